@@ -1,0 +1,81 @@
+#include "bind/errors.hpp"
+
+#include "runtime/interrupt.hpp"
+#include "runtime/lapack_table.hpp"
+
+namespace mmlfast::bind {
+namespace {
+
+class Gil {
+ public:
+  Gil() : state_(PyGILState_Ensure()) {}
+  ~Gil() { PyGILState_Release(state_); }
+  Gil(const Gil&) = delete;
+  Gil& operator=(const Gil&) = delete;
+
+ private:
+  PyGILState_STATE state_;
+};
+
+// Runs pending signal handlers; an exception from one of them stays set in this thread.
+bool user_interrupted() {
+  const Gil gil;
+  return PyErr_CheckSignals() != 0;
+}
+
+const LapackTable* load_lapack() {
+  const Gil gil;
+  PyObject* module = PyImport_ImportModule("mmlfast._lapack");
+  if (module == nullptr) return nullptr;
+  PyObject* capsule = PyObject_GetAttrString(module, "capsule");
+  const void* table =
+      capsule == nullptr ? nullptr : PyCapsule_GetPointer(capsule, "mmlfast.lapack_table");
+  // The module stays in sys.modules, and the table is a static object of it.
+  Py_XDECREF(capsule);
+  Py_DECREF(module);
+  return static_cast<const LapackTable*>(table);
+}
+
+// The class, looked up once: numpy.linalg is imported by numpy itself.
+PyObject* lin_alg_error() noexcept {
+  PyObject* module = PyImport_ImportModule("numpy.linalg");
+  PyObject* error = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgError");
+  Py_XDECREF(module);
+  return error;
+}
+
+}  // namespace
+
+void set_python_error(Outcome outcome, const char* failed_items_message) noexcept {
+  switch (outcome.status) {
+    case Outcome::Status::ok:
+      return;
+    case Outcome::Status::failed_items:
+      if (PyObject* error = lin_alg_error()) {
+        PyErr_SetString(error, failed_items_message);
+        Py_DECREF(error);
+      }
+      return;
+    case Outcome::Status::no_memory:
+      PyErr_NoMemory();
+      return;
+    case Outcome::Status::too_large:
+      PyErr_SetString(PyExc_ValueError, "the problem is too large for the integers of this LAPACK");
+      return;
+    case Outcome::Status::interrupted:
+      if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);
+      return;
+    case Outcome::Status::no_lapack:
+      if (PyErr_Occurred() == nullptr)
+        PyErr_SetString(PyExc_ImportError,
+                        "mmlfast._lapack does not fit mmlfast._core: reinstall mmlfast");
+      return;
+  }
+}
+
+void install_runtime_hooks() {
+  set_interrupt_check(user_interrupted);
+  set_lapack_loader(load_lapack);
+}
+
+}  // namespace mmlfast::bind

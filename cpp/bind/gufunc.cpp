@@ -1,0 +1,93 @@
+#include "bind/gufunc.hpp"
+
+#include <cfenv>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace mmlfast::bind {
+namespace {
+
+// What the inner loop gets to know besides the arrays. Lives as long as the process, like the
+// gufunc.
+struct LoopData {
+  Outcome (*body)(GufuncFrame&);
+  const char* message;  // nullptr: failed items are not an error
+  int n_operands;
+};
+
+struct GufuncData {
+  std::string name, doc;
+  std::vector<LoopData> loops;
+  std::vector<PyUFuncGenericFunction> functions;
+  std::vector<void*> data;
+  std::vector<char> types;
+};
+
+void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* raw) {
+  const LoopData& data = *static_cast<const LoopData*>(raw);
+  GufuncFrame frame(args, dimensions, steps, data.n_operands);
+  const Outcome outcome = data.body(frame);
+  // Lanes compute with what they hold, padding and singular items too: the floating-point flags
+  // mean nothing here, and NumPy would turn them into warnings.
+  std::feclearexcept(FE_ALL_EXCEPT);
+  if (outcome.ok()) return;
+  if (outcome.status == Outcome::Status::failed_items && data.message == nullptr) return;
+  const PyGILState_STATE gil = PyGILState_Ensure();
+  set_python_error(outcome, data.message);
+  PyGILState_Release(gil);
+}
+
+int type_number(char c) {
+  switch (c) {
+    case 'd':
+      return NPY_DOUBLE;
+    case 'f':
+      return NPY_FLOAT;
+    case 'q':
+      return NPY_INT64;
+    case '?':
+      return NPY_BOOL;
+    default:
+      throw std::logic_error(std::string("gufunc type ") + c);
+  }
+}
+
+py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bool raises) {
+  auto* g = new GufuncData;  // NumPy keeps pointers into it for ever
+  g->name =
+      raises || spec.failed_items_message == nullptr ? spec.name : std::string(spec.name) + "_nan";
+  g->doc = spec.doc;
+  int n_in = 0, n_out = 0;
+  for (const GufuncLoop& loop : loops) {
+    n_in = n_out = 0;
+    int* counted = &n_in;
+    for (const char* c = loop.types; *c != '\0'; ++c) {
+      if (*c == '-') {
+        counted = &n_out;
+        ++c;  // the arrow has two characters
+        continue;
+      }
+      g->types.push_back(static_cast<char>(type_number(*c)));
+      ++*counted;
+    }
+    g->loops.push_back({loop.body, raises ? spec.failed_items_message : nullptr, n_in + n_out});
+    g->functions.push_back(run_loop);
+  }
+  for (LoopData& loop : g->loops) g->data.push_back(&loop);
+  PyObject* f = PyUFunc_FromFuncAndDataAndSignature(
+      g->functions.data(), g->data.data(), g->types.data(), static_cast<int>(loops.size()), n_in,
+      n_out, PyUFunc_None, g->name.c_str(), g->doc.c_str(), 0, spec.signature);
+  if (f == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::object>(f);
+}
+
+}  // namespace
+
+void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<GufuncLoop>& loops) {
+  m.attr(spec.name) = make(spec, loops, true);
+  if (spec.failed_items_message != nullptr)
+    m.attr((std::string(spec.name) + "_nan").c_str()) = make(spec, loops, false);
+}
+
+}  // namespace mmlfast::bind

@@ -1,0 +1,11 @@
+#include "bind/errors.hpp"
+#include "bind/registers.hpp"
+
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+  using namespace mmlfast::bind;
+  m.doc() = "The compiled core of mmlfast. Private: use the modules of mmlfast.";
+  import_numpy_api();
+  install_runtime_hooks();
+  register_runtime(m);
+  register_elimination(m);
+}

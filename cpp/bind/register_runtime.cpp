@@ -1,0 +1,57 @@
+#include "bind/registers.hpp"
+#include "runtime/lapack_table.hpp"
+#include "runtime/thread_pool.hpp"
+#include "simd/level.hpp"
+
+#if defined(_WIN32)
+#define MMLFAST_EXPORT extern "C" __declspec(dllexport)
+#else
+#define MMLFAST_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+
+// For threadpoolctl, which looks up symbols of the loaded library.
+MMLFAST_EXPORT int mmlfast_get_num_threads() { return mmlfast::get_num_threads(); }
+MMLFAST_EXPORT void mmlfast_set_num_threads(int n) { mmlfast::set_num_threads(n); }
+
+namespace mmlfast::bind {
+namespace {
+
+#if defined(__clang__)
+constexpr const char* compiler = "Clang " __clang_version__;
+#else
+constexpr const char* compiler = "GCC " __VERSION__;
+#endif
+
+py::dict build_config() {
+  py::list compiled;
+  for (int i = 0; i < simd::n_levels; ++i)
+    if (simd::compiled(static_cast<simd::Level>(i)))
+      compiled.append(simd::name(static_cast<simd::Level>(i)));
+  py::dict d;
+  d["version"] = MMLFAST_VERSION;
+  d["compiler"] = compiler;
+#if defined(NDEBUG)
+  d["asserts"] = false;
+#else
+  d["asserts"] = true;
+#endif
+  d["simd_compiled"] = py::tuple(compiled);
+  d["simd_detected"] = simd::name(simd::detected());
+  d["simd_in_use"] = simd::name(simd::current());
+  d["simd_refused"] = simd::refused_request() == nullptr ? py::none().cast<py::object>()
+                                                         : py::str(simd::refused_request());
+  d["available_cpus"] = available_cpus();
+  d["lapack_loaded"] = lapack_loaded();
+  return d;
+}
+
+}  // namespace
+
+void register_runtime(py::module_& m) {
+  m.attr("__version__") = MMLFAST_VERSION;
+  m.def("build_config", &build_config);
+  m.def("get_num_threads", &get_num_threads);
+  m.def("set_num_threads", &set_num_threads);
+}
+
+}  // namespace mmlfast::bind

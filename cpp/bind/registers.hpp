@@ -1,0 +1,12 @@
+// The functions that fill the module, one per kernel family and one for the runtime. Each in a file
+// of its own.
+#pragma once
+
+#include "bind/numpy_api.hpp"
+
+namespace mmlfast::bind {
+
+void register_runtime(py::module_& m);
+void register_elimination(py::module_& m);
+
+}  // namespace mmlfast::bind

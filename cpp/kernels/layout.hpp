@@ -1,0 +1,23 @@
+// How a matrix lies in memory, and the limits that kernels and drivers share. Plain data, the same
+// at every SIMD level.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace mmlfast {
+
+// Element (i, j) is at data[i * row_stride + j * col_stride]; strides count elements and may be
+// negative or zero.
+struct Layout {
+  std::ptrdiff_t rows, cols, row_stride, col_stride;
+};
+
+// The items of a batch that one call of a lane kernel works on: 8 of float64, 16 of float32.
+template <class T>
+inline constexpr int items_per_group = 64 / static_cast<int>(sizeof(T));
+
+// Bit i tells something of the item in lane i.
+using LaneBits = std::uint32_t;
+
+}  // namespace mmlfast

@@ -1,0 +1,26 @@
+// Sizes are 64-bit and every product that becomes a byte count is checked here.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+
+namespace mmlfast {
+
+using Size = std::int64_t;
+
+// a * b, or -1 if either is negative or the product does not fit.
+inline Size checked_product(Size a, Size b) noexcept {
+  Size r;
+  if (a < 0 || b < 0 || __builtin_mul_overflow(a, b, &r)) return -1;
+  return r;
+}
+
+template <class... More>
+inline Size checked_product(Size a, Size b, More... more) noexcept {
+  return checked_product(checked_product(a, b), static_cast<Size>(more)...);
+}
+
+inline bool fits_blas_int(Size n) noexcept { return n <= std::numeric_limits<std::int32_t>::max(); }
+
+}  // namespace mmlfast

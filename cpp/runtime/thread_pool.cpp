@@ -1,0 +1,213 @@
+#include "runtime/thread_pool.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <fstream>
+#include <mutex>
+#include <new>
+#include <string>
+#include <system_error>
+#include <thread>
+
+#if defined(__linux__)
+#include <sched.h>
+#endif
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+#include "runtime/interrupt.hpp"
+
+namespace mmlfast {
+namespace {
+
+constexpr int most_threads = 256;
+
+// Whole CPUs granted by a cgroup quota ("max" or microseconds per period), or 0 if there is no
+// limit.
+int quota_cpus() {
+  std::ifstream v2("/sys/fs/cgroup/cpu.max");
+  double quota = -1, period = -1;
+  std::string word;
+  if (v2 >> word >> period) {
+    if (word == "max") return 0;
+    quota = std::strtod(word.c_str(), nullptr);
+  } else {
+    std::ifstream q("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        p("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    if (!(q >> quota) || !(p >> period)) return 0;
+  }
+  if (quota <= 0 || period <= 0) return 0;
+  const int cpus = static_cast<int>(quota / period);
+  return cpus < 1 ? 1 : cpus;
+}
+
+int count_cpus() {
+  int cpus = static_cast<int>(std::thread::hardware_concurrency());
+#if defined(__linux__)
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) cpus = CPU_COUNT(&set);
+  const int quota = quota_cpus();
+  if (quota > 0 && quota < cpus) cpus = quota;
+#endif
+  if (cpus < 1) return 1;
+  return cpus > most_threads ? most_threads : cpus;
+}
+
+int default_threads() noexcept {
+  static const int threads = [] {
+    if (const char* wanted = std::getenv("MMLFAST_NUM_THREADS")) {
+      const long n = std::strtol(wanted, nullptr, 10);
+      if (n >= 1) return static_cast<int>(n > most_threads ? most_threads : n);
+    }
+    return available_cpus();
+  }();
+  return threads;
+}
+
+std::atomic<int> requested{0};
+
+struct Job {
+  detail::BlockFunction function = nullptr;
+  void* context = nullptr;
+  std::int64_t n_blocks = 0;
+  std::atomic<std::int64_t> next{0};
+  std::atomic<bool> stop{false};
+
+  // Claims and runs blocks until none is left; `pause` is asked between blocks and may stop
+  // everyone.
+  template <class Pause>
+  void work(Pause&& pause) noexcept {
+    while (!stop.load(std::memory_order_relaxed)) {
+      const std::int64_t block = next.fetch_add(1, std::memory_order_relaxed);
+      if (block >= n_blocks) return;
+      function(context, block);
+      if (pause()) stop.store(true, std::memory_order_relaxed);
+    }
+  }
+};
+
+class Pool {
+ public:
+  // One job at a time; false if another thread is using the pool.
+  bool try_run(detail::BlockFunction function, void* context, std::int64_t n_blocks, int threads,
+               InterruptTimer& timer) noexcept {
+    std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+    if (!turn.owns_lock()) return false;
+    grow(threads - 1);
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      job_.function = function;
+      job_.context = context;
+      job_.n_blocks = n_blocks;
+      job_.next.store(0);
+      job_.stop.store(false);
+      places_ = threads - 1 < n_helpers_ ? threads - 1 : n_helpers_;
+      ++generation_;
+    }
+    wake_.notify_all();
+    job_.work([&] { return timer.interrupted(); });
+    // Nobody may join from here on; those inside are each at most one block away from leaving.
+    std::unique_lock<std::mutex> guard(mutex_);
+    places_ = 0;
+    idle_.wait(guard, [&] { return inside_ == 0; });
+    return true;
+  }
+
+  bool stopped() const noexcept { return job_.stop.load(); }
+
+ private:
+  void grow(int wanted) noexcept {
+    while (n_helpers_ < wanted) {
+      try {
+        std::thread([this] { help(); }).detach();
+      } catch (const std::system_error&) {
+        return;  // no more threads to be had: those there are will do
+      }
+      ++n_helpers_;
+    }
+  }
+
+  void help() noexcept {
+    std::uint64_t seen = 0;
+    std::unique_lock<std::mutex> guard(mutex_);
+    for (;;) {
+      wake_.wait(guard, [&] { return generation_ != seen && places_ > 0; });
+      seen = generation_;
+      --places_;
+      ++inside_;
+      guard.unlock();
+      job_.work([] { return false; });
+      guard.lock();
+      if (--inside_ == 0) idle_.notify_one();
+    }
+  }
+
+  std::mutex turn_;   // held by the thread whose job it is
+  std::mutex mutex_;  // guards what follows
+  std::condition_variable wake_, idle_;
+  std::uint64_t generation_ = 0;
+  int n_helpers_ = 0, places_ = 0, inside_ = 0;
+  Job job_;
+};
+
+// Never destroyed: helpers may still be waiting in it while the process ends. A forked child has no
+// helpers and possibly locked mutexes, so it leaves the old pool alone and makes a new one.
+std::atomic<Pool*> the_pool{nullptr};
+
+Pool* pool() noexcept {
+  Pool* p = the_pool.load(std::memory_order_acquire);
+  if (p != nullptr) return p;
+#if !defined(_WIN32)
+  static const int registered =
+      pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_release); });
+  (void)registered;
+#endif
+  Pool* fresh = new (std::nothrow) Pool;
+  if (fresh == nullptr) return nullptr;
+  if (the_pool.compare_exchange_strong(p, fresh)) return fresh;
+  delete fresh;
+  return p;
+}
+
+}  // namespace
+
+int available_cpus() noexcept {
+  static const int cpus = [] {
+    try {
+      return count_cpus();
+    } catch (...) {
+      return 1;
+    }
+  }();
+  return cpus;
+}
+
+int get_num_threads() noexcept {
+  const int n = requested.load(std::memory_order_relaxed);
+  return n > 0 ? n : default_threads();
+}
+
+void set_num_threads(int n) noexcept {
+  requested.store(n < 1 ? 0 : (n > most_threads ? most_threads : n), std::memory_order_relaxed);
+}
+
+bool detail::run_blocks(std::int64_t n_blocks, BlockFunction function, void* context,
+                        bool threaded) noexcept {
+  InterruptTimer timer;
+  const int threads = get_num_threads();
+  if (threaded && threads > 1 && n_blocks > 1) {
+    Pool* p = pool();
+    const int useful = n_blocks < threads ? static_cast<int>(n_blocks) : threads;
+    if (p != nullptr && p->try_run(function, context, n_blocks, useful, timer))
+      return !timer.interrupted();
+  }
+  for (std::int64_t block = 0; block < n_blocks; ++block) {
+    function(context, block);
+    if (timer.interrupted()) return false;
+  }
+  return true;
+}
+
+}  // namespace mmlfast

@@ -1,0 +1,451 @@
+// vec<T>: the one vector type of the kernels. It is 64 bytes wide on every machine (8 doubles or 16
+// floats) and is made of as many native registers as that takes: one with AVX-512, two with AVX2,
+// four with SSE2 or NEON. A kernel written for it does the same operations in the same order at
+// every level, hence gives the same bits wherever fma() is one instruction (all levels but the x86
+// baseline).
+//
+// Arithmetic is that of the compilers' vector extensions. Only what these cannot say in one
+// instruction (fma, square root, comparison into AVX-512 mask registers) is spelled with
+// intrinsics, here and nowhere else.
+//
+// Included by kernel files only: everything is in the namespace of the level that the file is
+// compiled for, so that the linker can never pick an AVX-512 copy of a function for a baseline
+// caller.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
+#ifndef MMLFAST_LEVEL
+#error "cpp/simd/vec.hpp is for kernel files, which are compiled once per SIMD level"
+#endif
+
+#define MMLFAST_INLINE inline __attribute__((always_inline))
+
+namespace mmlfast::MMLFAST_LEVEL {
+
+#if defined(__AVX512F__)
+inline constexpr int native_bytes = 64;
+#elif defined(__AVX__)
+inline constexpr int native_bytes = 32;
+#else
+inline constexpr int native_bytes = 16;
+#endif
+
+inline constexpr int vec_bytes = 64;
+inline constexpr int vec_parts = vec_bytes / native_bytes;
+
+template <class T>
+inline constexpr int lanes = vec_bytes / static_cast<int>(sizeof(T));
+template <class T>
+inline constexpr int native_lanes = native_bytes / static_cast<int>(sizeof(T));
+
+template <class T>
+struct native_of;
+template <>
+struct native_of<double> {
+  typedef double type __attribute__((vector_size(native_bytes)));
+  typedef double unaligned __attribute__((vector_size(native_bytes), aligned(8), may_alias));
+  typedef std::int64_t bits __attribute__((vector_size(native_bytes)));
+  using integer = std::int64_t;
+};
+template <>
+struct native_of<float> {
+  typedef float type __attribute__((vector_size(native_bytes)));
+  typedef float unaligned __attribute__((vector_size(native_bytes), aligned(4), may_alias));
+  typedef std::int32_t bits __attribute__((vector_size(native_bytes)));
+  using integer = std::int32_t;
+};
+template <class T>
+using native = typename native_of<T>::type;
+template <class T>
+using native_bits = typename native_of<T>::bits;
+
+template <class T>
+struct vec {
+  using value_type = T;
+  native<T> part[vec_parts];
+};
+
+// One truth value per lane: a mask register with AVX-512, else a vector of all-ones and all-zeros
+// integers.
+template <class T>
+struct mask {
+#if defined(__AVX512F__)
+  std::conditional_t<sizeof(T) == 8, __mmask8, __mmask16> part[vec_parts];
+#else
+  native_bits<T> part[vec_parts];
+#endif
+};
+
+#define MMLFAST_EACH_PART _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p)
+
+// ---- memory ----
+
+template <class T>
+MMLFAST_INLINE vec<T> load(const T* from) {
+  vec<T> r;
+  const auto* source = reinterpret_cast<const typename native_of<T>::unaligned*>(from);
+  MMLFAST_EACH_PART r.part[p] = source[p];
+  return r;
+}
+
+template <class T>
+MMLFAST_INLINE void store(T* to, const vec<T>& x) {
+  auto* target = reinterpret_cast<typename native_of<T>::unaligned*>(to);
+  MMLFAST_EACH_PART target[p] = x.part[p];
+}
+
+template <class T>
+MMLFAST_INLINE vec<T> broadcast(T value) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = value - native<T>{};
+  return r;
+}
+
+template <class T>
+MMLFAST_INLINE vec<T> zero() {
+  return vec<T>{};
+}
+
+// The first `count` elements; the other lanes are zero. Never touches memory past them.
+template <class T>
+MMLFAST_INLINE vec<T> load_first(const T* from, int count) {
+  alignas(vec_bytes) T buffer[lanes<T>] = {};
+  for (int i = 0; i < count; ++i) buffer[i] = from[i];
+  return load(buffer);
+}
+
+template <class T>
+MMLFAST_INLINE void store_first(T* to, const vec<T>& x, int count) {
+  alignas(vec_bytes) T buffer[lanes<T>];
+  store(buffer, x);
+  for (int i = 0; i < count; ++i) to[i] = buffer[i];
+}
+
+// ---- arithmetic ----
+
+template <class T>
+MMLFAST_INLINE vec<T> operator+(const vec<T>& a, const vec<T>& b) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = a.part[p] + b.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> operator-(const vec<T>& a, const vec<T>& b) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = a.part[p] - b.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> operator*(const vec<T>& a, const vec<T>& b) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = a.part[p] * b.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> operator/(const vec<T>& a, const vec<T>& b) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = a.part[p] / b.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> operator-(const vec<T>& a) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = -a.part[p];
+  return r;
+}
+
+// Native operations that the vector extensions lack, overloaded on the register type.
+namespace op {
+#if defined(__AVX512F__)
+MMLFAST_INLINE __m512d fma(__m512d a, __m512d b, __m512d c) { return _mm512_fmadd_pd(a, b, c); }
+MMLFAST_INLINE __m512 fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
+MMLFAST_INLINE __m512d fnma(__m512d a, __m512d b, __m512d c) { return _mm512_fnmadd_pd(a, b, c); }
+MMLFAST_INLINE __m512 fnma(__m512 a, __m512 b, __m512 c) { return _mm512_fnmadd_ps(a, b, c); }
+MMLFAST_INLINE __m512d sqrt(__m512d a) { return _mm512_sqrt_pd(a); }
+MMLFAST_INLINE __m512 sqrt(__m512 a) { return _mm512_sqrt_ps(a); }
+template <int Predicate>
+MMLFAST_INLINE __mmask8 compare(__m512d a, __m512d b) {
+  return _mm512_cmp_pd_mask(a, b, Predicate);
+}
+template <int Predicate>
+MMLFAST_INLINE __mmask16 compare(__m512 a, __m512 b) {
+  return _mm512_cmp_ps_mask(a, b, Predicate);
+}
+MMLFAST_INLINE __m512d select(__mmask8 m, __m512d a, __m512d b) {
+  return _mm512_mask_blend_pd(m, b, a);
+}
+MMLFAST_INLINE __m512 select(__mmask16 m, __m512 a, __m512 b) {
+  return _mm512_mask_blend_ps(m, b, a);
+}
+#elif defined(__FMA__)
+MMLFAST_INLINE __m256d fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
+MMLFAST_INLINE __m256 fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
+MMLFAST_INLINE __m256d fnma(__m256d a, __m256d b, __m256d c) { return _mm256_fnmadd_pd(a, b, c); }
+MMLFAST_INLINE __m256 fnma(__m256 a, __m256 b, __m256 c) { return _mm256_fnmadd_ps(a, b, c); }
+MMLFAST_INLINE __m256d sqrt(__m256d a) { return _mm256_sqrt_pd(a); }
+MMLFAST_INLINE __m256 sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
+#elif defined(__aarch64__)
+MMLFAST_INLINE float64x2_t fma(float64x2_t a, float64x2_t b, float64x2_t c) {
+  return vfmaq_f64(c, a, b);
+}
+MMLFAST_INLINE float32x4_t fma(float32x4_t a, float32x4_t b, float32x4_t c) {
+  return vfmaq_f32(c, a, b);
+}
+MMLFAST_INLINE float64x2_t fnma(float64x2_t a, float64x2_t b, float64x2_t c) {
+  return vfmsq_f64(c, a, b);
+}
+MMLFAST_INLINE float32x4_t fnma(float32x4_t a, float32x4_t b, float32x4_t c) {
+  return vfmsq_f32(c, a, b);
+}
+MMLFAST_INLINE float64x2_t sqrt(float64x2_t a) { return vsqrtq_f64(a); }
+MMLFAST_INLINE float32x4_t sqrt(float32x4_t a) { return vsqrtq_f32(a); }
+#else  // x86-64-v2: no fused multiply-add; two roundings
+MMLFAST_INLINE __m128d fma(__m128d a, __m128d b, __m128d c) { return a * b + c; }
+MMLFAST_INLINE __m128 fma(__m128 a, __m128 b, __m128 c) { return a * b + c; }
+MMLFAST_INLINE __m128d fnma(__m128d a, __m128d b, __m128d c) { return c - a * b; }
+MMLFAST_INLINE __m128 fnma(__m128 a, __m128 b, __m128 c) { return c - a * b; }
+MMLFAST_INLINE __m128d sqrt(__m128d a) { return _mm_sqrt_pd(a); }
+MMLFAST_INLINE __m128 sqrt(__m128 a) { return _mm_sqrt_ps(a); }
+#endif
+}  // namespace op
+
+// a * b + c and c - a * b with one rounding.
+template <class T>
+MMLFAST_INLINE vec<T> fma(const vec<T>& a, const vec<T>& b, const vec<T>& c) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = op::fma(a.part[p], b.part[p], c.part[p]);
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> fnma(const vec<T>& a, const vec<T>& b, const vec<T>& c) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = op::fnma(a.part[p], b.part[p], c.part[p]);
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> sqrt(const vec<T>& a) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = op::sqrt(a.part[p]);
+  return r;
+}
+
+// The bits of a lane as an integer of the same width, and back.
+template <class T>
+struct bits {
+  native_bits<T> part[vec_parts];
+};
+template <class T>
+MMLFAST_INLINE bits<T> as_bits(const vec<T>& a) {
+  bits<T> r;
+  MMLFAST_EACH_PART r.part[p] = reinterpret_cast<native_bits<T>>(a.part[p]);
+  return r;
+}
+template <class T>
+MMLFAST_INLINE vec<T> from_bits(const bits<T>& a) {
+  vec<T> r;
+  MMLFAST_EACH_PART r.part[p] = reinterpret_cast<native<T>>(a.part[p]);
+  return r;
+}
+
+template <class T>
+inline constexpr auto sign_bit = static_cast<typename native_of<T>::integer>(
+    std::make_unsigned_t<typename native_of<T>::integer>{1} << (8 * sizeof(T) - 1));
+
+template <class T>
+MMLFAST_INLINE vec<T> abs(const vec<T>& a) {
+  bits<T> r = as_bits(a);
+  MMLFAST_EACH_PART r.part[p] &= ~sign_bit<T>;
+  return from_bits<T>(r);
+}
+template <class T>
+MMLFAST_INLINE vec<T> copysign(const vec<T>& magnitude, const vec<T>& sign) {
+  bits<T> m = as_bits(magnitude);
+  const bits<T> s = as_bits(sign);
+  MMLFAST_EACH_PART m.part[p] = (m.part[p] & ~sign_bit<T>) | (s.part[p] & sign_bit<T>);
+  return from_bits<T>(m);
+}
+
+// ---- comparison and selection ----
+
+#if defined(__AVX512F__)
+#define MMLFAST_COMPARISON(symbol, predicate)                                   \
+  template <class T>                                                            \
+  MMLFAST_INLINE mask<T> operator symbol(const vec<T>& a, const vec<T>& b) {    \
+    mask<T> r;                                                                  \
+    MMLFAST_EACH_PART r.part[p] = op::compare<predicate>(a.part[p], b.part[p]); \
+    return r;                                                                   \
+  }
+#else
+#define MMLFAST_COMPARISON(symbol, predicate)                                   \
+  template <class T>                                                            \
+  MMLFAST_INLINE mask<T> operator symbol(const vec<T>& a, const vec<T>& b) {    \
+    mask<T> r;                                                                  \
+    MMLFAST_EACH_PART r.part[p] = (native_bits<T>)(a.part[p] symbol b.part[p]); \
+    return r;                                                                   \
+  }
+#endif
+MMLFAST_COMPARISON(<, _CMP_LT_OQ)
+MMLFAST_COMPARISON(<=, _CMP_LE_OQ)
+MMLFAST_COMPARISON(>, _CMP_GT_OQ)
+MMLFAST_COMPARISON(>=, _CMP_GE_OQ)
+MMLFAST_COMPARISON(==, _CMP_EQ_OQ)
+MMLFAST_COMPARISON(!=, _CMP_NEQ_UQ)
+#undef MMLFAST_COMPARISON
+
+template <class T>
+MMLFAST_INLINE vec<T> select(const mask<T>& m, const vec<T>& a, const vec<T>& b) {
+  vec<T> r;
+#if defined(__AVX512F__)
+  MMLFAST_EACH_PART r.part[p] = op::select(m.part[p], a.part[p], b.part[p]);
+#else
+  MMLFAST_EACH_PART r.part[p] = m.part[p] ? a.part[p] : b.part[p];
+#endif
+  return r;
+}
+
+template <class T>
+MMLFAST_INLINE mask<T> operator&(const mask<T>& a, const mask<T>& b) {
+  mask<T> r;
+  MMLFAST_EACH_PART r.part[p] = a.part[p] & b.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE mask<T> operator|(const mask<T>& a, const mask<T>& b) {
+  mask<T> r;
+  MMLFAST_EACH_PART r.part[p] = a.part[p] | b.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE mask<T> operator~(const mask<T>& a) {
+  mask<T> r;
+  MMLFAST_EACH_PART r.part[p] = ~a.part[p];
+  return r;
+}
+template <class T>
+MMLFAST_INLINE mask<T> no_lanes() {
+  return mask<T>{};
+}
+
+// Lane i of the mask as bit i.
+template <class T>
+MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T>& m) {
+#if defined(__AVX512F__)
+  return m.part[0];
+#else
+  std::uint32_t r = 0;
+  MMLFAST_EACH_PART {
+#if defined(__AVX__)
+    if constexpr (sizeof(T) == 8)
+      r |= static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(m.part[p])))
+           << (p * native_lanes<T>);
+    else
+      r |= static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(m.part[p])))
+           << (p * native_lanes<T>);
+#elif defined(__SSE2__)
+    if constexpr (sizeof(T) == 8)
+      r |= static_cast<std::uint32_t>(_mm_movemask_pd(reinterpret_cast<__m128d>(m.part[p])))
+           << (p * native_lanes<T>);
+    else
+      r |= static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(m.part[p])))
+           << (p * native_lanes<T>);
+#else
+    for (int i = 0; i < native_lanes<T>; ++i)
+      r |= static_cast<std::uint32_t>(m.part[p][i] != 0) << (p * native_lanes<T> + i);
+#endif
+  }
+  return r;
+#endif
+}
+template <class T>
+MMLFAST_INLINE bool any(const mask<T>& m) {
+  return to_bitmask(m) != 0;
+}
+template <class T>
+MMLFAST_INLINE bool all(const mask<T>& m) {
+  return to_bitmask(m) == (lanes<T> == 8 ? 0xffu : 0xffffu);
+}
+
+// b where a is NaN, like the x86 instruction: a > b ? a : b.
+template <class T>
+MMLFAST_INLINE vec<T> max(const vec<T>& a, const vec<T>& b) {
+  return select(a > b, a, b);
+}
+template <class T>
+MMLFAST_INLINE vec<T> min(const vec<T>& a, const vec<T>& b) {
+  return select(a < b, a, b);
+}
+
+// ---- across lanes ----
+
+// The sum of the lanes in a fixed tree: (i, i + n/2), then (i, i + n/4), ...
+template <class T>
+MMLFAST_INLINE T reduce_add(const vec<T>& a) {
+  alignas(vec_bytes) T x[lanes<T>];
+  store(x, a);
+  _Pragma("GCC unroll 4") for (int half = lanes<T> / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) x[i] += x[i + half];
+  }
+  return x[0];
+}
+
+// ---- conversion: 16 floats are two vectors of 8 doubles ----
+
+MMLFAST_INLINE vec<double> load_as_double(const float* from) {
+  vec<double> r;
+  typedef float half __attribute__((vector_size(native_bytes / 2), aligned(4), may_alias));
+  const auto* source = reinterpret_cast<const half*>(from);
+  MMLFAST_EACH_PART r.part[p] = __builtin_convertvector(source[p], native<double>);
+  return r;
+}
+MMLFAST_INLINE vec<double> load_as_double(const double* from) { return load(from); }
+
+MMLFAST_INLINE void store_from_double(float* to, const vec<double>& x) {
+  typedef float plain __attribute__((vector_size(native_bytes / 2)));
+  typedef float half __attribute__((vector_size(native_bytes / 2), aligned(4), may_alias));
+  auto* target = reinterpret_cast<half*>(to);
+  MMLFAST_EACH_PART target[p] = __builtin_convertvector(x.part[p], plain);
+}
+MMLFAST_INLINE void store_from_double(double* to, const vec<double>& x) { store(to, x); }
+
+// ---- transposition of a square of native registers ----
+
+namespace op {
+// One stage of the butterfly on rows r and r + half: exchanges the off-diagonal blocks of `half`
+// columns.
+template <class T, int Half, int... I>
+MMLFAST_INLINE void exchange(native<T>& a, native<T>& b, std::integer_sequence<int, I...>) {
+  constexpr int n = native_lanes<T>;
+  const native<T> low = __builtin_shufflevector(a, b, ((I & Half) ? (I - Half) + n : I)...);
+  const native<T> high = __builtin_shufflevector(a, b, ((I & Half) ? I + n : I + Half)...);
+  a = low;
+  b = high;
+}
+
+template <class T, int Half>
+MMLFAST_INLINE void transpose_stage(native<T>* row) {
+  constexpr int n = native_lanes<T>;
+  _Pragma("GCC unroll 16") for (int r = 0; r < n; ++r) {
+    if ((r & Half) == 0)
+      exchange<T, Half>(row[r], row[r + Half], std::make_integer_sequence<int, n>{});
+  }
+  if constexpr (Half > 1) transpose_stage<T, Half / 2>(row);
+}
+}  // namespace op
+
+// In place: element j of row i becomes element i of row j, for native_lanes<T> rows.
+template <class T>
+MMLFAST_INLINE void transpose_native(native<T>* row) {
+  op::transpose_stage<T, native_lanes<T> / 2>(row);
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL

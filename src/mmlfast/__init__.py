@@ -1,0 +1,58 @@
+"""The mathematics of machine learning as compiled kernels behind a NumPy API.
+
+Fast on thousands of small problems, right where the usual libraries silently go wrong, and with the same bits for any
+number of threads. Functions live in modules named after their field::
+
+    import mmlfast as mf
+    x = mf.linalg.solve(a, b)          # a (100000, 4, 4), b (100000, 4, 1)
+    c = mf.stats.covariance(table)     # samples in rows
+
+Modules are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING
+
+from mmlfast._config import (
+    __version__,
+    get_num_threads,
+    register_threadpoolctl,
+    set_num_threads,
+    show_config,
+)
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from mmlfast import geometry, linalg, neural_network, stats
+
+_MODULES = ("geometry", "linalg", "neural_network", "stats")
+
+__all__ = [
+    "__version__",
+    "geometry",
+    "get_num_threads",
+    "linalg",
+    "neural_network",
+    "register_threadpoolctl",
+    "set_num_threads",
+    "show_config",
+    "stats",
+]
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in _MODULES:
+        return importlib.import_module(f"mmlfast.{name}")
+    raise AttributeError(f"module 'mmlfast' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
+
+
+if "threadpoolctl" in sys.modules:
+    register_threadpoolctl()

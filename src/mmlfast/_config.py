@@ -1,0 +1,155 @@
+"""What this build is, what this machine offers, and how many threads to use."""
+
+from __future__ import annotations
+
+import importlib.util
+import platform
+import sys
+import warnings
+from typing import Any
+
+import numpy as np
+
+from mmlfast import _core
+
+__version__: str = _core.__version__
+
+_refused = _core.build_config()["simd_refused"]
+if _refused is not None:
+    warnings.warn(
+        f"MMLFAST_SIMD={_refused} is not available here; using {_core.build_config()['simd_in_use']}",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def get_num_threads() -> int:
+    """Return the number of threads that a call may use, the calling one included."""
+    return _core.get_num_threads()
+
+
+def set_num_threads(n: int | None) -> None:
+    """Set the number of threads that a call may use.
+
+    Results do not depend on it: the same bits come out for every number of threads.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1. None restores the default: the environment variable ``MMLFAST_NUM_THREADS``, else what the
+        affinity mask and the CPU quota of the container allow.
+
+    Raises
+    ------
+    ValueError
+        If `n` is less than 1.
+    TypeError
+        If `n` is not an integer.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.set_num_threads(1)
+    >>> mf.get_num_threads()
+    1
+    >>> mf.set_num_threads(None)
+    """
+    if n is None:
+        _core.set_num_threads(0)
+        return
+    import operator
+
+    count = operator.index(n)
+    if count < 1:
+        raise ValueError(f"n must be at least 1, or None for the default; got {n}")
+    _core.set_num_threads(min(count, 2**30))
+
+
+def _blas_description() -> list[str]:
+    """The BLAS libraries of this process, with the processor they were tuned for, as far as can be told."""
+    if importlib.util.find_spec("threadpoolctl") is None:
+        return ["unknown (install threadpoolctl to see them)"]
+    import scipy.linalg  # noqa: F401  (loads the library that large problems go to)
+    import threadpoolctl
+
+    return [
+        f"{lib['internal_api']} {lib.get('version')} {lib.get('architecture', '')} "
+        f"({lib['num_threads']} threads, {lib['prefix']})"
+        for lib in threadpoolctl.threadpool_info()
+        if lib["user_api"] == "blas"
+    ]
+
+
+def show_config(mode: str = "stdout") -> dict[str, Any] | None:
+    """Show version, compiler, SIMD levels, threads and BLAS of this installation.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}
+        Print a table, or return a dictionary.
+
+    Returns
+    -------
+    dict or None
+        With ``mode="dicts"``: what would have been printed.
+
+    Raises
+    ------
+    ValueError
+        If `mode` is neither.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.show_config(mode="dicts")["mmlfast"] == mf.__version__
+    True
+    """
+    if mode not in ("stdout", "dicts"):
+        raise ValueError(f"mode must be 'stdout' or 'dicts', got {mode!r}")
+    import scipy
+
+    build = _core.build_config()
+    config: dict[str, Any] = {
+        "mmlfast": build["version"],
+        "compiler": build["compiler"],
+        "asserts": build["asserts"],
+        "SIMD compiled": list(build["simd_compiled"]),
+        "SIMD detected": build["simd_detected"],
+        "SIMD in use": build["simd_in_use"],
+        "threads": get_num_threads(),
+        "CPUs available": build["available_cpus"],
+        "LAPACK loaded": build["lapack_loaded"],
+        "BLAS": _blas_description(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "platform": platform.platform(),
+    }
+    if mode == "dicts":
+        return config
+    width = max(map(len, config))
+    for key, value in config.items():
+        text = ", ".join(value) if isinstance(value, list) else value
+        sys.stdout.write(f"{key:<{width}}  {text}\n")
+    return None
+
+
+def register_threadpoolctl() -> None:
+    """Make mmlfast's threads visible to `threadpoolctl`.
+
+    Done by itself when threadpoolctl was imported before mmlfast; call it otherwise. Afterwards
+    ``threadpool_limits(limits=1, user_api="mmlfast")`` and ``threadpool_info()`` know this library.
+
+    Raises
+    ------
+    ImportError
+        If threadpoolctl is not installed.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.register_threadpoolctl()
+    """
+    from mmlfast import _threadpoolctl
+
+    _threadpoolctl.register()
