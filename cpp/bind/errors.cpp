@@ -28,8 +28,7 @@ const LapackTable* load_lapack() {
   PyObject* module = PyImport_ImportModule("mmlfast._lapack");
   if (module == nullptr) return nullptr;
   PyObject* capsule = PyObject_GetAttrString(module, "capsule");
-  const void* table =
-      capsule == nullptr ? nullptr : PyCapsule_GetPointer(capsule, "mmlfast.lapack_table");
+  const void* table = capsule == nullptr ? nullptr : PyCapsule_GetPointer(capsule, "mmlfast.lapack_table");
   // The module stays in sys.modules, and the table is a static object of it.
   Py_XDECREF(capsule);
   Py_DECREF(module);
@@ -67,8 +66,7 @@ void set_python_error(Outcome outcome, const char* failed_items_message) noexcep
       return;
     case Outcome::Status::no_lapack:
       if (PyErr_Occurred() == nullptr)
-        PyErr_SetString(PyExc_ImportError,
-                        "mmlfast._lapack does not fit mmlfast._core: reinstall mmlfast");
+        PyErr_SetString(PyExc_ImportError, "mmlfast._lapack does not fit mmlfast._core: reinstall mmlfast");
       return;
   }
 }

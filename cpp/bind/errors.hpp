@@ -10,8 +10,7 @@ namespace mmlfast::bind {
 void set_python_error(Outcome outcome, const char* failed_items_message) noexcept;
 
 // For functions bound with pybind11: throws what set_python_error sets.
-inline void raise_unless_ok(Outcome outcome,
-                            const char* failed_items_message = "the computation failed") {
+inline void raise_unless_ok(Outcome outcome, const char* failed_items_message = "the computation failed") {
   if (outcome.ok()) return;
   set_python_error(outcome, failed_items_message);
   throw py::error_already_set();

@@ -55,8 +55,7 @@ int type_number(char c) {
 
 py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bool raises) {
   auto* g = new GufuncData;  // NumPy keeps pointers into it for ever
-  g->name =
-      raises || spec.failed_items_message == nullptr ? spec.name : std::string(spec.name) + "_nan";
+  g->name = raises || spec.failed_items_message == nullptr ? spec.name : std::string(spec.name) + "_nan";
   g->doc = spec.doc;
   int n_in = 0, n_out = 0;
   for (const GufuncLoop& loop : loops) {
@@ -75,9 +74,9 @@ py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bo
     g->functions.push_back(run_loop);
   }
   for (LoopData& loop : g->loops) g->data.push_back(&loop);
-  PyObject* f = PyUFunc_FromFuncAndDataAndSignature(
-      g->functions.data(), g->data.data(), g->types.data(), static_cast<int>(loops.size()), n_in,
-      n_out, PyUFunc_None, g->name.c_str(), g->doc.c_str(), 0, spec.signature);
+  PyObject* f = PyUFunc_FromFuncAndDataAndSignature(g->functions.data(), g->data.data(), g->types.data(),
+                                                    static_cast<int>(loops.size()), n_in, n_out, PyUFunc_None,
+                                                    g->name.c_str(), g->doc.c_str(), 0, spec.signature);
   if (f == nullptr) throw py::error_already_set();
   return py::reinterpret_steal<py::object>(f);
 }

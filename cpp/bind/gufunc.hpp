@@ -26,8 +26,7 @@ namespace mmlfast::bind {
 // One call of the inner loop: a batch of items that lie at constant strides.
 class GufuncFrame {
  public:
-  GufuncFrame(char** args, const npy_intp* dimensions, const npy_intp* steps,
-              int n_operands) noexcept
+  GufuncFrame(char** args, const npy_intp* dimensions, const npy_intp* steps, int n_operands) noexcept
       : args_(args), dimensions_(dimensions), steps_(steps), core_steps_(steps + n_operands) {}
 
   Size n_items() const noexcept { return dimensions_[0]; }
@@ -83,8 +82,7 @@ struct GufuncLoop {
 struct GufuncSpec {
   const char* name;
   const char* signature;
-  const char*
-      failed_items_message;  // nullptr: items cannot fail, and there is no variant with _nan
+  const char* failed_items_message;  // nullptr: items cannot fail, and there is no variant with _nan
   const char* doc = "";
 };
 
@@ -92,16 +90,12 @@ void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<Gufunc
 
 // Loops of a body template for float64 and float32. float64 comes first: NumPy takes the first loop
 // that integers and booleans can be cast to safely.
-#define MMLFAST_LOOPS(body, types_f64, types_f32)                           \
-  {                                                                         \
-      {[](::mmlfast::bind::GufuncFrame& f) {                                \
-         return body(static_cast<::mmlfast::bind::GufuncCall<double>&>(f)); \
-       },                                                                   \
-       types_f64},                                                          \
-      {[](::mmlfast::bind::GufuncFrame& f) {                                \
-         return body(static_cast<::mmlfast::bind::GufuncCall<float>&>(f));  \
-       },                                                                   \
-       types_f32},                                                          \
+#define MMLFAST_LOOPS(body, types_f64, types_f32)                                                                  \
+  {                                                                                                                \
+      {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<double>&>(f)); }, \
+       types_f64},                                                                                                 \
+      {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<float>&>(f)); },  \
+       types_f32},                                                                                                 \
   }
 
 }  // namespace mmlfast::bind

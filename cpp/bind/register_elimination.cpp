@@ -47,16 +47,12 @@ Outcome is_exactly_singular(GufuncCall<T>& call) {
 
 void register_elimination(py::module_& m) {
   constexpr const char* singular = "Singular matrix";
-  add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular},
-             MMLFAST_LOOPS(solve_matrix, "dd->d", "ff->f"));
-  add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular},
-             MMLFAST_LOOPS(solve_vector, "dd->d", "ff->f"));
+  add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular}, MMLFAST_LOOPS(solve_matrix, "dd->d", "ff->f"));
+  add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular}, MMLFAST_LOOPS(solve_vector, "dd->d", "ff->f"));
   add_gufunc(m, {"inv", "(n,n)->(n,n)", singular}, MMLFAST_LOOPS(inverse, "d->d", "f->f"));
   add_gufunc(m, {"det", "(n,n)->()", nullptr}, MMLFAST_LOOPS(determinant, "d->d", "f->f"));
-  add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr},
-             MMLFAST_LOOPS(log_determinant, "d->dd", "f->ff"));
-  add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr},
-             MMLFAST_LOOPS(is_exactly_singular, "d->?", "f->?"));
+  add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr}, MMLFAST_LOOPS(log_determinant, "d->dd", "f->ff"));
+  add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr}, MMLFAST_LOOPS(is_exactly_singular, "d->?", "f->?"));
 }
 
 }  // namespace mmlfast::bind

@@ -25,8 +25,7 @@ constexpr const char* compiler = "GCC " __VERSION__;
 py::dict build_config() {
   py::list compiled;
   for (int i = 0; i < simd::n_levels; ++i)
-    if (simd::compiled(static_cast<simd::Level>(i)))
-      compiled.append(simd::name(static_cast<simd::Level>(i)));
+    if (simd::compiled(static_cast<simd::Level>(i))) compiled.append(simd::name(static_cast<simd::Level>(i)));
   py::dict d;
   d["version"] = MMLFAST_VERSION;
   d["compiler"] = compiler;
@@ -38,8 +37,8 @@ py::dict build_config() {
   d["simd_compiled"] = py::tuple(compiled);
   d["simd_detected"] = simd::name(simd::detected());
   d["simd_in_use"] = simd::name(simd::current());
-  d["simd_refused"] = simd::refused_request() == nullptr ? py::none().cast<py::object>()
-                                                         : py::str(simd::refused_request());
+  d["simd_refused"] =
+      simd::refused_request() == nullptr ? py::none().cast<py::object>() : py::str(simd::refused_request());
   d["available_cpus"] = available_cpus();
   d["lapack_loaded"] = lapack_loaded();
   return d;

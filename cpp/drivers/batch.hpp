@@ -29,8 +29,7 @@ struct LaneItems {
   T* item[items_per_group<Element>];
 
   LaneItems(const Batch<T>& batch, Size first, Size count) noexcept {
-    for (int l = 0; l < items_per_group<Element>; ++l)
-      item[l] = batch.item(first + std::min<Size>(l, count - 1));
+    for (int l = 0; l < items_per_group<Element>; ++l) item[l] = batch.item(first + std::min<Size>(l, count - 1));
   }
 };
 
@@ -49,15 +48,13 @@ bool for_each_group(Size n_items, double ns_per_item, Body&& body) noexcept {
     body(Size{0}, n_items);
     return true;
   }
-  const Size groups_per_block =
-      std::max<Size>(1, static_cast<Size>(block_ns / (ns_per_item * lanes)));
+  const Size groups_per_block = std::max<Size>(1, static_cast<Size>(block_ns / (ns_per_item * lanes)));
   const Size n_blocks = (n_groups + groups_per_block - 1) / groups_per_block;
-  return parallel_blocks(n_blocks, ns_per_item * static_cast<double>(n_items),
-                         [&](std::int64_t block) {
-                           const Size end = std::min(n_groups, (block + 1) * groups_per_block);
-                           for (Size group = block * groups_per_block; group < end; ++group)
-                             body(group * lanes, std::min(lanes, n_items - group * lanes));
-                         });
+  return parallel_blocks(n_blocks, ns_per_item * static_cast<double>(n_items), [&](std::int64_t block) {
+    const Size end = std::min(n_groups, (block + 1) * groups_per_block);
+    for (Size group = block * groups_per_block; group < end; ++group)
+      body(group * lanes, std::min(lanes, n_items - group * lanes));
+  });
 }
 
 }  // namespace mmlfast

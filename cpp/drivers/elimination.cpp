@@ -33,8 +33,7 @@ bool use_lanes(Size n, Size n_items) {
 // only about threads.
 template <class T>
 double lane_ns(Size n, Size m) {
-  const double d = static_cast<double>(n),
-               flops = d * d * d * 2 / 3 + 2 * d * d * static_cast<double>(m);
+  const double d = static_cast<double>(n), flops = d * d * d * 2 / 3 + 2 * d * d * static_cast<double>(m);
   return (3 + flops * 0.06) * (static_cast<double>(sizeof(T)) / 8);
 }
 
@@ -49,8 +48,7 @@ Outcome run_lanes(Size n_items, Size n, Size m, Call&& call) noexcept {
       no_memory.store(true, std::memory_order_relaxed);
       return;
     }
-    if (call(first, count, scratch) & occupied(count))
-      failed.store(true, std::memory_order_relaxed);
+    if (call(first, count, scratch) & occupied(count)) failed.store(true, std::memory_order_relaxed);
   });
   if (no_memory) return {Outcome::Status::no_memory};
   if (!finished) return {Outcome::Status::interrupted};
@@ -60,15 +58,13 @@ Outcome run_lanes(Size n_items, Size n, Size m, Call&& call) noexcept {
 template <class T>
 void copy_in(const T* from, const Layout& l, T* column_major) {
   for (Size j = 0; j < l.cols; ++j)
-    for (Size i = 0; i < l.rows; ++i)
-      column_major[j * l.rows + i] = from[i * l.row_stride + j * l.col_stride];
+    for (Size i = 0; i < l.rows; ++i) column_major[j * l.rows + i] = from[i * l.row_stride + j * l.col_stride];
 }
 
 template <class T>
 void copy_out(const T* column_major, T* to, const Layout& l) {
   for (Size i = 0; i < l.rows; ++i)
-    for (Size j = 0; j < l.cols; ++j)
-      to[i * l.row_stride + j * l.col_stride] = column_major[j * l.rows + i];
+    for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = column_major[j * l.rows + i];
 }
 
 template <class T>
@@ -113,8 +109,7 @@ struct Determinant {
   double mantissa = 1;
   Size exponent = 0;
 
-  Determinant(const LapackRoutines<T>& routines, const T* lu, const void* ipiv, Size n,
-              bool singular) {
+  Determinant(const LapackRoutines<T>& routines, const T* lu, const void* ipiv, Size n, bool singular) {
     if (singular) mantissa = 0;
     for (Size k = 0; k < n && !singular; ++k) {
       int e;
@@ -126,42 +121,37 @@ struct Determinant {
   }
   T value() const {
     const Size limit = 100'000;
-    return static_cast<T>(
-        std::ldexp(mantissa, static_cast<int>(std::clamp(exponent, -limit, limit))));
+    return static_cast<T>(std::ldexp(mantissa, static_cast<int>(std::clamp(exponent, -limit, limit))));
   }
   T sign() const {
     if (std::isnan(mantissa)) return static_cast<T>(mantissa);
     return static_cast<T>(mantissa > 0 ? 1 : mantissa < 0 ? -1 : 0);
   }
   T logabs() const {
-    return static_cast<T>(std::log(std::fabs(mantissa)) +
-                          static_cast<double>(exponent) * 0.6931471805599453);
+    return static_cast<T>(std::log(std::fabs(mantissa)) + static_cast<double>(exponent) * 0.6931471805599453);
   }
 };
 
 }  // namespace
 
 template <class T>
-Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b,
-              const Batch<T>& x) noexcept {
+Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& x) noexcept {
   const Size n = a.layout.rows, m = b.layout.cols;
   if (n == 0 || m == 0 || n_items == 0) return {};
   if (use_lanes<T>(n, n_items)) {
     return run_lanes<T>(n_items, n, m, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count), b_items(b, first, count);
       const LaneItems<T> x_items(x, first, count);
-      return kernel<T>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item,
-                               x.layout, scratch);
+      return kernel<T>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout, scratch);
     });
   }
-  return run_lapack<T>(
-      n_items, a, m,
-      [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T* rhs, bool singular) {
-        if (singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-        copy_in(b.item(i), b.layout, rhs);
-        r.getrs(n, m, lu, ipiv, rhs);
-        copy_out(rhs, x.item(i), x.layout);
-      });
+  return run_lapack<T>(n_items, a, m,
+                       [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T* rhs, bool singular) {
+                         if (singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+                         copy_in(b.item(i), b.layout, rhs);
+                         r.getrs(n, m, lu, ipiv, rhs);
+                         copy_out(rhs, x.item(i), x.layout);
+                       });
 }
 
 template <class T>
@@ -175,16 +165,15 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
       return kernel<T>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
   }
-  return run_lapack<T>(
-      n_items, a, n,
-      [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T* rhs, bool singular) {
-        if (singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-        const Layout square{n, n, 1, n};
-        fill(rhs, square, T{0});
-        for (Size k = 0; k < n; ++k) rhs[k * n + k] = 1;
-        r.getrs(n, n, lu, ipiv, rhs);
-        copy_out(rhs, x.item(i), x.layout);
-      });
+  return run_lapack<T>(n_items, a, n,
+                       [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T* rhs, bool singular) {
+                         if (singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+                         const Layout square{n, n, 1, n};
+                         fill(rhs, square, T{0});
+                         for (Size k = 0; k < n; ++k) rhs[k * n + k] = 1;
+                         r.getrs(n, n, lu, ipiv, rhs);
+                         copy_out(rhs, x.item(i), x.layout);
+                       });
 }
 
 template <class T>
@@ -200,9 +189,8 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
       return kernel<T>().determinant(a_items.item, a.layout, det_items.item, scratch);
     });
   } else {
-    outcome = run_lapack<T>(
-        n_items, a, 0,
-        [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T*, bool singular) {
+    outcome =
+        run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T*, bool singular) {
           *det.item(i) = Determinant<T>(r, lu, ipiv, n, singular).value();
         });
   }
@@ -211,8 +199,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
 }
 
 template <class T>
-Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& sign,
-                        const Batch<T>& logabs) noexcept {
+Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& sign, const Batch<T>& logabs) noexcept {
   const Size n = a.layout.rows;
   Outcome outcome;
   if (n == 0) {
@@ -221,13 +208,11 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> sign_items(sign, first, count), log_items(logabs, first, count);
-      return kernel<T>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item,
-                                         scratch);
+      return kernel<T>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item, scratch);
     });
   } else {
-    outcome = run_lapack<T>(
-        n_items, a, 0,
-        [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T*, bool singular) {
+    outcome =
+        run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T*, bool singular) {
           const Determinant<T> d(r, lu, ipiv, n, singular);
           *sign.item(i) = d.sign();
           *logabs.item(i) = d.logabs();
@@ -237,8 +222,7 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
 }
 
 template <class T>
-Outcome is_exactly_singular(Size n_items, const Batch<const T>& a,
-                            const Batch<bool>& singular) noexcept {
+Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<bool>& singular) noexcept {
   const Size n = a.layout.rows;
   Outcome outcome;
   if (n == 0) {
@@ -254,21 +238,18 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a,
       return LaneBits{0};
     });
   } else {
-    outcome = run_lapack<T>(n_items, a, 0,
-                            [&](const LapackRoutines<T>&, Size i, T*, void*, T*, bool is_singular) {
-                              *singular.item(i) = is_singular;
-                            });
+    outcome = run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>&, Size i, T*, void*, T*, bool is_singular) {
+      *singular.item(i) = is_singular;
+    });
   }
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }
 
-#define MMLFAST_INSTANTIATE(T)                                                            \
-  template Outcome solve<T>(Size, const Batch<const T>&, const Batch<const T>&,           \
-                            const Batch<T>&) noexcept;                                    \
-  template Outcome inverse<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;     \
-  template Outcome determinant<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept; \
-  template Outcome log_determinant<T>(Size, const Batch<const T>&, const Batch<T>&,       \
-                                      const Batch<T>&) noexcept;                          \
+#define MMLFAST_INSTANTIATE(T)                                                                                 \
+  template Outcome solve<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept;     \
+  template Outcome inverse<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;                          \
+  template Outcome determinant<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;                      \
+  template Outcome log_determinant<T>(Size, const Batch<const T>&, const Batch<T>&, const Batch<T>&) noexcept; \
   template Outcome is_exactly_singular<T>(Size, const Batch<const T>&, const Batch<bool>&) noexcept;
 MMLFAST_INSTANTIATE(double)
 MMLFAST_INSTANTIATE(float)

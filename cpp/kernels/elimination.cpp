@@ -19,8 +19,7 @@ struct Factors {
 };
 
 template <class T>
-MMLFAST_INLINE vec<T> over_pivot(const Factors<T>& f, std::ptrdiff_t n, std::ptrdiff_t k,
-                                 const vec<T>& x) {
+MMLFAST_INLINE vec<T> over_pivot(const Factors<T>& f, std::ptrdiff_t n, std::ptrdiff_t k, const vec<T>& x) {
   return f.divide ? x / f.a[k * n + k] : x * f.reciprocal[k];
 }
 
@@ -28,9 +27,8 @@ MMLFAST_INLINE vec<T> over_pivot(const Factors<T>& f, std::ptrdiff_t n, std::ptr
 // a plain sweep over all candidate rows, which keeps everything in registers; otherwise only the
 // rows chosen by some lane are touched.
 template <int N, class T>
-MMLFAST_INLINE void exchange_rows(vec<T>* a, std::ptrdiff_t n, std::ptrdiff_t width,
-                                  const vec<T>& pivot, std::ptrdiff_t k, std::ptrdiff_t from,
-                                  std::ptrdiff_t to) {
+MMLFAST_INLINE void exchange_rows(vec<T>* a, std::ptrdiff_t n, std::ptrdiff_t width, const vec<T>& pivot,
+                                  std::ptrdiff_t k, std::ptrdiff_t from, std::ptrdiff_t to) {
   if constexpr (N > 0) {
     for (std::ptrdiff_t i = k + 1; i < N; ++i) {
       const mask<T> here = pivot == broadcast<T>(static_cast<T>(i));
@@ -83,23 +81,20 @@ MMLFAST_INLINE void factor(Factors<T>& f, std::ptrdiff_t n_any) {
     for (std::ptrdiff_t i = k + 1; i < n; ++i) {
       const vec<T> multiplier = over_pivot(f, n, k, a[i * n + k]);
       a[i * n + k] = multiplier;
-      for (std::ptrdiff_t j = k + 1; j < n; ++j)
-        a[i * n + j] = fnma(multiplier, a[k * n + j], a[i * n + j]);
+      for (std::ptrdiff_t j = k + 1; j < n; ++j) a[i * n + j] = fnma(multiplier, a[k * n + j], a[i * n + j]);
     }
   }
 }
 
 // b := U^-1 L^-1 P b for m columns, b[i * m + j].
 template <int N, int M, class T>
-MMLFAST_INLINE void substitute(const Factors<T>& f, std::ptrdiff_t n_any, vec<T>* b,
-                               std::ptrdiff_t m_any) {
+MMLFAST_INLINE void substitute(const Factors<T>& f, std::ptrdiff_t n_any, vec<T>* b, std::ptrdiff_t m_any) {
   const std::ptrdiff_t n = N > 0 ? N : n_any, m = M > 0 ? M : m_any;
   for (std::ptrdiff_t k = 0; k < n; ++k) {
     exchange_rows<N>(b, n, m, f.pivot[k], k, 0, m);
     for (std::ptrdiff_t i = k + 1; i < n; ++i) {
       const vec<T> multiplier = f.a[i * n + k];
-      for (std::ptrdiff_t j = 0; j < m; ++j)
-        b[i * m + j] = fnma(multiplier, b[k * m + j], b[i * m + j]);
+      for (std::ptrdiff_t j = 0; j < m; ++j) b[i * m + j] = fnma(multiplier, b[k * m + j], b[i * m + j]);
     }
   }
   for (std::ptrdiff_t k = n - 1; k >= 0; --k) {
@@ -125,15 +120,12 @@ struct Room {
 };
 template <class T>
 struct Room<0, T> {
-  Factors<T> factors(vec<T>* s, std::ptrdiff_t n) {
-    return {s, s + n * n, s + n * n + n, {}, false};
-  }
+  Factors<T> factors(vec<T>* s, std::ptrdiff_t n) { return {s, s + n * n, s + n * n + n, {}, false}; }
   static constexpr std::ptrdiff_t used(std::ptrdiff_t n) { return n * (n + 2); }
 };
 
 template <int N, class T>
-MMLFAST_INLINE Factors<T> factor_items(Room<N, T>& room, const T* const* a, const Layout& layout,
-                                       vec<T>* scratch) {
+MMLFAST_INLINE Factors<T> factor_items(Room<N, T>& room, const T* const* a, const Layout& layout, vec<T>* scratch) {
   const std::ptrdiff_t n = N > 0 ? N : layout.rows;
   Factors<T> f = room.factors(scratch, n);
   pack(a, Layout{n, n, layout.row_stride, layout.col_stride}, f.a, n, 1);
@@ -142,8 +134,8 @@ MMLFAST_INLINE Factors<T> factor_items(Room<N, T>& room, const T* const* a, cons
 }
 
 template <int N, int M, class T>
-LaneBits solve_sized(const T* const* a, const Layout& a_layout, const T* const* b,
-                     const Layout& b_layout, T* const* x, const Layout& x_layout, vec<T>* scratch) {
+LaneBits solve_sized(const T* const* a, const Layout& a_layout, const T* const* b, const Layout& b_layout, T* const* x,
+                     const Layout& x_layout, vec<T>* scratch) {
   const std::ptrdiff_t n = N > 0 ? N : a_layout.rows, m = M > 0 ? M : b_layout.cols;
   Room<N, T> room;
   const Factors<T> f = factor_items<N>(room, a, a_layout, scratch);
@@ -156,16 +148,15 @@ LaneBits solve_sized(const T* const* a, const Layout& a_layout, const T* const* 
 }
 
 template <int N, class T>
-LaneBits inverse_sized(const T* const* a, const Layout& a_layout, T* const* x,
-                       const Layout& x_layout, vec<T>* scratch) {
+LaneBits inverse_sized(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout,
+                       vec<T>* scratch) {
   const std::ptrdiff_t n = N > 0 ? N : a_layout.rows;
   Room<N, T> room;
   const Factors<T> f = factor_items<N>(room, a, a_layout, scratch);
   vec<T> fixed[N > 0 ? N * N : 1];
   vec<T>* inverse = N > 0 ? fixed : scratch + Room<N, T>::used(n);
   for (std::ptrdiff_t i = 0; i < n; ++i) {
-    for (std::ptrdiff_t j = 0; j < n; ++j)
-      inverse[i * n + j] = broadcast<T>(static_cast<T>(i == j));
+    for (std::ptrdiff_t j = 0; j < n; ++j) inverse[i * n + j] = broadcast<T>(static_cast<T>(i == j));
   }
   substitute<N, N>(f, n, inverse, n);
   unpack(x, Layout{n, n, x_layout.row_stride, x_layout.col_stride}, inverse, n, 1);
@@ -174,8 +165,8 @@ LaneBits inverse_sized(const T* const* a, const Layout& a_layout, T* const* x,
 
 // The determinant of every lane as mantissa * 2^exponent.
 template <int N, class T>
-MMLFAST_INLINE mask<T> product_of_pivots(const T* const* a, const Layout& layout, vec<T>* scratch,
-                                         vec<T>& mantissa, vec<T>& exponent) {
+MMLFAST_INLINE mask<T> product_of_pivots(const T* const* a, const Layout& layout, vec<T>* scratch, vec<T>& mantissa,
+                                         vec<T>& exponent) {
   const std::ptrdiff_t n = N > 0 ? N : layout.rows;
   Room<N, T> room;
   const Factors<T> f = factor_items<N>(room, a, layout, scratch);
@@ -201,8 +192,7 @@ MMLFAST_INLINE void scatter(T* const* to, const vec<T>& x) {
 }
 
 template <int N, class T>
-LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det,
-                           vec<T>* scratch) {
+LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   vec<T> mantissa, exponent;
   const mask<T> singular = product_of_pivots<N>(a, layout, scratch, mantissa, exponent);
   scatter(det, scale_by_power(mantissa, exponent));
@@ -210,8 +200,8 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
 }
 
 template <int N, class T>
-LaneBits log_determinant_sized(const T* const* a, const Layout& layout, T* const* sign,
-                               T* const* logabs, vec<T>* scratch) {
+LaneBits log_determinant_sized(const T* const* a, const Layout& layout, T* const* sign, T* const* logabs,
+                               vec<T>* scratch) {
   vec<T> mantissa, exponent;
   const mask<T> singular = product_of_pivots<N>(a, layout, scratch, mantissa, exponent);
   const vec<T> one = broadcast<T>(1);
@@ -252,8 +242,8 @@ std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, std::ptrdiff_t m) {
   }
 
 template <class T>
-LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Layout& bl,
-               T* const* x, const Layout& xl, void* scratch) {
+LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Layout& bl, T* const* x, const Layout& xl,
+               void* scratch) {
   vec<T>* s = static_cast<vec<T>*>(scratch);
   if (bl.cols != 1) return solve_sized<0, 0>(a, al, b, bl, x, xl, s);
 #define MMLFAST_CALL(N) solve_sized<N, 1>(a, al, b, bl, x, xl, s)
@@ -262,8 +252,7 @@ LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Lay
 }
 
 template <class T>
-LaneBits inverse(const T* const* a, const Layout& al, T* const* x, const Layout& xl,
-                 void* scratch) {
+LaneBits inverse(const T* const* a, const Layout& al, T* const* x, const Layout& xl, void* scratch) {
   vec<T>* s = static_cast<vec<T>*>(scratch);
 #define MMLFAST_CALL(N) inverse_sized<N>(a, al, x, xl, s)
   MMLFAST_BY_SIZE(al.rows, MMLFAST_CALL)
@@ -279,8 +268,7 @@ LaneBits determinant(const T* const* a, const Layout& al, T* const* det, void* s
 }
 
 template <class T>
-LaneBits log_determinant(const T* const* a, const Layout& al, T* const* sign, T* const* logabs,
-                         void* scratch) {
+LaneBits log_determinant(const T* const* a, const Layout& al, T* const* sign, T* const* logabs, void* scratch) {
   vec<T>* s = static_cast<vec<T>*>(scratch);
 #define MMLFAST_CALL(N) log_determinant_sized<N>(a, al, sign, logabs, s)
   MMLFAST_BY_SIZE(al.rows, MMLFAST_CALL)
@@ -288,8 +276,7 @@ LaneBits log_determinant(const T* const* a, const Layout& al, T* const* sign, T*
 }
 
 template <class T>
-constexpr Elimination<T> table = {scratch_vectors<T>, solve<T>, inverse<T>, determinant<T>,
-                                  log_determinant<T>};
+constexpr Elimination<T> table = {scratch_vectors<T>, solve<T>, inverse<T>, determinant<T>, log_determinant<T>};
 
 }  // namespace
 

@@ -32,15 +32,14 @@ namespace mmlfast {
 template <class T>
 struct Elimination {
   std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t n, std::ptrdiff_t m);
-  LaneBits (*solve)(const T* const* a, const Layout& a_layout, const T* const* b,
-                    const Layout& b_layout, T* const* x, const Layout& x_layout, void* scratch);
-  LaneBits (*inverse)(const T* const* a, const Layout& a_layout, T* const* x,
-                      const Layout& x_layout, void* scratch);
+  LaneBits (*solve)(const T* const* a, const Layout& a_layout, const T* const* b, const Layout& b_layout, T* const* x,
+                    const Layout& x_layout, void* scratch);
+  LaneBits (*inverse)(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout, void* scratch);
   // det[l] points to the determinant of lane l. No intermediate product overflows or underflows.
   LaneBits (*determinant)(const T* const* a, const Layout& a_layout, T* const* det, void* scratch);
   // sign is 0 and log |det| is -inf for a singular lane.
-  LaneBits (*log_determinant)(const T* const* a, const Layout& a_layout, T* const* sign,
-                              T* const* logabs, void* scratch);
+  LaneBits (*log_determinant)(const T* const* a, const Layout& a_layout, T* const* sign, T* const* logabs,
+                              void* scratch);
 };
 
 MMLFAST_KERNEL_TABLE(Elimination<double>, elimination_f64)

@@ -15,8 +15,8 @@ namespace run {
 
 // dst[e * dst_stride] = element e of every item, for `count` consecutive elements.
 template <class T>
-MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count,
-                         vec<T>* dst, std::ptrdiff_t dst_stride) {
+MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, vec<T>* dst,
+                         std::ptrdiff_t dst_stride) {
   constexpr int width = native_lanes<T>;
   if (count < width) {
     for (std::ptrdiff_t e = 0; e < count; ++e) {
@@ -32,8 +32,7 @@ MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdi
     _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
       native<T> row[width];
       for (int r = 0; r < width; ++r)
-        row[r] = *reinterpret_cast<const typename native_of<T>::unaligned*>(item[p * width + r] +
-                                                                            offset + e);
+        row[r] = *reinterpret_cast<const typename native_of<T>::unaligned*>(item[p * width + r] + offset + e);
       transpose_native<T>(row);
       for (int r = 0; r < width; ++r) dst[(e + r) * dst_stride].part[p] = row[r];
     }
@@ -41,8 +40,8 @@ MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdi
 }
 
 template <class T>
-MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count,
-                           const vec<T>* src, std::ptrdiff_t src_stride) {
+MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, const vec<T>* src,
+                           std::ptrdiff_t src_stride) {
   constexpr int width = native_lanes<T>;
   if (count < width) {
     for (std::ptrdiff_t e = 0; e < count; ++e) {
@@ -59,8 +58,7 @@ MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t
       for (int r = 0; r < width; ++r) row[r] = src[(e + r) * src_stride].part[p];
       transpose_native<T>(row);
       for (int r = 0; r < width; ++r)
-        *reinterpret_cast<typename native_of<T>::unaligned*>(item[p * width + r] + offset + e) =
-            row[r];
+        *reinterpret_cast<typename native_of<T>::unaligned*>(item[p * width + r] + offset + e) = row[r];
     }
   }
 }
@@ -69,17 +67,15 @@ MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t
 
 // dst[i * dst_row + j * dst_col] = element (i, j) of every item.
 template <class T>
-MMLFAST_INLINE void pack(const T* const* item, const Layout& layout, vec<T>* dst,
-                         std::ptrdiff_t dst_row, std::ptrdiff_t dst_col) {
+MMLFAST_INLINE void pack(const T* const* item, const Layout& layout, vec<T>* dst, std::ptrdiff_t dst_row,
+                         std::ptrdiff_t dst_col) {
   const auto [rows, cols, row_stride, col_stride] = layout;
   if (col_stride == 1 && row_stride == cols && dst_col == 1 && dst_row == cols) {
     run::pack(item, 0, rows * cols, dst, 1);
   } else if (col_stride == 1) {
-    for (std::ptrdiff_t i = 0; i < rows; ++i)
-      run::pack(item, i * row_stride, cols, dst + i * dst_row, dst_col);
+    for (std::ptrdiff_t i = 0; i < rows; ++i) run::pack(item, i * row_stride, cols, dst + i * dst_row, dst_col);
   } else if (row_stride == 1) {
-    for (std::ptrdiff_t j = 0; j < cols; ++j)
-      run::pack(item, j * col_stride, rows, dst + j * dst_col, dst_row);
+    for (std::ptrdiff_t j = 0; j < cols; ++j) run::pack(item, j * col_stride, rows, dst + j * dst_col, dst_row);
   } else {
     for (std::ptrdiff_t i = 0; i < rows; ++i)
       for (std::ptrdiff_t j = 0; j < cols; ++j)
@@ -88,17 +84,15 @@ MMLFAST_INLINE void pack(const T* const* item, const Layout& layout, vec<T>* dst
 }
 
 template <class T>
-MMLFAST_INLINE void unpack(T* const* item, const Layout& layout, const vec<T>* src,
-                           std::ptrdiff_t src_row, std::ptrdiff_t src_col) {
+MMLFAST_INLINE void unpack(T* const* item, const Layout& layout, const vec<T>* src, std::ptrdiff_t src_row,
+                           std::ptrdiff_t src_col) {
   const auto [rows, cols, row_stride, col_stride] = layout;
   if (col_stride == 1 && row_stride == cols && src_col == 1 && src_row == cols) {
     run::unpack(item, 0, rows * cols, src, 1);
   } else if (col_stride == 1) {
-    for (std::ptrdiff_t i = 0; i < rows; ++i)
-      run::unpack(item, i * row_stride, cols, src + i * src_row, src_col);
+    for (std::ptrdiff_t i = 0; i < rows; ++i) run::unpack(item, i * row_stride, cols, src + i * src_row, src_col);
   } else if (row_stride == 1) {
-    for (std::ptrdiff_t j = 0; j < cols; ++j)
-      run::unpack(item, j * col_stride, rows, src + j * src_col, src_row);
+    for (std::ptrdiff_t j = 0; j < cols; ++j) run::unpack(item, j * col_stride, rows, src + j * src_col, src_row);
   } else {
     for (std::ptrdiff_t i = 0; i < rows; ++i)
       for (std::ptrdiff_t j = 0; j < cols; ++j)

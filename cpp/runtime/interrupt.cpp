@@ -10,9 +10,7 @@ std::atomic<InterruptCheck> installed{nullptr};
 
 }  // namespace
 
-void set_interrupt_check(InterruptCheck check) noexcept {
-  installed.store(check, std::memory_order_release);
-}
+void set_interrupt_check(InterruptCheck check) noexcept { installed.store(check, std::memory_order_release); }
 
 bool InterruptTimer::interrupted() noexcept {
   if (stop_) return true;

@@ -18,8 +18,7 @@ struct LapackRoutines {
   // Householder QR in place (m >= n) with work of n * 64 elements; returns info.
   std::int64_t (*geqrf)(std::int64_t m, std::int64_t n, T* a, T* tau, T* work, std::int64_t lwork);
   // Q of m x n from geqrf's factors, in place; returns info.
-  std::int64_t (*orgqr)(std::int64_t m, std::int64_t n, T* a, const T* tau, T* work,
-                        std::int64_t lwork);
+  std::int64_t (*orgqr)(std::int64_t m, std::int64_t n, T* a, const T* tau, T* work, std::int64_t lwork);
   // Was row i (0-based) exchanged with another one in getrf?
   bool (*exchanged)(const void* ipiv, std::int64_t i);
 };

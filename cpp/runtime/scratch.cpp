@@ -33,8 +33,7 @@ void* Scratch::request(std::ptrdiff_t bytes) noexcept {
   if (buffer.size < bytes || buffer.data == nullptr) {
     buffer.release();
     const std::ptrdiff_t size = bytes < 4096 ? 4096 : bytes;
-    buffer.data =
-        ::operator new(static_cast<std::size_t>(size), std::align_val_t{alignment}, std::nothrow);
+    buffer.data = ::operator new(static_cast<std::size_t>(size), std::align_val_t{alignment}, std::nothrow);
     if (buffer.data == nullptr) return nullptr;
     buffer.size = size;
   }

@@ -34,8 +34,7 @@ int quota_cpus() {
     if (word == "max") return 0;
     quota = std::strtod(word.c_str(), nullptr);
   } else {
-    std::ifstream q("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-        p("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
+    std::ifstream q("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), p("/sys/fs/cgroup/cpu/cpu.cfs_period_us");
     if (!(q >> quota) || !(p >> period)) return 0;
   }
   if (quota <= 0 || period <= 0) return 0;
@@ -193,15 +192,13 @@ void set_num_threads(int n) noexcept {
   requested.store(n < 1 ? 0 : (n > most_threads ? most_threads : n), std::memory_order_relaxed);
 }
 
-bool detail::run_blocks(std::int64_t n_blocks, BlockFunction function, void* context,
-                        bool threaded) noexcept {
+bool detail::run_blocks(std::int64_t n_blocks, BlockFunction function, void* context, bool threaded) noexcept {
   InterruptTimer timer;
   const int threads = get_num_threads();
   if (threaded && threads > 1 && n_blocks > 1) {
     Pool* p = pool();
     const int useful = n_blocks < threads ? static_cast<int>(n_blocks) : threads;
-    if (p != nullptr && p->try_run(function, context, n_blocks, useful, timer))
-      return !timer.interrupted();
+    if (p != nullptr && p->try_run(function, context, n_blocks, useful, timer)) return !timer.interrupted();
   }
   for (std::int64_t block = 0; block < n_blocks; ++block) {
     function(context, block);

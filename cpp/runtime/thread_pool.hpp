@@ -34,8 +34,7 @@ inline constexpr double threading_threshold_ns = 40'000;
 namespace detail {
 using BlockFunction = void (*)(void* context, std::int64_t block);
 // False if interrupted.
-bool run_blocks(std::int64_t n_blocks, BlockFunction function, void* context,
-                bool threaded) noexcept;
+bool run_blocks(std::int64_t n_blocks, BlockFunction function, void* context, bool threaded) noexcept;
 }  // namespace detail
 
 // Calls body(block) once for each block in 0 .. n_blocks - 1, in any order, from several threads.
@@ -44,9 +43,7 @@ bool run_blocks(std::int64_t n_blocks, BlockFunction function, void* context,
 template <class Body>
 bool parallel_blocks(std::int64_t n_blocks, double total_ns, Body&& body) noexcept {
   using Plain = std::remove_reference_t<Body>;
-  const detail::BlockFunction call = [](void* context, std::int64_t block) {
-    (*static_cast<Plain*>(context))(block);
-  };
+  const detail::BlockFunction call = [](void* context, std::int64_t block) { (*static_cast<Plain*>(context))(block); };
   return detail::run_blocks(n_blocks, call, const_cast<void*>(static_cast<const void*>(&body)),
                             total_ns >= threading_threshold_ns);
 }

@@ -50,13 +50,11 @@ bool all(std::uint32_t word, std::uint32_t bits) noexcept { return (word & bits)
 
 Level detect() noexcept {
   const Registers one = cpuid(1, 0), seven = cpuid(7, 0), extended = cpuid(0x80000001u, 0);
-  constexpr std::uint32_t fma = 1u << 12, movbe = 1u << 22, osxsave = 1u << 27, avx = 1u << 28,
-                          f16c = 1u << 29;
+  constexpr std::uint32_t fma = 1u << 12, movbe = 1u << 22, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
   if (!all(one.c, fma | movbe | osxsave | avx | f16c)) return Level::baseline;
   const std::uint64_t saved = saved_registers();
   constexpr std::uint32_t bmi1 = 1u << 3, avx2 = 1u << 5, bmi2 = 1u << 8, lzcnt = 1u << 5;
-  if ((saved & 0x6) != 0x6 || !all(seven.b, bmi1 | avx2 | bmi2) || !all(extended.c, lzcnt))
-    return Level::baseline;
+  if ((saved & 0x6) != 0x6 || !all(seven.b, bmi1 | avx2 | bmi2) || !all(extended.c, lzcnt)) return Level::baseline;
   constexpr std::uint32_t f = 1u << 16, dq = 1u << 17, cd = 1u << 28, bw = 1u << 30, vl = 1u << 31;
   if ((saved & 0xe6) != 0xe6 || !all(seven.b, f | dq | cd | bw | vl)) return Level::avx2;
   return Level::avx512;
@@ -76,8 +74,7 @@ Choice choose() noexcept {
   if (wanted == nullptr || *wanted == '\0') return {best, nullptr};
   for (int i = 0; i < n_levels; ++i) {
     const Level level = static_cast<Level>(i);
-    if (std::strcmp(wanted, names[i]) == 0 && compiled(level) && level <= best)
-      return {level, nullptr};
+    if (std::strcmp(wanted, names[i]) == 0 && compiled(level) && level <= best) return {level, nullptr};
   }
   return {best, wanted};
 }

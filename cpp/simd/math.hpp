@@ -77,16 +77,15 @@ MMLFAST_INLINE void split_exponent(const vec<T>& x, vec<T>& m, vec<T>& e) {
   MMLFAST_EACH_PART {
     const native_bits<T> biased = (b.part[p] & Format<T>::exponent_mask) >> Format<T>::mantissa;
     exponent.part[p] = __builtin_convertvector(biased - static_cast<I>(Format<T>::bias), native<T>);
-    fraction.part[p] = (b.part[p] & ~Format<T>::exponent_mask) |
-                       (static_cast<I>(Format<T>::bias) << Format<T>::mantissa);
+    fraction.part[p] =
+        (b.part[p] & ~Format<T>::exponent_mask) | (static_cast<I>(Format<T>::bias) << Format<T>::mantissa);
   }
   const vec<T> one = broadcast<T>(1), f = from_bits<T>(fraction);
   const mask<T> upper = abs(f) >= broadcast<T>(static_cast<T>(1.4142135623730951));
   m = select(upper, f * broadcast<T>(static_cast<T>(0.5)), f);
   e = select(upper, exponent + one, exponent);
   e = select(tiny, e - broadcast<T>(static_cast<T>(Format<T>::mantissa + 2)), e);
-  const mask<T> special =
-      (x == zero<T>()) | ~(abs(x) < broadcast<T>(static_cast<T>(__builtin_inf())));
+  const mask<T> special = (x == zero<T>()) | ~(abs(x) < broadcast<T>(static_cast<T>(__builtin_inf())));
   m = select(special, x, m);
   e = select(special, zero<T>(), e);
 }
@@ -115,8 +114,7 @@ MMLFAST_INLINE vec<T> reduce_by_ln2(const vec<T>& x, vec<T>& k) {
 
 template <class T>
 MMLFAST_INLINE vec<T> exp(const vec<T>& x) {
-  const vec<T> highest = broadcast<T>(Format<T>::exp_highest),
-               lowest = broadcast<T>(Format<T>::exp_lowest);
+  const vec<T> highest = broadcast<T>(Format<T>::exp_highest), lowest = broadcast<T>(Format<T>::exp_lowest);
   // Kept inside the range for the reduction; the two ends are put right at the end. NaN fails both
   // comparisons.
   const vec<T> inside = select(x > highest, highest, select(x < lowest, lowest, x));
@@ -151,8 +149,7 @@ MMLFAST_INLINE vec<T> log(const vec<T>& x) {
 template <class T>
 MMLFAST_INLINE vec<T> tanh(const vec<T>& x) {
   const vec<T> one = broadcast<T>(1), two = broadcast<T>(2);
-  const vec<T> far =
-      broadcast<T>(static_cast<T>(20));  // tanh rounds to 1 from 19.1 on (9.1 in float32)
+  const vec<T> far = broadcast<T>(static_cast<T>(20));  // tanh rounds to 1 from 19.1 on (9.1 in float32)
   const vec<T> a = abs(x);
   const vec<T> twice = select(a > far, far, a) * two;
   vec<T> k;

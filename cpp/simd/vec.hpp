@@ -181,12 +181,8 @@ template <int Predicate>
 MMLFAST_INLINE __mmask16 compare(__m512 a, __m512 b) {
   return _mm512_cmp_ps_mask(a, b, Predicate);
 }
-MMLFAST_INLINE __m512d select(__mmask8 m, __m512d a, __m512d b) {
-  return _mm512_mask_blend_pd(m, b, a);
-}
-MMLFAST_INLINE __m512 select(__mmask16 m, __m512 a, __m512 b) {
-  return _mm512_mask_blend_ps(m, b, a);
-}
+MMLFAST_INLINE __m512d select(__mmask8 m, __m512d a, __m512d b) { return _mm512_mask_blend_pd(m, b, a); }
+MMLFAST_INLINE __m512 select(__mmask16 m, __m512 a, __m512 b) { return _mm512_mask_blend_ps(m, b, a); }
 #elif defined(__FMA__)
 MMLFAST_INLINE __m256d fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 MMLFAST_INLINE __m256 fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
@@ -195,18 +191,10 @@ MMLFAST_INLINE __m256 fnma(__m256 a, __m256 b, __m256 c) { return _mm256_fnmadd_
 MMLFAST_INLINE __m256d sqrt(__m256d a) { return _mm256_sqrt_pd(a); }
 MMLFAST_INLINE __m256 sqrt(__m256 a) { return _mm256_sqrt_ps(a); }
 #elif defined(__aarch64__)
-MMLFAST_INLINE float64x2_t fma(float64x2_t a, float64x2_t b, float64x2_t c) {
-  return vfmaq_f64(c, a, b);
-}
-MMLFAST_INLINE float32x4_t fma(float32x4_t a, float32x4_t b, float32x4_t c) {
-  return vfmaq_f32(c, a, b);
-}
-MMLFAST_INLINE float64x2_t fnma(float64x2_t a, float64x2_t b, float64x2_t c) {
-  return vfmsq_f64(c, a, b);
-}
-MMLFAST_INLINE float32x4_t fnma(float32x4_t a, float32x4_t b, float32x4_t c) {
-  return vfmsq_f32(c, a, b);
-}
+MMLFAST_INLINE float64x2_t fma(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmaq_f64(c, a, b); }
+MMLFAST_INLINE float32x4_t fma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmaq_f32(c, a, b); }
+MMLFAST_INLINE float64x2_t fnma(float64x2_t a, float64x2_t b, float64x2_t c) { return vfmsq_f64(c, a, b); }
+MMLFAST_INLINE float32x4_t fnma(float32x4_t a, float32x4_t b, float32x4_t c) { return vfmsq_f32(c, a, b); }
 MMLFAST_INLINE float64x2_t sqrt(float64x2_t a) { return vsqrtq_f64(a); }
 MMLFAST_INLINE float32x4_t sqrt(float32x4_t a) { return vsqrtq_f32(a); }
 #else  // x86-64-v2: no fused multiply-add; two roundings
@@ -349,15 +337,12 @@ MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T>& m) {
       r |= static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(m.part[p])))
            << (p * native_lanes<T>);
     else
-      r |= static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(m.part[p])))
-           << (p * native_lanes<T>);
+      r |= static_cast<std::uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(m.part[p]))) << (p * native_lanes<T>);
 #elif defined(__SSE2__)
     if constexpr (sizeof(T) == 8)
-      r |= static_cast<std::uint32_t>(_mm_movemask_pd(reinterpret_cast<__m128d>(m.part[p])))
-           << (p * native_lanes<T>);
+      r |= static_cast<std::uint32_t>(_mm_movemask_pd(reinterpret_cast<__m128d>(m.part[p]))) << (p * native_lanes<T>);
     else
-      r |= static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(m.part[p])))
-           << (p * native_lanes<T>);
+      r |= static_cast<std::uint32_t>(_mm_movemask_ps(reinterpret_cast<__m128>(m.part[p]))) << (p * native_lanes<T>);
 #else
     for (int i = 0; i < native_lanes<T>; ++i)
       r |= static_cast<std::uint32_t>(m.part[p][i] != 0) << (p * native_lanes<T> + i);
@@ -435,8 +420,7 @@ template <class T, int Half>
 MMLFAST_INLINE void transpose_stage(native<T>* row) {
   constexpr int n = native_lanes<T>;
   _Pragma("GCC unroll 16") for (int r = 0; r < n; ++r) {
-    if ((r & Half) == 0)
-      exchange<T, Half>(row[r], row[r + Half], std::make_integer_sequence<int, n>{});
+    if ((r & Half) == 0) exchange<T, Half>(row[r], row[r + Half], std::make_integer_sequence<int, n>{});
   }
   if constexpr (Half > 1) transpose_stage<T, Half / 2>(row);
 }

@@ -34,9 +34,7 @@ def as_float(x: Any, name: str) -> np.ndarray[Any, Any]:
 def check_real(a: Any, name: str) -> None:
     """TypeError unless the dtype of `a` is boolean, integer or a float that fits float64."""
     if a.dtype.kind not in "biuf" or a.dtype.itemsize > 8:
-        raise TypeError(
-            f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}"
-        )
+        raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}")
 
 
 def check_errors(errors: str) -> None:
@@ -48,13 +46,9 @@ def check_square(function: str, **matrices: Any) -> None:
     """LinAlgError naming the argument unless its last two dimensions are equal."""
     for name, a in matrices.items():
         if a.ndim < 2:
-            raise LinAlgError(
-                f"{function}: {name} must be a matrix or a stack of matrices, got shape {a.shape}"
-            )
+            raise LinAlgError(f"{function}: {name} must be a matrix or a stack of matrices, got shape {a.shape}")
         if a.shape[-1] != a.shape[-2]:
-            raise LinAlgError(
-                f"{function}: the last two dimensions of {name} must be equal, got shape {a.shape}"
-            )
+            raise LinAlgError(f"{function}: the last two dimensions of {name} must be equal, got shape {a.shape}")
 
 
 def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
