@@ -1,0 +1,110 @@
+"""Fixtures for every test file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import mmlfast as mf
+from mmlfast import _core
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers of a seed that no other library's tests start from."""
+    return np.random.default_rng(806_117_293)
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int | None], None]]:
+    """`threads(2)` sets the number of threads; the default comes back after the test."""
+    yield mf.set_num_threads
+    mf.set_num_threads(None)
+
+
+@pytest.fixture
+def run_python() -> Callable[..., str]:
+    """`run_python(code, MMLFAST_SIMD="avx2")` runs code in a new interpreter and returns what it printed."""
+
+    def run(code: str, *, timeout: float = 120, **environment: str) -> str:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("MMLFAST_")} | environment
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+        )
+        assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    return run
+
+
+def available_simd_levels() -> list[str]:
+    """The levels that MMLFAST_SIMD can choose on this machine, the lowest first."""
+    build = _core.build_config()
+    compiled = list(build["simd_compiled"])
+    return compiled[: compiled.index(build["simd_detected"]) + 1]
+
+
+@pytest.fixture
+def simd_levels() -> list[str]:
+    return available_simd_levels()
+
+
+@pytest.fixture
+def fused_simd_levels() -> list[str]:
+    """The levels whose fma() rounds once: they give the same bits. The x86 baseline has none."""
+    levels = available_simd_levels()
+    return (
+        [level for level in levels if level != "baseline"] if len(_core.build_config()["simd_compiled"]) > 1 else levels
+    )
+
+
+@pytest.fixture
+def same_at_every_level(run_python: Callable[..., str], fused_simd_levels: list[str]) -> Callable[[str], None]:
+    """`same_at_every_level(code)`: what the code prints depends neither on the SIMD level nor on the threads.
+
+    The code prints digests of its results, with `digest(*arrays)`, which is there for it as `np` and `mf` are.
+    """
+    prelude = """
+    import hashlib
+    import numpy as np
+    import mmlfast as mf
+
+    def digest(*arrays):
+        print(hashlib.sha256(b"".join(np.ascontiguousarray(x).tobytes() for x in arrays)).hexdigest())
+
+    """
+
+    def check(code: str) -> None:
+        source = textwrap.dedent(prelude) + textwrap.dedent(code)
+        printed = {
+            (level, n): run_python(source, MMLFAST_SIMD=level, MMLFAST_NUM_THREADS=n)
+            for level in fused_simd_levels or ["baseline"]
+            for n in ("1", "3")
+        }
+        assert all(printed.values()), "the code printed nothing"
+        assert len(set(printed.values())) == 1, printed
+
+    return check
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Real data sets: the folder MMLFAST_DATA, or shared/data beside the checkout."""
+    folder = Path(os.environ.get("MMLFAST_DATA") or REPOSITORY.parent / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip(f"no data sets: set MMLFAST_DATA to their folder ({folder} does not exist)")
+    return folder
