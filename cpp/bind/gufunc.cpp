@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <string>
 
+#include "bind/batched_function.hpp"
+
 namespace mmlfast::bind {
 namespace {
 
@@ -78,7 +80,21 @@ py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bo
                                                     static_cast<int>(loops.size()), n_in, n_out, PyUFunc_None,
                                                     g->name.c_str(), g->doc.c_str(), 0, spec.signature);
   if (f == nullptr) throw py::error_already_set();
-  return py::reinterpret_steal<py::object>(f);
+
+  auto* function = new BatchedFunctionData{py::reinterpret_steal<py::object>(f),
+                                           g->name,
+                                           raises ? spec.failed_items_message : nullptr,
+                                           n_in,
+                                           n_out,
+                                           {},
+                                           0,
+                                           {}};
+  function->core_dimensions = parse_signature(spec.signature, function->n_core_dimensions);
+  for (std::size_t k = 0; k < loops.size(); ++k) {
+    const auto types = g->types.begin() + static_cast<std::ptrdiff_t>(k) * (n_in + n_out);
+    function->loops.push_back({loops[k].body, std::vector<int>(types, types + n_in + n_out)});
+  }
+  return make_batched_function(function);
 }
 
 }  // namespace

@@ -11,7 +11,8 @@
 //     add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", "Singular matrix"}, MMLFAST_LOOPS(solve_items,
 //     "dd->d", "ff->f"));
 //
-// For each function two gufuncs are registered: `solve` raises numpy.linalg.LinAlgError if an item
+// Python gets a BatchedFunction (bind/batched_function.hpp): the gufunc behind a short way for one small item.
+// For each function two are registered: `solve` raises numpy.linalg.LinAlgError if an item
 // fails, `solve_nan` leaves NaN in the items that failed.
 #pragma once
 

@@ -16,7 +16,6 @@ from mmlfast import _core
 from mmlfast._arrays import (
     as_array,
     check_errors,
-    check_real,
     check_square,
     explain,
     ndarray,
@@ -81,20 +80,19 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     array([[0.8, 1.4],
            [5. , 3. ]])
     """
-    if type(a) is not ndarray:
-        a = as_array(a)
-    if type(b) is not ndarray:
-        b = as_array(b)
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    rhs: Any = b if type(b) is ndarray else as_array(b)
     if errors == "raise":
-        loop = _core.solve_vector if b.ndim == 1 else _core.solve
+        loop = _core.solve_vector if rhs.ndim == 1 else _core.solve
     else:
         check_errors(errors)
-        loop = _core.solve_vector_nan if b.ndim == 1 else _core.solve_nan
+        loop = _core.solve_vector_nan if rhs.ndim == 1 else _core.solve_nan
     try:
-        return loop(a, b) if out is None else loop(a, b, out=out)
+        x: Array = loop(matrix, rhs) if out is None else loop(matrix, rhs, out=out)
+        return x
     except Exception as error:
-        check_square("solve", a=a)
-        _raise_singular("solve", error, a, a=a, b=b)
+        check_square("solve", a=matrix)
+        _raise_singular("solve", error, a=matrix, b=rhs)
 
 
 def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
@@ -128,18 +126,18 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
     array([[0.5 , 0.  ],
            [0.  , 0.25]])
     """
-    if type(a) is not ndarray:
-        a = as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a)
     if errors == "raise":
         loop = _core.inv
     else:
         check_errors(errors)
         loop = _core.inv_nan
     try:
-        return loop(a) if out is None else loop(a, out=out)
+        x: Array = loop(matrix) if out is None else loop(matrix, out=out)
+        return x
     except Exception as error:
-        check_square("inv", a=a)
-        _raise_singular("inv", error, a, a=a)
+        check_square("inv", a=matrix)
+        _raise_singular("inv", error, a=matrix)
 
 
 def det(a: ArrayLike, *, out: Array | None = None) -> Any:
@@ -171,13 +169,12 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     >>> float(mf.linalg.det([[1.0, 2.0], [3.0, 5.0]]))
     -1.0
     """
-    if type(a) is not ndarray:
-        a = as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a)
     try:
-        return _core.det(a) if out is None else _core.det(a, out=out)
+        return _core.det(matrix) if out is None else _core.det(matrix, out=out)
     except Exception as error:
-        check_square("det", a=a)
-        explain("det", error, a=a)
+        check_square("det", a=matrix)
+        explain("det", error, a=matrix)
 
 
 def slogdet(a: ArrayLike) -> SlogdetResult:
@@ -210,20 +207,18 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
     >>> float(sign), round(float(logabsdet), 6)
     (1.0, -1381.551056)
     """
-    if type(a) is not ndarray:
-        a = as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a)
     try:
-        return SlogdetResult(*_core.slogdet(a))
+        return SlogdetResult(*_core.slogdet(matrix))
     except Exception as error:
-        check_square("slogdet", a=a)
-        explain("slogdet", error, a=a)
+        check_square("slogdet", a=matrix)
+        explain("slogdet", error, a=matrix)
 
 
-def _raise_singular(function: str, error: Exception, matrix: Any, **arrays: Any) -> NoReturn:
+def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:
     """The way out of a failed elimination: names the singular item, or explains shapes and dtypes."""
     if not isinstance(error, LinAlgError):
-        explain(function, error, **arrays)
-    check_real(matrix, "a")
-    batch = np.broadcast_shapes(*(x.shape[:-2] for x in arrays.values()))
-    singular = _core.is_exactly_singular(matrix)
-    raise_for_item(function, "Singular matrix", np.broadcast_to(singular, batch))
+        explain(function, error, a=a, **others)
+    # A vector counts for all items; a stack of matrices has batch axes of its own.
+    batch = np.broadcast_shapes(a.shape[:-2], *(x.shape[:-2] for x in others.values()))
+    raise_for_item(function, "Singular matrix", np.broadcast_to(_core.is_exactly_singular(a), batch))
