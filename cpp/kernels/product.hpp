@@ -1,0 +1,126 @@
+// Products of dense matrices inside other kernels: C = start + A B, with the columns of B and C in SIMD lanes.
+//
+//   a      IN      rows x depth, any strides; elements are broadcast, so it needs no alignment and no padding
+//   b      IN      depth x cols, rows contiguous, b_row elements from row to row
+//   c      OUT     rows x cols, rows contiguous, c_row elements from row to row; must not overlap a or b
+//   start  IN      what is added to: Start::zero; Start::row, one row of `cols` elements for all rows (a bias);
+//                  Start::c, what c holds
+// cols is a multiple of lanes<T>: callers pad. Nothing is packed: choose_row_stride() gives row strides that spread a
+// panel of B over the whole L1 cache, which is what packing is for.
+//
+// Flops: 2 rows cols depth. A tile of `tile_rows` x `tile_vectors` vectors stays in registers over a block of k_block
+// steps; the panel of B that it meets stays in L1 for all rows. Every element of C is one chain of fused
+// multiply-adds in the order of k, whatever the tile: the bits do not depend on tiles, blocks or SIMD level.
+//
+// Source: Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34 (2008), section 4.
+//
+//     c = start + a @ b
+#pragma once
+
+#include "simd/vec.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+
+// Accumulators plus one row of B plus one broadcast fill the 32 (AVX-512, NEON) or 16 (AVX2, SSE) registers.
+#if defined(__AVX512F__)
+inline constexpr int tile_rows = 8, tile_vectors = 3;
+#elif defined(__AVX__) || defined(__aarch64__)
+inline constexpr int tile_rows = 6, tile_vectors = 1;
+#else
+inline constexpr int tile_rows = 2, tile_vectors = 1;
+#endif
+inline constexpr std::ptrdiff_t k_block = 128;
+
+enum class Start { zero, row, c };
+
+template <class T>
+struct ProductOperands {
+  const T* a;
+  std::ptrdiff_t a_row, a_col;
+  const T* b;
+  std::ptrdiff_t b_row;
+  T* c;
+  std::ptrdiff_t c_row;
+};
+
+namespace tile {
+
+// Rows x Vectors vectors of C over `depth` steps. `from` is what to start from, nullptr for zero.
+template <int Rows, int Vectors, class T>
+void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::ptrdiff_t from_row) {
+  vec<T> sum[Rows][Vectors];
+  _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
+    _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] =
+        from == nullptr ? zero<T>() : load(from + r * from_row + v * lanes<T>);
+  }
+  const T* a = o.a;
+  const T* b = o.b;
+  for (std::ptrdiff_t k = 0; k < depth; ++k, a += o.a_col, b += o.b_row) {
+    vec<T> row[Vectors];
+    _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) row[v] = load(b + v * lanes<T>);
+    _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
+      const vec<T> x = broadcast<T>(a[r * o.a_row]);
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
+    }
+  }
+  _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
+    _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) store(o.c + r * o.c_row + v * lanes<T>, sum[r][v]);
+  }
+}
+
+// All rows of one panel of Vectors vectors: full tiles, then what is left in powers of two.
+template <int Vectors, class T>
+void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, ProductOperands<T> o, const T* from, std::ptrdiff_t from_row) {
+  const auto advance = [&](int n) {
+    o.a += n * o.a_row;
+    o.c += n * o.c_row;
+    if (from != nullptr) from += n * from_row;
+    rows -= n;
+  };
+  for (; rows >= tile_rows; advance(tile_rows)) run<tile_rows, Vectors>(depth, o, from, from_row);
+  if constexpr (tile_rows > 4) {
+    for (; rows >= 4; advance(4)) run<4, Vectors>(depth, o, from, from_row);
+  }
+  if constexpr (tile_rows > 2) {
+    for (; rows >= 2; advance(2)) run<2, Vectors>(depth, o, from, from_row);
+  }
+  for (; rows >= 1; advance(1)) run<1, Vectors>(depth, o, from, from_row);
+}
+
+}  // namespace tile
+
+template <class T>
+void product(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const ProductOperands<T>& operands,
+             Start start = Start::zero, const T* start_row = nullptr) {
+  for (std::ptrdiff_t k = 0; k == 0 || k < depth; k += k_block) {
+    const std::ptrdiff_t steps = depth - k < k_block ? depth - k : k_block;
+    for (std::ptrdiff_t j = 0; j < cols;) {
+      ProductOperands<T> o = operands;
+      o.a += k * o.a_col;
+      o.b += k * o.b_row + j;
+      o.c += j;
+      const T* from = o.c;
+      std::ptrdiff_t from_row = o.c_row;
+      if (k == 0 && start != Start::c) {
+        from = start == Start::row ? start_row + j : nullptr;
+        from_row = 0;
+      }
+      const std::ptrdiff_t left = (cols - j) / lanes<T>;
+      if constexpr (tile_vectors >= 3) {
+        if (left >= 3) {
+          tile::panel<3>(rows, steps, o, from, from_row);
+          j += 3 * lanes<T>;
+          continue;
+        }
+        if (left == 2) {
+          tile::panel<2>(rows, steps, o, from, from_row);
+          break;
+        }
+      }
+      tile::panel<1>(rows, steps, o, from, from_row);
+      j += lanes<T>;
+    }
+  }
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL
