@@ -1,0 +1,23 @@
+"""The tour: applications of the course on real data, each checked against a reference library and timed beside it.
+
+``python -m mmlfast`` runs it. Each step is one module with a function ``run(tour)``. This file imports none of them,
+so that the steps can be listed without the packages that they need.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["STEPS", "Step"]
+
+
+class Step(NamedTuple):
+    """A step as the command line shows it."""
+
+    title: str
+    jobs: int  # rows that it adds to the table: the measure of the progress bar
+
+
+STEPS = {
+    "elimination": Step("a regression for every pixel of a photo and around every patient, by elimination", 4),
+}
