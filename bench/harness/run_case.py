@@ -1,0 +1,116 @@
+"""One case from setup to result."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from harness import machine
+from harness.case import OURS, Case, Contestant, Job, Setup, library
+from harness.timing import Effort, Series, measure, quartiles
+
+
+@dataclass
+class Line:
+    """What one contestant reached. Times in seconds per call; `ratio` is its time over ours (below 1: we lose)."""
+
+    name: str
+    seconds: float
+    seconds_low: float
+    seconds_high: float
+    samples: int
+    loops: int
+    error: float | None
+    ratio: float | None = None
+    ratio_low: float | None = None
+    ratio_high: float | None = None
+    bandwidth_share: float | None = None
+    peak_share: float | None = None
+
+
+@dataclass
+class Result:
+    """What one case gave: `lines[0]` is ours, the others are the peers, the fastest first."""
+
+    name: str
+    title: str
+    family: str
+    error_name: str = ""
+    lines: list[Line] = field(default_factory=list)
+    goals: list[tuple[str, bool | None]] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> Line | None:
+        return self.lines[0] if self.lines else None
+
+    @property
+    def best(self) -> Line | None:
+        """The fastest peer."""
+        return self.lines[1] if len(self.lines) > 1 else None
+
+    def as_dict(self) -> dict[str, Any]:
+        record = asdict(self)
+        record["goals"] = [{"goal": text, "met": met} for text, met in self.goals]
+        return record
+
+
+def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
+    """Build the job, check every contestant once (compiling what compiles), then time them in turn.
+
+    Whoever fails is left out and listed with the reason; if that is us, the case has no lines.
+    """
+    result = Result(case.name, case.title, case.family)
+    setup = Setup(threads, quick)
+    try:
+        job = case.make(setup)
+    except Exception as problem:
+        result.failed[OURS] = _reason(problem)
+        return result
+    finally:
+        result.absent = setup.absent
+    result.error_name = job.error_name
+    ready: list[Contestant] = []
+    errors: list[float | None] = []
+    for contestant in job.contestants:
+        try:
+            answer = contestant.run()
+            errors.append(None if job.error is None else float(job.error(answer)))
+            ready.append(contestant)
+        except Exception as problem:
+            result.failed[contestant.name] = _reason(problem)
+            if contestant.name == OURS:
+                return result
+    for contestant, series, error in zip(ready, measure(ready, effort), errors, strict=True):
+        result.lines.append(_line(contestant.name, series, error, job, threads))
+    result.lines[1:] = sorted(result.lines[1:], key=lambda line: line.ratio or 0.0)
+    ratios = {line.name: line.ratio for line in result.lines if line.ratio is not None}
+    result.goals = [(goal.text, goal.met(ratios, result.lines[0].seconds)) for goal in case.goals]
+    return result
+
+
+def libraries(results: list[Result]) -> set[str]:
+    """Every library that took part."""
+    return {library(line.name) for result in results for line in result.lines}
+
+
+def _line(name: str, series: Series, error: float | None, job: Job, threads: int) -> Line:
+    low, middle, high = quartiles(series.seconds)
+    line = Line(name, middle, low, high, len(series.seconds), series.loops, error)
+    if series.ratios:
+        line.ratio_low, line.ratio, line.ratio_high = quartiles(series.ratios)
+    if job.bytes:
+        line.bandwidth_share = job.bytes / middle / machine.bandwidth(job.bytes, threads)
+    if job.flops:
+        line.peak_share = job.flops / middle / machine.peak(np.dtype(job.dtype).name)
+    return line
+
+
+def _reason(problem: Exception) -> str:
+    place = traceback.extract_tb(problem.__traceback__)[-1]
+    text = str(problem).strip().splitlines()
+    return f"{type(problem).__name__}: {text[0] if text else ''} ({place.name}, line {place.lineno})"
