@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+from pathlib import Path
 
 
 def main() -> int:
-    # Nothing may load a BLAS before the environment is clean, hence the imports inside.
-    from harness import environment
-    from harness.command import main, parse
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+    from bench.harness.command import main, parse
+    from bench.harness.environment import restart
 
     options = parse()
-    environment.restart(options.threads)
+    restart(options.threads)  # a new process: whatever read the environment so far is gone
     if importlib.util.find_spec("mmlfast") is None:
         print("mmlfast is not installed here; in the checkout: pip install '.[bench]'", file=sys.stderr)
         return 2

@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from harness import Case, Faster, Goal, Job, Setup, Within
 
 import mmlfast as mf
+from bench.harness import Case, Faster, Goal, Job, Setup, Within
 
 Array = np.ndarray[Any, Any]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from harness import Case, Faster, Job, Setup
+from bench.harness import Case, Faster, Job, Setup
 
 
 def import_seconds(module: str) -> float:

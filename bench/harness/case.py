@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from harness import peers
+from bench.harness import peers
 
 OURS = "mmlfast"
 BEST = "the best peer"

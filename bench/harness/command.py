@@ -14,8 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from harness import environment, machine, report, run_case, timing
-from harness.case import Case
+from bench.harness import environment, machine, report, run_case, timing
+from bench.harness.case import Case
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -47,7 +47,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def load(package: str = "cases") -> list[Case]:
+def load(package: str = "bench.cases") -> list[Case]:
     """The cases of every module of the package, each of the family its module is named after."""
     found: ModuleType = importlib.import_module(package)
     cases: list[Case] = []
@@ -105,7 +105,7 @@ def _write(options: argparse.Namespace, results: list[run_case.Result], about: d
     if options.markdown is not None:
         report.write_markdown(options.markdown, results, about)
     if options.plot is not None:
-        from harness import picture
+        from bench.harness import picture
 
         if not picture.draw(options.plot, results, about):
             print("nothing to draw: no case ran beside a peer", file=sys.stderr)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from harness import environment, peers
+from bench.harness import environment, peers
 
 _SIZES = (4, 16, 64, 256)  # working sets of the bandwidth measurement, MB
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.report import ratio_text
-from harness.run_case import Result
+from bench.harness.report import ratio_text
+from bench.harness.run_case import Result
 
 
 def draw(path: Path, results: Sequence[Result], machine: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.run_case import Line, Result
+from bench.harness.run_case import Line, Result
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 _HEADER = ("case", "who", "time", "peer / ours", "spread", "error", "share", "goal")

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from harness import machine
-from harness.case import OURS, Case, Contestant, Job, Setup, library
-from harness.timing import Effort, Series, measure, quartiles
+from bench.harness import machine
+from bench.harness.case import OURS, Case, Contestant, Job, Setup, library
+from bench.harness.timing import Effort, Series, measure, quartiles
 
 
 @dataclass

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from harness.case import Contestant
+from bench.harness.case import Contestant
 
 # After a parallel loop the threads of OpenMP and OpenBLAS keep spinning for up to about 25 ms, on a core that the next
 # contestant needs. So everybody starts after a rest, and then warms up: the rest lets processor and caches go cold.

@@ -1,0 +1,198 @@
+"""The benchmark harness: that it runs, shows errors, and writes what it says. No times are asserted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+BENCH = Path(__file__).parent.parent / "bench"
+
+pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="bench/ is in a checkout only")
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(BENCH.parent))
+    from bench.harness import command
+
+    return command
+
+
+def fake_job(setup: Any, *, broken: str = "") -> Any:
+    from bench.harness import Job
+
+    x = np.arange(5.0)
+
+    def fail(_: Any) -> None:
+        raise RuntimeError("broken on purpose\nsecond line")
+
+    job = Job(lambda y: abs(float(y) - 10.0) + 0.125, "error of the sum", bytes=x.nbytes, flops=4)
+    job.ours(fail if broken == "ours" else np.sum, x)
+    job.peer("numpy add", np.add.reduce, x, axis=0)
+    job.peer("numpy wrong", np.prod, x)
+    if broken == "peer":
+        job.peer("python", fail, x)
+    assert setup.library("no_such_library") is None
+    return job
+
+
+def fake_case(name: str = "fake-sum", *, broken: str = "") -> Any:
+    from bench.harness import Case, Faster, Within
+
+    goals = (Faster(1e-9, "numpy"), Faster(1e9), Faster(2, "torch"), Within(3600))
+    return Case(name, "sum of five | numbers", partial(fake_job, broken=broken), goals, family="fakes")
+
+
+def run(command: ModuleType, cases: list[Any], *arguments: str) -> int:
+    return int(command.main(command.parse(["--quick", *arguments]), cases))
+
+
+def test_fake_case_is_shown_with_errors_goals_and_absence(
+    command: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    files = [tmp_path / name for name in ("r.json", "r.md", "r.png")]
+    options = [f"--{kind}={file}" for kind, file in zip(("json", "markdown", "plot"), files, strict=True)]
+    assert run(command, [fake_case()], *options) == 0
+    shown = capsys.readouterr()
+    for text in ("fake-sum", "numpy wrong", "no_such_library", "absent", "0.12", ">= 2x torch: not measured", "MISSED"):
+        assert text in shown.out
+    assert "[1/1] fake-sum" in shown.err
+
+    record = json.loads(files[0].read_text())
+    (case,) = record["cases"]
+    by_name = {line["name"]: line for line in case["lines"]}
+    assert case["lines"][0]["name"] == "mmlfast"
+    assert by_name["mmlfast"]["error"] == 0.125
+    assert by_name["numpy wrong"]["error"] == 10.125
+    assert [goal["met"] for goal in case["goals"]] == [True, False, None, True]
+    assert case["absent"] == ["no_such_library"]
+    for line in case["lines"]:
+        assert line["seconds_low"] <= line["seconds"] <= line["seconds_high"]
+        assert line["loops"] >= 1
+        assert line["bandwidth_share"] > 0
+        assert line["peak_share"] > 0
+    assert record["machine"]["versions"]["numpy"] == np.__version__
+    assert record["machine"]["threads"] >= 1
+
+    markdown = files[1].read_text()
+    assert "five \\| numbers" in markdown
+    assert "error of the sum" in markdown
+    assert files[2].read_bytes().startswith(b"\x89PNG")
+
+
+def test_failing_peer_is_listed_and_the_others_go_on(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(command, [fake_case(broken="peer"), fake_case("second")]) == 1
+    shown = capsys.readouterr().out
+    assert "RuntimeError: broken on purpose" in shown
+    assert "second" in shown
+
+
+def test_our_own_failure_is_a_failed_case(
+    command: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    target = tmp_path / "r.md"
+    assert run(command, [fake_case(broken="ours")], f"--markdown={target}") == 1
+    assert "failed: 1" in capsys.readouterr().out
+    assert "broken on purpose" in target.read_text()
+
+
+def test_interrupt_prints_what_is_done(command: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    from bench.harness import Case
+
+    def interrupt(setup: Any) -> Any:
+        raise KeyboardInterrupt
+
+    target = tmp_path / "r.json"
+    assert run(command, [fake_case(), Case("never", "", interrupt)], f"--json={target}") == 130
+    assert "fake-sum" in capsys.readouterr().out
+    assert [case["name"] for case in json.loads(target.read_text())["cases"]] == ["fake-sum"]
+
+
+def test_choice_of_cases(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = [fake_case("solve-1"), fake_case("solve-2"), replace(fake_case("other"), slow=True, family="elimination")]
+
+    def names(only: list[str] | None, quick: bool) -> list[str]:
+        return [case.name for case in command.chosen(cases, only, quick)]
+
+    assert names(None, False) == ["solve-1", "solve-2", "other"]
+    assert names(None, True) == ["solve-1", "solve-2"]
+    assert names(["solve-*"], False) == ["solve-1", "solve-2"]
+    assert names(["elimination"], True) == ["other"]
+    assert run(command, cases, "--only", "nothing") == 2
+    assert run(command, cases, "--list") == 0
+    assert "solve-1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["--threads=0"], ["--threads=100000"], ["--json=no/such/folder/r.json"]])
+def test_bad_arguments_are_refused(command: ModuleType, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        command.parse(arguments)
+    assert stop.value.code == 2
+
+
+def test_ratios_are_of_pairs(command: ModuleType) -> None:
+    """Self-timed contestants with known times: the ratio is theirs over ours, and loops are divided out."""
+    from bench.harness import Job
+    from bench.harness.timing import Effort, measure, quartiles
+
+    job = Job()
+    for name, seconds in (("mmlfast", 0.5), ("slow", 1.0), ("fast", 0.25)):
+        job.peer(name, lambda seconds=seconds: seconds)
+        job.contestants[-1].timed = True
+    ours, slow, fast = measure(job.contestants, Effort(pairs=5, most=6, budget=0.0, rest=0.0))
+    assert slow.ratios == [2.0] * 5
+    assert fast.ratios == [0.5] * 5
+    assert ours.seconds == [0.5] * 10
+    assert quartiles([4.0, 1.0, 2.0, 3.0, 5.0]) == (2.0, 3.0, 4.0)
+
+
+def test_calls_are_compiled_as_they_stand(command: ModuleType) -> None:
+    from bench.harness import Job
+
+    seen: list[tuple[Any, ...]] = []
+    job = Job()
+    job.peer("numpy", lambda *args, **kwargs: seen.append((args, kwargs)), 1, "two", axis=3)
+    assert job.contestants[0].stopwatch()(4) >= 0
+    assert seen == [((1, "two"), {"axis": 3})] * 4
+
+
+def test_error_functions_see_wrong_answers(command: ModuleType) -> None:
+    """The errors in the tables would show a contestant that is wrong in the eighth digit."""
+    from bench.cases import elimination
+
+    a = np.random.default_rng(0).standard_normal((20, 4, 4))
+    b = np.ones((20, 4, 1))
+    for error, arrays, right in (
+        (elimination.solve_error, (a, b), np.linalg.solve(a, b)),
+        (elimination.inv_error, (a,), np.linalg.inv(a)),
+        (elimination.det_error, (a,), np.linalg.det(a)),
+    ):
+        assert error(*arrays, right) < 10
+        assert error(*arrays, right * (1 + 1e-8)) > 1e4
+
+
+def test_real_case_in_a_fresh_process(tmp_path: Path) -> None:
+    """As a user runs it; pins are removed before NumPy is loaded, and what was removed is recorded."""
+    target = tmp_path / "r.json"
+    subprocess.run(
+        [sys.executable, str(BENCH / "run.py"), "--quick", "--only", "import", "--threads", "1", "--json", str(target)],
+        env=os.environ | {"OPENBLAS_CORETYPE": "Prescott"},
+        check=True,
+        capture_output=True,
+    )
+    record = json.loads(target.read_text())
+    assert "OPENBLAS_CORETYPE" in record["machine"]["removed from the environment"]
+    assert record["machine"]["threads"] == 1
+    assert not any("Prescott" in text for text in record["machine"]["blas"])
+    assert {line["name"] for line in record["cases"][0]["lines"]} == {"mmlfast", "numpy"}
