@@ -6,6 +6,7 @@
 #include <string>
 
 #include "bind/batched_function.hpp"
+#include "runtime/interrupt.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -26,10 +27,30 @@ struct GufuncData {
   std::vector<char> types;
 };
 
+// Set by a loop of this thread that failed. NumPy goes on with the other pieces of a batch that does not lie at
+// constant strides, and only looks for an error at the end: what comes after an error returns at once.
+thread_local bool failed_before = false;
+
+bool error_is_pending() {
+  if (!failed_before) return false;
+  const PyGILState_STATE gil = PyGILState_Ensure();
+  failed_before = PyErr_Occurred() != nullptr;
+  PyGILState_Release(gil);
+  return failed_before;
+}
+
+// Ctrl-C between the pieces of a batch; the drivers ask within a piece. Reads the clock once in many calls.
+bool interrupted_between_pieces() {
+  thread_local unsigned calls = 0;
+  return (++calls & 63) == 0 && InterruptTimer().interrupted();
+}
+
 void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* raw) {
+  if (error_is_pending()) return;
   const LoopData& data = *static_cast<const LoopData*>(raw);
   GufuncFrame frame(args, dimensions, steps, data.n_operands);
-  const Outcome outcome = data.body(frame);
+  Outcome outcome = data.body(frame);
+  if (interrupted_between_pieces()) outcome.join({Outcome::Status::interrupted});
   // Lanes compute with what they hold, padding and singular items too: the floating-point flags
   // mean nothing here, and NumPy would turn them into warnings.
   std::feclearexcept(FE_ALL_EXCEPT);
@@ -38,6 +59,7 @@ void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
   const PyGILState_STATE gil = PyGILState_Ensure();
   set_python_error(outcome, data.message);
   PyGILState_Release(gil);
+  failed_before = true;
 }
 
 int type_number(char c) {

@@ -73,27 +73,54 @@ void fill(T* to, const Layout& l, T value) {
     for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = value;
 }
 
+// Brings numbers so small that the reciprocal of one may overflow (LAPACK multiplies by reciprocals of pivots) to the
+// size of 1, all by the same power of two, which is exact. Returns the power: 0, except for numbers all tiny.
+template <class T>
+int lift_tiny(T* x, Size count) {
+  T largest = 0;
+  for (Size i = 0; i < count; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
+  if (!(largest > 0) || std::ilogb(largest) > std::numeric_limits<T>::min_exponent / 2) return 0;
+  const int power = -std::ilogb(largest);
+  for (Size i = 0; i < count; ++i) x[i] = std::ldexp(x[i], power);
+  return power;
+}
+
+template <class T>
+void scale(T* x, Size count, int power) {
+  if (power == 0) return;
+  for (Size i = 0; i < count; ++i) x[i] = std::ldexp(x[i], power);
+}
+
+template <class T>
+struct LapackFactors {
+  T* lu;
+  void* ipiv;
+  bool singular;
+  int power;  // they are the factors of 2^power times the matrix
+};
+
 // One item after another through LAPACK, which has threads of its own.
-// call(item, lu, ipiv, rhs, singular) finds the factors of the item in lu.
+// call(routines, item, factors, rhs) finds the factors of the item, and room for the right-hand sides.
 template <class T, class Call>
 Outcome run_lapack(Size n_items, const Batch<const T>& a, Size rhs_cols, Call&& call) noexcept {
   const Size n = a.layout.rows;
   if (!fits_blas_int(n) || !fits_blas_int(rhs_cols)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* routines = lapack_routines<T>();
   if (routines == nullptr) return {Outcome::Status::no_lapack};
-  const Size elements = checked_product(n, n + rhs_cols);
+  const Size elements = checked_product(n, n + rhs_cols + 1);  // one column more: ipiv starts at a whole 8 bytes
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
   T* lu = bytes < 0 ? nullptr : static_cast<T*>(Scratch::request(bytes + 8 * n));
   if (lu == nullptr) return {Outcome::Status::no_memory};
   T* rhs = lu + n * n;
-  void* ipiv = rhs + n * rhs_cols;
+  void* ipiv = lu + (n * (n + rhs_cols) + 1) / 2 * 2;
   Outcome outcome;
   InterruptTimer timer;
   for (Size i = 0; i < n_items; ++i) {
     copy_in(a.item(i), a.layout, lu);
+    const int power = lift_tiny(lu, n * n);
     const bool singular = routines->getrf(n, lu, ipiv) != 0;
     if (singular) outcome.join({Outcome::Status::failed_items});
-    call(*routines, i, lu, ipiv, rhs, singular);
+    call(*routines, i, LapackFactors<T>{lu, ipiv, singular, power}, rhs);
     if (timer.interrupted()) {
       outcome.join({Outcome::Status::interrupted});
       break;
@@ -109,14 +136,14 @@ struct Determinant {
   double mantissa = 1;
   Size exponent = 0;
 
-  Determinant(const LapackRoutines<T>& routines, const T* lu, const void* ipiv, Size n, bool singular) {
-    if (singular) mantissa = 0;
-    for (Size k = 0; k < n && !singular; ++k) {
+  Determinant(const LapackRoutines<T>& routines, const LapackFactors<T>& f, Size n) {
+    if (f.singular) mantissa = 0;
+    for (Size k = 0; k < n && !f.singular; ++k) {
       int e;
-      mantissa = std::frexp(mantissa * static_cast<double>(lu[k * n + k]), &e);
+      mantissa = std::frexp(mantissa * static_cast<double>(f.lu[k * n + k]), &e);
       if (mantissa == 0 || !std::isfinite(mantissa)) e = 0;
-      exponent += e;
-      if (routines.exchanged(ipiv, k)) mantissa = -mantissa;
+      exponent += e - f.power;
+      if (routines.exchanged(f.ipiv, k)) mantissa = -mantissa;
     }
   }
   T value() const {
@@ -145,13 +172,14 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
       return kernel<T>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout, scratch);
     });
   }
-  return run_lapack<T>(n_items, a, m,
-                       [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T* rhs, bool singular) {
-                         if (singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-                         copy_in(b.item(i), b.layout, rhs);
-                         r.getrs(n, m, lu, ipiv, rhs);
-                         copy_out(rhs, x.item(i), x.layout);
-                       });
+  return run_lapack<T>(n_items, a, m, [&](const LapackRoutines<T>& r, Size i, const LapackFactors<T>& f, T* rhs) {
+    if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+    copy_in(b.item(i), b.layout, rhs);
+    const int power = lift_tiny(rhs, n * m);
+    r.getrs(n, m, f.lu, f.ipiv, rhs);
+    scale(rhs, n * m, f.power - power);
+    copy_out(rhs, x.item(i), x.layout);
+  });
 }
 
 template <class T>
@@ -165,15 +193,15 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
       return kernel<T>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
   }
-  return run_lapack<T>(n_items, a, n,
-                       [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T* rhs, bool singular) {
-                         if (singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-                         const Layout square{n, n, 1, n};
-                         fill(rhs, square, T{0});
-                         for (Size k = 0; k < n; ++k) rhs[k * n + k] = 1;
-                         r.getrs(n, n, lu, ipiv, rhs);
-                         copy_out(rhs, x.item(i), x.layout);
-                       });
+  return run_lapack<T>(n_items, a, n, [&](const LapackRoutines<T>& r, Size i, const LapackFactors<T>& f, T* rhs) {
+    if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+    const Layout square{n, n, 1, n};
+    fill(rhs, square, T{0});
+    for (Size k = 0; k < n; ++k) rhs[k * n + k] = 1;
+    r.getrs(n, n, f.lu, f.ipiv, rhs);
+    scale(rhs, n * n, f.power);
+    copy_out(rhs, x.item(i), x.layout);
+  });
 }
 
 template <class T>
@@ -189,10 +217,9 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
       return kernel<T>().determinant(a_items.item, a.layout, det_items.item, scratch);
     });
   } else {
-    outcome =
-        run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T*, bool singular) {
-          *det.item(i) = Determinant<T>(r, lu, ipiv, n, singular).value();
-        });
+    outcome = run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>& r, Size i, const LapackFactors<T>& f, T*) {
+      *det.item(i) = Determinant<T>(r, f, n).value();
+    });
   }
   // A determinant of zero is an answer, not a failure.
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
@@ -211,12 +238,11 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
       return kernel<T>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item, scratch);
     });
   } else {
-    outcome =
-        run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>& r, Size i, T* lu, void* ipiv, T*, bool singular) {
-          const Determinant<T> d(r, lu, ipiv, n, singular);
-          *sign.item(i) = d.sign();
-          *logabs.item(i) = d.logabs();
-        });
+    outcome = run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>& r, Size i, const LapackFactors<T>& f, T*) {
+      const Determinant<T> d(r, f, n);
+      *sign.item(i) = d.sign();
+      *logabs.item(i) = d.logabs();
+    });
   }
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }
@@ -238,8 +264,8 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
       return LaneBits{0};
     });
   } else {
-    outcome = run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>&, Size i, T*, void*, T*, bool is_singular) {
-      *singular.item(i) = is_singular;
+    outcome = run_lapack<T>(n_items, a, 0, [&](const LapackRoutines<T>&, Size i, const LapackFactors<T>& f, T*) {
+      *singular.item(i) = f.singular;
     });
   }
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;

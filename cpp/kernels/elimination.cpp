@@ -14,13 +14,23 @@ struct Factors {
   vec<T>* pivot;       // pivot[k]: the row that was exchanged with row k, as a number
   vec<T>* reciprocal;  // 1 / u_kk, where that is safe
   mask<T> singular;
-  bool divide;  // some pivot is so small or large that its reciprocal is not a normal number:
-                // divide instead
+  bool divide;  // some pivot of some lane is so small or large that its reciprocal is not a normal number
 };
 
 template <class T>
+MMLFAST_INLINE mask<T> reciprocal_is_unsafe(const vec<T>& pivot) {
+  const vec<T> size = abs(pivot);
+  return (size < broadcast<T>(Format<T>::smallest_normal)) |
+         (size > broadcast<T>(static_cast<T>(0.25) / Format<T>::smallest_normal));
+}
+
+// x / u_kk. A lane divides only for a pivot of its own: what it computes must not depend on the other lanes.
+template <class T>
 MMLFAST_INLINE vec<T> over_pivot(const Factors<T>& f, std::ptrdiff_t n, std::ptrdiff_t k, const vec<T>& x) {
-  return f.divide ? x / f.a[k * n + k] : x * f.reciprocal[k];
+  const vec<T> product = x * f.reciprocal[k];
+  if (!f.divide) return product;
+  const vec<T> pivot = f.a[k * n + k];
+  return select(reciprocal_is_unsafe(pivot), x / pivot, product);
 }
 
 // Exchanges row k with each lane's pivot row in columns [from, to). Sizes known at compile time use
@@ -59,8 +69,6 @@ MMLFAST_INLINE void exchange_rows(vec<T>* a, std::ptrdiff_t n, std::ptrdiff_t wi
 template <int N, class T>
 MMLFAST_INLINE void factor(Factors<T>& f, std::ptrdiff_t n_any) {
   const std::ptrdiff_t n = N > 0 ? N : n_any;
-  const vec<T> smallest = broadcast<T>(Format<T>::smallest_normal);
-  const vec<T> largest = broadcast<T>(static_cast<T>(0.25) / Format<T>::smallest_normal);
   f.singular = no_lanes<T>();
   f.divide = false;
   vec<T>* a = f.a;
@@ -74,7 +82,7 @@ MMLFAST_INLINE void factor(Factors<T>& f, std::ptrdiff_t n_any) {
     }
     f.pivot[k] = row;
     f.singular = f.singular | (best == zero<T>());
-    f.divide = f.divide || any((best < smallest) | (best > largest));
+    f.divide = f.divide || any(reciprocal_is_unsafe(best));
     exchange_rows<N>(a, n, n, row, k, k, n);
     f.reciprocal[k] = broadcast<T>(1) / a[k * n + k];
 

@@ -2,8 +2,6 @@
 // interpreter, and long loops ask through here, in the thread that called, at most every 40 ms.
 #pragma once
 
-#include <chrono>
-
 namespace mmlfast {
 
 // Returns true if the work in progress should stop. Called without the GIL, in the thread of the
@@ -14,14 +12,10 @@ void set_interrupt_check(InterruptCheck check) noexcept;
 
 class InterruptTimer {
  public:
-  InterruptTimer() noexcept : last_(Clock::now()) {}
-
   // Cheap (one clock reading); true once the user wants to stop.
   bool interrupted() noexcept;
 
  private:
-  using Clock = std::chrono::steady_clock;
-  Clock::time_point last_;
   bool stop_ = false;
 };
 
