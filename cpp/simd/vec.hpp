@@ -93,14 +93,16 @@ struct mask {
 template <class T>
 MMLFAST_INLINE vec<T> load(const T* from) {
   vec<T> r;
-  const auto* source = reinterpret_cast<const typename native_of<T>::unaligned*>(from);
+  using Unaligned = typename native_of<T>::unaligned;  // deduction (auto) would drop the alignment of the type
+  const Unaligned* source = reinterpret_cast<const Unaligned*>(from);
   MMLFAST_EACH_PART r.part[p] = source[p];
   return r;
 }
 
 template <class T>
 MMLFAST_INLINE void store(T* to, const vec<T>& x) {
-  auto* target = reinterpret_cast<typename native_of<T>::unaligned*>(to);
+  using Unaligned = typename native_of<T>::unaligned;
+  Unaligned* target = reinterpret_cast<Unaligned*>(to);
   MMLFAST_EACH_PART target[p] = x.part[p];
 }
 
@@ -171,8 +173,9 @@ MMLFAST_INLINE __m512d fma(__m512d a, __m512d b, __m512d c) { return _mm512_fmad
 MMLFAST_INLINE __m512 fma(__m512 a, __m512 b, __m512 c) { return _mm512_fmadd_ps(a, b, c); }
 MMLFAST_INLINE __m512d fnma(__m512d a, __m512d b, __m512d c) { return _mm512_fnmadd_pd(a, b, c); }
 MMLFAST_INLINE __m512 fnma(__m512 a, __m512 b, __m512 c) { return _mm512_fnmadd_ps(a, b, c); }
-MMLFAST_INLINE __m512d sqrt(__m512d a) { return _mm512_sqrt_pd(a); }
-MMLFAST_INLINE __m512 sqrt(__m512 a) { return _mm512_sqrt_ps(a); }
+// With a full mask: the unmasked intrinsics of GCC 12 warn of an undefined value, which they ignore.
+MMLFAST_INLINE __m512d sqrt(__m512d a) { return _mm512_maskz_sqrt_pd(static_cast<__mmask8>(-1), a); }
+MMLFAST_INLINE __m512 sqrt(__m512 a) { return _mm512_maskz_sqrt_ps(static_cast<__mmask16>(-1), a); }
 template <int Predicate>
 MMLFAST_INLINE __mmask8 compare(__m512d a, __m512d b) {
   return _mm512_cmp_pd_mask(a, b, Predicate);
@@ -388,7 +391,7 @@ MMLFAST_INLINE T reduce_add(const vec<T>& a) {
 MMLFAST_INLINE vec<double> load_as_double(const float* from) {
   vec<double> r;
   typedef float half __attribute__((vector_size(native_bytes / 2), aligned(4), may_alias));
-  const auto* source = reinterpret_cast<const half*>(from);
+  const half* source = reinterpret_cast<const half*>(from);
   MMLFAST_EACH_PART r.part[p] = __builtin_convertvector(source[p], native<double>);
   return r;
 }
@@ -397,7 +400,7 @@ MMLFAST_INLINE vec<double> load_as_double(const double* from) { return load(from
 MMLFAST_INLINE void store_from_double(float* to, const vec<double>& x) {
   typedef float plain __attribute__((vector_size(native_bytes / 2)));
   typedef float half __attribute__((vector_size(native_bytes / 2), aligned(4), may_alias));
-  auto* target = reinterpret_cast<half*>(to);
+  half* target = reinterpret_cast<half*>(to);
   MMLFAST_EACH_PART target[p] = __builtin_convertvector(x.part[p], plain);
 }
 MMLFAST_INLINE void store_from_double(double* to, const vec<double>& x) { store(to, x); }
