@@ -22,7 +22,7 @@ const Elimination<T>& kernel() {
 
 // Up to here the lanes win even when only one of them has work; beyond it, as long as they are
 // filled (bench/run.py --only elimination_crossover).
-constexpr Size always_in_lanes = 32, filled_lanes = 64;
+constexpr Size always_in_lanes = 32, filled_lanes = max_lane_order;
 
 template <class T>
 bool use_lanes(Size n, Size n_items) {

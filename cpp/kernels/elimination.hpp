@@ -5,7 +5,7 @@
 // lane by lane with the same masks. No lane ever branches, so a batch costs the same whatever its
 // pivots are, and a singular lane does not disturb the others.
 //
-//   a        IN       n x n item per lane, any strides
+//   a        IN       n x n item per lane, any strides, n <= max_lane_order
 //   b        IN       n x m item per lane, any strides
 //   x        OUT      n x m (inverse: n x n) item per lane; must not overlap a or b unless equal to
 //   b in place scratch  SCRATCH  scratch_vectors(n, m) vectors of 64 bytes, 64-byte aligned returns
@@ -28,6 +28,9 @@
 #include "simd/level.hpp"
 
 namespace mmlfast {
+
+// The largest n that the lanes are meant for: beyond it LAPACK is faster.
+inline constexpr std::ptrdiff_t max_lane_order = 64;
 
 template <class T>
 struct Elimination {

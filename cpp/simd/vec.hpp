@@ -327,6 +327,23 @@ MMLFAST_INLINE mask<T> no_lanes() {
   return mask<T>{};
 }
 
+// True in lane l alone.
+template <class T>
+MMLFAST_INLINE mask<T> only_lane(int l) {
+  mask<T> r;
+#if defined(__AVX512F__)
+  r.part[0] = static_cast<std::remove_reference_t<decltype(r.part[0])>>(1 << l);
+#else
+  alignas(vec_bytes) static constexpr struct Table {
+    typename native_of<T>::integer row[2 * lanes<T>] = {};
+    constexpr Table() { row[lanes<T> - 1] = -1; }
+  } table;
+  const auto* from = table.row + lanes<T> - 1 - l;
+  __builtin_memcpy(&r, from, sizeof r);
+#endif
+  return r;
+}
+
 // Lane i of the mask as bit i.
 template <class T>
 MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T>& m) {

@@ -1,0 +1,280 @@
+// Elimination in lanes for matrices that do not fit the registers: four columns (a panel) are factored at a time
+// and then applied to the columns on their right, four at a time (a strip), so that an entry is loaded and stored once
+// per four eliminations. Right-hand sides are just more columns on the right.
+//
+// Within a panel the multipliers move with their rows, across panels they stay where they were made.
+#pragma once
+
+#include "kernels/elimination.hpp"
+#include "kernels/elimination_small.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+
+inline constexpr std::ptrdiff_t panel_width = 4;
+inline constexpr std::ptrdiff_t strip_width = vec_parts == 1 ? 4 : 2;
+
+// The factors of one group: a[i * ld + j] holds U on and above the diagonal and the multipliers below it.
+template <class T>
+struct PanelFactors {
+  std::ptrdiff_t n;
+  std::ptrdiff_t ld;  // vectors from one row to the next
+  vec<T>* a;
+  vec<T>* pivot;              // pivot[k]: the row that was exchanged with row k, as a number
+  vec<T>* reciprocal;         // 1 / u_kk, where that is safe
+  std::int32_t* row_of_lane;  // the same, row_of_lane[k * lanes + l]
+  mask<T> singular;
+  FragileLanes<T> fragile;
+
+  MMLFAST_INLINE vec<T> over_pivot(std::ptrdiff_t k, const vec<T>& x) const {
+    return fragile.quotient(x, a[k * ld + k], reciprocal[k]);
+  }
+};
+
+// Up to so many candidate rows, sweeping over all of them is the cheaper way to exchange.
+template <class T>
+MMLFAST_INLINE bool sweeps(const PanelFactors<T>& f, std::ptrdiff_t k) {
+  return f.n - 1 - k <= (lanes<T> == 8 ? 7 : 10);
+}
+
+// 0, 1, 2, ... to be broadcast from memory, which is cheaper than converting the counter of a loop. Longer than any n.
+template <class T>
+struct Numbers {
+  T value[max_lane_order] = {};
+  constexpr Numbers() {
+    for (int i = 0; i < max_lane_order; ++i) value[i] = static_cast<T>(i);
+  }
+};
+template <class T>
+inline constexpr Numbers<T> numbers;
+
+// Exchanges row k of c with each lane's pivot row, in the S columns from j on. How often the loops run never depends on
+// the data, so no branch is mispredicted.
+template <int S, class T>
+MMLFAST_INLINE void exchange_strip(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                   std::ptrdiff_t j) {
+  vec<T>* top = c + k * width + j;
+  vec<T> upper[S], taken[S];
+  for (int s = 0; s < S; ++s) upper[s] = taken[s] = top[s];
+  if (sweeps(f, k)) {
+    for (std::ptrdiff_t i = k + 1; i < f.n; ++i) {
+      const mask<T> here = f.pivot[k] == broadcast(numbers<T>.value[i]);
+      vec<T>* row = c + i * width + j;
+      for (int s = 0; s < S; ++s) {
+        const vec<T> lower = row[s];
+        taken[s] = select(here, lower, taken[s]);
+        row[s] = select(here, upper[s], lower);
+      }
+    }
+  } else {
+    // Lane by lane. All rows are read before any is written, and each lane writes an element of its own: rows chosen by
+    // several lanes never make a load wait for a store.
+    const std::int32_t* row_of_lane = f.row_of_lane + k * lanes<T>;
+    for (int l = 0; l < lanes<T>; ++l) {
+      const vec<T>* row = c + row_of_lane[l] * width + j;
+      for (int s = 0; s < S; ++s) taken[s] = select(only_lane<T>(l), row[s], taken[s]);
+    }
+    const T* from = reinterpret_cast<const T*>(top);
+    for (int l = 0; l < lanes<T>; ++l) {
+      T* to = reinterpret_cast<T*>(c + row_of_lane[l] * width + j);
+      for (int s = 0; s < S; ++s) to[s * lanes<T> + l] = from[s * lanes<T> + l];
+    }
+  }
+  for (int s = 0; s < S; ++s) top[s] = taken[s];
+}
+
+template <class T>
+MMLFAST_INLINE void exchange_rows(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                  std::ptrdiff_t from, std::ptrdiff_t to) {
+  std::ptrdiff_t j = from;
+  for (; j + 4 <= to; j += 4) exchange_strip<4>(f, k, c, width, j);
+  for (; j < to; ++j) exchange_strip<1>(f, k, c, width, j);
+}
+
+// The eliminations of the W steps from k on, for S columns of c: c is the matrix itself or a right-hand side, its rows
+// already exchanged.
+template <int W, int S, class T>
+MMLFAST_INLINE void eliminate(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                              std::ptrdiff_t j) {
+  const std::ptrdiff_t n = f.n, ld = f.ld;
+  vec<T> u[W][S];
+  for (int w = 0; w < W; ++w) {
+    vec<T>* row = c + (k + w) * width + j;
+    for (int s = 0; s < S; ++s) u[w][s] = row[s];
+    for (int v = 0; v < w; ++v)
+      for (int s = 0; s < S; ++s) u[w][s] = fnma(f.a[(k + w) * ld + k + v], u[v][s], u[w][s]);
+    for (int s = 0; s < S; ++s) row[s] = u[w][s];
+  }
+  for (std::ptrdiff_t i = k + W; i < n; ++i) {
+    vec<T>* row = c + i * width + j;
+    const vec<T>* multiplier = f.a + i * ld + k;
+    vec<T> x[S];
+    for (int s = 0; s < S; ++s) x[s] = row[s];
+    for (int w = 0; w < W; ++w)
+      for (int s = 0; s < S; ++s) x[s] = fnma(multiplier[w], u[w][s], x[s]);
+    for (int s = 0; s < S; ++s) row[s] = x[s];
+  }
+}
+
+// The W steps from k on applied to columns [from, to) of c.
+template <int W, class T>
+MMLFAST_INLINE void apply_steps(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                std::ptrdiff_t from, std::ptrdiff_t to) {
+  for (int w = 0; w < W; ++w) exchange_rows(f, k + w, c, width, from, to);
+  std::ptrdiff_t j = from;
+  for (; j + strip_width <= to; j += strip_width) eliminate<W, strip_width>(f, k, c, width, j);
+  for (; j < to; ++j) eliminate<W, 1>(f, k, c, width, j);
+}
+
+template <class T>
+struct PanelRow {
+  vec<T> entry[panel_width];
+};
+
+// The best pivot seen so far on the way down a column: its size, its row as a number, and that row of the panel.
+template <class T>
+struct PivotSearch {
+  vec<T> size, row, entries[panel_width];
+
+  MMLFAST_INLINE void start(std::ptrdiff_t i, const vec<T>* panel_row, int column) {
+    size = abs(panel_row[column]);
+    row = broadcast(numbers<T>.value[i]);
+    for (int s = 0; s < panel_width; ++s) entries[s] = panel_row[s];
+  }
+  MMLFAST_INLINE void consider(std::ptrdiff_t i, const vec<T>* panel_row, int column) {
+    const vec<T> candidate = abs(panel_row[column]);
+    const mask<T> better = candidate > size;
+    size = select(better, candidate, size);
+    row = select(better, broadcast(numbers<T>.value[i]), row);
+    for (int s = 0; s < panel_width; ++s) entries[s] = select(better, panel_row[s], entries[s]);
+  }
+};
+
+// Writes down the pivots that were found for column k; returns their reciprocals.
+template <class T>
+MMLFAST_INLINE vec<T> choose_pivot(PanelFactors<T>& f, std::ptrdiff_t k, const PivotSearch<T>& found, int column) {
+  f.pivot[k] = found.row;
+  if (!sweeps(f, k)) {
+    alignas(vec_bytes) T chosen[lanes<T>];
+    store(chosen, found.row);
+    for (int l = 0; l < lanes<T>; ++l) f.row_of_lane[k * lanes<T> + l] = static_cast<std::int32_t>(chosen[l]);
+  }
+  f.singular = f.singular | (found.size == zero<T>());
+  f.fragile.add(found.size);
+  return f.reciprocal[k] = broadcast<T>(1) / found.entries[column];
+}
+
+// One step of the panel of columns [first, first + panel_width): given the pivots of column first + C, exchanges their
+// rows, eliminates below them and looks for the pivots of the next column, all in one sweep over the rows.
+template <int C, class T>
+MMLFAST_INLINE void panel_step(PanelFactors<T>& f, std::ptrdiff_t first, PivotSearch<T>& search) {
+  const std::ptrdiff_t n = f.n, k = first + C;
+  const PivotSearch<T> found = search;
+  const vec<T> reciprocal = choose_pivot(f, k, found, C);
+  vec<T>* row = f.a + k * f.ld + first;
+  vec<T> upper[panel_width];
+  for (int s = 0; s < panel_width; ++s) {
+    upper[s] = row[s];
+    row[s] = found.entries[s];
+  }
+  for (std::ptrdiff_t i = k + 1; i < n; ++i) {
+    row += f.ld;
+    const mask<T> here = found.row == broadcast(numbers<T>.value[i]);
+    vec<T> x[panel_width];
+    for (int s = 0; s < panel_width; ++s) x[s] = select(here, upper[s], row[s]);
+    x[C] = f.fragile.quotient(x[C], found.entries[C], reciprocal);
+    for (int s = C + 1; s < panel_width; ++s) x[s] = fnma(x[C], found.entries[s], x[s]);
+    for (int s = 0; s < panel_width; ++s) row[s] = x[s];
+    if constexpr (C + 1 < panel_width) {
+      if (i == k + 1)
+        search.start(i, x, C + 1);
+      else
+        search.consider(i, x, C + 1);
+    }
+  }
+}
+
+template <class T>
+MMLFAST_INLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
+  PivotSearch<T> search;
+  const vec<T>* row = f.a + first * f.ld + first;
+  search.start(first, row, 0);
+  for (std::ptrdiff_t i = first + 1; i < f.n; ++i) search.consider(i, row += f.ld, 0);
+  static_assert(panel_width == 4);
+  panel_step<0>(f, first, search);
+  panel_step<1>(f, first, search);
+  panel_step<2>(f, first, search);
+  panel_step<3>(f, first, search);
+}
+
+// The last columns, fewer than a panel: column k of [k, n).
+template <class T>
+MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
+  const std::ptrdiff_t n = f.n, ld = f.ld;
+  PivotSearch<T> search;
+  const auto panel_row = [&](std::ptrdiff_t i) { return PanelRow<T>{{f.a[i * ld + k]}}; };
+  search.start(k, panel_row(k).entry, 0);
+  for (std::ptrdiff_t i = k + 1; i < n; ++i) search.consider(i, panel_row(i).entry, 0);
+  choose_pivot(f, k, search, 0);
+  exchange_rows(f, k, f.a, ld, k, n);
+  for (std::ptrdiff_t i = k + 1; i < n; ++i) {
+    const vec<T> multiplier = f.over_pivot(k, f.a[i * ld + k]);
+    f.a[i * ld + k] = multiplier;
+    for (std::ptrdiff_t j = k + 1; j < n; ++j) f.a[i * ld + j] = fnma(multiplier, f.a[k * ld + j], f.a[i * ld + j]);
+  }
+}
+
+template <class T>
+MMLFAST_INLINE void factor(PanelFactors<T>& f) {
+  f.singular = no_lanes<T>();
+  f.fragile = {};
+  std::ptrdiff_t k = 0;
+  for (; k + panel_width <= f.n; k += panel_width) {
+    factor_panel(f, k);
+    apply_steps<panel_width>(f, k, f.a, f.ld, k + panel_width, f.n);
+  }
+  for (; k < f.n; ++k) factor_last_column(f, k);
+}
+
+// b := U^-1 b, S columns from j on; the W unknowns from k on are found and taken out of the rows above.
+template <int W, int S, class T>
+MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
+                                    std::ptrdiff_t j) {
+  const std::ptrdiff_t ld = f.ld;
+  vec<T> x[W][S];
+  for (int w = W - 1; w >= 0; --w) {
+    vec<T>* row = b + (k + w) * m + j;
+    for (int s = 0; s < S; ++s) x[w][s] = row[s];
+    for (int v = w + 1; v < W; ++v)
+      for (int s = 0; s < S; ++s) x[w][s] = fnma(f.a[(k + w) * ld + k + v], x[v][s], x[w][s]);
+    for (int s = 0; s < S; ++s) row[s] = x[w][s] = f.over_pivot(k + w, x[w][s]);
+  }
+  for (std::ptrdiff_t i = 0; i < k; ++i) {
+    vec<T>* row = b + i * m + j;
+    const vec<T>* entry = f.a + i * ld + k;
+    vec<T> y[S];
+    for (int s = 0; s < S; ++s) y[s] = row[s];
+    for (int w = 0; w < W; ++w)
+      for (int s = 0; s < S; ++s) y[s] = fnma(entry[w], x[w][s], y[s]);
+    for (int s = 0; s < S; ++s) row[s] = y[s];
+  }
+}
+
+template <int W, class T>
+MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m) {
+  std::ptrdiff_t j = 0;
+  for (; j + strip_width <= m; j += strip_width) substitute_back<W, strip_width>(f, k, b, m, j);
+  for (; j < m; ++j) substitute_back<W, 1>(f, k, b, m, j);
+}
+
+// b := A^-1 b for m columns, b[i * m + j].
+template <class T>
+MMLFAST_INLINE void substitute(const PanelFactors<T>& f, vec<T>* b, std::ptrdiff_t m) {
+  std::ptrdiff_t k = 0;
+  for (; k + panel_width <= f.n; k += panel_width) apply_steps<panel_width>(f, k, b, m, 0, m);
+  const std::ptrdiff_t whole = k;
+  for (; k < f.n; ++k) apply_steps<1>(f, k, b, m, 0, m);
+  while (k > whole) substitute_back<1>(f, --k, b, m);
+  while (k > 0) substitute_back<panel_width>(f, k -= panel_width, b, m);
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL
