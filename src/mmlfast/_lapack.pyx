@@ -1,4 +1,4 @@
-# cython: language_level=3, embedsignature=False
+# cython: language_level=3, embedsignature=False, freethreading_compatible=True
 """Addresses of SciPy's LAPACK for the C++ core: one table in a capsule, no linking to any LAPACK.
 
 Each wrapper takes 64-bit sizes, converts them to the integer type of SciPy's build and calls the Fortran routine.

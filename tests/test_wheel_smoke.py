@@ -1,0 +1,57 @@
+"""Seconds, and nothing but numpy, scipy and pytest: the file that is run against each wheel.
+
+Every public module once, with an answer that is known.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+
+import numpy as np
+import pytest
+
+import mmlfast as mf
+
+
+def test_version():
+    assert mf.__version__ == importlib.metadata.version("mmlfast")
+
+
+def test_config():
+    config = mf.show_config(mode="dicts")
+    assert config is not None
+    assert config["SIMD in use"] in config["SIMD compiled"]
+    assert config["threads"] >= 1
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n", [1, 3, 8, 20, 50])
+def test_elimination(n, dtype):
+    rng = np.random.default_rng(20)
+    a, x = rng.standard_normal((20, n, n)).astype(dtype), rng.standard_normal((20, n, 2)).astype(dtype)
+    b = a @ x
+    tolerance = 100 * n * np.finfo(dtype).eps * np.linalg.cond(a).max()
+    np.testing.assert_allclose(mf.linalg.solve(a, b), x, rtol=tolerance, atol=tolerance)
+    np.testing.assert_allclose(mf.linalg.inv(a) @ a, np.broadcast_to(np.eye(n), a.shape), atol=tolerance)
+    sign, logabs = mf.linalg.slogdet(a)
+    np.testing.assert_array_equal(sign, np.linalg.slogdet(a).sign)
+    np.testing.assert_allclose(logabs, np.linalg.slogdet(a).logabsdet, atol=tolerance)
+    np.testing.assert_allclose(mf.linalg.det(a[0]), np.linalg.det(a[0]), rtol=tolerance)
+
+
+def test_singular_item():
+    a = np.stack([np.eye(3)] * 4)
+    a[2] = 0
+    with pytest.raises(np.linalg.LinAlgError, match=r"index \(2,\)"):
+        mf.linalg.inv(a)
+    assert np.isnan(mf.linalg.inv(a, errors="nan")).all(axis=(1, 2)).tolist() == [False, False, True, False]
+
+
+def test_threads_give_the_same_bits():
+    a = np.random.default_rng(21).standard_normal((100_000, 3, 3))
+    mf.set_num_threads(1)
+    one = mf.linalg.inv(a)
+    mf.set_num_threads(4)
+    many = mf.linalg.inv(a)
+    mf.set_num_threads(None)
+    assert one.tobytes() == many.tobytes()
