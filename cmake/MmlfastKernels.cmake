@@ -17,12 +17,19 @@ function(mmlfast_add_kernels flags)
     set(flags_baseline "")
   endif()
 
+  if(MMLFAST_CLANG_PREFIX)
+    set(no_exceptions /EHs-c- /GR-)
+  else()
+    set(no_exceptions -fno-exceptions -fno-rtti)
+  endif()
+
   set(objects "")
   foreach(level IN LISTS levels)
     add_library(mmlfast_kernels_${level} OBJECT ${kernels})
     target_link_libraries(mmlfast_kernels_${level} PRIVATE ${flags})
-    target_compile_options(mmlfast_kernels_${level} PRIVATE ${flags_${level}} -fno-exceptions -fno-rtti
-      $<$<CONFIG:Release>:-O3>)
+    list(TRANSFORM flags_${level} PREPEND "${MMLFAST_CLANG_PREFIX}")
+    target_compile_options(mmlfast_kernels_${level} PRIVATE ${flags_${level}} ${no_exceptions}
+      $<$<CONFIG:Release>:${MMLFAST_CLANG_PREFIX}-O3>)
     target_compile_definitions(mmlfast_kernels_${level} PRIVATE MMLFAST_LEVEL=${level})
     list(APPEND objects $<TARGET_OBJECTS:mmlfast_kernels_${level}>)
   endforeach()

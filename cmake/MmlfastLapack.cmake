@@ -24,4 +24,4 @@ cython_transpile("${CMAKE_CURRENT_SOURCE_DIR}/src/mmlfast/_lapack.pyx"
   INCLUDE_DIRECTORIES "${CMAKE_CURRENT_BINARY_DIR}" OUTPUT_VARIABLE _lapack_cpp)
 python_add_library(_lapack MODULE WITH_SOABI ${_lapack_cpp})
 target_include_directories(_lapack PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/cpp")
-target_compile_options(_lapack PRIVATE -w)
+target_compile_options(_lapack PRIVATE -w)  # generated code; clang-cl knows -w too
