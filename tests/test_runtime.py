@@ -1,0 +1,502 @@
+"""Threads, fork, Ctrl-C, memory, SIMD levels, threadpoolctl, lazy imports: what all kernels stand on."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from cases import same_bits
+
+import mmlfast as mf
+from mmlfast import _core
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="no fork, no POSIX signals")
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+
+
+def batch(seed, count=20_000, n=4):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((count, n, n)), rng.standard_normal((count, n, 1))
+
+
+# ---- threads ----
+
+
+def test_eight_python_threads_at_once(threads):
+    """The pool serves one of them at a time, the others work alone; all get the right answers."""
+    threads(3)
+    problems = [batch(seed) for seed in range(8)]
+    expected = [mf.linalg.solve(a, b) for a, b in problems]
+    start = threading.Barrier(8)
+
+    def solve_often(k):
+        start.wait()
+        return [mf.linalg.solve(*problems[k]) for _ in range(15)]
+
+    with ThreadPoolExecutor(8) as pool:
+        for k, answers in enumerate(pool.map(solve_often, range(8))):
+            for answer in answers:
+                same_bits(answer, expected[k])
+
+
+def test_failures_in_threads_stay_in_their_thread(threads):
+    threads(2)
+    a, b = batch(1)
+    singular = a.copy()
+    singular[7_000] = 0
+
+    def call(k):
+        if k % 2:
+            with pytest.raises(np.linalg.LinAlgError, match=r"\(7000,\)"):
+                mf.linalg.solve(singular, b)
+            return None
+        return mf.linalg.solve(a, b)
+
+    expected = mf.linalg.solve(a, b)
+    with ThreadPoolExecutor(8) as pool:
+        for k, answer in enumerate(pool.map(call, range(64))):
+            if k % 2 == 0:
+                same_bits(answer, expected)
+
+
+def test_set_num_threads(threads):
+    default = mf.get_num_threads()
+    assert default >= 1
+    for n in (1, 2, 7):
+        threads(n)
+        assert mf.get_num_threads() == n
+    threads(10**9)
+    assert mf.get_num_threads() >= 1
+    a, b = batch(2, 5000)
+    mf.linalg.solve(a, b)
+    threads(None)
+    assert mf.get_num_threads() == default
+    for bad in (0, -3):
+        with pytest.raises(ValueError, match=f"n must be at least 1.* got {bad}"):
+            mf.set_num_threads(bad)
+    for bad in (1.5, "2"):
+        with pytest.raises(TypeError):
+            mf.set_num_threads(bad)
+    assert mf.get_num_threads() == default
+
+
+@pytest.mark.parametrize(("value", "expected"), [("1", 1), ("3", 3), ("0", None), ("many", None), ("", None)])
+def test_environment_variable(run_python, value, expected):
+    default = int(run_python("import mmlfast as mf; print(mf.get_num_threads())"))
+    found = int(run_python("import mmlfast as mf; print(mf.get_num_threads())", MMLFAST_NUM_THREADS=value))
+    assert found == (default if expected is None else expected)
+
+
+@linux
+def test_affinity_is_respected(run_python):
+    code = """
+        import os
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+        import mmlfast as mf
+        print(mf.get_num_threads())
+    """
+    assert int(run_python(code)) == 1
+
+
+@linux
+def test_no_thread_before_the_first_large_call(run_python):
+    code = """
+        import os
+        import numpy as np
+        before = len(os.listdir("/proc/self/task"))
+        import mmlfast as mf
+        mf.linalg.inv(np.eye(3))
+        mf.linalg.inv(np.stack([np.eye(3)] * 20))
+        assert len(os.listdir("/proc/self/task")) == before, "a small call started a thread"
+        mf.linalg.inv(np.stack([np.eye(8)] * 50_000))
+        assert len(os.listdir("/proc/self/task")) == before + 2, os.listdir("/proc/self/task")
+    """
+    run_python(code, MMLFAST_NUM_THREADS="3")
+
+
+# ---- fork ----
+
+FORK = """
+    import os
+    import warnings
+    import numpy as np
+    import mmlfast as mf
+    warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: fork in a process with threads
+    a = np.random.default_rng(5).standard_normal((30_000, 4, 4))
+    expected = mf.linalg.inv(a).tobytes()
+"""
+
+
+@posix
+def test_fork_after_use_then_use_in_both(run_python):
+    code = (
+        FORK
+        + """
+    for _ in range(5):
+        child = os.fork()
+        if child == 0:
+            same = mf.linalg.inv(a).tobytes() == expected
+            grandchild = os.fork()
+            if grandchild == 0:
+                os._exit(0 if mf.linalg.inv(a).tobytes() == expected else 1)
+            same = same and os.waitpid(grandchild, 0)[1] == 0
+            os._exit(0 if same else 1)
+        assert mf.linalg.inv(a).tobytes() == expected
+        assert os.waitpid(child, 0)[1] == 0
+    print("done")
+    """
+    )
+    assert run_python(code, MMLFAST_NUM_THREADS="3").strip() == "done"
+
+
+@posix
+def test_fork_while_the_pool_works(run_python):
+    """The child inherits locked mutexes and no helpers: it has to make a pool of its own."""
+    code = (
+        FORK
+        + """
+    import threading
+    stop = threading.Event()
+
+    def keep_busy():
+        while not stop.is_set():
+            mf.linalg.inv(a)
+
+    worker = threading.Thread(target=keep_busy)
+    worker.start()
+    try:
+        for _ in range(10):
+            child = os.fork()
+            if child == 0:
+                os._exit(0 if mf.linalg.inv(a).tobytes() == expected else 1)
+            assert os.waitpid(child, 0)[1] == 0
+    finally:
+        stop.set()
+        worker.join()
+    print("done")
+    """
+    )
+    assert run_python(code, MMLFAST_NUM_THREADS="3").strip() == "done"
+
+
+@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+def test_multiprocessing(method, run_python, tmp_path):
+    script = tmp_path / "pool.py"
+    script.write_text(
+        "import multiprocessing, sys, warnings\n"
+        "import numpy as np\n"
+        "import mmlfast as mf\n"
+        "def work(seed):\n"
+        "    a = np.random.default_rng(seed).standard_normal((20_000, 3, 3))\n"
+        "    return mf.linalg.det(a)\n"
+        "if __name__ == '__main__':\n"
+        "    warnings.simplefilter('ignore', DeprecationWarning)\n"
+        "    expected = [work(seed).tobytes() for seed in range(6)]\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(2) as pool:\n"
+        "        found = [d.tobytes() for d in pool.map(work, range(6))]\n"
+        "    assert found == expected\n"
+        "    print('done')\n"
+    )
+    code = f"import runpy; runpy.run_path({str(script)!r}, run_name='__main__')"
+    if method != "fork":  # the child imports the main module by its path
+        code = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, {str(script)!r}]))"
+    assert run_python(code, MMLFAST_NUM_THREADS="2").strip() == "done"
+
+
+# ---- Ctrl-C ----
+
+
+@posix
+@pytest.mark.parametrize(
+    "setup",
+    [
+        # hours of work each, through the three ways that a call can take
+        pytest.param(
+            "a = np.broadcast_to(np.eye(16) + 1, (2**31, 16, 16)); call = lambda: mf.linalg.det(a)", id="lanes"
+        ),
+        pytest.param(
+            "mf.linalg.det(np.eye(99))  # imports scipy.linalg before the clock runs\n        "
+            "a = np.broadcast_to(np.eye(200) + 1, (2**31, 200, 200)); call = lambda: mf.linalg.det(a)",
+            id="lapack",
+        ),
+        pytest.param(
+            "a = np.broadcast_to(np.eye(16) + 1, (2**29, 3, 16, 16))[:, ::2]; call = lambda: mf.linalg.det(a)",
+            id="pieces",
+        ),
+    ],
+)
+@pytest.mark.parametrize("n_threads", ["1", "3"])
+def test_keyboard_interrupt(run_python, setup, n_threads):
+    """No time is asserted but a bound that an unanswered Ctrl-C cannot meet."""
+    code = f"""
+        import os, signal, sys, threading, time
+        import numpy as np
+        import mmlfast as mf
+        {setup}
+        threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+        start = time.monotonic()
+        try:
+            call()
+        except KeyboardInterrupt:
+            pass
+        else:
+            raise SystemExit("not interrupted")
+        assert time.monotonic() - start < 10, time.monotonic() - start
+        # and everything still works
+        assert abs(mf.linalg.det(np.stack([2 * np.eye(3)] * 50_000)) - 8).max() == 0
+        print("done")
+    """
+    assert run_python(code, MMLFAST_NUM_THREADS=n_threads, timeout=60).strip() == "done"
+
+
+@posix
+def test_signal_handler_that_raises(run_python):
+    """The exception of a handler comes out of the call as it is; a handler that returns does not stop it."""
+    code = """
+        import os, signal, threading
+        import numpy as np
+        import mmlfast as mf
+
+        class Stop(Exception):
+            pass
+
+        seen = []
+
+        def handler(number, frame):
+            seen.append(number)
+            if len(seen) == 2:
+                raise Stop
+
+        signal.signal(signal.SIGUSR1, handler)
+        for delay in (0.3, 0.8):
+            threading.Timer(delay, os.kill, (os.getpid(), signal.SIGUSR1)).start()
+        try:
+            mf.linalg.det(np.broadcast_to(np.eye(16) + 1, (2**31, 16, 16)))
+        except Stop:
+            print(len(seen))
+    """
+    assert run_python(code, timeout=60).strip() == "2"
+
+
+# ---- memory ----
+
+
+@linux
+def test_no_leak(run_python):
+    code = """
+        import gc, os
+        import numpy as np
+        import mmlfast as mf
+
+        def resident():
+            gc.collect()
+            with open("/proc/self/statm") as f:
+                return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+        rng = np.random.default_rng(1)
+        small, many, large = (rng.standard_normal(shape) for shape in ((3, 3), (1000, 6, 6), (100, 100)))
+        singular = many.copy()
+        singular[17] = 0
+
+        def work(times):
+            for _ in range(times):
+                for a in (small, many, many[:, ::-1], many.astype(np.float32), many[:50].astype(int), large):
+                    mf.linalg.inv(a, errors="nan")
+                    mf.linalg.det(a)
+                    mf.linalg.slogdet(a)
+                for bad in (singular, many[:, :5], small.astype(complex)):
+                    try:
+                        mf.linalg.inv(bad)
+                    except (np.linalg.LinAlgError, TypeError):
+                        pass
+                for _ in range(200):
+                    mf.linalg.solve(small, small)
+
+        work(10)
+        before = resident()
+        work(40)
+        grown = resident() - before
+        assert grown < 2e6, f"{grown / 1e6:.1f} MB more after 40 rounds"
+        print("done")
+    """
+    assert run_python(code).strip() == "done"
+
+
+@linux
+def test_large_scratch_is_given_back(run_python):
+    code = """
+        import os
+        import numpy as np
+        import mmlfast as mf
+
+        def resident():
+            with open("/proc/self/statm") as f:
+                return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+        mf.linalg.det(np.eye(50))
+        a = np.eye(2500)
+        mf.linalg.det(a)
+        before = resident()
+        mf.linalg.det(a)
+        assert resident() - before < 20e6
+        del a
+    """
+    run_python(code)
+
+
+def test_absurd_sizes_are_refused_not_attempted():
+    """2^62 bytes of scratch, by way of zero strides."""
+    a = np.broadcast_to(np.float64(1), (2**28, 2**28))
+    for function in (mf.linalg.det, mf.linalg.slogdet):
+        with pytest.raises((MemoryError, ValueError)):
+            function(a)
+
+
+# ---- SIMD levels ----
+
+
+def test_every_level_can_be_chosen(run_python, simd_levels):
+    for level in simd_levels:
+        code = "import mmlfast as mf; print(mf.show_config(mode='dicts')['SIMD in use'])"
+        assert run_python(code, MMLFAST_SIMD=level).strip() == level
+    assert run_python(code).strip() == simd_levels[-1]
+    assert run_python(code, MMLFAST_SIMD="").strip() == simd_levels[-1]
+
+
+def test_unknown_level_warns(run_python, simd_levels):
+    code = """
+        import warnings
+        with warnings.catch_warnings(record=True) as seen:
+            warnings.simplefilter("always")
+            import mmlfast as mf
+        assert [w.category for w in seen] == [RuntimeWarning], seen
+        assert "MMLFAST_SIMD=sse9 is not available here" in str(seen[0].message)
+        print(mf.show_config(mode="dicts")["SIMD in use"])
+    """
+    assert run_python(code, MMLFAST_SIMD="sse9").strip() == simd_levels[-1]
+
+
+def test_level_above_the_processor_is_refused(run_python, simd_levels):
+    above = set(_core.build_config()["simd_compiled"]) - set(simd_levels)
+    if not above:
+        pytest.skip("this processor has every level")
+    for level in above:
+        code = """
+            import warnings
+            warnings.simplefilter("ignore")
+            import mmlfast as mf
+            print(mf.show_config("dicts")["SIMD in use"])
+        """
+        assert run_python(code, MMLFAST_SIMD=level).strip() == simd_levels[-1]
+
+
+# ---- threadpoolctl ----
+
+
+@pytest.mark.parametrize("first", ["threadpoolctl", "mmlfast"])
+def test_threadpoolctl(run_python, first):
+    pytest.importorskip("threadpoolctl")
+    second = "mmlfast" if first == "threadpoolctl" else "threadpoolctl"
+    code = f"""
+        import {first}
+        import {second}
+        import mmlfast as mf
+        import threadpoolctl
+        if {first!r} == "mmlfast":
+            mf.register_threadpoolctl()
+            mf.register_threadpoolctl()
+        mf.set_num_threads(5)
+        [ours] = [lib for lib in threadpoolctl.threadpool_info() if lib["user_api"] == "mmlfast"]
+        assert ours["num_threads"] == 5 and ours["version"] == mf.__version__, ours
+        with threadpoolctl.threadpool_limits(limits=1, user_api="mmlfast"):
+            assert mf.get_num_threads() == 1
+        assert mf.get_num_threads() == 5
+        with threadpoolctl.threadpool_limits(limits=2):
+            assert mf.get_num_threads() == 2
+        assert mf.get_num_threads() == 5
+        print("done")
+    """
+    assert run_python(code).strip() == "done"
+
+
+# ---- configuration and imports ----
+
+
+def test_show_config(capsys):
+    config = mf.show_config(mode="dicts")
+    assert config["mmlfast"] == mf.__version__
+    assert config["SIMD in use"] in config["SIMD compiled"]
+    assert config["CPUs available"] >= 1
+    assert mf.show_config() is None
+    printed = capsys.readouterr().out
+    for key in ("mmlfast", "compiler", "SIMD detected", "threads", "BLAS", "numpy", "scipy"):
+        assert key in printed
+    with pytest.raises(ValueError, match="mode must be 'stdout' or 'dicts', got 'xml'"):
+        mf.show_config("xml")
+
+
+def test_scipy_is_imported_only_for_large_problems(run_python):
+    code = """
+        import sys
+        import numpy as np
+        import mmlfast as mf
+        assert not [m for m in sys.modules if m.split(".")[0] in ("scipy", "sklearn", "matplotlib", "rich")]
+        mf.linalg.solve(np.stack([np.eye(32)] * 10), np.ones(32))
+        mf.linalg.inv(np.eye(3))
+        assert "scipy.linalg" not in sys.modules
+        mf.linalg.inv(np.eye(100))
+        assert "scipy.linalg" in sys.modules
+        assert mf.show_config("dicts")["LAPACK loaded"]
+    """
+    run_python(code)
+
+
+def test_modules_are_imported_when_used(run_python):
+    code = """
+        import sys
+        import mmlfast as mf
+        assert "mmlfast.linalg" not in sys.modules
+        assert {"linalg", "set_num_threads", "__version__"} <= set(dir(mf))
+        assert mf.linalg.det([[2.0]]) == 2
+        assert "mmlfast.linalg" in sys.modules
+        try:
+            mf.calculus
+        except AttributeError as error:
+            assert str(error) == "module 'mmlfast' has no attribute 'calculus'"
+        else:
+            raise SystemExit("no AttributeError")
+    """
+    run_python(code)
+
+
+def test_core_declares_that_it_needs_no_gil():
+    if not hasattr(sys, "_is_gil_enabled") or sys._is_gil_enabled():
+        pytest.skip("not a free-threaded interpreter")
+    import mmlfast._lapack  # noqa: F401
+
+    assert not sys._is_gil_enabled()
+
+
+def test_batched_functions_release_the_gil(threads):
+    """Python runs in another thread during a long call, on one processor too."""
+    threads(1)
+    a = np.broadcast_to(np.eye(8) + 1, (400_000, 8, 8))
+    done = threading.Event()
+    ticks = 0
+
+    def call():
+        mf.linalg.det(a)
+        done.set()
+
+    worker = threading.Thread(target=call)
+    worker.start()
+    while not done.is_set():
+        ticks += 1
+        os.stat(".")
+    worker.join()
+    assert ticks > 20
