@@ -7,5 +7,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   import_numpy_api();
   install_runtime_hooks();
   register_runtime(m);
+  register_backprop(m);
   register_elimination(m);
 }

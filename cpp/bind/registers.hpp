@@ -7,6 +7,7 @@
 namespace mmlfast::bind {
 
 void register_runtime(py::module_& m);
+void register_backprop(py::module_& m);
 void register_elimination(py::module_& m);
 
 }  // namespace mmlfast::bind

@@ -4,9 +4,10 @@
 //   b      IN      depth x cols, rows contiguous, b_row elements from row to row
 //   c      OUT     rows x cols, rows contiguous, c_row elements from row to row; must not overlap a or b
 //   start  IN      what is added to: Start::zero; Start::row, one row of `cols` elements for all rows (a bias);
-//                  Start::c, what c holds
-// cols is a multiple of lanes<T>: callers pad. Nothing is packed: choose_row_stride() gives row strides that spread a
-// panel of B over the whole L1 cache, which is what packing is for.
+//                  Start::c, what c holds; Start::added_last, what c holds, added to the finished sum (depth <=
+//                  k_block)
+// cols is a multiple of lanes<T>: callers pad. Nothing is packed: a b_row of an odd number of vectors spreads a panel
+// of B over the whole L1 cache, which is what packing is for.
 //
 // Flops: 2 rows cols depth. A tile of `tile_rows` x `tile_vectors` vectors stays in registers over a block of k_block
 // steps; the panel of B that it meets stays in L1 for all rows. Every element of C is one chain of fused
@@ -31,7 +32,7 @@ inline constexpr int tile_rows = 2, tile_vectors = 1;
 #endif
 inline constexpr std::ptrdiff_t k_block = 128;
 
-enum class Start { zero, row, c };
+enum class Start { zero, row, c, added_last };
 
 template <class T>
 struct ProductOperands {
@@ -47,7 +48,7 @@ namespace tile {
 
 // Rows x Vectors vectors of C over `depth` steps. `from` is what to start from, nullptr for zero.
 template <int Rows, int Vectors, class T>
-void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::ptrdiff_t from_row) {
+void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::ptrdiff_t from_row, bool add) {
   vec<T> sum[Rows][Vectors];
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] =
@@ -64,27 +65,31 @@ void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::
     }
   }
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
-    _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) store(o.c + r * o.c_row + v * lanes<T>, sum[r][v]);
+    _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) {
+      T* to = o.c + r * o.c_row + v * lanes<T>;
+      store(to, add ? load(to) + sum[r][v] : sum[r][v]);
+    }
   }
 }
 
 // All rows of one panel of Vectors vectors: full tiles, then what is left in powers of two.
 template <int Vectors, class T>
-void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, ProductOperands<T> o, const T* from, std::ptrdiff_t from_row) {
+void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, ProductOperands<T> o, const T* from, std::ptrdiff_t from_row,
+           bool add) {
   const auto advance = [&](int n) {
     o.a += n * o.a_row;
     o.c += n * o.c_row;
     if (from != nullptr) from += n * from_row;
     rows -= n;
   };
-  for (; rows >= tile_rows; advance(tile_rows)) run<tile_rows, Vectors>(depth, o, from, from_row);
+  for (; rows >= tile_rows; advance(tile_rows)) run<tile_rows, Vectors>(depth, o, from, from_row, add);
   if constexpr (tile_rows > 4) {
-    for (; rows >= 4; advance(4)) run<4, Vectors>(depth, o, from, from_row);
+    for (; rows >= 4; advance(4)) run<4, Vectors>(depth, o, from, from_row, add);
   }
   if constexpr (tile_rows > 2) {
-    for (; rows >= 2; advance(2)) run<2, Vectors>(depth, o, from, from_row);
+    for (; rows >= 2; advance(2)) run<2, Vectors>(depth, o, from, from_row, add);
   }
-  for (; rows >= 1; advance(1)) run<1, Vectors>(depth, o, from, from_row);
+  for (; rows >= 1; advance(1)) run<1, Vectors>(depth, o, from, from_row, add);
 }
 
 }  // namespace tile
@@ -92,6 +97,7 @@ void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, ProductOperands<T> o, cons
 template <class T>
 void product(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const ProductOperands<T>& operands,
              Start start = Start::zero, const T* start_row = nullptr) {
+  const bool add = start == Start::added_last;
   for (std::ptrdiff_t k = 0; k == 0 || k < depth; k += k_block) {
     const std::ptrdiff_t steps = depth - k < k_block ? depth - k : k_block;
     for (std::ptrdiff_t j = 0; j < cols;) {
@@ -108,16 +114,16 @@ void product(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, con
       const std::ptrdiff_t left = (cols - j) / lanes<T>;
       if constexpr (tile_vectors >= 3) {
         if (left >= 3) {
-          tile::panel<3>(rows, steps, o, from, from_row);
+          tile::panel<3>(rows, steps, o, from, from_row, add);
           j += 3 * lanes<T>;
           continue;
         }
         if (left == 2) {
-          tile::panel<2>(rows, steps, o, from, from_row);
+          tile::panel<2>(rows, steps, o, from, from_row, add);
           break;
         }
       }
-      tile::panel<1>(rows, steps, o, from, from_row);
+      tile::panel<1>(rows, steps, o, from, from_row, add);
       j += lanes<T>;
     }
   }
