@@ -52,7 +52,8 @@ MMLFAST_INLINE vec<T> times_slope(const vec<T>& d, const vec<T>& y) {
   const vec<T> one = broadcast<T>(1);
   if constexpr (A == Activation::logistic) return d * (y * (one - y));
   if constexpr (A == Activation::tanh) return d * fnma(y, y, one);
-  if constexpr (A == Activation::relu) return select(y > zero<T>(), d, zero<T>());
+  // Not y > 0: the error of a NaN goes on down.
+  if constexpr (A == Activation::relu) return select(y <= zero<T>(), zero<T>(), d);
   return d;
 }
 

@@ -27,3 +27,41 @@ inv_nan: Final[BatchedFunction]
 det: Final[BatchedFunction]
 slogdet: Final[BatchedFunction]
 is_exactly_singular: Final[BatchedFunction]
+
+def network_forward(
+    arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: np.ndarray[Any, Any], /
+) -> np.ndarray[Any, Any]: ...
+def network_loss(
+    arg0: tuple[int, ...],
+    arg1: tuple[int, ...],
+    arg2: list[Any],
+    arg3: list[Any],
+    arg4: np.ndarray[Any, Any],
+    arg5: np.ndarray[Any, Any],
+    /,
+) -> float: ...
+def network_gradients(
+    arg0: tuple[int, ...],
+    arg1: tuple[int, ...],
+    arg2: list[Any],
+    arg3: list[Any],
+    arg4: np.ndarray[Any, Any],
+    arg5: np.ndarray[Any, Any],
+    /,
+) -> list[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]: ...
+def network_fit(
+    arg0: tuple[int, ...],
+    arg1: tuple[int, ...],
+    arg2: list[Any],
+    arg3: list[Any],
+    arg4: np.ndarray[Any, Any],
+    arg5: np.ndarray[Any, Any],
+    arg6: int,
+    arg7: int,
+    arg8: float,
+    arg9: float,
+    arg10: bool,
+    arg11: int,
+    arg12: Any,
+    /,
+) -> np.ndarray[Any, Any]: ...

@@ -47,7 +47,9 @@ def _number(name: str, value: Any, below: float) -> float:
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}") from None
     if not 0 <= x < below:
-        raise ValueError(f"{name} must be at least 0 and {'finite' if below == math.inf else f'below {below:g}'}, got {x}")
+        raise ValueError(
+            f"{name} must be at least 0 and {'finite' if below == math.inf else f'below {below:g}'}, got {x}"
+        )
     return x
 
 
@@ -279,9 +281,7 @@ class Network:
         [((3, 5), (5,)), ((5, 2), (2,))]
         """
         inputs = self._inputs(x)
-        out: list[tuple[Array, Array]] = _core.network_gradients(
-            *self._parameters(), inputs, self._targets(inputs, y)
-        )
+        out: list[tuple[Array, Array]] = _core.network_gradients(*self._parameters(), inputs, self._targets(inputs, y))
         return out
 
     def fit(

@@ -1,0 +1,560 @@
+"""neural_network.Network against the NumPy reference, complex-step derivatives, scikit-learn and itself."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+import signal
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mmlfast as mf
+from mmlfast._reference import backprop as reference
+from mmlfast.neural_network import Network
+
+HIDDEN = ("tanh", "logistic", "relu", "identity")
+WIDTHS = (1, 3, 7, 8, 9, 16, 17, 33)
+BATCHES = (1, 2, 7, 8, 9, 31, 33)
+
+
+def make(rng, sizes, hidden, output, dtype=np.float64):
+    """A network with random biases too, and the same as layers and names for the reference."""
+    loss = "cross_entropy" if output == "softmax" else "squared_error"
+    net = Network(sizes, activation=hidden, output=output, loss=loss, dtype=dtype, seed=int(rng.integers(1 << 30)))
+    for b in net.biases:
+        b[:] = rng.uniform(-0.5, 0.5, b.shape)
+    layers = [(w.astype(np.float64), b.astype(np.float64)) for w, b in zip(net.weights, net.biases, strict=True)]
+    return net, layers, [*net.activation, output]
+
+
+def samples(rng, n, sizes, output, dtype=np.float64):
+    x = rng.normal(size=(n, sizes[0])).astype(dtype)
+    if output == "softmax":
+        return x, rng.integers(0, sizes[-1], n)
+    return x, rng.normal(size=(n, sizes[-1])).astype(dtype)
+
+
+def largest_difference(got, want):
+    """Over all layers and both kinds of parameters, relative to the largest entry of each array."""
+    worst = 0.0
+    for pair, right in zip(got, want, strict=True):
+        for a, b in zip(pair, right, strict=True):
+            assert a.shape == b.shape
+            worst = max(worst, float(np.max(np.abs(a - b)) / max(float(np.max(np.abs(b))), 1e-3)))
+    return worst
+
+
+def check_values(rng, sizes, hidden, output, n):
+    net, layers, names = make(rng, sizes, hidden, output)
+    x, y = samples(rng, n, sizes, output)
+    np.testing.assert_allclose(net.forward(x), reference.forward(layers, names, x), rtol=1e-12, atol=1e-14)
+    assert net.loss(x, y) == pytest.approx(float(reference.loss(layers, names, x, y)), rel=1e-12)
+    assert largest_difference(net.gradients(x, y), reference.gradients(layers, names, x, y)) < 1e-12
+
+
+# ---- values, loss, gradients ----
+
+
+@pytest.mark.parametrize("output", ["identity", "logistic", "tanh", "relu", "softmax"])
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("depth", [1, 2, 3, 4])
+def test_against_reference(rng, hidden, output, depth):
+    sizes = [int(n) for n in rng.choice(WIDTHS, depth + 1)]
+    check_values(rng, sizes, hidden, output, int(rng.choice(BATCHES)))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("n", [*BATCHES, 127, 128, 129, 300])
+def test_widths_and_batches(rng, width, n):
+    check_values(rng, [width, WIDTHS[-1 - WIDTHS.index(width)], width], "tanh", "softmax" if n % 2 else "identity", n)
+
+
+@pytest.mark.parametrize("sizes", [[5, 200, 129, 3], [300, 64, 10], [130, 2], [2, 257, 100]])
+def test_wide_layers(rng, sizes):
+    check_values(rng, sizes, "tanh", "identity", 77)
+
+
+def test_long_input(rng):
+    check_values(rng, [3, 9, 2], "logistic", "softmax", 2500)
+
+
+@pytest.mark.parametrize("output", ["identity", "logistic", "tanh", "relu", "softmax"])
+@pytest.mark.parametrize("hidden", HIDDEN)
+def test_gradient_is_the_derivative_of_the_loss(rng, hidden, output):
+    """Complex step in every parameter: the loss at w + ih has the derivative in its imaginary part, to rounding."""
+    sizes, h = [3, 7, 9, 2], 1e-30
+    net, layers, names = make(rng, sizes, hidden, output)
+    x, y = samples(rng, 9, sizes, output)
+    for layer, parts in enumerate(net.gradients(x, y)):
+        for which, gradient in enumerate(parts):
+            for index in np.ndindex(gradient.shape):
+                moved = [(w.astype(complex), b.astype(complex)) for w, b in layers]
+                moved[layer][which][index] += 1j * h
+                derivative = reference.loss(moved, names, x, y).imag / h
+                assert gradient[index] == pytest.approx(derivative, rel=1e-9, abs=1e-14)
+
+
+def test_gradient_by_differences_of_its_own_loss(rng):
+    net, _, _ = make(rng, [4, 8, 3], "tanh", "softmax")
+    x, y = samples(rng, 31, [4, 8, 3], "softmax")
+    for layer, (dw, _) in enumerate(net.gradients(x, y)):
+        for index in [(0, 0), (1, 2), (3, 1)]:
+            w, h = net.weights[layer], 1e-5
+            kept = w[index]
+            w[index] = kept + h
+            up = net.loss(x, y)
+            w[index] = kept - h
+            down = net.loss(x, y)
+            w[index] = kept
+            assert dw[index] == pytest.approx((up - down) / (2 * h), rel=1e-6, abs=1e-10)
+
+
+@pytest.mark.parametrize("output", ["identity", "logistic", "softmax"])
+def test_float32(rng, output):
+    sizes = [17, 33, 9, 3]
+    net, layers, names = make(rng, sizes, "tanh", output, np.float32)
+    x, y = samples(rng, 500, sizes, output, np.float32)
+    out = net.forward(x)
+    assert out.dtype == np.float32
+    np.testing.assert_allclose(out, reference.forward(layers, names, x.astype(float)), rtol=2e-5, atol=2e-6)
+    want = reference.gradients(layers, names, x.astype(float), y)
+    got = net.gradients(x, y)
+    assert all(dw.dtype == db.dtype == np.float32 for dw, db in got)
+    assert largest_difference(got, want) < 1e-5
+    assert net.loss(x, y) == pytest.approx(float(reference.loss(layers, names, x.astype(float), y)), rel=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data())
+def test_law_linear_network_is_a_product(data):
+    sizes = data.draw(st.lists(st.integers(1, 40), min_size=2, max_size=4))
+    n = data.draw(st.integers(1, 70))
+    rng = np.random.default_rng(data.draw(st.integers(0, 1000)))
+    net, layers, _ = make(rng, sizes, "identity", "identity")
+    x = rng.normal(size=(n, sizes[0]))
+    want = x
+    for w, b in layers:
+        want = want @ w + b
+    np.testing.assert_allclose(net.forward(x), want, rtol=1e-11, atol=1e-11)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 300), st.integers(0, 1000))
+def test_law_gradient_of_the_whole_is_the_mean_of_the_parts(n, seed):
+    rng = np.random.default_rng(seed)
+    net, _, _ = make(rng, [3, 9, 4], "tanh", "softmax")
+    x, y = samples(rng, n + 1, [3, 9, 4], "softmax")
+    whole = net.gradients(x, y)
+    first, rest = net.gradients(x[:n], y[:n]), net.gradients(x[n:], y[n:])
+    for w, a, b in zip(whole, first, rest, strict=True):
+        np.testing.assert_allclose(w[0], (n * a[0] + b[0]) / (n + 1), rtol=1e-9, atol=1e-13)
+
+
+def test_extreme_values():
+    net = Network([1, 1], output="logistic")
+    net.weights[0][:] = 1
+    out = net.forward([[-1e4], [-800.0], [0.0], [800.0], [np.inf], [-np.inf]]).ravel()
+    np.testing.assert_array_equal(out, [0, 0, 0.5, 1, 1, 0])
+    soft = Network([3, 3], output="softmax", loss="cross_entropy")
+    soft.weights[0][:] = np.eye(3)
+    np.testing.assert_array_equal(soft.forward([[1e5, 0, -1e5]]), [[1, 0, 0]])
+    assert soft.loss([[1e5, 0, -1e5]], [2]) == 2e5
+    assert soft.loss([[1e5, 0, -1e5]], [0]) == 0
+    assert math.isfinite(soft.gradients([[1e300, 0, -1e300]], [1])[0][1].sum())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("output", ["identity", "logistic", "tanh", "relu", "softmax"])
+def test_nan_stays_in_its_sample(rng, output, dtype):
+    net, _, _ = make(rng, [3, 9, 5], "relu", output, dtype)
+    x, y = samples(rng, 20, [3, 9, 5], output, dtype)
+    clean = net.forward(x)
+    x[7, 1] = np.nan
+    out = net.forward(x)
+    assert np.isnan(out[7]).all()
+    np.testing.assert_array_equal(np.delete(out, 7, axis=0), np.delete(clean, 7, axis=0))
+    assert math.isnan(net.loss(x, y))
+    assert np.isnan(net.gradients(x, y)[-1][1]).any()
+    losses = net.fit(x, y, epochs=2, batch_size=8, learning_rate=0.1)
+    assert np.isnan(losses).all()
+
+
+def test_relu_has_slope_zero_at_zero():
+    net = Network([1, 1], output="relu")
+    net.weights[0][:] = 0
+    assert net.gradients([[1.0]], [[-1.0]])[0][0] == 0
+
+
+# ---- training ----
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("output", ["identity", "softmax"])
+@pytest.mark.parametrize(("n", "batch_size"), [(100, 32), (33, 33), (31, 100), (7, 1), (400, 150), (65, 8)])
+def test_fit_step_for_step(rng, n, batch_size, output, momentum):
+    sizes = [4, 9, 3]
+    net, layers, names = make(rng, sizes, "tanh", output)
+    x, y = samples(rng, n, sizes, output)
+    how: dict[str, Any] = {"epochs": 3, "batch_size": batch_size, "learning_rate": 0.1, "momentum": momentum}
+    for shuffle in (True, False):
+        trained = copy.copy(net)
+        losses = trained.fit(x, y, shuffle=shuffle, seed=11, **how)
+        want_layers, want_losses = reference.fit(layers, names, x, y, shuffle=shuffle, seed=11, **how)
+        np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
+        got = list(zip(trained.weights, trained.biases, strict=True))
+        assert largest_difference(got, want_layers) < 1e-11
+
+
+def test_fit_of_a_network_with_a_phase_for_the_update(rng):
+    """More weights than the fused update takes."""
+    sizes = [600, 500, 3]
+    net, layers, names = make(rng, sizes, "tanh", "identity")
+    x, y = samples(rng, 140, sizes, "identity")
+    how: dict[str, Any] = {"epochs": 1, "batch_size": 130, "learning_rate": 0.01, "momentum": 0.5}
+    losses = net.fit(x, y, **how)
+    want_layers, want_losses = reference.fit(layers, names, x, y, **how)
+    np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
+    assert largest_difference(list(zip(net.weights, net.biases, strict=True)), want_layers) < 1e-11
+
+
+def test_fit_repeats_and_depends_on_seed(rng):
+    net, _, _ = make(rng, [3, 8, 1], "tanh", "identity")
+    x, y = samples(rng, 50, [3, 8, 1], "identity")
+    runs = [copy.copy(net) for _ in range(3)]
+    losses = [
+        run.fit(x, y, epochs=2, batch_size=8, learning_rate=0.1, seed=seed)
+        for run, seed in zip(runs, (5, 5, 6), strict=True)
+    ]
+    np.testing.assert_array_equal(losses[0], losses[1])
+    np.testing.assert_array_equal(runs[0].weights[0], runs[1].weights[0])
+    assert (losses[0] != losses[2]).any()
+
+
+def test_learns_xor():
+    x = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    y = np.array([0, 1, 1, 0])
+    net = Network([2, 8, 2], output="softmax", loss="cross_entropy", seed=3)
+    losses = net.fit(x, y, epochs=2000, batch_size=4, learning_rate=0.5, momentum=0.9)
+    assert losses[-1] < 0.01
+    np.testing.assert_array_equal(net.forward(x).argmax(axis=1), y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_learns_digits(dtype):
+    datasets = pytest.importorskip("sklearn.datasets")
+    from sklearn.model_selection import train_test_split
+
+    x, y = datasets.load_digits(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(x / 16, y, random_state=0, stratify=y)
+    net = Network([64, 32, 10], activation="relu", output="softmax", loss="cross_entropy", dtype=dtype, seed=0)
+    losses = net.fit(x_train, y_train, epochs=60, batch_size=32, learning_rate=0.1, momentum=0.9)
+    assert losses[-1] < losses[0] / 10
+    assert np.mean(net.forward(x_test).argmax(axis=1) == y_test) >= 0.95
+
+
+def test_diverging_training_ends():
+    x = np.linspace(-1, 1, 64)[:, None]
+    losses = Network([1, 4, 1], activation="identity").fit(x, x, epochs=300, batch_size=8, learning_rate=1e6)
+    assert not np.isfinite(losses[-1])
+
+
+def test_fit_leaves_old_arrays_and_zero_epochs_leave_all(rng):
+    net = Network([2, 3, 1])
+    x, y = samples(rng, 10, [2, 3, 1], "identity")
+    w = net.weights[0]
+    before = w.copy()
+    assert net.fit(x, y, epochs=0, batch_size=4, learning_rate=0.1).shape == (0,)
+    np.testing.assert_array_equal(net.weights[0], before)
+    net.fit(x, y, epochs=1, batch_size=4, learning_rate=0.1)
+    np.testing.assert_array_equal(w, before)
+    assert (net.weights[0] != before).any()
+
+
+def test_verbose(rng, capsys):
+    net = Network([2, 3, 1])
+    x, y = samples(rng, 10, [2, 3, 1], "identity")
+    losses = net.fit(x, y, epochs=12, batch_size=4, learning_rate=0.1, verbose=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"epoch  1/12  loss {losses[0]:.6g}"
+    assert lines[-1] == f"epoch 12/12  loss {losses[-1]:.6g}"
+    assert len(lines) <= 12
+
+
+# ---- input ----
+
+
+def test_input_in_every_layout(rng, threads):
+    net, _, _ = make(rng, [6, 9, 4], "tanh", "identity")
+    x, y = samples(rng, 40, [6, 9, 4], "identity")
+    wide, wide_y = np.zeros((80, 12)), np.zeros((40, 8))
+    wide[::2, ::2], wide_y[:, ::2] = x, y
+    misaligned = np.frombuffer(b"\0" + x.tobytes(), np.uint8)[1:].view(np.float64).reshape(x.shape)
+    assert not misaligned.flags.aligned
+    variants = [np.asfortranarray(x), wide[::2, ::2], x[::-1][::-1], misaligned, x.astype(">f8"), x.tolist()]
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    want, want_gradient = net.forward(x), net.gradients(x, y)
+    for variant in [*variants, read_only]:
+        np.testing.assert_array_equal(net.forward(variant), want)
+        for (dw, db), (rw, rb) in zip(net.gradients(variant, wide_y[:, ::2]), want_gradient, strict=True):
+            np.testing.assert_array_equal(dw, rw)
+            np.testing.assert_array_equal(db, rb)
+    repeated = np.broadcast_to(x[:1], (5, 6))
+    np.testing.assert_array_equal(net.forward(repeated), np.broadcast_to(want[:1], (5, 4)))
+    np.testing.assert_array_equal(net.forward(x.astype(int)), net.forward(x.astype(int).astype(float)))
+    assert net.forward(np.zeros((0, 6))).shape == (0, 4)
+
+
+def test_weights_can_be_set(rng):
+    net = Network([3, 2])
+    w = rng.normal(size=(2, 3))
+    net.weights[0] = w.T
+    net.biases[0] = [1, 2]
+    x = rng.normal(size=(5, 3))
+    np.testing.assert_allclose(net.forward(x), x @ w.T + [1, 2], rtol=1e-13, atol=1e-14)
+    net.fit(x, x[:, :2], epochs=1, batch_size=5, learning_rate=0.0)
+    np.testing.assert_array_equal(net.weights[0], w.T)
+    assert net.weights[0].flags.c_contiguous
+
+
+def test_labels_of_any_integer_type(rng):
+    net, _, _ = make(rng, [3, 4], "tanh", "softmax")
+    x, y = samples(rng, 9, [3, 4], "softmax")
+    want = net.loss(x, y)
+    for dtype in (np.int8, np.uint8, np.int32, np.uint64, ">i4"):
+        assert net.loss(x, y.astype(dtype)) == want
+    assert net.loss(x, y.tolist()) == want
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "call"),
+    [
+        (ValueError, "sizes must hold at least", lambda: Network([3])),
+        (ValueError, "sizes must be at least 1", lambda: Network([3, 0, 1])),
+        (TypeError, "sizes must be an integer", lambda: Network([3, 2.5])),
+        (ValueError, "activation must be one of .* 'sinus'", lambda: Network([3, 2, 1], activation="sinus")),
+        (ValueError, "activation must be one of .* 'softmax'", lambda: Network([3, 2, 1], activation="softmax")),
+        (ValueError, "activation must be one name or 1", lambda: Network([3, 2, 1], activation=["tanh"] * 2)),
+        (ValueError, "output must be one of", lambda: Network([3, 1], output="maximum")),
+        (ValueError, "loss must be one of", lambda: Network([3, 1], loss="absolute")),
+        (ValueError, "goes with loss='cross_entropy' only", lambda: Network([3, 2], output="softmax")),
+        (ValueError, "goes with loss='cross_entropy' only", lambda: Network([3, 2], loss="cross_entropy")),
+        (TypeError, "dtype must be float64 or float32", lambda: Network([3, 2], dtype=np.float16)),
+        (ValueError, "seed must be at least 0", lambda: Network([3, 2], seed=-1)),
+    ],
+)
+def test_bad_network(error, message, call):
+    with pytest.raises(error, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "x", "y"),
+    [
+        (ValueError, r"x must have shape \(n, 3\), got \(4, 2\)", np.ones((4, 2)), np.ones((4, 2))),
+        (ValueError, r"x must have shape \(n, 3\), got \(3,\)", np.ones(3), np.ones((1, 2))),
+        (TypeError, "x must hold real numbers", np.ones((4, 3), complex), np.ones((4, 2))),
+        (TypeError, "x must hold real numbers", np.full((4, 3), "a"), np.ones((4, 2))),
+        (ValueError, "at least one sample", np.ones((0, 3)), np.ones((0, 2))),
+        (
+            ValueError,
+            r"y must have shape \(4, 2\) to fit x of shape \(4, 3\), got \(5, 2\)",
+            np.ones((4, 3)),
+            np.ones((5, 2)),
+        ),
+        (ValueError, r"y must have shape \(4, 2\)", np.ones((4, 3)), np.ones(4)),
+        (TypeError, "y must hold real numbers", np.ones((4, 3)), np.ones((4, 2), complex)),
+    ],
+)
+def test_bad_samples(error, message, x, y):
+    net = Network([3, 2])
+    for call in (net.loss, net.gradients, lambda a, b: net.fit(a, b, epochs=1, batch_size=1, learning_rate=0.1)):
+        with pytest.raises(error, match=message):
+            call(x, y)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "y"),
+    [
+        (ValueError, "labels from 0 to 1, got 0 to 2", [0, 2]),
+        (ValueError, "labels from 0 to 1, got -1 to 0", [-1, 0]),
+        (ValueError, "labels from 0 to 1", np.array([0, 2**63], np.uint64)),
+        (TypeError, "integer labels", [0.0, 1.0]),
+        (ValueError, r"y must have shape \(2,\)", [[0], [1]]),
+    ],
+)
+def test_bad_labels(error, message, y):
+    net = Network([3, 2], output="softmax", loss="cross_entropy")
+    with pytest.raises(error, match=message):
+        net.loss(np.ones((2, 3)), y)
+
+
+@pytest.mark.parametrize(
+    ("error", "name", "value"),
+    [
+        (ValueError, "epochs", -1),
+        (TypeError, "epochs", 1.5),
+        (ValueError, "batch_size", 0),
+        (ValueError, "learning_rate", -0.1),
+        (ValueError, "learning_rate", math.nan),
+        (ValueError, "learning_rate", math.inf),
+        (TypeError, "learning_rate", "fast"),
+        (ValueError, "momentum", 1.0),
+        (ValueError, "momentum", -0.5),
+        (ValueError, "seed", -1),
+    ],
+)
+def test_bad_training(error, name, value):
+    how = {"epochs": 1, "batch_size": 1, "learning_rate": 0.1} | {name: value}
+    with pytest.raises(error, match=name):
+        Network([3, 2]).fit(np.ones((4, 3)), np.ones((4, 2)), **how)
+
+
+def test_bad_weights():
+    net = Network([3, 2])
+    net.weights[0] = np.ones((2, 3))
+    with pytest.raises(ValueError, match=r"weights\[0\] must have shape \(3, 2\), got \(2, 3\)"):
+        net.forward(np.ones((1, 3)))
+    net.weights[0] = np.ones((3, 2), complex)
+    with pytest.raises(TypeError, match=r"weights\[0\] must hold real"):
+        net.forward(np.ones((1, 3)))
+    net.weights = []
+    with pytest.raises(ValueError, match="weights must hold 1 arrays"):
+        net.forward(np.ones((1, 3)))
+
+
+# ---- copies, threads, levels, interruption ----
+
+
+@pytest.mark.parametrize("duplicate", [lambda n: pickle.loads(pickle.dumps(n)), copy.copy, copy.deepcopy])
+def test_copies_are_independent(rng, duplicate):
+    net, _, _ = make(rng, [3, 5, 2], ["relu"], "softmax", np.float32)
+    x, y = samples(rng, 20, [3, 5, 2], "softmax")
+    other = duplicate(net)
+    assert repr(other) == repr(net)
+    before = net.forward(x)
+    np.testing.assert_array_equal(other.forward(x), before)
+    other.weights[0][:] = 0
+    np.testing.assert_array_equal(net.forward(x), before)
+    other = duplicate(net)
+    other.fit(x, y, epochs=1, batch_size=7, learning_rate=0.5)
+    np.testing.assert_array_equal(net.forward(x), before)
+
+
+def test_bits_do_not_depend_on_threads_or_level(same_at_every_level):
+    same_at_every_level("""
+    rng = np.random.default_rng(1)
+    for sizes, output, n, batch in [([2, 8, 2], "softmax", 70, 32), ([300, 130, 10], "softmax", 500, 200),
+                                    ([300, 130, 10], "tanh", 500, 128), ([40, 600, 500, 3], "identity", 300, 150)]:
+        for dtype in (np.float32, np.float64):
+            loss = "cross_entropy" if output == "softmax" else "squared_error"
+            net = mf.neural_network.Network(sizes, output=output, loss=loss, dtype=dtype)
+            x = rng.normal(size=(n, sizes[0]))
+            y = rng.integers(0, sizes[-1], n) if output == "softmax" else rng.normal(size=(n, sizes[-1]))
+            digest(net.forward(x), net.loss(x, y), *[g for pair in net.gradients(x, y) for g in pair])
+            losses = net.fit(x, y, epochs=2, batch_size=batch, learning_rate=0.01, momentum=0.5)
+            digest(losses, *net.weights, *net.biases)
+    """)
+
+
+def test_baseline_level_agrees(run_python, simd_levels):
+    code = """
+    import numpy as np
+    from mmlfast.neural_network import Network
+    net = Network([5, 17, 3])
+    x = np.linspace(-1, 1, 500).reshape(100, 5)
+    net.fit(x, x[:, :3] ** 2, epochs=5, batch_size=32, learning_rate=0.1, momentum=0.9)
+    print(*[repr(float(v)) for v in net.forward(x).ravel()])
+    """
+    results = [np.array(run_python(code, MMLFAST_SIMD=level).split(), float) for level in simd_levels]
+    for result in results:
+        np.testing.assert_allclose(result, results[-1], rtol=1e-10, atol=1e-12)
+
+
+def test_many_python_threads_at_once(rng):
+    """Each trains its own network; one of them has the pool, the others work alone."""
+    x, y = samples(rng, 300, [50, 60, 5], "softmax")
+
+    def train() -> list[np.ndarray[Any, Any]]:
+        net = Network([50, 60, 5], output="softmax", loss="cross_entropy")
+        net.fit(x, y, epochs=3, batch_size=100, learning_rate=0.1)
+        return net.weights
+
+    want, results = train(), []
+    workers = [threading.Thread(target=lambda: results.append(train())) for _ in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert len(results) == 8
+    for weights in results:
+        for a, b in zip(weights, want, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="needs signals")
+@pytest.mark.parametrize(("sizes", "batch_size"), [([2, 8, 2], 32), ([784, 128, 10], 128), ([900, 800, 10], 300)])
+def test_interrupt_leaves_a_valid_network(rng, sizes, batch_size):
+    net = Network(sizes, output="softmax", loss="cross_entropy")
+    x, y = samples(rng, 600, sizes, "softmax")
+    before = [w.copy() for w in net.weights]
+    sent = []
+
+    def interrupt() -> None:
+        sent.append(time.perf_counter())
+        signal.raise_signal(signal.SIGINT)
+
+    timer = threading.Timer(0.3, interrupt)
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, epochs=10**9, batch_size=batch_size, learning_rate=0.001)
+    timer.join()
+    assert sent  # it was the signal, and it came while the training was under way
+    assert all(np.isfinite(w).all() for w in net.weights)
+    assert any((w != b).any() for w, b in zip(net.weights, before, strict=True))
+    assert net.forward(x).shape == (600, sizes[-1])
+    assert math.isfinite(net.fit(x, y, epochs=1, batch_size=batch_size, learning_rate=0.001)[0])
+
+
+def test_interrupted_weights_are_those_of_a_finished_step(rng):
+    """Without shuffling and with one batch, the weights after k steps are known for every k."""
+    sizes = [784, 128, 10]
+    x, y = samples(rng, 128, sizes, "softmax")
+    make_net = lambda: Network(sizes, output="softmax", loss="cross_entropy")  # noqa: E731
+    net = make_net()
+    timer = threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(x, y, epochs=10**9, batch_size=128, learning_rate=0.01, shuffle=False)
+    timer.join()
+    again = make_net()
+    for _ in range(5000):
+        if all((a == b).all() for a, b in zip(net.weights, again.weights, strict=True)):
+            break
+        again.fit(x, y, epochs=1, batch_size=128, learning_rate=0.01, shuffle=False)
+    else:
+        pytest.fail("no number of whole steps leads to these weights")
+
+
+def test_an_exception_in_the_report_stops_the_training(monkeypatch):
+    class Broken:
+        def write(self, text: str) -> int:
+            raise OSError("no room")
+
+        def flush(self) -> None:
+            pass
+
+    net = Network([1, 1])
+    monkeypatch.setattr("sys.stdout", Broken())
+    with pytest.raises(OSError, match="no room"):
+        net.fit([[1.0]], [[2.0]], epochs=10**9, batch_size=1, learning_rate=0.1, verbose=True)
+    monkeypatch.undo()
+    assert np.isfinite(net.weights[0]).all()
+    assert mf.get_num_threads() >= 1
