@@ -24,7 +24,19 @@ if _refused is not None:
 
 
 def get_num_threads() -> int:
-    """Return the number of threads that a call may use, the calling one included."""
+    """Return the number of threads that a call may use.
+
+    Returns
+    -------
+    int
+        At least 1: the calling thread counts.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.get_num_threads() >= 1
+    True
+    """
     return _core.get_num_threads()
 
 

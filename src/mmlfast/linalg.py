@@ -166,8 +166,8 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     Examples
     --------
     >>> import mmlfast as mf
-    >>> float(mf.linalg.det([[1.0, 2.0], [3.0, 5.0]]))
-    -1.0
+    >>> float(mf.linalg.det([[2.0, 1.0], [1.0, 3.0]]))
+    5.0
     """
     matrix: Any = a if type(a) is ndarray else as_array(a)
     try:
