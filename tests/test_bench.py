@@ -28,7 +28,7 @@ def command(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return command
 
 
-def fake_job(setup: Any, *, broken: str = "") -> Any:
+def fake_job(setup: Any, *, broken: str = "", sized: bool = False) -> Any:
     from bench.harness import Job
 
     x = np.arange(5.0)
@@ -36,7 +36,9 @@ def fake_job(setup: Any, *, broken: str = "") -> Any:
     def fail(_: Any) -> None:
         raise RuntimeError("broken on purpose\nsecond line")
 
-    job = Job(lambda y: abs(float(y) - 10.0) + 0.125, "error of the sum", bytes=x.nbytes, flops=4)
+    job = Job(lambda y: abs(float(y) - 10.0) + 0.125, "error of the sum")
+    if sized:
+        job.bytes, job.flops = x.nbytes, 4
     job.ours(fail if broken == "ours" else np.sum, x)
     job.peer("numpy add", np.add.reduce, x, axis=0)
     job.peer("numpy wrong", np.prod, x)
@@ -46,11 +48,11 @@ def fake_job(setup: Any, *, broken: str = "") -> Any:
     return job
 
 
-def fake_case(name: str = "fake-sum", *, broken: str = "") -> Any:
+def fake_case(name: str = "fake-sum", **how: Any) -> Any:
     from bench.harness import Case, Faster, Within
 
     goals = (Faster(1e-9, "numpy"), Faster(1e9), Faster(2, "torch"), Within(3600))
-    return Case(name, "sum of five | numbers", partial(fake_job, broken=broken), goals, family="fakes")
+    return Case(name, "sum of five | numbers", partial(fake_job, **how), goals, family="fakes")
 
 
 def run(command: ModuleType, cases: list[Any], *arguments: str) -> int:
@@ -63,7 +65,7 @@ def test_fake_case_is_shown_with_errors_goals_and_absence(
     pytest.importorskip("matplotlib")
     files = [tmp_path / name for name in ("r.json", "r.md", "r.png")]
     options = [f"--{kind}={file}" for kind, file in zip(("json", "markdown", "plot"), files, strict=True)]
-    assert run(command, [fake_case()], *options) == 0
+    assert run(command, [fake_case(sized=True)], *options) == 0
     shown = capsys.readouterr()
     for text in ("fake-sum", "numpy wrong", "no_such_library", "absent", "0.12", ">= 2x torch: not measured", "MISSED"):
         assert text in shown.out

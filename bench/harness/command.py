@@ -16,6 +16,7 @@ from types import ModuleType
 
 from bench.harness import environment, machine, report, run_case, timing
 from bench.harness.case import Case
+from bench.harness.roof import Roof
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -82,14 +83,22 @@ def main(options: argparse.Namespace, cases: Sequence[Case] | None = None) -> in
     results: list[run_case.Result] = []
     interrupted = False
     start = time.perf_counter()
+    before = machine.load()
+    if before > options.threads / 2:
+        print(f"the machine is busy (load {before:.1f}): expect wide spreads", file=sys.stderr)
+    roof = Roof(options.threads)
     try:
         for i, case in enumerate(picked, 1):
             results.append(run_case.run(case, options.threads, effort, options.quick))
             print(f"[{i}/{len(picked)}] {report.sentence(results[-1])}", file=sys.stderr, flush=True)
+            if results[-1].bytes or results[-1].flops:
+                roof.measure()
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted: what is done so far", file=sys.stderr)
-    about = machine.describe(options.threads, run_case.libraries(results))
+    run_case.set_shares(results, roof)
+    about = machine.describe(options.threads, run_case.libraries(results), roof)
+    about["load before, after"] = [round(before, 2), round(machine.load(), 2)]
     about["seconds"] = round(time.perf_counter() - start, 1)
     about["quick"] = options.quick
     report.show(results, about)

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.harness import machine
-from bench.harness.case import OURS, Case, Contestant, Job, Setup, library
+from bench.harness.case import OURS, Case, Contestant, Setup, library
+from bench.harness.roof import Roof
 from bench.harness.timing import Effort, Series, measure, quartiles
 
 
@@ -39,6 +39,9 @@ class Result:
     title: str
     family: str
     error_name: str = ""
+    bytes: float = 0.0
+    flops: float = 0.0
+    dtype: str = "float64"
     lines: list[Line] = field(default_factory=list)
     goals: list[tuple[str, bool | None]] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -73,7 +76,8 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
         return result
     finally:
         result.absent = setup.absent
-    result.error_name = job.error_name
+    result.error_name, result.bytes, result.flops = job.error_name, job.bytes, job.flops
+    result.dtype = np.dtype(job.dtype).name
     ready: list[Contestant] = []
     errors: list[float | None] = []
     for contestant in job.contestants:
@@ -86,7 +90,7 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
             if contestant.name == OURS:
                 return result
     for contestant, series, error in zip(ready, measure(ready, effort), errors, strict=True):
-        result.lines.append(_line(contestant.name, series, error, job, threads))
+        result.lines.append(_line(contestant.name, series, error))
     result.lines[1:] = sorted(result.lines[1:], key=lambda line: line.ratio or 0.0)
     ratios = {line.name: line.ratio for line in result.lines if line.ratio is not None}
     result.goals = [(goal.text, goal.met(ratios, result.lines[0].seconds)) for goal in case.goals]
@@ -98,15 +102,21 @@ def libraries(results: list[Result]) -> set[str]:
     return {library(line.name) for result in results for line in result.lines}
 
 
-def _line(name: str, series: Series, error: float | None, job: Job, threads: int) -> Line:
+def set_shares(results: list[Result], roof: Roof) -> None:
+    """Set every time against what the machine can do at most."""
+    for result in results:
+        for line in result.lines:
+            if result.bytes:
+                line.bandwidth_share = result.bytes / line.seconds / roof.bandwidth(result.bytes)
+            if result.flops:
+                line.peak_share = result.flops / line.seconds / roof.flops(result.dtype)
+
+
+def _line(name: str, series: Series, error: float | None) -> Line:
     low, middle, high = quartiles(series.seconds)
     line = Line(name, middle, low, high, len(series.seconds), series.loops, error)
     if series.ratios:
         line.ratio_low, line.ratio, line.ratio_high = quartiles(series.ratios)
-    if job.bytes:
-        line.bandwidth_share = job.bytes / middle / machine.bandwidth(job.bytes, threads)
-    if job.flops:
-        line.peak_share = job.flops / middle / machine.peak(np.dtype(job.dtype).name)
     return line
 
 
