@@ -38,7 +38,7 @@ def fake_job(setup: Any, *, broken: str = "", sized: bool = False) -> Any:
 
     job = Job(lambda y: abs(float(y) - 10.0) + 0.125, "error of the sum")
     if sized:
-        job.bytes, job.flops = x.nbytes, 4
+        job.bytes, job.flops, job.limit = x.nbytes, 4, 1.0
     job.ours(fail if broken == "ours" else np.sum, x)
     job.peer("numpy add", np.add.reduce, x, axis=0)
     job.peer("numpy wrong", np.prod, x)
@@ -67,7 +67,7 @@ def test_fake_case_is_shown_with_errors_goals_and_absence(
     options = [f"--{kind}={file}" for kind, file in zip(("json", "markdown", "plot"), files, strict=True)]
     assert run(command, [fake_case(sized=True)], *options) == 0
     shown = capsys.readouterr()
-    for text in ("fake-sum", "numpy wrong", "no_such_library", "absent", "0.12", ">= 2x torch: not measured", "MISSED"):
+    for text in ("fake-sum", "10 WRONG", "no_such_library", "absent", "0.12", ">= 2x torch: not measured", "MISSED"):
         assert text in shown.out
     assert "[1/1] fake-sum" in shown.err
 
@@ -77,7 +77,9 @@ def test_fake_case_is_shown_with_errors_goals_and_absence(
     assert case["lines"][0]["name"] == "mmlfast"
     assert by_name["mmlfast"]["error"] == 0.125
     assert by_name["numpy wrong"]["error"] == 10.125
-    assert [goal["met"] for goal in case["goals"]] == [True, False, None, True]
+    assert [goal["met"] for goal in case["goals"]] == [True, False, None, True, True]
+    assert case["goals"][-1]["goal"] == "error <= 1"
+    assert [line["name"] for line in case["lines"] if line["wrong"]] == ["numpy wrong"]
     assert case["absent"] == ["no_such_library"]
     for line in case["lines"]:
         assert line["seconds_low"] <= line["seconds"] <= line["seconds_high"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,7 @@ def job_for(function: str, arrays: tuple[Array, ...]) -> Job:
     return Job(partial(CHECKS[function], *arrays), ERRORS[function], traffic, count * flops, a.dtype)
 
 
+@cache
 def numba_loop(numba: Any, function: str) -> Any:
     """NumPy's function over the batch, in a parallel loop."""
     if function == "solve":

@@ -96,6 +96,9 @@ class Job:
         Takes what a contestant returned, gives how wrong it is, against an independent reference. None: not shown.
     error_name : str
         What that number is, with its unit.
+    limit : float or None
+        The largest error that still counts as doing the job. Peers above it are shown but are nobody's best peer; for
+        us it is a goal like the others.
     bytes, flops : float
         Compulsory traffic and arithmetic of one call, if known: for the share of the machine's bandwidth and peak.
     dtype : dtype
@@ -104,6 +107,7 @@ class Job:
 
     error: Callable[[Any], float] | None = None
     error_name: str = ""
+    limit: float | None = None
     bytes: float = 0.0
     flops: float = 0.0
     dtype: Any = np.float64

@@ -89,7 +89,9 @@ def main(options: argparse.Namespace, cases: Sequence[Case] | None = None) -> in
     roof = Roof(options.threads)
     try:
         for i, case in enumerate(picked, 1):
+            began = time.perf_counter()
             results.append(run_case.run(case, options.threads, effort, options.quick))
+            results[-1].took = round(time.perf_counter() - began, 2)
             print(f"[{i}/{len(picked)}] {report.sentence(results[-1])}", file=sys.stderr, flush=True)
             if results[-1].bytes or results[-1].flops:
                 roof.measure()

@@ -8,7 +8,7 @@ import importlib.metadata
 from typing import Any
 
 # Import name -> name of the distribution.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "torch": "torch", "jax": "jax"}
+DISTRIBUTIONS = {"sklearn": "scikit-learn", "igraph": "python-igraph", "sknetwork": "scikit-network"}
 
 
 @functools.cache
@@ -32,12 +32,5 @@ def find(name: str, threads: int) -> Any | None:
 def version(name: str) -> str:
     try:
         return importlib.metadata.version(DISTRIBUTIONS.get(name, name))
-    except importlib.metadata.PackageNotFoundError:
-        return "unknown"
-
-
-def as_numpy(x: Any) -> Any:
-    """A tensor or array of any peer as a NumPy array."""
-    import numpy as np
-
-    return np.asarray(x)
+    except importlib.metadata.PackageNotFoundError:  # found on the path, not installed
+        return str(getattr(find(name, 0), "__version__", "unknown"))

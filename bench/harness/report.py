@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.harness.case import library
 from bench.harness.run_case import Line, Result
 
 _UNITS = (("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
@@ -33,7 +34,7 @@ def spread_text(line: Line) -> str:
 
 
 def error_text(line: Line) -> str:
-    return "" if line.error is None else f"{line.error:.2g}"
+    return "" if line.error is None else f"{line.error:.2g}" + (" WRONG" if line.wrong else "")
 
 
 def share_text(line: Line) -> str:
@@ -149,7 +150,8 @@ def _summary_row(result: Result) -> list[str]:
     ours, best = result.ours, result.best
     if ours is None:
         return [result.title, "failed", "", "", "", "", "; ".join(result.failed.values())]
-    against_numpy = [line.ratio for line in result.lines if line.name.split()[0] == "numpy" and line.ratio is not None]
+    numpys = [line for line in result.lines if library(line.name) == "numpy" and not line.wrong]
+    against_numpy = [line.ratio for line in numpys if line.ratio is not None]
     return [
         result.title,
         time_text(ours.seconds),

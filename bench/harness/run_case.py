@@ -24,6 +24,7 @@ class Line:
     samples: int
     loops: int
     error: float | None
+    wrong: bool = False  # the error is above the limit of the case
     ratio: float | None = None
     ratio_low: float | None = None
     ratio_high: float | None = None
@@ -46,6 +47,7 @@ class Result:
     goals: list[tuple[str, bool | None]] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    took: float = 0.0  # seconds for the whole case, imports and compilation included
 
     @property
     def ours(self) -> Line | None:
@@ -53,8 +55,8 @@ class Result:
 
     @property
     def best(self) -> Line | None:
-        """The fastest peer."""
-        return self.lines[1] if len(self.lines) > 1 else None
+        """The fastest peer that did the job."""
+        return next((line for line in self.lines[1:] if not line.wrong), None)
 
     def as_dict(self) -> dict[str, Any]:
         record = asdict(self)
@@ -90,10 +92,14 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
             if contestant.name == OURS:
                 return result
     for contestant, series, error in zip(ready, measure(ready, effort), errors, strict=True):
-        result.lines.append(_line(contestant.name, series, error))
+        line = _line(contestant.name, series, error)
+        line.wrong = job.limit is not None and error is not None and not error <= job.limit
+        result.lines.append(line)
     result.lines[1:] = sorted(result.lines[1:], key=lambda line: line.ratio or 0.0)
-    ratios = {line.name: line.ratio for line in result.lines if line.ratio is not None}
+    ratios = {line.name: line.ratio for line in result.lines if line.ratio is not None and not line.wrong}
     result.goals = [(goal.text, goal.met(ratios, result.lines[0].seconds)) for goal in case.goals]
+    if job.limit is not None:
+        result.goals.append((f"error <= {job.limit:.2g}", not result.lines[0].wrong))
     return result
 
 

@@ -1,0 +1,122 @@
+"""Covariance: one tall table, far from the origin, many small tables; and the mean."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import mmlfast as mf
+from bench.harness import Case, Faster, Goal, Job, Setup
+
+Array = np.ndarray[Any, Any]
+
+
+def reference(x: Array) -> Array:
+    """Two passes: mean and differences in extended precision, products in float64 by blocks, summed in extended."""
+    mean = sum(part.astype(np.longdouble).sum(axis=0) for part in np.array_split(x, 64)) / np.longdouble(len(x))
+    total = np.zeros((x.shape[1], x.shape[1]), np.longdouble)
+    for start in range(0, len(x), 256):
+        block = (x[start : start + 256] - mean).astype(np.float64)
+        total += block.T @ block
+    return total / (len(x) - 1)
+
+
+def covariance_error(right: Array, answer: Any) -> float:
+    """Largest error, relative to the product of the two standard deviations."""
+    scale = np.sqrt(np.diagonal(right))
+    return float((np.abs(np.asarray(answer) - right) / (scale[:, None] * scale)).max())
+
+
+def table(rows: int, columns: int, dtype: Any, offset: float, setup: Setup) -> Job:
+    mix = np.eye(columns) + 0.3 * setup.rng.standard_normal((columns, columns)) / np.sqrt(columns)
+    x = (setup.rng.standard_normal((rows, columns)) @ mix + offset).astype(dtype)
+    job = Job(partial(covariance_error, reference(x)), "largest |error| / (sd sd)", bytes=x.nbytes, dtype=dtype)
+    job.flops = float(rows * columns * (columns + 1))
+    job.limit = 1e-10 if offset else 1e-5 if dtype == "float32" else 1e-12
+    job.ours(mf.stats.covariance, x)
+    job.peer("numpy", np.cov, x, rowvar=False)
+    if offset:
+        job.peer("numpy one pass", one_pass, x)
+    if sklearn := setup.library("sklearn.covariance"):
+        # It divides by the number of rows.
+        job.peer("sklearn", lambda: sklearn.empirical_covariance(x) * (rows / (rows - 1)))
+    if torch := setup.library("torch"):
+        job.peer("torch", torch.cov, torch.from_numpy(x).T)
+    if jax := setup.library("jax"):
+        job.jax("jax", lambda x: jax.numpy.cov(x, rowvar=False), x)
+    return job
+
+
+def one_pass(x: Array) -> Array:
+    """The formula with the mean of squares minus the square of the mean."""
+    mean = x.mean(axis=0)
+    return np.asarray((x.T @ x - len(x) * np.outer(mean, mean)) / (len(x) - 1))
+
+
+def groups_error(x: Array, answer: Any) -> float:
+    y = x.astype(np.longdouble)
+    y = y - y.mean(axis=1, keepdims=True)
+    right = np.einsum("gni,gnj->gij", y, y) / (x.shape[1] - 1)
+    scale = np.sqrt(np.einsum("gii->gi", right))
+    return float((np.abs(np.asarray(answer) - right) / (scale[:, :, None] * scale[:, None, :])).max())
+
+
+def groups(setup: Setup) -> Job:
+    x = setup.rng.standard_normal((20_000, 50, 4)) + 10.0
+    job = Job(partial(groups_error, x), "largest |error| / (sd sd)", limit=1e-12, bytes=x.nbytes)
+
+    def einsum(x: Array) -> Array:
+        y = x - x.mean(axis=1, keepdims=True)
+        return np.asarray(np.einsum("gni,gnj->gij", y, y) / (x.shape[1] - 1))
+
+    def matmul(x: Any) -> Any:
+        y = x - x.mean(1)[:, None, :]
+        return y.swapaxes(1, 2) @ y / (x.shape[1] - 1)
+
+    job.ours(mf.stats.covariance, x)
+    job.peer("numpy einsum", einsum, x)
+    job.peer("numpy matmul", matmul, x)
+    if torch := setup.library("torch"):
+        job.peer("torch", matmul, torch.from_numpy(x))
+    if setup.library("jax"):
+        job.jax("jax", matmul, x)
+    return job
+
+
+def mean_error(x: Array, answer: Any) -> float:
+    right = x.astype(np.longdouble).mean(axis=0)
+    return float((np.abs(np.asarray(answer) - right) / np.abs(x).max(axis=0)).max())
+
+
+def mean(setup: Setup) -> Job:
+    x = setup.rng.standard_normal((1_000_000, 10)) + 1.0
+    job = Job(partial(mean_error, x), "largest |error| / largest |x| of the column", bytes=x.nbytes)
+    job.ours(mf.stats.mean, x)
+    job.peer("numpy", np.mean, x, axis=0)
+    if torch := setup.library("torch"):
+        job.peer("torch", torch.mean, torch.from_numpy(x), 0)
+    if jax := setup.library("jax"):
+        job.jax("jax", lambda x: jax.numpy.mean(x, axis=0), x)
+    return job
+
+
+def _case(
+    rows: int, columns: int, goals: tuple[Goal, ...], dtype: str = "float64", offset: float = 0.0, slow: bool = False
+) -> Case:
+    name = f"covariance-{rows}x{columns}-{dtype}" + ("-far" if offset else "")
+    title = f"covariance, {rows} x {columns}, {dtype}" + (f", mean {offset:.0e}" if offset else "")
+    return Case(name, title, partial(table, rows, columns, dtype, offset), goals, slow)
+
+
+CASES = [
+    _case(1_000_000, 3, (Faster(10, "numpy"),)),
+    _case(1_000_000, 10, (Faster(5, "numpy"),)),
+    _case(1_000_000, 10, (Faster(5, "numpy"),), offset=1e8),
+    _case(1_000_000, 10, (Faster(5, "numpy"),), dtype="float32"),
+    _case(200_000, 64, (Faster(2.5, "numpy"),)),
+    _case(60_000, 784, (Faster(1.1, "numpy"),), slow=True),
+    Case("covariance-groups", "covariance, 20000 tables of 50 x 4", groups, (Faster(10),)),
+    Case("mean-1000000x10", "mean, 1000000 x 10", mean),
+]
