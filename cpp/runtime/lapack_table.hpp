@@ -13,8 +13,8 @@ template <class T>
 struct LapackRoutines {
   // LU with partial pivoting in place; returns info.
   std::int64_t (*getrf)(std::int64_t n, T* a, void* ipiv);
-  // b := a^-1 b from getrf's factors, nrhs columns; returns info.
-  std::int64_t (*getrs)(std::int64_t n, std::int64_t nrhs, const T* a, const void* ipiv, T* b);
+  // b := a^-1 b, or a'^-1 b, from getrf's factors, nrhs columns; returns info.
+  std::int64_t (*getrs)(bool transposed, std::int64_t n, std::int64_t nrhs, const T* a, const void* ipiv, T* b);
   // Householder QR in place (m >= n) with work of n * 64 elements; returns info.
   std::int64_t (*geqrf)(std::int64_t m, std::int64_t n, T* a, T* tau, T* work, std::int64_t lwork);
   // Q of m x n from geqrf's factors, in place; returns info.
@@ -24,7 +24,7 @@ struct LapackRoutines {
 };
 
 struct LapackTable {
-  static constexpr int current_version = 1;
+  static constexpr int current_version = 2;
   int version;
   LapackRoutines<double> f64;
   LapackRoutines<float> f32;

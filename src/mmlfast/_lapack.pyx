@@ -15,13 +15,13 @@ include "_blas_int.pxi"
 cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
     cdef struct Double "mmlfast::LapackRoutines<double>":
         int64_t (*getrf)(int64_t, double*, void*) noexcept nogil
-        int64_t (*getrs)(int64_t, int64_t, const double*, const void*, double*) noexcept nogil
+        int64_t (*getrs)(cbool, int64_t, int64_t, const double*, const void*, double*) noexcept nogil
         int64_t (*geqrf)(int64_t, int64_t, double*, double*, double*, int64_t) noexcept nogil
         int64_t (*orgqr)(int64_t, int64_t, double*, const double*, double*, int64_t) noexcept nogil
         cbool (*exchanged)(const void*, int64_t) noexcept nogil
     cdef struct Single "mmlfast::LapackRoutines<float>":
         int64_t (*getrf)(int64_t, float*, void*) noexcept nogil
-        int64_t (*getrs)(int64_t, int64_t, const float*, const void*, float*) noexcept nogil
+        int64_t (*getrs)(cbool, int64_t, int64_t, const float*, const void*, float*) noexcept nogil
         int64_t (*geqrf)(int64_t, int64_t, float*, float*, float*, int64_t) noexcept nogil
         int64_t (*orgqr)(int64_t, int64_t, float*, const float*, float*, int64_t) noexcept nogil
         cbool (*exchanged)(const void*, int64_t) noexcept nogil
@@ -48,15 +48,15 @@ cdef int64_t sgetrf(int64_t n, float* a, void* ipiv) noexcept nogil:
     return info
 
 
-cdef int64_t dgetrs(int64_t n, int64_t nrhs, const double* a, const void* ipiv, double* b) noexcept nogil:
+cdef int64_t dgetrs(cbool transposed, int64_t n, int64_t nrhs, const double* a, const void* ipiv, double* b) noexcept nogil:
     cdef blas_int order = <blas_int> n, columns = <blas_int> nrhs, info = 0
-    lp.dgetrs("N", &order, &columns, <double*> a, &order, <blas_int*> ipiv, b, &order, &info)
+    lp.dgetrs("T" if transposed else "N", &order, &columns, <double*> a, &order, <blas_int*> ipiv, b, &order, &info)
     return info
 
 
-cdef int64_t sgetrs(int64_t n, int64_t nrhs, const float* a, const void* ipiv, float* b) noexcept nogil:
+cdef int64_t sgetrs(cbool transposed, int64_t n, int64_t nrhs, const float* a, const void* ipiv, float* b) noexcept nogil:
     cdef blas_int order = <blas_int> n, columns = <blas_int> nrhs, info = 0
-    lp.sgetrs("N", &order, &columns, <float*> a, &order, <blas_int*> ipiv, b, &order, &info)
+    lp.sgetrs("T" if transposed else "N", &order, &columns, <float*> a, &order, <blas_int*> ipiv, b, &order, &info)
     return info
 
 

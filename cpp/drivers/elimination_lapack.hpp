@@ -1,0 +1,156 @@
+// The part of the elimination driver that hands large matrices to SciPy's LAPACK, one after another. It has threads of
+// its own, and cannot be interrupted within one matrix.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "drivers/batch.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/lapack_table.hpp"
+#include "runtime/outcome.hpp"
+#include "runtime/scratch.hpp"
+
+namespace mmlfast::drivers {
+
+// Element (i, j) of `from` to to[i + j * rows]: whole columns, or tiles of a size that both sides keep in cache.
+template <class T>
+void copy_in(const T* from, const Layout& l, T* to) {
+  constexpr Size tile = 32;
+  for (Size j0 = 0; j0 < l.cols; j0 += tile)
+    for (Size i0 = 0; i0 < l.rows; i0 += l.row_stride == 1 ? l.rows : tile) {
+      const Size j1 = std::min(j0 + tile, l.cols), i1 = l.row_stride == 1 ? l.rows : std::min(i0 + tile, l.rows);
+      for (Size j = j0; j < j1; ++j)
+        for (Size i = i0; i < i1; ++i) to[j * l.rows + i] = from[i * l.row_stride + j * l.col_stride];
+    }
+}
+
+// The other way.
+template <class T>
+void copy_out(const T* from, T* to, const Layout& l) {
+  for (Size i = 0; i < l.rows; ++i)
+    for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = from[j * l.rows + i];
+}
+
+template <class T>
+void fill(T* to, const Layout& l, T value) {
+  for (Size i = 0; i < l.rows; ++i)
+    for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = value;
+}
+
+inline Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
+
+template <class T>
+void scale_by_power(T* x, Size count, int power) {
+  if (power == 0) return;
+  for (Size i = 0; i < count; ++i) x[i] = std::ldexp(x[i], power);
+}
+
+// Brings numbers that are all tiny to the size of 1, by a power of two, which it returns (0: nothing to do).
+template <class T>
+int lift_tiny(T* x, Size count) {
+  T largest = 0;
+  for (Size i = 0; i < count; ++i) largest = std::max(largest, std::fabs(x[i]));
+  if (!(largest > 0) || std::ilogb(largest) > std::numeric_limits<T>::min_exponent / 2) return 0;
+  const int power = -std::ilogb(largest);
+  scale_by_power(x, count, power);
+  return power;
+}
+
+// The factors of 2^power times the transpose of the matrix: a matrix in C order lies in memory as its transpose does in
+// the order that LAPACK reads, and matrices in other orders are factored in the same way to get the same bits.
+template <class T>
+struct LapackFactors {
+  const LapackRoutines<T>& routines;
+  Size n;
+  T* lu;
+  void* ipiv;
+  bool singular = false;
+  int power = 0;
+
+  void factor(const T* item, const Layout& layout) {
+    copy_in(item, transposed(layout), lu);
+    singular = routines.getrf(n, lu, ipiv) != 0;
+    power = 0;
+    if (all_pivots_normal()) return;
+    // LAPACK multiplies by reciprocals of pivots, which overflow for the tiniest. If the whole matrix is tiny it is
+    // brought to the size of 1 by a power of two, which is exact, and factored again.
+    copy_in(item, transposed(layout), lu);
+    power = lift_tiny(lu, n * n);
+    singular = routines.getrf(n, lu, ipiv) != 0;
+  }
+
+  // b := a^-1 b, or a'^-1 b, for `columns` columns, column-major.
+  void substitute(bool transpose, T* b, Size columns) const {
+    const int b_power = power == 0 ? 0 : lift_tiny(b, n * columns);
+    routines.getrs(!transpose, n, columns, lu, ipiv, b);
+    scale_by_power(b, n * columns, power - b_power);
+  }
+
+ private:
+  bool all_pivots_normal() const {
+    for (Size k = 0; k < n; ++k)
+      if (std::fabs(lu[k * n + k]) < std::numeric_limits<T>::min()) return false;
+    return true;
+  }
+};
+
+// One item after another. call(item, factors, rhs): rhs has room for rhs_cols columns.
+template <class T, class Call>
+Outcome run_lapack(Size n_items, const Batch<const T>& a, Size rhs_cols, Call&& call) noexcept {
+  const Size n = a.layout.rows;
+  if (!fits_blas_int(n) || !fits_blas_int(rhs_cols)) return {Outcome::Status::too_large};
+  const LapackRoutines<T>* routines = lapack_routines<T>();
+  if (routines == nullptr) return {Outcome::Status::no_lapack};
+  const Size elements = checked_product(n, n + rhs_cols + 1);  // one column more: ipiv starts at a whole 8 bytes
+  const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
+  T* lu = bytes < 0 ? nullptr : static_cast<T*>(Scratch::request(bytes + 8 * n));
+  if (lu == nullptr) return {Outcome::Status::no_memory};
+  T* rhs = lu + n * n;
+  LapackFactors<T> factors{*routines, n, lu, lu + (n * (n + rhs_cols) + 1) / 2 * 2};
+  Outcome outcome;
+  InterruptTimer timer;
+  for (Size i = 0; i < n_items; ++i) {
+    factors.factor(a.item(i), a.layout);
+    if (factors.singular) outcome.join({Outcome::Status::failed_items});
+    call(i, factors, rhs);
+    if (timer.interrupted()) {
+      outcome.join({Outcome::Status::interrupted});
+      break;
+    }
+  }
+  Scratch::trim();
+  return outcome;
+}
+
+// Sign, mantissa and exponent of a determinant from LAPACK's factors.
+template <class T>
+struct Determinant {
+  double mantissa = 1;
+  Size exponent = 0;
+
+  explicit Determinant(const LapackFactors<T>& f) {
+    if (f.singular) mantissa = 0;
+    for (Size k = 0; k < f.n && !f.singular; ++k) {
+      int e;
+      mantissa = std::frexp(mantissa * static_cast<double>(f.lu[k * f.n + k]), &e);
+      if (mantissa == 0 || !std::isfinite(mantissa)) e = 0;
+      exponent += e - f.power;
+      if (f.routines.exchanged(f.ipiv, k)) mantissa = -mantissa;
+    }
+  }
+  T value() const {
+    const Size limit = 100'000;
+    return static_cast<T>(std::ldexp(mantissa, static_cast<int>(std::clamp(exponent, -limit, limit))));
+  }
+  T sign() const {
+    if (std::isnan(mantissa)) return static_cast<T>(mantissa);
+    return static_cast<T>(mantissa > 0 ? 1 : mantissa < 0 ? -1 : 0);
+  }
+  T logabs() const {
+    return static_cast<T>(std::log(std::fabs(mantissa)) + static_cast<double>(exponent) * 0.6931471805599453);
+  }
+};
+
+}  // namespace mmlfast::drivers
