@@ -17,6 +17,10 @@ import pytest
 
 BENCH = Path(__file__).parent.parent / "bench"
 
+NAMES = (
+    "solve", "inv", "det", "qr", "tall qr", "project", "covariance", "covariances", "mean", "eigh", "eigenpair",
+)  # fmt: skip
+
 pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="bench/ is in a checkout only")
 
 
@@ -171,19 +175,61 @@ def test_calls_are_compiled_as_they_stand(command: ModuleType) -> None:
     assert seen == [((1, "two"), {"axis": 3})] * 4
 
 
-def test_error_functions_see_wrong_answers(command: ModuleType) -> None:
-    """The errors in the tables would show a contestant that is wrong in the eighth digit."""
-    from bench.cases import elimination
+def answers() -> dict[str, tuple[Any, Any]]:
+    """By name: an error function of the cases, and a right answer for it, from NumPy."""
+    from bench.cases import covariance, elimination, gram_schmidt, power_iteration, projection
 
-    a = np.random.default_rng(0).standard_normal((20, 4, 4))
-    b = np.ones((20, 4, 1))
-    for error, arrays, right in (
-        (elimination.solve_error, (a, b), np.linalg.solve(a, b)),
-        (elimination.inv_error, (a,), np.linalg.inv(a)),
-        (elimination.det_error, (a,), np.linalg.det(a)),
-    ):
-        assert error(*arrays, right) < 10
-        assert error(*arrays, right * (1 + 1e-8)) > 1e4
+    rng = np.random.default_rng(0)
+    a, b, x = rng.standard_normal((20, 4, 4)), np.ones((20, 4, 1)), rng.standard_normal((700, 4)) + 2.0
+    symmetric = a + a.swapaxes(1, 2)
+    q = np.linalg.qr(a[0, :, :2])[0]
+    groups = x.reshape(7, 100, 4)
+    group_covariances = np.array([np.cov(g, rowvar=False) for g in groups])
+    return {
+        "solve": (partial(elimination.solve_error, a, b), np.linalg.solve(a, b)),
+        "inv": (partial(elimination.inv_error, a), np.linalg.inv(a)),
+        "det": (partial(elimination.det_error, a), np.linalg.det(a)),
+        "qr": (gram_schmidt.orthogonality, np.linalg.qr(a)),
+        "tall qr": (gram_schmidt.orthogonality, np.linalg.qr(x)),
+        "project": (partial(projection.projection_error, x, a[0, :, :2], None), x @ q @ q.T),
+        "covariance": (partial(covariance.covariance_error, covariance.reference(x)), np.cov(x, rowvar=False)),
+        "covariances": (partial(covariance.groups_error, groups), group_covariances),
+        "mean": (partial(covariance.mean_error, x), x.mean(axis=0)),
+        "eigh": (partial(power_iteration.residual, symmetric), np.linalg.eigh(symmetric)),
+        "eigenpair": (partial(power_iteration.residual, symmetric[0]), power_iteration.plain(symmetric[0])),
+    }
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_error_functions_see_wrong_answers(command: ModuleType, name: str) -> None:
+    """The errors in the tables would show a contestant that is wrong in the seventh digit of one number."""
+    error, right = answers()[name]
+    parts = [np.array(part) for part in right] if isinstance(right, tuple) else [np.array(right)]
+    wrong = [part.copy() for part in parts]
+    wrong[0].reshape(-1)[-1] *= 1 + 1e-7
+
+    def whole(parts: list[Any]) -> Any:
+        return tuple(parts) if isinstance(right, tuple) else parts[0]
+
+    small = error(whole(parts))
+    assert np.isfinite(small)
+    assert error(whole(wrong)) > max(1000 * small, 1e-9)
+
+
+def test_training_is_the_same_for_everybody(command: ModuleType) -> None:
+    """The reference pass, ours and scikit-learn's end at the same weights."""
+    neural_network = pytest.importorskip("sklearn.neural_network")
+    from bench.cases import backprop
+    from bench.harness import Setup
+
+    for sizes, activation in (((2, 3, 2), "tanh"), ((5, 4, 3), "relu")):
+        task = backprop.task(sizes, 64, 16, activation, "float64", Setup(1, True))
+        right = backprop.reference(task)
+        for way in (backprop.ours(task), backprop.sklearn_way(neural_network, task)):
+            run, read = way
+            assert backprop.weights_error(right, task.start, read) > 1e-3
+            run()
+            assert backprop.weights_error(right, task.start, read) < 1e-10
 
 
 def test_real_case_in_a_fresh_process(tmp_path: Path) -> None:
