@@ -362,13 +362,15 @@ def test_errors_must_be_known():
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 17])
 def test_bad_numbers_stay_in_their_item(n, dtype, rng):
     count = 20
     a, b = rng.standard_normal((count, n, n)).astype(dtype), rng.standard_normal((count, n, 2)).astype(dtype)
     x, inverse, d, (sign, logabs) = mf.linalg.solve(a, b), mf.linalg.inv(a), mf.linalg.det(a), mf.linalg.slogdet(a)
     others = np.arange(count) != 5
-    for _, bad in cases.poisoned(a[5]):
+    for index, bad in cases.poisoned(a[5]):
+        if n > 9 and sum(index) % 5:
+            continue  # a fifth of the positions of the larger matrices
         mixed = a.copy()
         mixed[5] = bad
         same_bits(mf.linalg.solve(mixed, b, errors="nan")[others], x[others])
