@@ -22,7 +22,8 @@ struct Group : SmallFactors<N, T> {
 
 template <class T>
 struct Group<0, T> : PanelFactors<T> {
-  Group(const T* const* item, const Layout& layout, vec<T>* scratch) {
+  template <bool MoveMultipliers = false>
+  Group(const T* const* item, const Layout& layout, vec<T>* scratch, std::bool_constant<MoveMultipliers> = {}) {
     const std::ptrdiff_t order = layout.rows;
     this->n = order;
     this->ld = leading_dimension(order);
@@ -31,7 +32,7 @@ struct Group<0, T> : PanelFactors<T> {
     this->reciprocal = this->pivot + order;
     this->row_of_lane = reinterpret_cast<std::int32_t*>(this->reciprocal + order);
     pack(item, layout, this->a, this->ld, 1);
-    factor(*static_cast<PanelFactors<T>*>(this));
+    factor<MoveMultipliers>(*static_cast<PanelFactors<T>*>(this));
   }
   std::ptrdiff_t size() const { return this->n; }
   MMLFAST_INLINE vec<T> diagonal(std::ptrdiff_t k) const { return this->a[k * this->ld + k]; }
@@ -42,7 +43,7 @@ constexpr std::ptrdiff_t factor_vectors(std::ptrdiff_t n) { return n * leading_d
 
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, std::ptrdiff_t m) {
-  return factor_vectors(n) + n * m;
+  return factor_vectors(n) + n + n * m;
 }
 
 template <class T>
@@ -71,7 +72,7 @@ LaneBits solve_any(const T* const* a, const Layout& a_layout, const T* const* b,
   const Group<0, T> f(a, a_layout, scratch);
   vec<T>* rhs = scratch + factor_vectors(n);
   pack(b, b_layout, rhs, m, 1);
-  substitute(f, rhs, m);
+  substitute<true>(f, rhs, m);
   blank_singular(f.singular, rhs, n * m);
   unpack(x, x_layout, rhs, m, 1);
   return to_bitmask(f.singular);
@@ -91,11 +92,10 @@ LaneBits inverse_small(const T* const* a, const Layout& a_layout, T* const* x, c
 template <class T>
 LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout, vec<T>* scratch) {
   const std::ptrdiff_t n = a_layout.rows;
-  const Group<0, T> f(a, a_layout, scratch);
-  vec<T>* inverse = scratch + factor_vectors(n);
-  for (std::ptrdiff_t e = 0; e < n * n; ++e) inverse[e] = zero<T>();
-  for (std::ptrdiff_t k = 0; k < n; ++k) inverse[k * n + k] = broadcast<T>(1);
-  substitute(f, inverse, n);
+  const Group<0, T> f(a, a_layout, scratch, std::true_type{});
+  vec<T>*order = scratch + factor_vectors(n), *inverse = order + n;
+  permuted_identity(f, order, inverse);
+  substitute<false>(f, inverse, n);
   blank_singular(f.singular, inverse, n * n);
   unpack(x, x_layout, inverse, n, 1);
   return to_bitmask(f.singular);

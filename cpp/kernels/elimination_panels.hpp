@@ -2,7 +2,8 @@
 // and then applied to the columns on their right, four at a time (a strip), so that an entry is loaded and stored once
 // per four eliminations. Right-hand sides are just more columns on the right.
 //
-// Within a panel the multipliers move with their rows, across panels they stay where they were made.
+// Within a panel the multipliers move with their rows; across panels they stay where they were made, unless
+// MoveMultipliers asks for the factors of the matrix with its rows in their last order.
 #pragma once
 
 #include "kernels/elimination.hpp"
@@ -115,14 +116,21 @@ MMLFAST_INLINE void eliminate(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>
   }
 }
 
-// The W steps from k on applied to columns [from, to) of c.
+// The same for columns [from, to) of c.
+template <int W, class T>
+MMLFAST_INLINE void eliminate_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                      std::ptrdiff_t from, std::ptrdiff_t to) {
+  std::ptrdiff_t j = from;
+  for (; j + strip_width <= to; j += strip_width) eliminate<W, strip_width>(f, k, c, width, j);
+  for (; j < to; ++j) eliminate<W, 1>(f, k, c, width, j);
+}
+
+// The W steps from k on, exchanges and eliminations, applied to columns [from, to) of c.
 template <int W, class T>
 MMLFAST_INLINE void apply_steps(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
                                 std::ptrdiff_t from, std::ptrdiff_t to) {
   for (int w = 0; w < W; ++w) exchange_rows(f, k + w, c, width, from, to);
-  std::ptrdiff_t j = from;
-  for (; j + strip_width <= to; j += strip_width) eliminate<W, strip_width>(f, k, c, width, j);
-  for (; j < to; ++j) eliminate<W, 1>(f, k, c, width, j);
+  eliminate_columns<W>(f, k, c, width, from, to);
 }
 
 template <class T>
@@ -223,16 +231,21 @@ MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
   }
 }
 
-template <class T>
+template <bool MoveMultipliers, class T>
 MMLFAST_INLINE void factor(PanelFactors<T>& f) {
   f.singular = no_lanes<T>();
   f.fragile = {};
   std::ptrdiff_t k = 0;
   for (; k + panel_width <= f.n; k += panel_width) {
     factor_panel(f, k);
+    if constexpr (MoveMultipliers)
+      for (std::ptrdiff_t w = 0; w < panel_width; ++w) exchange_rows(f, k + w, f.a, f.ld, 0, k);
     apply_steps<panel_width>(f, k, f.a, f.ld, k + panel_width, f.n);
   }
-  for (; k < f.n; ++k) factor_last_column(f, k);
+  for (; k < f.n; ++k) {
+    factor_last_column(f, k);
+    if constexpr (MoveMultipliers) exchange_rows(f, k, f.a, f.ld, 0, k);
+  }
 }
 
 // b := U^-1 b, S columns from j on; the W unknowns from k on are found and taken out of the rows above.
@@ -266,15 +279,34 @@ MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, 
   for (; j < m; ++j) substitute_back<W, 1>(f, k, b, m, j);
 }
 
-// b := A^-1 b for m columns, b[i * m + j].
-template <class T>
+// b := U^-1 L^-1 b for m columns, b[i * m + j], with or without the row exchanges on the way.
+template <bool Exchange, class T>
 MMLFAST_INLINE void substitute(const PanelFactors<T>& f, vec<T>* b, std::ptrdiff_t m) {
+  const auto forward = [&]<int W>(std::ptrdiff_t k) {
+    if constexpr (Exchange)
+      apply_steps<W>(f, k, b, m, 0, m);
+    else
+      eliminate_columns<W>(f, k, b, m, 0, m);
+  };
   std::ptrdiff_t k = 0;
-  for (; k + panel_width <= f.n; k += panel_width) apply_steps<panel_width>(f, k, b, m, 0, m);
+  for (; k + panel_width <= f.n; k += panel_width) forward.template operator()<panel_width>(k);
   const std::ptrdiff_t whole = k;
-  for (; k < f.n; ++k) apply_steps<1>(f, k, b, m, 0, m);
+  for (; k < f.n; ++k) forward.template operator()<1>(k);
   while (k > whole) substitute_back<1>(f, --k, b, m);
   while (k > 0) substitute_back<panel_width>(f, k -= panel_width, b, m);
+}
+
+// The identity with its rows in the order that the exchanges made, b[i * n + j]. `order` is scratch for
+// n vectors.
+template <class T>
+MMLFAST_INLINE void permuted_identity(const PanelFactors<T>& f, vec<T>* order, vec<T>* b) {
+  const std::ptrdiff_t n = f.n;
+  for (std::ptrdiff_t i = 0; i < n; ++i) order[i] = broadcast(numbers<T>.value[i]);
+  for (std::ptrdiff_t k = 0; k < n; ++k) exchange_rows(f, k, order, 1, 0, 1);
+  const vec<T> one = broadcast<T>(1);
+  for (std::ptrdiff_t i = 0; i < n; ++i)
+    for (std::ptrdiff_t j = 0; j < n; ++j)
+      b[i * n + j] = select(order[i] == broadcast(numbers<T>.value[j]), one, zero<T>());
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL
