@@ -77,7 +77,7 @@ def job_for(function: str, arrays: tuple[Array, ...]) -> Job:
     flops = {"solve": 2 / 3 * n**3 + 2 * n**2, "inv": 2 * n**3, "det": 2 / 3 * n**3}[function]
     out = {"solve": arrays[-1].nbytes, "inv": a.nbytes, "det": count * a.itemsize}[function]
     traffic = float(sum(x.nbytes for x in arrays) + out)
-    return Job(partial(CHECKS[function], *arrays), ERRORS[function], traffic, count * flops, a.dtype)
+    return Job(partial(CHECKS[function], *arrays), ERRORS[function], bytes=traffic, flops=count * flops, dtype=a.dtype)
 
 
 @cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import timeit
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -107,6 +107,7 @@ class Job:
 
     error: Callable[[Any], float] | None = None
     error_name: str = ""
+    _: KW_ONLY
     limit: float | None = None
     bytes: float = 0.0
     flops: float = 0.0

@@ -15,7 +15,10 @@ from bench.harness.case import Contestant
 REST = 0.025
 WARM = 0.005
 LONG = 0.05  # a call this long needs no warming up
-VERY_LONG = 1.0  # a call this long is timed in three pairs only
+# A sample is the fastest of some repeats, so that a moment in which the system did something else does not count.
+REPEATS = 3
+ENOUGH = 0.04  # no further repeat when a sample has taken this many seconds
+FEWER = ((1.0, 3), (0.2, 5))  # a peer that takes this many seconds is timed in that many pairs only
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,19 @@ class _Runner:
         self._time: Callable[[int], float] = contestant.stopwatch()
         self._effort = effort
         loops = 1
-        while (seconds := self._time(loops)) < effort.sample:
-            loops = max(loops * 2, int(1.2 * loops * effort.sample / max(seconds, 1e-9)))
+        while (seconds := self._fastest(loops)) < 0.8 * effort.sample:
+            loops = max(loops + 1, int(loops * min(100.0, effort.sample / max(seconds, 1e-9))))
         self.once = seconds / loops
         self.series = Series(loops)
+
+    def _fastest(self, loops: int) -> float:
+        start = time.perf_counter()
+        best = self._time(loops)
+        for _ in range(REPEATS - 1):
+            if time.perf_counter() - start > ENOUGH:
+                break
+            best = min(best, self._time(loops))
+        return best
 
     def sample(self) -> float:
         time.sleep(self._effort.rest)
@@ -67,7 +79,7 @@ class _Runner:
             self._time(max(1, int(WARM / self.once)))
         gc.disable()
         try:
-            seconds = self._time(self.series.loops) / self.series.loops
+            seconds = self._fastest(self.series.loops) / self.series.loops
         finally:
             gc.enable()
         self.series.seconds.append(seconds)
@@ -84,7 +96,7 @@ def measure(contestants: Sequence[Contestant], effort: Effort) -> list[Series]:
         if not peers:
             ours.sample()
         for peer in peers:
-            if turn >= 3 and peer.once > VERY_LONG:
+            if any(peer.once > seconds and turn >= pairs for seconds, pairs in FEWER):
                 continue
             if turn % 2 == 0:
                 us = ours.sample()
