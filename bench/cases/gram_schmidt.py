@@ -84,6 +84,7 @@ CASES = [
             f"gram_schmidt, {ITEMS[n]} of {n} x {n}, {dtype}",
             partial(batch, n, dtype),
             (Faster(GOALS[n]),),
+            slow=dtype == "float32" and n != 8,
         )
         for dtype in ("float64", "float32")
         for n in ITEMS
@@ -102,5 +103,11 @@ CASES = [
         (Faster(6),),
         slow=True,
     ),
-    Case("gram_schmidt-tall-64", "gram_schmidt, 100000 x 64", partial(tall, 100_000, 64, 1.0), slow=True),
+    Case(
+        "gram_schmidt-tall-64",
+        "gram_schmidt, 100000 x 64",
+        partial(tall, 100_000, 64, 1.0),
+        (Faster(5),),
+        slow=True,
+    ),
 ]
