@@ -36,8 +36,9 @@ def projection_error(x: Array, basis: Array, metric: Array | None, answer: Any) 
         right = points @ m @ q @ q.T
     else:
         q = orthonormal(basis[some], m)
-        right = points @ m @ q @ q.swapaxes(-1, -2)
-    wrong = np.sqrt(((np.asarray(answer)[some] - right) ** 2).sum(axis=-1) / (points**2).sum(axis=-1))
+        right = (points[:, None, :] @ m @ q @ q.swapaxes(-1, -2))[:, 0]
+    found = np.asarray(answer).reshape(x.shape)[some]
+    wrong = np.sqrt(((found - right) ** 2).sum(axis=-1) / (points**2).sum(axis=-1))
     return float(wrong.max() / (np.finfo(x.dtype).eps / 2))
 
 
@@ -62,7 +63,7 @@ def cloud(points: int, dims: int, subspace: int, dtype: str, setup: Setup) -> Jo
 
 
 def many(setup: Setup) -> Job:
-    x = setup.rng.standard_normal((20_000, 1, 8))
+    x = setup.rng.standard_normal((20_000, 8))
     basis = setup.rng.standard_normal((20_000, 8, 3))
     return _job(x, basis, setup)
 
@@ -71,11 +72,12 @@ def _job(x: Array, basis: Array, setup: Setup) -> Job:
     job = Job(partial(projection_error, x, basis, None), "distance from the right point / (norm(x) u)", dtype=x.dtype)
     job.bytes = 2.0 * x.nbytes + basis.nbytes
     job.ours(mf.geometry.project, x, basis)
-    job.peer("numpy", through_qr, np.linalg.qr, x, basis)
+    points = x if basis.ndim == 2 else x[:, None, :]
+    job.peer("numpy", through_qr, np.linalg.qr, points, basis)
     if torch := setup.library("torch"):
-        job.peer("torch", through_qr, torch.linalg.qr, torch.from_numpy(x), torch.from_numpy(basis))
+        job.peer("torch", through_qr, torch.linalg.qr, torch.from_numpy(points), torch.from_numpy(basis))
     if jax := setup.library("jax"):
-        job.jax("jax", partial(through_qr, jax.numpy.linalg.qr), x, basis)
+        job.jax("jax", partial(through_qr, jax.numpy.linalg.qr), points, basis)
     return job
 
 
