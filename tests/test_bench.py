@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -125,6 +128,23 @@ def test_interrupt_prints_what_is_done(command: ModuleType, capsys: pytest.Captu
     assert run(command, [fake_case(), Case("never", "", interrupt)], f"--json={target}") == 130
     assert "fake-sum" in capsys.readouterr().out
     assert [case["name"] for case in json.loads(target.read_text())["cases"]] == ["fake-sum"]
+
+
+def test_swallowed_interrupt_is_not_lost(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numba's compiler drops the exception when Ctrl-C arrives in its callback; here the case itself does."""
+    from bench.harness import Case, Job
+
+    def swallow(setup: Any) -> Any:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        job = Job()
+        job.ours(time.sleep, 0)
+        return job
+
+    before = signal.getsignal(signal.SIGINT)
+    assert run(command, [fake_case(), Case("swallows", "", swallow), fake_case("late")]) == 130
+    assert signal.getsignal(signal.SIGINT) is before
+    assert "late" not in capsys.readouterr().out
 
 
 def test_choice_of_cases(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
-from bench.harness import environment, machine, report, run_case, timing
+from bench.harness import environment, interrupt, machine, report, run_case, timing
 from bench.harness.case import Case
 from bench.harness.roof import Roof
 
@@ -88,13 +88,14 @@ def main(options: argparse.Namespace, cases: Sequence[Case] | None = None) -> in
         print(f"the machine is busy (load {before:.1f}): expect wide spreads", file=sys.stderr)
     roof = Roof(options.threads)
     try:
-        for i, case in enumerate(picked, 1):
-            began = time.perf_counter()
-            results.append(run_case.run(case, options.threads, effort, options.quick))
-            results[-1].took = round(time.perf_counter() - began, 2)
-            print(f"[{i}/{len(picked)}] {report.sentence(results[-1])}", file=sys.stderr, flush=True)
-            if results[-1].bytes or results[-1].flops:
-                roof.measure()
+        with interrupt.remembered():
+            for i, case in enumerate(picked, 1):
+                began = time.perf_counter()
+                results.append(run_case.run(case, options.threads, effort, options.quick))
+                results[-1].took = round(time.perf_counter() - began, 2)
+                print(f"[{i}/{len(picked)}] {report.sentence(results[-1])}", file=sys.stderr, flush=True)
+                if results[-1].bytes or results[-1].flops:
+                    roof.measure()
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted: what is done so far", file=sys.stderr)

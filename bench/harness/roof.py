@@ -51,6 +51,10 @@ class Roof:
         self._flops: dict[str, float] = {"float64": 0.0, "float32": 0.0}
         self._next = 0.0
 
+    @property
+    def measured(self) -> bool:
+        return self._next > 0.0
+
     def measure(self) -> None:
         """Measure, if the last time was a while ago."""
         if time.monotonic() < self._next:
@@ -78,7 +82,7 @@ class Roof:
         return self._flops[dtype]
 
     def as_dict(self) -> dict[str, Any]:
-        if not self._next:
+        if not self.measured:
             return {}
         return {
             "bandwidth GB/s by working set": {f"{mb} MB": round(b / 1e9, 1) for mb, b in self._bandwidth.items()},

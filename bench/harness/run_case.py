@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.harness import interrupt
 from bench.harness.case import OURS, Case, Contestant, Setup, library
 from bench.harness.roof import Roof
 from bench.harness.timing import Effort, Series, measure, quartiles
@@ -83,6 +84,7 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
     ready: list[Contestant] = []
     errors: list[float | None] = []
     for contestant in job.contestants:
+        interrupt.check()
         try:
             answer = contestant.run()
             errors.append(None if job.error is None else float(job.error(answer)))
@@ -110,6 +112,8 @@ def libraries(results: list[Result]) -> set[str]:
 
 def set_shares(results: list[Result], roof: Roof) -> None:
     """Set every time against what the machine can do at most."""
+    if not roof.measured:
+        return
     for result in results:
         for line in result.lines:
             if result.bytes:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from bench.harness import interrupt
 from bench.harness.case import Contestant
 
 # After a parallel loop the threads of OpenMP and OpenBLAS keep spinning for up to about 25 ms, on a core that the next
@@ -74,6 +75,7 @@ class _Runner:
         return best
 
     def sample(self) -> float:
+        interrupt.check()
         time.sleep(self._effort.rest)
         if self.once < LONG:
             self._time(max(1, int(WARM / self.once)))
