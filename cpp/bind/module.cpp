@@ -9,4 +9,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_runtime(m);
   register_backprop(m);
   register_elimination(m);
+  register_simd_math(m);
 }

@@ -27,6 +27,10 @@ inv_nan: Final[BatchedFunction]
 det: Final[BatchedFunction]
 slogdet: Final[BatchedFunction]
 is_exactly_singular: Final[BatchedFunction]
+simd_exp: Final[BatchedFunction]
+simd_log: Final[BatchedFunction]
+simd_tanh: Final[BatchedFunction]
+simd_logistic: Final[BatchedFunction]
 
 def network_forward(
     arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: np.ndarray[Any, Any], /

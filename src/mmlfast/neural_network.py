@@ -144,7 +144,7 @@ class Network:
             raise ValueError(f"output='softmax' goes with loss='cross_entropy' only; got {output!r} with {loss!r}")
         self._activations = tuple(hidden)
         self._codes = (*(_ACTIVATIONS[name] for name in hidden), _OUTPUTS[output])
-        self._dtype = np.dtype(dtype)
+        self._dtype: np.dtype[Any] = np.dtype(dtype)
         if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
         rng = np.random.default_rng(_integer("seed", seed, 0))

@@ -26,7 +26,8 @@ SLOPES: dict[str, Any] = {
 
 def softmax(z: Array) -> Array:
     e = np.exp(z - z.real.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+    out: Array = e / e.sum(axis=1, keepdims=True)
+    return out
 
 
 def all_values(layers: Layers, activations: list[str], x: Array) -> list[Array]:
