@@ -1,4 +1,4 @@
-"""Ctrl-C that is not lost: compilers of some peers drop a KeyboardInterrupt that is raised in one of their callbacks."""
+"""Ctrl-C that is not lost: compilers of some peers drop a KeyboardInterrupt raised in one of their callbacks."""
 
 from __future__ import annotations
 
