@@ -11,7 +11,7 @@
 
 namespace mmlfast::MMLFAST_LEVEL {
 
-inline constexpr std::ptrdiff_t panel_width = 4;
+inline constexpr std::ptrdiff_t panel_width = vec_parts == 1 ? 4 : 2;
 inline constexpr std::ptrdiff_t strip_width = vec_parts == 1 ? 4 : 2;
 
 // The factors of one group: a[i * ld + j] holds U on and above the diagonal and the multipliers below it.
@@ -70,12 +70,12 @@ MMLFAST_INLINE void exchange_strip(const PanelFactors<T>& f, std::ptrdiff_t k, v
     // Lane by lane. All rows are read before any is written, and each lane writes an element of its own: rows chosen by
     // several lanes never make a load wait for a store.
     const std::int32_t* row_of_lane = f.row_of_lane + k * lanes<T>;
-    for (int l = 0; l < lanes<T>; ++l) {
+    _Pragma("GCC unroll 16") for (int l = 0; l < lanes<T>; ++l) {
       const vec<T>* row = c + row_of_lane[l] * width + j;
       for (int s = 0; s < S; ++s) taken[s] = select(only_lane<T>(l), row[s], taken[s]);
     }
     const T* from = reinterpret_cast<const T*>(top);
-    for (int l = 0; l < lanes<T>; ++l) {
+    _Pragma("GCC unroll 16") for (int l = 0; l < lanes<T>; ++l) {
       T* to = reinterpret_cast<T*>(c + row_of_lane[l] * width + j);
       for (int s = 0; s < S; ++s) to[s * lanes<T> + l] = from[s * lanes<T> + l];
     }
@@ -207,11 +207,12 @@ MMLFAST_INLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
   const vec<T>* row = f.a + first * f.ld + first;
   search.start(first, row, 0);
   for (std::ptrdiff_t i = first + 1; i < f.n; ++i) search.consider(i, row += f.ld, 0);
-  static_assert(panel_width == 4);
   panel_step<0>(f, first, search);
   panel_step<1>(f, first, search);
-  panel_step<2>(f, first, search);
-  panel_step<3>(f, first, search);
+  if constexpr (panel_width == 4) {
+    panel_step<2>(f, first, search);
+    panel_step<3>(f, first, search);
+  }
 }
 
 // The last columns, fewer than a panel: column k of [k, n).
@@ -248,7 +249,8 @@ MMLFAST_INLINE void factor(PanelFactors<T>& f) {
   }
 }
 
-// b := U^-1 b, S columns from j on; the W unknowns from k on are found and taken out of the rows above.
+// b := U^-1 b, S columns from j on; the W unknowns from k on are found and taken out of the rows above,
+// always from the last to the first: the bits do not depend on the width of a panel.
 template <int W, int S, class T>
 MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
                                     std::ptrdiff_t j) {
@@ -257,7 +259,7 @@ MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, 
   for (int w = W - 1; w >= 0; --w) {
     vec<T>* row = b + (k + w) * m + j;
     for (int s = 0; s < S; ++s) x[w][s] = row[s];
-    for (int v = w + 1; v < W; ++v)
+    for (int v = W - 1; v > w; --v)
       for (int s = 0; s < S; ++s) x[w][s] = fnma(f.a[(k + w) * ld + k + v], x[v][s], x[w][s]);
     for (int s = 0; s < S; ++s) row[s] = x[w][s] = f.over_pivot(k + w, x[w][s]);
   }
@@ -266,7 +268,7 @@ MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, 
     const vec<T>* entry = f.a + i * ld + k;
     vec<T> y[S];
     for (int s = 0; s < S; ++s) y[s] = row[s];
-    for (int w = 0; w < W; ++w)
+    for (int w = W - 1; w >= 0; --w)
       for (int s = 0; s < S; ++s) y[s] = fnma(entry[w], x[w][s], y[s]);
     for (int s = 0; s < S; ++s) row[s] = y[s];
   }

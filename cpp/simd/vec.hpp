@@ -327,19 +327,16 @@ MMLFAST_INLINE mask<T> no_lanes() {
   return mask<T>{};
 }
 
-// True in lane l alone.
+// True in lane l alone. For loops over the lanes that are unrolled, where it is a constant.
 template <class T>
 MMLFAST_INLINE mask<T> only_lane(int l) {
   mask<T> r;
 #if defined(__AVX512F__)
   r.part[0] = static_cast<std::remove_reference_t<decltype(r.part[0])>>(1 << l);
 #else
-  alignas(vec_bytes) static constexpr struct Table {
-    typename native_of<T>::integer row[2 * lanes<T>] = {};
-    constexpr Table() { row[lanes<T> - 1] = -1; }
-  } table;
-  const auto* from = table.row + lanes<T> - 1 - l;
-  __builtin_memcpy(&r, from, sizeof r);
+  MMLFAST_EACH_PART {
+    for (int i = 0; i < native_lanes<T>; ++i) r.part[p][i] = p * native_lanes<T> + i == l ? -1 : 0;
+  }
 #endif
   return r;
 }
