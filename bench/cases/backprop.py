@@ -72,7 +72,7 @@ def with_sklearn(task: Task, module: Any) -> Callable[[], list[Array]]:
     """Its own loop over the mini-batches, all options off; one iteration from given weights through warm_start."""
     kind = module.MLPClassifier if task.output == "softmax" else module.MLPRegressor
     model = kind(
-        task.sizes[1:-1],
+        hidden_layer_sizes=task.sizes[1:-1],
         activation="tanh",
         solver="sgd",
         alpha=0.0,
