@@ -1,5 +1,6 @@
 #include "bind/gufunc.hpp"
 
+#include <algorithm>
 #include <cfenv>
 #include <memory>
 #include <stdexcept>
@@ -16,7 +17,7 @@ namespace {
 struct LoopData {
   Outcome (*body)(GufuncFrame&);
   const char* message;  // nullptr: failed items are not an error
-  int n_operands;
+  int n_operands, n_core_dimensions;
 };
 
 struct GufuncData {
@@ -45,11 +46,38 @@ bool interrupted_between_pieces() {
   return (++calls & 63) == 0 && InterruptTimer().interrupted();
 }
 
+// NumPy lets go of the GIL only if the batch has many items. One large item is work enough.
+class ReleasedGil {
+ public:
+  explicit ReleasedGil(Size elements) noexcept {
+    if (elements > 4096 && PyGILState_Check()) state_ = PyEval_SaveThread();
+  }
+  ~ReleasedGil() {
+    if (state_ != nullptr) PyEval_RestoreThread(state_);
+  }
+  ReleasedGil(const ReleasedGil&) = delete;
+  ReleasedGil& operator=(const ReleasedGil&) = delete;
+
+ private:
+  PyThreadState* state_ = nullptr;
+};
+
+// The items times all core dimensions, as far as it takes to see that it is much.
+Size work_size(const npy_intp* dimensions, int n_core_dimensions) noexcept {
+  Size size = dimensions[0];
+  for (int k = 0; k < n_core_dimensions && size <= 4096; ++k) size *= std::max<npy_intp>(dimensions[1 + k], 1);
+  return size;
+}
+
 void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* raw) {
   if (error_is_pending()) return;
   const LoopData& data = *static_cast<const LoopData*>(raw);
   GufuncFrame frame(args, dimensions, steps, data.n_operands);
-  Outcome outcome = data.body(frame);
+  Outcome outcome;
+  {
+    const ReleasedGil released(work_size(dimensions, data.n_core_dimensions));
+    outcome = data.body(frame);
+  }
   if (interrupted_between_pieces()) outcome.join({Outcome::Status::interrupted});
   // Lanes compute with what they hold, padding and singular items too: the floating-point flags
   // mean nothing here, and NumPy would turn them into warnings.
@@ -81,7 +109,8 @@ py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bo
   auto* g = new GufuncData;  // NumPy keeps pointers into it for ever
   g->name = raises || spec.failed_items_message == nullptr ? spec.name : std::string(spec.name) + "_nan";
   g->doc = spec.doc;
-  int n_in = 0, n_out = 0;
+  int n_in = 0, n_out = 0, n_core_dimensions = 0;
+  const std::vector<std::vector<int>> core_dimensions = parse_signature(spec.signature, n_core_dimensions);
   for (const GufuncLoop& loop : loops) {
     n_in = n_out = 0;
     int* counted = &n_in;
@@ -94,7 +123,7 @@ py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bo
       g->types.push_back(static_cast<char>(type_number(*c)));
       ++*counted;
     }
-    g->loops.push_back({loop.body, raises ? spec.failed_items_message : nullptr, n_in + n_out});
+    g->loops.push_back({loop.body, raises ? spec.failed_items_message : nullptr, n_in + n_out, n_core_dimensions});
     g->functions.push_back(run_loop);
   }
   for (LoopData& loop : g->loops) g->data.push_back(&loop);
@@ -108,10 +137,9 @@ py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bo
                                            raises ? spec.failed_items_message : nullptr,
                                            n_in,
                                            n_out,
-                                           {},
-                                           0,
+                                           core_dimensions,
+                                           n_core_dimensions,
                                            {}};
-  function->core_dimensions = parse_signature(spec.signature, function->n_core_dimensions);
   for (std::size_t k = 0; k < loops.size(); ++k) {
     const auto types = g->types.begin() + static_cast<std::ptrdiff_t>(k) * (n_in + n_out);
     function->loops.push_back({loops[k].body, std::vector<int>(types, types + n_in + n_out)});

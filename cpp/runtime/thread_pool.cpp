@@ -67,6 +67,10 @@ int default_threads() noexcept {
 
 std::atomic<int> requested{0};
 
+// This thread is working on a block. What it calls from there runs in this thread, and asks nobody whether to stop: the
+// thread of the public call does that, and it may hold the GIL while it waits for us.
+thread_local bool inside_block = false;
+
 struct Job {
   detail::BlockFunction function = nullptr;
   void* context = nullptr;
@@ -81,7 +85,9 @@ struct Job {
     while (!stop.load(std::memory_order_relaxed)) {
       const std::int64_t block = next.fetch_add(1, std::memory_order_relaxed);
       if (block >= n_blocks) return;
+      inside_block = true;
       function(context, block);
+      inside_block = false;
       if (pause()) stop.store(true, std::memory_order_relaxed);
     }
   }
@@ -193,6 +199,10 @@ void set_num_threads(int n) noexcept {
 }
 
 bool detail::run_blocks(std::int64_t n_blocks, BlockFunction function, void* context, bool threaded) noexcept {
+  if (inside_block) {
+    for (std::int64_t block = 0; block < n_blocks; ++block) function(context, block);
+    return true;
+  }
   InterruptTimer timer;
   const int threads = get_num_threads();
   if (threaded && threads > 1 && n_blocks > 1) {
