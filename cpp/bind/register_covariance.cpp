@@ -1,0 +1,279 @@
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "bind/gufunc.hpp"
+#include "bind/registers.hpp"
+#include "drivers/covariance.hpp"
+
+namespace mmlfast::bind {
+namespace {
+
+constexpr Batch<const double> no_weights{nullptr, 0, {0, 1, 1, 1}};
+
+template <class T>
+Outcome covariance(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto ddof = call.template number<const double>();
+  return drivers::covariance<T>(call.n_items(), x, no_weights, ddof, call.template matrix<T>(1, 1));
+}
+
+template <class T>
+Outcome weighted_covariance(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto weights = call.template column<const double>(0);
+  const auto ddof = call.template number<const double>();
+  return drivers::covariance<T>(call.n_items(), x, weights, ddof, call.template matrix<T>(1, 1));
+}
+
+template <class T>
+Outcome variance(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto ddof = call.template number<const double>();
+  return drivers::variance<T>(call.n_items(), x, no_weights, ddof, call.template column<T>(1));
+}
+
+template <class T>
+Outcome weighted_variance(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto weights = call.template column<const double>(0);
+  const auto ddof = call.template number<const double>();
+  return drivers::variance<T>(call.n_items(), x, weights, ddof, call.template column<T>(1));
+}
+
+template <class T>
+Outcome mean(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  return drivers::mean<T>(call.n_items(), x, no_weights, call.template column<T>(1));
+}
+
+template <class T>
+Outcome weighted_mean(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto weights = call.template column<const double>(0);
+  return drivers::mean<T>(call.n_items(), x, weights, call.template column<T>(1));
+}
+
+// The state behind stats.Moments. Arguments have been checked and converted in Python: x is a native, aligned float32
+// or float64 array of two dimensions, weights a float64 array of one. Work is done without the GIL, under a mutex.
+class MomentState {
+ public:
+  // -1: as many columns as the first table has.
+  explicit MomentState(Size d) {
+    if (d >= 0) start(d);
+  }
+
+  Size n_features() {
+    const py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return moments_ ? moments_->columns() : -1;
+  }
+  double count() {
+    const py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return moments_ ? moments_->weight() : 0;
+  }
+  bool weighted() {
+    const py::gil_scoped_release release;
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return moments_ && moments_->weighted();
+  }
+
+  void update(const py::array& x, const py::object& weights) {
+    const Operands operands(x, weights);
+    Outcome outcome;
+    Size had;
+    {
+      const py::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      start(operands.cols);
+      had = moments_->columns();
+      if (had == operands.cols) outcome = operands.add_to(*moments_);
+    }
+    check_columns(operands.cols, had);
+    raise_unless_ok(outcome);
+  }
+
+  void remove(const py::array& x, const py::object& weights) {
+    const Operands operands(x, weights);
+    Outcome outcome;
+    Size had;
+    double excess = 0;
+    {
+      const py::gil_scoped_release release;
+      drivers::Moments leaving(operands.cols, true);
+      outcome = operands.add_to(leaving);
+      const std::lock_guard<std::mutex> lock(mutex_);
+      start(operands.cols);
+      had = moments_->columns();
+      if (had == operands.cols && outcome.ok()) {
+        excess = leaving.weight() - moments_->weight();
+        if (!(excess > 0)) outcome = moments_->remove(leaving);
+      }
+    }
+    check_columns(operands.cols, had);
+    if (excess > 0) throw py::value_error("downdate: x has more rows than were taken in: the count would be negative");
+    raise_unless_ok(outcome);
+  }
+
+  void merge(MomentState& other) {
+    Outcome outcome;
+    Size mine = -1, others = -1;
+    {
+      const py::gil_scoped_release release;
+      std::unique_ptr<drivers::Moments> copy;
+      {
+        const std::lock_guard<std::mutex> lock(other.mutex_);
+        if (!other.moments_) return;
+        others = other.moments_->columns();
+        copy = std::make_unique<drivers::Moments>(others, true);
+        outcome = copy->copy(*other.moments_);
+      }
+      const std::lock_guard<std::mutex> lock(mutex_);
+      start(others);
+      mine = moments_->columns();
+      if (mine == others && outcome.ok()) outcome = moments_->merge(*copy);
+    }
+    if (mine != others)
+      throw py::value_error("merge: other has " + std::to_string(others) + " features, this has " +
+                            std::to_string(mine));
+    raise_unless_ok(outcome);
+  }
+
+  py::array mean(bool single) {
+    return result([&](const MomentShape& shape, const double* node) {
+      return with_type(single, [&](auto zero) {
+        using T = decltype(zero);
+        py::array_t<T> r(shape.d);
+        drivers::Moments::write_mean<T>(shape, node, r.mutable_data(), 1);
+        return py::array(std::move(r));
+      });
+    });
+  }
+
+  py::array covariance(double ddof, bool single) {
+    return result([&](const MomentShape& shape, const double* node) {
+      return with_type(single, [&](auto zero) {
+        using T = decltype(zero);
+        py::array_t<T> r({shape.d, shape.d});
+        drivers::Moments::write_covariance<T>(shape, node, ddof, r.mutable_data(), {shape.d, shape.d, shape.d, 1});
+        return py::array(std::move(r));
+      });
+    });
+  }
+
+  // The whole state as an array of float64, empty if there is none yet.
+  py::array save() {
+    std::vector<double> numbers;
+    {
+      const py::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (moments_) moments_->save(numbers);
+    }
+    return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
+  }
+
+  void restore(const py::array_t<double, py::array::c_style>& numbers) {
+    if (numbers.size() == 0) return;
+    const std::vector<double> from(numbers.data(), numbers.data() + numbers.size());
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const bool plausible = from.size() > 1 && from[1] >= 0 && from[1] < 0x1p31;
+    if (plausible) moments_ = std::make_unique<drivers::Moments>(static_cast<Size>(from[1]), true);
+    if (!plausible || !moments_->restore(from)) throw py::value_error("this is not a state of Moments");
+  }
+
+ private:
+  struct Operands {
+    const void* data;
+    const double* weights = nullptr;
+    Size rows, cols, row_bytes, col_bytes, weights_stride = 0;
+    bool single;
+
+    Operands(const py::array& x, const py::object& w)
+        : data(x.data()),
+          rows(x.shape(0)),
+          cols(x.shape(1)),
+          row_bytes(x.strides(0)),
+          col_bytes(x.strides(1)),
+          single(x.itemsize() == 4) {
+      if (w.is_none()) return;
+      const auto values = py::reinterpret_borrow<py::array>(w);
+      weights = static_cast<const double*>(values.data());
+      weights_stride = values.strides(0) / 8;
+    }
+
+    Outcome add_to(drivers::Moments& moments) const noexcept {
+      return single ? add_as<float>(moments) : add_as<double>(moments);
+    }
+    template <class T>
+    Outcome add_as(drivers::Moments& moments) const noexcept {
+      constexpr Size bytes = sizeof(T);
+      return moments.update(drivers::Table<T>{
+          static_cast<const T*>(data), {rows, cols, row_bytes / bytes, col_bytes / bytes}, weights, weights_stride});
+    }
+  };
+
+  void start(Size d) {
+    if (!moments_) moments_ = std::make_unique<drivers::Moments>(d, true);
+  }
+
+  static void check_columns(Size got, Size had) {
+    if (got != had)
+      throw py::value_error("x has " + std::to_string(got) + " features, expected " + std::to_string(had));
+  }
+
+  template <class Make>
+  static py::array with_type(bool single, Make&& make) {
+    return single ? make(float{}) : make(double{});
+  }
+
+  template <class Make>
+  py::array result(Make&& make) {
+    drivers::Doubles node;
+    Outcome outcome;
+    Size d = 0;
+    {
+      const py::gil_scoped_release release;
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (moments_) {
+        d = moments_->columns();
+        outcome = moments_->total(node);
+      } else if (!node.allocate(8)) {
+        outcome = {Outcome::Status::no_memory};
+      }
+    }
+    raise_unless_ok(outcome);
+    return make(MomentShape(d), node.data());
+  }
+
+  std::mutex mutex_;
+  std::unique_ptr<drivers::Moments> moments_;  // made when the number of columns is known
+};
+
+}  // namespace
+
+void register_covariance(py::module_& m) {
+  add_gufunc(m, {"covariance", "(n,d),()->(d,d)", nullptr}, MMLFAST_LOOPS(covariance, "dd->d", "fd->f"));
+  add_gufunc(m, {"weighted_covariance", "(n,d),(n),()->(d,d)", nullptr},
+             MMLFAST_LOOPS(weighted_covariance, "ddd->d", "fdd->f"));
+  add_gufunc(m, {"variance", "(n,d),()->(d)", nullptr}, MMLFAST_LOOPS(variance, "dd->d", "fd->f"));
+  add_gufunc(m, {"weighted_variance", "(n,d),(n),()->(d)", nullptr},
+             MMLFAST_LOOPS(weighted_variance, "ddd->d", "fdd->f"));
+  add_gufunc(m, {"mean", "(n,d)->(d)", nullptr}, MMLFAST_LOOPS(mean, "d->d", "f->f"));
+  add_gufunc(m, {"weighted_mean", "(n,d),(n)->(d)", nullptr}, MMLFAST_LOOPS(weighted_mean, "dd->d", "fd->f"));
+  py::class_<MomentState>(m, "MomentState")
+      .def(py::init<Size>())
+      .def("n_features", &MomentState::n_features)
+      .def("count", &MomentState::count)
+      .def("weighted", &MomentState::weighted)
+      .def("update", &MomentState::update)
+      .def("remove", &MomentState::remove)
+      .def("merge", &MomentState::merge)
+      .def("mean", &MomentState::mean)
+      .def("covariance", &MomentState::covariance)
+      .def("save", &MomentState::save)
+      .def("restore", &MomentState::restore);
+}
+
+}  // namespace mmlfast::bind

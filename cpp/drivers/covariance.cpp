@@ -1,0 +1,671 @@
+#include "drivers/covariance.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "runtime/interrupt.hpp"
+#include "runtime/scratch.hpp"
+
+namespace mmlfast::drivers {
+
+// ---- Doubles ----
+
+namespace {
+constexpr std::align_val_t alignment{64};
+}
+
+Doubles::~Doubles() {
+  if (data_ != nullptr) ::operator delete(data_, alignment);
+}
+Doubles::Doubles(Doubles&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+Doubles& Doubles::operator=(Doubles&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+bool Doubles::allocate(Size count) noexcept {
+  const Size bytes = checked_product(std::max<Size>(count, 8), 8);
+  if (bytes < 0) return false;
+  Doubles fresh;
+  fresh.data_ = static_cast<double*>(::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow));
+  if (fresh.data_ == nullptr) return false;
+  fresh.size_ = count;
+  std::memset(fresh.data_, 0, static_cast<std::size_t>(bytes));
+  *this = std::move(fresh);
+  return true;
+}
+bool Doubles::copy(const Doubles& other) noexcept {
+  if (!other) {
+    *this = Doubles{};
+    return true;
+  }
+  if (!allocate(other.size_)) return false;
+  std::copy_n(other.data_, other.size_, data_);
+  return true;
+}
+
+namespace {
+
+constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
+
+template <class T>
+void pack(const MomentShape& shape, const T* x, const Layout& layout, double* block) noexcept {
+  if constexpr (sizeof(T) == 8)
+    moment_kernel().pack_f64(shape, x, layout, block);
+  else
+    moment_kernel().pack_f32(shape, x, layout, block);
+}
+
+// One thread's share of the measured cost of one row, good to a factor of two; decides only about threads.
+double row_ns(Size d, bool full) noexcept {
+  const double n = static_cast<double>(d);
+  return 1 + n * 0.6 + (full ? n * n * 0.04 : 0);
+}
+
+// The weights of one block: `values` (null: all 1) followed by zeros up to a multiple of 8.
+struct BlockWeights {
+  const double* values;
+  double total;
+  Size reference;  // the first row that counts
+
+  BlockWeights(const double* w, Size rows) noexcept : values(w), total(static_cast<double>(rows)), reference(0) {
+    if (w == nullptr) return;
+    total = 0;
+    for (Size r = 0; r < rows; ++r) total += w[r];
+    while (reference < rows - 1 && w[reference] == 0) ++reference;
+  }
+};
+
+Size weights_size(const MomentShape& shape) noexcept { return shape.rows + 8; }
+
+const double* pack_weights(const double* from, Size stride, Size rows, double* to) noexcept {
+  if (from == nullptr) return nullptr;
+  for (Size r = 0; r < rows; ++r) to[r] = from[r * stride];
+  for (Size r = rows; r % 8 != 0; ++r) to[r] = 0;
+  return to;
+}
+
+// a := a + b
+void combine(const MomentShape& shape, bool full, double* a, const double* b, double* delta) noexcept {
+  if (b[0] == 0) return;
+  if (a[0] == 0)
+    std::copy_n(b, shape.node_size(full), a);
+  else
+    moment_kernel().merge(shape, full, a, b, 1, delta);
+}
+
+// The node of the packed rows of a block, which is centred in place.
+void reduce_block(const MomentShape& shape, bool full, double* block, Size rows, const double* weights,
+                  double* node) noexcept {
+  const MomentKernel& kernel = moment_kernel();
+  const BlockWeights w(weights, rows);
+  std::fill_n(node, shape.node_size(full), 0.0);
+  if (w.total == 0) return;
+  node[0] = w.total;
+  kernel.centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
+                node + shape.lo());
+  if (full)
+    kernel.products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, node + shape.m2());
+  else
+    kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
+}
+
+// What a thread needs to reduce 2^level blocks.
+struct Workspace {
+  double *block, *weights, *delta, *nodes;
+
+  static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
+    return 8 * (shape.block_size() + 8 + weights_size(shape) + shape.padded() + (level + 1) * shape.node_size(full));
+  }
+  static Workspace request(const MomentShape& shape, bool full, int level) noexcept {
+    double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
+    if (all == nullptr) return {};
+    double* weights = all + shape.block_size() / 8 * 8 + 8;
+    double* delta = weights + weights_size(shape);
+    return {all, weights, delta, delta + shape.padded()};
+  }
+};
+
+// The node of 2^level whole blocks, merged two by two.
+template <class T>
+void reduce_subtree(const MomentShape& shape, bool full, const Table<T>& table, int level, const Workspace& work,
+                    double* out) noexcept {
+  const Size node_size = shape.node_size(full);
+  double* slot[64];
+  for (int l = 0; l < level; ++l) slot[l] = work.nodes + l * node_size;
+  double* current = work.nodes + level * node_size;
+  for (Size k = 0; k < Size{1} << level; ++k) {
+    const Table<T> rows = table.rows(k * shape.rows, shape.rows);
+    pack(shape, rows.data, rows.layout, work.block);
+    const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
+    reduce_block(shape, full, work.block, shape.rows, weights, current);
+    int l = 0;
+    for (; (k >> l) & 1; ++l) {
+      combine(shape, full, slot[l], current, work.delta);
+      std::swap(slot[l], current);
+    }
+    if (l < level) std::swap(slot[l], current);
+  }
+  std::copy_n(current, node_size, out);
+}
+
+// All of 0 .. n - 1, in parallel, whatever happens; true if the user wants to stop.
+template <class Body>
+bool run_all(Size n, double ns, Body&& body) noexcept {
+  Doubles done;
+  if (!done.allocate(n)) {
+    for (Size i = 0; i < n; ++i) body(i);
+    return false;
+  }
+  const bool finished = parallel_blocks(n, ns, [&](std::int64_t i) {
+    body(i);
+    done.data()[i] = 1;
+  });
+  if (finished) return false;
+  for (Size i = 0; i < n; ++i)
+    if (done.data()[i] == 0) body(i);
+  return true;
+}
+
+// Adds the rows of a block to the node of everything before it. The two means differ by delta, which adds a multiple of
+// delta delta' to M2: one more row of the block. pack_strips(from, to) fills in the rows.
+template <class PackStrips>
+Outcome add_sequential(const MomentShape& shape, bool full, double* node, double* block, Size rows,
+                       const double* weights, PackStrips&& pack_strips) noexcept {
+  constexpr Size strips_per_task = 8, strips_per_side = 16;
+  const MomentKernel& kernel = moment_kernel();
+  const BlockWeights w(weights, rows);
+  Doubles leaf, delta;
+  if (!leaf.allocate(shape.m2()) || !delta.allocate(shape.padded())) return no_memory;
+  const double ns = static_cast<double>(rows) * row_ns(shape.d, full);
+  const auto strip_tasks = [&](auto&& body) noexcept {
+    return run_all((shape.strips + strips_per_task - 1) / strips_per_task, ns,
+                   [&](Size i) { body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task)); });
+  };
+  if (w.total == 0) return {};
+  bool stop = strip_tasks([&](Size from, Size to) {
+    pack_strips(from, to);
+    kernel.centre(shape, block, rows, w.values, w.total, w.reference, from, to, leaf.data() + shape.hi(),
+                  leaf.data() + shape.lo());
+  });
+  leaf.data()[0] = w.total;
+  if (node[0] == 0) {
+    std::copy_n(leaf.data(), shape.m2(), node);
+  } else {
+    const double factor = std::sqrt(kernel.merge_means(shape, node, leaf.data(), 1, delta.data()));
+    for (Size j = 0; j < shape.padded(); ++j) block[shape.index(rows, j)] = factor * delta.data()[j];
+    ++rows;
+  }
+  double* m2 = node + shape.m2();
+  if (!full) {
+    stop = strip_tasks([&](Size from, Size to) { kernel.squares(shape, block, rows, from, to, true, m2); }) || stop;
+  } else {
+    const Size sides = (shape.strips + strips_per_side - 1) / strips_per_side;
+    const auto products = [&](Size task) {
+      Size i = 0;
+      for (; task >= sides - i; ++i) task -= sides - i;
+      const Size j = i + task;
+      kernel.products(shape, block, rows, i * strips_per_side, std::min(shape.strips, (i + 1) * strips_per_side),
+                      j * strips_per_side, std::min(shape.strips, (j + 1) * strips_per_side), true, m2);
+    };
+    stop = run_all(sides * (sides + 1) / 2, ns, products) || stop;
+  }
+  return stop ? interrupted : Outcome{};
+}
+
+}  // namespace
+
+// ---- Moments ----
+
+Moments::Moments(Size d, bool full) noexcept : shape_(d), full_(full) {}
+
+double Moments::weight() const noexcept {
+  return closed_weight_ + open_weight_ + (merged_ ? merged_.data()[0] : 0) - (removed_ ? removed_.data()[0] : 0);
+}
+
+// Adds the node of 2^level blocks, which n_blocks_ must be a multiple of.
+Outcome Moments::push(const double* node, int level) noexcept {
+  Doubles current, delta;
+  if (!current.allocate(node_size()) || !delta.allocate(shape_.padded())) return no_memory;
+  std::copy_n(node, node_size(), current.data());
+  int l = level;
+  for (; (n_blocks_ >> l) & 1; ++l) {
+    combine(shape_, full_, levels_[l].data(), current.data(), delta.data());
+    std::swap(levels_[l], current);
+  }
+  std::swap(levels_[l], current);
+  n_blocks_ += std::uint64_t{1} << level;
+  closed_weight_ += node[0];
+  return {};
+}
+
+Outcome Moments::join(Doubles& into, const Doubles& node, double sign) const noexcept {
+  if (!into) return into.copy(node) ? Outcome{} : no_memory;
+  Doubles delta;
+  if (!delta.allocate(shape_.padded())) return no_memory;
+  if (sign > 0) {
+    combine(shape_, full_, into.data(), node.data(), delta.data());
+  } else if (into.data()[0] <= node.data()[0]) {
+    std::fill_n(into.data(), node_size(), 0.0);
+  } else if (node.data()[0] > 0) {
+    moment_kernel().merge(shape_, full_, into.data(), node.data(), -1, delta.data());
+    for (Size j = 0; j < shape_.d; ++j) {  // rounding must not make a variance negative
+      double& square = into.data()[shape_.m2() + (full_ ? shape_.entry(j, j) : j)];
+      if (square < 0) square = 0;
+    }
+  }
+  return {};
+}
+
+template <class T>
+Outcome Moments::fill_open(const Table<T>& table) noexcept {
+  const Size rows = table.layout.rows;
+  if (rows == 0) return {};
+  if (!open_ && !open_.allocate(shape_.block_size())) return no_memory;
+  if (table.weights != nullptr && !open_weights_) {
+    if (!open_weights_.allocate(weights_size(shape_))) return no_memory;
+    std::fill_n(open_weights_.data(), open_rows_, 1.0);
+  }
+  pack(shape_, table.data, table.layout, open_.data() + shape_.index(open_rows_, 0));
+  if (open_weights_) {
+    for (Size r = 0; r < rows; ++r) {
+      const double w = table.weights == nullptr ? 1 : table.weights[r * table.weights_stride];
+      open_weights_.data()[open_rows_ + r] = w;
+      open_weight_ += w;
+    }
+  } else {
+    open_weight_ += static_cast<double>(rows);
+  }
+  open_rows_ += rows;
+  return open_rows_ == shape_.rows ? close_open() : Outcome{};
+}
+
+Outcome Moments::close_open() noexcept {
+  const double* weights = open_weights_ ? open_weights_.data() : nullptr;
+  Outcome outcome;
+  if (shape_.sequential) {
+    if (!levels_[0] && !levels_[0].allocate(node_size())) return no_memory;
+    outcome = add_sequential(shape_, full_, levels_[0].data(), open_.data(), open_rows_, weights, [](Size, Size) {});
+    if (outcome.status == Outcome::Status::no_memory) return outcome;
+    n_blocks_ = 1;
+    closed_weight_ = levels_[0].data()[0];
+  } else {
+    const Workspace work = Workspace::request(shape_, full_, 0);
+    if (work.nodes == nullptr) return no_memory;
+    reduce_block(shape_, full_, open_.data(), open_rows_, weights, work.nodes);
+    outcome = push(work.nodes, 0);
+    if (!outcome.ok()) return outcome;
+  }
+  open_rows_ = 0;
+  open_weight_ = 0;
+  open_weights_ = Doubles{};
+  return outcome;
+}
+
+template <class T>
+Outcome Moments::sequential_block(const Table<T>& table) noexcept {
+  if (!open_ && !open_.allocate(shape_.block_size())) return no_memory;
+  if (!levels_[0] && !levels_[0].allocate(node_size())) return no_memory;
+  Doubles packed;
+  if (table.weights != nullptr && !packed.allocate(weights_size(shape_))) return no_memory;
+  const Layout& l = table.layout;
+  const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, packed.data());
+  const auto pack_strips = [&](Size from, Size to) noexcept {
+    const Size first = from * 8, cols = std::min(shape_.d, to * 8) - first;
+    pack(shape_, table.data + first * l.col_stride, Layout{l.rows, cols, l.row_stride, l.col_stride},
+         open_.data() + shape_.index(0, first));
+  };
+  const Outcome outcome = add_sequential(shape_, full_, levels_[0].data(), open_.data(), l.rows, weights, pack_strips);
+  n_blocks_ = 1;
+  closed_weight_ = levels_[0].data()[0];
+  return outcome;
+}
+
+template <class T>
+Outcome Moments::whole_blocks(const Table<T>& table, Size n_blocks) noexcept {
+  const MomentShape& shape = shape_;
+  InterruptTimer timer;
+  if (shape.sequential) {
+    for (Size k = 0; k < n_blocks; ++k) {
+      const Outcome outcome = sequential_block(table.rows(k * shape.rows, shape.rows));
+      if (!outcome.ok()) return outcome;
+      if (timer.interrupted()) return interrupted;
+    }
+    return {};
+  }
+  struct Task {
+    Size first;
+    int level;
+  };
+  constexpr int most_tasks = 256;
+  constexpr double task_ns = 200'000;
+  Task tasks[most_tasks];
+  const double block_ns = static_cast<double>(shape.rows) * row_ns(shape.d, full_);
+  int highest = 0;
+  while (highest < 12 && block_ns * static_cast<double>(Size{2} << highest) <= task_ns) ++highest;
+  const Size node_bytes = 8 * node_size();
+  const int tasks_per_round = static_cast<int>(std::clamp<Size>((Size{32} << 20) / node_bytes, 8, most_tasks));
+  Doubles results;
+  if (!results.allocate(std::min<Size>(tasks_per_round, n_blocks) * node_size())) return no_memory;
+  for (Size done = 0; done < n_blocks;) {
+    int n_tasks = 0;
+    Size first = done;
+    for (; n_tasks < tasks_per_round && first < n_blocks; ++n_tasks) {
+      // The largest subtree of the whole tree that starts here.
+      const std::uint64_t position = n_blocks_ + static_cast<std::uint64_t>(first - done);
+      int level = 0;
+      while (level < highest && ((position >> level) & 1) == 0 && first + (Size{2} << level) <= n_blocks) ++level;
+      tasks[n_tasks] = {first, level};
+      results.data()[n_tasks * node_size()] = -1;  // not done
+      first += Size{1} << level;
+    }
+    std::atomic<bool> memory{true};
+    const double ns = block_ns * static_cast<double>(first - done);
+    const bool finished = parallel_blocks(n_tasks, ns, [&](std::int64_t t) {
+      const Task task = tasks[t];
+      const Workspace work = Workspace::request(shape, full_, highest);
+      if (work.nodes == nullptr) {
+        memory.store(false, std::memory_order_relaxed);
+        return;
+      }
+      reduce_subtree(shape, full_, table.rows(task.first * shape.rows, shape.rows << task.level), task.level, work,
+                     results.data() + t * node_size());
+    });
+    for (int t = 0; t < n_tasks; ++t) {
+      const double* node = results.data() + t * node_size();
+      if (node[0] < 0) return memory ? interrupted : no_memory;
+      const Outcome outcome = push(node, tasks[t].level);
+      if (!outcome.ok()) return outcome;
+    }
+    if (!finished || timer.interrupted()) return interrupted;
+    done = first;
+  }
+  return {};
+}
+
+template <class T>
+Outcome Moments::update(const Table<T>& table) noexcept {
+  const Size n = table.layout.rows;
+  if (table.weights != nullptr) weighted_ = true;
+  Size taken = 0;
+  Outcome outcome;
+  if (open_rows_ > 0) {
+    taken = std::min(n, shape_.rows - open_rows_);
+    outcome = fill_open(table.rows(0, taken));
+    if (!outcome.ok()) return outcome;
+  }
+  const Size blocks = (n - taken) / shape_.rows;
+  if (blocks > 0) {
+    outcome = whole_blocks(table.rows(taken, blocks * shape_.rows), blocks);
+    if (!outcome.ok()) return outcome;
+    taken += blocks * shape_.rows;
+  }
+  return fill_open(table.rows(taken, n - taken));
+}
+
+Outcome Moments::total(Doubles& node) const noexcept {
+  Doubles delta;
+  if (!node.allocate(node_size()) || !delta.allocate(shape_.padded())) return no_memory;
+  for (int l = most_levels - 1; l >= 0; --l)
+    if ((n_blocks_ >> l) & 1) combine(shape_, full_, node.data(), levels_[l].data(), delta.data());
+  if (open_rows_ > 0) {
+    Doubles block;
+    if (!block.copy(open_)) return no_memory;
+    const double* weights = open_weights_ ? open_weights_.data() : nullptr;
+    if (shape_.sequential) {
+      const Outcome outcome =
+          add_sequential(shape_, full_, node.data(), block.data(), open_rows_, weights, [](Size, Size) {});
+      if (!outcome.ok()) return outcome;
+    } else {
+      Doubles last;
+      if (!last.allocate(node_size())) return no_memory;
+      reduce_block(shape_, full_, block.data(), open_rows_, weights, last.data());
+      combine(shape_, full_, node.data(), last.data(), delta.data());
+    }
+  }
+  if (merged_) combine(shape_, full_, node.data(), merged_.data(), delta.data());
+  return removed_ ? join(node, removed_, -1) : Outcome{};
+}
+
+Outcome Moments::copy(const Moments& other) noexcept {
+  Moments fresh(other.shape_.d, other.full_);
+  for (int l = 0; l < most_levels; ++l)
+    if (((other.n_blocks_ >> l) & 1) && !fresh.levels_[l].copy(other.levels_[l])) return no_memory;
+  if (other.open_rows_ > 0 && (!fresh.open_.copy(other.open_) || !fresh.open_weights_.copy(other.open_weights_)))
+    return no_memory;
+  if (!fresh.merged_.copy(other.merged_) || !fresh.removed_.copy(other.removed_)) return no_memory;
+  fresh.weighted_ = other.weighted_;
+  fresh.n_blocks_ = other.n_blocks_;
+  fresh.open_rows_ = other.open_rows_;
+  fresh.open_weight_ = other.open_weight_;
+  fresh.closed_weight_ = other.closed_weight_;
+  *this = std::move(fresh);
+  return {};
+}
+
+Outcome Moments::merge(const Moments& other) noexcept {
+  if (n_blocks_ == 0 && open_rows_ == 0 && !merged_ && !removed_) {
+    const bool weighted = weighted_ || other.weighted_;
+    const Outcome outcome = copy(other);
+    weighted_ = weighted;
+    return outcome;
+  }
+  Doubles node;
+  Outcome outcome = other.total(node);
+  if (outcome.ok()) outcome = join(merged_, node, 1);
+  if (outcome.ok()) weighted_ = weighted_ || other.weighted_;
+  return outcome;
+}
+
+Outcome Moments::remove(const Moments& other) noexcept {
+  Doubles node;
+  Outcome outcome = other.total(node);
+  if (outcome.ok()) outcome = join(removed_, node, 1);
+  if (!outcome.ok()) return outcome;
+  const bool weighted = weighted_ || other.weighted_;
+  if (weight() == 0) *this = Moments(shape_.d, full_);
+  weighted_ = weighted;
+  return {};
+}
+
+// ---- results ----
+
+namespace {
+
+double denominator(double weight, double ddof) noexcept {
+  if (weight == 0) return std::numeric_limits<double>::quiet_NaN();
+  return weight > ddof ? weight - ddof : 0;
+}
+
+}  // namespace
+
+template <class T>
+void Moments::write_mean(const MomentShape& shape, const double* node, T* mean, Size stride) noexcept {
+  for (Size j = 0; j < shape.d; ++j) {
+    const double value = node[shape.hi() + j] + node[shape.lo() + j];
+    mean[j * stride] = static_cast<T>(node[0] == 0 ? std::numeric_limits<double>::quiet_NaN() : value);
+  }
+}
+
+template <class T>
+void Moments::write_covariance(const MomentShape& shape, const double* node, double ddof, T* cov,
+                               const Layout& layout) noexcept {
+  const double by = denominator(node[0], ddof);
+  for (Size i = 0; i < shape.d; ++i) {
+    for (Size j = i; j < shape.d; ++j) {
+      const T value = static_cast<T>(node[shape.m2() + shape.entry(i, j)] / by);
+      cov[i * layout.row_stride + j * layout.col_stride] = value;
+      cov[j * layout.row_stride + i * layout.col_stride] = value;
+    }
+  }
+}
+
+template <class T>
+void Moments::write_variance(const MomentShape& shape, const double* node, double ddof, T* variance,
+                             Size stride) noexcept {
+  const double by = denominator(node[0], ddof);
+  for (Size j = 0; j < shape.d; ++j) variance[j * stride] = static_cast<T>(node[shape.m2() + j] / by);
+}
+
+// ---- state as numbers ----
+
+bool Moments::save(std::vector<double>& to) const {
+  const auto append = [&](const Doubles& node) { to.insert(to.end(), node.data(), node.data() + node_size()); };
+  to = {1,
+        static_cast<double>(shape_.d),
+        static_cast<double>(full_),
+        static_cast<double>(weighted_),
+        static_cast<double>(n_blocks_),
+        static_cast<double>(open_rows_),
+        static_cast<double>(static_cast<bool>(open_weights_)),
+        static_cast<double>(static_cast<bool>(merged_)),
+        static_cast<double>(static_cast<bool>(removed_)),
+        closed_weight_,
+        open_weight_};
+  for (int l = 0; l < most_levels; ++l)
+    if ((n_blocks_ >> l) & 1) append(levels_[l]);
+  if (merged_) append(merged_);
+  if (removed_) append(removed_);
+  for (Size r = 0; r < open_rows_; ++r)
+    for (Size j = 0; j < shape_.d; ++j) to.push_back(open_.data()[shape_.index(r, j)]);
+  if (open_weights_) to.insert(to.end(), open_weights_.data(), open_weights_.data() + open_rows_);
+  return true;
+}
+
+bool Moments::restore(const std::vector<double>& from) {
+  constexpr std::size_t header = 11;
+  if (from.size() < header || from[0] != 1 || from[1] != static_cast<double>(shape_.d)) return false;
+  Moments fresh(shape_.d, from[2] != 0);
+  fresh.weighted_ = from[3] != 0;
+  if (!(from[4] >= 0 && from[4] < 0x1p47) || !(from[5] >= 0 && from[5] < static_cast<double>(shape_.rows)))
+    return false;
+  fresh.n_blocks_ = static_cast<std::uint64_t>(from[4]);
+  fresh.open_rows_ = static_cast<Size>(from[5]);
+  fresh.closed_weight_ = from[9];
+  fresh.open_weight_ = from[10];
+  std::size_t at = header;
+  const auto left = [&] { return static_cast<Size>(from.size() - at); };
+  const auto take = [&](Doubles& node) {
+    if (left() < fresh.node_size() || !node.allocate(fresh.node_size())) return false;
+    std::copy_n(from.data() + at, fresh.node_size(), node.data());
+    at += static_cast<std::size_t>(fresh.node_size());
+    return true;
+  };
+  for (int l = 0; l < most_levels; ++l)
+    if (((fresh.n_blocks_ >> l) & 1) && !take(fresh.levels_[l])) return false;
+  if (from[7] != 0 && !take(fresh.merged_)) return false;
+  if (from[8] != 0 && !take(fresh.removed_)) return false;
+  const bool has_weights = from[6] != 0;
+  if (left() != fresh.open_rows_ * (shape_.d + (has_weights ? 1 : 0))) return false;
+  if (fresh.open_rows_ > 0) {
+    if (!fresh.open_.allocate(shape_.block_size())) return false;
+    const double* rows = from.data() + at;
+    pack(shape_, rows, Layout{fresh.open_rows_, shape_.d, shape_.d, 1}, fresh.open_.data());
+    if (has_weights) {
+      if (!fresh.open_weights_.allocate(weights_size(shape_))) return false;
+      std::copy_n(rows + fresh.open_rows_ * shape_.d, fresh.open_rows_, fresh.open_weights_.data());
+    }
+  }
+  *this = std::move(fresh);
+  return true;
+}
+
+// ---- batches of tables ----
+
+namespace {
+
+// write(item, shape, node) for the node of every table.
+template <class T, class Write>
+Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, bool full,
+                       Write&& write) noexcept {
+  const Layout& l = x.layout;
+  const MomentShape shape(l.cols);
+  const bool one_block = l.rows <= shape.rows && !shape.sequential;
+  const auto reduce_item = [&](Size item) noexcept -> Outcome {
+    const Table<T> table{x.item(item), l, weights.data == nullptr ? nullptr : weights.item(item),
+                         weights.layout.row_stride};
+    if (one_block) {
+      const Workspace work = Workspace::request(shape, full, 0);
+      if (work.nodes == nullptr) return no_memory;
+      pack(shape, table.data, l, work.block);
+      reduce_block(shape, full, work.block, l.rows,
+                   pack_weights(table.weights, table.weights_stride, l.rows, work.weights), work.nodes);
+      write(item, shape, work.nodes);
+      return {};
+    }
+    Moments moments(l.cols, full);
+    Doubles node;
+    Outcome outcome = moments.update(table);
+    if (outcome.ok()) outcome = moments.total(node);
+    if (outcome.ok()) write(item, shape, node.data());
+    return outcome;
+  };
+  const double item_ns = 50 + static_cast<double>(l.rows) * row_ns(l.cols, full);
+  if (n_items == 1 || item_ns > 2'000'000) {  // threads inside
+    InterruptTimer timer;
+    for (Size i = 0; i < n_items; ++i) {
+      const Outcome outcome = reduce_item(i);
+      if (!outcome.ok()) return outcome;
+      if (timer.interrupted()) return interrupted;
+    }
+    return {};
+  }
+  const Size per_block = std::max<Size>(1, static_cast<Size>(50'000 / item_ns));
+  std::atomic<Outcome::Status> worst{Outcome::Status::ok};
+  const bool finished =
+      parallel_blocks((n_items + per_block - 1) / per_block, item_ns * static_cast<double>(n_items), [&](Size block) {
+        for (Size i = block * per_block; i < std::min(n_items, (block + 1) * per_block); ++i) {
+          const Outcome outcome = reduce_item(i);
+          if (!outcome.ok()) worst.store(outcome.status, std::memory_order_relaxed);
+        }
+      });
+  if (worst != Outcome::Status::ok) return {worst};
+  return finished ? Outcome{} : interrupted;
+}
+
+}  // namespace
+
+template <class T>
+Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+                   const Batch<const double>& ddof, const Batch<T>& cov) noexcept {
+  return for_each_table(n_items, x, weights, true, [&](Size i, const MomentShape& shape, const double* node) {
+    Moments::write_covariance(shape, node, *ddof.item(i), cov.item(i), cov.layout);
+  });
+}
+
+template <class T>
+Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+                 const Batch<const double>& ddof, const Batch<T>& var) noexcept {
+  return for_each_table(n_items, x, weights, false, [&](Size i, const MomentShape& shape, const double* node) {
+    Moments::write_variance(shape, node, *ddof.item(i), var.item(i), var.layout.row_stride);
+  });
+}
+
+template <class T>
+Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+             const Batch<T>& result) noexcept {
+  return for_each_table(n_items, x, weights, false, [&](Size i, const MomentShape& shape, const double* node) {
+    Moments::write_mean(shape, node, result.item(i), result.layout.row_stride);
+  });
+}
+
+#define MMLFAST_INSTANTIATE(T)                                                                                        \
+  template Outcome Moments::update<T>(const Table<T>&) noexcept;                                                      \
+  template void Moments::write_mean<T>(const MomentShape&, const double*, T*, Size) noexcept;                         \
+  template void Moments::write_covariance<T>(const MomentShape&, const double*, double, T*, const Layout&) noexcept;  \
+  template Outcome covariance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&, \
+                                 const Batch<T>&) noexcept;                                                           \
+  template Outcome variance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&,   \
+                               const Batch<T>&) noexcept;                                                             \
+  template Outcome mean<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<T>&) noexcept;
+MMLFAST_INSTANTIATE(double)
+MMLFAST_INSTANTIATE(float)
+
+}  // namespace mmlfast::drivers

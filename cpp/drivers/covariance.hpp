@@ -1,0 +1,125 @@
+// Moments of tables of any size: whole blocks of rows in parallel, merged in a fixed binary tree that depends on the
+// number of rows alone, and the state that makes it incremental.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "drivers/batch.hpp"
+#include "kernels/covariance.hpp"
+#include "runtime/outcome.hpp"
+
+namespace mmlfast::drivers {
+
+// Zero-initialised, 64-byte aligned doubles that may fail to be there.
+class Doubles {
+ public:
+  Doubles() noexcept = default;
+  ~Doubles();
+  Doubles(Doubles&& other) noexcept;
+  Doubles& operator=(Doubles&& other) noexcept;
+  bool allocate(Size count) noexcept;  // what was there is lost
+  bool copy(const Doubles& other) noexcept;
+  double* data() const noexcept { return data_; }
+  Size size() const noexcept { return size_; }
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+
+ private:
+  double* data_ = nullptr;
+  Size size_ = 0;
+};
+
+// A table with the weights of its rows (null: all 1).
+template <class T>
+struct Table {
+  const T* data;
+  Layout layout;
+  const double* weights;
+  Size weights_stride;
+
+  Table rows(Size first, Size count) const noexcept {
+    return {data + first * layout.row_stride,
+            {count, layout.cols, layout.row_stride, layout.col_stride},
+            weights == nullptr ? nullptr : weights + first * weights_stride,
+            weights_stride};
+  }
+};
+
+// Mean and second moments of the rows seen so far. Rows are counted into blocks of MomentShape::rows; the rows of an
+// unfinished block are kept, so that any chunking gives the same bits. Blocks are reduced to nodes and the nodes merged
+// like the digits of a binary counter (MomentShape::sequential: one node for all). What came by merge() and went by
+// remove() is kept apart, and joined when the result is asked for. Not thread-safe.
+class Moments {
+ public:
+  // full: all of M2; else its diagonal only.
+  Moments(Size d, bool full) noexcept;
+
+  Size columns() const noexcept { return shape_.d; }
+  bool weighted() const noexcept { return weighted_; }
+
+  // After an interruption the rows up to some whole block have been taken in.
+  template <class T>
+  Outcome update(const Table<T>& table) noexcept;
+
+  // The sum of the weights of the rows.
+  double weight() const noexcept;
+  Outcome merge(const Moments& other) noexcept;
+  // Takes rows out again. They must be among those taken in: the weight must not become negative (the caller checks).
+  Outcome remove(const Moments& other) noexcept;
+  Outcome copy(const Moments& other) noexcept;
+
+  // The node of all rows together; `node` gets MomentShape::node_size() doubles. Changes nothing.
+  Outcome total(Doubles& node) const noexcept;
+
+  // mean[j], and cov[i, j] = M2 / max(weight - ddof, 0), of the node. covariance: d x d, or d values if not full.
+  template <class T>
+  static void write_mean(const MomentShape& shape, const double* node, T* mean, Size stride) noexcept;
+  template <class T>
+  static void write_covariance(const MomentShape& shape, const double* node, double ddof, T* cov,
+                               const Layout& layout) noexcept;
+  template <class T>
+  static void write_variance(const MomentShape& shape, const double* node, double ddof, T* variance,
+                             Size stride) noexcept;
+
+  const MomentShape& shape() const noexcept { return shape_; }
+
+  // The whole state as numbers, and back; false if the numbers are no state.
+  bool save(std::vector<double>& to) const;
+  bool restore(const std::vector<double>& from);
+
+ private:
+  static constexpr int most_levels = 48;
+
+  Size node_size() const noexcept { return shape_.node_size(full_); }
+  Outcome push(const double* node, int level) noexcept;
+  Outcome join(Doubles& into, const Doubles& node, double sign) const noexcept;
+  template <class T>
+  Outcome fill_open(const Table<T>& table) noexcept;
+  template <class T>
+  Outcome whole_blocks(const Table<T>& table, Size n_blocks) noexcept;
+  template <class T>
+  Outcome sequential_block(const Table<T>& table) noexcept;
+  Outcome close_open() noexcept;
+
+  MomentShape shape_;
+  bool full_, weighted_ = false;
+  std::uint64_t n_blocks_ = 0;  // bit l set: levels_[l] holds the node of 2^l blocks (sequential: levels_[0] holds all)
+  Doubles levels_[most_levels];
+  Doubles open_, open_weights_;  // the packed rows of the unfinished block
+  Size open_rows_ = 0;
+  double open_weight_ = 0, closed_weight_ = 0;
+  Doubles merged_, removed_;
+};
+
+// covariance: one d x d item (variance: a column of d) per table of n x d; weights (null data: none): a column of n per
+// table; one ddof per item.
+template <class T>
+Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+                   const Batch<const double>& ddof, const Batch<T>& cov) noexcept;
+template <class T>
+Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+                 const Batch<const double>& ddof, const Batch<T>& var) noexcept;
+template <class T>
+Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, const Batch<T>& mean) noexcept;
+
+}  // namespace mmlfast::drivers

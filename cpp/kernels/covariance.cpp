@@ -1,0 +1,467 @@
+#include "kernels/covariance.hpp"
+
+#include "simd/vec.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+using V = vec<double>;
+using N = native<double>;
+using Index = std::ptrdiff_t;
+constexpr int width = native_lanes<double>;
+
+MMLFAST_INLINE N load_native(const double* from) {
+  return *reinterpret_cast<const native_of<double>::unaligned*>(from);
+}
+MMLFAST_INLINE N load_native(const float* from) {
+  typedef float half __attribute__((vector_size(native_bytes / 2), aligned(4), may_alias));
+  return __builtin_convertvector(*reinterpret_cast<const half*>(from), N);
+}
+MMLFAST_INLINE void store_native(double* to, const N& x) { *reinterpret_cast<native_of<double>::unaligned*>(to) = x; }
+MMLFAST_INLINE N broadcast_native(double x) { return x - N{}; }
+
+MMLFAST_INLINE bool finite(double x) { return __builtin_fabs(x) <= __DBL_MAX__; }
+
+// ---- packing ----
+
+template <class T>
+void pack_any(const MomentShape& shape, const T* x, const Layout& l, Index row, Index col, double* block) {
+  for (Index r = row; r < l.rows; ++r)
+    for (Index j = col; j < l.cols; ++j)
+      block[shape.index(r, j)] = static_cast<double>(x[r * l.row_stride + j * l.col_stride]);
+}
+
+// Rows of consecutive elements into columns: squares of `width` rows are transposed in registers. With fewer columns
+// than that, a square reads on into the next rows, never past the last element. D: the number of columns if below 8,
+// else 0.
+template <int D, class T>
+void transpose_rows(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+  const Index d = D > 0 ? D : l.cols;
+  Index r = 0;
+  const Index last = (l.rows - 1) * l.row_stride + d;  // one past the last element
+  for (; r + width <= l.rows; r += width) {
+    if (d < width && (r + width - 1) * l.row_stride + width > last) break;
+    _Pragma("GCC unroll 8") for (Index c = 0; c < d; c += width) {
+      const Index from = c + width <= d || d < width ? c : d - width;
+      N square[width];
+      for (int k = 0; k < width; ++k) square[k] = load_native(x + (r + k) * l.row_stride + from);
+      transpose_native<double>(square);
+      _Pragma("GCC unroll 8") for (int k = 0; k < width; ++k) {
+        if (from + k < d) store_native(block + (from + k) * shape.stride + r, square[k]);
+      }
+    }
+  }
+  pack_any(shape, x, l, r, 0, block);
+}
+
+// Columns of consecutive elements, converted.
+template <class T>
+void copy_columns(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+  for (Index j = 0; j < l.cols; ++j) {
+    const T* from = x + j * l.col_stride;
+    double* to = block + j * shape.stride;
+    Index r = 0;
+    for (; r + lanes<double> <= l.rows; r += lanes<double>) store(to + r, load_as_double(from + r));
+    for (; r < l.rows; ++r) to[r] = static_cast<double>(from[r]);
+  }
+}
+
+// Rows of consecutive elements into strips; eight strips at a time, so that both sides stay within a few pages.
+template <class T>
+void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+  const Index whole = l.cols / 8;
+  for (Index s0 = 0; s0 < whole; s0 += 8) {
+    const Index s1 = s0 + 8 < whole ? s0 + 8 : whole;
+    for (Index r = 0; r < l.rows; ++r) {
+      const T* from = x + r * l.row_stride;
+      for (Index s = s0; s < s1; ++s) store(block + (s * shape.stride + r) * 8, load_as_double(from + s * 8));
+    }
+  }
+  pack_any(shape, x, l, 0, whole * 8, block);
+}
+
+// Columns of consecutive elements into strips.
+template <class T>
+void transpose_columns(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+  const Index whole = l.cols / width * width, even = l.rows / width * width;
+  for (Index c = 0; c < whole; c += width) {
+    double* to = block + shape.index(0, c);
+    for (Index r = 0; r < even; r += width) {
+      N square[width];
+      for (int k = 0; k < width; ++k) square[k] = load_native(x + (c + k) * l.col_stride + r);
+      transpose_native<double>(square);
+      for (int k = 0; k < width; ++k) store_native(to + (r + k) * 8, square[k]);
+    }
+    pack_any(shape, x, Layout{l.rows, c + width, l.row_stride, l.col_stride}, even, c, block);
+  }
+  pack_any(shape, x, l, 0, whole, block);
+}
+
+template <class T>
+void pack(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+  if (l.rows == 0 || l.cols == 0) return;
+  if (!shape.by_columns) {
+    for (Index j = l.cols; j % 8 != 0; ++j)
+      for (Index r = 0; r < l.rows; ++r) block[shape.index(r, j)] = 0;
+  }
+  if (l.row_stride == 1 && l.rows > 1) {
+    if (shape.by_columns)
+      copy_columns(shape, x, l, block);
+    else
+      transpose_columns(shape, x, l, block);
+  } else if (l.col_stride == 1 && l.row_stride >= l.cols) {
+    if (!shape.by_columns) return copy_rows(shape, x, l, block);
+    switch (l.cols) {
+      case 2:
+        return transpose_rows<2>(shape, x, l, block);
+      case 3:
+        return transpose_rows<3>(shape, x, l, block);
+      case 4:
+        return transpose_rows<4>(shape, x, l, block);
+      case 5:
+        return transpose_rows<5>(shape, x, l, block);
+      case 6:
+        return transpose_rows<6>(shape, x, l, block);
+      case 7:
+        return transpose_rows<7>(shape, x, l, block);
+      default:
+        return l.cols < 8 ? pack_any(shape, x, l, 0, 0, block) : transpose_rows<0>(shape, x, l, block);
+    }
+  } else {
+    pack_any(shape, x, l, 0, 0, block);
+  }
+}
+
+// ---- centring ----
+
+// What the sums of one column (ByColumns) or of one strip run over: `count` consecutive vectors.
+template <bool ByColumns, bool Weighted>
+struct Run {
+  double* z;
+  Index count;
+  const double* weights;
+
+  MMLFAST_INLINE V weight(Index i) const { return ByColumns ? load(weights + i * 8) : broadcast(weights[i]); }
+
+  // sum of w * (x - shift), or with Squares of the squares in `squares` too; rows of weight 0 give 0, whatever they
+  // hold.
+  template <bool Store>
+  MMLFAST_INLINE V sum(const V& shift, V* squares) const {
+    V s[4] = {}, q[4] = {};
+    Index i = 0;
+    for (; i + 4 <= count; i += 4)
+      _Pragma("GCC unroll 4") for (int k = 0; k < 4; ++k) step<Store>(i + k, shift, s[k], q[k]);
+    for (int k = 0; i + k < count; ++k) step<Store>(i + k, shift, s[k], q[k]);
+    if (Store) *squares = across((q[0] + q[1]) + (q[2] + q[3]));
+    return across((s[0] + s[1]) + (s[2] + s[3]));
+  }
+
+  template <bool Store>
+  MMLFAST_INLINE void step(Index i, const V& shift, V& s, V& q) const {
+    V x = load(z + i * 8) - shift;
+    if constexpr (Weighted) {
+      const V w = weight(i);
+      x = select(w == zero<double>(), zero<double>(), x);
+      const V wx = w * x;
+      s = s + wx;
+      if constexpr (Store) q = fma(wx, x, q);
+    } else {
+      s = s + x;
+      if constexpr (Store) q = fma(x, x, q);
+    }
+    if constexpr (Store) store(z + i * 8, x);
+  }
+
+  static MMLFAST_INLINE V across(const V& x) { return ByColumns ? broadcast(reduce_add(x)) : x; }
+
+  // x := (x - shift) * sqrt(w)
+  MMLFAST_INLINE void finish(const V& shift) const {
+    for (Index i = 0; i < count; ++i) {
+      V x = load(z + i * 8) - shift;
+      if constexpr (Weighted) {
+        const V w = weight(i);
+        x = select(w == zero<double>(), zero<double>(), x * sqrt(w));
+      }
+      store(z + i * 8, x);
+    }
+  }
+};
+
+// Rows that are there only to fill the last vector of a column.
+MMLFAST_INLINE void fill_rest(double* column, Index rows, double value) {
+  for (Index r = rows; r % 8 != 0; ++r) column[r] = value;
+}
+
+template <bool ByColumns, bool Weighted>
+void centre_run(double* z, Index rows, const double* weights, double total, Index reference, double* hi, double* lo) {
+  const Run<ByColumns, Weighted> run{z, ByColumns ? (rows + 7) / 8 : rows, weights};
+  const V sum_of_weights = broadcast(total);
+  // Differences from one row: the sum of equal numbers is then exactly 0.
+  const V x0 = ByColumns ? broadcast(z[reference]) : load(z + reference * 8);
+  if constexpr (ByColumns) fill_rest(z, rows, z[reference]);
+  V mean = x0 + run.template sum<false>(x0, nullptr) / sum_of_weights;
+  const mask<double> good = abs(mean) <= broadcast(__DBL_MAX__);
+  if (!all(good)) {  // infinities: let their plain sum decide between infinity and NaN
+    if constexpr (ByColumns) fill_rest(z, rows, 0);
+    mean = select(good, mean, run.template sum<false>(zero<double>(), nullptr) / sum_of_weights);
+  }
+  alignas(vec_bytes) double first[8];
+  store(first, mean);
+  if constexpr (ByColumns) fill_rest(z, rows, first[0]);
+  V squares;
+  const V sum = run.template sum<true>(mean, &squares);
+  // What rounding has left out of the mean. It matters if it adds more than 2^-57 to the squares.
+  const V rest = select(good, sum / sum_of_weights, zero<double>());
+  const mask<double> matters = sum * sum > broadcast(0x1p-57) * sum_of_weights * squares;
+  if (Weighted || any(matters)) run.finish(select(matters, rest, zero<double>()));
+  if constexpr (ByColumns) {
+    alignas(vec_bytes) double second[8];
+    store(second, rest);
+    fill_rest(z, rows, 0);
+    *hi = first[0];
+    *lo = second[0];
+  } else {
+    store(hi, mean);
+    store(lo, rest);
+  }
+}
+
+template <bool ByColumns, bool Weighted>
+void centre_all(const MomentShape& shape, double* block, Index rows, const double* weights, double total,
+                Index reference, Index from, Index to, double* hi, double* lo) {
+  if constexpr (ByColumns) {
+    for (Index j = 0; j < shape.d; ++j)
+      centre_run<true, Weighted>(block + j * shape.stride, rows, weights, total, reference, hi + j, lo + j);
+  } else {
+    for (Index s = from; s < to; ++s)
+      centre_run<false, Weighted>(block + s * shape.stride * 8, rows, weights, total, reference, hi + s * 8,
+                                  lo + s * 8);
+  }
+}
+
+void centre(const MomentShape& shape, double* block, Index rows, const double* weights, double total, Index reference,
+            Index from, Index to, double* hi, double* lo) {
+  if (shape.by_columns) {
+    if (weights != nullptr)
+      centre_all<true, true>(shape, block, rows, weights, total, reference, from, to, hi, lo);
+    else
+      centre_all<true, false>(shape, block, rows, weights, total, reference, from, to, hi, lo);
+  } else {
+    if (weights != nullptr)
+      centre_all<false, true>(shape, block, rows, weights, total, reference, from, to, hi, lo);
+    else
+      centre_all<false, false>(shape, block, rows, weights, total, reference, from, to, hi, lo);
+  }
+}
+
+// ---- products of columns: lanes over rows ----
+
+// reduce_add of `width` vectors at once, in the same tree.
+MMLFAST_INLINE N reduce_each(const V* x) {
+  N row[width];
+  for (int k = 0; k < width; ++k) {
+    if constexpr (vec_parts == 1)
+      row[k] = x[k].part[0];
+    else if constexpr (vec_parts == 2)
+      row[k] = x[k].part[0] + x[k].part[1];
+    else
+      row[k] = (x[k].part[0] + x[k].part[2]) + (x[k].part[1] + x[k].part[3]);
+  }
+  transpose_native<double>(row);
+  _Pragma("GCC unroll 4") for (int half = width / 2; half > 0; half /= 2) {
+    for (int i = 0; i < half; ++i) row[i] = row[i] + row[i + half];
+  }
+  return row[0];
+}
+
+// out[i * 4 + j] = dot product of columns a + i and b + j.
+template <int I, int J>
+void dots(const double* a, const double* b, Index stride, Index vectors, double* out) {
+  V total[16] = {};
+  for (int p = 0; p < vec_parts; ++p) {
+    N sum[I][J] = {};
+    const double *ap = a + p * width, *bp = b + p * width;
+    for (Index v = 0; v < vectors; ++v, ap += 8, bp += 8) {
+      N y[J];
+      _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) y[j] = load_native(bp + j * stride);
+      _Pragma("GCC unroll 4") for (int i = 0; i < I; ++i) {
+        const N x = load_native(ap + i * stride);
+        _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) sum[i][j] = op::fma(x, y[j], sum[i][j]);
+      }
+    }
+    for (int i = 0; i < I; ++i)
+      for (int j = 0; j < J; ++j) total[i * 4 + j].part[p] = sum[i][j];
+  }
+  for (int k = 0; k < I * 4; k += width) store_native(out + k, reduce_each(total + k));
+}
+
+using Dots = void (*)(const double*, const double*, Index, Index, double*);
+constexpr Dots dots_by_size[4][4] = {{dots<1, 1>, dots<1, 2>, dots<1, 3>, dots<1, 4>},
+                                     {dots<2, 1>, dots<2, 2>, dots<2, 3>, dots<2, 4>},
+                                     {dots<3, 1>, dots<3, 2>, dots<3, 3>, dots<3, 4>},
+                                     {dots<4, 1>, dots<4, 2>, dots<4, 3>, dots<4, 4>}};
+constexpr Index tile_rows = native_bytes == 64 ? 4 : 2;  // sums of a tile and their operands fit the registers
+
+void products_of_columns(const MomentShape& shape, const double* block, Index rows, bool add, double* m2) {
+  const Index d = shape.d, vectors = (rows + 7) / 8;
+  alignas(vec_bytes) double out[16];
+  for (Index i = 0; i < d; i += tile_rows) {
+    const Index ni = d - i < tile_rows ? d - i : tile_rows;
+    for (Index j = i; j < d; j += 4) {
+      const Index nj = d - j < 4 ? d - j : 4;
+      dots_by_size[ni - 1][nj - 1](block + i * shape.stride, block + j * shape.stride, shape.stride, vectors, out);
+      for (Index k = 0; k < ni; ++k) {
+        for (Index l = 0; l < nj; ++l) {
+          if (i + k > j + l) continue;
+          double& entry = m2[shape.entry(i + k, j + l)];
+          entry = add ? entry + out[k * 4 + l] : out[k * 4 + l];
+        }
+      }
+    }
+  }
+}
+
+// ---- products of strips: lanes over columns ----
+
+constexpr int rows_of_a = native_bytes == 64 ? 8 : 4;  // times 3 registers of b: the sums fill most of the registers
+
+// A chain of sums over rows is this long, then it is added to m2: rounding errors stay small, and the rows of the four
+// strips of a tile stay in the first cache.
+constexpr Index chain = 128;
+
+// C[a][q] (+)= sum over rows of z[r][a] * z[r][q] for rows_of_a columns a of one strip and Q registers q of columns,
+// register q being at b[q] and its sums at c[q].
+template <int Q>
+MMLFAST_INLINE void outer_products(const double* a, const double* const* b, Index rows, bool add, double* const* c) {
+  N sum[rows_of_a][Q] = {};
+  for (Index r = 0; r < rows; ++r) {
+    N y[Q];
+    _Pragma("GCC unroll 3") for (int q = 0; q < Q; ++q) y[q] = load_native(b[q] + r * 8);
+    _Pragma("GCC unroll 8") for (int k = 0; k < rows_of_a; ++k) {
+      const N x = broadcast_native(a[r * 8 + k]);
+      _Pragma("GCC unroll 3") for (int q = 0; q < Q; ++q) sum[k][q] = op::fma(x, y[q], sum[k][q]);
+    }
+  }
+  for (int k = 0; k < rows_of_a; ++k) {
+    for (int q = 0; q < Q; ++q) {
+      double* to = c[q] + k * 8;
+      store_native(to, add ? load_native(to) + sum[k][q] : sum[k][q]);
+    }
+  }
+}
+
+void products_of_strips(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0,
+                        Index sj1, bool add, double* m2) {
+  const Index strip = shape.stride * 8;
+  for (Index si = si0; si < si1; ++si) {
+    const Index first = si > sj0 ? si : sj0;
+    const Index registers = (sj1 - first) * vec_parts;
+    for (Index q0 = 0; q0 < registers; q0 += 3) {
+      const double* b[3] = {};
+      double* c[3] = {};
+      const Index count = registers - q0 < 3 ? registers - q0 : 3;
+      for (Index q = 0; q < count; ++q) {
+        const Index sj = first + (q0 + q) / vec_parts, part = (q0 + q) % vec_parts * width;
+        b[q] = block + sj * strip + part;
+        c[q] = m2 + shape.tile(si, sj) + part;
+      }
+      for (int k = 0; k < 8; k += rows_of_a) {
+        const double* a = block + si * strip + k;
+        if (count == 3)
+          outer_products<3>(a, b, rows, add, c);
+        else if (count == 2)
+          outer_products<2>(a, b, rows, add, c);
+        else
+          outer_products<1>(a, b, rows, add, c);
+        for (Index q = 0; q < count; ++q) c[q] += rows_of_a * 8;
+      }
+    }
+  }
+}
+
+void products(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0, Index sj1,
+              bool add, double* m2) {
+  if (shape.by_columns)
+    products_of_columns(shape, block, rows, add, m2);
+  else
+    for (Index r = 0; r < rows; r += chain)
+      products_of_strips(shape, block + r * 8, rows - r < chain ? rows - r : chain, si0, si1, sj0, sj1, add || r > 0,
+                         m2);
+}
+
+void squares(const MomentShape& shape, const double* block, Index rows, Index from, Index to, bool add, double* m2) {
+  if (shape.by_columns) {
+    for (Index j = 0; j < shape.d; ++j) {
+      V sum = zero<double>();
+      for (Index r = 0; r < rows; r += 8) {
+        const V z = load(block + j * shape.stride + r);
+        sum = fma(z, z, sum);
+      }
+      m2[j] = add ? m2[j] + reduce_add(sum) : reduce_add(sum);
+    }
+    return;
+  }
+  for (Index s = from; s < to; ++s) {
+    V all = add ? load(m2 + s * 8) : zero<double>();
+    for (Index r = 0; r < rows;) {
+      V sum = zero<double>();
+      for (const Index end = rows - r < chain ? rows : r + chain; r < end; ++r) {
+        const V z = load(block + (s * shape.stride + r) * 8);
+        sum = fma(z, z, sum);
+      }
+      all = all + sum;
+    }
+    store(m2 + s * 8, all);
+  }
+}
+
+// ---- merging ----
+
+double merge_means(const MomentShape& shape, double* a, const double* b, double sign, double* delta) {
+  const double na = a[0], nb = sign * b[0], n = na + nb;
+  double *hi = a + shape.hi(), *lo = a + shape.lo();
+  const double *other_hi = b + shape.hi(), *other_lo = b + shape.lo();
+  a[0] = n;
+  for (Index j = 0; j < shape.d; ++j) {
+    const double ha = hi[j], hb = other_hi[j];
+    delta[j] = (hb - ha) + (other_lo[j] - lo[j]);
+    if (!finite(delta[j])) {
+      hi[j] = (ha * na + hb * nb) / n;
+      lo[j] = 0;
+      continue;
+    }
+    // hi + lo := ha + lo + delta * nb / n, the sum of the large parts without error (Knuth's TwoSum).
+    const double step = delta[j] * (nb / n), sum = ha + step, part = sum - ha;
+    const double low = lo[j] + ((ha - (sum - part)) + (step - part));
+    hi[j] = sum + low;
+    lo[j] = finite(hi[j]) ? low - (hi[j] - sum) : 0;
+  }
+  for (Index j = shape.d; j < shape.padded(); ++j) delta[j] = 0;
+  return na * (nb / n);
+}
+
+void merge(const MomentShape& shape, bool full, double* a, const double* b, double sign, double* delta) {
+  const double factor = merge_means(shape, a, b, sign, delta);
+  double* m2 = a + shape.m2();
+  const double* other = b + shape.m2();
+  if (!full) {
+    for (Index j = 0; j < shape.d; ++j) m2[j] = (m2[j] + sign * other[j]) + factor * (delta[j] * delta[j]);
+  } else if (shape.by_columns) {
+    for (Index i = 0; i < shape.d; ++i)
+      for (Index j = i; j < shape.d; ++j, ++m2, ++other) *m2 = (*m2 + sign * *other) + factor * (delta[i] * delta[j]);
+  } else {
+    for (Index si = 0; si < shape.strips; ++si)
+      for (Index sj = si; sj < shape.strips; ++sj, m2 += 64, other += 64)
+        for (Index i = 0; i < 8; ++i) {
+          const V outer = broadcast(delta[si * 8 + i]) * load(delta + sj * 8);
+          const V sum = load(m2 + i * 8) + broadcast(sign) * load(other + i * 8);
+          store(m2 + i * 8, sum + broadcast(factor) * outer);
+        }
+  }
+}
+
+}  // namespace
+
+const MomentKernel moment_kernel = {pack<double>, pack<float>, centre, products, squares, merge_means, merge};
+
+}  // namespace mmlfast::MMLFAST_LEVEL

@@ -1,0 +1,405 @@
+"""Statistics of tables: samples in rows, features in columns.
+
+One centred pass over the table, in float64 whatever the input is, so that a large mean or float32 loses nothing.
+The same rows give the same bits for any number of threads, any memory layout and any chunking.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from mmlfast import _core
+from mmlfast._arrays import as_array, as_float, explain, ndarray
+
+__all__ = ["Moments", "correlation", "covariance", "mean", "variance"]
+
+Array = np.ndarray[Any, Any]
+
+
+def mean(x: ArrayLike, weights: ArrayLike | None = None) -> Array:
+    """Mean of the rows of a table.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d)
+        Samples in rows, float32 or float64.
+    weights : array_like, shape (..., n), optional
+        How often each row counts, see `covariance`.
+
+    Returns
+    -------
+    ndarray, shape (..., d)
+        The means; NaN if there is no row, or no row of positive weight.
+
+    Raises
+    ------
+    ValueError
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Sums are of differences from a row of the table, in float64: the error is a few units in the last place of the
+    result as long as the spread is not larger than the mean.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.stats.mean([[1.0, 2.0], [3.0, 6.0]])
+    array([2., 4.])
+    """
+    table = _table("mean", x)
+    try:
+        if weights is None:
+            return np.asarray(_core.mean(table))
+        w = _weights("mean", weights, table.shape[:-1])
+        return np.asarray(_core.weighted_mean(table, w))
+    except (TypeError, ValueError) as error:
+        explain("mean", error, x=table)
+
+
+def variance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None) -> Array:
+    """Variance of each column of a table: the diagonal of `covariance`, with the same bits.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d)
+        Samples in rows, float32 or float64.
+    ddof : float
+        The sum of squares is divided by ``n - ddof``.
+    weights : array_like, shape (..., n), optional
+        How often each row counts, see `covariance`.
+
+    Returns
+    -------
+    ndarray, shape (..., d)
+        The variances; exactly 0 for a column of equal numbers.
+
+    Raises
+    ------
+    ValueError
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.stats.variance([[1.0, 2.0], [3.0, 6.0]])
+    array([2., 8.])
+    """
+    return _second_moments("variance", _core.variance, _core.weighted_variance, x, ddof, weights)
+
+
+def covariance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None) -> Array:
+    """Covariance matrix of the columns of a table, or of a stack of tables.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d)
+        Samples in rows (``numpy.cov(x, rowvar=False)``), float32 or float64. A memory map is read once, from front to
+        back.
+    ddof : float
+        The sums of products are divided by ``n - ddof``, or with weights by ``sum(weights) - ddof``. As in
+        `numpy.cov`, the divisor is not allowed to become negative; where it is zero the result is NaN or infinite, here
+        without a warning.
+    weights : array_like, shape (..., n), optional
+        How often each row counts, not necessarily a whole number: ``numpy.cov``'s ``fweights``. A row of weight zero
+        counts for nothing, even if it holds NaN.
+
+    Returns
+    -------
+    ndarray, shape (..., d, d)
+        The covariances: exactly symmetric, of the dtype of `x`.
+
+    Raises
+    ------
+    ValueError
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Each block of rows is centred by its own mean while it is in cache, and blocks are merged in a fixed tree [1]_. A
+    mean of 1e8 standard deviations costs no accuracy. NaN or infinity in a column reaches only the entries of that
+    column.
+
+    References
+    ----------
+    .. [1] T. F. Chan, G. H. Golub, R. J. LeVeque, Algorithms for computing the sample variance: analysis and
+       recommendations, The American Statistician 37 (1983) 242-247.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.stats.covariance([[1e9 + 1.0, 2.0], [1e9 + 3.0, 6.0]])
+    array([[2., 4.],
+           [4., 8.]])
+    """
+    return _second_moments("covariance", _core.covariance, _core.weighted_covariance, x, ddof, weights)
+
+
+def correlation(x: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+    """Pearson correlation of the columns of a table, or of a stack of tables.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d)
+        Samples in rows, float32 or float64.
+    weights : array_like, shape (..., n), optional
+        How often each row counts, see `covariance`.
+
+    Returns
+    -------
+    ndarray, shape (..., d, d)
+        The correlations: between -1 and 1, exactly 1 on the diagonal, and NaN in the row and column of a feature that
+        does not vary. There is no warning.
+
+    Raises
+    ------
+    ValueError
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.stats.correlation([[1.0, 2.0], [3.0, 6.0]])
+    array([[1., 1.],
+           [1., 1.]])
+    """
+    c = _second_moments("correlation", _core.covariance, _core.weighted_covariance, x, 0, weights)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        scale = np.sqrt(np.diagonal(c, axis1=-2, axis2=-1))
+        r: Array = np.clip(c / scale[..., :, None] / scale[..., None, :], -1, 1)
+        diagonal = np.arange(c.shape[-1])
+        r[..., diagonal, diagonal] = scale / scale
+    return r
+
+
+class Moments:
+    """Mean and covariance of rows that come in pieces.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        The number of columns; by default that of the first rows.
+    dtype : {float64, float32}
+        The dtype of the results. The state is float64 in any case.
+
+    Attributes
+    ----------
+    count : int or float
+        The number of rows, or if weights were ever given the sum of the weights.
+    mean : ndarray, shape (n_features,)
+        NaN if there are no rows.
+
+    Notes
+    -----
+    The rows of an unfinished block are kept, so that ``update`` over any chunking gives the bits of one call and those
+    of `covariance`. Asking for results in between changes nothing. Objects pickle and copy; they may be shared between
+    threads. If Ctrl-C stops an update, the rows up to some point have been taken in, and `count` says how many.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> x = np.arange(12.0).reshape(6, 2)
+    >>> m = mf.stats.Moments().update(x[:4]).update(x[4:])
+    >>> m.count, m.mean
+    (6, array([5., 6.]))
+    >>> bool(np.all(m.covariance() == mf.stats.covariance(x)))
+    True
+    """
+
+    __slots__ = ("_dtype", "_state")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
+        self._dtype = np.dtype(dtype)
+        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
+        columns = -1
+        if n_features is not None:
+            columns = operator.index(n_features)
+            if not 0 <= columns < 2**31:
+                raise ValueError(f"n_features must be at least 0, got {n_features}")
+        self._state = _core.MomentState(columns)
+
+    @property
+    def n_features(self) -> int | None:
+        """The number of columns, or None if that is not known yet."""
+        columns = self._state.n_features()
+        return None if columns < 0 else columns
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the results."""
+        return self._dtype
+
+    @property
+    def count(self) -> int | float:
+        """The number of rows, or if weights were ever given the sum of the weights."""
+        count = self._state.count()
+        return count if self._state.weighted() else int(count)
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the rows, shape (n_features,)."""
+        return self._state.mean(self._dtype.itemsize == 4)
+
+    def covariance(self, ddof: float = 1) -> Array:
+        """Covariance matrix of the rows so far, shape (n_features, n_features); see `mmlfast.stats.covariance`."""
+        return self._state.covariance(float(ddof), self._dtype.itemsize == 4)
+
+    def update(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
+        """Take in rows.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, d) or (d,)
+            Rows, or one row.
+        weights : array_like, shape (n,), optional
+            How often each row counts; for one row a number.
+
+        Returns
+        -------
+        Moments
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If the number of columns is another one than before, or the weights do not fit or are not valid.
+        TypeError
+            If the numbers are complex or no numbers at all.
+        """
+        self._state.update(*_rows("update", x, weights))
+        return self
+
+    def downdate(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
+        """Take rows out that were taken in before.
+
+        The error is relative to what was there before: taking out nearly everything, or rows far larger than those that
+        remain, leaves few correct digits. Rows that were never taken in cannot be noticed.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, d) or (d,)
+            Rows, or one row.
+        weights : array_like, shape (n,), optional
+            How often each row counted.
+
+        Returns
+        -------
+        Moments
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If more rows would go than there are.
+        TypeError
+            If the numbers are complex or no numbers at all.
+        """
+        self._state.remove(*_rows("downdate", x, weights))
+        return self
+
+    def merge(self, other: Moments) -> Self:
+        """Take in the rows that another object has seen.
+
+        Results agree to about 1e-15 relative whatever the order of merging. Merging into an empty object copies
+        `other`.
+
+        Parameters
+        ----------
+        other : Moments
+            Is not changed.
+
+        Returns
+        -------
+        Moments
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of columns differ.
+        TypeError
+            If `other` is something else.
+        """
+        if not isinstance(other, Moments):
+            raise TypeError(f"merge: other must be Moments, got {type(other).__name__}")
+        self._state.merge(other._state)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
+
+    def __getstate__(self) -> tuple[str, Array]:
+        return self._dtype.name, self._state.save()
+
+    def __setstate__(self, state: tuple[str, Array]) -> None:
+        self._dtype = np.dtype(state[0])
+        self._state = _core.MomentState(-1)
+        self._state.restore(np.asarray(state[1], np.float64))
+
+    def __repr__(self) -> str:
+        return f"Moments(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
+
+
+def _table(function: str, x: ArrayLike) -> Any:
+    table: Any = x if type(x) is ndarray else as_array(x)
+    if table.ndim < 2:
+        raise ValueError(f"{function}: x must have samples in rows, shape (..., n, d); got shape {table.shape}")
+    return table
+
+
+def _weights(function: str, weights: ArrayLike, shape: tuple[int, ...]) -> Array:
+    w = as_float(weights, "weights").astype(np.float64, copy=False)
+    if w.ndim < 1 or w.shape[-1] != shape[-1]:
+        raise ValueError(f"{function}: weights must have one number per row, shape {shape} here; got shape {w.shape}")
+    if not np.all((w >= 0) & (w < np.inf)):
+        raise ValueError(f"{function}: weights must not be negative, infinite or NaN")
+    return w
+
+
+def _second_moments(
+    function: str, plain: Any, weighted: Any, x: ArrayLike, ddof: float, weights: ArrayLike | None
+) -> Array:
+    table = _table(function, x)
+    divisor = np.float64(ddof)
+    try:
+        if weights is None:
+            return np.asarray(plain(table, divisor))
+        w = _weights(function, weights, table.shape[:-1])
+        return np.asarray(weighted(table, w, divisor))
+    except (TypeError, ValueError) as error:
+        explain(function, error, x=table)
+
+
+def _rows(function: str, x: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array | None]:
+    """Native, aligned float32 or float64 rows and float64 weights."""
+    rows = as_float(x, "x")
+    if rows.ndim == 1:
+        rows = rows[None]
+        weights = None if weights is None else np.atleast_1d(np.asarray(weights))
+    if rows.ndim != 2:
+        raise ValueError(f"{function}: x must be rows, shape (n, d), or one row, shape (d,); got shape {rows.shape}")
+    rows = np.require(rows, requirements="A")
+    if weights is None:
+        return rows, None
+    w = _weights(function, weights, rows.shape[:1])
+    if w.ndim != 1:
+        raise ValueError(f"{function}: weights must have shape {rows.shape[:1]}, got {w.shape}")
+    return rows, np.require(w, requirements="A")

@@ -1,0 +1,697 @@
+"""Mean, variance, covariance, correlation and Moments.
+
+References: exact rational arithmetic, NIST StRD certified values, np.cov where that is accurate, and the readable twin
+in mmlfast._reference.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import pickle
+import sys
+import threading
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from cases import every_dtype, every_layout, misaligned, same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mmlfast as mf
+from mmlfast import stats
+from mmlfast._reference import covariance as reference
+from mmlfast.stats import Moments
+
+# Widths on both sides of each layout of a block: lanes over rows up to 16, strips of 8 up to 256, then one node.
+WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 31, 64, 65, 129, 257)
+
+
+def block_rows(d):
+    """Rows per block, as in cpp/kernels/covariance.hpp."""
+    for limit, rows in ((2, 4096), (4, 2048), (8, 1024), (64, 512), (256, 256), (2048, 512)):
+        if d <= limit:
+            return rows
+    return 256
+
+
+def exact(x, ddof=1, weights=None):
+    """Mean and covariance of the numbers in x, each entry rounded once."""
+    x = np.asarray(x)
+    w = [Fraction(float(v)) for v in (np.ones(len(x)) if weights is None else weights)]
+    total = sum(w)
+    columns = [[Fraction(float(v)) for v in c] for c in x.T]
+    means = [sum(a * b for a, b in zip(w, c, strict=True)) / total for c in columns]
+    centred = [[v - m for v in c] for c, m in zip(columns, means, strict=True)]
+    cov = np.empty((len(columns), len(columns)))
+    for i, a in enumerate(centred):
+        for j, b in enumerate(centred[: i + 1]):
+            s = sum(p * q * r for p, q, r in zip(a, b, w, strict=True))
+            cov[i, j] = cov[j, i] = float(s / (total - Fraction(ddof)))
+    return np.array([float(m) for m in means]), cov
+
+
+def error(cov, expected):
+    """The largest error of an entry, relative to the standard deviations that belong to it."""
+    sd = np.sqrt(np.diagonal(expected))
+    return float(np.max(np.abs(np.asarray(cov, float) - expected) / np.outer(sd, sd), initial=0))
+
+
+def table(rng, n, d, dtype=np.float64):
+    """Correlated columns of different scales and means."""
+    mix = rng.standard_normal((d, d)) / np.sqrt(max(d, 1)) + np.eye(d)
+    return (rng.standard_normal((n, d)) @ mix * 10.0 ** rng.uniform(-2, 2, d) + rng.uniform(-5, 5, d)).astype(dtype)
+
+
+# ---- right ----
+
+
+@every_dtype
+@pytest.mark.parametrize("d", WIDTHS)
+def test_sizes_around_lanes_and_blocks(d, dtype, rng):
+    rows = block_rows(d)
+    tolerance = 1e-13 if dtype == np.float64 else 3e-7
+    x = table(rng, 3 * rows + 1, d, dtype)
+    for n in (2, 3, 7, 8, 9, 15, 16, 17, rows - 1, rows, rows + 1, 2 * rows, 3 * rows + 1):
+        c = stats.covariance(x[:n])
+        assert c.dtype == dtype
+        assert c.shape == (d, d)
+        expected = np.cov(x[:n].astype(float), rowvar=False).reshape(d, d)
+        assert error(c, expected) < tolerance, n
+        same_bits(c, c.T)
+        same_bits(stats.variance(x[:n]), np.diagonal(c))
+        np.testing.assert_allclose(
+            stats.mean(x[:n]),
+            x[:n].astype(float).mean(axis=0),
+            rtol=1e-6 if dtype == np.float32 else 1e-13,
+            atol=1e-13 * np.abs(x).max(),
+        )
+
+
+@pytest.mark.parametrize("d", [1, 3, 10, 16, 17, 40])
+@pytest.mark.parametrize("ratio", [0, 1e4, 1e8, 1e12])
+def test_far_from_the_origin(d, ratio, rng):
+    n = 2 * block_rows(d) + 37 if d < 10 else 700
+    x = rng.standard_normal((n, min(d, 4))) @ rng.standard_normal((min(d, 4), d)) + rng.standard_normal((n, d))
+    x = x + ratio * rng.uniform(0.5, 2, d)
+    columns = sorted({0, d // 2, d - 1})  # exact arithmetic takes its time
+    mean, cov = exact(x[:, columns])
+    assert error(stats.covariance(x)[np.ix_(columns, columns)], cov) < 1e-14
+    np.testing.assert_allclose(stats.mean(x)[columns], mean, rtol=4e-16, atol=0 if ratio else 1e-15)
+
+
+def test_the_naive_formula_loses_everything_here_and_we_do_not(rng):
+    x = rng.standard_normal((20_000, 10))
+    shifted = x + 1e8
+    naive = (shifted.T @ shifted - len(x) * np.outer(shifted.mean(axis=0), shifted.mean(axis=0))) / (len(x) - 1)
+    back = shifted - 1e8  # exact
+    expected = np.cov(back, rowvar=False)
+    assert error(naive, expected) > 0.1
+    assert error(stats.covariance(shifted), expected) < 1e-13
+    values = np.linalg.eigvalsh(stats.covariance(shifted))
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(expected), rtol=1e-12)
+
+
+def test_float32_is_accumulated_in_float64(rng):
+    kelvin = (290 + 0.1 * rng.standard_normal((200_000, 3))).astype(np.float32)
+    expected = np.cov(kelvin.astype(float), rowvar=False)
+    assert error(stats.covariance(kelvin), expected) < 1e-7
+    assert stats.mean(kelvin).dtype == np.float32
+    np.testing.assert_allclose(stats.mean(kelvin), kelvin.astype(float).mean(axis=0), rtol=6e-8)
+
+
+@pytest.mark.parametrize("d", [1, 5, 16, 17, 50, 260])
+def test_agrees_with_the_reference(d, rng):
+    x = table(rng, 1100, d)
+    w = rng.integers(0, 4, len(x)) * rng.uniform(0.5, 2, len(x))
+    for weights in (None, w):
+        expected = reference.covariance(x, weights=weights)
+        assert error(stats.covariance(x, weights=weights), expected) < 1e-13
+
+
+def test_nist_univariate_sets(data_folder, monkeypatch):
+    monkeypatch.syspath_prepend(str(data_folder))
+    strd = pytest.importorskip("strd")
+    sets = strd.load_all("univariate")
+    assert {"NumAcc3", "NumAcc4"} < set(sets)
+    for d in sets.values():
+        y = d.y.reshape(-1, 1)
+        mean, cov = exact(y)
+        np.testing.assert_allclose(stats.mean(y), mean, rtol=3e-16)
+        np.testing.assert_allclose(stats.covariance(y), cov, rtol=1e-14)
+        # Against the certified values of the decimal data: 13 digits, or as many as the rounding of the data to float64
+        # has left.
+        for ours, best, certified in (
+            (stats.mean(y)[0], mean[0], d.params[0]),
+            (np.sqrt(stats.variance(y)[0]), np.sqrt(cov[0, 0]), d.params[1]),
+        ):
+            assert strd.lre(ours, certified) >= min(13, strd.lre(best, certified) - 0.1)
+
+
+# ---- weights ----
+
+
+@pytest.mark.parametrize("d", [1, 3, 16, 17, 300])
+def test_weights_count_rows(d, rng):
+    x = table(rng, 900, d)
+    w = rng.integers(0, 5, len(x))
+    repeated = np.repeat(x, w, axis=0)
+    for ddof in (0, 1):
+        assert error(stats.covariance(x, weights=w, ddof=ddof), stats.covariance(repeated, ddof=ddof)) < 1e-13
+    np.testing.assert_allclose(stats.mean(x, weights=w), stats.mean(repeated), rtol=1e-12, atol=1e-14)
+    np.testing.assert_array_equal(
+        stats.variance(x, weights=w), np.diagonal(stats.covariance(x, weights=w))
+    )  # the same bits
+    same_bits(stats.covariance(x, weights=np.ones(len(x))), stats.covariance(x))
+
+
+def test_fractional_weights(rng):
+    x = table(rng, 300, 4)
+    w = rng.uniform(0, 2, len(x))
+    mean, cov = exact(x, weights=w)
+    np.testing.assert_allclose(stats.mean(x, weights=w), mean, rtol=1e-14)
+    assert error(stats.covariance(x, weights=w), cov) < 1e-14
+
+
+@pytest.mark.parametrize("d", [3, 20, 300])
+def test_rows_of_weight_zero_count_for_nothing(d, rng):
+    x = table(rng, 700, d)
+    w = rng.integers(0, 2, len(x)).astype(float)
+    w[:600] = 0  # a block without any weight
+    bad = np.where(w[:, None] == 0, np.nan, x)
+    same_bits(stats.covariance(bad, weights=w), stats.covariance(x, weights=w))
+    assert error(stats.covariance(bad, weights=w), np.cov(x[w > 0], rowvar=False)) < 1e-13
+    assert np.isnan(stats.covariance(x, weights=np.zeros(len(x)))).all()
+    assert np.isnan(stats.mean(x, weights=np.zeros(len(x)))).all()
+
+
+@pytest.mark.parametrize("weights", [[1, -1, 1], [1, np.nan, 1], [np.inf, 1, 1]])
+@pytest.mark.parametrize("call", [stats.covariance, stats.mean, stats.variance, stats.correlation, Moments().update])
+def test_bad_weights(call, weights):
+    with pytest.raises(ValueError, match="weights must not be negative, infinite or NaN"):
+        call(np.zeros((3, 2)), weights=weights)
+
+
+@pytest.mark.parametrize("weights", [[1, 1], np.ones((3, 2)), 1.0])
+@pytest.mark.parametrize("call", [stats.covariance, stats.mean, stats.variance, Moments().update])
+def test_weights_that_do_not_fit(call, weights):
+    with pytest.raises(ValueError, match="weights"):
+        call(np.zeros((3, 2)), weights=weights)
+
+
+# ---- empty, tiny, constant ----
+
+
+@pytest.mark.parametrize("d", [1, 4, 17, 300])
+def test_too_few_rows(d):
+    one = np.arange(1.0, d + 1)[None]
+    assert np.isnan(stats.covariance(one)).all()
+    np.testing.assert_array_equal(stats.covariance(one, ddof=0), np.zeros((d, d)))
+    np.testing.assert_array_equal(stats.mean(one), one[0])
+    for function in (stats.mean, stats.covariance, stats.variance):
+        assert np.isnan(function(np.empty((0, d)))).all()
+    two = np.vstack([one, one + 1])
+    np.testing.assert_array_equal(stats.covariance(two, ddof=2), np.full((d, d), np.inf))
+    np.testing.assert_array_equal(stats.covariance(two, ddof=5), np.full((d, d), np.inf))
+
+
+def test_no_columns():
+    for n in (0, 1, 5):
+        assert stats.covariance(np.empty((n, 0))).shape == (0, 0)
+        assert stats.mean(np.empty((n, 0))).shape == (0,)
+    m = Moments().update(np.empty((5, 0)))
+    assert (m.count, m.n_features, m.covariance().shape, m.mean.shape) == (5, 0, (0, 0), (0,))
+
+
+@pytest.mark.parametrize("d", [2, 17, 300])
+def test_constant_columns_do_not_vary_at_all(d, rng):
+    x = table(rng, 3000, d)
+    x[:, 1] = 0.1
+    c = stats.covariance(x)
+    np.testing.assert_array_equal(c[1], np.zeros(d))
+    assert stats.mean(x)[1] == 0.1
+    r = stats.correlation(x)
+    assert np.isnan(r[1]).all()
+    assert np.isnan(r[:, 1]).all()
+    keep = [j for j in range(d) if j != 1]
+    np.testing.assert_array_equal(np.diagonal(r)[keep], np.ones(d - 1))
+    assert np.abs(r[np.ix_(keep, keep)]).max() <= 1
+    expected = np.corrcoef(x[:, keep], rowvar=False).reshape(d - 1, d - 1)
+    np.testing.assert_allclose(r[np.ix_(keep, keep)], expected, atol=1e-13)
+
+
+@pytest.mark.parametrize("d", [1, 3, 10, 17, 30, 258])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_bad_numbers_stay_in_their_feature(d, value, rng):
+    x = table(rng, block_rows(d) + 11, d)
+    good = stats.covariance(x)
+    for row in (0, 5, len(x) - 1):
+        for column in sorted({0, d // 2, d - 1}):
+            bad = x.copy()
+            bad[row, column] = value
+            c = stats.covariance(bad)
+            others = [j for j in range(d) if j != column]
+            assert np.isnan(c[column]).all()
+            assert np.isnan(c[:, column]).all()
+            same_bits(c[np.ix_(others, others)], good[np.ix_(others, others)])
+            mean = stats.mean(bad)
+            same_bits(mean[others], stats.mean(x)[others])
+            np.testing.assert_array_equal(mean[column], value)
+            same_bits(stats.variance(bad), np.diagonal(c))
+
+
+def test_opposite_infinities():
+    x = np.zeros((10_000, 2))
+    x[3, 0], x[9999, 0] = np.inf, -np.inf
+    x[3, 1] = x[9999, 1] = -np.inf
+    np.testing.assert_array_equal(stats.mean(x), [np.nan, -np.inf])
+
+
+# ---- input ----
+
+
+@every_layout
+@every_dtype
+@pytest.mark.parametrize("d", [1, 2, 3, 7, 8, 10, 17, 24, 259])
+def test_layouts_give_the_same_bits(layout, dtype, d, rng):
+    x = table(rng, block_rows(d) + 21, d, dtype)
+    w = rng.uniform(0, 1, len(x))
+    y = layout(x)
+    same_bits(stats.covariance(y), stats.covariance(x))
+    same_bits(stats.mean(y), stats.mean(x))
+    same_bits(stats.covariance(y, weights=layout(w)), stats.covariance(x, weights=w))
+    same_bits(Moments(dtype=dtype).update(y[:100]).update(y[100:]).covariance(), stats.covariance(x))
+
+
+def test_columns_of_a_wider_table_and_repeated_rows(rng):
+    wide = rng.standard_normal((5000, 40))
+    for part in (np.s_[:, :3], np.s_[:, 37:], np.s_[::3, 5:25], np.s_[:, ::4], np.s_[-3:, :2]):
+        same_bits(stats.covariance(wide[part]), stats.covariance(wide[part].copy()))
+    repeated = np.broadcast_to(wide[:1], (1000, 40))
+    np.testing.assert_array_equal(stats.covariance(repeated), np.zeros((40, 40)))
+    same_bits(stats.covariance(np.broadcast_to(wide[:, :1], (5000, 3))), stats.covariance(wide[:, [0, 0, 0]]))
+
+
+def test_nothing_is_read_past_the_end(rng):
+    for d in (2, 3, 5, 7, 9, 17):
+        for n in (8, 16, 9, 64):
+            room = np.full(n * d + 16, np.nan)
+            room[:-16] = rng.standard_normal(n * d)
+            x = room[:-16].reshape(n, d)
+            assert np.isfinite(stats.covariance(x)).all()
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_memory_map(order, tmp_path, rng):
+    x = table(rng, 9000, 5, np.float32)
+    file = np.memmap(tmp_path / "table", np.float32, "w+", shape=x.shape, order=order)
+    file[:] = x
+    file.flush()
+    same_bits(
+        stats.covariance(np.memmap(tmp_path / "table", np.float32, "r", shape=x.shape, order=order)),
+        stats.covariance(x),
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint64, np.bool_, np.float16])
+def test_other_numbers_become_float64(dtype, rng):
+    x = rng.integers(0, 2, (100, 4)).astype(dtype)
+    for result in (stats.covariance(x), Moments().update(x).covariance()):
+        same_bits(result, stats.covariance(x.astype(float)))
+
+
+@pytest.mark.parametrize("call", [stats.covariance, stats.mean, stats.variance, Moments().update])
+@pytest.mark.parametrize("bad", [np.zeros((3, 2), complex), np.array([["a", "b"]]), np.zeros((3, 2), "M8[s]")])
+def test_no_real_numbers(call, bad):
+    with pytest.raises(TypeError, match="x must hold real numbers"):
+        call(bad)
+
+
+@pytest.mark.parametrize("call", [stats.covariance, stats.mean, stats.variance, stats.correlation])
+@pytest.mark.parametrize("bad", [1.0, [1.0, 2.0]])
+def test_too_few_dimensions(call, bad):
+    with pytest.raises(ValueError, match="x must have samples in rows"):
+        call(bad)
+
+
+def test_array_likes():
+    same_bits(stats.covariance([[1, 2], [3, 5]]), np.array([[2.0, 3.0], [3.0, 4.5]]))
+    pandas = pytest.importorskip("pandas")
+    same_bits(stats.mean(pandas.DataFrame({"a": [1.0, 3.0], "b": [0.0, 5.0]})), np.array([2.0, 2.5]))
+
+
+# ---- stacks ----
+
+
+@every_dtype
+@pytest.mark.parametrize(("n", "d"), [(0, 2), (1, 3), (50, 4), (9, 20), (5000, 3), (300, 18), (40, 260)])
+def test_stacks(n, d, dtype, rng):
+    x = rng.standard_normal((2, 3, n, d)).astype(dtype)
+    w = rng.uniform(0, 1, (3, n))
+    c, v, m = stats.covariance(x), stats.variance(x), stats.mean(x)
+    cw, mw = stats.covariance(x, weights=w), stats.mean(x, weights=w)
+    assert c.shape == (2, 3, d, d)
+    for i in np.ndindex(2, 3):
+        same_bits(c[i], stats.covariance(x[i]))
+        same_bits(v[i], stats.variance(x[i]))
+        same_bits(m[i], stats.mean(x[i]))
+        same_bits(cw[i], stats.covariance(x[i], weights=w[i[1]]))
+        same_bits(mw[i], stats.mean(x[i], weights=w[i[1]]))
+    assert stats.covariance(x[:0]).shape == (0, 3, d, d)
+
+
+def test_many_small_tables(rng, threads):
+    x = rng.standard_normal((3000, 50, 4))
+    threads(1)
+    one = stats.covariance(x)
+    threads(2)
+    same_bits(stats.covariance(x), one)
+    z = x - x.mean(axis=1, keepdims=True)
+    np.testing.assert_allclose(one, np.einsum("kni,knj->kij", z, z) / 49, atol=1e-14)
+
+
+# ---- Moments ----
+
+
+@every_dtype
+@pytest.mark.parametrize("d", [1, 3, 10, 16, 17, 40, 258])
+def test_any_chunking_gives_the_same_bits(d, dtype, rng):
+    rows = block_rows(d)
+    x = table(rng, 5 * rows + 77, d, dtype)
+    w = rng.uniform(0, 2, len(x))
+    w[rng.random(len(x)) < 0.3] = 0
+    expected, weighted = stats.covariance(x), stats.covariance(x, weights=w)
+    for longest in (rows // 3, rows, 4 * rows):
+        m, mw = Moments(dtype=dtype), Moments(dtype=dtype)
+        at = 0
+        while at < len(x):
+            k = int(rng.integers(0, longest + 1))
+            m.update(x[at : at + k])
+            mw.update(x[at : at + k], weights=w[at : at + k])
+            at += k
+            if rng.random() < 0.3:  # asking in between changes nothing
+                m.covariance()
+                _ = mw.mean
+        same_bits(m.covariance(), expected)
+        same_bits(m.mean, stats.mean(x))
+        same_bits(mw.covariance(), weighted)
+        same_bits(mw.mean, stats.mean(x, weights=w))
+        assert m.count == len(x)
+        assert isinstance(m.count, int)
+        assert mw.count == pytest.approx(w.sum(), rel=1e-14)
+
+
+def test_single_rows(rng):
+    x = rng.standard_normal((30, 3))
+    m = Moments(3)
+    for row in x:
+        assert m.update(row) is m
+    same_bits(m.covariance(), stats.covariance(x))
+    same_bits(Moments().update(x[0], weights=2.0).update(x[1]).mean, stats.mean(x[:2], weights=[2, 1]))
+
+
+def test_weights_that_come_late(rng):
+    x = rng.standard_normal((500, 3))
+    w = np.r_[np.ones(200), rng.uniform(0, 2, 300)]
+    m = Moments().update(x[:200]).update(x[200:], weights=w[200:])
+    same_bits(m.covariance(), stats.covariance(x, weights=w))
+
+
+def test_empty_moments():
+    m = Moments()
+    assert (m.count, m.n_features, m.mean.shape) == (0, None, (0,))
+    m = Moments(3, dtype=np.float32)
+    assert (m.count, m.n_features, m.dtype) == (0, 3, np.float32)
+    assert np.isnan(m.mean).all()
+    assert np.isnan(m.covariance()).all()
+    assert m.covariance().dtype == np.float32
+    assert np.isnan(m.update([1, 2, 3]).covariance()).all()
+    np.testing.assert_array_equal(m.covariance(ddof=0), np.zeros((3, 3)))
+
+
+def test_wrong_arguments():
+    for bad in (-1, 2**40):
+        with pytest.raises(ValueError, match="n_features"):
+            Moments(bad)
+    with pytest.raises(TypeError):
+        Moments(2.5)
+    with pytest.raises(TypeError, match="dtype"):
+        Moments(dtype=int)
+    with pytest.raises(ValueError, match="x has 2 features, expected 3"):
+        Moments(3).update([[1, 2]])
+    with pytest.raises(ValueError, match="x has 2 features, expected 3"):
+        Moments(3).downdate([[1, 2]])
+    with pytest.raises(ValueError, match="other has 2 features, this has 3"):
+        Moments(3).merge(Moments(2))
+    with pytest.raises(TypeError, match="other must be Moments"):
+        Moments(3).merge(3)
+    with pytest.raises(ValueError, match=r"shape \(n, d\)"):
+        Moments(3).update(np.zeros((2, 2, 3)))
+    with pytest.raises(TypeError):
+        hash(Moments())
+
+
+@pytest.mark.parametrize("d", [3, 17, 300])
+def test_copies_and_pickles(d, rng):
+    x = table(rng, 2 * block_rows(d) + 100, d)
+    w = rng.uniform(0, 1, len(x))
+    half = block_rows(d) + 50
+    for m, rest in (
+        (Moments(), {}),
+        (Moments(d), {}),
+        (Moments(dtype=np.float32).update(x[:half]), {}),
+        (Moments().update(x[:half], weights=w[:half]), {"weights": w[half:]}),
+        (Moments().update(x[:half]).merge(Moments().update(x[:9])).downdate(x[:5]), {}),
+    ):
+        twins = [copy.copy(m), copy.deepcopy(m), pickle.loads(pickle.dumps(m)), Moments(dtype=m.dtype).merge(m)]
+        before = m.covariance() if m.n_features else None
+        m.update(x[half:], **rest)
+        for twin in twins:
+            assert twin.n_features == d or before is None
+            if before is not None:
+                same_bits(twin.covariance(), before)
+            assert twin != m
+            same_bits(twin.update(x[half:], **rest).covariance(), m.covariance())
+            assert twin == m
+    assert Moments() != 3
+    assert "count=0" in repr(Moments())
+
+
+@pytest.mark.parametrize("keep", [0, 3, 11, 12])
+def test_a_broken_state_is_refused(keep, rng):
+    m = Moments().update(rng.standard_normal((3000, 3)))
+    name, numbers = m.__getstate__()
+    with pytest.raises(ValueError, match="not a state"):
+        Moments().__setstate__((name, np.r_[numbers[:keep], 7.0]))
+
+
+@pytest.mark.parametrize("d", [1, 4, 16, 17, 300])
+def test_merge(d, rng):
+    x = table(rng, 2 * block_rows(d) + 300, d) + 1e6
+    cuts = [0, 1, 40, block_rows(d), block_rows(d) + 3, len(x)]
+    parts = [x[a:b] for a, b in itertools.pairwise(cuts)]
+    expected = stats.covariance(x)
+    for order in (range(5), (4, 2, 0, 1, 3), (3, 4, 1, 0, 2)):
+        m = Moments()
+        for k in order:
+            m.merge(Moments().update(parts[k]))
+        assert error(m.covariance(), expected) < 1e-14
+        np.testing.assert_allclose(m.mean, stats.mean(x), rtol=3e-16)
+        assert m.count == len(x)
+    m = Moments().update(x[:100])
+    m.merge(m)
+    assert m.count == 200
+    assert error(m.covariance(ddof=0), stats.covariance(x[:100], ddof=0)) < 1e-14
+    m = Moments().update(x[:100]).merge(Moments(d)).merge(Moments())
+    same_bits(m.covariance(), stats.covariance(x[:100]))
+    m = Moments(d).merge(Moments().update(x[:100])).update(x[100:])  # merging into an empty object copies
+    same_bits(m.covariance(), expected)
+
+
+@pytest.mark.parametrize("d", [1, 4, 16, 17, 300])
+def test_downdate(d, rng):
+    x = table(rng, block_rows(d) + 400, d)
+    m = Moments().update(x).downdate(x[:150]).downdate(x[150])
+    assert m.count == len(x) - 151
+    assert error(m.covariance(), stats.covariance(x[151:])) < 1e-12
+    np.testing.assert_allclose(m.mean, stats.mean(x[151:]), rtol=1e-10, atol=1e-12)
+    with pytest.raises(ValueError, match="count would be negative"):
+        m.downdate(x)
+    assert m.count == len(x) - 151
+    m.update(x[:10])
+    assert m.count == len(x) - 141
+    m.downdate(x[151:]).downdate(x[:10])
+    assert m.count == 0
+    assert np.isnan(m.mean).all()
+    same_bits(m.update(x).covariance(), stats.covariance(x))  # empty is empty
+    alone = Moments().update(x[:5]).downdate(x[:4])
+    assert (np.diagonal(alone.covariance(ddof=0)) >= 0).all()
+    with pytest.raises(ValueError, match="count would be negative"):
+        Moments(d).downdate(x[:1])
+
+
+def test_downdate_with_weights(rng):
+    x, w = rng.standard_normal((300, 3)), rng.uniform(0.5, 2, 300)
+    m = Moments().update(x, weights=w).downdate(x[:100], weights=w[:100])
+    assert error(m.covariance(), stats.covariance(x[100:], weights=w[100:])) < 1e-13
+
+
+# ---- laws ----
+
+few_rows = st.integers(0, 60)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def some(seed, *counts, d=3, offset=0.0):
+    rng = np.random.default_rng([seed, 77])
+    return [rng.standard_normal((n, d)) * 10.0 ** rng.integers(-3, 4) + offset for n in counts]
+
+
+def state(x):
+    return Moments(3).update(x)
+
+
+@settings(deadline=None, max_examples=60)
+@given(few_rows, few_rows, few_rows, seeds, st.sampled_from([0.0, 1e5]))
+def test_law_merging_is_associative_and_commutative(a, b, c, seed, offset):
+    x, y, z = some(seed, a, b, c, offset=offset)
+    left = state(x).merge(state(y)).merge(state(z))
+    right = state(x).merge(state(y).merge(state(z)))
+    swapped = state(z).merge(state(x).merge(state(y)))
+    scale = stats.variance(np.vstack([x, y, z]), ddof=0) if a + b + c else np.ones(3)
+    for m in (right, swapped):
+        assert m.count == left.count == a + b + c
+        np.testing.assert_allclose(m.mean, left.mean, rtol=1e-15, atol=1e-14 * np.sqrt(scale.max()))
+        assert np.all(np.abs(m.covariance(0) - left.covariance(0)) <= 1e-14 * np.sqrt(np.outer(scale, scale))) or (
+            a + b + c == 0
+        )
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(1, 9000), st.lists(st.integers(0, 9000), max_size=6), st.integers(1, 20), seeds)
+def test_law_chunks_do_not_matter(n, cuts, d, seed):
+    (x,) = some(seed, n, d=d)
+    m = Moments(d)
+    for part in np.split(x, sorted(c for c in cuts if c <= n)):
+        m.update(part)
+    same_bits(m.covariance(), stats.covariance(x))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 2000), st.integers(1, 20), st.sampled_from([2.0**20, 2.0**30]), seeds)
+def test_law_translation_changes_nothing(n, d, shift, seed):
+    (x,) = some(seed, n, d=d)
+    x = np.round(x / np.abs(x).max() * 2**20) / 2**20  # so that x + shift is exact
+    moved = stats.covariance(x + shift)
+    scale = np.sqrt(stats.variance(x))
+    assert np.all(np.abs(moved - stats.covariance(x)) <= 1e-14 * np.outer(scale, scale))
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 3000), st.integers(1, 40), seeds)
+def test_law_the_order_of_columns_changes_no_bit(n, d, seed):
+    (x,) = some(seed, n, d=d)
+    order = np.random.default_rng(seed).permutation(d)
+    same_bits(stats.covariance(x[:, order]), stats.covariance(x)[np.ix_(order, order)])
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 3000), st.integers(1, 20), st.integers(-30, 30), seeds)
+def test_law_powers_of_two_change_no_digit(n, d, power, seed):
+    (x,) = some(seed, n, d=d)
+    same_bits(stats.covariance(np.ldexp(x, power)), np.ldexp(stats.covariance(x), 2 * power))
+
+
+# ---- reproducible, concurrent, interruptible ----
+
+
+def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
+    same_at_every_level(
+        """
+        rng = np.random.default_rng(4)
+        for n, d in ((9, 1), (60001, 3), (40000, 10), (5000, 16), (3001, 17), (2999, 70), (1500, 300)):
+            for dtype in (np.float64, np.float32):
+                x = (rng.standard_normal((n, d)) + 100).astype(dtype)
+                w = rng.random(n)
+                m = mf.stats.Moments().update(x[: n // 3]).update(x[n // 3 :], w[n // 3 :]).downdate(x[:5])
+                digest(mf.stats.covariance(x), mf.stats.covariance(x, weights=w), mf.stats.mean(x),
+                       mf.stats.variance(x), m.mean, m.covariance(), m.merge(m).covariance())
+        digest(mf.stats.covariance(rng.standard_normal((500, 50, 4))))
+        """
+    )
+
+
+def test_baseline_is_right_too(run_python):
+    run_python(
+        """
+        import numpy as np
+        import mmlfast as mf
+        for n, d in ((5000, 3), (3000, 10), (1500, 16), (1200, 40), (700, 300)):
+            x = np.random.default_rng(3).standard_normal((n, d)) + 1e3
+            assert abs(mf.stats.covariance(x) - np.cov(x, rowvar=False)).max() < 1e-12
+        """,
+        MMLFAST_SIMD="baseline",
+    )
+
+
+def test_threads_may_share_moments(rng):
+    x = rng.standard_normal((8, 1000, 5))
+    m = Moments()
+    start = threading.Barrier(8)
+
+    def work(k):
+        start.wait()
+        for part in np.split(x[k], 10):
+            m.update(part)
+            m.covariance()
+            copy.copy(m).merge(m)
+
+    workers = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    for w in workers:
+        w.start()
+    for w in workers:
+        w.join()
+    assert m.count == 8000
+    assert error(m.covariance(), stats.covariance(x.reshape(-1, 5))) < 1e-13
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("d", [3, 100, 400])
+def test_an_interrupted_update_keeps_whole_blocks(d, run_python):
+    printed = run_python(
+        f"""
+        import os, signal, threading
+        import numpy as np
+        import mmlfast as mf
+        d = {d}
+        row = np.random.default_rng(2).standard_normal((1, d))
+        x = np.broadcast_to(row, (2**45 // d**2, d))  # hours of work, no memory
+        m = mf.stats.Moments()
+        threading.Timer(0.3, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        try:
+            m.update(x)
+        except KeyboardInterrupt:
+            pass
+        assert 0 < m.count < len(x)
+        assert abs(m.mean - row).max() == 0 and not m.covariance().any()
+        print(m.count)
+        """,
+        timeout=60,
+    )
+    assert int(printed) % block_rows(d) == 0
+
+
+def test_result_is_writable_and_misaligned_weights_are_fine(rng):
+    x = rng.standard_normal((20, 3))
+    c = stats.covariance(x)
+    c[0, 0] = 1
+    w = misaligned(rng.uniform(0, 1, 20))
+    same_bits(Moments().update(x, weights=w).covariance(), stats.covariance(x, weights=w.copy()))
+
+
+def test_public_names():
+    assert set(stats.__all__) == {"Moments", "correlation", "covariance", "mean", "variance"}
+    assert mf.stats is stats
+    assert math.isfinite(float(stats.mean(np.ones((1, 1)))[0]))
