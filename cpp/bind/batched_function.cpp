@@ -13,7 +13,7 @@ namespace {
 
 // Beyond this many elements in an operand the work outweighs NumPy's overhead, and the GIL should be released.
 constexpr npy_intp most_elements = 1024;
-constexpr int most_operands = 8, most_core_dimensions = 8;
+constexpr int most_operands = 10, most_core_dimensions = 8;
 
 struct BatchedFunction {
   PyObject_HEAD vectorcallfunc call;

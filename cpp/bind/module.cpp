@@ -10,5 +10,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_backprop(m);
   register_covariance(m);
   register_elimination(m);
+  register_power_iteration(m);
   register_simd_math(m);
 }

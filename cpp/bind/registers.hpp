@@ -10,6 +10,7 @@ void register_runtime(py::module_& m);
 void register_backprop(py::module_& m);
 void register_covariance(py::module_& m);
 void register_elimination(py::module_& m);
+void register_power_iteration(py::module_& m);
 void register_simd_math(py::module_& m);
 
 }  // namespace mmlfast::bind

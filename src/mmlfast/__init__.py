@@ -23,6 +23,7 @@ from mmlfast._config import (
     set_num_threads,
     show_config,
 )
+from mmlfast._errors import ConvergenceWarning
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 _MODULES = ("geometry", "linalg", "neural_network", "stats")
 
 __all__ = [
+    "ConvergenceWarning",
     "__version__",
     "geometry",
     "get_num_threads",

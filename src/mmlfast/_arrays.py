@@ -28,7 +28,7 @@ def as_float(x: Any, name: str) -> np.ndarray[Any, Any]:
     if a.dtype == np.float64 or a.dtype == np.float32:
         return a
     check_real(a, name)
-    return a.astype(np.float64)
+    return a.astype(np.float32 if a.dtype.type is np.float32 else np.float64)  # float32 here: byte-swapped
 
 
 def check_real(a: Any, name: str) -> None:

@@ -27,6 +27,7 @@ inv_nan: Final[BatchedFunction]
 det: Final[BatchedFunction]
 slogdet: Final[BatchedFunction]
 is_exactly_singular: Final[BatchedFunction]
+power_iteration: Final[BatchedFunction]
 simd_exp: Final[BatchedFunction]
 simd_log: Final[BatchedFunction]
 simd_tanh: Final[BatchedFunction]
@@ -89,3 +90,12 @@ def network_fit(
     arg12: Any,
     /,
 ) -> np.ndarray[Any, Any]: ...
+def power_iteration_csr(
+    arg0: np.ndarray[Any, Any],
+    arg1: np.ndarray[Any, Any],
+    arg2: np.ndarray[Any, Any],
+    arg3: np.ndarray[Any, Any],
+    arg4: float,
+    arg5: int,
+    /,
+) -> tuple[Any, np.ndarray[Any, Any], Any, int, bool]: ...

@@ -21,8 +21,9 @@ from mmlfast._arrays import (
     ndarray,
     raise_for_item,
 )
+from mmlfast._power_iteration import PowerIteration, power_iteration
 
-__all__ = ["LinAlgError", "SlogdetResult", "det", "inv", "slogdet", "solve"]
+__all__ = ["LinAlgError", "PowerIteration", "SlogdetResult", "det", "inv", "power_iteration", "slogdet", "solve"]
 
 Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,474 @@
+#include "drivers/power_iteration.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <new>
+
+#include "kernels/power_iteration.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/scratch.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+const PowerIteration<T>& kernel() {
+  if constexpr (sizeof(T) == 8)
+    return power_iteration_f64();
+  else
+    return power_iteration_f32();
+}
+
+// In lanes up to here; one matrix per thread as long as a sweep is too short to be shared out.
+constexpr Size most_in_lanes = 16, most_per_thread = 512;
+
+template <class T>
+double tolerance(const PowerStop& stop) {
+  const double floor = 8 * static_cast<double>(std::numeric_limits<T>::epsilon());
+  return std::min(std::max(stop.tol, floor), 1e6);
+}
+
+template <class T>
+void set_failed(const PowerPairs<T>& pairs, Size item, Size n_iter) {
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  *pairs.value.item(item) = *pairs.residual.item(item) = nan;
+  *pairs.n_iter.item(item) = n_iter;
+  *pairs.converged.item(item) = false;
+  const Layout& l = pairs.vector.layout;
+  for (Size i = 0; i < l.rows; ++i) pairs.vector.item(item)[i * l.row_stride] = nan;
+}
+
+// ---- one matrix, dense or sparse: an Operator knows n, its fixed blocks of rows, and how to multiply one ----
+
+template <class T>
+struct DenseOperator {
+  const T* a;
+  Layout layout;
+
+  static constexpr Size block_entries = 65'536;
+  Size n() const { return layout.rows; }
+  Size rows_per_block() const { return std::max<Size>(4, (block_entries / n() + 3) / 4 * 4); }
+  Size n_blocks() const { return (n() + rows_per_block() - 1) / rows_per_block(); }
+  Size first_row(Size block) const { return std::min(n(), block * rows_per_block()); }
+  double ns() const { return 0.12 * static_cast<double>(n()) * static_cast<double>(n()); }
+  void multiply(Size block, const T* x, T* y, double scale, double* sums) const {
+    kernel<T>().rows(a, layout, first_row(block), first_row(block + 1), x, y, scale, sums);
+  }
+};
+
+template <class T, class Index>
+struct SparseOperator {
+  CsrMatrix<T, Index> a;
+
+  static constexpr Size block_work = 32'768;
+  Size n() const { return a.n; }
+  // What rows before `row` cost: their entries, and a few for each row.
+  Size work_before(Size row) const { return static_cast<Size>(a.starts[row]) + 4 * row; }
+  Size n_blocks() const { return std::max<Size>(1, (work_before(n()) + block_work - 1) / block_work); }
+  Size first_row(Size block) const {
+    Size low = 0, high = n();  // the first row with work_before(row) >= block * block_work
+    while (low < high) {
+      const Size middle = low + (high - low) / 2;
+      if (work_before(middle) < block * block_work)
+        low = middle + 1;
+      else
+        high = middle;
+    }
+    return low;
+  }
+  double ns() const { return 1.0 * static_cast<double>(work_before(n())); }
+  void multiply(Size block, const T* x, T* y, double scale, double* sums) const {
+    const CsrRows<T, Index> rows{a.data, a.columns, a.starts};
+    const Size first = first_row(block), last = first_row(block + 1);
+    if constexpr (sizeof(Index) == 4)
+      kernel<T>().sparse_rows_32(rows, first, last, x, y, scale, sums);
+    else
+      kernel<T>().sparse_rows_64(rows, first, last, x, y, scale, sums);
+  }
+};
+
+// body(block) over blocks, on several threads or here.
+template <class Body>
+bool over_blocks(bool threaded, Size n_blocks, double ns, Body&& body) {
+  if (threaded) return parallel_blocks(n_blocks, ns, body);
+  for (Size block = 0; block < n_blocks; ++block) body(block);
+  return true;
+}
+
+constexpr Size piece_rows = 16'384;
+
+// The working memory of one iteration.
+template <class T>
+struct Vectors {
+  T *x, *y;
+  double* sums;  // two per block of rows, and one per piece of a vector
+  static Size bytes(Size n, Size n_blocks) {
+    const Size vector = (n * static_cast<Size>(sizeof(T)) + 63) / 64 * 64;
+    return 2 * vector + 8 * std::max(2 * n_blocks, n / piece_rows + 1);
+  }
+  Vectors(void* memory, Size n) {
+    const Size vector = (n * static_cast<Size>(sizeof(T)) + 63) / 64 * 64;
+    char* p = static_cast<char*>(memory);
+    x = reinterpret_cast<T*>(p);
+    y = reinterpret_cast<T*>(p + vector);
+    sums = reinterpret_cast<double*>(p + 2 * vector);
+  }
+};
+
+// A power of two near 1 / x, kept within what a product of two of them can undo.
+double inverse_power(double x) {
+  int e;
+  std::frexp(x, &e);
+  return std::ldexp(1.0, std::min(std::max(-e, -1000), 1000));
+}
+
+template <class T>
+double largest_entry(const T* x, Size n) {  // NaN if one is NaN
+  double m = 0;
+  for (Size i = 0; i < n; ++i) {
+    const double v = std::fabs(static_cast<double>(x[i]));
+    if (!(v <= m)) m = v;
+    if (std::isnan(m)) return m;
+  }
+  return m;
+}
+
+template <class T>
+double scale_to_unit(T* x, Size n) {  // the factor, a power of two; 0 if that is not possible
+  const double m = largest_entry(x, n);
+  if (!(m > 0) || !std::isfinite(m)) return 0;
+  const double p = inverse_power(m);
+  for (Size i = 0; i < n; ++i) x[i] = static_cast<T>(static_cast<double>(x[i]) * p);
+  return p;
+}
+
+enum class Progress { running, stopped, interrupted };
+
+// Sweeps from the vector in v.x (state of an earlier call, or a start vector). `done` sweeps came before; up to
+// `until`.
+template <class T, class Operator>
+class Iteration {
+ public:
+  Iteration(const Operator& op, const Vectors<T>& v, const PowerStop& stop, bool threaded)
+      : op_(op),
+        x_(v.x),
+        y_(v.y),
+        sums_(v.sums),
+        tol_(tolerance<T>(stop)),
+        max_iter_(stop.max_iter),
+        threaded_(threaded),
+        n_blocks_(op.n_blocks()) {}
+
+  Progress run(Size done, Size until, InterruptTimer* timer) {
+    n_iter = done;
+    if (scale_to_unit(x_, op_.n()) == 0) return fail();
+    dots(x_);
+    s_ = total(1);
+    double scale = 1;
+    const double look = std::max(4 * tol_ * tol_, 1e-11);
+    while (n_iter < until) {
+      if (!over_blocks(threaded_, n_blocks_, op_.ns(),
+                       [&](Size block) { op_.multiply(block, x_, y_, scale, sums_ + 2 * block); }))
+        return Progress::interrupted;
+      ++n_iter;
+      double d = total(0), q = total(1);
+      if (!(q > 1e-200 && q < 1e200)) {  // out of range, not finite, or A x = 0
+        const double m = largest_entry(y_, op_.n());
+        if (!std::isfinite(m)) return fail();
+        if (m > 0) {
+          scale *= scale_to_unit(y_, op_.n());
+          dots(y_);
+          d = total(0);
+          q = total(1);
+        }
+      }
+      const double mu = d / s_;
+      const bool last = n_iter == max_iter_;
+      if (last || q * s_ - d * d <= look * d * d) {
+        const double r = residual(mu);
+        if (std::isnan(r)) return Progress::interrupted;
+        converged = r <= tol_ * std::fabs(mu);
+        if (converged || last) {
+          value_ = mu / scale;
+          residual_ = r / scale;
+          return Progress::stopped;
+        }
+      }
+      std::swap(x_, y_);
+      const double norm = std::sqrt(q), growth = norm / std::sqrt(s_);
+      s_ = q;
+      scale = std::min(std::max(scale * inverse_power(norm * growth), 0x1p-1000), 0x1p1000);
+      if (scale == 0x1p1000 && s_ < 0.01) {  // denormal numbers in A: this scale alone does not keep x near 1
+        scale_to_unit(x_, op_.n());
+        dots(x_);
+        s_ = total(1);
+      }
+      if (timer != nullptr && timer->interrupted()) return Progress::interrupted;
+    }
+    return Progress::running;
+  }
+
+  // After `stopped`: the unit vector with its largest component positive.
+  void finish(const PowerPairs<T>& pairs, Size item) const {
+    if (failed_) return set_failed(pairs, item, n_iter);
+    *pairs.value.item(item) = static_cast<T>(value_);
+    *pairs.residual.item(item) = static_cast<T>(residual_);
+    *pairs.n_iter.item(item) = n_iter;
+    *pairs.converged.item(item) = converged;
+    Size leader = 0;
+    for (Size i = 1; i < op_.n(); ++i)
+      if (std::fabs(x_[i]) > std::fabs(x_[leader])) leader = i;
+    const double norm = x_[leader] < 0 ? -std::sqrt(s_) : std::sqrt(s_);
+    const Size stride = pairs.vector.layout.row_stride;
+    T* to = pairs.vector.item(item);
+    for (Size i = 0; i < op_.n(); ++i) to[i * stride] = static_cast<T>(static_cast<double>(x_[i]) / norm);
+  }
+
+  // After `running`: the state to go on from.
+  const T* state() const { return x_; }
+
+  Size n_iter = 0;
+  bool converged = false;
+
+ private:
+  Progress fail() {
+    failed_ = true;
+    converged = false;
+    return Progress::stopped;
+  }
+  double total(int which) const {
+    double sum = 0;
+    for (Size block = 0; block < n_blocks_; ++block) sum += sums_[2 * block + which];
+    return sum;
+  }
+  // sums_: x'v and v'v by blocks.
+  void dots(const T* v) {
+    for (Size block = 0; block < n_blocks_; ++block) {
+      double d = 0, q = 0;
+      const Size end = op_.first_row(block + 1);
+      for (Size i = op_.first_row(block); i < end; ++i) {
+        const double vi = static_cast<double>(v[i]);
+        d += static_cast<double>(x_[i]) * vi;
+        q += vi * vi;
+      }
+      sums_[2 * block] = d;
+      sums_[2 * block + 1] = q;
+    }
+  }
+  // norm(y - mu x) / norm(x); NaN if interrupted.
+  double residual(double mu) {
+    const Size n = op_.n(), n_pieces = (n + piece_rows - 1) / piece_rows;
+    const bool finished = over_blocks(threaded_, n_pieces, static_cast<double>(n), [&](Size piece) {
+      sums_[piece] = kernel<T>().residual(x_, y_, mu, piece * piece_rows, std::min(n, (piece + 1) * piece_rows));
+    });
+    if (!finished) return std::numeric_limits<double>::quiet_NaN();
+    double sum = 0;
+    for (Size piece = 0; piece < n_pieces; ++piece) sum += sums_[piece];
+    return std::sqrt(sum / s_);
+  }
+
+  const Operator& op_;
+  T *x_, *y_;
+  double* sums_;
+  double tol_;
+  Size max_iter_;
+  bool threaded_;
+  Size n_blocks_;
+  double s_ = 0, value_ = 0, residual_ = 0;
+  bool failed_ = false;
+};
+
+// ---- many items, in rounds ----
+
+// Items are advanced in rounds of a limited number of sweeps, because only between blocks of work can Ctrl-C be seen.
+// After a round those that still run are gathered, so that the stragglers of a batch share their lanes with each other
+// and not with empty ones. A running item keeps its state in `vector`, and minus the sweeps done in `n_iter`.
+struct Rounds {
+  Size first, most;  // sweeps
+  double ns_per_sweep;
+};
+
+Rounds rounds(Size first, double ns_per_sweep) {
+  constexpr double most_ns = 2e6;
+  return {first, std::max(first, static_cast<Size>(most_ns / ns_per_sweep)), ns_per_sweep};
+}
+
+// body(items, count, done, until) -> false if there is no memory: advances the `count` items of one group; items[] is
+// filled up with the last one.
+template <Size group, class Body>
+Outcome in_rounds(Size n_items, const PowerStop& stop, const Rounds& r, const Batch<std::int64_t>& n_iter,
+                  Body&& body) noexcept {
+  constexpr double block_ns = 100'000;
+  std::unique_ptr<Size[]> running;
+  std::atomic<bool> no_memory{false};
+  InterruptTimer timer;
+  Size n_running = n_items, done = 0, sweeps = r.first;
+  for (;;) {
+    const Size until = std::min(stop.max_iter, done + sweeps), n_groups = (n_running + group - 1) / group;
+    const double group_ns = r.ns_per_sweep * static_cast<double>(until - done);
+    const Size per_block = std::max<Size>(1, static_cast<Size>(block_ns / group_ns));
+    const bool finished = parallel_blocks(
+        (n_groups + per_block - 1) / per_block, group_ns * static_cast<double>(n_groups), [&](Size block) {
+          for (Size g = block * per_block; g < std::min(n_groups, (block + 1) * per_block); ++g) {
+            Size items[group];
+            const Size count = std::min(group, n_running - g * group);
+            for (Size l = 0; l < group; ++l) {
+              const Size position = g * group + std::min(l, count - 1);
+              items[l] = running ? running[position] : position;
+            }
+            if (!body(items, count, done, until)) no_memory.store(true, std::memory_order_relaxed);
+          }
+        });
+    if (no_memory) return {Outcome::Status::no_memory};
+    if (!finished || timer.interrupted()) return {Outcome::Status::interrupted};
+    if (until == stop.max_iter) return {};
+
+    Size left = 0;
+    if (running) {
+      for (Size p = 0; p < n_running; ++p)
+        if (*n_iter.item(running[p]) < 0) running[left++] = running[p];
+    } else {
+      for (Size i = 0; i < n_items; ++i) left += *n_iter.item(i) < 0;
+      if (left == 0) return {};
+      running.reset(new (std::nothrow) Size[static_cast<std::size_t>(left)]);
+      if (!running) return {Outcome::Status::no_memory};
+      left = 0;
+      for (Size i = 0; i < n_items; ++i)
+        if (*n_iter.item(i) < 0) running[left++] = i;
+    }
+    if (left == 0) return {};
+    n_running = left;
+    done = until;
+    sweeps = std::min(2 * sweeps, r.most);
+  }
+}
+
+template <class T>
+Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
+                  const PowerPairs<T>& pairs) noexcept {
+  constexpr int width = items_per_group<T>;
+  const Size n = a.layout.rows, scratch_bytes = 64 * kernel<T>().scratch_vectors(n);
+  const T tol = static_cast<T>(tolerance<T>(stop));
+  const Rounds r = rounds(32, 25 + 0.4 * static_cast<double>(n * n));
+  return in_rounds<width>(n_items, stop, r, pairs.n_iter, [&](const Size* items, Size count, Size done, Size until) {
+    void* scratch = Scratch::request(scratch_bytes);
+    if (scratch == nullptr) return false;
+    const Batch<const T> state{pairs.vector.data, pairs.vector.stride, pairs.vector.layout};
+    const Batch<const T>& start = done == 0 ? x0 : state;
+    const T *matrix[width], *from[width];
+    T *to[width], *value[width], *residual[width];
+    for (int l = 0; l < width; ++l) {
+      matrix[l] = a.item(items[l]);
+      from[l] = start.item(items[l]);
+      to[l] = pairs.vector.item(items[l]);
+      value[l] = pairs.value.item(items[l]);
+      residual[l] = pairs.residual.item(items[l]);
+    }
+    std::int64_t n_sweeps[width];
+    const PowerStopped bits = kernel<T>().lanes(
+        matrix, a.layout,
+        {from, start.layout.row_stride, to, pairs.vector.layout.row_stride, value, residual, n_sweeps},
+        {tol, until - done, until == stop.max_iter}, scratch);
+    for (Size l = 0; l < count; ++l) {
+      *pairs.n_iter.item(items[l]) = (bits.stopped >> l) & 1 ? done + n_sweeps[l] : -until;
+      *pairs.converged.item(items[l]) = (bits.converged >> l) & 1;
+    }
+    return true;
+  });
+}
+
+template <class T>
+void load_vector(const T* from, const Layout& layout, T* x) {
+  for (Size i = 0; i < layout.rows; ++i) x[i] = from[i * layout.row_stride];
+}
+
+template <class T>
+Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
+                  const PowerPairs<T>& pairs) noexcept {
+  const Size n = a.layout.rows;
+  const Rounds r = rounds(32, DenseOperator<T>{nullptr, a.layout}.ns() + 50);
+  return in_rounds<1>(n_items, stop, r, pairs.n_iter, [&](const Size* items, Size, Size done, Size until) {
+    const Size item = items[0];
+    const DenseOperator<T> op{a.item(item), a.layout};
+    void* memory = Scratch::request(Vectors<T>::bytes(n, op.n_blocks()));
+    if (memory == nullptr) return false;
+    const Vectors<T> v(memory, n);
+    const T* start = done == 0 ? x0.item(item) : pairs.vector.item(item);
+    load_vector(start, done == 0 ? x0.layout : pairs.vector.layout, v.x);
+    Iteration<T, DenseOperator<T>> iteration(op, v, stop, false);
+    if (iteration.run(done, until, nullptr) == Progress::stopped) {
+      iteration.finish(pairs, item);
+    } else {
+      const Size stride = pairs.vector.layout.row_stride;
+      for (Size i = 0; i < n; ++i) pairs.vector.item(item)[i * stride] = iteration.state()[i];
+      *pairs.n_iter.item(item) = -until;
+    }
+    return true;
+  });
+}
+
+// One matrix on all threads. x0 is a vector at any stride.
+template <class T, class Operator>
+Outcome run_threaded(const Operator& op, const T* x0, const Layout& x0_layout, const PowerStop& stop,
+                     const PowerPairs<T>& pairs, Size item) noexcept {
+  void* memory = Scratch::request(Vectors<T>::bytes(op.n(), op.n_blocks()));
+  if (memory == nullptr) return {Outcome::Status::no_memory};
+  const Vectors<T> v(memory, op.n());
+  load_vector(x0, x0_layout, v.x);
+  Iteration<T, Operator> iteration(op, v, stop, true);
+  InterruptTimer timer;
+  const Progress progress = iteration.run(0, stop.max_iter, &timer);
+  if (progress == Progress::stopped) iteration.finish(pairs, item);
+  Scratch::trim();
+  return {progress == Progress::interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
+}
+
+}  // namespace
+
+template <class T>
+Outcome power_iteration(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
+                        const PowerPairs<T>& pairs) noexcept {
+  const Size n = a.layout.rows;
+  if (n == 0 || n_items == 0) return {};
+  if (n <= most_in_lanes) return run_lanes(n_items, a, x0, stop, pairs);
+  if (n <= most_per_thread) return run_items(n_items, a, x0, stop, pairs);
+  for (Size item = 0; item < n_items; ++item) {
+    const DenseOperator<T> op{a.item(item), a.layout};
+    const Outcome outcome = run_threaded(op, x0.item(item), x0.layout, stop, pairs, item);
+    if (!outcome.ok()) return outcome;
+  }
+  return {};
+}
+
+template <class T, class Index>
+bool well_formed(const CsrMatrix<T, Index>& a) noexcept {
+  if (a.starts[0] != 0 || static_cast<Size>(a.starts[a.n]) > a.n_stored) return false;
+  for (Size i = 0; i < a.n; ++i)
+    if (a.starts[i + 1] < a.starts[i]) return false;
+  bool inside = true;
+  for (Size k = 0, end = static_cast<Size>(a.starts[a.n]); k < end; ++k)
+    inside &= a.columns[k] >= 0 && static_cast<Size>(a.columns[k]) < a.n;
+  return inside;
+}
+
+template <class T, class Index>
+Outcome power_iteration(const CsrMatrix<T, Index>& a, const T* x0, const PowerStop& stop,
+                        const PowerPairs<T>& pair) noexcept {
+  return run_threaded(SparseOperator<T, Index>{a}, x0, Layout{a.n, 1, 1, 1}, stop, pair, 0);
+}
+
+#define MMLFAST_INSTANTIATE_SPARSE(T, Index)                                                         \
+  template bool well_formed<T, Index>(const CsrMatrix<T, Index>&) noexcept;                          \
+  template Outcome power_iteration<T, Index>(const CsrMatrix<T, Index>&, const T*, const PowerStop&, \
+                                             const PowerPairs<T>&) noexcept;
+#define MMLFAST_INSTANTIATE(T)                                                                              \
+  template Outcome power_iteration<T>(Size, const Batch<const T>&, const Batch<const T>&, const PowerStop&, \
+                                      const PowerPairs<T>&) noexcept;                                       \
+  MMLFAST_INSTANTIATE_SPARSE(T, std::int32_t)                                                               \
+  MMLFAST_INSTANTIATE_SPARSE(T, std::int64_t)
+MMLFAST_INSTANTIATE(double)
+MMLFAST_INSTANTIATE(float)
+
+}  // namespace mmlfast::drivers
