@@ -3,7 +3,10 @@
 //
 //   x  IN   n elements, x_stride apart
 //   y  OUT  n elements, y_stride apart; may be x, must not overlap it otherwise
-// Errors as simd/math.hpp says, at most 2 units in the last place; NaN, infinities and the ends of the range as in the C library.
+// Flops: some tens per element; bytes: each element is read and written once. Errors as simd/math.hpp says, at most 2
+// units in the last place; NaN, infinities and the ends of the range as in the C library.
+//
+// Source: truncated power series after reduction of the range; simd/math.hpp.
 //
 //     y = numpy.exp(x); numpy.log(x); numpy.tanh(x); scipy.special.expit(x)
 #pragma once

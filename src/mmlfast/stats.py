@@ -256,7 +256,18 @@ class Moments:
         return self._state.mean(self._dtype.itemsize == 4)
 
     def covariance(self, ddof: float = 1) -> Array:
-        """Covariance matrix of the rows so far, shape (n_features, n_features); see `mmlfast.stats.covariance`."""
+        """Return the covariance matrix of the rows so far; see `mmlfast.stats.covariance`.
+
+        Parameters
+        ----------
+        ddof : float
+            What is subtracted from the number of rows in the divisor.
+
+        Returns
+        -------
+        ndarray, shape (n_features, n_features)
+            The covariances.
+        """
         return self._state.covariance(float(ddof), self._dtype.itemsize == 4)
 
     def update(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
