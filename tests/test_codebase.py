@@ -161,7 +161,7 @@ def test_kernel_header_says_what_it_computes(kernel):
         r"\bIN\b",
         r"\bOUT\b",
         r"(?i)\bflops?\b",
-        r"(?i)\baccura|\berror\b|\bexact",
+        r"(?i)\baccura|\berrors?\b|\bexact",
         r"(?i)\bsources?:",
         r"(?i)\bnumpy\b|\bnp\.",
     ):

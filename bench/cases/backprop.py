@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from itertools import pairwise
 from typing import Any
 
@@ -37,12 +37,13 @@ class Task:
         loss = "cross_entropy" if self.output == "softmax" else "squared_error"
         return Network(self.sizes, output=self.output, loss=loss, dtype=self.dtype)
 
-    def error(self, answer: list[Array]) -> float:
-        """`answer` has the weights of all layers after the epoch."""
+    @cached_property
+    def exact(self) -> list[tuple[Array, Array]]:
+        """Weights and biases after the epoch, in float64."""
         layers = [(w.astype(np.float64), b.astype(np.float64)) for w, b in self.layers]
         names = [*self.network.activation, self.output]
         y = self.y if self.output == "softmax" else self.y.astype(np.float64)
-        exact, _ = reference.fit(
+        return reference.fit(
             layers,
             names,
             self.x.astype(np.float64),
@@ -52,8 +53,11 @@ class Task:
             learning_rate=RATE,
             momentum=MOMENTUM,
             shuffle=False,
-        )
-        pairs = zip(answer, exact, strict=True)
+        )[0]
+
+    def error(self, answer: list[Array]) -> float:
+        """`answer` has the weights of all layers after the epoch."""
+        pairs = zip(answer, self.exact, strict=True)
         return max(float(np.abs(np.asarray(w) - right).max() / np.abs(right).max()) for w, (right, _) in pairs)
 
 
@@ -72,7 +76,7 @@ def with_sklearn(task: Task, module: Any) -> Callable[[], list[Array]]:
     """Its own loop over the mini-batches, all options off; one iteration from given weights through warm_start."""
     kind = module.MLPClassifier if task.output == "softmax" else module.MLPRegressor
     model = kind(
-        task.sizes[1:-1],
+        hidden_layer_sizes=task.sizes[1:-1],
         activation="tanh",
         solver="sgd",
         alpha=0.0,

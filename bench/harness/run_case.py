@@ -74,8 +74,8 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
     setup = Setup(threads, quick)
     try:
         job = case.make(setup)
-    except Exception as problem:
-        result.failed[OURS] = _reason(problem)
+    except Exception as problem:  # of whom, the reason says
+        result.failed["setup"] = _reason(problem)
         return result
     finally:
         result.absent = setup.absent
