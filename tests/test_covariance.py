@@ -31,7 +31,7 @@ WIDTHS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 24, 31, 64, 65, 129, 257)
 
 def block_rows(d):
     """Rows per block, as in cpp/kernels/covariance.hpp."""
-    for limit, rows in ((2, 4096), (4, 2048), (8, 1024), (64, 512), (256, 256), (2048, 512)):
+    for limit, rows in ((2, 2048), (4, 1024), (8, 512), (16, 256), (64, 512), (256, 256), (2048, 512)):
         if d <= limit:
             return rows
     return 256

@@ -47,13 +47,14 @@ struct MomentShape {
   explicit constexpr MomentShape(std::ptrdiff_t columns) noexcept
       : d(columns),
         strips((columns + 7) / 8),
-        rows(columns <= 2            ? 4096
-             : columns <= 4          ? 2048
-             : columns <= 8          ? 1024
-             : columns <= 64         ? 512
-             : columns <= tree_limit ? 256
-             : columns <= 2048       ? 512
-                                     : 256),
+        rows(columns <= 2               ? 2048
+             : columns <= 4             ? 1024
+             : columns <= 8             ? 512
+             : columns <= columns_limit ? 256
+             : columns <= 64            ? 512
+             : columns <= tree_limit    ? 256
+             : columns <= 2048          ? 512
+                                        : 256),
         stride(columns <= columns_limit ? rows + 8 : rows + 1),
         by_columns(columns <= columns_limit),
         sequential(columns > tree_limit) {}
