@@ -59,3 +59,35 @@ def test_threads_give_the_same_bits():
     many = mf.linalg.inv(a)
     mf.set_num_threads(None)
     assert one.tobytes() == many.tobytes()
+
+
+def test_power_iteration():
+    a = np.array([[2.0, 1.0], [1.0, 2.0]])
+    result = mf.linalg.power_iteration(a)
+    assert result.converged
+    assert abs(float(result.value) - 3) < 1e-10
+    np.testing.assert_allclose(np.abs(result.vector), np.sqrt([0.5, 0.5]), atol=1e-6)
+
+
+def test_stats():
+    rng = np.random.default_rng(22)
+    x = rng.standard_normal((1000, 3)) + 1e8
+    exact = np.cov(x - 1e8, rowvar=False)
+    np.testing.assert_allclose(mf.stats.covariance(x), exact, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(mf.stats.mean(x), x.mean(axis=0), rtol=1e-14)
+    moments = mf.stats.Moments()
+    for chunk in np.array_split(x, 7):
+        moments.update(chunk)
+    assert np.asarray(moments.covariance()).tobytes() == np.asarray(mf.stats.covariance(x)).tobytes()
+
+
+def test_network():
+    x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    y = np.array([[0.0], [1.0], [1.0], [0.0]])
+    network = mf.neural_network.Network((2, 8, 1), seed=1)
+    assert len(network.gradients(x, y)) == 2
+    before = network.loss(x, y)
+    losses = network.fit(x, y, epochs=2000, batch_size=4, learning_rate=0.5)
+    assert len(losses) == 2000
+    assert network.loss(x, y) < 0.01 < before
+    np.testing.assert_allclose(network.forward(x), y, atol=0.3)
