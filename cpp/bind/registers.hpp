@@ -12,5 +12,7 @@ void register_covariance(py::module_& m);
 void register_elimination(py::module_& m);
 void register_power_iteration(py::module_& m);
 void register_simd_math(py::module_& m);
+void register_gram_schmidt(py::module_& m);
+void register_projection(py::module_& m);
 
 }  // namespace mmlfast::bind

@@ -25,8 +25,8 @@ def as_array(x: Any) -> Any:
 def as_float(x: Any, name: str) -> np.ndarray[Any, Any]:
     """`x` as a float32 or float64 array: integers and booleans become float64, anything else is a TypeError."""
     a = np.asarray(as_array(x))
-    if a.dtype == np.float64 or a.dtype == np.float32:
-        return a
+    if a.dtype.type in (np.float64, np.float32):
+        return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
     check_real(a, name)
     return a.astype(np.float32 if a.dtype.type is np.float32 else np.float64)  # float32 here: byte-swapped
 

@@ -53,6 +53,23 @@ class MomentState:
     def save(self) -> np.ndarray[Any, Any]: ...
     def restore(self, arg0: np.ndarray[Any, Any], /) -> None: ...
 
+gram_schmidt_cgs: Final[BatchedFunction]
+gram_schmidt_cgs_rtol: Final[BatchedFunction]
+gram_schmidt_mgs: Final[BatchedFunction]
+gram_schmidt_mgs_rtol: Final[BatchedFunction]
+gram_schmidt_cgs2: Final[BatchedFunction]
+gram_schmidt_cgs2_rtol: Final[BatchedFunction]
+gram_schmidt_householder: Final[BatchedFunction]
+gram_schmidt_householder_rtol: Final[BatchedFunction]
+projection_to_metric: Final[BatchedFunction]
+projection_to_weighted: Final[BatchedFunction]
+projection_from_metric: Final[BatchedFunction]
+projection_from_weighted: Final[BatchedFunction]
+projection_dual: Final[BatchedFunction]
+projection_apply: Final[BatchedFunction]
+projection_coordinates: Final[BatchedFunction]
+projection_matrix: Final[BatchedFunction]
+
 def network_forward(
     arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: np.ndarray[Any, Any], /
 ) -> np.ndarray[Any, Any]: ...

@@ -21,9 +21,21 @@ from mmlfast._arrays import (
     ndarray,
     raise_for_item,
 )
+from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._power_iteration import PowerIteration, power_iteration
 
-__all__ = ["LinAlgError", "PowerIteration", "SlogdetResult", "det", "inv", "power_iteration", "slogdet", "solve"]
+__all__ = [
+    "GramSchmidt",
+    "LinAlgError",
+    "PowerIteration",
+    "SlogdetResult",
+    "det",
+    "gram_schmidt",
+    "inv",
+    "power_iteration",
+    "slogdet",
+    "solve",
+]
 
 Array = np.ndarray[Any, Any]
 

@@ -1,0 +1,169 @@
+#include "drivers/projection.hpp"
+
+#include <atomic>
+#include <optional>
+
+#include "drivers/room.hpp"
+#include "runtime/scratch.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+const Projection<T>& kernel() {
+  if constexpr (sizeof(T) == 8)
+    return projection_f64();
+  else
+    return projection_f32();
+}
+
+constexpr Size always_in_lanes = 32;
+
+struct Sizes {
+  Size d, m;
+};
+
+bool of_points(ProjectionStep step) { return step == ProjectionStep::apply || step == ProjectionStep::coordinates; }
+
+template <class T>
+Sizes sizes(const ProjectionCall<T>& call) {
+  const Layout& factor = call.in[of_points(call.step) ? 1 : 0].layout;
+  return {factor.rows, factor.cols};
+}
+
+// On one thread, to a factor of two; decides only about threads.
+double item_ns(ProjectionStep step, Sizes s, double element_size) {
+  const double d = static_cast<double>(s.d), m = static_cast<double>(s.m);
+  double flops = 2 * d * m;
+  if (step == ProjectionStep::apply) flops = 4 * d * m;
+  if (step == ProjectionStep::matrix) flops = 2 * d * d * m;
+  if (step == ProjectionStep::to_metric) flops = d * d * (m + 1);
+  if (step == ProjectionStep::from_metric) flops = 2 * d * d * (m + 1);
+  if (step == ProjectionStep::dual) flops = 3 * d * m * m;
+  return (3 + d + flops * 0.03) * element_size / 8;
+}
+
+// body(first, count, scratch) by groups of items, or item by item; says whether all went well.
+template <class T, class Run>
+Outcome with_scratch(Size bytes, Run&& run) noexcept {
+  std::atomic<bool> no_memory{false};
+  const bool finished = run([&]() -> void* {
+    void* scratch = Scratch::request(bytes);
+    if (scratch == nullptr) no_memory.store(true, std::memory_order_relaxed);
+    return scratch;
+  });
+  Scratch::trim();
+  if (no_memory) return {Outcome::Status::no_memory};
+  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+}
+
+template <class T>
+Outcome in_lanes(const ProjectionCall<T>& call, Sizes s) noexcept {
+  Layout in_layout[most_projection_inputs], out_layout[most_projection_outputs];
+  for (int k = 0; k < call.n_in; ++k) in_layout[k] = call.in[k].layout;
+  for (int k = 0; k < call.n_out; ++k) out_layout[k] = call.out[k].layout;
+  const Size bytes = 64 * kernel<T>().scratch_elements(call.step, s.d, s.m);
+  return with_scratch<T>(bytes, [&](auto&& scratch) {
+    return for_each_group<T>(call.n_items, item_ns(call.step, s, sizeof(T)), [&](Size first, Size count) {
+      void* room = scratch();
+      if (room == nullptr) return;
+      std::optional<LaneItems<const T>> in[most_projection_inputs];
+      std::optional<LaneItems<T>> out[most_projection_outputs];
+      const T* const* from[most_projection_inputs];
+      T* const* to[most_projection_outputs];
+      for (int k = 0; k < call.n_in; ++k) from[k] = in[k].emplace(call.in[k], first, count).item;
+      for (int k = 0; k < call.n_out; ++k) to[k] = out[k].emplace(call.out[k], first, count).item;
+      kernel<T>().lanes(call.step, from, in_layout, to, out_layout, room);
+    });
+  });
+}
+
+template <class T>
+Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
+  Layout in_layout[most_projection_inputs], out_layout[most_projection_outputs];
+  for (int k = 0; k < call.n_in; ++k) in_layout[k] = call.in[k].layout;
+  for (int k = 0; k < call.n_out; ++k) out_layout[k] = call.out[k].layout;
+  const Size elements = kernel<T>().scratch_elements(call.step, s.d, s.m);
+  const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
+  const double ns = item_ns(call.step, s, sizeof(T)) * static_cast<double>(call.n_items);
+  return with_scratch<T>(bytes, [&](auto&& scratch) {
+    return parallel_blocks(call.n_items, ns, [&](Size i) {
+      void* room = scratch();
+      if (room == nullptr) return;
+      const T* from[most_projection_inputs];
+      T* to[most_projection_outputs];
+      for (int k = 0; k < call.n_in; ++k) from[k] = call.in[k].item(i);
+      for (int k = 0; k < call.n_out; ++k) to[k] = call.out[k].item(i);
+      kernel<T>().one(call.step, from, in_layout, to, out_layout, room);
+    });
+  });
+}
+
+template <class T>
+void copy(const T* from, const Layout& l, T* to, Size to_row, Size to_col) {
+  for (Size i = 0; i < l.rows; ++i)
+    for (Size j = 0; j < l.cols; ++j) to[i * to_row + j * to_col] = from[i * l.row_stride + j * l.col_stride];
+}
+
+// Points that share their factors, in blocks of rows: x is points x d, y is points x (d or m).
+template <class T>
+Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
+  const bool whole = call.step == ProjectionStep::apply;
+  Room<T> factors(checked_product(2 * s.d, s.m));
+  if (factors.data() == nullptr) return {Outcome::Status::no_memory};
+  T *first = factors.data(), *second = first + s.d * s.m;
+  copy(call.in[1].data, call.in[1].layout, first, 1, s.d);
+  if (whole) copy(call.in[2].data, call.in[2].layout, second, s.m, 1);
+  const Batch<const T>& x = call.in[0];
+  const Batch<T>& y = call.out[0];
+  constexpr Size elements = 16384;
+  const Size rows = std::max<Size>(16, elements / (2 * s.d + s.m + 1) / 16 * 16);
+  const Size bytes = checked_product(2 * s.d + s.m, rows, static_cast<Size>(sizeof(T)));
+  const Size n_blocks = (call.n_items + rows - 1) / rows;
+  const double ns = item_ns(call.step, s, sizeof(T)) * static_cast<double>(call.n_items);
+  return with_scratch<T>(bytes, [&](auto&& scratch) {
+    return parallel_blocks(n_blocks, ns, [&](Size b) {
+      void* room = scratch();
+      if (room == nullptr) return;
+      const Size from = b * rows, count = std::min(rows, call.n_items - from);
+      const Layout x_layout{count, s.d, x.stride, x.layout.row_stride};
+      const Layout y_layout{count, y.layout.rows, y.stride, y.layout.row_stride};
+      kernel<T>().points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from), y_layout, room);
+    });
+  });
+}
+
+// Points with factors of their own that are too large for the lanes.
+template <class T>
+Outcome point_by_point(const ProjectionCall<T>& call, Sizes s) noexcept {
+  Outcome outcome;
+  for (Size i = 0; i < call.n_items && outcome.ok(); ++i) {
+    ProjectionCall<T> item = call;
+    item.n_items = 1;
+    for (int k = 0; k < call.n_in; ++k) item.in[k].data = call.in[k].item(i);
+    item.out[0].data = call.out[0].item(i);
+    outcome = share_factors(item, s);
+  }
+  return outcome;
+}
+
+}  // namespace
+
+template <class T>
+Outcome projection(const ProjectionCall<T>& call) noexcept {
+  const Sizes s = sizes(call);
+  if (call.n_items == 0) return {};
+  if (of_points(call.step)) {
+    const bool shared = call.in[1].stride == 0 && (call.n_in < 3 || call.in[2].stride == 0);
+    if (shared && call.n_items >= items_per_group<T>) return share_factors(call, s);
+    if (std::max(s.d, s.m) > always_in_lanes) return shared ? share_factors(call, s) : point_by_point(call, s);
+  } else if (std::max(s.d, s.m) > always_in_lanes) {
+    return one_by_one(call, s);
+  }
+  return in_lanes(call, s);
+}
+
+template Outcome projection<double>(const ProjectionCall<double>&) noexcept;
+template Outcome projection<float>(const ProjectionCall<float>&) noexcept;
+
+}  // namespace mmlfast::drivers
