@@ -2,7 +2,10 @@
 // number of rows alone, and the state that makes it incremental.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <new>
+#include <utility>
 #include <vector>
 
 #include "drivers/batch.hpp"
@@ -15,16 +18,44 @@ namespace mmlfast::drivers {
 class Doubles {
  public:
   Doubles() noexcept = default;
-  ~Doubles();
-  Doubles(Doubles&& other) noexcept;
-  Doubles& operator=(Doubles&& other) noexcept;
-  bool allocate(Size count) noexcept;  // what was there is lost
-  bool copy(const Doubles& other) noexcept;
+  ~Doubles() {
+    if (data_ != nullptr) ::operator delete(data_, alignment);
+  }
+  Doubles(Doubles&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+  Doubles& operator=(Doubles&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(size_, other.size_);
+    return *this;
+  }
+
+  // What was there is lost.
+  bool allocate(Size count) noexcept {
+    const Size bytes = checked_product(std::max<Size>(count, 8), 8);
+    if (bytes < 0) return false;
+    Doubles fresh;
+    fresh.data_ = static_cast<double*>(::operator new(static_cast<std::size_t>(bytes), alignment, std::nothrow));
+    if (fresh.data_ == nullptr) return false;
+    fresh.size_ = count;
+    std::fill_n(fresh.data_, std::max<Size>(count, 8), 0.0);
+    *this = std::move(fresh);
+    return true;
+  }
+  bool copy(const Doubles& other) noexcept {
+    if (!other) {
+      *this = Doubles{};
+      return true;
+    }
+    if (!allocate(other.size_)) return false;
+    std::copy_n(other.data_, other.size_, data_);
+    return true;
+  }
+
   double* data() const noexcept { return data_; }
-  Size size() const noexcept { return size_; }
   explicit operator bool() const noexcept { return data_ != nullptr; }
 
  private:
+  static constexpr std::align_val_t alignment{64};
   double* data_ = nullptr;
   Size size_ = 0;
 };

@@ -1,0 +1,184 @@
+// From rows to nodes: what the driver of covariance does with one block, with 2^level blocks, and with the next block
+// of a wide table. Included by drivers/covariance.cpp alone.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "drivers/covariance.hpp"
+#include "runtime/scratch.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
+
+template <class T>
+void pack(const MomentShape& shape, const T* x, const Layout& layout, double* block) noexcept {
+  if constexpr (sizeof(T) == 8)
+    moment_kernel().pack_f64(shape, x, layout, block);
+  else
+    moment_kernel().pack_f32(shape, x, layout, block);
+}
+
+// One thread's share of the measured cost of one row, good to a factor of two; decides only about threads.
+double row_ns(Size d, bool full) noexcept {
+  const double n = static_cast<double>(d);
+  return 1 + n * 0.6 + (full ? n * n * 0.04 : 0);
+}
+
+// The weights of one block: `values` (null: all 1) followed by zeros up to a multiple of 8.
+struct BlockWeights {
+  const double* values;
+  double total;
+  Size reference;  // the first row that counts
+
+  BlockWeights(const double* w, Size rows) noexcept : values(w), total(static_cast<double>(rows)), reference(0) {
+    if (w == nullptr) return;
+    total = 0;
+    for (Size r = 0; r < rows; ++r) total += w[r];
+    while (reference < rows - 1 && w[reference] == 0) ++reference;
+  }
+};
+
+Size weights_size(const MomentShape& shape) noexcept { return shape.rows + 8; }
+
+const double* pack_weights(const double* from, Size stride, Size rows, double* to) noexcept {
+  if (from == nullptr) return nullptr;
+  for (Size r = 0; r < rows; ++r) to[r] = from[r * stride];
+  for (Size r = rows; r % 8 != 0; ++r) to[r] = 0;
+  return to;
+}
+
+// a := a + b
+void combine(const MomentShape& shape, bool full, double* a, const double* b, double* delta) noexcept {
+  if (b[0] == 0) return;
+  if (a[0] == 0)
+    std::copy_n(b, shape.node_size(full), a);
+  else
+    moment_kernel().merge(shape, full, a, b, 1, delta);
+}
+
+// The node of the packed rows of a block, which is centred in place.
+void reduce_block(const MomentShape& shape, bool full, double* block, Size rows, const double* weights,
+                  double* node) noexcept {
+  const MomentKernel& kernel = moment_kernel();
+  const BlockWeights w(weights, rows);
+  std::fill_n(node, shape.node_size(full), 0.0);
+  if (w.total == 0) return;
+  node[0] = w.total;
+  kernel.centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
+                node + shape.lo());
+  if (full)
+    kernel.products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, node + shape.m2());
+  else
+    kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
+}
+
+// What a thread needs to reduce 2^level blocks.
+struct Workspace {
+  double *block, *weights, *delta, *nodes;
+
+  static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
+    return 8 * (shape.block_size() + 8 + weights_size(shape) + shape.padded() + (level + 1) * shape.node_size(full));
+  }
+  static Workspace request(const MomentShape& shape, bool full, int level) noexcept {
+    double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
+    if (all == nullptr) return {};
+    double* weights = all + shape.block_size() / 8 * 8 + 8;
+    double* delta = weights + weights_size(shape);
+    return {all, weights, delta, delta + shape.padded()};
+  }
+};
+
+// The node of 2^level whole blocks, merged two by two.
+template <class T>
+void reduce_subtree(const MomentShape& shape, bool full, const Table<T>& table, int level, const Workspace& work,
+                    double* out) noexcept {
+  const Size node_size = shape.node_size(full);
+  double* slot[64];
+  for (int l = 0; l < level; ++l) slot[l] = work.nodes + l * node_size;
+  double* current = work.nodes + level * node_size;
+  for (Size k = 0; k < Size{1} << level; ++k) {
+    const Table<T> rows = table.rows(k * shape.rows, shape.rows);
+    pack(shape, rows.data, rows.layout, work.block);
+    const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
+    reduce_block(shape, full, work.block, shape.rows, weights, current);
+    int l = 0;
+    for (; (k >> l) & 1; ++l) {
+      combine(shape, full, slot[l], current, work.delta);
+      std::swap(slot[l], current);
+    }
+    if (l < level) std::swap(slot[l], current);
+  }
+  std::copy_n(current, node_size, out);
+}
+
+// All of 0 .. n - 1, in parallel, whatever happens; true if the user wants to stop.
+template <class Body>
+bool run_all(Size n, double ns, Body&& body) noexcept {
+  Doubles done;
+  if (!done.allocate(n)) {
+    for (Size i = 0; i < n; ++i) body(i);
+    return false;
+  }
+  const bool finished = parallel_blocks(n, ns, [&](std::int64_t i) {
+    body(i);
+    done.data()[i] = 1;
+  });
+  if (finished) return false;
+  for (Size i = 0; i < n; ++i)
+    if (done.data()[i] == 0) body(i);
+  return true;
+}
+
+// Adds the rows of a block to the node of everything before it. The two means differ by delta, which adds a multiple of
+// delta delta' to M2: one more row of the block. pack_strips(from, to) fills in the rows.
+template <class PackStrips>
+Outcome add_sequential(const MomentShape& shape, bool full, double* node, double* block, Size rows,
+                       const double* weights, PackStrips&& pack_strips) noexcept {
+  constexpr Size strips_per_task = 8, strips_per_side = 16;
+  const MomentKernel& kernel = moment_kernel();
+  const BlockWeights w(weights, rows);
+  Doubles leaf, delta;
+  if (!leaf.allocate(shape.m2()) || !delta.allocate(shape.padded())) return no_memory;
+  const double ns = static_cast<double>(rows) * row_ns(shape.d, full);
+  const auto strip_tasks = [&](auto&& body) noexcept {
+    return run_all((shape.strips + strips_per_task - 1) / strips_per_task, ns,
+                   [&](Size i) { body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task)); });
+  };
+  if (w.total == 0) return {};
+  bool stop = strip_tasks([&](Size from, Size to) {
+    pack_strips(from, to);
+    kernel.centre(shape, block, rows, w.values, w.total, w.reference, from, to, leaf.data() + shape.hi(),
+                  leaf.data() + shape.lo());
+  });
+  leaf.data()[0] = w.total;
+  if (node[0] == 0) {
+    std::copy_n(leaf.data(), shape.m2(), node);
+  } else {
+    const double factor = std::sqrt(kernel.merge_means(shape, node, leaf.data(), 1, delta.data()));
+    for (Size j = 0; j < shape.padded(); ++j) block[shape.index(rows, j)] = factor * delta.data()[j];
+    ++rows;
+  }
+  double* m2 = node + shape.m2();
+  if (!full) {
+    stop = strip_tasks([&](Size from, Size to) { kernel.squares(shape, block, rows, from, to, true, m2); }) || stop;
+  } else {
+    const Size sides = (shape.strips + strips_per_side - 1) / strips_per_side;
+    const auto products = [&](Size task) {
+      Size i = 0;
+      for (; task >= sides - i; ++i) task -= sides - i;
+      const Size j = i + task;
+      kernel.products(shape, block, rows, i * strips_per_side, std::min(shape.strips, (i + 1) * strips_per_side),
+                      j * strips_per_side, std::min(shape.strips, (j + 1) * strips_per_side), true, m2);
+    };
+    stop = run_all(sides * (sides + 1) / 2, ns, products) || stop;
+  }
+  return stop ? interrupted : Outcome{};
+}
+
+}  // namespace
+
+}  // namespace mmlfast::drivers
