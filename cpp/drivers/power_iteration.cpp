@@ -22,7 +22,7 @@ const PowerIteration<T>& kernel() {
 }
 
 // In lanes up to here; one matrix per thread as long as a sweep is too short to be shared out.
-constexpr Size most_in_lanes = 16, most_per_thread = 512;
+constexpr Size most_in_lanes = 32, most_per_thread = 512;
 
 template <class T>
 double tolerance(const PowerStop& stop) {
