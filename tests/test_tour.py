@@ -17,6 +17,14 @@ for _package in ("sklearn", "matplotlib", "rich"):
 
 PICTURES = {
     "elimination": ["elimination-photo.png", "elimination-patients.png"],
+    "gram_schmidt": ["gram_schmidt-bases.png", "gram_schmidt-orthogonality.png"],
+    "eigen_digits": ["eigen_digits.png", "eigen_digits-reconstruction.png", "eigen_digits-error.png"],
+    "digit_classifier": [
+        "digit_classifier-confusion.png",
+        "digit_classifier-hardest.png",
+        "digit_classifier-loss.png",
+    ],
+    "iris": ["iris-planes.png"],
 }
 
 

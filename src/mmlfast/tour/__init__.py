@@ -20,4 +20,8 @@ class Step(NamedTuple):
 
 STEPS = {
     "elimination": Step("a regression for every pixel of a photo and around every patient, by elimination", 4),
+    "gram_schmidt": Step("orthonormal bases of sets of digit images, and what rounding does to them", 5),
+    "eigen_digits": Step("eigen-digits by covariance, power iteration and projection", 5),
+    "digit_classifier": Step("a network that learns to read digits by backpropagation", 3),
+    "iris": Step("iris flowers projected onto two planes, with and without a metric", 4),
 }

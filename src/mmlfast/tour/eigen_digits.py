@@ -1,0 +1,155 @@
+"""Step 3: eigen-digits, the directions in which images of digits vary most.
+
+Covariance of the images, its dominant eigenvectors one after the other by power iteration with deflation (a found
+direction is subtracted from the matrix: G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 7.3.1),
+projection of the images onto the first k of them, and the error of that reconstruction for every k. Principal component
+analysis, in short: scikit-learn's full singular value decomposition is the judge.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.datasets import load_digits
+from sklearn.decomposition import PCA
+
+import mmlfast as mf
+from mmlfast.tour._frame import Tour
+
+Array = np.ndarray[Any, Any]
+
+
+def run(tour: Tour) -> None:
+    count = 16 if tour.quick else 32
+    images = load_digits().data
+    mean = mf.stats.mean(images)
+    centred = images - mean
+
+    tour.say("covariance of the digits")
+    cov = mf.stats.covariance(images)
+    expected_cov = np.cov(images, rowvar=False)
+    times = tour.race(lambda: mf.stats.covariance(images), lambda: np.cov(images, rowvar=False), peer="numpy.cov")
+    tour.check(
+        f"covariance: {images.shape[0]} images of {images.shape[1]} pixels",
+        error=float(np.abs(cov - expected_cov).max() / np.abs(expected_cov).max()),
+        limit=1e-14,
+        times=times,
+    )
+
+    tour.say(f"{count} eigen-digits by power iteration")
+    values, basis = _dominant_eigenpairs(cov, count)
+    pca = PCA(n_components=count, svd_solver="full").fit(images)
+    times = tour.race(
+        lambda: _dominant_eigenpairs(mf.stats.covariance(images), count),
+        lambda: PCA(n_components=count, svd_solver="full").fit(images),
+        peer='PCA(svd_solver="full")',
+    )
+    spectrum = np.linalg.eigvalsh(cov)[::-1]
+    tour.check(
+        f"power_iteration: the {count} largest eigenvalues, beside numpy.linalg.eigvalsh",
+        error=float(np.abs(values / spectrum[:count] - 1).max()),
+        limit=1e-10,
+    )
+    # A gap of 1 % between eigenvalues multiplies the residual that power iteration stops at by 100.
+    signs = np.sign(np.sum(basis.T * pca.components_, axis=1))
+    tour.check(
+        "covariance and power_iteration: the eigen-digits up to their signs",
+        error=float(np.abs(basis.T - signs[:, None] * pca.components_).max()),
+        limit=1e-7,
+        times=times,
+    )
+
+    tour.say("projecting onto the eigen-digits")
+    projected = mf.geometry.project(centred, basis)
+    expected = pca.inverse_transform(pca.transform(images)) - mean
+    times = tour.race(
+        lambda: mf.geometry.project(centred, basis),
+        lambda: pca.inverse_transform(pca.transform(images)),
+        peer="PCA.inverse_transform(transform)",
+    )
+    tour.check(
+        f"project: all images onto {count} eigen-digits",
+        error=float(np.abs(projected - expected).max() / np.abs(expected).max()),
+        limit=1e-7,
+        times=times,
+    )
+    ks = np.arange(1, count + 1)
+    reconstructions = np.array([mf.geometry.project(centred, basis[:, :k]) for k in ks])
+    errors = np.mean(np.sum((centred - reconstructions) ** 2, axis=-1), axis=-1)
+    # The mean squared error is the variance that is left out (the eigenvalues divide by n - 1, the mean by n).
+    n = len(images)
+    left_out = (spectrum.sum() - np.cumsum(spectrum)[:count]) * (n - 1) / n
+    tour.check(
+        "reconstruction error for each k, beside the eigenvalues left out",
+        error=float(np.abs(errors / left_out - 1).max()),
+        limit=1e-10,
+    )
+    _eigen_digits_picture(tour, mean, basis, values / spectrum.sum())
+    _reconstruction_picture(tour, images, mean + reconstructions, ks)
+    _error_picture(tour, ks, errors, centred, pca)
+
+
+def _dominant_eigenpairs(a: Array, count: int) -> tuple[Array, Array]:
+    """The `count` largest eigenvalues of a covariance, and their vectors as columns."""
+    rest = a.copy()
+    values, vectors = [], []
+    for _ in range(count):
+        value, vector, *_ = mf.linalg.power_iteration(rest, tol=1e-11, max_iter=100_000)
+        values.append(float(value))
+        vectors.append(vector)
+        rest -= value * np.outer(vector, vector)
+    return np.array(values), np.array(vectors).T
+
+
+def _eigen_digits_picture(tour: Tour, mean: Array, basis: Array, shares: Array) -> None:
+    figure = Figure(figsize=(11, 3.9), layout="constrained")
+    figure.suptitle("The mean digit and the first eigen-digits, with the share of the variance of each", fontsize=14)
+    panels = figure.subplots(2, 8)
+    bound = np.abs(basis[:, :15]).max()
+    for k, axes in enumerate(panels.flat):
+        if k == 0:
+            axes.imshow(mean.reshape(8, 8), cmap="gray_r")
+            axes.set_title("mean")
+        else:
+            drawn = axes.imshow(basis[:, k - 1].reshape(8, 8), cmap="RdBu_r", vmin=-bound, vmax=bound)
+            axes.set_title(f"{k}: {100 * shares[k - 1]:.1f} %")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    figure.colorbar(drawn, ax=panels, label="pixel of the eigen-digit", shrink=0.8)
+    tour.save(figure, "eigen_digits")
+
+
+def _reconstruction_picture(tour: Tour, images: Array, reconstructions: Array, ks: Array) -> None:
+    shown = [k for k in (1, 2, 4, 8, 16, 32) if k <= ks[-1]]
+    figure = Figure(figsize=(11, 1.15 * (len(shown) + 1) + 0.6), layout="constrained")
+    figure.suptitle("Ten digits from their projections onto the first k eigen-digits", fontsize=14)
+    panels = figure.subplots(len(shown) + 1, 10)
+    rows = {f"k = {k}": reconstructions[k - 1] for k in shown} | {"image": images}
+    for line, (name, row) in zip(panels, rows.items(), strict=True):
+        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=12)
+        for axes, image in zip(line, row[:10], strict=True):
+            axes.imshow(image.reshape(8, 8), cmap="gray_r", vmin=0, vmax=16)
+            axes.set_xticks([])
+            axes.set_yticks([])
+    tour.save(figure, "eigen_digits-reconstruction")
+
+
+def _error_picture(tour: Tour, ks: Array, errors: Array, centred: Array, pca: PCA) -> None:
+    total = float(np.mean(np.sum(centred**2, axis=1)))
+    left = total - np.cumsum(pca.explained_variance_) * (len(centred) - 1) / len(centred)
+    figure = Figure(figsize=(8, 4.8), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, *ks], 100 * np.array([total, *errors]) / total, label="mmlfast: power iteration and projection")
+    axes.plot(ks, 100 * left / total, "o", fillstyle="none", color="tab:red", label="scikit-learn: PCA, full SVD")
+    axes.set(
+        xlim=(0, None),
+        ylim=(0, 102),
+        xlabel="number of eigen-digits",
+        ylabel="squared error, % of the variance",
+        title="What is lost when an image keeps only k numbers",
+    )
+    axes.grid(alpha=0.3)
+    axes.legend()
+    tour.save(figure, "eigen_digits-error")
