@@ -164,9 +164,9 @@ def run_tour(steps: Sequence[str], out: Path, *, quick: bool) -> int:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=_WIDTH_OF_A_PIPE)
     progress = Progress(
-        TextColumn("{task.fields[activity]}", markup=False),
         BarColumn(),
         TimeElapsedColumn(),
+        TextColumn("{task.fields[activity]}", markup=False),
         console=console,
         transient=True,
         disable=not console.is_terminal,

@@ -89,7 +89,7 @@ def run(tour: Tour) -> None:
 
 
 def _picture(tour: Tour, names: list[str], plane: Array, flat: Array) -> None:
-    figure = Figure(figsize=(11, 5), layout="constrained")
+    figure = Figure(figsize=(11, 4.6), layout="constrained")
     figure.suptitle("150 iris flowers of three species, projected from four dimensions onto two planes", fontsize=14)
     left, right = figure.subplots(1, 2)
     _scatter(left, names, plane)

@@ -1,0 +1,42 @@
+"""Every script of examples/ runs, and says what it is meant to show."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mmlfast as mf
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+# What a reader should see: what each script is there to show.
+SHOWN = {
+    "elimination": ["an apple costs 1.11", "batch index (7,)", "99999 shops", "shop 7 is 0.0"],
+    "gram_schmidt": ["span 2 dimensions"],
+    "power_iteration": ["28.6 % live in the city", "converged: True"],
+    "covariance": ["same bits: True"],
+    "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
+    "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 1.0", "1 xor 0 = 1.0", "1 xor 1 = 0.0"],
+}
+
+
+def test_every_example_is_tested():
+    assert sorted(SHOWN) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_example_runs(name):
+    source = Path(mf.__file__).parents[1]
+    path = os.pathsep.join(filter(None, [str(source), os.environ.get("PYTHONPATH")]))
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / f"{name}.py")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    for text in SHOWN[name]:
+        assert text in done.stdout
