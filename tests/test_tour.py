@@ -1,6 +1,8 @@
 """The tour: its exit codes, its pictures, and that a broken kernel does not pass."""
 
+import functools
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,8 @@ from mmlfast.tour import STEPS
 for _package in ("sklearn", "matplotlib", "rich"):
     pytest.importorskip(_package)
 
+from mmlfast.tour._frame import Times, Tour  # (imports those packages)
+
 PICTURES = {
     "elimination": ["elimination-photo.png", "elimination-patients.png"],
     "gram_schmidt": ["gram_schmidt-bases.png", "gram_schmidt-orthogonality.png"],
@@ -28,13 +32,16 @@ PICTURES = {
 }
 
 
+def _environment() -> dict[str, str]:
+    path = [str(Path(mf.__file__).parents[1]), os.environ.get("PYTHONPATH")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}
+
+
 def _subprocess(*arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
     """A new interpreter runs `code`, then the command line of mmlfast with these arguments."""
     program = f"import sys\n{code}\nfrom mmlfast.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
-    path = os.pathsep.join([str(Path(mf.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path.rstrip(os.pathsep)}
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=environment, timeout=300
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=_environment(), timeout=300
     )
 
 
@@ -55,20 +62,83 @@ def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
     assert output.count("x   ok") + output.count("   ok") >= STEPS[step].jobs
 
 
-def test_broken_solve_fails_but_other_checks_run(tmp_path, capsys, monkeypatch):
-    solve = mf.linalg.solve
-    monkeypatch.setattr(mf.linalg, "solve", lambda a, b: solve(a, b) * (1 + 1e-3))
-    assert main(["--quick", "--only", "elimination", "--out", str(tmp_path)]) == 1
-    output = capsys.readouterr().out
-    assert output.count("FAILED") >= STEPS["elimination"].jobs
-    assert len(list(tmp_path.iterdir())) == 2
+@pytest.fixture
+def untimed(monkeypatch):
+    """The checks without the timings."""
+    monkeypatch.setattr(Tour, "race", lambda self, ours, theirs, *, peer, seconds=1.0: Times(1.0, 1.0, 1.0, peer))
 
 
-def test_nan_fails(tmp_path, capsys, monkeypatch):
+def _scaled(function):
+    """`function` with an answer that is wrong by one part in a thousand, in its first field if it has several."""
+
+    @functools.wraps(function)
+    def wrong(*args, **kwargs):
+        result = function(*args, **kwargs)
+        if isinstance(result, tuple):
+            return result._replace(**{result._fields[0]: result[0] * (1 + 1e-3)})
+        return result * (1 + 1e-3)
+
+    return wrong
+
+
+@pytest.mark.parametrize(
+    ("step", "module", "name"),
+    [
+        ("elimination", "linalg", "solve"),
+        ("gram_schmidt", "linalg", "gram_schmidt"),
+        ("eigen_digits", "stats", "covariance"),
+        ("eigen_digits", "stats", "mean"),
+        ("eigen_digits", "linalg", "power_iteration"),
+        ("eigen_digits", "geometry", "project"),
+        ("iris", "stats", "covariance"),
+        ("iris", "linalg", "power_iteration"),
+        ("iris", "geometry", "project"),
+        ("iris", "linalg", "inv"),
+    ],
+)
+def test_broken_kernel_fails_but_the_step_goes_on(step, module, name, tmp_path, capsys, monkeypatch, untimed):
+    owner = getattr(mf, module)
+    monkeypatch.setattr(owner, name, _scaled(getattr(owner, name)))
+    assert main(["--quick", "--only", step, "--out", str(tmp_path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PICTURES[step])
+
+
+@pytest.mark.parametrize("name", ["gradients", "forward", "fit"])
+def test_broken_network_fails(name, tmp_path, capsys, monkeypatch, untimed):
+    class Broken(mf.neural_network.Network):
+        def gradients(self, x, y):
+            wrong = 1 + 1e-3 * (name == "gradients")
+            return [(dw * wrong, db * wrong) for dw, db in super().gradients(x, y)]
+
+        def forward(self, x):
+            return super().forward(x) * (1 + 1e-3 * (name == "forward"))
+
+        def fit(self, x, y, *, epochs, **options):
+            return np.ones(epochs) if name == "fit" else super().fit(x, y, epochs=epochs, **options)
+
+    monkeypatch.setattr(mf.neural_network, "Network", Broken)
+    assert main(["--quick", "--only", "digit_classifier", "--out", str(tmp_path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_nan_fails(tmp_path, capsys, monkeypatch, untimed):
     monkeypatch.setattr(mf.linalg, "solve", lambda a, b: np.full_like(b, np.nan))
     with np.errstate(all="ignore"):
         assert main(["--quick", "--only", "elimination", "--out", str(tmp_path)]) == 1
     assert "FAILED" in capsys.readouterr().out
+
+
+def test_the_tour_goes_on_after_a_step_that_raises(tmp_path, capsys, monkeypatch, untimed):
+    def gram_schmidt(a, **options):
+        raise ValueError("broken on purpose")
+
+    monkeypatch.setattr(mf.linalg, "gram_schmidt", gram_schmidt)
+    assert main(["--quick", "--only", "gram_schmidt", "--only", "iris", "--out", str(tmp_path)]) == 1
+    output = capsys.readouterr().out
+    assert "ValueError: broken on purpose" in output
+    assert "iris               ok" in output
+    assert (tmp_path / "iris-planes.png").exists()
 
 
 def test_step_that_raises_fails_with_its_message(tmp_path, capsys, monkeypatch):
@@ -82,13 +152,27 @@ def test_step_that_raises_fails_with_its_message(tmp_path, capsys, monkeypatch):
     assert "no [bold]solution[/bold]" in output
 
 
-def test_interrupt_gives_130(tmp_path, capsys, monkeypatch):
+def test_interrupt_of_a_kernel_gives_130(tmp_path, capsys, monkeypatch):
     def solve(a, b):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mf.linalg, "solve", solve)
     assert main(["--quick", "--only", "elimination", "--out", str(tmp_path)]) == 130
     assert capsys.readouterr().err == "mmlfast: interrupted\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
+def test_interrupt_of_the_process_gives_130(tmp_path):
+    command = [sys.executable, "-m", "mmlfast", "--quick", "--out", str(tmp_path)]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
+    ) as process:
+        assert process.stdout.readline().startswith("elimination        ok")
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors == "mmlfast: interrupted\n"
+    assert "every check passed" not in output
 
 
 @pytest.mark.parametrize(
