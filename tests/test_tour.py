@@ -1,6 +1,7 @@
 """The tour: its exit codes, its pictures, and that a broken kernel does not pass."""
 
 import functools
+import importlib
 import os
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from mmlfast.tour import STEPS
 for _package in ("sklearn", "matplotlib", "rich"):
     pytest.importorskip(_package)
 
-from mmlfast.tour._frame import Times, Tour  # (imports those packages)
+frame = importlib.import_module("mmlfast.tour._frame")
 
 PICTURES = {
     "elimination": ["elimination-photo.png", "elimination-patients.png"],
@@ -65,7 +66,9 @@ def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
 @pytest.fixture
 def untimed(monkeypatch):
     """The checks without the timings."""
-    monkeypatch.setattr(Tour, "race", lambda self, ours, theirs, *, peer, seconds=1.0: Times(1.0, 1.0, 1.0, peer))
+    monkeypatch.setattr(
+        frame.Tour, "race", lambda self, ours, theirs, *, peer, seconds=1.0: frame.Times(1.0, 1.0, 1.0, peer)
+    )
 
 
 def _scaled(function):
@@ -93,7 +96,6 @@ def _scaled(function):
         ("iris", "stats", "covariance"),
         ("iris", "linalg", "power_iteration"),
         ("iris", "geometry", "project"),
-        ("iris", "linalg", "inv"),
     ],
 )
 def test_broken_kernel_fails_but_the_step_goes_on(step, module, name, tmp_path, capsys, monkeypatch, untimed):

@@ -23,5 +23,5 @@ STEPS = {
     "gram_schmidt": Step("orthonormal bases of sets of digit images, and what rounding does to them", 5),
     "eigen_digits": Step("eigen-digits by covariance, power iteration and projection", 5),
     "digit_classifier": Step("a network that learns to read digits by backpropagation", 3),
-    "iris": Step("iris flowers projected onto two planes, with and without a metric", 4),
+    "iris": Step("iris flowers projected onto two planes, with and without a metric", 5),
 }
