@@ -18,7 +18,7 @@ SHOWN = {
     "power_iteration": ["28.6 % live in the city", "converged: True"],
     "covariance": ["same bits: True"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
-    "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 1.0", "1 xor 0 = 1.0", "1 xor 1 = 0.0"],
+    "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 0.9", "1 xor 0 = 0.9", "1 xor 1 = 0.0"],
 }
 
 
