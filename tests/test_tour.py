@@ -64,11 +64,12 @@ def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
 
 
 @pytest.fixture
-def untimed(monkeypatch):
-    """The checks without the timings."""
+def brief(monkeypatch):
+    """The checks without the timings, and pictures that are not drawn: an empty file in the place of each."""
     monkeypatch.setattr(
         frame.Tour, "race", lambda self, ours, theirs, *, peer, seconds=1.0: frame.Times(1.0, 1.0, 1.0, peer)
     )
+    monkeypatch.setattr(frame.Tour, "save", lambda self, figure, name: (self.out / f"{name}.png").touch())
 
 
 def _scaled(function):
@@ -98,7 +99,7 @@ def _scaled(function):
         ("iris", "geometry", "project"),
     ],
 )
-def test_broken_kernel_fails_but_the_step_goes_on(step, module, name, tmp_path, capsys, monkeypatch, untimed):
+def test_broken_kernel_fails_but_the_step_goes_on(step, module, name, tmp_path, capsys, monkeypatch, brief):
     owner = getattr(mf, module)
     monkeypatch.setattr(owner, name, _scaled(getattr(owner, name)))
     assert main(["--quick", "--only", step, "--out", str(tmp_path)]) == 1
@@ -107,7 +108,7 @@ def test_broken_kernel_fails_but_the_step_goes_on(step, module, name, tmp_path, 
 
 
 @pytest.mark.parametrize("name", ["gradients", "forward", "fit"])
-def test_broken_network_fails(name, tmp_path, capsys, monkeypatch, untimed):
+def test_broken_network_fails(name, tmp_path, capsys, monkeypatch, brief):
     class Broken(mf.neural_network.Network):
         def gradients(self, x, y):
             wrong = 1 + 1e-3 * (name == "gradients")
@@ -124,14 +125,14 @@ def test_broken_network_fails(name, tmp_path, capsys, monkeypatch, untimed):
     assert "FAILED" in capsys.readouterr().out
 
 
-def test_nan_fails(tmp_path, capsys, monkeypatch, untimed):
+def test_nan_fails(tmp_path, capsys, monkeypatch, brief):
     monkeypatch.setattr(mf.linalg, "solve", lambda a, b: np.full_like(b, np.nan))
     with np.errstate(all="ignore"):
         assert main(["--quick", "--only", "elimination", "--out", str(tmp_path)]) == 1
     assert "FAILED" in capsys.readouterr().out
 
 
-def test_the_tour_goes_on_after_a_step_that_raises(tmp_path, capsys, monkeypatch, untimed):
+def test_the_tour_goes_on_after_a_step_that_raises(tmp_path, capsys, monkeypatch, brief):
     def gram_schmidt(a, **options):
         raise ValueError("broken on purpose")
 
