@@ -25,8 +25,17 @@ def run(tour: Tour) -> None:
     count = 16 if tour.quick else 32
     images = load_digits().data
     mean = mf.stats.mean(images)
-    centred = images - mean
+    cov = _covariance(tour, images)
+    pca = PCA(n_components=count, svd_solver="full").fit(images)
+    values, basis = _eigen_digits(tour, images, cov, pca)
+    _projection(tour, images, mean, basis, pca)
+    reconstructions, errors = _reconstructions(tour, images - mean, basis, np.linalg.eigvalsh(cov)[::-1])
+    _eigen_digits_picture(tour, mean, basis, values / np.trace(cov))
+    _reconstruction_picture(tour, images, mean + reconstructions)
+    _error_picture(tour, errors, images - mean, pca)
 
+
+def _covariance(tour: Tour, images: Array) -> Array:
     tour.say("covariance of the digits")
     cov = mf.stats.covariance(images)
     times = tour.race(lambda: mf.stats.covariance(images), lambda: np.cov(images, rowvar=False), peer="numpy.cov")
@@ -39,19 +48,22 @@ def run(tour: Tour) -> None:
         limit=1e-14,
         times=times,
     )
+    return cov
 
+
+def _eigen_digits(tour: Tour, images: Array, cov: Array, pca: PCA) -> tuple[Array, Array]:
+    count = pca.n_components
     tour.say(f"{count} eigen-digits by power iteration")
     values, basis = _dominant_eigenpairs(cov, count)
-    pca = PCA(n_components=count, svd_solver="full").fit(images)
     times = tour.race(
         lambda: _dominant_eigenpairs(mf.stats.covariance(images), count),
         lambda: PCA(n_components=count, svd_solver="full").fit(images),
         peer='PCA(svd_solver="full")',
     )
-    spectrum = np.linalg.eigvalsh(cov)[::-1]
+    expected = np.linalg.eigvalsh(cov)[::-1][:count]
     tour.check(
         f"power_iteration: the {count} largest eigenvalues, beside numpy.linalg.eigvalsh",
-        error=float(np.abs(values / spectrum[:count] - 1).max()),
+        error=float(np.abs(values / expected - 1).max()),
         limit=1e-10,
     )
     # A gap of 1 % between eigenvalues multiplies the residual that power iteration stops at by 100.
@@ -62,35 +74,40 @@ def run(tour: Tour) -> None:
         limit=1e-7,
         times=times,
     )
+    return values, basis
 
+
+def _projection(tour: Tour, images: Array, mean: Array, basis: Array, pca: PCA) -> None:
     tour.say("projecting onto the eigen-digits")
-    projected = mf.geometry.project(centred, basis)
-    expected = pca.inverse_transform(pca.transform(images)) - mean
+    projected = mean + mf.geometry.project(images - mean, basis)
+    expected = pca.inverse_transform(pca.transform(images))
     times = tour.race(
-        lambda: mf.geometry.project(centred, basis),
+        lambda: mean + mf.geometry.project(images - mean, basis),
         lambda: pca.inverse_transform(pca.transform(images)),
         peer="PCA.inverse_transform(transform)",
     )
     tour.check(
-        f"project: all images onto {count} eigen-digits",
+        f"project: all images onto {basis.shape[1]} eigen-digits",
         error=float(np.abs(projected - expected).max() / np.abs(expected).max()),
         limit=1e-7,
         times=times,
     )
-    ks = np.arange(1, count + 1)
-    reconstructions = np.array([mf.geometry.project(centred, basis[:, :k]) for k in ks])
+
+
+def _reconstructions(tour: Tour, centred: Array, basis: Array, spectrum: Array) -> tuple[Array, Array]:
+    """The images from their first k eigen-digits for each k, and the mean squared error of each."""
+    count = basis.shape[1]
+    reconstructions = np.array([mf.geometry.project(centred, basis[:, :k]) for k in range(1, count + 1)])
     errors = np.mean(np.sum((centred - reconstructions) ** 2, axis=-1), axis=-1)
     # The mean squared error is the variance that is left out (the eigenvalues divide by n - 1, the mean by n).
-    n = len(images)
+    n = len(centred)
     left_out = (spectrum.sum() - np.cumsum(spectrum)[:count]) * (n - 1) / n
     tour.check(
         "reconstruction error for each k, beside the eigenvalues left out",
         error=float(np.abs(errors / left_out - 1).max()),
         limit=1e-10,
     )
-    _eigen_digits_picture(tour, mean, basis, values / spectrum.sum())
-    _reconstruction_picture(tour, images, mean + reconstructions, ks)
-    _error_picture(tour, ks, errors, centred, pca)
+    return reconstructions, errors
 
 
 def _exact_covariance(images: Array) -> Array:
@@ -131,8 +148,8 @@ def _eigen_digits_picture(tour: Tour, mean: Array, basis: Array, shares: Array) 
     tour.save(figure, "eigen_digits")
 
 
-def _reconstruction_picture(tour: Tour, images: Array, reconstructions: Array, ks: Array) -> None:
-    shown = [k for k in (1, 2, 4, 8, 16, 32) if k <= ks[-1]]
+def _reconstruction_picture(tour: Tour, images: Array, reconstructions: Array) -> None:
+    shown = [k for k in (1, 2, 4, 8, 16, 32) if k <= len(reconstructions)]
     figure = Figure(figsize=(11, 1.15 * (len(shown) + 1) + 0.6), layout="constrained")
     figure.suptitle("Ten digits from their projections onto the first k eigen-digits", fontsize=14)
     panels = figure.subplots(len(shown) + 1, 10)
@@ -146,7 +163,8 @@ def _reconstruction_picture(tour: Tour, images: Array, reconstructions: Array, k
     tour.save(figure, "eigen_digits-reconstruction")
 
 
-def _error_picture(tour: Tour, ks: Array, errors: Array, centred: Array, pca: PCA) -> None:
+def _error_picture(tour: Tour, errors: Array, centred: Array, pca: PCA) -> None:
+    ks = np.arange(1, len(errors) + 1)
     total = float(np.mean(np.sum(centred**2, axis=1)))
     left = total - np.cumsum(pca.explained_variance_) * (len(centred) - 1) / len(centred)
     figure = Figure(figsize=(8, 4.8), layout="constrained")

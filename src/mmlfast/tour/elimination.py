@@ -139,14 +139,14 @@ def _patients(tour: Tour) -> None:
 
 def _against_lstsq(weights: Array, design: Array, y: Array, coefficients: Array) -> float:
     """Largest relative difference from orthogonal least squares, for a sample of bandwidths and patients."""
-    worst = 0.0
+    differences = []
     for band in range(0, len(weights), 4):
         for patient in range(0, len(y), 20):
             root = np.sqrt(weights[band, patient])
             expected = np.linalg.lstsq(design * root[:, None], y * root)[0]
             difference = np.abs(coefficients[band, patient, :, 0] - expected).max()
-            worst = max(worst, float(difference / np.abs(expected).max()))
-    return worst
+            differences.append(difference / np.abs(expected).max())
+    return float(np.max(differences))
 
 
 def _patients_picture(tour: Tour, bandwidths: Array, errors: Array, bmi: Array, slopes: Array) -> None:

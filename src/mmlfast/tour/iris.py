@@ -26,11 +26,16 @@ Array = np.ndarray[Any, Any]
 
 def run(tour: Tour) -> None:
     iris = load_iris()
-    x, labels = iris.data, iris.target
-    species = x.reshape(3, 50, 4)  # the flowers are sorted by species
-    centre = mf.stats.mean(x)
+    within = _covariances(tour, iris.data)
+    plane = _largest_variance(tour, iris.data)
+    flat = _between_species(tour, iris.data, iris.target, within)
+    _picture(tour, list(iris.target_names), plane, flat)
 
+
+def _covariances(tour: Tour, x: Array) -> Array:
+    """The covariance of each species."""
     tour.say("covariances of the species")
+    species = x.reshape(3, 50, 4)  # the flowers are sorted by species
     within = mf.stats.covariance(species)
     times = tour.race(
         lambda: mf.stats.covariance(species),
@@ -45,45 +50,54 @@ def run(tour: Tour) -> None:
         limit=1e-14,
         times=times,
     )
+    return within
 
+
+def _largest_variance(tour: Tour, x: Array) -> Array:
+    """Coordinates in the plane of the two dominant eigenvectors of the covariance."""
     tour.say("the plane of largest variance")
     cov = mf.stats.covariance(x)
     first = mf.linalg.power_iteration(cov, tol=1e-13)
     second = mf.linalg.power_iteration(cov - first.value * np.outer(first.vector, first.vector), tol=1e-13)
     axes = np.column_stack([first.vector, second.vector])
-    plane = mf.geometry.project(x - centre, axes, coordinates=True)
+    plane = mf.geometry.project(x - mf.stats.mean(x), axes, coordinates=True)
+
     pca = PCA(n_components=2, svd_solver="full").fit(x)
-    signs = np.sign(np.sum(axes.T * pca.components_, axis=1))
     values = np.array([first.value, second.value])
     tour.check(
         "power_iteration: the two largest variances, beside PCA",
         error=float(np.abs(values / pca.explained_variance_ - 1).max()),
         limit=1e-12,
     )
+    signs = np.sign(np.sum(axes.T * pca.components_, axis=1))
     tour.check(
         "project: coordinates in their plane, beside PCA",
         error=float(np.abs(plane * signs - pca.transform(x)).max()),
         limit=1e-10,
     )
+    return plane
 
+
+def _between_species(tour: Tour, x: Array, labels: Array, within: Array) -> Array:
+    """Coordinates in the plane of the means, such that distances in it are those of the metric."""
     tour.say("the plane that tells species apart")
+    centred = x - mf.stats.mean(x)
     pooled = within.mean(axis=0)
     metric = mf.linalg.inv(pooled)
-    means = mf.stats.mean(species)
+    means = mf.stats.mean(x.reshape(3, 50, 4))
     basis = (means[1:] - means[0]).T
-    between = mf.geometry.project(x - centre, basis, metric=metric, coordinates=True)
+    between = mf.geometry.project(centred, basis, metric=metric, coordinates=True)
+
     # In W^-1 the length of x is the Euclidean length of root' x, and least squares there is the projection.
     root = np.linalg.cholesky(np.linalg.inv(pooled))
-    expected = np.linalg.lstsq(root.T @ basis, root.T @ (x - centre).T)[0].T
+    expected = np.linalg.lstsq(root.T @ basis, root.T @ centred.T)[0].T
     tour.check(
         "project with a metric: coordinates in the plane of the species, beside numpy.linalg.lstsq",
         error=float(np.abs(between - expected).max() / np.abs(expected).max()),
         limit=1e-12,
     )
-    # Coordinates in a basis that is orthonormal in the metric: distances in the picture are distances in the metric.
-    isometry = np.linalg.cholesky(basis.T @ metric @ basis)
-    flat = between @ isometry
-    flat_means = flat.reshape(3, 50, 2).mean(axis=1)
+    flat = between @ np.linalg.cholesky(basis.T @ metric @ basis)
+    flat_means = mf.stats.mean(flat.reshape(3, 50, 2))
     nearest = np.argmin(np.sum((flat[:, None] - flat_means) ** 2, axis=-1), axis=1)
     judged = LinearDiscriminantAnalysis().fit(x, labels).predict(x)
     tour.check(
@@ -91,7 +105,7 @@ def run(tour: Tour) -> None:
         error=float(np.sum(nearest != judged)),
         limit=0,
     )
-    _picture(tour, list(iris.target_names), plane, flat)
+    return np.asarray(flat)
 
 
 def _picture(tour: Tour, names: list[str], plane: Array, flat: Array) -> None:
