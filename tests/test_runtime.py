@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import scipy.sparse
 from cases import same_bits
 
 import mmlfast as mf
@@ -500,3 +502,36 @@ def test_batched_functions_release_the_gil(threads):
         os.stat(".")
     worker.join()
     assert ticks > 20
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timer on this system")
+def test_signal_handler_that_computes_leaves_the_call_it_interrupts_alone() -> None:
+    """A handler runs in the middle of a call, in its thread: it must not get that call's working memory."""
+    rng = np.random.default_rng(20261120)
+    a, b = rng.standard_normal((3000, 70, 70)), rng.standard_normal((3000, 70, 1))
+    sparse = scipy.sparse.random_array((20_000, 20_000), density=5e-4, format="csr", rng=rng)
+    large = rng.standard_normal((300, 300))
+    calls, inside = 0, False
+
+    def handler(number: int, frame: object) -> None:
+        nonlocal calls, inside
+        if inside:  # the timer goes on while the handler works
+            return
+        calls, inside = calls + 1, True
+        mf.linalg.inv(large)
+        mf.linalg.power_iteration(large @ large.T, max_iter=3, tol=1.0)
+        inside = False
+
+    expected = mf.linalg.solve(a, b)
+    iterated = mf.linalg.power_iteration(abs(sparse), max_iter=200, tol=1e-15).vector
+    before = signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+    try:
+        actual = mf.linalg.solve(a, b)
+        again = mf.linalg.power_iteration(abs(sparse), max_iter=200, tol=1e-15).vector
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert calls > 0
+    np.testing.assert_array_equal(actual, expected)
+    np.testing.assert_array_equal(again, iterated)

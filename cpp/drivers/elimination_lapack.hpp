@@ -105,7 +105,8 @@ Outcome run_lapack(Size n_items, const Batch<const T>& a, Size rhs_cols, Call&& 
   if (routines == nullptr) return {Outcome::Status::no_lapack};
   const Size elements = checked_product(n, n + rhs_cols + 1);  // one column more: ipiv starts at a whole 8 bytes
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
-  T* lu = bytes < 0 ? nullptr : static_cast<T*>(Scratch::request(bytes + 8 * n));
+  const OwnScratch scratch(bytes < 0 ? bytes : bytes + 8 * n);
+  T* lu = static_cast<T*>(scratch.data());
   if (lu == nullptr) return {Outcome::Status::no_memory};
   T* rhs = lu + n * n;
   LapackFactors<T> factors{*routines, n, lu, lu + (n * (n + rhs_cols) + 1) / 2 * 2};
@@ -120,7 +121,6 @@ Outcome run_lapack(Size n_items, const Batch<const T>& a, Size rhs_cols, Call&& 
       break;
     }
   }
-  Scratch::trim();
   return outcome;
 }
 

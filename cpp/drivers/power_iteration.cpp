@@ -413,15 +413,14 @@ Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x
 template <class T, class Operator>
 Outcome run_threaded(const Operator& op, const T* x0, const Layout& x0_layout, const PowerStop& stop,
                      const PowerPairs<T>& pairs, Size item) noexcept {
-  void* memory = Scratch::request(Vectors<T>::bytes(op.n(), op.n_blocks()));
-  if (memory == nullptr) return {Outcome::Status::no_memory};
-  const Vectors<T> v(memory, op.n());
+  const OwnScratch memory(Vectors<T>::bytes(op.n(), op.n_blocks()));
+  if (memory.data() == nullptr) return {Outcome::Status::no_memory};
+  const Vectors<T> v(memory.data(), op.n());
   load_vector(x0, x0_layout, v.x);
   Iteration<T, Operator> iteration(op, v, stop, true);
   InterruptTimer timer;
   const Progress progress = iteration.run(0, stop.max_iter, &timer);
   if (progress == Progress::stopped) iteration.finish(pairs, item);
-  Scratch::trim();
   return {progress == Progress::interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
 }
 

@@ -7,6 +7,8 @@
 
 namespace mmlfast {
 
+// Not across an interrupt check: a signal handler is Python code and may call this library in the same thread. A driver
+// that keeps memory for that long takes OwnScratch.
 class Scratch {
  public:
   // The calling thread's buffer, at least `bytes` long; nullptr if there is no memory or bytes is
@@ -16,6 +18,21 @@ class Scratch {
 
   // Gives the calling thread's buffer back if it is larger than what is worth keeping.
   static void trim() noexcept;
+};
+
+// Memory of one call's own, freed at its end.
+class OwnScratch {
+ public:
+  explicit OwnScratch(std::ptrdiff_t bytes) noexcept;
+  ~OwnScratch();
+  OwnScratch(const OwnScratch&) = delete;
+  OwnScratch& operator=(const OwnScratch&) = delete;
+
+  // nullptr if there is no memory or bytes was negative.
+  void* data() const noexcept { return data_; }
+
+ private:
+  void* data_;
 };
 
 }  // namespace mmlfast
