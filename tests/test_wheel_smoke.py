@@ -61,6 +61,17 @@ def test_threads_give_the_same_bits():
     assert one.tobytes() == many.tobytes()
 
 
+def test_gram_schmidt():
+    a = np.vander(np.linspace(0, 1, 12), 6)
+    a = np.concatenate([a, a[:, :1]], axis=1)  # the last column depends on the others
+    for method in ("cgs2", "householder"):
+        result = mf.linalg.gram_schmidt(a, method=method)
+        assert result.rank == 6
+        basis = np.asarray(result.basis)[:, :6]
+        np.testing.assert_allclose(basis.T @ basis, np.eye(6), atol=1e-14)
+        np.testing.assert_allclose(basis @ (basis.T @ a), a, atol=1e-13)
+
+
 def test_power_iteration():
     a = np.array([[2.0, 1.0], [1.0, 2.0]])
     result = mf.linalg.power_iteration(a)
@@ -79,6 +90,13 @@ def test_stats():
     for chunk in np.array_split(x, 7):
         moments.update(chunk)
     assert np.asarray(moments.covariance()).tobytes() == np.asarray(mf.stats.covariance(x)).tobytes()
+
+
+def test_geometry():
+    basis = np.array([[1.0], [2.0], [2.0]])
+    onto = basis @ basis.T / 9
+    np.testing.assert_allclose(mf.geometry.projection_matrix(basis), onto, atol=1e-15)
+    np.testing.assert_allclose(mf.geometry.project(np.array([[9.0, 0.0, 0.0]]), basis), [[1.0, 2.0, 2.0]], atol=1e-14)
 
 
 def test_network():
