@@ -271,7 +271,7 @@ MODULES = sorted(
 
 
 def test_every_module_is_offered():
-    assert MODULES == sorted(mf._MODULES)
+    assert sorted(mf._MODULES) == MODULES
     assert set(mf.__all__) - set(mf._MODULES) <= set(vars(mf))
 
 
