@@ -141,7 +141,7 @@ def _blurred_picture(tour: Tour, columns: Array, condition: Array, loss: dict[st
     axes.plot(k, np.minimum(condition * _U, 1), color="gray", linestyle=":", label="condition number x rounding unit")
     axes.set(
         yscale="log",
-        ylim=(1e-17, 1e2),
+        ylim=(1e-17, 1e6),
         xlabel="number of images",
         ylabel="norm(Q'Q - I): 0 is orthonormal",
     )
