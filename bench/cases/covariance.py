@@ -115,7 +115,7 @@ CASES = [
     _case(1_000_000, 10, (Faster(5, "numpy"),)),
     _case(1_000_000, 10, (Faster(5, "numpy"),), offset=1e8),
     _case(1_000_000, 10, (Faster(5, "numpy"),), dtype="float32"),
-    _case(200_000, 64, (Faster(2.5, "numpy"),)),
+    _case(200_000, 64, (Faster(2.5, "numpy"),), slow=True),
     _case(60_000, 784, (Faster(1.1, "numpy"),), slow=True),
     Case("covariance-groups", "covariance, 20000 tables of 50 x 4", groups, (Faster(10),)),
     Case("mean-1000000x10", "mean, 1000000 x 10", mean),

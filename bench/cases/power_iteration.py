@@ -156,5 +156,6 @@ CASES = [
         "power_iteration-sparse",
         "power_iteration, graph of 100000 nodes, 1600000 links",
         partial(graph, 100_000, 800_000),
+        slow=True,
     ),
 ]

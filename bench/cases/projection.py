@@ -103,6 +103,7 @@ CASES = [
         "project-plane-float32",
         "project 1000000 points of 3-D onto a plane, float32",
         partial(cloud, 1_000_000, 3, 2, "float32"),
+        slow=True,
     ),
     Case("project-64-8", "project 100000 points of 64-D onto 8-D", partial(cloud, 100_000, 64, 8, "float64")),
     Case("project-metric", "project 100000 points of 64-D onto 8-D, metric", partial(with_metric, 100_000, 64, 8)),
