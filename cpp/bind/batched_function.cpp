@@ -3,7 +3,6 @@
 #include <structmember.h>  // T_PYSSIZET: Python.h has names of its own for these only from 3.12 on
 
 #include <algorithm>
-#include <cfenv>
 #include <cstddef>
 #include <stdexcept>
 #include <utility>
@@ -116,7 +115,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t n_args_and_fla
 
   GufuncFrame frame(operands.args, operands.dimensions, operands.steps, f.n_in + f.n_out);
   const Outcome outcome = loop->body(frame);
-  std::feclearexcept(FE_ALL_EXCEPT);
+  clear_float_flags();
   const bool forgiven = outcome.status == Outcome::Status::failed_items && f.failed_items_message == nullptr;
   if (!outcome.ok() && !forgiven) {
     set_python_error(outcome, f.failed_items_message);
