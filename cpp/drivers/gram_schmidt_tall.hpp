@@ -2,6 +2,9 @@
 //
 // Every pass reads A once, in chunks of rows that are worked on in cache as columns of float64.
 //
+// CholeskyQR: R from the Gram matrix of A, and Q = A R^-1. Columns that are far from dependent need no more; the Gram
+// matrix of Q, which is made with it, says so.
+//
 // CholeskyQR2: R1 from the Gram matrix of A, R2 from that of Q1 = A R1^-1, and Q = Q1 R2^-1. Nothing but Q is written:
 // Q1 is made again when it is needed, which costs less than writing and reading it. It is used if both Gram matrices
 // say that it is safe; the Gram matrix of Q has the last word.
@@ -110,6 +113,16 @@ inline bool cholesky(const double* gram, Size n, double limit, double* r, double
   return true;
 }
 
+// Is every column of R mostly its diagonal element, that is, at an angle of 30 degrees or more to those before it?
+inline bool far_from_dependent(const double* r, Size n) noexcept {
+  for (Size j = 0; j < n; ++j) {
+    double square = 0;
+    for (Size i = 0; i <= j; ++i) square += r[i * n + j] * r[i * n + j];
+    if (r[j * n + j] * r[j * n + j] < 0.25 * square) return false;
+  }
+  return true;
+}
+
 template <class T>
 class Tall {
  public:
@@ -140,6 +153,11 @@ class Tall {
     const double rtol = static_cast<double>(item_.rtol);
     const double limit = std::max(1e-14 * static_cast<double>(n + 10), rtol * rtol * 1.01);
     if (!cholesky(total_.data(), n, limit, r1_.data(), inverse1)) return {};
+    if (far_from_dependent(r1_.data(), n)) {
+      const Outcome outcome = write_basis(
+          status, done, [&](double* x, Size rows) { kernel().solve_upper(x, c_.ld, n, rows, r1_.data(), inverse1); });
+      if (done || !outcome.ok()) return outcome;
+    }
     if (!each_chunk(c_, ns(2), partial_.data(), total_.data(), status,
                     [&](Size chunk, double* x, double*, double* gram) {
                       const Size rows = load(a_, chunk, x);
@@ -149,21 +167,10 @@ class Tall {
       return status.outcome();
     if (!(distance_from_identity(total_.data(), n) < 0.5) || !cholesky(total_.data(), n, 0.01, r2_.data(), inverse2))
       return {};
-    if (!each_chunk(c_, ns(3), partial_.data(), total_.data(), status,
-                    [&](Size chunk, double* x, double*, double* gram) {
-                      const Size rows = load(a_, chunk, x);
-                      kernel().solve_upper(x, c_.ld, n, rows, r1_.data(), inverse1);
-                      kernel().solve_upper(x, c_.ld, n, rows, r2_.data(), inverse2);
-                      save(x, chunk, gram);
-                    }))
-      return status.outcome();
-    const double defect = distance_from_identity(total_.data(), n);
-    constexpr double u = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
-    if (!(defect < 8 * u * static_cast<double>(n + 1))) return {};
-    *item_.rank = n;
-    *item_.orthogonality = static_cast<T>(defect);
-    done = true;
-    return {};
+    return write_basis(status, done, [&](double* x, Size rows) {
+      kernel().solve_upper(x, c_.ld, n, rows, r1_.data(), inverse1);
+      kernel().solve_upper(x, c_.ld, n, rows, r2_.data(), inverse2);
+    });
   }
 
   Outcome tsqr(bool& done) noexcept {
@@ -201,6 +208,25 @@ class Tall {
   bool has_memory() const noexcept {
     return partial_.data() != nullptr && total_.data() != nullptr && r1_.data() != nullptr && r2_.data() != nullptr;
   }
+  // The last pass of CholeskyQR: transform(x, rows) makes rows of Q from rows of A. `done` stays false if Q is not
+  // orthonormal to rounding level.
+  template <class Transform>
+  Outcome write_basis(Status& status, bool& done, Transform&& transform) noexcept {
+    if (!each_chunk(c_, ns(3), partial_.data(), total_.data(), status,
+                    [&](Size chunk, double* x, double*, double* gram) {
+                      transform(x, load(a_, chunk, x));
+                      save(x, chunk, gram);
+                    }))
+      return status.outcome();
+    const double defect = distance_from_identity(total_.data(), c_.n);
+    constexpr double u = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
+    if (!(defect < 8 * u * static_cast<double>(c_.n + 1))) return {};
+    *item_.rank = c_.n;
+    *item_.orthogonality = static_cast<T>(defect);
+    done = true;
+    return {};
+  }
+
   // Estimated time per row of a pass with `products` products of n columns with n.
   double ns(double products) const noexcept {
     const double n = static_cast<double>(c_.n);
