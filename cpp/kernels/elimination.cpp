@@ -101,25 +101,47 @@ LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, con
   return to_bitmask(f.singular);
 }
 
-// The determinant of every lane as mantissa * 2^exponent.
-template <int N, class T>
-MMLFAST_INLINE mask<T> product_of_pivots(const T* const* a, const Layout& layout, vec<T>* scratch, vec<T>& mantissa,
-                                         vec<T>& exponent) {
-  const Group<N, T> f(a, layout, scratch);
+template <class T>
+inline constexpr T sqrt_largest = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
+
+// Pivot k with the sign of its row exchange.
+template <class F>
+MMLFAST_INLINE auto signed_pivot(const F& f, std::ptrdiff_t k) {
+  const auto pivot = f.diagonal(k);
+  using T = typename decltype(f.diagonal(k))::value_type;
+  return select(f.pivot[k] == broadcast<T>(static_cast<T>(k)), pivot, -pivot);
+}
+
+// The product of the pivots, zero for a singular lane. False if in some other lane it left the range where no partial
+// product overflows or underflows.
+template <class F, class T>
+MMLFAST_INLINE bool plain_product(const F& f, vec<T>& product) {
+  const vec<T> low = broadcast<T>(1 / (static_cast<T>(16) * sqrt_largest<T>)), high = broadcast<T>(sqrt_largest<T>);
+  mask<T> within = ~no_lanes<T>();
+  product = broadcast<T>(1);
+  for (std::ptrdiff_t k = 0; k < f.size(); ++k) {
+    product = product * signed_pivot(f, k);
+    within = within & (abs(product) > low) & (abs(product) < high);
+  }
+  product = select(f.singular, zero<T>(), product);
+  return all(within | f.singular);
+}
+
+// The same as mantissa * 2^exponent, whatever its size. A pivot of zero ends the product, whatever the rows below it
+// made of the division by it.
+template <class F, class T>
+MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent) {
   mantissa = broadcast<T>(1);
   exponent = zero<T>();
   for (std::ptrdiff_t k = 0; k < f.size(); ++k) {
     vec<T> m, e;
-    split_exponent(f.diagonal(k), m, e);
-    m = select(f.pivot[k] == broadcast<T>(static_cast<T>(k)), m, -m);
+    split_exponent(signed_pivot(f, k), m, e);
     exponent = exponent + e;
     split_exponent(mantissa * m, mantissa, e);
     exponent = exponent + e;
   }
-  // A pivot of zero ends the product, whatever the rows below it made of the division by it.
   mantissa = select(f.singular, zero<T>(), mantissa);
   exponent = select(f.singular, zero<T>(), exponent);
-  return f.singular;
 }
 
 template <class T>
@@ -129,21 +151,27 @@ MMLFAST_INLINE void scatter(T* const* to, const vec<T>& x) {
 
 template <int N, class T>
 LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
-  vec<T> mantissa, exponent;
-  const mask<T> singular = product_of_pivots<N>(a, layout, scratch, mantissa, exponent);
-  scatter(det, scale_by_power(mantissa, exponent));
-  return to_bitmask(singular);
+  const Group<N, T> f(a, layout, scratch);
+  vec<T> product;
+  if (!plain_product(f, product)) {
+    vec<T> exponent;
+    split_product(f, product, exponent);
+    product = scale_by_power(product, exponent);
+  }
+  scatter(det, product);
+  return to_bitmask(f.singular);
 }
 
 template <class T>
 LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign, T* const* logabs, void* scratch) {
+  const Group<0, T> f(a, layout, static_cast<vec<T>*>(scratch));
   vec<T> mantissa, exponent;
-  const mask<T> singular = product_of_pivots<0>(a, layout, static_cast<vec<T>*>(scratch), mantissa, exponent);
+  split_product(f, mantissa, exponent);
   const vec<T> s = select(mantissa == zero<T>(), zero<T>(), copysign(broadcast<T>(1), mantissa));
   scatter(sign, select(mantissa != mantissa, mantissa, s));
   const vec<T> low = exponent * broadcast<T>(Format<T>::ln2_low);
   scatter(logabs, fma(exponent, broadcast<T>(Format<T>::ln2_high), log(abs(mantissa)) + low));
-  return to_bitmask(singular);
+  return to_bitmask(f.singular);
 }
 
 // Runs `small(N)` for the sizes that have code of their own, else `any`.
