@@ -7,6 +7,8 @@
 #include <stdexcept>
 #include <utility>
 
+#include "runtime/float_flags.hpp"
+
 namespace mmlfast::bind {
 namespace {
 

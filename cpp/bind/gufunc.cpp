@@ -1,16 +1,12 @@
 #include "bind/gufunc.hpp"
 
 #include <algorithm>
-#include <cfenv>
 #include <memory>
 #include <stdexcept>
 #include <string>
 
-#if defined(__SSE2__)
-#include <xmmintrin.h>
-#endif
-
 #include "bind/batched_function.hpp"
+#include "runtime/float_flags.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::bind {
@@ -150,16 +146,6 @@ py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bo
 }
 
 }  // namespace
-
-void clear_float_flags() noexcept {
-#if defined(__SSE2__)
-  // Kernels use no x87 instruction, and clearing its flags as well would cost as much as a small solve.
-  constexpr unsigned int all_flags = 0x3f;
-  _mm_setcsr(_mm_getcsr() & ~all_flags);
-#else
-  std::feclearexcept(FE_ALL_EXCEPT);
-#endif
-}
 
 void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<GufuncLoop>& loops) {
   m.attr(spec.name) = make(spec, loops, true);

@@ -87,10 +87,6 @@ struct GufuncSpec {
   const char* doc = "";
 };
 
-// Forgets the floating-point flags that a loop raised. Lanes compute with what they hold, padding and singular items
-// too: the flags mean nothing, and NumPy would turn them into warnings.
-void clear_float_flags() noexcept;
-
 void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<GufuncLoop>& loops);
 
 // Loops of a body template for float64 and float32. float64 comes first: NumPy takes the first loop
