@@ -26,9 +26,9 @@ MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdi
     }
     return;
   }
-  // The items of the group after the next one, if they go on like these: what pack reads in turn from many items is
+  // The items four groups on, if they lie like these: what pack reads in turn from many items is
   // too irregular for the processor to fetch ahead by itself. A prefetch of memory that is not there does nothing.
-  const std::uintptr_t ahead = 2 * lanes<T> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);
+  const std::uintptr_t ahead = 4 * lanes<T> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);
   for (std::ptrdiff_t done = 0; done < count; done += width) {
     // The last square overlaps the one before it instead of reading past the end.
     const std::ptrdiff_t e = done + width <= count ? done : count - width;
