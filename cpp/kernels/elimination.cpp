@@ -174,7 +174,8 @@ LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign
   return to_bitmask(f.singular);
 }
 
-// Runs `small(N)` for the sizes that have code of their own, else `any`.
+// Runs `small(N)` for the sizes that have code of their own, else `any`. Where a vector is one register, the matrix
+// stays out of memory to a good part up to n = 8.
 #define MMLFAST_BY_SIZE(n, small, any) \
   switch (n) {                         \
     case 1:                            \
@@ -188,13 +189,29 @@ LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign
     default:                           \
       return any;                      \
   }
+#define MMLFAST_BY_SIZE_TO_8(n, small, any) \
+  if constexpr (vec_parts == 1) {           \
+    switch (n) {                            \
+      case 5:                               \
+        return small(5);                    \
+      case 6:                               \
+        return small(6);                    \
+      case 7:                               \
+        return small(7);                    \
+      case 8:                               \
+        return small(8);                    \
+      default:                              \
+        break;                              \
+    }                                       \
+  }                                         \
+  MMLFAST_BY_SIZE(n, small, any)
 
 template <class T>
 LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Layout& bl, T* const* x, const Layout& xl,
                void* scratch) {
 #define MMLFAST_SMALL(N) solve_small<N>(a, al, b, bl, x, xl)
-  MMLFAST_BY_SIZE(bl.cols == 1 ? al.rows : 0, MMLFAST_SMALL,
-                  solve_any(a, al, b, bl, x, xl, static_cast<vec<T>*>(scratch)))
+  MMLFAST_BY_SIZE_TO_8(bl.cols == 1 ? al.rows : 0, MMLFAST_SMALL,
+                       solve_any(a, al, b, bl, x, xl, static_cast<vec<T>*>(scratch)))
 #undef MMLFAST_SMALL
 }
 
@@ -209,7 +226,7 @@ template <class T>
 LaneBits determinant(const T* const* a, const Layout& al, T* const* det, void* scratch) {
   vec<T>* s = static_cast<vec<T>*>(scratch);
 #define MMLFAST_SMALL(N) determinant_sized<N>(a, al, det, s)
-  MMLFAST_BY_SIZE(al.rows, MMLFAST_SMALL, determinant_sized<0>(a, al, det, s))
+  MMLFAST_BY_SIZE_TO_8(al.rows, MMLFAST_SMALL, determinant_sized<0>(a, al, det, s))
 #undef MMLFAST_SMALL
 }
 

@@ -1,4 +1,5 @@
-// Elimination in lanes for sizes known at compile time, n <= 4: everything unrolled, the matrix in registers.
+// Elimination in lanes for sizes known at compile time, n <= 8: everything unrolled, the matrix in registers as far as
+// it fits. The same operations in the same order as in elimination_panels.hpp, hence the same bits.
 #pragma once
 
 #include "kernels/lanes.hpp"
