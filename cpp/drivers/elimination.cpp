@@ -19,8 +19,8 @@ const Elimination<T>& kernel() {
     return elimination_f32();
 }
 
-// Up to here the lanes win even when only one of them has work; beyond it, as long as they are
-// filled (bench/run.py --only elimination_crossover).
+// Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
+// Estimated from the cost of the lane kernel at n = 32; no benchmark case sweeps across these borders yet.
 constexpr Size always_in_lanes = 32, filled_lanes = max_lane_order;
 
 template <class T>

@@ -29,7 +29,7 @@
 
 namespace mmlfast {
 
-// The largest n that the lanes are meant for: beyond it LAPACK is faster.
+// The largest n that the lanes are meant for; the driver hands larger matrices to LAPACK.
 inline constexpr std::ptrdiff_t max_lane_order = 64;
 
 template <class T>

@@ -1,6 +1,7 @@
-// Elimination in lanes for matrices that do not fit the registers: four columns (a panel) are factored at a time
-// and then applied to the columns on their right, four at a time (a strip), so that an entry is loaded and stored once
-// per four eliminations. Right-hand sides are just more columns on the right.
+// Elimination in lanes for matrices that do not fit the registers: a panel of columns (four where a vector is one
+// register, else two) is factored at a time and then applied to the columns on its right, a strip of as many at a time,
+// so that an entry is loaded and stored once per panel and not once per elimination. Right-hand sides are just more
+// columns on the right.
 //
 // Within a panel the multipliers move with their rows; across panels they stay where they were made, unless
 // MoveMultipliers asks for the factors of the matrix with its rows in their last order.
@@ -22,7 +23,7 @@ struct PanelFactors {
   vec<T>* a;
   vec<T>* pivot;              // pivot[k]: the row that was exchanged with row k, as a number
   vec<T>* reciprocal;         // 1 / u_kk, where that is safe
-  std::int32_t* row_of_lane;  // the same, row_of_lane[k * lanes + l]
+  std::int32_t* row_of_lane;  // pivot as integers, [k * lanes + l]; not set where sweeps()
   mask<T> singular;
   FragileLanes<T> fragile;
 
