@@ -1,22 +1,18 @@
 #include "drivers/elimination.hpp"
 
-#include <atomic>
 #include <cmath>
 #include <limits>
 
 #include "drivers/elimination_lapack.hpp"
+#include "drivers/lane_batch.hpp"
 #include "kernels/elimination.hpp"
-#include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {
 namespace {
 
 template <class T>
 const Elimination<T>& kernel() {
-  if constexpr (sizeof(T) == 8)
-    return elimination_f64();
-  else
-    return elimination_f32();
+  return of_type<T>(elimination_f64, elimination_f32);
 }
 
 // Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
@@ -36,22 +32,9 @@ double lane_ns(Size n, Size m) {
   return (3 + flops * 0.06) * (static_cast<double>(sizeof(T)) / 8);
 }
 
-// Runs `call(first, count, scratch) -> LaneBits of failed lanes` over all groups.
 template <class T, class Call>
 Outcome run_lanes(Size n_items, Size n, Size m, Call&& call) noexcept {
-  const Size scratch_bytes = 64 * kernel<T>().scratch_vectors(n, m);
-  std::atomic<bool> no_memory{false}, failed{false};
-  const bool finished = for_each_group<T>(n_items, lane_ns<T>(n, m), [&](Size first, Size count) {
-    void* scratch = Scratch::request(scratch_bytes);
-    if (scratch == nullptr) {
-      no_memory.store(true, std::memory_order_relaxed);
-      return;
-    }
-    if (call(first, count, scratch) & occupied(count)) failed.store(true, std::memory_order_relaxed);
-  });
-  if (no_memory) return {Outcome::Status::no_memory};
-  if (!finished) return {Outcome::Status::interrupted};
-  return {failed ? Outcome::Status::failed_items : Outcome::Status::ok};
+  return run_in_lanes<T>(n_items, lane_ns<T>(n, m), kernel<T>().scratch_vectors(n, m), call);
 }
 
 }  // namespace

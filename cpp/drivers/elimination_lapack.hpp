@@ -6,11 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/batch.hpp"
-#include "runtime/interrupt.hpp"
+#include "drivers/matrix_batch.hpp"
 #include "runtime/lapack_table.hpp"
-#include "runtime/outcome.hpp"
-#include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {
 
@@ -71,14 +68,14 @@ struct LapackFactors {
 
   void factor(const T* item, const Layout& layout) {
     copy_in(item, transposed(layout), lu);
-    singular = routines.getrf(n, lu, ipiv) != 0;
+    singular = routines.getrf(n, n, lu, ipiv) != 0;
     power = 0;
     if (all_pivots_normal()) return;
     // LAPACK multiplies by reciprocals of pivots, which overflow for the tiniest. If the whole matrix is tiny it is
     // brought to the size of 1 by a power of two, which is exact, and factored again.
     copy_in(item, transposed(layout), lu);
     power = lift_tiny(lu, n * n);
-    singular = routines.getrf(n, lu, ipiv) != 0;
+    singular = routines.getrf(n, n, lu, ipiv) != 0;
   }
 
   // b := a^-1 b, or a'^-1 b, for `columns` columns, column-major.
@@ -96,7 +93,7 @@ struct LapackFactors {
   }
 };
 
-// One item after another. call(item, factors, rhs): rhs has room for rhs_cols columns.
+// Matrix by matrix. call(item, factors, rhs): rhs has room for rhs_cols columns.
 template <class T, class Call>
 Outcome run_lapack(Size n_items, const Batch<const T>& a, Size rhs_cols, Call&& call) noexcept {
   const Size n = a.layout.rows;
@@ -105,23 +102,16 @@ Outcome run_lapack(Size n_items, const Batch<const T>& a, Size rhs_cols, Call&& 
   if (routines == nullptr) return {Outcome::Status::no_lapack};
   const Size elements = checked_product(n, n + rhs_cols + 1);  // one column more: ipiv starts at a whole 8 bytes
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
-  const OwnScratch scratch(bytes < 0 ? bytes : bytes + 8 * n);
-  T* lu = static_cast<T*>(scratch.data());
-  if (lu == nullptr) return {Outcome::Status::no_memory};
-  T* rhs = lu + n * n;
-  LapackFactors<T> factors{*routines, n, lu, lu + (n * (n + rhs_cols) + 1) / 2 * 2};
-  Outcome outcome;
-  InterruptTimer timer;
-  for (Size i = 0; i < n_items; ++i) {
+  const double order = static_cast<double>(n), flop_ns = sizeof(T) == 8 ? 0.05 : 0.025;
+  const double item_ns = (order / 3 + static_cast<double>(rhs_cols)) * order * order * 2 * flop_ns;
+  const auto one = [&](Size i, void* scratch) -> Outcome {
+    T* lu = static_cast<T*>(scratch);
+    LapackFactors<T> factors{*routines, n, lu, lu + (n * (n + rhs_cols) + 1) / 2 * 2};
     factors.factor(a.item(i), a.layout);
-    if (factors.singular) outcome.join({Outcome::Status::failed_items});
-    call(i, factors, rhs);
-    if (timer.interrupted()) {
-      outcome.join({Outcome::Status::interrupted});
-      break;
-    }
-  }
-  return outcome;
+    call(i, factors, lu + n * n);
+    return {factors.singular ? Outcome::Status::failed_items : Outcome::Status::ok};
+  };
+  return run_matrices(n_items, item_ns, bytes < 0 ? bytes : bytes + 8 * n, Uses::lapack, one);
 }
 
 // Sign, mantissa and exponent of a determinant from LAPACK's factors.

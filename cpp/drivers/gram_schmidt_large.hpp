@@ -243,7 +243,7 @@ Outcome by_lapack(const LargeGramSchmidt<T>& item) noexcept {
     lapack->geqrf(m, rank, a.data(), tau.data(), work.data(), n * 64);
   }
   for (Size j = 0; j < rank; ++j) sign[j] = a[j * m + j] < 0 ? T{-1} : T{1};
-  if (rank > 0) lapack->orgqr(m, rank, a.data(), tau.data(), work.data(), n * 64);
+  if (rank > 0) lapack->orgqr(m, rank, rank, a.data(), tau.data(), work.data(), n * 64);
   for (Size j = 0, from = 0; j < n; ++j) {
     if (j >= finite) {
       sweep.set_nan(j);

@@ -144,11 +144,6 @@ MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent
   exponent = select(f.singular, zero<T>(), exponent);
 }
 
-template <class T>
-MMLFAST_INLINE void scatter(T* const* to, const vec<T>& x) {
-  run::unpack(to, 0, 1, &x, 1);
-}
-
 template <int N, class T>
 LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   const Group<N, T> f(a, layout, scratch);

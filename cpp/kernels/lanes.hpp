@@ -110,4 +110,17 @@ MMLFAST_INLINE void unpack(T* const* item, const Layout& layout, const vec<T>* s
   }
 }
 
+// One number per item.
+template <class T>
+MMLFAST_INLINE vec<T> gather(const T* const* from) {
+  vec<T> x;
+  run::pack(from, 0, 1, &x, 1);
+  return x;
+}
+
+template <class T>
+MMLFAST_INLINE void scatter(T* const* to, const vec<T>& x) {
+  run::unpack(to, 0, 1, &x, 1);
+}
+
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -73,11 +73,6 @@ MMLFAST_INLINE vec<T> inverse_root_power(const vec<T>& q) {
   return from_bits<T>(b);
 }
 
-template <class T>
-MMLFAST_INLINE void scatter(T* const* to, const vec<T>& x) {
-  run::unpack(to, 0, 1, &x, 1);
-}
-
 // Unit vectors with their largest component positive, where `stopped`.
 template <class T>
 MMLFAST_INLINE void fix_signs(vec<T>* x, std::ptrdiff_t n, const mask<T>& stopped) {

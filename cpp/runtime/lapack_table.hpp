@@ -1,8 +1,9 @@
 // The few LAPACK routines that large problems are handed to. The addresses are SciPy's, put here by
 // the Cython module mmlfast._lapack, which is imported when the first large problem comes: nothing
 // is linked, and small problems never pay for importing SciPy. All arguments are 64-bit here;
-// _lapack converts to the integer type of SciPy's build. Matrices are column-major. `ipiv` has room
-// for 8 bytes per entry and is opaque.
+// _lapack converts to the integer type of SciPy's build. Matrices are column-major with the least leading dimension.
+// `ipiv`, `jpvt` and `iwork` have room for 8 bytes per entry and are opaque. Each routine returns LAPACK's info. Where
+// there is a `lwork`, -1 asks for its best value, which comes back in work[0]: see workspace().
 #pragma once
 
 #include <cstdint>
@@ -11,23 +12,43 @@ namespace mmlfast {
 
 template <class T>
 struct LapackRoutines {
-  // LU with partial pivoting in place; returns info.
-  std::int64_t (*getrf)(std::int64_t n, T* a, void* ipiv);
-  // b := a^-1 b, or a'^-1 b, from getrf's factors, nrhs columns; returns info.
-  std::int64_t (*getrs)(bool transposed, std::int64_t n, std::int64_t nrhs, const T* a, const void* ipiv, T* b);
-  // Householder QR in place (m >= n) with work of n * 64 elements; returns info.
-  std::int64_t (*geqrf)(std::int64_t m, std::int64_t n, T* a, T* tau, T* work, std::int64_t lwork);
-  // Q of m x n from geqrf's factors, in place; returns info.
-  std::int64_t (*orgqr)(std::int64_t m, std::int64_t n, T* a, const T* tau, T* work, std::int64_t lwork);
+  using Int = std::int64_t;
+  // LU of m x n with partial pivoting in place.
+  Int (*getrf)(Int m, Int n, T* a, void* ipiv);
+  // b := a^-1 b, or a'^-1 b, from getrf's factors, nrhs columns.
+  Int (*getrs)(bool transposed, Int n, Int nrhs, const T* a, const void* ipiv, T* b);
+  // An estimate of 1 / (|a| |a^-1|) in the norm given ('1' or 'I') from getrf's factors; work 4 n, iwork n.
+  Int (*gecon)(char norm, Int n, const T* a, T a_norm, T* rcond, T* work, void* iwork);
+  // Cholesky of the upper or lower triangle in place; the other triangle is not touched.
+  Int (*potrf)(bool upper, Int n, T* a);
+  // Householder QR in place.
+  Int (*geqrf)(Int m, Int n, T* a, T* tau, T* work, Int lwork);
+  // The first n columns of Q (m x m) from k reflections of geqrf, in place.
+  Int (*orgqr)(Int m, Int n, Int k, T* a, const T* tau, T* work, Int lwork);
+  // c (m x n) := Q c, or Q' c, from k reflections of geqrf in a (m x k).
+  Int (*ormqr)(bool transposed, Int m, Int n, Int k, const T* a, const T* tau, T* c, T* work, Int lwork);
+  // QR with column pivoting in place; jpvt must be zero.
+  Int (*geqp3)(Int m, Int n, T* a, void* jpvt, T* tau, T* work, Int lwork);
+  // Least squares of minimum norm by the SVD; b has max(m, n) rows, singular values in s.
+  Int (*gelsd)(Int m, Int n, Int nrhs, T* a, T* b, T* s, T rcond, Int* rank, T* work, Int lwork, void* iwork);
+  // Eigenvalues (ascending, in w) and, with `vectors`, eigenvectors in place of a; reads one triangle.
+  Int (*syevd)(bool vectors, bool upper, Int n, T* a, T* w, T* work, Int lwork, void* iwork, Int liwork);
+  // SVD; job is 'A', 'S' or 'N'. u is m x m or m x k, vt n x n or k x n (k = min(m, n)). iwork 8 k.
+  Int (*gesdd)(char job, Int m, Int n, T* a, T* s, T* u, T* vt, T* work, Int lwork, void* iwork);
   // Was row i (0-based) exchanged with another one in getrf?
-  bool (*exchanged)(const void* ipiv, std::int64_t i);
+  bool (*exchanged)(const void* ipiv, Int i);
+  // The number (0-based) that entry i of an ipiv or jpvt stands for.
+  Int (*index)(const void* pivots, Int i);
 };
 
 struct LapackTable {
-  static constexpr int current_version = 2;
+  static constexpr int current_version = 3;
   int version;
   LapackRoutines<double> f64;
   LapackRoutines<float> f32;
+  // The number of threads of the BLAS behind it; nullptr if it cannot be asked.
+  int (*get_blas_threads)();
+  void (*set_blas_threads)(int n);
 };
 
 // The table, loaded on demand through the function that cpp/bind installs; nullptr if it cannot be
@@ -48,6 +69,14 @@ template <>
 inline const LapackRoutines<float>* lapack_routines<float>() noexcept {
   const LapackTable* table = lapack();
   return table == nullptr ? nullptr : &table->f32;
+}
+
+// The best lwork of a routine: query(T* work) calls it with lwork -1.
+template <class T, class Query>
+std::int64_t workspace(Query&& query) {
+  T best{};
+  query(&best);
+  return static_cast<std::int64_t>(static_cast<double>(best) * (sizeof(T) == 4 ? 1.0000002 : 1.0)) + 1;
 }
 
 }  // namespace mmlfast

@@ -1,101 +1,210 @@
 # cython: language_level=3, embedsignature=False, freethreading_compatible=True
 """Addresses of SciPy's LAPACK for the C++ core: one table in a capsule, no linking to any LAPACK.
 
-Each wrapper takes 64-bit sizes, converts them to the integer type of SciPy's build and calls the Fortran routine.
-The drivers have checked that the sizes fit.
+Each wrapper takes 64-bit sizes, converts them to the integer type of SciPy's build and calls the Fortran routine of
+the type `real`. The drivers have checked that the sizes fit.
 """
 from cpython.pycapsule cimport PyCapsule_New
-from libc.stdint cimport int64_t
+from libc.stdint cimport int64_t, uintptr_t
 from libcpp cimport bool as cbool
 from scipy.linalg cimport cython_lapack as lp
 
+from mmlfast._blas_threads import addresses as blas_thread_addresses
+
 include "_blas_int.pxi"
+
+ctypedef fused real:
+    double
+    float
 
 
 cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
-    cdef struct Double "mmlfast::LapackRoutines<double>":
-        int64_t (*getrf)(int64_t, double*, void*) noexcept nogil
-        int64_t (*getrs)(cbool, int64_t, int64_t, const double*, const void*, double*) noexcept nogil
-        int64_t (*geqrf)(int64_t, int64_t, double*, double*, double*, int64_t) noexcept nogil
-        int64_t (*orgqr)(int64_t, int64_t, double*, const double*, double*, int64_t) noexcept nogil
+    cdef cppclass Routines "mmlfast::LapackRoutines"[T]:
+        int64_t (*getrf)(int64_t, int64_t, T*, void*) noexcept nogil
+        int64_t (*getrs)(cbool, int64_t, int64_t, const T*, const void*, T*) noexcept nogil
+        int64_t (*gecon)(char, int64_t, const T*, T, T*, T*, void*) noexcept nogil
+        int64_t (*potrf)(cbool, int64_t, T*) noexcept nogil
+        int64_t (*geqrf)(int64_t, int64_t, T*, T*, T*, int64_t) noexcept nogil
+        int64_t (*orgqr)(int64_t, int64_t, int64_t, T*, const T*, T*, int64_t) noexcept nogil
+        int64_t (*ormqr)(cbool, int64_t, int64_t, int64_t, const T*, const T*, T*, T*, int64_t) noexcept nogil
+        int64_t (*geqp3)(int64_t, int64_t, T*, void*, T*, T*, int64_t) noexcept nogil
+        int64_t (*gelsd)(int64_t, int64_t, int64_t, T*, T*, T*, T, int64_t*, T*, int64_t, void*) noexcept nogil
+        int64_t (*syevd)(cbool, cbool, int64_t, T*, T*, T*, int64_t, void*, int64_t) noexcept nogil
+        int64_t (*gesdd)(char, int64_t, int64_t, T*, T*, T*, T*, T*, int64_t, void*) noexcept nogil
         cbool (*exchanged)(const void*, int64_t) noexcept nogil
-    cdef struct Single "mmlfast::LapackRoutines<float>":
-        int64_t (*getrf)(int64_t, float*, void*) noexcept nogil
-        int64_t (*getrs)(cbool, int64_t, int64_t, const float*, const void*, float*) noexcept nogil
-        int64_t (*geqrf)(int64_t, int64_t, float*, float*, float*, int64_t) noexcept nogil
-        int64_t (*orgqr)(int64_t, int64_t, float*, const float*, float*, int64_t) noexcept nogil
-        cbool (*exchanged)(const void*, int64_t) noexcept nogil
+        int64_t (*index)(const void*, int64_t) noexcept nogil
     cdef struct LapackTable:
         int version
-        Double f64
-        Single f32
+        Routines[double] f64
+        Routines[float] f32
+        int (*get_blas_threads)() noexcept nogil
+        void (*set_blas_threads)(int) noexcept nogil
     cdef int CURRENT_VERSION "mmlfast::LapackTable::current_version"
 
 
+cdef int64_t pivot_index(const void* pivots, int64_t i) noexcept nogil:
+    return (<const blas_int*> pivots)[i] - 1
+
+
 cdef cbool exchanged(const void* ipiv, int64_t i) noexcept nogil:
-    return (<const blas_int*> ipiv)[i] != i + 1
+    return pivot_index(ipiv, i) != i
 
 
-cdef int64_t dgetrf(int64_t n, double* a, void* ipiv) noexcept nogil:
-    cdef blas_int order = <blas_int> n, info = 0
-    lp.dgetrf(&order, &order, a, &order, <blas_int*> ipiv, &info)
+cdef int64_t getrf(int64_t m, int64_t n, real* a, void* ipiv) noexcept nogil:
+    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, info = 0
+    if real is double:
+        lp.dgetrf(&rows, &columns, a, &rows, <blas_int*> ipiv, &info)
+    else:
+        lp.sgetrf(&rows, &columns, a, &rows, <blas_int*> ipiv, &info)
     return info
 
 
-cdef int64_t sgetrf(int64_t n, float* a, void* ipiv) noexcept nogil:
-    cdef blas_int order = <blas_int> n, info = 0
-    lp.sgetrf(&order, &order, a, &order, <blas_int*> ipiv, &info)
-    return info
-
-
-cdef int64_t dgetrs(cbool transposed, int64_t n, int64_t nrhs, const double* a, const void* ipiv, double* b) noexcept nogil:
+cdef int64_t getrs(
+    cbool transposed, int64_t n, int64_t nrhs, const real* a, const void* ipiv, real* b
+) noexcept nogil:
     cdef blas_int order = <blas_int> n, columns = <blas_int> nrhs, info = 0
-    lp.dgetrs("T" if transposed else "N", &order, &columns, <double*> a, &order, <blas_int*> ipiv, b, &order, &info)
+    cdef char* trans = b"T" if transposed else b"N"
+    if real is double:
+        lp.dgetrs(trans, &order, &columns, <double*> a, &order, <blas_int*> ipiv, b, &order, &info)
+    else:
+        lp.sgetrs(trans, &order, &columns, <float*> a, &order, <blas_int*> ipiv, b, &order, &info)
     return info
 
 
-cdef int64_t sgetrs(cbool transposed, int64_t n, int64_t nrhs, const float* a, const void* ipiv, float* b) noexcept nogil:
-    cdef blas_int order = <blas_int> n, columns = <blas_int> nrhs, info = 0
-    lp.sgetrs("T" if transposed else "N", &order, &columns, <float*> a, &order, <blas_int*> ipiv, b, &order, &info)
+cdef int64_t gecon(
+    char norm, int64_t n, const real* a, real a_norm, real* rcond, real* work, void* iwork
+) noexcept nogil:
+    cdef blas_int order = <blas_int> n, info = 0
+    if real is double:
+        lp.dgecon(&norm, &order, <double*> a, &order, &a_norm, rcond, work, <blas_int*> iwork, &info)
+    else:
+        lp.sgecon(&norm, &order, <float*> a, &order, &a_norm, rcond, work, <blas_int*> iwork, &info)
     return info
 
 
-cdef int64_t dgeqrf(int64_t m, int64_t n, double* a, double* tau, double* work, int64_t lwork) noexcept nogil:
+cdef int64_t potrf(cbool upper, int64_t n, real* a) noexcept nogil:
+    cdef blas_int order = <blas_int> n, info = 0
+    cdef char* uplo = b"U" if upper else b"L"
+    if real is double:
+        lp.dpotrf(uplo, &order, a, &order, &info)
+    else:
+        lp.spotrf(uplo, &order, a, &order, &info)
+    return info
+
+
+cdef int64_t geqrf(int64_t m, int64_t n, real* a, real* tau, real* work, int64_t lwork) noexcept nogil:
     cdef blas_int rows = <blas_int> m, columns = <blas_int> n, length = <blas_int> lwork, info = 0
-    lp.dgeqrf(&rows, &columns, a, &rows, tau, work, &length, &info)
+    if real is double:
+        lp.dgeqrf(&rows, &columns, a, &rows, tau, work, &length, &info)
+    else:
+        lp.sgeqrf(&rows, &columns, a, &rows, tau, work, &length, &info)
     return info
 
 
-cdef int64_t sgeqrf(int64_t m, int64_t n, float* a, float* tau, float* work, int64_t lwork) noexcept nogil:
+cdef int64_t orgqr(
+    int64_t m, int64_t n, int64_t k, real* a, const real* tau, real* work, int64_t lwork
+) noexcept nogil:
+    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, count = <blas_int> k, length = <blas_int> lwork
+    cdef blas_int info = 0
+    if real is double:
+        lp.dorgqr(&rows, &columns, &count, a, &rows, <double*> tau, work, &length, &info)
+    else:
+        lp.sorgqr(&rows, &columns, &count, a, &rows, <float*> tau, work, &length, &info)
+    return info
+
+
+cdef int64_t ormqr(
+    cbool transposed, int64_t m, int64_t n, int64_t k, const real* a, const real* tau, real* c, real* work,
+    int64_t lwork
+) noexcept nogil:
+    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, count = <blas_int> k, length = <blas_int> lwork
+    cdef blas_int info = 0
+    cdef char* trans = b"T" if transposed else b"N"
+    if real is double:
+        lp.dormqr(b"L", trans, &rows, &columns, &count, <double*> a, &rows, <double*> tau, c, &rows, work, &length,
+                  &info)
+    else:
+        lp.sormqr(b"L", trans, &rows, &columns, &count, <float*> a, &rows, <float*> tau, c, &rows, work, &length,
+                  &info)
+    return info
+
+
+cdef int64_t geqp3(
+    int64_t m, int64_t n, real* a, void* jpvt, real* tau, real* work, int64_t lwork
+) noexcept nogil:
     cdef blas_int rows = <blas_int> m, columns = <blas_int> n, length = <blas_int> lwork, info = 0
-    lp.sgeqrf(&rows, &columns, a, &rows, tau, work, &length, &info)
+    if real is double:
+        lp.dgeqp3(&rows, &columns, a, &rows, <blas_int*> jpvt, tau, work, &length, &info)
+    else:
+        lp.sgeqp3(&rows, &columns, a, &rows, <blas_int*> jpvt, tau, work, &length, &info)
     return info
 
 
-cdef int64_t dorgqr(int64_t m, int64_t n, double* a, const double* tau, double* work, int64_t lwork) noexcept nogil:
+cdef int64_t gelsd(
+    int64_t m, int64_t n, int64_t nrhs, real* a, real* b, real* s, real rcond, int64_t* rank, real* work,
+    int64_t lwork, void* iwork
+) noexcept nogil:
+    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, right = <blas_int> nrhs, length = <blas_int> lwork
+    cdef blas_int ldb = max(rows, columns, 1), found = 0, info = 0
+    if real is double:
+        lp.dgelsd(&rows, &columns, &right, a, &rows, b, &ldb, s, &rcond, &found, work, &length, <blas_int*> iwork,
+                  &info)
+    else:
+        lp.sgelsd(&rows, &columns, &right, a, &rows, b, &ldb, s, &rcond, &found, work, &length, <blas_int*> iwork,
+                  &info)
+    rank[0] = found
+    return info
+
+
+cdef int64_t syevd(
+    cbool vectors, cbool upper, int64_t n, real* a, real* w, real* work, int64_t lwork, void* iwork, int64_t liwork
+) noexcept nogil:
+    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, int_length = <blas_int> liwork, info = 0
+    cdef char* job = b"V" if vectors else b"N"
+    cdef char* uplo = b"U" if upper else b"L"
+    if real is double:
+        lp.dsyevd(job, uplo, &order, a, &order, w, work, &length, <blas_int*> iwork, &int_length, &info)
+    else:
+        lp.ssyevd(job, uplo, &order, a, &order, w, work, &length, <blas_int*> iwork, &int_length, &info)
+    return info
+
+
+cdef int64_t gesdd(
+    char job, int64_t m, int64_t n, real* a, real* s, real* u, real* vt, real* work, int64_t lwork, void* iwork
+) noexcept nogil:
     cdef blas_int rows = <blas_int> m, columns = <blas_int> n, length = <blas_int> lwork, info = 0
-    lp.dorgqr(&rows, &columns, &columns, a, &rows, <double*> tau, work, &length, &info)
+    cdef blas_int ldvt = columns if job == b"A" else max(min(rows, columns), 1)
+    if real is double:
+        lp.dgesdd(&job, &rows, &columns, a, &rows, s, u, &rows, vt, &ldvt, work, &length, <blas_int*> iwork, &info)
+    else:
+        lp.sgesdd(&job, &rows, &columns, a, &rows, s, u, &rows, vt, &ldvt, work, &length, <blas_int*> iwork, &info)
     return info
 
 
-cdef int64_t sorgqr(int64_t m, int64_t n, float* a, const float* tau, float* work, int64_t lwork) noexcept nogil:
-    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, length = <blas_int> lwork, info = 0
-    lp.sorgqr(&rows, &columns, &columns, a, &rows, <float*> tau, work, &length, &info)
-    return info
+cdef void fill(Routines[real]* routines) noexcept:
+    routines.getrf = getrf[real]
+    routines.getrs = getrs[real]
+    routines.gecon = gecon[real]
+    routines.potrf = potrf[real]
+    routines.geqrf = geqrf[real]
+    routines.orgqr = orgqr[real]
+    routines.ormqr = ormqr[real]
+    routines.geqp3 = geqp3[real]
+    routines.gelsd = gelsd[real]
+    routines.syevd = syevd[real]
+    routines.gesdd = gesdd[real]
+    routines.exchanged = exchanged
+    routines.index = pivot_index
 
 
 cdef LapackTable table
 table.version = CURRENT_VERSION
-table.f64.getrf = dgetrf
-table.f64.getrs = dgetrs
-table.f64.geqrf = dgeqrf
-table.f64.orgqr = dorgqr
-table.f64.exchanged = exchanged
-table.f32.getrf = sgetrf
-table.f32.getrs = sgetrs
-table.f32.geqrf = sgeqrf
-table.f32.orgqr = sorgqr
-table.f32.exchanged = exchanged
+fill[double](&table.f64)
+fill[float](&table.f32)
+
+get_threads, set_threads = blas_thread_addresses()
+table.get_blas_threads = <int (*)() noexcept nogil> <uintptr_t> get_threads
+table.set_blas_threads = <void (*)(int) noexcept nogil> <uintptr_t> set_threads
 
 capsule = PyCapsule_New(&table, "mmlfast.lapack_table", NULL)
 blas_int_bits = 8 * sizeof(blas_int)

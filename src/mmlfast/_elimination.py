@@ -1,0 +1,218 @@
+"""Gaussian elimination; public as `solve`, `inv`, `det` and `slogdet` of `mmlfast.linalg`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import ArrayLike
+
+from mmlfast import _core
+from mmlfast._arrays import (
+    as_array,
+    check_errors,
+    check_square,
+    explain,
+    ndarray,
+    raise_for_item,
+)
+
+Array = np.ndarray[Any, Any]
+
+
+class SlogdetResult(NamedTuple):
+    """Sign and logarithm of the absolute value of a determinant."""
+
+    sign: Any
+    logabsdet: Any
+
+
+def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
+    """Solve ``a @ x = b`` by Gaussian elimination with partial pivoting.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., n, n)
+        Coefficients, float32 or float64.
+    b : array_like, shape (n,) or (..., n, m)
+        Right-hand sides. As in NumPy 2, `b` is a vector only if it has one dimension; else it is a stack of matrices.
+    errors : {"raise", "nan"}
+        What to do if a matrix is exactly singular: raise, or fill its solution with NaN and go on with the others.
+    out : ndarray, optional
+        Where to put the result.
+
+    Returns
+    -------
+    ndarray, shape (..., n) or (..., n, m)
+        The solutions, with a normwise backward error of at most 10 n u.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square, or is singular (the message names the first batch index).
+    ValueError
+        If the shapes do not fit together.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Singular means that elimination meets a pivot of exactly zero, as in LAPACK. A matrix that is singular only up to
+    rounding gives a large answer.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 3.4.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> a = np.array([[[2.0, 1.0], [1.0, 3.0]], [[0.0, 1.0], [1.0, 0.0]]])
+    >>> mf.linalg.solve(a, np.array([3.0, 5.0]))
+    array([[0.8, 1.4],
+           [5. , 3. ]])
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    rhs: Any = b if type(b) is ndarray else as_array(b)
+    if errors == "raise":
+        loop = _core.solve_vector if rhs.ndim == 1 else _core.solve
+    else:
+        check_errors(errors)
+        loop = _core.solve_vector_nan if rhs.ndim == 1 else _core.solve_nan
+    try:
+        x: Array = loop(matrix, rhs) if out is None else loop(matrix, rhs, out=out)
+        return x
+    except Exception as error:
+        check_square("solve", a=matrix)
+        _raise_singular("solve", error, a=matrix, b=rhs)
+
+
+def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
+    """Invert square matrices by Gaussian elimination with partial pivoting.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., n, n)
+        Matrices, float32 or float64.
+    errors : {"raise", "nan"}
+        What to do with exactly singular matrices, see `solve`.
+    out : ndarray, optional
+        Where to put the result.
+
+    Returns
+    -------
+    ndarray, shape (..., n, n)
+        The inverses. To solve equations use `solve`: it is faster and more accurate.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square, or is singular (the message names the first batch index).
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.linalg.inv([[2.0, 0.0], [0.0, 4.0]])
+    array([[0.5 , 0.  ],
+           [0.  , 0.25]])
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    if errors == "raise":
+        loop = _core.inv
+    else:
+        check_errors(errors)
+        loop = _core.inv_nan
+    try:
+        x: Array = loop(matrix) if out is None else loop(matrix, out=out)
+        return x
+    except Exception as error:
+        check_square("inv", a=matrix)
+        _raise_singular("inv", error, a=matrix)
+
+
+def det(a: ArrayLike, *, out: Array | None = None) -> Any:
+    """Determinant of square matrices.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., n, n)
+        Matrices, float32 or float64.
+    out : ndarray, optional
+        Where to put the result.
+
+    Returns
+    -------
+    scalar or ndarray, shape (...)
+        The determinants; exactly 0 where elimination meets a pivot of zero. The product of the pivots is kept as
+        mantissa and exponent, so it overflows only where the determinant does.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> float(mf.linalg.det([[2.0, 1.0], [1.0, 3.0]]))
+    5.0
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    try:
+        return _core.det(matrix) if out is None else _core.det(matrix, out=out)
+    except Exception as error:
+        check_square("det", a=matrix)
+        explain("det", error, a=matrix)
+
+
+def slogdet(a: ArrayLike) -> SlogdetResult:
+    """Sign and logarithm of the determinant of square matrices.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., n, n)
+        Matrices, float32 or float64.
+
+    Returns
+    -------
+    sign : scalar or ndarray, shape (...)
+        -1, 0 or 1.
+    logabsdet : scalar or ndarray, shape (...)
+        The natural logarithm of the absolute value, -inf for a determinant of zero.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is not square.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> sign, logabsdet = mf.linalg.slogdet(1e-200 * np.eye(3))
+    >>> float(sign), round(float(logabsdet), 6)
+    (1.0, -1381.551056)
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    try:
+        return SlogdetResult(*_core.slogdet(matrix))
+    except Exception as error:
+        check_square("slogdet", a=matrix)
+        explain("slogdet", error, a=matrix)
+
+
+def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:
+    """The way out of a failed elimination: names the singular item, or explains shapes and dtypes."""
+    if not isinstance(error, LinAlgError):
+        explain(function, error, a=a, **others)
+    # A vector counts for all items; a stack of matrices has batch axes of its own.
+    batch = np.broadcast_shapes(a.shape[:-2], *(x.shape[:-2] for x in others.values()))
+    raise_for_item(function, "Singular matrix", np.broadcast_to(_core.is_exactly_singular(a), batch))
