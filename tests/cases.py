@@ -20,10 +20,12 @@ Layouts keep the values. What changes them has a tag: "ill-scaled", "zero-size",
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -178,6 +180,106 @@ def of_rank(rng: np.random.Generator, m: int, n: int, rank: int) -> Array:
     return (rng.integers(-3, 4, (m, rank)) @ rng.integers(-3, 4, (rank, n))).astype(float)
 
 
+def lauchli(n: int, epsilon: float = 1e-7) -> Array:
+    """Ones above epsilon times the identity, (n + 1) x n: its Gram matrix forgets epsilon."""
+    return np.vstack([np.ones((1, n)), epsilon * np.eye(n)])
+
+
+def frank(n: int) -> Array:
+    """Upper Hessenberg, determinant 1; its smallest eigenvalues are ill-conditioned."""
+    i = np.arange(n)
+    return np.triu(n - np.maximum(i[:, None], i), -1).astype(float)
+
+
+def magic(n: int) -> Array:
+    """A magic square of integers; of rank 3 if 4 divides n, of full rank if n is odd (the only two kinds made here)."""
+    i, j = np.indices((n, n))
+    if n % 2:
+        return (n * ((i + j + 2 - (n + 3) // 2) % n) + (i + 2 * j + 1) % n + 1).astype(float)
+    assert n % 4 == 0
+    count = n * i + j + 1
+    return np.where((i % 4 // 2 + (i % 2)) % 2 == (j % 4 // 2 + (j % 2)) % 2, n * n + 1 - count, count).astype(float)
+
+
+def hadamard(n: int) -> Array:
+    """Entries of 1 and -1, orthogonal columns; n a power of two. No pivot stands out."""
+    h = np.ones((1, 1))
+    while len(h) < n:
+        h = np.block([[h, h], [h, -h]])
+    return h
+
+
+def near_singular(rng: np.random.Generator, n: int, distance: float = 1e-13) -> Array:
+    """Of rank 1 but for a perturbation of that relative size."""
+    return np.outer(rng.uniform(1, 2, n), rng.uniform(1, 2, n)) + distance * rng.standard_normal((n, n))
+
+
+def denormal(rng: np.random.Generator, m: int, n: int, dtype: Any) -> Array:
+    """Every number below the smallest normal one of `dtype`, with ten bits left."""
+    return (rng.integers(-1000, 1001, (m, n)) * np.finfo(dtype).smallest_subnormal).astype(dtype)
+
+
+def of_condition(rng: np.random.Generator, m: int, n: int, condition: float) -> Array:
+    """Random singular vectors, singular values from 1 down to 1 / condition in equal ratios."""
+    k = min(m, n)
+    values = np.logspace(0, -np.log10(condition), k)
+    return (np.linalg.qr(rng.standard_normal((m, k)))[0] * values) @ orthogonal(rng, n)[:k]
+
+
+def symmetric_of(rng: np.random.Generator, eigenvalues: Any) -> Array:
+    """A symmetric matrix (to the last bit) with these eigenvalues (to rounding)."""
+    q = orthogonal(rng, len(eigenvalues))
+    a = (q * np.asarray(eigenvalues)) @ q.T
+    return (a + a.T) / 2
+
+
+def repeated_eigenvalues(rng: np.random.Generator, n: int) -> Array:
+    """Half of the eigenvalues are 1, the others 2, to rounding."""
+    return symmetric_of(rng, 1.0 + (np.arange(n) % 2))
+
+
+def clustered_eigenvalues(rng: np.random.Generator, n: int, width: float = 1e-13) -> Array:
+    """All eigenvalues within a relative distance of `width`, but for the last, which is far."""
+    return symmetric_of(rng, np.append(1 + width * np.arange(n - 1), 1e-3))
+
+
+def hard_squares(rng: np.random.Generator, n: int) -> Iterator[tuple[str, Array]]:
+    """(name, n x n matrix in float64) of the matrices on which elimination and its like are known to suffer.
+
+    Apart from these: denormal(), wilkinson_growth() (exponential growth) and singular matrices, whose tests differ.
+    """
+    yield "random", rng.standard_normal((n, n))
+    yield "graded rows", graded(rng, n)
+    yield "graded columns", graded(rng, n).T.copy()
+    yield "hilbert", hilbert(n)
+    yield "vandermonde", vandermonde(n)
+    yield "kahan", kahan(n)
+    yield "condition 1e14", of_condition(rng, n, n, 1e14)
+    yield "near-singular", near_singular(rng, n)
+    yield "frank", frank(n)
+    yield "permutation", np.eye(n)[rng.permutation(n)]
+    yield "equal pivots", rng.choice([-1.0, 1.0], (n, n)) + np.eye(n) * 0.5
+    yield "huge", 1e30 / n * rng.uniform(-1, 1, (n, n))
+    yield "small", 1e-30 * rng.standard_normal((n, n))
+
+
+def hard_rectangles(rng: np.random.Generator, m: int, n: int) -> Iterator[tuple[str, Array]]:
+    """(name, m x n matrix in float64), m >= n, for orthogonal factors, least squares and the like."""
+    yield "random", rng.standard_normal((m, n))
+    yield "condition 1e8", of_condition(rng, m, n, 1e8)
+    yield "condition 1e14", of_condition(rng, m, n, 1e14)
+    yield "graded rows", rng.standard_normal((m, n)) * np.logspace(0, -12, m)[:, None]
+    yield "graded columns", rng.standard_normal((m, n)) * np.logspace(0, -12, n)
+    yield "vandermonde", np.vander(np.linspace(0.1, 1.1, m), n)
+    yield "hilbert", 1.0 / (np.arange(m)[:, None] + np.arange(n) + 1)
+    yield "kahan", np.vstack([kahan(n), np.zeros((m - n, n))])
+    if m > n:
+        yield "lauchli", np.vstack([lauchli(n), np.zeros((m - n - 1, n))])
+    yield "nearly dependent", near_singular(rng, m)[:, :n]
+    yield "huge", 1e30 * rng.standard_normal((m, n))
+    yield "small", 1e-30 * rng.standard_normal((m, n))
+
+
 for _n in (1, 2, 3, 4, 5, 8, 9, 16, 17, 32, 33):
     _matrix(f"random {_n}x{_n}", "square random" + (" size-1" * (_n == 1)), lambda r, n=_n: r.standard_normal((n, n)))
 for _n in (1, 3, 8, 20):
@@ -190,6 +292,10 @@ for _n in (3, 6, 10):
     _matrix(f"vandermonde {_n}", "square ill-conditioned", lambda r, n=_n: vandermonde(n))
 _matrix("kahan 16", "square triangular ill-conditioned", lambda r: kahan(16))
 _matrix("wilkinson 12", "square growth", lambda r: wilkinson_growth(12))
+_matrix("frank 8", "square ill-conditioned", lambda r: frank(8))
+_matrix("near-singular 5", "square ill-conditioned", lambda r: near_singular(r, 5, 1e-5))
+_matrix("hadamard 8", "square", lambda r: hadamard(8))
+_matrix("lauchli 6x5", "tall ill-conditioned", lambda r: lauchli(5, 1e-2))
 _matrix("graded 6", "square ill-conditioned ill-scaled", lambda r: graded(r, 6))
 _matrix("orthogonal 7", "square orthogonal", lambda r: orthogonal(r, 7))
 _matrix("permutation 9", "square orthogonal permutation", lambda r: np.eye(9)[r.permutation(9)])
@@ -199,6 +305,7 @@ _matrix("huge 9x4", "tall ill-scaled", lambda r: 1e30 * r.standard_normal((9, 4)
 _matrix("tiny 9x4", "tall ill-scaled", lambda r: 1e-30 * r.standard_normal((9, 4)))
 _matrix("zero 3x3", "square singular zero symmetric", lambda r: np.zeros((3, 3)))
 _matrix("rank 2 of 5x5", "square singular", lambda r: of_rank(r, 5, 5, 2))
+_matrix("magic 4", "square singular", lambda r: magic(4))
 _matrix("two equal columns 9x4", "tall deficient", lambda r: r.integers(-3, 4, (9, 4))[:, [0, 1, 2, 1]].astype(float))
 _matrix("0x0", "square zero-size", lambda r: np.zeros((0, 0)))
 _matrix("3x0", "tall zero-size", lambda r: np.zeros((3, 0)))
@@ -314,3 +421,46 @@ def poisoned(x: Array, values: tuple[float, ...] = (np.nan, np.inf, -np.inf)) ->
             bad = x.copy()
             bad[index] = value
             yield index, bad
+
+
+# ---- real matrices ----
+
+
+def data_folder_or_none() -> Path | None:
+    """Real data sets: the folder MMLFAST_DATA, or shared/data beside the checkout."""
+    beside = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+    folder = Path(os.environ.get("MMLFAST_DATA") or beside)
+    return folder if folder.is_dir() else None
+
+
+def matrix_market_files(*, square: bool | None = None, symmetric: bool = False, largest: int = 1000) -> list[Any]:
+    """The real matrices of up to `largest` rows and columns, as parameters for a test: paths, named by their stems.
+
+    `square` chooses square ones or others, `symmetric` only symmetric ones. Without the data it is one parameter that
+    skips and says why. Read them by `read_matrix_market`.
+    """
+    folder = data_folder_or_none()
+    if folder is None:
+        reason = "no real matrices: set MMLFAST_DATA to the folder of the data sets"
+        return [pytest.param(None, marks=pytest.mark.skip(reason=reason), id="no data")]
+    found = []
+    for path in sorted((folder / "matrices").glob("*.mtx")):
+        with path.open(encoding="latin-1") as lines:
+            kind = next(lines).split()
+            rows, columns = map(int, next(line for line in lines if not line.startswith("%")).split()[:2])
+        if "complex" in kind or max(rows, columns) > largest or (symmetric and "symmetric" not in kind):
+            continue
+        if square is None or square == (rows == columns):
+            found.append(pytest.param(path, id=path.stem))
+    return found
+
+
+def every_matrix_market_file(*, square: bool | None = None, symmetric: bool = False, largest: int = 1000) -> Any:
+    """A test of `path` for each of `matrix_market_files`."""
+    return pytest.mark.parametrize("path", matrix_market_files(square=square, symmetric=symmetric, largest=largest))
+
+
+def read_matrix_market(path: Path) -> Array:
+    """The matrix of a file, dense, in float64."""
+    io = pytest.importorskip("scipy.io")
+    return np.asarray(io.mmread(path).toarray(), dtype=float)

@@ -9,13 +9,12 @@ import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 
 import mmlfast as mf
 from mmlfast import _core
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -104,7 +103,7 @@ def same_at_every_level(run_python: Callable[..., str], fused_simd_levels: list[
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Real data sets: the folder MMLFAST_DATA, or shared/data beside the checkout."""
-    folder = Path(os.environ.get("MMLFAST_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip(f"no data sets: set MMLFAST_DATA to their folder ({folder} does not exist)")
+    folder = cases.data_folder_or_none()
+    if folder is None:
+        pytest.skip("no data sets: set MMLFAST_DATA to their folder")
     return folder
