@@ -12,11 +12,13 @@ import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+
+import mmlfast as mf
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -262,3 +264,29 @@ def test_real_case_in_a_fresh_process(tmp_path: Path) -> None:
     assert record["machine"]["threads"] == 1
     assert not any("Prescott" in text for text in record["machine"]["blas"])
     assert {line["name"] for line in record["cases"][0]["lines"]} == {"mmlfast", "numpy"}
+
+
+def test_curve(command: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Every curve is timed beside NumPy, its error is small, and both files are written."""
+    from bench.harness import curve
+
+    offered = [c.name for c in curve.CURVES if hasattr(mf.linalg, c.name)]
+    options = SimpleNamespace(only=offered, sizes="1-2,33", dtype="float32", pairs=1, json=None, plot=None)
+    options.json, options.plot = tmp_path / "c.json", tmp_path / "c.png"
+    assert curve.run(options, 1) == 0
+    out = capsys.readouterr().out
+    assert len([line for line in out.splitlines() if " of n = 33, float32" in line]) == len(offered)
+    records = json.loads(options.json.read_text())["cases"]
+    assert len(records) == 3 * len(offered)
+    for record in records:
+        ours = record["lines"][0]
+        assert ours["name"] == "mmlfast"
+        assert ours["error"] < 30, record["name"]
+    assert options.plot.stat().st_size > 4000
+
+
+def test_curve_sizes(command: ModuleType) -> None:
+    from bench.harness import curve
+
+    assert curve.parse_sizes("1-4,7,64-65") == (1, 2, 3, 4, 7, 64, 65)
+    assert curve.parse_sizes(None) == curve.SIZES
