@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from numpy.linalg import LinAlgError
 
 import mmlfast as mf
+from mmlfast import _core
 from mmlfast._reference import elimination as reference
 
 SIZES = (*range(1, 41), 63, 64, 65, 100)
@@ -723,3 +724,22 @@ def test_matrix_market(name, data_folder, rng):
         assert_solves(a, y[0], b)
         assert_solves(a[::-1], y[1], b)
         assert_solves(a.T, y[2], b)
+
+
+@every_dtype
+def test_det_of_two_by_two_cancels_without_loss(dtype, rng, fused_simd_levels):
+    """ad - bc of nearly equal products: elimination would round the quotient first."""
+    if _core.build_config()["simd_in_use"] not in fused_simd_levels:
+        pytest.skip("needs a fused multiply-add")
+    a = rng.standard_normal((40, 2, 2)).astype(dtype)
+    a[:, 1] = a[:, 0] * dtype(1.7) + dtype(1e-5) * rng.standard_normal((40, 2)).astype(dtype)
+    a[0] = [[1, 2], [3, 4]]
+    exact = [
+        Fraction(float(x[0, 0])) * Fraction(float(x[1, 1])) - Fraction(float(x[0, 1])) * Fraction(float(x[1, 0]))
+        for x in a
+    ]
+    unit = Fraction(float(np.finfo(dtype).eps))
+    for ours, sign, log, true in zip(mf.linalg.det(a), *mf.linalg.slogdet(a), exact, strict=True):
+        assert abs(Fraction(float(ours)) - true) <= 2 * unit * abs(true)
+        assert sign == (1 if true > 0 else -1)
+        assert log == pytest.approx(np.log(abs(float(true))), rel=4 * float(np.finfo(dtype).eps), abs=float(unit))

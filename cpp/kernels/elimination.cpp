@@ -144,6 +144,17 @@ MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent
   exponent = select(f.singular, zero<T>(), exponent);
 }
 
+// The determinants of 2 x 2 matrices to two units in the last place, where neither product leaves the range (Jeannerod,
+// Louvet and Muller, Math. Comp. 82 (2013), on Kahan's way): elimination would lose what cancels. Returns those lanes.
+template <class T>
+MMLFAST_INLINE mask<T> determinant_of_two(const T* const* item, const Layout& layout, vec<T>& det) {
+  vec<T> a[2][2];
+  pack(item, Layout{2, 2, layout.row_stride, layout.col_stride}, &a[0][0], 2, 1);
+  const vec<T> down = a[0][0] * a[1][1], up = a[0][1] * a[1][0], larger = max(abs(down), abs(up));
+  det = fma(a[0][0], a[1][1], -up) + fnma(a[0][1], a[1][0], up);
+  return (larger > broadcast<T>(1 / sqrt_largest<T>)) & (larger < broadcast<T>(sqrt_largest<T>)) & (det != zero<T>());
+}
+
 template <int N, class T>
 LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   const Group<N, T> f(a, layout, scratch);
@@ -152,6 +163,11 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
     vec<T> exponent;
     split_product(f, product, exponent);
     product = scale_by_power(product, exponent);
+  }
+  if constexpr (N == 2) {
+    vec<T> accurate;
+    const mask<T> safe = determinant_of_two(a, layout, accurate);
+    product = select(f.singular, zero<T>(), select(safe, accurate, product));
   }
   scatter(det, product);
   return to_bitmask(f.singular);
@@ -162,6 +178,12 @@ LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign
   const Group<0, T> f(a, layout, static_cast<vec<T>*>(scratch));
   vec<T> mantissa, exponent;
   split_product(f, mantissa, exponent);
+  if (layout.rows == 2) {
+    vec<T> accurate;
+    const mask<T> safe = determinant_of_two(a, layout, accurate) & ~f.singular;
+    mantissa = select(safe, accurate, mantissa);
+    exponent = select(safe, zero<T>(), exponent);
+  }
   const vec<T> s = select(mantissa == zero<T>(), zero<T>(), copysign(broadcast<T>(1), mantissa));
   scatter(sign, select(mantissa != mantissa, mantissa, s));
   const vec<T> low = exponent * broadcast<T>(Format<T>::ln2_low);

@@ -148,7 +148,8 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     -------
     scalar or ndarray, shape (...)
         The determinants; exactly 0 where elimination meets a pivot of zero. The product of the pivots is kept as
-        mantissa and exponent, so it overflows only where the determinant does.
+        mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are right to two units
+        in the last place.
 
     Raises
     ------
