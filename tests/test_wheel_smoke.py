@@ -43,6 +43,14 @@ def test_elimination(n, dtype):
     np.testing.assert_allclose(mf.linalg.det(a[0]), np.linalg.det(a[0]), rtol=tolerance)
 
 
+@pytest.mark.parametrize("n", [1, 3, 8, 20, 50, 150])
+def test_cholesky(n):
+    x = np.random.default_rng(22).standard_normal((20, n, n))
+    a = x @ x.mT + np.eye(n)
+    np.testing.assert_allclose(mf.linalg.cholesky(a), np.linalg.cholesky(a), atol=1e-10)
+    np.testing.assert_allclose(mf.linalg.cholesky(a[0], upper=True), np.linalg.cholesky(a[0]).T, atol=1e-10)
+
+
 def test_singular_item():
     a = np.stack([np.eye(3)] * 4)
     a[2] = 0

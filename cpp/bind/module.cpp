@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   install_runtime_hooks();
   register_runtime(m);
   register_backprop(m);
+  register_cholesky(m);
   register_covariance(m);
   register_elimination(m);
   register_power_iteration(m);

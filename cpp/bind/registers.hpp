@@ -8,6 +8,7 @@ namespace mmlfast::bind {
 
 void register_runtime(py::module_& m);
 void register_backprop(py::module_& m);
+void register_cholesky(py::module_& m);
 void register_covariance(py::module_& m);
 void register_elimination(py::module_& m);
 void register_power_iteration(py::module_& m);

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from numpy.linalg import LinAlgError
 
+from mmlfast._cholesky import cholesky
 from mmlfast._elimination import SlogdetResult, det, inv, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._power_iteration import PowerIteration, power_iteration
@@ -19,6 +20,7 @@ __all__ = [
     "LinAlgError",
     "PowerIteration",
     "SlogdetResult",
+    "cholesky",
     "det",
     "gram_schmidt",
     "inv",
