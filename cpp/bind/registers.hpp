@@ -11,6 +11,8 @@ void register_backprop(py::module_& m);
 void register_cholesky(py::module_& m);
 void register_covariance(py::module_& m);
 void register_elimination(py::module_& m);
+void register_qr(py::module_& m);
+void register_lstsq(py::module_& m);
 void register_power_iteration(py::module_& m);
 void register_simd_math(py::module_& m);
 void register_gram_schmidt(py::module_& m);

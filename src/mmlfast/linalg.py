@@ -13,18 +13,24 @@ from numpy.linalg import LinAlgError
 from mmlfast._cholesky import cholesky
 from mmlfast._elimination import SlogdetResult, det, inv, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
+from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._power_iteration import PowerIteration, power_iteration
+from mmlfast._qr import QRResult, qr
 
 __all__ = [
     "GramSchmidt",
     "LinAlgError",
+    "LstsqResult",
     "PowerIteration",
+    "QRResult",
     "SlogdetResult",
     "cholesky",
     "det",
     "gram_schmidt",
     "inv",
+    "lstsq",
     "power_iteration",
+    "qr",
     "slogdet",
     "solve",
 ]

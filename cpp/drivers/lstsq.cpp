@@ -1,0 +1,174 @@
+#include "drivers/lstsq.hpp"
+
+#include "drivers/column_major.hpp"
+#include "drivers/lane_batch.hpp"
+#include "drivers/matrix_batch.hpp"
+#include "drivers/room.hpp"
+#include "kernels/lstsq.hpp"
+#include "runtime/lapack_table.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+const Lstsq<T>& kernel() {
+  return of_type<T>(lstsq_f64, lstsq_f32);
+}
+
+// The shape alone decides, so that an item has the same bits in every batch.
+bool use_lanes(Size m, Size n, Size k) {
+  constexpr Size most_columns = 16, most_elements = 32 * 64;
+  const Size all = checked_product(std::max(m, n), std::min(m, n) + k);
+  return std::min(m, n) <= most_columns && all >= 0 && all <= most_elements;
+}
+
+// Measured to a factor of two; decides only about threads.
+template <class T>
+double lane_ns(Size m, Size n, Size k) {
+  const double r = static_cast<double>(std::min(m, n)), longer = static_cast<double>(std::max(m, n));
+  const double flops = 2 * longer * r * (r + 2 * static_cast<double>(k)) + 30 * r * r * r;
+  return (10 + 10 * r + flops * 0.04) * (static_cast<double>(sizeof(T)) / 8);
+}
+
+template <class T>
+Outcome run_lanes(const LstsqCall<T>& c) noexcept {
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
+  const Size vectors = kernel<T>().scratch_vectors(m, n, k);
+  return run_in_lanes<T>(c.n_items, lane_ns<T>(m, n, k), vectors, [&](Size first, Size count, void* scratch) {
+    const LaneItems<const T> a(c.a, first, count), b(c.b, first, count), rcond(c.rcond, first, count);
+    const LaneItems<T> x(c.x, first, count), residuals(c.residuals, first, count), s(c.s, first, count);
+    std::int64_t* rank[items_per_group<T>];
+    for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = c.rank.item(first + std::min<Size>(l, count - 1));
+    return kernel<T>().solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item, c.x.layout, residuals.item,
+                             c.residuals.layout, rank, s.item, c.s.layout, scratch);
+  });
+}
+
+// The memory of one problem for gelsd.
+template <class T>
+struct Gelsd {
+  const LapackRoutines<T>& routines;
+  Size m, n, k;
+  Size r = std::min(m, n), longer = std::max(m, n);
+  Size lwork = workspace<T>([&](T* work) {
+    typename LapackRoutines<T>::Int rank = 0;
+    std::int64_t iwork = 0;
+    routines.gelsd(m, n, k, nullptr, nullptr, nullptr, T{-1}, &rank, work, -1, &iwork);
+  });
+  static constexpr Size iwork_per_value = 3 * 32 + 11;
+
+  Size bytes() const {
+    const Size elements = checked_product(m, n), more = checked_product(longer, k);
+    if (elements < 0 || more < 0) return -1;
+    const Size numbers = checked_product(elements + more + r + lwork + 16, static_cast<Size>(sizeof(T)));
+    return numbers < 0 ? -1 : numbers + 8 * (iwork_per_value * r + 1);
+  }
+};
+
+template <class T>
+void fail(const LstsqCall<T>& c, Size i) noexcept {
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+  set_all(c.x.item(i), c.x.layout, nan);
+  set_all(c.residuals.item(i), c.residuals.layout, nan);
+  set_all(c.s.item(i), c.s.layout, nan);
+  *c.rank.item(i) = 0;
+}
+
+template <class T>
+T threshold(T given, Size longer) noexcept {
+  constexpr T eps = std::numeric_limits<T>::epsilon();
+  if (std::isnan(given)) return eps * static_cast<T>(longer);
+  return given > 0 && given < 1 ? given : eps / 2;
+}
+
+template <class T>
+bool solve_one(const LstsqCall<T>& c, const Gelsd<T>& g, Size i, void* scratch) noexcept {
+  std::int64_t* iwork = static_cast<std::int64_t*>(scratch);
+  T *a = reinterpret_cast<T*>(iwork + Gelsd<T>::iwork_per_value * g.r + 1), *b = a + g.m * g.n;
+  T *s = b + g.longer * g.k, *work = s + g.r;
+  to_columns(c.a.item(i), c.a.layout, a, g.m);
+  const T a_size = largest_finite(a, g.m * g.n);
+  std::fill_n(b, g.longer * g.k, T{0});
+  to_columns(c.b.item(i), c.b.layout, b, g.longer);
+  const T b_size = largest_finite(b, g.longer * g.k);
+  if (!std::isfinite(a_size) || !std::isfinite(b_size)) return false;
+  const int a_exponent = safe_exponent(a_size), b_exponent = safe_exponent(b_size);
+  multiply_by_power(a, g.m * g.n, a_exponent);
+  multiply_by_power(b, g.longer * g.k, b_exponent);
+  typename LapackRoutines<T>::Int rank = 0;
+  const T rcond = threshold(*c.rcond.item(i), g.longer);
+  if (g.routines.gelsd(g.m, g.n, g.k, a, b, s, rcond, &rank, work, g.lwork, iwork) != 0) return false;
+  const Layout& l = c.residuals.layout;
+  for (Size j = 0; j < g.k; ++j) {
+    T sum = 0;
+    for (Size e = g.n; e < g.m; ++e) sum += b[e + j * g.longer] * b[e + j * g.longer];
+    const bool known = rank == g.n && g.m >= g.n;
+    c.residuals.item(i)[j * l.row_stride] =
+        known ? std::ldexp(sum, -2 * b_exponent) : std::numeric_limits<T>::quiet_NaN();
+  }
+  multiply_by_power(s, g.r, -a_exponent);
+  multiply_by_power(b, g.longer * g.k, a_exponent - b_exponent);
+  from_columns(b, g.longer, c.x.item(i), c.x.layout);
+  from_columns(s, g.r, c.s.item(i), c.s.layout);
+  *c.rank.item(i) = rank;
+  return true;
+}
+
+template <class T>
+Outcome run_lapack(const LstsqCall<T>& c) noexcept {
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
+  if (!fits_blas_int(m) || !fits_blas_int(n) || !fits_blas_int(k)) return {Outcome::Status::too_large};
+  const LapackRoutines<T>* routines = lapack_routines<T>();
+  if (routines == nullptr) return {Outcome::Status::no_lapack};
+  const Gelsd<T> g{*routines, m, n, k};
+  const double r = static_cast<double>(g.r), longer = static_cast<double>(g.longer);
+  const double item_ns = 5e3 + longer * r * (r + 2 * static_cast<double>(k)) * 0.3 + r * r * r;
+  return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, [&](Size i, void* scratch) -> Outcome {
+    if (solve_one(c, g, i, scratch)) return {};
+    fail(c, i);
+    return {Outcome::Status::failed_items};
+  });
+}
+
+// No equations: every x will do, the smallest is zero. No unknowns: the residual is b.
+template <class T>
+Outcome nothing_to_solve(const LstsqCall<T>& c) noexcept {
+  for (Size i = 0; i < c.n_items; ++i) {
+    set_all(c.x.item(i), c.x.layout, T{0});
+    *c.rank.item(i) = 0;
+    for (Size j = 0; j < c.b.layout.cols; ++j) {
+      T sum = 0;
+      for (Size e = 0; e < c.b.layout.rows; ++e) {
+        const T x = c.b.item(i)[e * c.b.layout.row_stride + j * c.b.layout.col_stride];
+        sum += x * x;
+      }
+      c.residuals.item(i)[j * c.residuals.layout.row_stride] = sum;
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+template <class T>
+Outcome lstsq(const LstsqCall<T>& c) noexcept {
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
+  if (c.n_items == 0) return {};
+  if (m == 0 || n == 0) return nothing_to_solve(c);
+  if (k == 0) {  // ranks and singular values are wanted all the same
+    const Room<T> zeros(m), unused(n + 1);
+    if (zeros.data() == nullptr || unused.data() == nullptr) return {Outcome::Status::no_memory};
+    std::fill_n(zeros.data(), m, T{0});
+    LstsqCall<T> with_one = c;
+    with_one.b = {zeros.data(), 0, {m, 1, 1, 1}};
+    with_one.x = {unused.data(), 0, {n, 1, 1, 1}};
+    with_one.residuals = {unused.data() + n, 0, {1, 1, 1, 1}};
+    return lstsq<T>(with_one);
+  }
+  return use_lanes(m, n, k) ? run_lanes(c) : run_lapack(c);
+}
+
+template Outcome lstsq<double>(const LstsqCall<double>&) noexcept;
+template Outcome lstsq<float>(const LstsqCall<float>&) noexcept;
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,74 @@
+#include "drivers/qr.hpp"
+
+#include "drivers/lane_batch.hpp"
+#include "drivers/qr_lapack.hpp"
+#include "kernels/qr.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+const Qr<T>& kernel() {
+  return of_type<T>(qr_f64, qr_f32);
+}
+
+// The shape alone decides, so that an item has the same bits in every batch.
+bool use_lanes(Size m, Size n, Size p) {
+  constexpr Size most_columns = 32, most_elements = 32 * 64, most_elements_of_q = 64 * 64;
+  return std::min(m, n) <= most_columns && checked_product(m, n) <= most_elements && m * p <= most_elements_of_q;
+}
+
+// Measured to a factor of two; decides only about threads.
+template <class T>
+double lane_ns(Size m, Size n, Size p) {
+  const double rows = static_cast<double>(m), k = static_cast<double>(std::min(m, n));
+  const double flops = 2 * rows * k * static_cast<double>(n + p);
+  return (5 + 4 * k + flops * 0.04) * (static_cast<double>(sizeof(T)) / 8);
+}
+
+}  // namespace
+
+template <class T>
+Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch<T>& r) noexcept {
+  const Size m = a.layout.rows, n = a.layout.cols, p = q.data == nullptr ? 0 : q.layout.cols;
+  if (n_items == 0) return {};
+  if (m == 0 || n == 0) {
+    for (Size i = 0; i < n_items && p > 0; ++i)
+      for (Size j = 0; j < p; ++j)
+        for (Size k = 0; k < m; ++k)
+          q.item(i)[k * q.layout.row_stride + j * q.layout.col_stride] = static_cast<T>(k == j);
+    return {};
+  }
+  if (!use_lanes(m, n, p)) return qr_by_lapack<T>(n_items, a, q, r);
+  const Size vectors = kernel<T>().scratch_vectors(m, n, p);
+  return run_in_lanes<T>(n_items, lane_ns<T>(m, n, p), vectors, [&](Size first, Size count, void* scratch) {
+    const LaneItems<const T> a_items(a, first, count);
+    LaneItems<T> q_items(q, first, count);
+    const LaneItems<T> r_items(r, first, count);
+    if (p == 0) q_items.item[0] = nullptr;
+    kernel<T>().factor(a_items.item, a.layout, q_items.item, q.layout, r_items.item, r.layout, scratch);
+    return LaneBits{0};
+  });
+}
+
+template <class T>
+Outcome qr_raw(Size n_items, const Batch<const T>& a, const Batch<T>& h, const Batch<T>& tau) noexcept {
+  const Size m = a.layout.rows, n = a.layout.cols;
+  if (n_items == 0 || m == 0 || n == 0) return {};
+  if (!use_lanes(m, n, 0)) return raw_by_lapack<T>(n_items, a, h, tau);
+  const Size vectors = kernel<T>().scratch_vectors(m, n, 0);
+  return run_in_lanes<T>(n_items, lane_ns<T>(m, n, 0), vectors, [&](Size first, Size count, void* scratch) {
+    const LaneItems<const T> a_items(a, first, count);
+    const LaneItems<T> h_items(h, first, count), tau_items(tau, first, count);
+    kernel<T>().raw(a_items.item, a.layout, h_items.item, h.layout, tau_items.item, tau.layout, scratch);
+    return LaneBits{0};
+  });
+}
+
+#define MMLFAST_INSTANTIATE(T)                                                                    \
+  template Outcome qr<T>(Size, const Batch<const T>&, const Batch<T>&, const Batch<T>&) noexcept; \
+  template Outcome qr_raw<T>(Size, const Batch<const T>&, const Batch<T>&, const Batch<T>&) noexcept;
+MMLFAST_INSTANTIATE(double)
+MMLFAST_INSTANTIATE(float)
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,173 @@
+#include "kernels/qr.hpp"
+
+#include "kernels/reflections.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+using reflections::Columns;
+using reflections::Reflected;
+
+// Room for n columns of A and p of Q. Rows that are a multiple of 1 KiB apart would put whole columns into a few sets
+// of the cache.
+constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n, std::ptrdiff_t p) {
+  const std::ptrdiff_t ld = n > p ? n : p;
+  return ld % 8 == 0 && ld >= 16 ? ld + 1 : ld;
+}
+
+constexpr std::ptrdiff_t smaller(std::ptrdiff_t m, std::ptrdiff_t n) { return m < n ? m : n; }
+
+template <class T>
+std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t p) {
+  return m * leading_dimension(n, p) + (p > m ? p : m) * n + 2 * smaller(m, n);
+}
+
+// Columns that are not reflected themselves have not been looked at: NaN and overflow in them.
+template <class T>
+MMLFAST_INLINE void look_at_the_rest(const Reflected<T>& f, mask<T>& unsafe) {
+  vec<T> nothing = zero<T>();
+  for (std::ptrdiff_t j = f.count(); j < f.x.n; ++j)
+    for (std::ptrdiff_t i = 0; i < f.x.m; ++i) nothing = nothing + (f.x(i, j) - f.x(i, j));
+  unsafe = unsafe | (nothing != zero<T>());
+}
+
+// What was done to the items before they were factored, and has to be undone.
+template <class T>
+struct Treatment {
+  vec<T> exponent = zero<T>();
+  mask<T> not_finite = no_lanes<T>();
+};
+
+// Factors the items that pack() put into f.x; calls it again if a second try is needed.
+template <class T>
+__attribute__((noinline)) Treatment<T> factor_with_care(const Reflected<T>& f) {
+  Treatment<T> t;
+  const vec<T> big = reflections::largest(f.x);
+  t.not_finite = big != big;
+  t.exponent = reflections::safe_exponent(select(t.not_finite, broadcast<T>(1), big));
+  reflections::scale(f.x, t.exponent);
+  mask<T> unsafe = no_lanes<T>();
+  reflections::factor<true>(f, unsafe);
+  return t;
+}
+
+// R, p x n with rows n apart, from the factors: zeros below the diagonal.
+template <int P, int N, class T>
+MMLFAST_INLINE void copy_r(const Reflected<T>& f, std::ptrdiff_t p, vec<T>* r) {
+  const std::ptrdiff_t rows = P > 0 ? P : p, n = N > 0 ? N : f.x.n, k = smaller(P > 0 ? P : f.x.m, n);
+  _Pragma("GCC unroll 4") for (std::ptrdiff_t i = 0; i < rows; ++i) {
+    _Pragma("GCC unroll 4") for (std::ptrdiff_t j = 0; j < n; ++j) r[i * n + j] =
+        j < i ? zero<T>() : (j == i && i < k ? f.diagonal[i] : f.x(i, j));
+  }
+}
+
+// Undoes the scaling of R and fills the items that are not finite.
+template <class T>
+__attribute__((noinline)) void finish(const Treatment<T>& t, vec<T>* r, std::ptrdiff_t rows, std::ptrdiff_t n) {
+  for (std::ptrdiff_t i = 0; i < rows && i < n; ++i) {
+    const Columns<T> row{r + i * n + i, 1, n - i, n};
+    reflections::scale(row, -t.exponent);
+    reflections::blank(row, t.not_finite);
+  }
+}
+
+template <int N, class T>
+void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const Layout& q_layout, T* const* r,
+                  const Layout& r_layout) {
+  vec<T> x[N * N], upper[N * N], factors[N], diagonal[N];
+  const Reflected<T> f{{x, N, N, N}, factors, diagonal};
+  const Layout from{N, N, a_layout.row_stride, a_layout.col_stride};
+  Treatment<T> t;
+  mask<T> unsafe = no_lanes<T>();
+  pack(a, from, x, N, 1);
+  reflections::factor_sized<N, N>(f, unsafe);
+  look_at_the_rest(f, unsafe);
+  const bool again = any(unsafe);
+  if (again) {
+    pack(a, from, x, N, 1);
+    t = factor_with_care(f);
+  }
+  copy_r<N, N>(f, N, upper);
+  if (again) finish(t, upper, N, N);
+  unpack(r, Layout{N, N, r_layout.row_stride, r_layout.col_stride}, upper, N, 1);
+  if (q[0] == nullptr) return;
+  reflections::form_q_sized<N, N>(f);
+  if (again) reflections::blank(f.x, t.not_finite);
+  unpack(q, Layout{N, N, q_layout.row_stride, q_layout.col_stride}, x, N, 1);
+}
+
+template <class T>
+Treatment<T> factor_any(const T* const* a, const Layout& a_layout, const Reflected<T>& f) {
+  Treatment<T> t;
+  mask<T> unsafe = no_lanes<T>();
+  pack(a, a_layout, f.x.a, f.x.ld, 1);
+  reflections::factor<false>(f, unsafe);
+  look_at_the_rest(f, unsafe);
+  if (any(unsafe)) {
+    pack(a, a_layout, f.x.a, f.x.ld, 1);
+    t = factor_with_care(f);
+  }
+  return t;
+}
+
+template <class T>
+Reflected<T> in_scratch(const Layout& a_layout, std::ptrdiff_t p, vec<T>* scratch) {
+  const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, k = smaller(m, n);
+  vec<T>* x = scratch + 2 * k;
+  return {{x, m, n, leading_dimension(n, p)}, scratch, scratch + k};
+}
+
+template <class T>
+void factor(const T* const* a, const Layout& a_layout, T* const* q, const Layout& q_layout, T* const* r,
+            const Layout& r_layout, void* scratch) {
+  const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, rows = r_layout.rows;
+  if (m == n) {
+    if (n == 2) return factor_sized<2>(a, a_layout, q, q_layout, r, r_layout);
+    if (n == 3) return factor_sized<3>(a, a_layout, q, q_layout, r, r_layout);
+    if (n == 4) return factor_sized<4>(a, a_layout, q, q_layout, r, r_layout);
+  }
+  const std::ptrdiff_t p = q[0] == nullptr ? 0 : q_layout.cols;
+  const Reflected<T> f = in_scratch(a_layout, p, static_cast<vec<T>*>(scratch));
+  const Treatment<T> t = factor_any(a, a_layout, f);
+  vec<T>* upper = f.x.a + m * f.x.ld;
+  copy_r<0, 0>(f, rows, upper);
+  const bool treated = any((t.exponent != zero<T>()) | t.not_finite);
+  if (treated) finish(t, upper, rows, n);
+  unpack(r, r_layout, upper, n, 1);
+  if (p == 0) return;
+  reflections::form_q(f, p);
+  if (treated) reflections::blank(Columns<T>{f.x.a, m, p, f.x.ld}, t.not_finite);
+  unpack(q, q_layout, f.x.a, f.x.ld, 1);
+}
+
+template <class T>
+void raw(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h_layout, T* const* tau,
+         const Layout& tau_layout, void* scratch) {
+  const Reflected<T> f = in_scratch(a_layout, 0, static_cast<vec<T>*>(scratch));
+  const Treatment<T> t = factor_any(a, a_layout, f);
+  const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, k = smaller(m, n);
+  for (std::ptrdiff_t j = 0; j < k; ++j) {
+    const vec<T> head = j < f.count() ? f.x(j, j) : zero<T>();
+    const mask<T> nothing = f.factor[j] == zero<T>();
+    f.factor[j] = select(nothing, zero<T>(), f.factor[j] * head * head);
+    for (std::ptrdiff_t i = j + 1; i < m; ++i) f.x(i, j) = select(nothing, zero<T>(), f.x(i, j) / head);
+    f.x(j, j) = f.diagonal[j];
+  }
+  if (any((t.exponent != zero<T>()) | t.not_finite)) {
+    for (std::ptrdiff_t i = 0; i < k; ++i) reflections::scale(Columns<T>{&f.x(i, i), 1, n - i, f.x.ld}, -t.exponent);
+    reflections::blank(f.x, t.not_finite);
+    reflections::blank(Columns<T>{f.factor, k, 1, 1}, t.not_finite);
+  }
+  unpack(h, h_layout, f.x.a, f.x.ld, 1);
+  unpack(tau, tau_layout, f.factor, 1, 1);
+}
+
+template <class T>
+constexpr Qr<T> table = {scratch_vectors<T>, factor<T>, raw<T>};
+
+}  // namespace
+
+const Qr<double> qr_f64 = table<double>;
+const Qr<float> qr_f32 = table<float>;
+
+}  // namespace mmlfast::MMLFAST_LEVEL

@@ -1,0 +1,48 @@
+// Householder QR of 8 (float64) or 16 (float32) matrices at once, one per SIMD lane, with LAPACK's signs.
+//
+// Reflection k maps what is left of column k, from row k down, to a multiple of the first unit vector, with the sign
+// opposite to that of its first element (no cancellation). A column that is zero below row k is left alone, as LAPACK
+// does: the reflection is the identity. Reflections are applied two at a time, a strip of columns at a time.
+//
+// The first try trusts that no square leaves the range of T. Where one did, or a column was zero below its diagonal,
+// or there is NaN or infinity, the group is done once more with care: items of extreme size at a better scale, each
+// reflection at its own. Powers of two all, so that the lanes that were well the first time get the same bits again.
+//
+//   a            IN       m x n item per lane, any strides
+//   q            OUT      m x p item per lane, any strides, p = min(m, n) (reduced) or m (complete); item pointers are
+//                         null if q is not wanted; must not overlap a
+//   r            OUT      p x n item per lane, upper triangular (trapezoidal); must not overlap a
+//   h, tau       OUT      raw(): h is m x n with R on and above the diagonal and v_k below it (v_k[k] = 1 is not
+//                         stored), Q = H_0 H_1 ..., H_k = 1 - tau_k v_k v_k'; tau has min(m, n) numbers
+//   scratch      SCRATCH  scratch_vectors(m, n, p) vectors of 64 bytes, 64-byte aligned; p = 0 where q is not wanted
+//
+// Flops per item: 2 n^2 (m - n / 3) for R and as much again for Q (m >= n); bytes: each item is read and written once.
+// Accumulation in T with fused multiply-add. Accuracy: norm(Q'Q - I) and norm(A - QR) / norm(A) are below 10 n u for
+// every condition and scale (tests hold it). No item fails: one with NaN or infinity gets NaN in all of Q and on and
+// above the diagonal of R. Lanes do not disturb each other.
+//
+// Sources: Golub and Van Loan, Matrix Computations, 4th ed., algorithms 5.1.1 and 5.2.1; for pairs of reflections
+// Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
+//
+//     q, r = numpy.linalg.qr(a, mode); h, tau = numpy.linalg.qr(a, "raw")
+#pragma once
+
+#include "kernels/layout.hpp"
+#include "simd/level.hpp"
+
+namespace mmlfast {
+
+template <class T>
+struct Qr {
+  std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t p);
+  // Q (if q[0] is not null) and R.
+  void (*factor)(const T* const* a, const Layout& a_layout, T* const* q, const Layout& q_layout, T* const* r,
+                 const Layout& r_layout, void* scratch);
+  void (*raw)(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h_layout, T* const* tau,
+              const Layout& tau_layout, void* scratch);
+};
+
+MMLFAST_KERNEL_TABLE(Qr<double>, qr_f64)
+MMLFAST_KERNEL_TABLE(Qr<float>, qr_f32)
+
+}  // namespace mmlfast

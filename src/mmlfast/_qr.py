@@ -1,0 +1,95 @@
+"""Householder QR; public as `mmlfast.linalg.qr`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import ArrayLike
+
+from mmlfast import _core
+from mmlfast._arrays import as_array, explain, ndarray
+
+Array = np.ndarray[Any, Any]
+
+# For m >= n, and for m < n.
+_LOOPS = {
+    "reduced": (_core.qr, _core.qr_full),
+    "complete": (_core.qr_full, _core.qr_full),
+    "r": (_core.qr_r, _core.qr_r_full),
+    "raw": (_core.qr_raw, _core.qr_raw_full),
+}
+
+
+class QRResult(NamedTuple):
+    """Orthonormal columns Q and an upper triangular R with Q R = A."""
+
+    Q: Array
+    R: Array
+
+
+_result = tuple.__new__
+
+
+def qr(a: ArrayLike, mode: str = "reduced") -> Any:
+    """QR factorization by Householder reflections.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., m, n)
+        Matrices, float32 or float64.
+    mode : {"reduced", "complete", "r", "raw"}
+        With k = min(m, n): ``"reduced"`` gives Q (..., m, k) and R (..., k, n), ``"complete"`` Q (..., m, m) and
+        R (..., m, n), ``"r"`` only R (..., k, n), ``"raw"`` what LAPACK's xGEQRF leaves: h (..., n, m), transposed, and
+        tau (..., k).
+
+    Returns
+    -------
+    QRResult, ndarray, or tuple of ndarray
+        ``QRResult(Q, R)``; R alone for ``mode="r"``; ``(h, tau)`` for ``mode="raw"``. norm(Q'Q - I) and
+        norm(A - Q R) / norm(A) are at most 10 n u, whatever the condition and the scale of `a`.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If `a` has less than two dimensions.
+    ValueError
+        If `mode` is unknown.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Signs are LAPACK's, so those of NumPy: the diagonal of R may be negative. Matrices of up to 2048 elements and up to
+    32 rows or columns are worked on in SIMD lanes; larger ones go to LAPACK, several at a time if there are several.
+    A matrix with NaN or infinity gives NaN everywhere, except below the diagonal of R.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> q, r = mf.linalg.qr([[3.0, 1.0], [4.0, 2.0]])
+    >>> r
+    array([[-5. , -2.2],
+           [ 0. ,  0.4]])
+    >>> np.allclose(q @ r, [[3.0, 1.0], [4.0, 2.0]])
+    True
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    try:
+        m, n = matrix.shape[-2:]
+        factors: Any = _LOOPS[mode][m < n](matrix)
+    except Exception as error:
+        if mode not in _LOOPS:
+            raise ValueError(f"mode must be one of {', '.join(map(repr, _LOOPS))}, got {mode!r}") from None
+        if matrix.ndim < 2:
+            raise LinAlgError(f"qr: a must be a matrix or a stack of matrices, got shape {matrix.shape}") from None
+        explain("qr", error, a=matrix)
+    if mode == "reduced" or mode == "complete":
+        return _result(QRResult, factors)
+    return factors
