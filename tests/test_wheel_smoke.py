@@ -80,6 +80,18 @@ def test_gram_schmidt():
         np.testing.assert_allclose(basis @ (basis.T @ a), a, atol=1e-13)
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (7, 4), (40, 36)])
+def test_qr_and_lstsq(shape):
+    a = np.random.default_rng(23).standard_normal((10, *shape))
+    q, r = mf.linalg.qr(a)
+    np.testing.assert_allclose(q @ r, a, atol=1e-13)
+    np.testing.assert_allclose(q.swapaxes(-1, -2) @ q, np.broadcast_to(np.eye(shape[1]), r.shape), atol=1e-13)
+    x = np.ones((10, shape[1], 1))
+    fit = mf.linalg.lstsq(a, a @ x)
+    np.testing.assert_allclose(fit.x, x, atol=1e-9)
+    assert (fit.rank == shape[1]).all()
+
+
 def test_power_iteration():
     a = np.array([[2.0, 1.0], [1.0, 2.0]])
     result = mf.linalg.power_iteration(a)

@@ -38,8 +38,8 @@ struct Treatment {
   mask<T> not_finite = no_lanes<T>();
 };
 
-// Factors the items that pack() put into f.x; calls it again if a second try is needed.
-template <class T>
+// Factors the items that pack() put into f.x once more. N > 0: in the order of factor_sized.
+template <int N, class T>
 __attribute__((noinline)) Treatment<T> factor_with_care(const Reflected<T>& f) {
   Treatment<T> t;
   const vec<T> big = reflections::largest(f.x);
@@ -47,7 +47,10 @@ __attribute__((noinline)) Treatment<T> factor_with_care(const Reflected<T>& f) {
   t.exponent = reflections::safe_exponent(select(t.not_finite, broadcast<T>(1), big));
   reflections::scale(f.x, t.exponent);
   mask<T> unsafe = no_lanes<T>();
-  reflections::factor<true>(f, unsafe);
+  if constexpr (N > 0)
+    reflections::factor_sized<true, N, N>(f, unsafe);
+  else
+    reflections::factor<true>(f, unsafe);
   return t;
 }
 
@@ -80,12 +83,12 @@ void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const 
   Treatment<T> t;
   mask<T> unsafe = no_lanes<T>();
   pack(a, from, x, N, 1);
-  reflections::factor_sized<N, N>(f, unsafe);
+  reflections::factor_sized<false, N, N>(f, unsafe);
   look_at_the_rest(f, unsafe);
   const bool again = any(unsafe);
   if (again) {
     pack(a, from, x, N, 1);
-    t = factor_with_care(f);
+    t = factor_with_care<N>(f);
   }
   copy_r<N, N>(f, N, upper);
   if (again) finish(t, upper, N, N);
@@ -105,7 +108,7 @@ Treatment<T> factor_any(const T* const* a, const Layout& a_layout, const Reflect
   look_at_the_rest(f, unsafe);
   if (any(unsafe)) {
     pack(a, a_layout, f.x.a, f.x.ld, 1);
-    t = factor_with_care(f);
+    t = factor_with_care<0>(f);
   }
   return t;
 }

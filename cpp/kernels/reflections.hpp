@@ -79,7 +79,7 @@ __attribute__((noinline)) void make_with_care(const Reflected<T>& f, std::ptrdif
   const vec<T> length = sqrt(fma(alpha, alpha, below));
   const vec<T> beta = -copysign(length, alpha);
   x(k, k) = select(nothing, zero<T>(), alpha - beta);
-  f.factor[k] = select(nothing, zero<T>(), broadcast<T>(1) / (length * (length + abs(alpha))));
+  f.factor[k] = select(nothing, zero<T>(), broadcast<T>(2) / fma(x(k, k), x(k, k), below));
   f.diagonal[k] = select(nothing, first, select(safe, beta, scale_by_power(beta, exponent)));
 }
 
@@ -95,7 +95,7 @@ MMLFAST_INLINE void make(const Reflected<T>& f, std::ptrdiff_t k, mask<T>& unsaf
     const vec<T> length = sqrt(square);
     const vec<T> beta = -copysign(length, alpha);
     x(k, k) = alpha - beta;
-    f.factor[k] = broadcast<T>(1) / (length * (length + abs(alpha)));
+    f.factor[k] = broadcast<T>(2) / fma(x(k, k), x(k, k), below);  // orthogonal whatever the rounding of beta
     f.diagonal[k] = beta;
   }
 }
@@ -192,12 +192,12 @@ MMLFAST_INLINE void factor(const Reflected<T>& f, mask<T>& unsafe, const Columns
   if (k < n && k < f.x.m) f.diagonal[k] = f.x(k, k), f.factor[k] = zero<T>();
 }
 
-// The same for sizes known at compile time.
-template <int M, int N, class T>
+// The same for sizes known at compile time, one reflection at a time.
+template <bool Care, int M, int N, class T>
 MMLFAST_INLINE void factor_sized(const Reflected<T>& f, mask<T>& unsafe) {
   constexpr int count = M > N ? N : M - 1;
   _Pragma("GCC unroll 4") for (int k = 0; k < count; ++k) {
-    make<false, M>(f, k, unsafe);
+    make<Care, M>(f, k, unsafe);
     _Pragma("GCC unroll 4") for (int j = k + 1; j < N; ++j) apply_one<1, M>(f, k, f.x, j);
   }
   if constexpr (count < N) f.diagonal[count] = f.x(count, count);

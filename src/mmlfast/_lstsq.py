@@ -126,8 +126,7 @@ def _explain(error: Exception, a: Any, b: Any) -> Any:
         raise LinAlgError("lstsq: b must be a vector, a matrix or a stack of matrices, got shape ()") from None
     if b.shape[-1 if b.ndim == 1 else -2] != a.shape[-2]:
         raise LinAlgError(
-            f"lstsq: a has {a.shape[-2]} rows and b {b.shape[-1 if b.ndim == 1 else -2]}, got shapes {a.shape} and "
-            f"{b.shape}"
+            f"lstsq: Incompatible dimensions: a and b must have as many rows, got shapes {a.shape} and {b.shape}"
         ) from None
     if not isinstance(error, LinAlgError):
         explain("lstsq", error, a=a, b=b)
