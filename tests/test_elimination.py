@@ -18,7 +18,7 @@ import mmlfast as mf
 from mmlfast import _core
 from mmlfast._reference import elimination as reference
 
-SIZES = (*range(1, 41), 63, 64, 65, 100)
+SIZES = (*range(1, 41), 63, 64, 65, 100, 128, 129)
 
 
 def unit_roundoff(dtype):
@@ -124,7 +124,7 @@ def test_zero_matrices(case):
 @every_dtype
 @pytest.mark.parametrize("n", SIZES)
 def test_every_size(n, dtype, rng):
-    # 17 items: lanes for all sizes up to 64, with a part-filled group; 2: LAPACK from 33 on.
+    # 17 items: lanes for all sizes up to 128, with a part-filled group; 2: LAPACK from 33 on.
     for batch in (17, 2):
         a = rng.standard_normal((batch, n, n)).astype(dtype)
         b = rng.standard_normal((batch, n, 3)).astype(dtype)

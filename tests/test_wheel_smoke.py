@@ -51,6 +51,14 @@ def test_cholesky(n):
     np.testing.assert_allclose(mf.linalg.cholesky(a[0], upper=True), np.linalg.cholesky(a[0]).T, atol=1e-10)
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (3, 3), (8, 5), (20, 50), (150, 150)])
+def test_lu(shape):
+    a = np.random.default_rng(23).standard_normal((20, *shape))
+    p, lower, upper = mf.linalg.lu(a)
+    np.testing.assert_allclose(p @ lower @ upper, a, atol=1e-11)
+    np.testing.assert_allclose(mf.linalg.lu(a[0], permute_l=True).PL @ upper[0], a[0], atol=1e-11)
+
+
 def test_singular_item():
     a = np.stack([np.eye(3)] * 4)
     a[2] = 0

@@ -14,6 +14,7 @@ from bench.harness import Case, Faster, Goal, Job, Setup, Within
 Array = np.ndarray[Any, Any]
 
 ITEMS = {3: 100_000, 4: 100_000, 8: 20_000, 16: 5_000, 32: 2_000}
+BETWEEN = {5: 50_000, 6: 40_000, 12: 8_000, 24: 3_000, 48: 800, 64: 400, 96: 200, 128: 100, 200: 40}
 SOLVE_GOALS = {3: (20, 10), 4: (20, 10), 8: (20, 8), 16: (10, 5), 32: (10, 5)}
 
 
@@ -117,7 +118,7 @@ def matrices(setup: Setup, function: str, shape: tuple[int, ...], columns: int, 
 
 
 def batch(function: str, n: int, dtype: Any, setup: Setup) -> Job:
-    arrays = matrices(setup, function, (ITEMS[n], n, n), 1, dtype)
+    arrays = matrices(setup, function, ((ITEMS | BETWEEN)[n], n, n), 1, dtype)
     job = job_for(function, arrays)
     job.ours(getattr(mf.linalg, function), *arrays)
     job.peer("numpy", getattr(np.linalg, function), *arrays)
@@ -159,28 +160,33 @@ def single(function: str, setup: Setup) -> Job:
     return job
 
 
-def large(n: int, setup: Setup) -> Job:
-    arrays = matrices(setup, "solve", (n, n), 1, np.float64)
-    job = job_for("solve", arrays)
+def large(function: str, n: int, setup: Setup) -> Job:
+    arrays = matrices(setup, function, (n, n), 1, np.float64)
+    job = job_for(function, arrays)
     job.bytes = 0.0  # bound by arithmetic
-    job.ours(mf.linalg.solve, *arrays)
-    job.peer("numpy", np.linalg.solve, *arrays)
+    if function == "det" or n > 1000:
+        job.error, job.error_name = None, ""  # a reference in extended precision takes minutes
+    job.ours(getattr(mf.linalg, function), *arrays)
+    job.peer("numpy", getattr(np.linalg, function), *arrays)
     if scipy := setup.library("scipy.linalg"):
-        job.peer("scipy", scipy.solve, *arrays, assume_a="gen", check_finite=False)
+        fastest = {"solve": {"assume_a": "gen"}, "inv": {"assume_a": "gen"}, "det": {}}[function]
+        job.peer("scipy", getattr(scipy, function), *arrays, check_finite=False, **fastest)
     if torch := setup.library("torch"):
-        job.peer("torch", torch.linalg.solve, *map(torch.from_numpy, arrays))
+        job.peer("torch", getattr(torch.linalg, function), *map(torch.from_numpy, arrays))
     if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.linalg.solve, *arrays)
+        job.jax("jax", getattr(jax.numpy.linalg, function), *arrays)
     return job
 
 
 def _batch_case(function: str, n: int, dtype: str) -> Case:
     goals: tuple[Goal, ...] = (Faster(20, "numpy"),)
-    if function == "solve":
+    if function == "solve" and n in SOLVE_GOALS:
         numpy_goal, best_goal = SOLVE_GOALS[n]
         goals = (Faster(numpy_goal, "numpy"), Faster(best_goal))
-    title = f"{function}, {ITEMS[n]} of {n} x {n}, {dtype}"
-    slow = dtype == "float32" or (function, n) == ("solve", 16)
+    if n in BETWEEN:
+        goals = (Faster(1),)
+    title = f"{function}, {(ITEMS | BETWEEN)[n]} of {n} x {n}, {dtype}"
+    slow = dtype == "float32" or n in BETWEEN or (function, n) == ("solve", 16)
     return Case(f"{function}-batch-{n}-{dtype}", title, partial(batch, function, n, dtype), goals, slow)
 
 
@@ -196,5 +202,21 @@ CASES = [
     ),
     *(_batch_case("solve", n, dtype) for dtype in ("float64", "float32") for n in ITEMS),
     *(_batch_case(f, n, dtype) for dtype in ("float64", "float32") for f in ("inv", "det") for n in (3, 8)),
-    Case("solve-one-1000", "solve, one 1000 x 1000", partial(large, 1000), (Faster(0.95),)),
+    *(
+        _batch_case(f, n, dtype)
+        for dtype in ("float64", "float32")
+        for f in ("solve", "inv", "det")
+        for n in (BETWEEN if dtype == "float64" else (12, 64, 128))
+    ),
+    *(
+        Case(
+            f"{f}-one-{n}",
+            f"{f}, one {n} x {n}",
+            partial(large, f, n),
+            (Faster(0.95),),
+            (f, n) != ("solve", 1000),
+        )
+        for f in ("solve", "inv", "det")
+        for n in (500, 1000, 2000)
+    ),
 ]

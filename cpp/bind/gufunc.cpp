@@ -94,6 +94,8 @@ int type_number(char c) {
       return NPY_DOUBLE;
     case 'f':
       return NPY_FLOAT;
+    case 'i':
+      return NPY_INT32;
     case 'q':
       return NPY_INT64;
     case '?':

@@ -43,6 +43,54 @@ Outcome is_exactly_singular(GufuncCall<T>& call) {
   return drivers::is_exactly_singular<T>(call.n_items(), a, call.template number<bool>());
 }
 
+// The dimensions of a are 0 and 1; `Short` is the smaller one, which only the signature can tell.
+template <class T, int Short>
+Outcome lu_matrix(GufuncCall<T>& call) {
+  const auto a = call.template matrix<const T>(0, 1);
+  const auto p = call.template matrix<T>(0, 0), l = call.template matrix<T>(0, Short);
+  return drivers::lu<T>({call.n_items(), a, &p, nullptr, l, call.template matrix<T>(Short, 1)});
+}
+
+template <class T, int Short>
+Outcome lu_indices(GufuncCall<T>& call) {
+  const auto a = call.template matrix<const T>(0, 1);
+  const auto index = call.template column<std::int32_t>(0);
+  const auto l = call.template matrix<T>(0, Short);
+  return drivers::lu<T>({call.n_items(), a, nullptr, &index, l, call.template matrix<T>(Short, 1)});
+}
+
+template <class T, int Short>
+Outcome lu_permuted(GufuncCall<T>& call) {
+  const auto a = call.template matrix<const T>(0, 1);
+  const auto l = call.template matrix<T>(0, Short);
+  return drivers::lu<T>({call.n_items(), a, nullptr, nullptr, l, call.template matrix<T>(Short, 1)});
+}
+
+template <class T>
+Outcome lu_tall(GufuncCall<T>& call) {
+  return lu_matrix<T, 1>(call);
+}
+template <class T>
+Outcome lu_wide(GufuncCall<T>& call) {
+  return lu_matrix<T, 0>(call);
+}
+template <class T>
+Outcome lu_tall_indices(GufuncCall<T>& call) {
+  return lu_indices<T, 1>(call);
+}
+template <class T>
+Outcome lu_wide_indices(GufuncCall<T>& call) {
+  return lu_indices<T, 0>(call);
+}
+template <class T>
+Outcome lu_tall_permuted(GufuncCall<T>& call) {
+  return lu_permuted<T, 1>(call);
+}
+template <class T>
+Outcome lu_wide_permuted(GufuncCall<T>& call) {
+  return lu_permuted<T, 0>(call);
+}
+
 }  // namespace
 
 void register_elimination(py::module_& m) {
@@ -53,6 +101,14 @@ void register_elimination(py::module_& m) {
   add_gufunc(m, {"det", "(n,n)->()", nullptr}, MMLFAST_LOOPS(determinant, "d->d", "f->f"));
   add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr}, MMLFAST_LOOPS(log_determinant, "d->dd", "f->ff"));
   add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr}, MMLFAST_LOOPS(is_exactly_singular, "d->?", "f->?"));
+  add_gufunc(m, {"lu_tall", "(m,n)->(m,m),(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall, "d->ddd", "f->fff"));
+  add_gufunc(m, {"lu_wide", "(m,n)->(m,m),(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide, "d->ddd", "f->fff"));
+  add_gufunc(m, {"lu_tall_indices", "(m,n)->(m),(m,n),(n,n)", nullptr},
+             MMLFAST_LOOPS(lu_tall_indices, "d->idd", "f->iff"));
+  add_gufunc(m, {"lu_wide_indices", "(m,n)->(m),(m,m),(m,n)", nullptr},
+             MMLFAST_LOOPS(lu_wide_indices, "d->idd", "f->iff"));
+  add_gufunc(m, {"lu_tall_permuted", "(m,n)->(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall_permuted, "d->dd", "f->ff"));
+  add_gufunc(m, {"lu_wide_permuted", "(m,n)->(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide_permuted, "d->dd", "f->ff"));
 }
 
 }  // namespace mmlfast::bind

@@ -16,7 +16,8 @@ const Elimination<T>& kernel() {
 }
 
 // Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
-// Estimated from the cost of the lane kernel at n = 32; no benchmark case sweeps across these borders yet.
+// Measured (bench/curve.py goes across both): one item alone costs as much as LAPACK at n = 32; filled lanes are still
+// twice as fast as LAPACK at n = 128, where two groups begin to leave the second-level cache.
 constexpr Size always_in_lanes = 32, filled_lanes = max_lane_order;
 
 template <class T>
@@ -144,12 +145,122 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }
 
+namespace {
+
+// Writes what the caller wants to know of the order of item i: row r of l u is row order[r] of a. `l` holds the rows of
+// l one after another if they still have to be put in their places.
+template <class T>
+void give_order(const LuCall<T>& call, Size i, const std::int32_t* order, const T* l) {
+  const Size m = call.a.layout.rows, k = call.l.layout.cols;
+  if (call.p != nullptr) {
+    T* p = call.p->item(i);
+    const Layout& layout = call.p->layout;
+    fill(p, layout, T{0});
+    for (Size r = 0; r < m; ++r) p[order[r] * layout.row_stride + r * layout.col_stride] = 1;
+  } else if (call.index != nullptr) {
+    for (Size r = 0; r < m; ++r)
+      call.index->item(i)[order[r] * call.index->layout.row_stride] = static_cast<std::int32_t>(r);
+  } else {
+    T* to = call.l.item(i);
+    const Layout& layout = call.l.layout;
+    for (Size r = 0; r < m; ++r)
+      for (Size j = 0; j < k; ++j) to[order[r] * layout.row_stride + j * layout.col_stride] = l[r * k + j];
+  }
+}
+
+template <class T>
+Outcome lu_in_lanes(const LuCall<T>& call) noexcept {
+  const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
+  const bool permute = call.p == nullptr && call.index == nullptr;
+  const Size vectors = kernel<T>().lu_scratch_vectors(m, n);
+  const Layout rows_in_a_row{m, k, k, 1};
+  // One vector more per row for the order, and a place for l where its rows are to be moved.
+  return run_in_lanes<T>(call.n_items, lane_ns<T>(k, std::max(m, n) - k), vectors + m + (permute ? m * k : 0),
+                         [&](Size first, Size count, void* scratch) {
+                           auto* order = reinterpret_cast<std::int32_t*>(static_cast<char*>(scratch) + 64 * vectors);
+                           T* lower = reinterpret_cast<T*>(order + 16 * m);
+                           const LaneItems<const T> a(call.a, first, count);
+                           LaneItems<T> l(call.l, first, count);
+                           const LaneItems<T> u(call.u, first, count);
+                           if (permute)
+                             for (Size lane = 0; lane < items_per_group<T>; ++lane) l.item[lane] = lower + lane * m * k;
+                           kernel<T>().lu(a.item, call.a.layout, order, l.item, permute ? rows_in_a_row : call.l.layout,
+                                          u.item, call.u.layout, scratch);
+                           for (Size lane = 0; lane < count; ++lane)
+                             give_order(call, first + lane, order + lane * m, lower + lane * m * k);
+                           return LaneBits{0};
+                         });
+}
+
+// LAPACK's factors of item i, taken apart.
+template <class T>
+void lu_of_item(const LuCall<T>& call, const LapackRoutines<T>& routines, Size i, T* factors, void* ipiv, T* lower) {
+  const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
+  const bool permute = call.p == nullptr && call.index == nullptr;
+  copy_in(call.a.item(i), call.a.layout, factors);
+  routines.getrf(m, n, factors, ipiv);
+  int power = 0;
+  for (Size j = 0; j < k; ++j)
+    if (std::fabs(factors[j * m + j]) < std::numeric_limits<T>::min()) power = 1;
+  if (power != 0) {  // see LapackFactors::factor
+    copy_in(call.a.item(i), call.a.layout, factors);
+    power = lift_tiny(factors, m * n);
+    routines.getrf(m, n, factors, ipiv);
+  }
+  T* l = permute ? lower : call.l.item(i);
+  const Layout ll = permute ? Layout{m, k, k, 1} : call.l.layout;
+  constexpr Size tile = 32;
+  for (Size r0 = 0; r0 < m; r0 += tile)
+    for (Size j0 = 0; j0 < k; j0 += tile)
+      for (Size r = r0; r < std::min(r0 + tile, m); ++r)
+        for (Size j = j0; j < std::min(j0 + tile, k); ++j)
+          l[r * ll.row_stride + j * ll.col_stride] = j < r ? factors[j * m + r] : static_cast<T>(j == r);
+  T* u = call.u.item(i);
+  const Layout& ul = call.u.layout;
+  for (Size r0 = 0; r0 < k; r0 += tile)
+    for (Size j0 = 0; j0 < n; j0 += tile)
+      for (Size r = r0; r < std::min(r0 + tile, k); ++r)
+        for (Size j = j0; j < std::min(j0 + tile, n); ++j) {
+          const T entry = j < r ? 0 : factors[j * m + r];
+          u[r * ul.row_stride + j * ul.col_stride] = power == 0 ? entry : std::ldexp(entry, -power);
+        }
+  std::int32_t* order = reinterpret_cast<std::int32_t*>(factors);  // no longer needed, and m entries at least
+  for (Size r = 0; r < m; ++r) order[r] = static_cast<std::int32_t>(r);
+  for (Size r = 0; r < k; ++r) std::swap(order[r], order[routines.index(ipiv, r)]);
+  give_order(call, i, order, lower);
+}
+
+}  // namespace
+
+template <class T>
+Outcome lu(const LuCall<T>& call) noexcept {
+  const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
+  if (m == 0 || call.n_items == 0) return {};
+  if (use_lanes<T>(std::max(m, n), call.n_items)) return lu_in_lanes(call);
+  if (!fits_blas_int(m) || !fits_blas_int(n)) return {Outcome::Status::too_large};
+  const LapackRoutines<T>* routines = lapack_routines<T>();
+  if (routines == nullptr) return {Outcome::Status::no_lapack};
+  const Size entries = std::max<Size>(checked_product(m, std::max<Size>(n, 1)), 0);
+  const Size aligned = (entries + 1) / 2 * 2;
+  const double flops = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  const Size elements = checked_product(m, n + k + 1);
+  const Size bytes = checked_product(elements < 0 ? elements : elements + 4 + k + k, static_cast<Size>(sizeof(T)));
+  return run_matrices(call.n_items, flops * (sizeof(T) == 8 ? 0.05 : 0.025), bytes, Uses::lapack,
+                      [&](Size i, void* scratch) -> Outcome {
+                        T* factors = static_cast<T*>(scratch);
+                        T* ipiv = factors + aligned;
+                        lu_of_item(call, *routines, i, factors, ipiv, ipiv + 2 * k);
+                        return {};
+                      });
+}
+
 #define MMLFAST_INSTANTIATE(T)                                                                                 \
   template Outcome solve<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept;     \
   template Outcome inverse<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;                          \
   template Outcome determinant<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;                      \
   template Outcome log_determinant<T>(Size, const Batch<const T>&, const Batch<T>&, const Batch<T>&) noexcept; \
-  template Outcome is_exactly_singular<T>(Size, const Batch<const T>&, const Batch<bool>&) noexcept;
+  template Outcome is_exactly_singular<T>(Size, const Batch<const T>&, const Batch<bool>&) noexcept;           \
+  template Outcome lu<T>(const LuCall<T>&) noexcept;
 MMLFAST_INSTANTIATE(double)
 MMLFAST_INSTANTIATE(float)
 

@@ -25,7 +25,7 @@ struct Group<0, T> : PanelFactors<T> {
   template <bool MoveMultipliers = false>
   Group(const T* const* item, const Layout& layout, vec<T>* scratch, std::bool_constant<MoveMultipliers> = {}) {
     const std::ptrdiff_t order = layout.rows;
-    this->n = order;
+    this->n = this->cols = order;
     this->ld = leading_dimension(order);
     this->a = scratch;
     this->pivot = scratch + order * this->ld;
@@ -43,7 +43,7 @@ constexpr std::ptrdiff_t factor_vectors(std::ptrdiff_t n) { return n * leading_d
 
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, std::ptrdiff_t m) {
-  return factor_vectors(n) + n + n * m;
+  return factor_vectors(n) + n + n * (m == n ? leading_dimension(n) : m);
 }
 
 template <class T>
@@ -72,7 +72,7 @@ LaneBits solve_any(const T* const* a, const Layout& a_layout, const T* const* b,
   const Group<0, T> f(a, a_layout, scratch);
   vec<T>* rhs = scratch + factor_vectors(n);
   pack(b, b_layout, rhs, m, 1);
-  substitute<true>(f, rhs, m);
+  substitute<true>(f, rhs, m, m);
   blank_singular(f.singular, rhs, n * m);
   unpack(x, x_layout, rhs, m, 1);
   return to_bitmask(f.singular);
@@ -95,9 +95,9 @@ LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, con
   const Group<0, T> f(a, a_layout, scratch, std::true_type{});
   vec<T>*order = scratch + factor_vectors(n), *inverse = order + n;
   permuted_identity(f, order, inverse);
-  substitute<false>(f, inverse, n);
-  blank_singular(f.singular, inverse, n * n);
-  unpack(x, x_layout, inverse, n, 1);
+  substitute<false>(f, inverse, n, f.ld);
+  blank_singular(f.singular, inverse, n * f.ld);
+  unpack(x, x_layout, inverse, f.ld, 1);
   return to_bitmask(f.singular);
 }
 
@@ -191,6 +191,42 @@ LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign
   return to_bitmask(f.singular);
 }
 
+template <class T>
+std::ptrdiff_t lu_scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n) {
+  return m * leading_dimension(n) + 4 * m + m * (m < n ? m : n);
+}
+
+template <class T>
+void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const* l, const Layout& l_layout,
+        T* const* u, const Layout& u_layout, void* scratch) {
+  const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, steps = m < n ? m : n;
+  PanelFactors<T> f;
+  f.n = m;
+  f.cols = n;
+  f.ld = leading_dimension(n);
+  f.a = static_cast<vec<T>*>(scratch);
+  f.pivot = f.a + m * f.ld;
+  f.reciprocal = f.pivot + m;
+  f.row_of_lane = reinterpret_cast<std::int32_t*>(f.reciprocal + m);
+  vec<T>*rows = f.reciprocal + 2 * m, *lower = rows + m;
+  pack(a, a_layout, f.a, f.ld, 1);
+  factor<true>(f);
+  find_order(f, rows);
+  for (std::ptrdiff_t i = 0; i < m; ++i) {
+    alignas(vec_bytes) T row[lanes<T>];
+    store(row, rows[i]);
+    for (int lane = 0; lane < lanes<T>; ++lane) order[lane * m + i] = static_cast<std::int32_t>(row[lane]);
+  }
+  for (std::ptrdiff_t i = 0; i < m; ++i)
+    for (std::ptrdiff_t j = 0; j < steps; ++j) {
+      vec<T>& entry = f.a[i * f.ld + j];
+      lower[i * steps + j] = j < i ? entry : broadcast<T>(static_cast<T>(i == j));
+      if (j < i) entry = zero<T>();
+    }
+  unpack(l, l_layout, lower, steps, 1);
+  unpack(u, u_layout, f.a, f.ld, 1);
+}
+
 // Runs `small(N)` for the sizes that have code of their own, else `any`. Where a vector is one register, the matrix
 // stays out of memory to a good part up to n = 8.
 #define MMLFAST_BY_SIZE(n, small, any) \
@@ -248,7 +284,8 @@ LaneBits determinant(const T* const* a, const Layout& al, T* const* det, void* s
 }
 
 template <class T>
-constexpr Elimination<T> table = {scratch_vectors<T>, solve<T>, inverse<T>, determinant<T>, log_determinant<T>};
+constexpr Elimination<T> table = {scratch_vectors<T>,    solve<T>, inverse<T>, determinant<T>, log_determinant<T>,
+                                  lu_scratch_vectors<T>, lu<T>};
 
 }  // namespace
 

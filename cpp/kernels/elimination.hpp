@@ -21,7 +21,8 @@
 // LINPACK's order of exchanges: multipliers stay where they were made); interleaving after Kim et
 // al., SC17, "compact" BLAS.
 //
-//     x = numpy.linalg.solve(a, b); numpy.linalg.inv(a); sign, logabs = numpy.linalg.slogdet(a)
+//     x = numpy.linalg.solve(a, b); numpy.linalg.inv(a); sign, logabs = numpy.linalg.slogdet(a);
+//     p, l, u = scipy.linalg.lu(a)
 #pragma once
 
 #include "kernels/layout.hpp"
@@ -30,7 +31,7 @@
 namespace mmlfast {
 
 // The largest n that the lanes are meant for; the driver hands larger matrices to LAPACK.
-inline constexpr std::ptrdiff_t max_lane_order = 64;
+inline constexpr std::ptrdiff_t max_lane_order = 128;
 
 template <class T>
 struct Elimination {
@@ -43,6 +44,12 @@ struct Elimination {
   // sign is 0 and log |det| is -inf for a singular lane.
   LaneBits (*log_determinant)(const T* const* a, const Layout& a_layout, T* const* sign, T* const* logabs,
                               void* scratch);
+  // The factors themselves, of m x n items, m, n <= max_lane_order: row i of l u is row order[lane * m + i] of a. l is
+  // m x k with a unit diagonal, u is k x n, k = min(m, n). Scratch of lu_scratch_vectors(m, n). A pivot of zero is no
+  // failure: the zeros below it stay. m n^2 - n^3 / 3 flops for m >= n, twice.
+  std::ptrdiff_t (*lu_scratch_vectors)(std::ptrdiff_t m, std::ptrdiff_t n);
+  void (*lu)(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const* l, const Layout& l_layout,
+             T* const* u, const Layout& u_layout, void* scratch);
 };
 
 MMLFAST_KERNEL_TABLE(Elimination<double>, elimination_f64)

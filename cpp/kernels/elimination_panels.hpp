@@ -15,10 +15,12 @@ namespace mmlfast::MMLFAST_LEVEL {
 inline constexpr std::ptrdiff_t panel_width = vec_parts == 1 ? 4 : 2;
 inline constexpr std::ptrdiff_t strip_width = vec_parts == 1 ? 4 : 2;
 
-// The factors of one group: a[i * ld + j] holds U on and above the diagonal and the multipliers below it.
+// The factors of one group: a[i * ld + j] holds U on and above the diagonal and the multipliers below it. Square except
+// for lu().
 template <class T>
 struct PanelFactors {
-  std::ptrdiff_t n;
+  std::ptrdiff_t n;  // rows
+  std::ptrdiff_t cols;
   std::ptrdiff_t ld;  // vectors from one row to the next
   vec<T>* a;
   vec<T>* pivot;              // pivot[k]: the row that was exchanged with row k, as a number
@@ -216,35 +218,36 @@ MMLFAST_INLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
   }
 }
 
-// The last columns, fewer than a panel: column k of [k, n).
+// The last columns, fewer than a panel: column k and what is right of it.
 template <class T>
 MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
-  const std::ptrdiff_t n = f.n, ld = f.ld;
+  const std::ptrdiff_t n = f.n, cols = f.cols, ld = f.ld;
   PivotSearch<T> search;
   const auto panel_row = [&](std::ptrdiff_t i) { return PanelRow<T>{{f.a[i * ld + k]}}; };
   search.start(k, panel_row(k).entry, 0);
   for (std::ptrdiff_t i = k + 1; i < n; ++i) search.consider(i, panel_row(i).entry, 0);
   choose_pivot(f, k, search, 0);
-  exchange_rows(f, k, f.a, ld, k, n);
+  exchange_rows(f, k, f.a, ld, k, cols);
   for (std::ptrdiff_t i = k + 1; i < n; ++i) {
     const vec<T> multiplier = f.over_pivot(k, f.a[i * ld + k]);
     f.a[i * ld + k] = multiplier;
-    for (std::ptrdiff_t j = k + 1; j < n; ++j) f.a[i * ld + j] = fnma(multiplier, f.a[k * ld + j], f.a[i * ld + j]);
+    for (std::ptrdiff_t j = k + 1; j < cols; ++j) f.a[i * ld + j] = fnma(multiplier, f.a[k * ld + j], f.a[i * ld + j]);
   }
 }
 
 template <bool MoveMultipliers, class T>
 MMLFAST_INLINE void factor(PanelFactors<T>& f) {
+  const std::ptrdiff_t steps = f.n < f.cols ? f.n : f.cols;
   f.singular = no_lanes<T>();
   f.fragile = {};
   std::ptrdiff_t k = 0;
-  for (; k + panel_width <= f.n; k += panel_width) {
+  for (; k + panel_width <= steps; k += panel_width) {
     factor_panel(f, k);
     if constexpr (MoveMultipliers)
       for (std::ptrdiff_t w = 0; w < panel_width; ++w) exchange_rows(f, k + w, f.a, f.ld, 0, k);
-    apply_steps<panel_width>(f, k, f.a, f.ld, k + panel_width, f.n);
+    apply_steps<panel_width>(f, k, f.a, f.ld, k + panel_width, f.cols);
   }
-  for (; k < f.n; ++k) {
+  for (; k < steps; ++k) {
     factor_last_column(f, k);
     if constexpr (MoveMultipliers) exchange_rows(f, k, f.a, f.ld, 0, k);
   }
@@ -276,40 +279,48 @@ MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, 
 }
 
 template <int W, class T>
-MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m) {
+MMLFAST_INLINE void substitute_back_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
+                                            std::ptrdiff_t width) {
   std::ptrdiff_t j = 0;
-  for (; j + strip_width <= m; j += strip_width) substitute_back<W, strip_width>(f, k, b, m, j);
-  for (; j < m; ++j) substitute_back<W, 1>(f, k, b, m, j);
+  for (; j + strip_width <= m; j += strip_width) substitute_back<W, strip_width>(f, k, b, width, j);
+  for (; j < m; ++j) substitute_back<W, 1>(f, k, b, width, j);
 }
 
-// b := U^-1 L^-1 b for m columns, b[i * m + j], with or without the row exchanges on the way.
+// b := U^-1 L^-1 b for m columns, b[i * width + j], with or without the row exchanges on the way.
 template <bool Exchange, class T>
-MMLFAST_INLINE void substitute(const PanelFactors<T>& f, vec<T>* b, std::ptrdiff_t m) {
+MMLFAST_INLINE void substitute(const PanelFactors<T>& f, vec<T>* b, std::ptrdiff_t m, std::ptrdiff_t width) {
   const auto forward = [&]<int W>(std::ptrdiff_t k) {
     if constexpr (Exchange)
-      apply_steps<W>(f, k, b, m, 0, m);
+      apply_steps<W>(f, k, b, width, 0, m);
     else
-      eliminate_columns<W>(f, k, b, m, 0, m);
+      eliminate_columns<W>(f, k, b, width, 0, m);
   };
   std::ptrdiff_t k = 0;
   for (; k + panel_width <= f.n; k += panel_width) forward.template operator()<panel_width>(k);
   const std::ptrdiff_t whole = k;
   for (; k < f.n; ++k) forward.template operator()<1>(k);
-  while (k > whole) substitute_back<1>(f, --k, b, m);
-  while (k > 0) substitute_back<panel_width>(f, k -= panel_width, b, m);
+  while (k > whole) substitute_back_columns<1>(f, --k, b, m, width);
+  while (k > 0) substitute_back_columns<panel_width>(f, k -= panel_width, b, m, width);
 }
 
-// The identity with its rows in the order that the exchanges made, b[i * n + j]. `order` is scratch for
+// order[i]: the row of the given matrix that the exchanges brought to row i, as a number.
+template <class T>
+MMLFAST_INLINE void find_order(const PanelFactors<T>& f, vec<T>* order) {
+  for (std::ptrdiff_t i = 0; i < f.n; ++i) order[i] = broadcast(numbers<T>.value[i]);
+  const std::ptrdiff_t steps = f.n < f.cols ? f.n : f.cols;
+  for (std::ptrdiff_t k = 0; k < steps; ++k) exchange_rows(f, k, order, 1, 0, 1);
+}
+
+// The identity with its rows in the order that the exchanges made, b[i * ld + j]. `order` is scratch for
 // n vectors.
 template <class T>
 MMLFAST_INLINE void permuted_identity(const PanelFactors<T>& f, vec<T>* order, vec<T>* b) {
   const std::ptrdiff_t n = f.n;
-  for (std::ptrdiff_t i = 0; i < n; ++i) order[i] = broadcast(numbers<T>.value[i]);
-  for (std::ptrdiff_t k = 0; k < n; ++k) exchange_rows(f, k, order, 1, 0, 1);
+  find_order(f, order);
   const vec<T> one = broadcast<T>(1);
   for (std::ptrdiff_t i = 0; i < n; ++i)
     for (std::ptrdiff_t j = 0; j < n; ++j)
-      b[i * n + j] = select(order[i] == broadcast(numbers<T>.value[j]), one, zero<T>());
+      b[i * f.ld + j] = select(order[i] == broadcast(numbers<T>.value[j]), one, zero<T>());
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -28,7 +28,9 @@ struct FragileLanes {
   }
   MMLFAST_INLINE vec<T> quotient(const vec<T>& x, const vec<T>& pivot, const vec<T>& reciprocal) const {
     const vec<T> product = x * reciprocal;
-    return some ? select(lane, x / pivot, product) : product;
+    if (!some) return product;
+    // Nothing but zeros below a pivot of zero: they stay, as in LAPACK.
+    return select(lane, x / select(pivot == zero<T>(), broadcast<T>(1), pivot), product);
   }
 };
 

@@ -28,6 +28,21 @@ class SlogdetResult(NamedTuple):
     logabsdet: Any
 
 
+class LUResult(NamedTuple):
+    """Permutation (matrix or row indices), unit lower and upper triangular factors."""
+
+    P: Any
+    L: Any
+    U: Any
+
+
+class PermutedLUResult(NamedTuple):
+    """The lower factor with its rows permuted, and the upper one."""
+
+    PL: Any
+    U: Any
+
+
 def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
     """Solve ``a @ x = b`` by Gaussian elimination with partial pivoting.
 
@@ -148,8 +163,8 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     -------
     scalar or ndarray, shape (...)
         The determinants; exactly 0 where elimination meets a pivot of zero. The product of the pivots is kept as
-        mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are right to two units
-        in the last place.
+        mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are right to two
+        units in the last place.
 
     Raises
     ------
@@ -208,6 +223,78 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
     except Exception as error:
         check_square("slogdet", a=matrix)
         explain("slogdet", error, a=matrix)
+
+
+def lu(
+    a: ArrayLike,
+    permute_l: bool = False,
+    overwrite_a: bool = False,
+    check_finite: bool = False,
+    p_indices: bool = False,
+) -> LUResult | PermutedLUResult:
+    """LU factors of matrices by Gaussian elimination with partial pivoting: ``a = P @ L @ U``.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., m, n)
+        Matrices, float32 or float64.
+    permute_l : bool
+        Return ``P @ L`` as one array.
+    overwrite_a : bool
+        Accepted for the sake of SciPy's signature; `a` is never changed.
+    check_finite : bool
+        Raise ValueError if there is NaN or infinity anywhere. Unlike SciPy's the default is not to look: they stay in
+        their item of the batch.
+    p_indices : bool
+        Return the permutation as row indices: ``a = L[P] @ U`` for one matrix.
+
+    Returns
+    -------
+    P : ndarray, shape (..., m, m), or (..., m) of int32
+        The permutation; not there with `permute_l`.
+    L : ndarray, shape (..., m, k)
+        Lower triangular with a unit diagonal, k = min(m, n); with `permute_l` this is ``P @ L``, called ``PL``.
+    U : ndarray, shape (..., k, n)
+        Upper triangular. A zero on its diagonal means that the matrix is singular, which is not an error here.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If `a` has fewer than two dimensions.
+    ValueError
+        If `check_finite` finds something.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 3.4.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> p, l, u = mf.linalg.lu([[1.0, 2.0], [4.0, 4.0]])
+    >>> u
+    array([[4., 4.],
+           [0., 1.]])
+    >>> p @ l @ u
+    array([[1., 2.],
+           [4., 4.]])
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    if check_finite and not np.isfinite(matrix).all():
+        raise ValueError("lu: a must not contain infs or NaNs")
+    try:
+        tall = matrix.shape[-2] >= matrix.shape[-1]
+        if permute_l:
+            return PermutedLUResult(*(_core.lu_tall_permuted if tall else _core.lu_wide_permuted)(matrix))
+        if p_indices:
+            return LUResult(*(_core.lu_tall_indices if tall else _core.lu_wide_indices)(matrix))
+        return LUResult(*(_core.lu_tall if tall else _core.lu_wide)(matrix))
+    except Exception as error:
+        if matrix.ndim < 2:
+            raise LinAlgError(f"lu: a must be a matrix or a stack of matrices, got shape {matrix.shape}") from None
+        explain("lu", error, a=matrix)
 
 
 def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 from mmlfast._cholesky import cholesky
-from mmlfast._elimination import SlogdetResult, det, inv, slogdet, solve
+from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det, inv, lu, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._power_iteration import PowerIteration, power_iteration
@@ -19,8 +19,10 @@ from mmlfast._qr import QRResult, qr
 
 __all__ = [
     "GramSchmidt",
+    "LUResult",
     "LinAlgError",
     "LstsqResult",
+    "PermutedLUResult",
     "PowerIteration",
     "QRResult",
     "SlogdetResult",
@@ -29,6 +31,7 @@ __all__ = [
     "gram_schmidt",
     "inv",
     "lstsq",
+    "lu",
     "power_iteration",
     "qr",
     "slogdet",
