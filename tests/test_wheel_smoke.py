@@ -67,6 +67,20 @@ def test_singular_item():
     assert np.isnan(mf.linalg.inv(a, errors="nan")).all(axis=(1, 2)).tolist() == [False, False, True, False]
 
 
+def test_exact_elimination():
+    a = np.arange(1, 10).reshape(3, 3)
+    assert mf.linalg.det(a) == 0
+    assert mf.linalg.is_singular(a)
+    assert mf.linalg.row_echelon(a).form.tolist() == [[1, 0, -1], [0, 1, 2], [0, 0, 0]]
+    assert mf.linalg.characteristic_polynomial(a).tolist() == [1, -15, -18, 0]
+    with pytest.raises(np.linalg.LinAlgError):
+        mf.linalg.inv(a)
+    hadamard = np.array([[1, 1], [1, -1]])
+    for _ in range(4):
+        hadamard = np.kron([[1, 1], [1, -1]], hadamard)
+    assert mf.linalg.det(hadamard) == 2.0**80
+
+
 def test_threads_give_the_same_bits():
     a = np.random.default_rng(21).standard_normal((100_000, 3, 3))
     mf.set_num_threads(1)

@@ -98,6 +98,8 @@ int type_number(char c) {
       return NPY_INT32;
     case 'q':
       return NPY_INT64;
+    case 'Q':
+      return NPY_UINT64;
     case '?':
       return NPY_BOOL;
     default:

@@ -91,6 +91,21 @@ void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<Gufunc
 
 // Loops of a body template for float64 and float32. float64 comes first: NumPy takes the first loop
 // that integers and booleans can be cast to safely.
+#define MMLFAST_LOOP(body, T, types) \
+  {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<T>&>(f)); }, types}
+// Integers have loops of their own, for int64 (and all that can be cast to it safely) and uint64. They come first.
+#define MMLFAST_LOOPS_OF_INTEGERS_TOO(exact, types_i64, types_u64, body, types_f64, types_f32) \
+  {                                                                                            \
+      MMLFAST_LOOP(exact, std::int64_t, types_i64),                                            \
+      MMLFAST_LOOP(exact, std::uint64_t, types_u64),                                           \
+      MMLFAST_LOOP(body, double, types_f64),                                                   \
+      MMLFAST_LOOP(body, float, types_f32),                                                    \
+  }
+#define MMLFAST_LOOPS_OF_INTEGERS(exact, types_i64, types_u64) \
+  {                                                            \
+      MMLFAST_LOOP(exact, std::int64_t, types_i64),            \
+      MMLFAST_LOOP(exact, std::uint64_t, types_u64),           \
+  }
 #define MMLFAST_LOOPS(body, types_f64, types_f32)                                                                  \
   {                                                                                                                \
       {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<double>&>(f)); }, \

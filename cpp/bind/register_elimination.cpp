@@ -1,6 +1,7 @@
 #include "bind/gufunc.hpp"
 #include "bind/registers.hpp"
 #include "drivers/elimination.hpp"
+#include "drivers/exact_elimination.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -35,6 +36,45 @@ Outcome log_determinant(GufuncCall<T>& call) {
   const auto a = call.template matrix<const T>(0, 0);
   const auto sign = call.template number<T>();
   return drivers::log_determinant<T>(call.n_items(), a, sign, call.template number<T>());
+}
+
+template <class I>
+Outcome exact_solve_matrix(GufuncCall<I>& call) {
+  const auto a = call.template matrix<const I>(0, 0);
+  const auto b = call.template matrix<const double>(0, 1);
+  return drivers::exact_solve<I>(call.n_items(), a, b, call.template matrix<double>(0, 1));
+}
+
+template <class I>
+Outcome exact_solve_vector(GufuncCall<I>& call) {
+  const auto a = call.template matrix<const I>(0, 0);
+  const auto b = call.template column<const double>(0);
+  return drivers::exact_solve<I>(call.n_items(), a, b, call.template column<double>(0));
+}
+
+template <class I>
+Outcome exact_inverse(GufuncCall<I>& call) {
+  const auto a = call.template matrix<const I>(0, 0);
+  return drivers::exact_inverse<I>(call.n_items(), a, call.template matrix<double>(0, 0));
+}
+
+template <class I>
+Outcome is_singular(GufuncCall<I>& call) {
+  const auto a = call.template matrix<const I>(0, 0);
+  return drivers::is_singular<I>(call.n_items(), a, call.template number<bool>());
+}
+
+template <class I>
+Outcome exact_determinant(GufuncCall<I>& call) {
+  const auto a = call.template matrix<const I>(0, 0);
+  return drivers::exact_determinant<I>(call.n_items(), a, call.template number<double>());
+}
+
+template <class I>
+Outcome exact_log_determinant(GufuncCall<I>& call) {
+  const auto a = call.template matrix<const I>(0, 0);
+  const auto sign = call.template number<double>();
+  return drivers::exact_log_determinant<I>(call.n_items(), a, sign, call.template number<double>());
 }
 
 template <class T>
@@ -95,6 +135,7 @@ Outcome lu_wide_permuted(GufuncCall<T>& call) {
 
 void register_elimination(py::module_& m) {
   constexpr const char* singular = "Singular matrix";
+<<<<<<< HEAD
   add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular}, MMLFAST_LOOPS(solve_matrix, "dd->d", "ff->f"));
   add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular}, MMLFAST_LOOPS(solve_vector, "dd->d", "ff->f"));
   add_gufunc(m, {"inv", "(n,n)->(n,n)", singular}, MMLFAST_LOOPS(inverse, "d->d", "f->f"));
@@ -109,6 +150,20 @@ void register_elimination(py::module_& m) {
              MMLFAST_LOOPS(lu_wide_indices, "d->idd", "f->iff"));
   add_gufunc(m, {"lu_tall_permuted", "(m,n)->(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall_permuted, "d->dd", "f->ff"));
   add_gufunc(m, {"lu_wide_permuted", "(m,n)->(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide_permuted, "d->dd", "f->ff"));
+=======
+  add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular},
+             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_solve_matrix, "qd->d", "Qd->d", solve_matrix, "dd->d", "ff->f"));
+  add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular},
+             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_solve_vector, "qd->d", "Qd->d", solve_vector, "dd->d", "ff->f"));
+  add_gufunc(m, {"inv", "(n,n)->(n,n)", singular},
+             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_inverse, "q->d", "Q->d", inverse, "d->d", "f->f"));
+  add_gufunc(m, {"det", "(n,n)->()", nullptr},
+             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_determinant, "q->d", "Q->d", determinant, "d->d", "f->f"));
+  add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr},
+             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_log_determinant, "q->dd", "Q->dd", log_determinant, "d->dd", "f->ff"));
+  add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr},
+             MMLFAST_LOOPS_OF_INTEGERS_TOO(is_singular, "q->?", "Q->?", is_exactly_singular, "d->?", "f->?"));
+>>>>>>> 9d07104 (Exact elimination of integer matrices: det, slogdet, is_singular, row_echelon, characteristic_polynomial; solve and inv decided exactly; row_echelon of floating point by backward error)
 }
 
 }  // namespace mmlfast::bind

@@ -27,12 +27,16 @@ inv_nan: Final[BatchedFunction]
 det: Final[BatchedFunction]
 slogdet: Final[BatchedFunction]
 is_exactly_singular: Final[BatchedFunction]
+<<<<<<< HEAD
 lu_tall: Final[BatchedFunction]
 lu_wide: Final[BatchedFunction]
 lu_tall_indices: Final[BatchedFunction]
 lu_wide_indices: Final[BatchedFunction]
 lu_tall_permuted: Final[BatchedFunction]
 lu_wide_permuted: Final[BatchedFunction]
+=======
+exact_rank: Final[BatchedFunction]
+>>>>>>> 9d07104 (Exact elimination of integer matrices: det, slogdet, is_singular, row_echelon, characteristic_polynomial; solve and inv decided exactly; row_echelon of floating point by backward error)
 cholesky: Final[BatchedFunction]
 cholesky_nan: Final[BatchedFunction]
 cholesky_upper: Final[BatchedFunction]
@@ -94,6 +98,10 @@ projection_apply: Final[BatchedFunction]
 projection_coordinates: Final[BatchedFunction]
 projection_matrix: Final[BatchedFunction]
 
+def exact_echelon(
+    arg0: np.ndarray[Any, Any], arg1: bool, /
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
+def exact_shifted_determinants(arg0: np.ndarray[Any, Any], /) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
 def network_forward(
     arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: np.ndarray[Any, Any], /
 ) -> np.ndarray[Any, Any]: ...

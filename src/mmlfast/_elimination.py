@@ -74,7 +74,7 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     Notes
     -----
     Singular means that elimination meets a pivot of exactly zero, as in LAPACK. A matrix that is singular only up to
-    rounding gives a large answer.
+    rounding gives a large answer. Whether a matrix of integers is singular is decided exactly.
 
     References
     ----------
@@ -124,7 +124,8 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is not square, or is singular (the message names the first batch index).
+        If a matrix is not square, or is singular (the message names the first batch index); for integers this is
+        decided exactly.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -155,16 +156,23 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     Parameters
     ----------
     a : array_like, shape (..., n, n)
-        Matrices, float32 or float64.
+        Matrices: float32, float64, or integers and booleans, which are worked on exactly.
     out : ndarray, optional
         Where to put the result.
 
     Returns
     -------
     scalar or ndarray, shape (...)
+<<<<<<< HEAD
         The determinants; exactly 0 where elimination meets a pivot of zero. The product of the pivots is kept as
         mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are right to two
         units in the last place.
+=======
+        The determinants. Of floating point: exactly 0 where elimination meets a pivot of zero; the product of the
+        pivots is kept as mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are
+        right to two units in the last place. Of integers: the float64 next to the exact value, so 0 if and only if the
+        matrix is singular.
+>>>>>>> 9d07104 (Exact elimination of integer matrices: det, slogdet, is_singular, row_echelon, characteristic_polynomial; solve and inv decided exactly; row_echelon of floating point by backward error)
 
     Raises
     ------
@@ -178,6 +186,8 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     >>> import mmlfast as mf
     >>> float(mf.linalg.det([[2.0, 1.0], [1.0, 3.0]]))
     5.0
+    >>> float(mf.linalg.det([[9007199254740994, 9007199254740992], [9007199254740996, 9007199254740994]]))
+    4.0
     """
     matrix: Any = a if type(a) is ndarray else as_array(a)
     try:
@@ -193,7 +203,7 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
     Parameters
     ----------
     a : array_like, shape (..., n, n)
-        Matrices, float32 or float64.
+        Matrices: float32, float64, or integers and booleans, which are worked on exactly.
 
     Returns
     -------

@@ -16,6 +16,7 @@ from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._power_iteration import PowerIteration, power_iteration
 from mmlfast._qr import QRResult, qr
+from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
 
 __all__ = [
     "GramSchmidt",
@@ -25,15 +26,19 @@ __all__ = [
     "PermutedLUResult",
     "PowerIteration",
     "QRResult",
+    "RowEchelon",
     "SlogdetResult",
+    "characteristic_polynomial",
     "cholesky",
     "det",
     "gram_schmidt",
     "inv",
+    "is_singular",
     "lstsq",
     "lu",
     "power_iteration",
     "qr",
+    "row_echelon",
     "slogdet",
     "solve",
 ]

@@ -1,0 +1,193 @@
+// Small integer matrices, eight of them in the lanes, or eight primes of a single one.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "drivers/exact_parts.hpp"
+#include "kernels/elimination.hpp"
+
+namespace mmlfast::drivers {
+
+// Up to this order eight matrices share the lanes; beyond it eight primes of one matrix do.
+inline constexpr Size small_order = 12;
+// Up to this order a determinant in floating point may be good enough to be rounded to an integer.
+inline constexpr Size rounded_order = 8;
+
+// Residues of up to eight items. Slots are the lanes: one per item, or one per prime if there is only one item.
+class SmallGroup {
+ public:
+  static constexpr Size most_primes = 48;  // order 12, 64 bits: 12 (64 + 1.8) / 24.98
+
+  static Size doubles(Size m, Size n) noexcept { return lane_count * (2 * m * n) + m + n; }
+
+  template <class I>
+  SmallGroup(const Batch<const I>& a, Size first, Size count, double* room) noexcept
+      : m_(a.layout.rows),
+        n_(a.layout.cols),
+        alone_(count == 1),
+        low_(room),
+        high_(room + lane_count * m_ * n_),
+        squares_(high_ + lane_count * m_ * n_) {
+    bool fits = true;
+    for (Size l = 0; l < count; ++l) {
+      const I* item = a.item(first + l);
+      for (Size i = 0; i < m_; ++i) {
+        double square = 0;
+        for (Size j = 0; j < n_; ++j) {
+          const I x = item[i * a.layout.row_stride + j * a.layout.col_stride];
+          const double value = static_cast<double>(x);
+          fits = fits && fits_double(x);
+          low_[(i * n_ + j) * lane_count + l] = value;
+          square += value * value;
+        }
+        largest_row_ = std::max(largest_row_, square);
+      }
+    }
+    has_high_ = !fits;
+    if (has_high_) split(a, first, count);
+    if (count < lane_count) fill_lanes(count);
+  }
+
+  // How many primes each item needs; before the first pass.
+  void count_primes(Size count) noexcept {
+    const Size order = std::min(m_, n_);
+    for (Size l = 0; l < count; ++l) {
+      double* column_square = squares_ + m_;
+      std::fill_n(squares_, m_ + n_, 0.0);
+      for (Size i = 0; i < m_; ++i)
+        for (Size j = 0; j < n_; ++j) {
+          const Size at = (i * n_ + j) * lane_count + l;
+          const double value = has_high_ ? high_[at] * 0x1p32 + low_[at] : low_[at];
+          squares_[i] += value * value;
+          column_square[j] += value * value;
+        }
+      primes_[l] = primes_for(std::min(log2_of_minors(squares_, m_, order), log2_of_minors(column_square, n_, order)));
+      most_ = std::max(most_, primes_[l]);
+    }
+  }
+
+  // The passes that are enough for every item.
+  Size passes() const noexcept { return alone_ ? (most_ + lane_count - 1) / lane_count : most_; }
+  Size primes(Size l) const noexcept { return primes_[alone_ ? 0 : l]; }
+  double largest_row() const noexcept { return largest_row_; }
+  const double* low() const noexcept { return low_; }
+  bool alone() const noexcept { return alone_; }
+
+  void pass(Size number, double* value, double* rank, void* work) const noexcept {
+    alignas(64) double p[lane_count];
+    for (int l = 0; l < lane_count; ++l)
+      p[l] = static_cast<double>(Primes::at(alone_ ? number * lane_count + l : number));
+    exact_elimination().small({low_, has_high_ ? high_ : nullptr}, m_, n_, p, value, rank, work);
+  }
+
+ private:
+  template <class I>
+  void split(const Batch<const I>& a, Size first, Size count) noexcept {
+    for (Size l = 0; l < count; ++l)
+      for (Size i = 0; i < m_; ++i)
+        for (Size j = 0; j < n_; ++j) {
+          const I x = a.item(first + l)[i * a.layout.row_stride + j * a.layout.col_stride];
+          low_[(i * n_ + j) * lane_count + l] = low_part(x);
+          high_[(i * n_ + j) * lane_count + l] = high_part(x);
+        }
+  }
+
+  // Lanes without an item of their own repeat the last one.
+  void fill_lanes(Size count) noexcept {
+    for (Size e = 0; e < m_ * n_; ++e)
+      for (Size l = count; l < lane_count; ++l) {
+        low_[e * lane_count + l] = low_[e * lane_count + count - 1];
+        if (has_high_) high_[e * lane_count + l] = high_[e * lane_count + count - 1];
+      }
+  }
+
+  Size m_, n_;
+  bool alone_, has_high_ = false;
+  double *low_, *high_, *squares_;
+  double largest_row_ = 0;
+  Size primes_[lane_count] = {}, most_ = 1;
+};
+
+// Whether the determinant in floating point is less than 1/2 wrong. Elimination with partial pivoting is exact for a +
+// e with |e| <= n u |L| |U| (1 + ..), whose rows are at most 2^n n u times the largest row r of a (Higham, Accuracy and
+// Stability of Numerical Algorithms, 2nd ed., theorem 9.3 with |l| <= 1): by Hadamard the determinant moves by no more
+// than n (n u 2^n) r^n. The product of the pivots adds n u r^n, and all that is taken twice.
+inline bool may_be_rounded(Size n, double largest_square) noexcept {
+  if (n > rounded_order || largest_square >= 0x1p50) return false;
+  const double order = static_cast<double>(n);
+  const double wrong = 2 * order * (order * std::ldexp(1.0, static_cast<int>(n)) + 1) * 0x1p-53;
+  return wrong * std::pow(largest_square, order / 2) < 0.45;
+}
+
+// put(item, Rounded) for each item of the group.
+template <class I, class Put>
+void small_determinants(const Batch<const I>& a, Size first, Size count, void* scratch, Put&& put) noexcept {
+  const Size n = a.layout.rows;
+  double* room = static_cast<double*>(scratch);
+  void* work = room + (SmallGroup::doubles(n, n) + 7) / 8 * 8;
+  SmallGroup group(a, first, count, room);
+  alignas(64) double value[lane_count], rank[lane_count];
+  if (may_be_rounded(n, group.largest_row())) {
+    const double* item[lane_count];
+    double* det[lane_count];
+    for (int l = 0; l < lane_count; ++l) item[l] = group.low() + l, det[l] = value + l;
+    elimination_f64().determinant(item, Layout{n, n, n * lane_count, lane_count}, det, work);
+    for (Size l = 0; l < count; ++l) {
+      Rounded exact;
+      int exponent = 0;
+      const double whole = std::nearbyint(value[l]);
+      exact.fraction = std::frexp(std::fabs(whole), &exponent);
+      exact.exponent = exponent;
+      exact.sign = (whole > 0) - (whole < 0);
+      put(first + l, exact);
+    }
+    return;
+  }
+  group.count_primes(count);
+  std::uint32_t prime[SmallGroup::most_primes], residue[lane_count][SmallGroup::most_primes];
+  std::uint32_t digit[SmallGroup::most_primes], limb[SmallGroup::most_primes];
+  for (Size pass = 0; pass < group.passes(); ++pass) {
+    group.pass(pass, value, rank, work);
+    for (Size l = 0; l < lane_count; ++l) {
+      const Size at = group.alone() ? pass * lane_count + l : pass;
+      prime[at] = Primes::at(at);
+      residue[group.alone() ? 0 : l][at] = to_residue(value[l], prime[at]);
+    }
+  }
+  for (Size l = 0; l < count; ++l) put(first + l, combine_residues(prime, residue[l], group.primes(l), digit, limb));
+}
+
+template <class I>
+void small_ranks(const Batch<const I>& a, Size first, Size count, void* scratch, Size* found) noexcept {
+  const Size m = a.layout.rows, n = a.layout.cols, full = std::min(m, n);
+  double* room = static_cast<double*>(scratch);
+  void* work = room + (SmallGroup::doubles(m, n) + 7) / 8 * 8;
+  SmallGroup group(a, first, count, room);
+  alignas(64) double value[lane_count], rank[lane_count];
+  std::fill_n(found, count, Size{0});
+  for (Size pass = 0;; ++pass) {
+    if (pass == 1) group.count_primes(count);  // most matrices have full rank, and one prime says so
+    if (pass > 0 && pass >= group.passes()) return;
+    group.pass(pass, value, rank, work);
+    bool all_full = true;
+    for (Size l = 0; l < lane_count; ++l) {
+      Size& best = found[group.alone() ? 0 : std::min(l, count - 1)];
+      best = std::max(best, static_cast<Size>(rank[l]));
+    }
+    for (Size l = 0; l < count; ++l) all_full = all_full && found[l] == full;
+    if (all_full) return;
+  }
+}
+
+inline Size small_scratch_vectors(Size m, Size n) noexcept {
+  const Size rounded = m == n && n <= rounded_order ? elimination_f64().scratch_vectors(n, 0) : 0;
+  return (SmallGroup::doubles(m, n) + 7) / 8 + std::max<Size>(exact_elimination().small_vectors(m, n), rounded);
+}
+
+inline double small_ns(Size m, Size n) noexcept {
+  const double d = static_cast<double>(std::min(m, n));
+  return 20 + static_cast<double>(m * n) * (2 + 0.5 * d);
+}
+
+}  // namespace mmlfast::drivers
