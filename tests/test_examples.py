@@ -16,6 +16,7 @@ SHOWN = {
     "elimination": ["an apple costs 1.11", "batch index (7,)", "99999 shops", "shop 7 is 0.0"],
     "gram_schmidt": ["span 2 dimensions"],
     "qr": ["the identity to 4e-03", "all of rank 2", "group [7] has rank [1]", "[ 1. -2.  3.]"],
+    "exact_elimination": ["special: rank 2; column 3 = -1 * column 1 + 2 * column 2", "large numbers: det = 4"],
     "power_iteration": ["28.6 % live in the city", "converged: True"],
     "covariance": ["same bits: True"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],

@@ -242,14 +242,14 @@ void small(const IntegerMatrix& from, Index m, Index n, const double* prime, dou
   for (Index i = 0; i < m; ++i) is_free[i] = one;
   D product = one, count = none;
   for (Index j = 0; j < n; ++j) {
-    // The first free row with something in column j. Each free row that it is taken past changes the sign.
+    // The first unused row with something in column j. Each unused row that it is taken past changes the sign.
     mask<double> missing = one == one;
     for (Index c = j; c < n; ++c) pivot_row[c] = none;
     for (Index i = 0; i < m; ++i) {
       const D* row = a + i * n;
-      const mask<double> free = is_free[i] == one;
-      const mask<double> here = missing & free & (row[j] != none);
-      product = select(missing & free & ~here, -product, product);
+      const mask<double> unused = is_free[i] == one;
+      const mask<double> here = missing & unused & (row[j] != none);
+      product = select(missing & unused & ~here, -product, product);
       missing = missing & ~here;
       if (!any(here)) continue;
       for (Index c = j; c < n; ++c) pivot_row[c] = select(here, row[c], pivot_row[c]);
