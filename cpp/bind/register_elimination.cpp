@@ -135,22 +135,6 @@ Outcome lu_wide_permuted(GufuncCall<T>& call) {
 
 void register_elimination(py::module_& m) {
   constexpr const char* singular = "Singular matrix";
-<<<<<<< HEAD
-  add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular}, MMLFAST_LOOPS(solve_matrix, "dd->d", "ff->f"));
-  add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular}, MMLFAST_LOOPS(solve_vector, "dd->d", "ff->f"));
-  add_gufunc(m, {"inv", "(n,n)->(n,n)", singular}, MMLFAST_LOOPS(inverse, "d->d", "f->f"));
-  add_gufunc(m, {"det", "(n,n)->()", nullptr}, MMLFAST_LOOPS(determinant, "d->d", "f->f"));
-  add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr}, MMLFAST_LOOPS(log_determinant, "d->dd", "f->ff"));
-  add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr}, MMLFAST_LOOPS(is_exactly_singular, "d->?", "f->?"));
-  add_gufunc(m, {"lu_tall", "(m,n)->(m,m),(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall, "d->ddd", "f->fff"));
-  add_gufunc(m, {"lu_wide", "(m,n)->(m,m),(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide, "d->ddd", "f->fff"));
-  add_gufunc(m, {"lu_tall_indices", "(m,n)->(m),(m,n),(n,n)", nullptr},
-             MMLFAST_LOOPS(lu_tall_indices, "d->idd", "f->iff"));
-  add_gufunc(m, {"lu_wide_indices", "(m,n)->(m),(m,m),(m,n)", nullptr},
-             MMLFAST_LOOPS(lu_wide_indices, "d->idd", "f->iff"));
-  add_gufunc(m, {"lu_tall_permuted", "(m,n)->(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall_permuted, "d->dd", "f->ff"));
-  add_gufunc(m, {"lu_wide_permuted", "(m,n)->(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide_permuted, "d->dd", "f->ff"));
-=======
   add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular},
              MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_solve_matrix, "qd->d", "Qd->d", solve_matrix, "dd->d", "ff->f"));
   add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular},
@@ -163,7 +147,14 @@ void register_elimination(py::module_& m) {
              MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_log_determinant, "q->dd", "Q->dd", log_determinant, "d->dd", "f->ff"));
   add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr},
              MMLFAST_LOOPS_OF_INTEGERS_TOO(is_singular, "q->?", "Q->?", is_exactly_singular, "d->?", "f->?"));
->>>>>>> 9d07104 (Exact elimination of integer matrices: det, slogdet, is_singular, row_echelon, characteristic_polynomial; solve and inv decided exactly; row_echelon of floating point by backward error)
+  add_gufunc(m, {"lu_tall", "(m,n)->(m,m),(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall, "d->ddd", "f->fff"));
+  add_gufunc(m, {"lu_wide", "(m,n)->(m,m),(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide, "d->ddd", "f->fff"));
+  add_gufunc(m, {"lu_tall_indices", "(m,n)->(m),(m,n),(n,n)", nullptr},
+             MMLFAST_LOOPS(lu_tall_indices, "d->idd", "f->iff"));
+  add_gufunc(m, {"lu_wide_indices", "(m,n)->(m),(m,m),(m,n)", nullptr},
+             MMLFAST_LOOPS(lu_wide_indices, "d->idd", "f->iff"));
+  add_gufunc(m, {"lu_tall_permuted", "(m,n)->(m,n),(n,n)", nullptr}, MMLFAST_LOOPS(lu_tall_permuted, "d->dd", "f->ff"));
+  add_gufunc(m, {"lu_wide_permuted", "(m,n)->(m,m),(m,n)", nullptr}, MMLFAST_LOOPS(lu_wide_permuted, "d->dd", "f->ff"));
 }
 
 }  // namespace mmlfast::bind

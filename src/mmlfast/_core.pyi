@@ -27,16 +27,13 @@ inv_nan: Final[BatchedFunction]
 det: Final[BatchedFunction]
 slogdet: Final[BatchedFunction]
 is_exactly_singular: Final[BatchedFunction]
-<<<<<<< HEAD
 lu_tall: Final[BatchedFunction]
 lu_wide: Final[BatchedFunction]
 lu_tall_indices: Final[BatchedFunction]
 lu_wide_indices: Final[BatchedFunction]
 lu_tall_permuted: Final[BatchedFunction]
 lu_wide_permuted: Final[BatchedFunction]
-=======
 exact_rank: Final[BatchedFunction]
->>>>>>> 9d07104 (Exact elimination of integer matrices: det, slogdet, is_singular, row_echelon, characteristic_polynomial; solve and inv decided exactly; row_echelon of floating point by backward error)
 cholesky: Final[BatchedFunction]
 cholesky_nan: Final[BatchedFunction]
 cholesky_upper: Final[BatchedFunction]

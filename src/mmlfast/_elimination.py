@@ -163,16 +163,10 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     Returns
     -------
     scalar or ndarray, shape (...)
-<<<<<<< HEAD
-        The determinants; exactly 0 where elimination meets a pivot of zero. The product of the pivots is kept as
-        mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are right to two
-        units in the last place.
-=======
         The determinants. Of floating point: exactly 0 where elimination meets a pivot of zero; the product of the
         pivots is kept as mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are
         right to two units in the last place. Of integers: the float64 next to the exact value, so 0 if and only if the
         matrix is singular.
->>>>>>> 9d07104 (Exact elimination of integer matrices: det, slogdet, is_singular, row_echelon, characteristic_polynomial; solve and inv decided exactly; row_echelon of floating point by backward error)
 
     Raises
     ------
