@@ -226,7 +226,9 @@ void upper(Index m, Index n, const double* prime, const Index* pivot, Index rank
 
 // ---- eight matrices, one prime each ----
 
-// No row is moved: a lane marks the rows that it has used as pivots.
+// No row is moved: a lane marks the rows that it has used as pivots. Nothing is divided: the rows that are left are
+// multiplied by the pivot instead, and the determinant is divided once by all these factors, the product over k of the
+// first k pivots.
 Index small_vectors(Index m, Index n) { return m * n + n + m; }
 
 void small(const IntegerMatrix& from, Index m, Index n, const double* prime, double* value, double* rank, void* work) {
@@ -240,7 +242,7 @@ void small(const IntegerMatrix& from, Index m, Index n, const double* prime, dou
     a[e] = from.high == nullptr ? mod.element(low) : mod.element(load(from.high + e * lane_count), low);
   }
   for (Index i = 0; i < m; ++i) is_free[i] = one;
-  D product = one, count = none;
+  D product = one, scale = one, unsigned_product = one, count = none;
   for (Index j = 0; j < n; ++j) {
     // The first unused row with something in column j. Each unused row that it is taken past changes the sign.
     mask<double> missing = one == one;
@@ -257,13 +259,16 @@ void small(const IntegerMatrix& from, Index m, Index n, const double* prime, dou
     }
     product = mod.reduce(product * pivot_row[j]);  // 0 where there is no pivot
     count = select(missing, count, count + one);
-    const D by = mod.inverse(pivot_row[j]);
-    for (Index i = 0; i < m; ++i) {
+    const D pivot = select(missing, one, pivot_row[j]);
+    scale = mod.reduce(scale * unsigned_product);
+    unsigned_product = mod.reduce(unsigned_product * pivot);
+    for (Index i = 0; i < m; ++i) {  // rows that are used come out as nonsense, which nobody looks at
       D* row = a + i * n;
-      const D f = select(is_free[i] == one, mod.reduce(row[j] * by), none);
-      for (Index c = j + 1; c < n; ++c) row[c] = mod.reduce(fnma(f, pivot_row[c], row[c]));
+      const D f = row[j];
+      for (Index c = j + 1; c < n; ++c) row[c] = mod.reduce(fnma(f, pivot_row[c], row[c] * pivot));
     }
   }
+  product = mod.reduce(product * mod.inverse(scale));
   store(value, product);
   store(rank, count);
 }
