@@ -23,26 +23,29 @@ struct Batch {
 
 // The items `first` .. `first + count - 1` of a batch, one per lane. Lanes without an item of their
 // own repeat the last one: they compute, and store, the same values again.
-template <class T>
+template <class T, int Groups = 1>
 struct LaneItems {
   using Element = std::remove_const_t<T>;
-  T* item[items_per_group<Element>];
+  static constexpr int most = Groups * items_per_group<Element>;
+  T* item[most];
 
   LaneItems(const Batch<T>& batch, Size first, Size count) noexcept {
-    for (int l = 0; l < items_per_group<Element>; ++l) item[l] = batch.item(first + std::min<Size>(l, count - 1));
+    for (int l = 0; l < most; ++l) item[l] = batch.item(first + std::min<Size>(l, count - 1));
   }
 };
 
 // The lanes that have an item of their own.
-inline LaneBits occupied(Size count) noexcept { return (LaneBits{1} << count) - 1; }
+inline LaneBits occupied(Size count) noexcept {
+  return static_cast<LaneBits>((std::uint64_t{1} << count) - 1);  // all 32 if count is 32
+}
 
-// body(first, count) for each group of up to items_per_group<T> consecutive items. Groups are
-// gathered into blocks of roughly `block_ns`, which threads claim one by one. Returns false if the
-// user interrupted.
-template <class T, class Body>
+// body(first, count) for each group of up to items_per_group<T> consecutive items (`Groups` times as many for a kernel
+// that takes several groups at once). Groups are gathered into blocks of roughly `block_ns`, which threads claim one by
+// one. Returns false if the user interrupted.
+template <class T, int Groups = 1, class Body>
 bool for_each_group(Size n_items, double ns_per_item, Body&& body) noexcept {
   constexpr double block_ns = 50'000;
-  constexpr Size lanes = items_per_group<T>;
+  constexpr Size lanes = Groups * items_per_group<T>;
   const Size n_groups = (n_items + lanes - 1) / lanes;
   if (n_groups == 1) {  // the call of a single item pays for nothing else
     body(Size{0}, n_items);

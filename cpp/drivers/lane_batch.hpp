@@ -18,13 +18,13 @@ const auto& of_type(const Table64& (*f64)(), const Table32& (*f32)()) noexcept {
     return f32();
 }
 
-// Runs call(first, count, scratch) -> LaneBits of failed lanes for each group of items. `scratch_vectors` are vectors
-// of 64 bytes; `item_ns` decides only about threads.
-template <class T, class Call>
+// Runs call(first, count, scratch) -> LaneBits of failed lanes for each group of items, or `Groups` of them at once.
+// `scratch_vectors` are vectors of 64 bytes; `item_ns` decides only about threads.
+template <class T, int Groups = 1, class Call>
 Outcome run_in_lanes(Size n_items, double item_ns, Size scratch_vectors, Call&& call) noexcept {
   const Size scratch_bytes = checked_product(scratch_vectors, 64);
   std::atomic<bool> no_memory{false}, failed{false};
-  const bool finished = for_each_group<T>(n_items, item_ns, [&](Size first, Size count) {
+  const bool finished = for_each_group<T, Groups>(n_items, item_ns, [&](Size first, Size count) {
     void* scratch = Scratch::request(scratch_bytes);
     if (scratch == nullptr) {
       no_memory.store(true, std::memory_order_relaxed);

@@ -12,6 +12,8 @@ from numpy.linalg import LinAlgError
 
 from mmlfast._cholesky import cholesky
 from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det, inv, lu, slogdet, solve
+from mmlfast._eigh import EighResult, eigh, eigvalsh
+from mmlfast._elimination import SlogdetResult, det, inv, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._power_iteration import PowerIteration, power_iteration
@@ -19,6 +21,7 @@ from mmlfast._qr import QRResult, qr
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
 
 __all__ = [
+    "EighResult",
     "GramSchmidt",
     "LUResult",
     "LinAlgError",
@@ -31,6 +34,8 @@ __all__ = [
     "characteristic_polynomial",
     "cholesky",
     "det",
+    "eigh",
+    "eigvalsh",
     "gram_schmidt",
     "inv",
     "is_singular",

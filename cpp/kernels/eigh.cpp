@@ -1,0 +1,216 @@
+#include "kernels/eigh.hpp"
+
+#include "kernels/eigh_small.hpp"
+#include "kernels/eigh_tridiagonal.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+// Rows that are a multiple of 1 KiB apart would share a few sets of the cache.
+constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
+
+// a and q; d, e, tau, w and the masks
+constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 5 * n; }
+
+std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, int groups) { return groups * group_vectors(n); }
+
+// Between these the squares of all that matters are normal numbers; lanes outside are scaled by a power of two.
+template <class T>
+inline constexpr T smallest_safe = sizeof(T) == 8 ? static_cast<T>(0x1p-300) : static_cast<T>(0x1p-10);
+template <class T>
+inline constexpr T largest_safe = sizeof(T) == 8 ? static_cast<T>(0x1p450) : static_cast<T>(0x1p50);
+
+// What was done to the lanes before the work, to be undone in their results.
+template <class T>
+struct Preparation {
+  vec<T> size;      // the largest element, after scaling
+  vec<T> exponent;  // of the scale of each lane
+  mask<T> bad;      // not all finite: worked on as zero
+  bool scaled;
+
+  MMLFAST_INLINE vec<T> floor() const { return size * broadcast<T>(relative_floor<T>); }
+};
+
+// Looks at the lower triangle.
+template <class T>
+MMLFAST_INLINE Preparation<T> prepare(vec<T>* a, std::ptrdiff_t n, std::ptrdiff_t ld) {
+  const vec<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
+  Preparation<T> p;
+  p.size = p.exponent = zero<T>();
+  mask<T> finite = ~no_lanes<T>();
+  for (std::ptrdiff_t i = 0; i < n; ++i)
+    for (std::ptrdiff_t j = 0; j <= i; ++j) {
+      const vec<T> x = abs(a[i * ld + j]);
+      finite = finite & (x < infinity);
+      p.size = max(x, p.size);
+    }
+  p.bad = ~finite;
+  const mask<T> within =
+      ((p.size >= broadcast<T>(smallest_safe<T>)) & (p.size <= broadcast<T>(largest_safe<T>))) | (p.size == zero<T>());
+  p.scaled = !all(within & finite);
+  if (p.scaled) {
+    p.size = select(p.bad, zero<T>(), p.size);
+    vec<T> mantissa, exponent;
+    split_exponent(p.size, mantissa, exponent);
+    p.exponent = select(within, zero<T>(), exponent);
+    p.size = select(within, p.size, mantissa);
+    for (std::ptrdiff_t i = 0; i < n; ++i)
+      for (std::ptrdiff_t j = 0; j <= i; ++j)
+        a[i * ld + j] = scale_by_power(select(p.bad, zero<T>(), a[i * ld + j]), -p.exponent);
+  }
+  return p;
+}
+
+template <class T>
+MMLFAST_INLINE vec<T> or_nan(const mask<T>& failed, const vec<T>& x) {
+  return select(failed, broadcast<T>(static_cast<T>(__builtin_nan(""))), x);
+}
+
+// Adding zero leaves no minus zero, whose sign would depend on the neighbours: they decide which lanes turn by zero.
+template <class T>
+MMLFAST_INLINE void give_values(const Preparation<T>& p, const mask<T>& failed, vec<T>* d, std::ptrdiff_t n,
+                                T* const* values, std::ptrdiff_t stride) {
+  for (std::ptrdiff_t i = 0; i < n; ++i) {
+    const vec<T> x = d[i] + zero<T>();
+    d[i] = or_nan(failed, p.scaled ? scale_by_power(x, p.exponent) : x);
+  }
+  unpack(values, Layout{n, 1, stride, 1}, d, 1, 1);
+}
+
+template <class T>
+LaneBits solve_1(const T* const* a, T* const* values, std::ptrdiff_t, T* const* vectors) {
+  scatter(values, gather(a));
+  if (vectors != nullptr) scatter(vectors, broadcast<T>(1));
+  return 0;
+}
+
+// N = 2 and 3
+template <int N, bool Vectors, class T>
+LaneBits solve_small(const T* const* items, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
+                     T* const* vectors, const Layout& vl) {
+  vec<T> a[N * N], d[N], q[N * N];
+  pack(items, Layout{N, N, al.row_stride, al.col_stride}, a, N, 1);
+  const Preparation<T> p = prepare(a, N, N);
+  if constexpr (N == 2) {
+    const Pair<T> pair = solve_pair(a[0], a[2], a[3], p.floor());
+    d[0] = pair.low;
+    d[1] = pair.high;
+    q[0] = -pair.y;
+    q[1] = q[2] = pair.x;
+    q[3] = pair.y;
+  } else {
+    Vector3<T> v[3];
+    solve_three<Vectors>(Symmetric3<T>{a[0], a[3], a[4], a[6], a[7], a[8]}, p.floor(), d, v);
+    for (int k = 0; k < 3; ++k) {
+      q[k] = v[k].x;
+      q[3 + k] = v[k].y;
+      q[6 + k] = v[k].z;
+    }
+  }
+  give_values(p, p.bad, d, N, values, values_stride);
+  if constexpr (Vectors) {
+    for (int i = 0; i < N * N; ++i) q[i] = or_nan(p.bad, q[i] + zero<T>());
+    unpack(vectors, Layout{N, N, vl.row_stride, vl.col_stride}, q, N, 1);
+  }
+  return N == 2 ? 0 : to_bitmask(p.bad);
+}
+
+// Every vector to length 1: the rotations leave the angles between them right to rounding, but let the lengths drift.
+template <class T>
+MMLFAST_INLINE void normalize(const Tridiagonal<T>& t) {
+  for (std::ptrdiff_t k = 0; k < t.n; ++k) {
+    vec<T>* x = t.q + k * t.ld;
+    vec<T> excess = broadcast<T>(-1);
+    for (std::ptrdiff_t i = 0; i < t.n; ++i) excess = fma(x[i], x[i], excess);
+    excess = excess * broadcast<T>(static_cast<T>(0.5));
+    for (std::ptrdiff_t i = 0; i < t.n; ++i) x[i] = fnma(x[i], excess, x[i]);
+  }
+}
+
+template <bool Vectors, class T>
+MMLFAST_INLINE void give(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t, T* const* values,
+                         std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
+  sort<Vectors>(t);
+  give_values(p, failed, t.d, t.n, values, values_stride);
+  if constexpr (Vectors) {
+    normalize(t);
+    for (std::ptrdiff_t k = 0; k < t.n; ++k)
+      for (std::ptrdiff_t i = 0; i < t.n; ++i) t.q[k * t.ld + i] = or_nan(failed, t.q[k * t.ld + i] + zero<T>());
+    unpack(vectors, vl, t.q, 1, t.ld);
+  }
+}
+
+template <bool Vectors, int Groups, class T>
+LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
+                   T* const* vectors, const Layout& vl, vec<T>* scratch) {
+  const std::ptrdiff_t n = al.rows, ld = leading_dimension(n);
+  Tridiagonal<T> t[Groups];
+  Preparation<T> p[Groups];
+  vec<T> floor[Groups];
+  mask<T> unconverged[Groups] = {};
+  for (int k = 0; k < Groups; ++k) {
+    vec<T>*a = scratch + k * group_vectors(n), *q = a + n * ld, *d = q + n * ld, *e = d + n, *tau = e + n, *w = tau + n;
+    t[k] = {n, d, e, q, ld, reinterpret_cast<mask<T>*>(w + n)};
+    pack(items + k * lanes<T>, al, a, ld, 1);
+    p[k] = prepare(a, n, ld);
+    floor[k] = p[k].floor();
+    tridiagonalize(t[k], a, tau, w, floor[k]);
+    if constexpr (Vectors) form_vectors(t[k], a, tau, w);
+  }
+  diagonalize<Vectors, Groups>(t, floor, unconverged);
+  LaneBits bits = 0;
+  for (int k = 0; k < Groups; ++k) {
+    const mask<T> failed = p[k].bad | unconverged[k];
+    give<Vectors>(p[k], failed, t[k], values + k * lanes<T>, values_stride, vectors + k * lanes<T>, vl);
+    bits |= to_bitmask(failed) << (k * lanes<T>);
+  }
+  return bits;
+}
+
+// Where two groups at once are faster: as long as waiting for the next rotation costs more than turning the vectors,
+// and where one group does not fill the processor's registers by itself.
+template <bool Vectors>
+constexpr bool pays_in_pairs(std::ptrdiff_t n) {
+  return vec_parts == 1 ? !Vectors || n <= 12 : n <= 4;
+}
+
+template <bool Vectors, class T>
+LaneBits solve(int groups, const T* const* a, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
+               T* const* vectors, const Layout& vl, void* memory) {
+  static_assert(max_eigh_groups == 2);
+  vec<T>* scratch = static_cast<vec<T>*>(memory);
+  const std::ptrdiff_t n = al.rows;
+  if (groups == 2 && n > 3 && pays_in_pairs<Vectors>(n))
+    return solve_any<Vectors, 2>(a, al, values, values_stride, vectors, vl, scratch);
+  LaneBits bits = 0;
+  for (int k = 0; k < groups; ++k, a += lanes<T>, values += lanes<T>, vectors += lanes<T>) {
+    const LaneBits these = n == 1   ? solve_1(a, values, values_stride, Vectors ? vectors : nullptr)
+                           : n == 2 ? solve_small<2, Vectors>(a, al, values, values_stride, vectors, vl)
+                           : n == 3 ? solve_small<3, Vectors>(a, al, values, values_stride, vectors, vl)
+                                    : solve_any<Vectors, 1>(a, al, values, values_stride, vectors, vl, scratch);
+    bits |= these << (k * lanes<T>);
+  }
+  return bits;
+}
+
+template <class T>
+LaneBits eigh(int groups, const T* const* a, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
+              T* const* vectors, const Layout& vl, void* scratch) {
+  return solve<true>(groups, a, al, values, values_stride, vectors, vl, scratch);
+}
+
+template <class T>
+LaneBits eigvalsh(int groups, const T* const* a, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
+                  void* scratch) {
+  return solve<false>(groups, a, al, values, values_stride, values, al, scratch);
+}
+
+template <class T>
+constexpr Eigh<T> table = {scratch_vectors, eigh<T>, eigvalsh<T>};
+
+}  // namespace
+
+const Eigh<double> eigh_f64 = table<double>;
+const Eigh<float> eigh_f32 = table<float>;
+
+}  // namespace mmlfast::MMLFAST_LEVEL

@@ -1,0 +1,50 @@
+// Eigenvalues and eigenvectors of symmetric matrices, eight (float64) or sixteen (float32) at once, one per SIMD lane,
+// in one or two groups of lanes per call.
+//
+//   a        IN   n x n item per lane, any strides, n >= 1; only the lower triangle is read (for the upper one pass
+//                 the layout of the transpose)
+//   values   OUT  n per lane, values_stride apart, ascending
+//   vectors  OUT  n x n per lane, any strides: column k is a unit vector of value k. No output may overlap a.
+//   scratch  SCRATCH  scratch_vectors(n, groups) vectors of 64 bytes, 64-byte aligned
+//   returns  bit l is set if lane l (counted through the groups) has no answer, which is then NaN: its triangle is not
+//            finite, or did not converge in 30 n sweeps, which has not been seen. For n <= 2 NaN is the answer, as in
+//            LAPACK, and no bit is set.
+//
+// n = 2 is one Jacobi rotation. n = 3: the eigenvalue furthest from the others by the cubic equation, its vector by a
+// cross product, the two others by a Jacobi rotation in the plane orthogonal to it. n >= 4: reduction to tridiagonal
+// form by reflections, then QL with Wilkinson's shift; each lane has a block of its own that it works on, and a lane
+// that is done turns nothing any more. Lanes so large or small that squares leave the range are scaled by a power of
+// two.
+//
+// Flops: about 9 n^3 per item with vectors, 4/3 n^3 without; bytes: each item is read and written once, the scratch is
+// 128 n^2 bytes per group. Accumulation is in T with fused multiply-add. Accuracy: norm(A V - V L) <= 5 n u norm(A) and
+// norm(V'V - 1) <= 5 n u in practice; tests hold 10 n u.
+//
+// Sources: Golub and Van Loan, Matrix Computations, 4th ed., sections 8.3.1 and 8.3.5; A. Dubrulle, R. S. Martin and J.
+// H. Wilkinson, The implicit QL algorithm, Numer. Math. 12, 1968; n = 3 after D. Eberly, A Robust Eigensolver for 3 x 3
+// Symmetric Matrices, 2014.
+//
+//     values, vectors = numpy.linalg.eigh(a)
+#pragma once
+
+#include "kernels/layout.hpp"
+#include "simd/level.hpp"
+
+namespace mmlfast {
+
+// Groups of lanes that one call can work on: each step of QL waits for the one before it, so two are better than one.
+inline constexpr int max_eigh_groups = 2;
+
+template <class T>
+struct Eigh {
+  std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t n, int groups);
+  LaneBits (*eigh)(int groups, const T* const* a, const Layout& a_layout, T* const* values,
+                   std::ptrdiff_t values_stride, T* const* vectors, const Layout& vectors_layout, void* scratch);
+  LaneBits (*eigvalsh)(int groups, const T* const* a, const Layout& a_layout, T* const* values,
+                       std::ptrdiff_t values_stride, void* scratch);
+};
+
+MMLFAST_KERNEL_TABLE(Eigh<double>, eigh_f64)
+MMLFAST_KERNEL_TABLE(Eigh<float>, eigh_f32)
+
+}  // namespace mmlfast
