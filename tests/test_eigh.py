@@ -14,7 +14,7 @@ from numpy.linalg import LinAlgError
 import mmlfast as mf
 from mmlfast._reference import eigh as reference
 
-SIZES = (*range(1, 20), 24, 31, 32, 33, 48, 63, 64, 65, 100)
+SIZES = (*range(1, 18), 24, 31, 32, 33, 48, 64, 65, 80)
 
 
 def symmetric(a, uplo="L"):
@@ -347,7 +347,7 @@ def test_options():
             function(np.ones((2, 3)))
         with pytest.raises(LinAlgError, match=r"a must be a matrix .* got shape \(3,\)"):
             function(np.ones(3))
-        with pytest.raises(TypeError, match="a must hold real numbers .* got complex128"):
+        with pytest.raises(TypeError, match=r"a must hold real numbers .* got complex128"):
             function(np.eye(2, dtype=complex))
 
 

@@ -57,6 +57,14 @@ def test_lu(shape):
     p, lower, upper = mf.linalg.lu(a)
     np.testing.assert_allclose(p @ lower @ upper, a, atol=1e-11)
     np.testing.assert_allclose(mf.linalg.lu(a[0], permute_l=True).PL @ upper[0], a[0], atol=1e-11)
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 20, 50, 150])
+def test_eigh(n):
+    x = np.random.default_rng(23).standard_normal((20, n, n))
+    a = x + x.mT
+    values, vectors = mf.linalg.eigh(a)
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(a), atol=1e-12 * n)
+    np.testing.assert_allclose(vectors @ (values[..., None] * vectors.mT), a, atol=1e-12 * n)
+    np.testing.assert_allclose(mf.linalg.eigvalsh(a[0], "U"), values[0], atol=1e-12 * n)
 
 
 def test_singular_item():

@@ -144,7 +144,7 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
 
 def _check_options(uplo: str, errors: str) -> None:
     check_errors(errors)
-    if not isinstance(uplo, str) or uplo.upper() not in ("L", "U"):
+    if str(uplo).upper() not in ("L", "U"):
         raise ValueError(f"UPLO must be 'L' or 'U', got {uplo!r}")
 
 
