@@ -1,9 +1,9 @@
 #include "drivers/eigh.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
 
+#include "drivers/column_major.hpp"
 #include "drivers/lane_batch.hpp"
 #include "drivers/matrix_batch.hpp"
 #include "kernels/eigh.hpp"
@@ -56,22 +56,6 @@ bool copy_triangle(const T* from, const Layout& l, T* to) {
   return nothing == 0;
 }
 
-template <class T>
-void copy_columns(const T* from, T* to, const Layout& l) {
-  constexpr Size tile = 32;
-  for (Size k0 = 0; k0 < l.cols; k0 += tile)
-    for (Size i0 = 0; i0 < l.rows; i0 += tile)
-      for (Size i = i0; i < std::min(i0 + tile, l.rows); ++i)
-        for (Size k = k0; k < std::min(k0 + tile, l.cols); ++k)
-          to[i * l.row_stride + k * l.col_stride] = from[k * l.rows + i];
-}
-
-template <class T>
-void fill(T* to, const Layout& l, T value) {
-  for (Size i = 0; i < l.rows; ++i)
-    for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = value;
-}
-
 // LAPACK on one matrix after another. The lower triangle in C order is the upper one of the columns that LAPACK reads;
 // matrices in other orders are brought to that one, to get the same bits.
 template <class T>
@@ -104,8 +88,8 @@ struct LapackEigh {
         copy_triangle(item, l, a) && routines.syevd(vectors, true, n, a, w, work, lwork, integers, liwork) == 0;
     const T nan = std::numeric_limits<T>::quiet_NaN();
     for (Size k = 0; k < n; ++k) values[k * stride] = good ? w[k] : nan;
-    if (vectors && good) copy_columns(a, to, vl);
-    if (vectors && !good) fill(to, vl, nan);
+    if (vectors && good) from_columns(a, n, to, vl);
+    if (vectors && !good) set_all(to, vl, nan);
     return good;
   }
 };

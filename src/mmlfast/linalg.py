@@ -11,9 +11,8 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 from mmlfast._cholesky import cholesky
-from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det, inv, lu, slogdet, solve
 from mmlfast._eigh import EighResult, eigh, eigvalsh
-from mmlfast._elimination import SlogdetResult, det, inv, slogdet, solve
+from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det, inv, lu, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._power_iteration import PowerIteration, power_iteration
