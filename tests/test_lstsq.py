@@ -28,7 +28,7 @@ from mmlfast._reference.lstsq import lstsq as reference
 
 SHAPES = [
     (1, 1), (2, 2), (3, 3), (8, 8), (16, 16), (17, 17), (2, 1), (1, 2), (5, 3), (3, 5), (9, 4), (4, 9), (50, 5),
-    (5, 50), (100, 10), (10, 100), (100, 16), (127, 15), (128, 16), (40, 20), (20, 40), (2000, 1), (2100, 1), (500, 6),
+    (5, 50), (100, 10), (10, 100), (100, 16), (127, 15), (128, 16), (40, 20), (20, 40), (32, 32), (33, 33), (2000, 1), (2100, 1), (500, 6),
 ]  # fmt: skip
 
 
@@ -107,6 +107,7 @@ def test_deficient_rank(shape, dtype, rng):
 def test_one_deficient_item_among_others(rng):
     a, b = rng.standard_normal((9, 7, 3)), rng.standard_normal((9, 7, 2))
     good = mf.linalg.lstsq(a, b)
+    assert good.s is None
     for change in (0.0, 1e-300, 1e300):
         bad = a.copy()
         bad[4, :, 1] = bad[4, :, 0]
@@ -114,7 +115,7 @@ def test_one_deficient_item_among_others(rng):
         got = mf.linalg.lstsq(bad, b)
         assert got.rank[4] == (2 if change else 0)
         keep = np.arange(9) != 4
-        for x, y in zip(got, good, strict=True):
+        for x, y in zip(got[:3], good[:3], strict=True):
             same_bits(x[keep], y[keep])
 
 
@@ -184,11 +185,10 @@ def test_every_layout_gives_the_same_bits(case):
         mf.linalg.lstsq(x, y)
         for x, y in zip(case.plain.reshape(-1, *case.plain.shape[-2:]), b.reshape(-1, m, 2), strict=True)
     ]
-    if m > 16 and case.plain.shape[-1] > 16:
+    if m > 32 and case.plain.shape[-1] > 32:
         np.testing.assert_allclose(got.x, np.array([i.x for i in items]).reshape(got.x.shape), rtol=1e-2, atol=1e-4)
         return
     same_bits(got.x, np.array([i.x for i in items]).reshape(got.x.shape))
-    same_bits(got.s, np.array([i.s for i in items]).reshape(got.s.shape))
     assert got.rank.ravel().tolist() == [i.rank for i in items]
     for residuals, item in zip(got.residuals.reshape(len(items), -1), items, strict=True):
         if item.residuals.size:
@@ -198,7 +198,7 @@ def test_every_layout_gives_the_same_bits(case):
 @every_layout
 def test_every_layout_through_lapack(layout, rng):
     a, b = rng.standard_normal((3, 45, 38)), rng.standard_normal((3, 45, 2))
-    for got, expected in zip(mf.linalg.lstsq(layout(a), layout(b)), mf.linalg.lstsq(a, b), strict=True):
+    for got, expected in zip(mf.linalg.lstsq(layout(a), layout(b))[:3], mf.linalg.lstsq(a, b)[:3], strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-10)
 
 
@@ -206,19 +206,18 @@ def test_every_layout_through_lapack(layout, rng):
 @every_batch_size
 def test_batch_sizes(batch, dtype, rng):
     a, b = rng.standard_normal((batch, 6, 3)).astype(dtype), rng.standard_normal((batch, 6, 1)).astype(dtype)
-    x, residuals, rank, s = mf.linalg.lstsq(a, b)
-    assert (x.shape, residuals.shape, rank.shape, s.shape) == ((batch, 3, 1), (batch, 1), (batch,), (batch, 3))
+    x, residuals, rank, _ = mf.linalg.lstsq(a, b)
+    assert (x.shape, residuals.shape, rank.shape) == ((batch, 3, 1), (batch, 1), (batch,))
     for i in range(batch):
         one = mf.linalg.lstsq(a[i], b[i])
         same_bits(x[i], one.x)
         same_bits(residuals[i], one.residuals)
-        same_bits(s[i], one.s)
 
 
 def test_broadcasting(rng):
     a, b = rng.standard_normal((4, 1, 6, 3)), rng.standard_normal((5, 6, 2))
-    x, residuals, rank, s = mf.linalg.lstsq(a, b)
-    assert (x.shape, residuals.shape, rank.shape, s.shape) == ((4, 5, 3, 2), (4, 5, 2), (4, 5), (4, 5, 3))
+    x, residuals, rank, _ = mf.linalg.lstsq(a, b)
+    assert (x.shape, residuals.shape, rank.shape) == ((4, 5, 3, 2), (4, 5, 2), (4, 5))
     same_bits(x[2, 3], mf.linalg.lstsq(a[2, 0], b[3]).x)
     vector = mf.linalg.lstsq(a, b[0, :, 0])  # one dimension: a vector for all
     assert (vector.x.shape, vector.residuals.shape) == ((4, 1, 3), (4, 1, 1))
@@ -247,10 +246,13 @@ def test_nan_and_infinity(shape, rng):
             got = mf.linalg.lstsq(*args, errors="nan")
             i = index[0]
             assert np.isnan(got.x[i]).all()
-            assert np.isnan(got.s[i]).all()
             assert got.rank[i] == 0
+            one = mf.linalg.lstsq(args[0][i], args[1][i], errors="nan")
+            assert one.rank == 0
+            assert np.isnan(one.x).all()
+            assert np.isnan(one.s).all()
             keep = np.arange(3) != i
-            for x, y in zip(got, good, strict=True):
+            for x, y in zip(got[:3], good[:3], strict=True):
                 same_bits(x[keep], y[keep])
             with pytest.raises(LinAlgError, match=rf"NaN or infinity in a or b at batch index \({i},\)"):
                 mf.linalg.lstsq(*args)
@@ -294,7 +296,9 @@ def test_threads_and_levels_give_the_same_bits(same_at_every_level):
                 a[8, :, 0] *= np.finfo(dtype).tiny
                 if n > 1:
                     a[9, :, 1] = a[9, :, 0]
-                digest(*mf.linalg.lstsq(a, b))
+                digest(*mf.linalg.lstsq(a, b)[:3])
+                for i in (1, 7, 8, 9) if min(m, n) <= 12 else ():
+                    digest(*mf.linalg.lstsq(a[i], b[i]))
         """
     )
 

@@ -5,8 +5,10 @@
 namespace mmlfast::bind {
 namespace {
 
-// Core dimension 0 is m, 1 is n, 2 is k. Wide: m < n.
-template <bool Wide, class T>
+// Whether there are singular values among the outputs, and of which core dimension: 0 is m, 1 is n. (2 is k.)
+enum class Values { none, m, n };
+
+template <Values S, class T>
 Outcome lstsq_matrix(GufuncCall<T>& call) {
   drivers::LstsqCall<T> c{};
   c.n_items = call.n_items();
@@ -16,11 +18,11 @@ Outcome lstsq_matrix(GufuncCall<T>& call) {
   c.x = call.template matrix<T>(1, 2);
   c.residuals = call.template column<T>(2);
   c.rank = call.template number<std::int64_t>();
-  c.s = call.template column<T>(Wide ? 0 : 1);
+  if (S != Values::none) c.s = call.template column<T>(S == Values::m ? 0 : 1);
   return drivers::lstsq<T>(c);
 }
 
-template <bool Wide, class T>
+template <Values S, class T>
 Outcome lstsq_vector(GufuncCall<T>& call) {
   drivers::LstsqCall<T> c{};
   c.n_items = call.n_items();
@@ -30,26 +32,29 @@ Outcome lstsq_vector(GufuncCall<T>& call) {
   c.x = call.template column<T>(1);
   c.residuals = call.template number<T>();
   c.rank = call.template number<std::int64_t>();
-  c.s = call.template column<T>(Wide ? 0 : 1);
+  if (S != Values::none) c.s = call.template column<T>(S == Values::m ? 0 : 1);
   return drivers::lstsq<T>(c);
 }
 
-template <bool Wide>
-void add(py::module_& m, const char* name, const char* name_vector) {
+template <Values S>
+void add(py::module_& m, const char* name, const char* signature, const char* name_vector,
+         const char* signature_vector) {
   constexpr const char* failed = "NaN or infinity in a or b, or no convergence";
-  static constexpr auto matrix = [](auto& call) { return lstsq_matrix<Wide>(call); };
-  static constexpr auto vector = [](auto& call) { return lstsq_vector<Wide>(call); };
-  add_gufunc(m, {name, Wide ? "(m,n),(m,k),()->(n,k),(k),(),(m)" : "(m,n),(m,k),()->(n,k),(k),(),(n)", failed},
-             MMLFAST_LOOPS(matrix, "ddd->ddqd", "fff->ffqf"));
-  add_gufunc(m, {name_vector, Wide ? "(m,n),(m),()->(n),(),(),(m)" : "(m,n),(m),()->(n),(),(),(n)", failed},
-             MMLFAST_LOOPS(vector, "ddd->ddqd", "fff->ffqf"));
+  static constexpr auto matrix = [](auto& call) { return lstsq_matrix<S>(call); };
+  static constexpr auto vector = [](auto& call) { return lstsq_vector<S>(call); };
+  constexpr const char* f64 = S == Values::none ? "ddd->ddq" : "ddd->ddqd";
+  constexpr const char* f32 = S == Values::none ? "fff->ffq" : "fff->ffqf";
+  add_gufunc(m, {name, signature, failed}, MMLFAST_LOOPS(matrix, f64, f32));
+  add_gufunc(m, {name_vector, signature_vector, failed}, MMLFAST_LOOPS(vector, f64, f32));
 }
 
 }  // namespace
 
 void register_lstsq(py::module_& m) {
-  add<false>(m, "lstsq", "lstsq_vector");
-  add<true>(m, "lstsq_wide", "lstsq_wide_vector");
+  add<Values::n>(m, "lstsq", "(m,n),(m,k),()->(n,k),(k),(),(n)", "lstsq_vector", "(m,n),(m),()->(n),(),(),(n)");
+  add<Values::m>(m, "lstsq_wide", "(m,n),(m,k),()->(n,k),(k),(),(m)", "lstsq_wide_vector",
+                 "(m,n),(m),()->(n),(),(),(m)");
+  add<Values::none>(m, "lstsq_many", "(m,n),(m,k),()->(n,k),(k),()", "lstsq_many_vector", "(m,n),(m),()->(n),(),()");
 }
 
 }  // namespace mmlfast::bind

@@ -17,16 +17,20 @@ const Lstsq<T>& kernel() {
 
 // The shape alone decides, so that an item has the same bits in every batch.
 bool use_lanes(Size m, Size n, Size k) {
-  constexpr Size most_columns = 16, most_elements = 32 * 64;
+  constexpr Size most_columns = 32, most_elements = 32 * 64;
   const Size all = checked_product(std::max(m, n), std::min(m, n) + k);
   return std::min(m, n) <= most_columns && all >= 0 && all <= most_elements;
 }
 
+// Up to this order the singular values of R come from the rotations of the lanes, beyond from LAPACK, which is faster
+// for one problem and is only asked for one.
+constexpr Size most_rotated = 12;
+
 // Measured to a factor of two; decides only about threads.
 template <class T>
-double lane_ns(Size m, Size n, Size k) {
+double lane_ns(Size m, Size n, Size k, bool with_s) {
   const double r = static_cast<double>(std::min(m, n)), longer = static_cast<double>(std::max(m, n));
-  const double flops = 2 * longer * r * (r + 2 * static_cast<double>(k)) + 30 * r * r * r;
+  const double flops = 2 * longer * r * (r + 2 * static_cast<double>(k)) + (with_s ? 100 : 2) * r * r * r;
   return (10 + 10 * r + flops * 0.04) * (static_cast<double>(sizeof(T)) / 8);
 }
 
@@ -34,14 +38,17 @@ template <class T>
 Outcome run_lanes(const LstsqCall<T>& c) noexcept {
   const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
   const Size vectors = kernel<T>().scratch_vectors(m, n, k);
-  return run_in_lanes<T>(c.n_items, lane_ns<T>(m, n, k), vectors, [&](Size first, Size count, void* scratch) {
-    const LaneItems<const T> a(c.a, first, count), b(c.b, first, count), rcond(c.rcond, first, count);
-    const LaneItems<T> x(c.x, first, count), residuals(c.residuals, first, count), s(c.s, first, count);
-    std::int64_t* rank[items_per_group<T>];
-    for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = c.rank.item(first + std::min<Size>(l, count - 1));
-    return kernel<T>().solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item, c.x.layout, residuals.item,
-                             c.residuals.layout, rank, s.item, c.s.layout, scratch);
-  });
+  return run_in_lanes<T>(
+      c.n_items, lane_ns<T>(m, n, k, c.s.data != nullptr), vectors, [&](Size first, Size count, void* scratch) {
+        const LaneItems<const T> a(c.a, first, count), b(c.b, first, count), rcond(c.rcond, first, count);
+        const LaneItems<T> x(c.x, first, count), residuals(c.residuals, first, count);
+        LaneItems<T> s(c.s, first, count);
+        if (c.s.data == nullptr) s.item[0] = nullptr;
+        std::int64_t* rank[items_per_group<T>];
+        for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = c.rank.item(first + std::min<Size>(l, count - 1));
+        return kernel<T>().solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item, c.x.layout, residuals.item,
+                                 c.residuals.layout, rank, s.item, c.s.layout, scratch);
+      });
 }
 
 // The memory of one problem for gelsd.
@@ -70,7 +77,7 @@ void fail(const LstsqCall<T>& c, Size i) noexcept {
   constexpr T nan = std::numeric_limits<T>::quiet_NaN();
   set_all(c.x.item(i), c.x.layout, nan);
   set_all(c.residuals.item(i), c.residuals.layout, nan);
-  set_all(c.s.item(i), c.s.layout, nan);
+  if (c.s.data != nullptr) set_all(c.s.item(i), c.s.layout, nan);
   *c.rank.item(i) = 0;
 }
 
@@ -109,7 +116,7 @@ bool solve_one(const LstsqCall<T>& c, const Gelsd<T>& g, Size i, void* scratch) 
   multiply_by_power(s, g.r, -a_exponent);
   multiply_by_power(b, g.longer * g.k, a_exponent - b_exponent);
   from_columns(b, g.longer, c.x.item(i), c.x.layout);
-  from_columns(s, g.r, c.s.item(i), c.s.layout);
+  if (c.s.data != nullptr) from_columns(s, g.r, c.s.item(i), c.s.layout);
   *c.rank.item(i) = rank;
   return true;
 }
@@ -128,6 +135,39 @@ Outcome run_lapack(const LstsqCall<T>& c) noexcept {
     fail(c, i);
     return {Outcome::Status::failed_items};
   });
+}
+
+// The solutions from the lanes, the singular values from LAPACK.
+template <class T>
+Outcome run_both(const LstsqCall<T>& c) noexcept {
+  const LapackRoutines<T>* routines = lapack_routines<T>();
+  if (routines == nullptr) return {Outcome::Status::no_lapack};
+  LstsqCall<T> only_x = c;
+  only_x.s.data = nullptr;
+  Outcome outcome = run_lanes(only_x);
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, r = std::min(m, n);
+  const Size lwork = workspace<T>([&](T* work) {
+    std::int64_t iwork = 0;
+    routines->gesdd('N', m, n, nullptr, nullptr, nullptr, nullptr, work, -1, &iwork);
+  });
+  const Room<T> a(m * n), s(r), work(lwork);
+  const Room<std::int64_t> iwork(8 * r);
+  if (a.data() == nullptr || s.data() == nullptr || work.data() == nullptr || iwork.data() == nullptr)
+    return {Outcome::Status::no_memory};
+  for (Size i = 0; i < c.n_items; ++i) {
+    to_columns(c.a.item(i), c.a.layout, a.data(), m);
+    const T size = largest_finite(a.data(), m * n);
+    const int exponent = std::isfinite(size) ? safe_exponent(size) : 0;
+    multiply_by_power(a.data(), m * n, exponent);
+    // A failed problem has NaN in x.
+    const bool failed =
+        std::isnan(*c.x.item(i)) || !std::isfinite(size) ||
+        routines->gesdd('N', m, n, a.data(), s.data(), nullptr, nullptr, work.data(), lwork, iwork.data()) != 0;
+    if (failed) std::fill_n(s.data(), r, std::numeric_limits<T>::quiet_NaN());
+    multiply_by_power(s.data(), r, -exponent);
+    from_columns(s.data(), r, c.s.item(i), c.s.layout);
+  }
+  return outcome;
 }
 
 // No equations: every x will do, the smallest is zero. No unknowns: the residual is b.
@@ -165,7 +205,8 @@ Outcome lstsq(const LstsqCall<T>& c) noexcept {
     with_one.residuals = {unused.data() + n, 0, {1, 1, 1, 1}};
     return lstsq<T>(with_one);
   }
-  return use_lanes(m, n, k) ? run_lanes(c) : run_lapack(c);
+  if (!use_lanes(m, n, k)) return run_lapack(c);
+  return c.s.data == nullptr || std::min(m, n) <= most_rotated ? run_lanes(c) : run_both(c);
 }
 
 template Outcome lstsq<double>(const LstsqCall<double>&) noexcept;

@@ -7,7 +7,7 @@
 namespace mmlfast::drivers {
 
 // a: m x n, b: m x k, x: n x k; rcond and rank: one number per item (rcond NaN: the default); residuals: k; s: min(m,
-// n).
+// n) singular values, its data null if they are not wanted.
 template <class T>
 struct LstsqCall {
   Size n_items;

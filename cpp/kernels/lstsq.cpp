@@ -166,6 +166,29 @@ MMLFAST_INLINE void sort_falling(vec<T>* s, std::ptrdiff_t n) {
     }
 }
 
+// Lanes that have full rank for certain: 1 / norm(R^-1), which no singular value is below, is well above `threshold`
+// times norm(R), which no singular value is above. Works in g.
+template <class T>
+MMLFAST_INLINE mask<T> certainly_full(const Problem<T>& p, const vec<T>& threshold) {
+  const std::ptrdiff_t r = p.r;
+  vec<T>* reciprocal = p.s;
+  vec<T> size = zero<T>(), inverse_size = zero<T>();
+  for (std::ptrdiff_t i = 0; i < r; ++i) reciprocal[i] = broadcast<T>(1) / p.f.diagonal[i];
+  for (std::ptrdiff_t j = 0; j < r; ++j) {
+    vec<T>* inverse = p.g;  // column j of it
+    for (std::ptrdiff_t i = j; i >= 0; --i) {
+      vec<T> e = i == j ? broadcast<T>(1) : zero<T>();
+      for (std::ptrdiff_t c = i + 1; c <= j; ++c) e = fnma(p.f.x(i, c), inverse[c], e);
+      inverse[i] = e * reciprocal[i];
+      inverse_size = fma(inverse[i], inverse[i], inverse_size);
+      const vec<T> own = p.upper(i, j);
+      size = fma(own, own, size);
+    }
+  }
+  const vec<T> margin = threshold * broadcast<T>(2);
+  return (size * margin) * (inverse_size * margin) < broadcast<T>(1);
+}
+
 template <class T>
 MMLFAST_INLINE vec<T> threshold(const Problem<T>& p, const T* const* rcond) {
   const T eps = sizeof(T) == 8 ? static_cast<T>(0x1p-52) : static_cast<T>(0x1p-23);
@@ -181,15 +204,22 @@ LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Lay
                T* const* s, const Layout& sl, void* scratch) {
   Problem<T> p = in_scratch(al, bl.cols, static_cast<vec<T>*>(scratch));
   factor(p, a, al, b, bl);
-  const vec<T> exponent = rotate(p), nan = broadcast<T>(static_cast<T>(__builtin_nan(""))), one = broadcast<T>(1);
-  vec<T> largest = zero<T>(), count = zero<T>();
-  for (std::ptrdiff_t c = 0; c < p.r; ++c) largest = max(p.s[c], largest);
-  const vec<T> smallest = threshold(p, rcond) * largest;
+  const vec<T> nan = broadcast<T>(static_cast<T>(__builtin_nan(""))), one = broadcast<T>(1),
+               limit = threshold(p, rcond);
+  vec<T> exponent = zero<T>(), smallest = zero<T>(), count = broadcast<T>(static_cast<T>(p.r));
   mask<T> deficient = no_lanes<T>();
-  for (std::ptrdiff_t c = 0; c < p.r; ++c) {
-    const mask<T> counts = p.s[c] > smallest;
-    count = count + select(counts, one, zero<T>());
-    deficient = deficient | ~counts;
+  p.failed = p.not_finite;
+  if (s[0] != nullptr || !all(certainly_full(p, limit) | p.not_finite)) {
+    exponent = rotate(p);
+    vec<T> largest = zero<T>();
+    for (std::ptrdiff_t c = 0; c < p.r; ++c) largest = max(p.s[c], largest);
+    smallest = limit * largest;
+    count = zero<T>();
+    for (std::ptrdiff_t c = 0; c < p.r; ++c) {
+      const mask<T> counts = p.s[c] > smallest;
+      count = count + select(counts, one, zero<T>());
+      deficient = deficient | ~counts;
+    }
   }
   substitute(p);
   if (any(deficient)) from_singular_values(p, deficient, smallest, exponent);
@@ -198,20 +228,22 @@ LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Lay
       for (std::ptrdiff_t j = 0; j < p.k; ++j) p.y(i, j) = zero<T>();
     reflections::multiply(p.f, p.y);
   }
-  sort_falling(p.s, p.r);
-  for (std::ptrdiff_t c = 0; c < p.r; ++c) p.s[c] = scale_by_power(p.s[c], exponent - p.a_exponent);
+  if (s[0] != nullptr) {
+    sort_falling(p.s, p.r);
+    for (std::ptrdiff_t c = 0; c < p.r; ++c) p.s[c] = scale_by_power(p.s[c], exponent - p.a_exponent);
+    reflections::blank(Columns<T>{p.s, p.r, 1, 1}, p.failed);
+    unpack(s, sl, p.s, 1, 1);
+  }
   const Columns<T> solution{p.y.a, al.cols, p.k, p.k};
   reflections::scale(solution, p.a_exponent - p.b_exponent);
-  const Columns<T> residual{p.residual, 1, p.k, p.k}, values{p.s, p.r, 1, 1};
+  const Columns<T> residual{p.residual, 1, p.k, p.k};
   reflections::scale(residual, -p.b_exponent - p.b_exponent);
   for (std::ptrdiff_t j = 0; j < p.k; ++j)
     p.residual[j] = p.wide ? nan : select(deficient | p.failed, nan, p.residual[j]);
   reflections::blank(solution, p.failed);
-  reflections::blank(values, p.failed);
   count = select(p.failed, zero<T>(), count);
   unpack(x, xl, p.y.a, p.k, 1);
   unpack(residuals, rl, p.residual, 1, 1);
-  unpack(s, sl, p.s, 1, 1);
   alignas(vec_bytes) T counts[lanes<T>];
   store(counts, count);
   for (int l = 0; l < lanes<T>; ++l) *rank[l] = static_cast<std::int64_t>(counts[l]);

@@ -13,9 +13,15 @@ from mmlfast._arrays import as_array, as_float, check_errors, explain, ndarray, 
 
 Array = np.ndarray[Any, Any]
 
-# [is b a vector][is a wide]
-_RAISE = ((_core.lstsq, _core.lstsq_wide), (_core.lstsq_vector, _core.lstsq_wide_vector))
-_NAN = ((_core.lstsq_nan, _core.lstsq_wide_nan), (_core.lstsq_vector_nan, _core.lstsq_wide_vector_nan))
+# [is b a vector][is a wide, or is it a stack]
+_RAISE = (
+    (_core.lstsq, _core.lstsq_wide, _core.lstsq_many),
+    (_core.lstsq_vector, _core.lstsq_wide_vector, _core.lstsq_many_vector),
+)
+_NAN = (
+    (_core.lstsq_nan, _core.lstsq_wide_nan, _core.lstsq_many_nan),
+    (_core.lstsq_vector_nan, _core.lstsq_wide_vector_nan, _core.lstsq_many_vector_nan),
+)
 
 # NaN asks the kernel for its default.
 _NO_RCOND = {True: np.array(np.nan, np.float32), False: np.array(np.nan)}
@@ -27,7 +33,7 @@ class LstsqResult(NamedTuple):
     x: Array
     residuals: Array
     rank: Any
-    s: Array
+    s: Array | None
 
 
 _result = tuple.__new__
@@ -59,8 +65,9 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None, *, errors:
         m <= n. For a single problem without full rank it is empty, as in NumPy.
     rank : int, or ndarray of int64 of shape (...)
         The number of singular values that count.
-    s : ndarray, shape (..., min(m, n))
-        The singular values of `a`.
+    s : ndarray of shape (min(m, n),), or None
+        The singular values of `a`, for a single problem. None for a stack of problems, where they would take several
+        times as long as all the rest: the rank is decided by norm(R) norm(R^-1) where this leaves no doubt.
 
     Raises
     ------
@@ -72,7 +79,7 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None, *, errors:
 
     Notes
     -----
-    Problems of up to 16 unknowns (or equations) and 2048 numbers are worked on in SIMD lanes, by QR; the others go to
+    Problems of up to 32 unknowns (or equations) and 2048 numbers are worked on in SIMD lanes, by QR; the others go to
     LAPACK's xGELSD.
 
     References
@@ -100,15 +107,17 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None, *, errors:
         loops = _NAN[vector]
     try:
         m, n = left.shape[-2:]
+        many = left.ndim > 2 or right.ndim > 2
         limit: Any = _NO_RCOND[left.dtype.char == "f"] if rcond is None else _as_limit(rcond, left, right)
-        x, residuals, rank, s = loops[m < n](left, right, limit)
+        found: Any = loops[2 if many else m < n](left, right, limit)
     except Exception as error:
         _explain(error, left, right)
+    x, residuals, rank = found[:3]
     if vector:
         residuals = np.asarray(residuals)[..., None]
-    if m <= n or (rank.ndim == 0 and rank < n):
+    if m <= n or (not many and rank < n):
         residuals = residuals[..., :0]
-    return _result(LstsqResult, (x, residuals, int(rank) if rank.ndim == 0 else rank, s))
+    return _result(LstsqResult, (x, residuals, rank, None) if many else (x, residuals, int(rank), found[3]))
 
 
 def _as_limit(rcond: ArrayLike, a: Any, b: Any) -> Array:
