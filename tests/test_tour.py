@@ -29,6 +29,8 @@ PICTURES = {
         "digit_classifier-hardest.png",
         "digit_classifier-loss.png",
     ],
+    "structure_tensor": ["structure_tensor.png"],
+    "terrain": ["terrain-normals.png"],
     "iris": ["iris-planes.png"],
 }
 
@@ -94,6 +96,9 @@ def _scaled(function):
         ("eigen_digits", "stats", "mean"),
         ("eigen_digits", "linalg", "power_iteration"),
         ("eigen_digits", "geometry", "project"),
+        ("structure_tensor", "linalg", "eigh"),
+        ("terrain", "stats", "covariance"),
+        ("terrain", "linalg", "eigh"),
         ("iris", "stats", "covariance"),
         ("iris", "linalg", "power_iteration"),
         ("iris", "geometry", "project"),

@@ -23,5 +23,7 @@ STEPS = {
     "gram_schmidt": Step("orthonormal bases of sets of digit images, and what rounding does to them", 5),
     "eigen_digits": Step("eigen-digits by covariance, power iteration and projection", 5),
     "digit_classifier": Step("a network that learns to read digits by backpropagation", 3),
+    "structure_tensor": Step("the directions of all edges of a photo, a 2 x 2 eigenproblem per pixel", 4),
+    "terrain": Step("the normals of a landscape, a 3 x 3 eigenproblem per point", 3),
     "iris": Step("iris flowers projected onto two planes, with and without a metric", 5),
 }
