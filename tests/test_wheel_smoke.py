@@ -57,6 +57,8 @@ def test_lu(shape):
     p, lower, upper = mf.linalg.lu(a)
     np.testing.assert_allclose(p @ lower @ upper, a, atol=1e-11)
     np.testing.assert_allclose(mf.linalg.lu(a[0], permute_l=True).PL @ upper[0], a[0], atol=1e-11)
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 20, 50, 150])
 def test_eigh(n):
     x = np.random.default_rng(23).standard_normal((20, n, n))

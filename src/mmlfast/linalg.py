@@ -11,6 +11,7 @@ from __future__ import annotations
 from numpy.linalg import LinAlgError
 
 from mmlfast._cholesky import cholesky
+from mmlfast._eigen import Diagonalization, EigResult, diagonalize, eig, matrix_power
 from mmlfast._eigh import EighResult, eigh, eigvalsh
 from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det, inv, lu, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
@@ -20,6 +21,8 @@ from mmlfast._qr import QRResult, qr
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
 
 __all__ = [
+    "Diagonalization",
+    "EigResult",
     "EighResult",
     "GramSchmidt",
     "LUResult",
@@ -33,6 +36,8 @@ __all__ = [
     "characteristic_polynomial",
     "cholesky",
     "det",
+    "diagonalize",
+    "eig",
     "eigh",
     "eigvalsh",
     "gram_schmidt",
@@ -40,6 +45,7 @@ __all__ = [
     "is_singular",
     "lstsq",
     "lu",
+    "matrix_power",
     "power_iteration",
     "qr",
     "row_echelon",
