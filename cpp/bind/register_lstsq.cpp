@@ -22,39 +22,20 @@ Outcome lstsq_matrix(GufuncCall<T>& call) {
   return drivers::lstsq<T>(c);
 }
 
-template <Values S, class T>
-Outcome lstsq_vector(GufuncCall<T>& call) {
-  drivers::LstsqCall<T> c{};
-  c.n_items = call.n_items();
-  c.a = call.template matrix<const T>(0, 1);
-  c.b = call.template column<const T>(0);
-  c.rcond = call.template number<const T>();
-  c.x = call.template column<T>(1);
-  c.residuals = call.template number<T>();
-  c.rank = call.template number<std::int64_t>();
-  if (S != Values::none) c.s = call.template column<T>(S == Values::m ? 0 : 1);
-  return drivers::lstsq<T>(c);
-}
-
 template <Values S>
-void add(py::module_& m, const char* name, const char* signature, const char* name_vector,
-         const char* signature_vector) {
-  constexpr const char* failed = "NaN or infinity in a or b, or no convergence";
-  static constexpr auto matrix = [](auto& call) { return lstsq_matrix<S>(call); };
-  static constexpr auto vector = [](auto& call) { return lstsq_vector<S>(call); };
+void add(py::module_& m, const char* name, const char* signature) {
+  static constexpr auto loop = [](auto& call) { return lstsq_matrix<S>(call); };
   constexpr const char* f64 = S == Values::none ? "ddd->ddq" : "ddd->ddqd";
   constexpr const char* f32 = S == Values::none ? "fff->ffq" : "fff->ffqf";
-  add_gufunc(m, {name, signature, failed}, MMLFAST_LOOPS(matrix, f64, f32));
-  add_gufunc(m, {name_vector, signature_vector, failed}, MMLFAST_LOOPS(vector, f64, f32));
+  add_gufunc(m, {name, signature, "NaN or infinity in a or b, or no convergence"}, MMLFAST_LOOPS(loop, f64, f32));
 }
 
 }  // namespace
 
 void register_lstsq(py::module_& m) {
-  add<Values::n>(m, "lstsq", "(m,n),(m,k),()->(n,k),(k),(),(n)", "lstsq_vector", "(m,n),(m),()->(n),(),(),(n)");
-  add<Values::m>(m, "lstsq_wide", "(m,n),(m,k),()->(n,k),(k),(),(m)", "lstsq_wide_vector",
-                 "(m,n),(m),()->(n),(),(),(m)");
-  add<Values::none>(m, "lstsq_many", "(m,n),(m,k),()->(n,k),(k),()", "lstsq_many_vector", "(m,n),(m),()->(n),(),()");
+  add<Values::n>(m, "lstsq", "(m,n),(m,k),()->(n,k),(k),(),(n)");
+  add<Values::m>(m, "lstsq_wide", "(m,n),(m,k),()->(n,k),(k),(),(m)");
+  add<Values::none>(m, "lstsq_many", "(m,n),(m,k),()->(n,k),(k),()");
 }
 
 }  // namespace mmlfast::bind

@@ -62,7 +62,7 @@ MMLFAST_INLINE void pack_both(const Problem<T>& p, const T* const* a, const Layo
 template <class T>
 MMLFAST_INLINE void squares_of_columns(const Problem<T>& p, std::ptrdiff_t from, std::ptrdiff_t to) {
   for (std::ptrdiff_t j = 0; j < p.k; ++j)
-    p.residual[j] = reflections::squares<0>(Columns<T>{p.y.a, to, p.k, p.k}, from, j);
+    p.residual[j] = reflections::dot<0>(Columns<T>{p.y.a, to, p.k, p.k}, from, j, j);
 }
 
 // Factors A, and b along with it if A is not wide; residual is set.

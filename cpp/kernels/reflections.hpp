@@ -9,6 +9,8 @@
 #include "kernels/lanes.hpp"
 #include "simd/math.hpp"
 
+#define MMLFAST_INLINE_LAMBDA __attribute__((always_inline))
+
 namespace mmlfast::MMLFAST_LEVEL::reflections {
 
 // Sums of squares between these lose nothing to underflow or overflow, and products of two elements that are not much
@@ -46,27 +48,43 @@ struct Reflected {
   MMLFAST_INLINE std::ptrdiff_t count() const { return count(x.m, x.n); }
 };
 
-// sum over rows from .. m - 1 of the squares of column k, in two sums.
-template <int M, class T>
-MMLFAST_INLINE vec<T> squares(const Columns<T>& x, std::ptrdiff_t from, std::ptrdiff_t k) {
-  const std::ptrdiff_t m = M > 0 ? M : x.m;
-  vec<T> even = zero<T>(), odd = zero<T>();
+// Sums over rows are split where one sum would wait for itself: body(i, part) for the rows from .. to - 1, the parts
+// taking turns.
+template <int Parts, class Body>
+MMLFAST_INLINE void in_turn(std::ptrdiff_t from, std::ptrdiff_t to, Body&& body) {
   std::ptrdiff_t i = from;
-  for (; i + 2 <= m; i += 2) {
-    even = fma(x(i, k), x(i, k), even);
-    odd = fma(x(i + 1, k), x(i + 1, k), odd);
+  for (; i + Parts <= to; i += Parts) {
+    _Pragma("GCC unroll 4") for (int part = 0; part < Parts; ++part) body(i + part, part);
   }
-  if (i < m) even = fma(x(i, k), x(i, k), even);
-  return even + odd;
+  if (Parts > 1)
+    for (; i < to; ++i) body(i, 0);
+}
+
+template <int Parts, class T>
+MMLFAST_INLINE vec<T> sum_of(const vec<T>* part) {
+  if constexpr (Parts == 4) return (part[0] + part[1]) + (part[2] + part[3]);
+  if constexpr (Parts == 2) return part[0] + part[1];
+  return part[0];
+}
+
+// sum over rows from .. m - 1 of the products of columns j and k.
+template <int M, class T>
+MMLFAST_INLINE vec<T> dot(const Columns<T>& x, std::ptrdiff_t from, std::ptrdiff_t j, std::ptrdiff_t k) {
+  constexpr int parts = M > 0 ? 2 : 4;
+  vec<T> sum[parts] = {};
+  in_turn<parts>(from, M > 0 ? M : x.m, [&](std::ptrdiff_t i, int part) MMLFAST_INLINE_LAMBDA {
+    sum[part] = fma(x(i, j), x(i, k), sum[part]);
+  });
+  return sum_of<parts>(sum);
 }
 
 // With care: the vector of lanes whose squares leave the range is brought to a size near one, and stays there. Zero
 // below the diagonal: no reflection.
-template <class T>
+template <int M, class T>
 __attribute__((noinline)) void make_with_care(const Reflected<T>& f, std::ptrdiff_t k) {
   const Columns<T>& x = f.x;
   const vec<T> first = x(k, k), low = broadcast<T>(Range<T>::low), high = broadcast<T>(Range<T>::high);
-  vec<T> below = squares<0>(x, k + 1, k);
+  vec<T> below = dot<M>(x, k + 1, k, k);
   const mask<T> safe = (below > low) & (fma(first, first, below) < high);
   vec<T> rest = zero<T>(), mantissa, exponent;
   for (std::ptrdiff_t i = k + 1; i < x.m; ++i) rest = max(abs(x(i, k)), rest);
@@ -75,7 +93,7 @@ __attribute__((noinline)) void make_with_care(const Reflected<T>& f, std::ptrdif
   exponent = select(safe | nothing, zero<T>(), exponent);
   for (std::ptrdiff_t i = k; i < x.m; ++i) x(i, k) = select(safe, x(i, k), scale_by_power(x(i, k), -exponent));
   const vec<T> alpha = x(k, k);
-  below = squares<0>(x, k + 1, k);
+  below = dot<M>(x, k + 1, k, k);
   const vec<T> length = sqrt(fma(alpha, alpha, below));
   const vec<T> beta = -copysign(length, alpha);
   x(k, k) = select(nothing, zero<T>(), alpha - beta);
@@ -87,10 +105,10 @@ __attribute__((noinline)) void make_with_care(const Reflected<T>& f, std::ptrdif
 template <bool Care, int M, class T>
 MMLFAST_INLINE void make(const Reflected<T>& f, std::ptrdiff_t k, mask<T>& unsafe) {
   if constexpr (Care) {
-    make_with_care(f, k);
+    make_with_care<M>(f, k);
   } else {
     const Columns<T>& x = f.x;
-    const vec<T> alpha = x(k, k), below = squares<M>(x, k + 1, k), square = fma(alpha, alpha, below);
+    const vec<T> alpha = x(k, k), below = dot<M>(x, k + 1, k, k), square = fma(alpha, alpha, below);
     unsafe = unsafe | ~((below > broadcast<T>(Range<T>::low)) & (square < broadcast<T>(Range<T>::high)));
     const vec<T> length = sqrt(square);
     const vec<T> beta = -copysign(length, alpha);
@@ -103,14 +121,15 @@ MMLFAST_INLINE void make(const Reflected<T>& f, std::ptrdiff_t k, mask<T>& unsaf
 // Columns j .. j + S - 1 of y := H_k times these.
 template <int S, int M, class T>
 MMLFAST_INLINE void apply_one(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t j) {
+  constexpr int parts = M > 0 || S > 2 ? 1 : 4 / S;
   const std::ptrdiff_t m = M > 0 ? M : f.x.m;
-  vec<T> w[S];
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) w[s] = f.x(k, k) * y(k, j + s);
-  for (std::ptrdiff_t i = k + 1; i < m; ++i) {
+  vec<T> sum[S][parts] = {}, w[S];
+  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) sum[s][0] = f.x(k, k) * y(k, j + s);
+  in_turn<parts>(k + 1, m, [&](std::ptrdiff_t i, int part) MMLFAST_INLINE_LAMBDA {
     const vec<T> v = f.x(i, k);
-    _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) w[s] = fma(v, y(i, j + s), w[s]);
-  }
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) w[s] = w[s] * f.factor[k];
+    _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) sum[s][part] = fma(v, y(i, j + s), sum[s][part]);
+  });
+  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) w[s] = sum_of<parts>(sum[s]) * f.factor[k];
   for (std::ptrdiff_t i = k; i < m; ++i) {
     const vec<T> v = f.x(i, k);
     _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) y(i, j + s) = fnma(w[s], v, y(i, j + s));
@@ -121,22 +140,22 @@ MMLFAST_INLINE void apply_one(const Reflected<T>& f, std::ptrdiff_t k, const Col
 template <bool Forward, int S, class T>
 MMLFAST_INLINE void apply_two(const Reflected<T>& f, std::ptrdiff_t k, const vec<T>& gram, const Columns<T>& y,
                               std::ptrdiff_t j) {
+  constexpr int parts = S == 1 ? 2 : 1;
   const std::ptrdiff_t m = f.x.m;
   const Columns<T> x = f.x;
-  vec<T> p[S], q[S];
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) {
-    p[s] = x(k, k) * y(k, j + s);
-    q[s] = zero<T>();
-  }
-  for (std::ptrdiff_t i = k + 1; i < m; ++i) {
+  vec<T> first[S][parts] = {}, second[S][parts] = {}, p[S], q[S];
+  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) first[s][0] = x(k, k) * y(k, j + s);
+  in_turn<parts>(k + 1, m, [&](std::ptrdiff_t i, int part) MMLFAST_INLINE_LAMBDA {
     const vec<T> v = x(i, k), w = x(i, k + 1);
     _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) {
       const vec<T> e = y(i, j + s);
-      p[s] = fma(v, e, p[s]);
-      q[s] = fma(w, e, q[s]);
+      first[s][part] = fma(v, e, first[s][part]);
+      second[s][part] = fma(w, e, second[s][part]);
     }
-  }
+  });
   _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) {
+    p[s] = sum_of<parts>(first[s]);
+    q[s] = sum_of<parts>(second[s]);
     if (Forward) {
       p[s] = p[s] * f.factor[k];
       q[s] = fnma(gram, p[s], q[s]) * f.factor[k + 1];
@@ -156,8 +175,7 @@ inline constexpr int strip = vec_parts == 1 ? 4 : 2;
 
 template <bool Forward, class T>
 MMLFAST_INLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
-  vec<T> gram = zero<T>();
-  for (std::ptrdiff_t i = k + 1; i < f.x.m; ++i) gram = fma(f.x(i, k), f.x(i, k + 1), gram);
+  const vec<T> gram = dot<0>(f.x, k + 1, k, k + 1);
   std::ptrdiff_t j = from;
   for (; j + strip <= y.n; j += strip) apply_two<Forward, strip>(f, k, gram, y, j);
   if (strip == 4 && j + 2 <= y.n) apply_two<Forward, 2>(f, k, gram, y, j), j += 2;
@@ -168,7 +186,8 @@ template <class T>
 MMLFAST_INLINE void apply_single(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
   std::ptrdiff_t j = from;
   for (; j + strip <= y.n; j += strip) apply_one<strip, 0>(f, k, y, j);
-  for (; j < y.n; ++j) apply_one<1, 0>(f, k, y, j);
+  if (strip == 4 && j + 2 <= y.n) apply_one<2, 0>(f, k, y, j), j += 2;
+  if (j < y.n) apply_one<1, 0>(f, k, y, j);
 }
 
 // Factors f.x; with `rhs`, its columns become Q' times these on the way.

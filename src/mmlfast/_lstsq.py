@@ -13,15 +13,9 @@ from mmlfast._arrays import as_array, as_float, check_errors, explain, ndarray, 
 
 Array = np.ndarray[Any, Any]
 
-# [is b a vector][is a wide, or is it a stack]
-_RAISE = (
-    (_core.lstsq, _core.lstsq_wide, _core.lstsq_many),
-    (_core.lstsq_vector, _core.lstsq_wide_vector, _core.lstsq_many_vector),
-)
-_NAN = (
-    (_core.lstsq_nan, _core.lstsq_wide_nan, _core.lstsq_many_nan),
-    (_core.lstsq_vector_nan, _core.lstsq_wide_vector_nan, _core.lstsq_many_vector_nan),
-)
+# For m >= n, for m < n, and for stacks.
+_RAISE = (_core.lstsq, _core.lstsq_wide, _core.lstsq_many)
+_NAN = (_core.lstsq_nan, _core.lstsq_wide_nan, _core.lstsq_many_nan)
 
 # NaN asks the kernel for its default.
 _NO_RCOND = {True: np.array(np.nan, np.float32), False: np.array(np.nan)}
@@ -99,22 +93,23 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None, *, errors:
     """
     left: Any = a if type(a) is ndarray else as_array(a)
     right: Any = b if type(b) is ndarray else as_array(b)
-    vector = right.ndim == 1
     if errors == "raise":
-        loops = _RAISE[vector]
+        loops = _RAISE
     else:
         check_errors(errors)
-        loops = _NAN[vector]
+        loops = _NAN
+    vector = right.ndim == 1
+    columns = right[:, None] if vector else right
+    many = left.ndim > 2 or columns.ndim > 2
     try:
         m, n = left.shape[-2:]
-        many = left.ndim > 2 or right.ndim > 2
         limit: Any = _NO_RCOND[left.dtype.char == "f"] if rcond is None else _as_limit(rcond, left, right)
-        found: Any = loops[2 if many else m < n](left, right, limit)
+        found: Any = loops[2 if many else m < n](left, columns, limit)
     except Exception as error:
         _explain(error, left, right)
     x, residuals, rank = found[:3]
     if vector:
-        residuals = np.asarray(residuals)[..., None]
+        x = x[..., 0]
     if m <= n or (not many and rank < n):
         residuals = residuals[..., :0]
     return _result(LstsqResult, (x, residuals, rank, None) if many else (x, residuals, int(rank), found[3]))

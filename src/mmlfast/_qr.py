@@ -20,6 +20,7 @@ _LOOPS = {
     "r": (_core.qr_r, _core.qr_r_full),
     "raw": (_core.qr_raw, _core.qr_raw_full),
 }
+_TALL, _WIDE = _LOOPS["reduced"]
 
 
 class QRResult(NamedTuple):
@@ -82,14 +83,14 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     """
     matrix: Any = a if type(a) is ndarray else as_array(a)
     try:
-        m, n = matrix.shape[-2:]
-        factors: Any = _LOOPS[mode][m < n](matrix)
+        shape = matrix.shape
+        if mode == "reduced":
+            return _result(QRResult, _TALL(matrix) if shape[-2] >= shape[-1] else _WIDE(matrix))
+        factors: Any = _LOOPS[mode][shape[-2] < shape[-1]](matrix)
+        return _result(QRResult, factors) if mode == "complete" else factors
     except Exception as error:
         if mode not in _LOOPS:
             raise ValueError(f"mode must be one of {', '.join(map(repr, _LOOPS))}, got {mode!r}") from None
         if matrix.ndim < 2:
             raise LinAlgError(f"qr: a must be a matrix or a stack of matrices, got shape {matrix.shape}") from None
         explain("qr", error, a=matrix)
-    if mode == "reduced" or mode == "complete":
-        return _result(QRResult, factors)
-    return factors
