@@ -18,5 +18,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_power_iteration(m);
   register_simd_math(m);
   register_gram_schmidt(m);
+  register_matmul(m);
   register_projection(m);
 }

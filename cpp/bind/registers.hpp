@@ -18,6 +18,7 @@ void register_exact_elimination(py::module_& m);
 void register_power_iteration(py::module_& m);
 void register_simd_math(py::module_& m);
 void register_gram_schmidt(py::module_& m);
+void register_matmul(py::module_& m);
 void register_projection(py::module_& m);
 
 }  // namespace mmlfast::bind

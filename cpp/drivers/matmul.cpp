@@ -1,0 +1,184 @@
+#include "drivers/matmul.hpp"
+
+#include <atomic>
+
+#include "drivers/lane_batch.hpp"
+#include "drivers/room.hpp"
+#include "kernels/matmul.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+const Matmul<T>& kernel() {
+  return of_type<T>(matmul_f64, matmul_f32);
+}
+
+constexpr double block_ns = 50'000;
+
+template <class T>
+Batch<T> transposed(const Batch<T>& x) {
+  return {x.data, x.stride, {x.layout.cols, x.layout.rows, x.layout.col_stride, x.layout.row_stride}};
+}
+
+// Items `first` .. of a batch, rows `row` .. `row + rows` of each.
+template <class T>
+MatrixStack<T> part(const Batch<T>& x, Size first, Size row, Size rows) {
+  return {x.item(first) + row * x.layout.row_stride,
+          x.stride,
+          {rows, x.layout.cols, x.layout.row_stride, x.layout.col_stride}};
+}
+
+template <class T>
+void fill_with_zero(Size n_items, const Batch<T>& c) {
+  for (Size item = 0; item < n_items; ++item)
+    for (Size i = 0; i < c.layout.rows; ++i)
+      for (Size j = 0; j < c.layout.cols; ++j) c.item(item)[i * c.layout.row_stride + j * c.layout.col_stride] = 0;
+}
+
+// A stack of matrices whose rows go on from item to item, times one matrix, is one tall product. Likewise for rows that
+// are single ones.
+template <class T>
+bool is_tall(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& c) {
+  const Size m = c.layout.rows;
+  if (n_items < 2 || b.stride != 0) return false;
+  return m == 1 || (a.stride == m * a.layout.row_stride && c.stride == m * c.layout.row_stride);
+}
+
+template <class T>
+Batch<T> tall(Size n_items, const Batch<T>& x) {
+  const Size m = x.layout.rows;
+  return {x.data, 0, {m * n_items, x.layout.cols, m == 1 ? x.stride : x.layout.row_stride, x.layout.col_stride}};
+}
+
+// Calls run(first, count, row, rows, scratch) for pieces of the batch of roughly block_ns: whole items, or rows of one.
+template <class T, class Run>
+Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements, Run&& run) noexcept {
+  constexpr Size row_unit = 48;  // a multiple of the heights of all tiles
+  const Size scratch_bytes = checked_product(scratch_elements, static_cast<Size>(sizeof(T)));
+  const double items = static_cast<double>(n_items), total_ns = item_ns * items;
+  std::atomic<bool> no_memory{false};
+  Size per_block = 1, rows_per_block = rows, pieces = 1;
+  if (item_ns < block_ns) {
+    per_block = std::min(n_items, std::max<Size>(1, static_cast<Size>(block_ns / item_ns)));
+  } else {
+    const Size units = (rows + row_unit - 1) / row_unit;
+    const Size units_per_block = std::max<Size>(1, static_cast<Size>(static_cast<double>(units) * block_ns / item_ns));
+    rows_per_block = units_per_block * row_unit;
+    pieces = (units + units_per_block - 1) / units_per_block;
+  }
+  const Size blocks = (n_items + per_block - 1) / per_block * pieces;
+  const auto body = [&](Size block) {
+    T* scratch = static_cast<T*>(Scratch::request(scratch_bytes));
+    if (scratch == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+    const Size first = block / pieces * per_block, row = block % pieces * rows_per_block;
+    run(first, std::min(per_block, n_items - first), row, std::min(rows_per_block, rows - row), scratch);
+  };
+  bool finished = true;
+  if (blocks == 1)  // the call of a single item pays for nothing else
+    body(0);
+  else
+    finished = parallel_blocks(blocks, total_ns, body);
+  if (no_memory) return {Outcome::Status::no_memory};
+  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+}
+
+// One thread's time, good to a factor of two; decides only about threads and blocks.
+template <class T>
+double product_ns(Size m, Size k, Size n) {
+  const double half = static_cast<double>(sizeof(T)) / 8, dm = static_cast<double>(m), dk = static_cast<double>(k),
+               dn = static_cast<double>(n);
+  return 2 + half * (0.05 * dm * dk * dn + 0.2 * (dm * dk + dk * dn + dm * dn));
+}
+
+template <class T>
+Outcome products(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& c) noexcept {
+  const Size m = c.layout.rows, k = a.layout.cols, n = c.layout.cols;
+  // Blocks of rows are at most that high; the scratch memory for c is for such a block.
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel<T>().scratch_elements(m, k, n),
+                      [&](Size first, Size count, Size row, Size rows, T* scratch) {
+                        kernel<T>().products(count, part(a, first, row, rows), part(b, first, 0, k),
+                                             part(c, first, row, rows), scratch);
+                      });
+}
+
+// y = a x with the rows of a contiguous.
+template <class T>
+Outcome dots(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
+  const Size m = y.layout.rows, k = a.layout.cols;
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel<T>().scratch_elements(m, k, 1),
+                      [&](Size first, Size count, Size row, Size rows, T* scratch) {
+                        kernel<T>().dots(count, part(a, first, row, rows), part(x, first, 0, k),
+                                         part(y, first, row, rows), scratch);
+                      });
+}
+
+}  // namespace
+
+template <class T>
+Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& c) noexcept {
+  const Size m = c.layout.rows, k = a.layout.cols, n = c.layout.cols;
+  if (n_items == 0 || m == 0 || n == 0) return {};
+  if (k == 0) {
+    fill_with_zero(n_items, c);
+    return {};
+  }
+  if (is_tall(n_items, a, b, c)) return matmul(1, tall(n_items, a), b, tall(n_items, c));
+  if (n == 1 && a.layout.col_stride == 1) return dots(n_items, a, b, c);
+  if (m == 1 && b.layout.row_stride == 1 && b.layout.col_stride != 1)
+    return dots(n_items, transposed(b), transposed(a), transposed(c));
+  return products(n_items, a, b, c);
+}
+
+namespace {
+
+// A long sum is cut into pieces of a fixed length, whose sums are added in order.
+constexpr Size inner_piece = 32'768;
+
+template <class T>
+Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) noexcept {
+  const Size k = x.layout.rows, pieces = (k + inner_piece - 1) / inner_piece;
+  const Room<T> sums(pieces);
+  if (sums.data() == nullptr) return {Outcome::Status::no_memory};
+  std::atomic<bool> no_memory{false};
+  const double ns = 0.3 * static_cast<double>(k);
+  const bool finished = parallel_blocks(pieces, ns, [&](Size piece) {
+    T* scratch = static_cast<T*>(Scratch::request(inner_scratch_elements * static_cast<Size>(sizeof(T))));
+    if (scratch == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+    const Size first = piece * inner_piece, rows = std::min(inner_piece, k - first);
+    kernel<T>().inner(1, part(x, 0, first, rows), part(y, 0, first, rows), {&sums[piece], 0, {1, 1, 1, 1}}, scratch);
+  });
+  if (no_memory) return {Outcome::Status::no_memory};
+  if (!finished) return {Outcome::Status::interrupted};
+  *sum = sums[0];
+  for (Size piece = 1; piece < pieces; ++piece) *sum += sums[piece];
+  return {};
+}
+
+}  // namespace
+
+template <class T>
+Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, const Batch<T>& sum) noexcept {
+  const Size k = x.layout.rows;
+  if (k > inner_piece) {
+    for (Size item = 0; item < n_items; ++item) {
+      const Outcome outcome = long_vecdot<T>({x.item(item), 0, x.layout}, {y.item(item), 0, y.layout}, sum.item(item));
+      if (!outcome.ok()) return outcome;
+    }
+    return {};
+  }
+  const double item_ns = 2 + 0.3 * static_cast<double>(k) * (static_cast<double>(sizeof(T)) / 8);
+  return in_pieces<T>(n_items, 1, std::min(item_ns, block_ns * 0.99), inner_scratch_elements,
+                      [&](Size first, Size count, Size, Size, T* scratch) {
+                        kernel<T>().inner(count, part(x, first, 0, k), part(y, first, 0, k), part(sum, first, 0, 1),
+                                          scratch);
+                      });
+}
+
+#define MMLFAST_INSTANTIATE(T)                                                                              \
+  template Outcome matmul<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept; \
+  template Outcome vecdot<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept;
+MMLFAST_INSTANTIATE(double)
+MMLFAST_INSTANTIATE(float)
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,377 @@
+#include "kernels/matmul.hpp"
+
+#include "kernels/matmul_tile.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+using std::ptrdiff_t;
+
+template <class T>
+constexpr ptrdiff_t whole_vectors(ptrdiff_t n) {
+  return (n + lanes<T> - 1) / lanes<T> * lanes<T>;
+}
+
+// A packed B, a C in contiguous rows, and a panel of B.
+template <class T>
+ptrdiff_t scratch_elements(ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
+  const ptrdiff_t larger = m > n ? m : n;
+  return whole_vectors<T>(k * larger) + whole_vectors<T>(m * n) + 3 * lanes<T> * k + whole_vectors<T>(k);
+}
+
+template <class T>
+T fused(T a, T b, T c) {
+#if defined(__FMA__) || defined(__aarch64__)
+  if constexpr (sizeof(T) == 8)
+    return __builtin_fma(a, b, c);
+  else
+    return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// `from` in contiguous rows of `to`: squares of a register each where its columns are contiguous.
+template <class T>
+void copy_rows(const T* from, const Layout& l, T* to) {
+  constexpr int w = native_lanes<T>;
+  using Unaligned = typename native_of<T>::unaligned;
+  ptrdiff_t i = 0;
+  if (l.row_stride == 1) {
+    for (; i + w <= l.rows; i += w) {
+      ptrdiff_t j = 0;
+      for (; j + w <= l.cols; j += w) {
+        native<T> square[w];
+        for (int r = 0; r < w; ++r) square[r] = *reinterpret_cast<const Unaligned*>(from + i + (j + r) * l.col_stride);
+        transpose_native<T>(square);
+        for (int r = 0; r < w; ++r) *reinterpret_cast<Unaligned*>(to + (i + r) * l.cols + j) = square[r];
+      }
+      for (; j < l.cols; ++j)
+        for (int r = 0; r < w; ++r) to[(i + r) * l.cols + j] = from[i + r + j * l.col_stride];
+    }
+  }
+  for (; i < l.rows; ++i)
+    for (ptrdiff_t j = 0; j < l.cols; ++j) to[i * l.cols + j] = from[i * l.row_stride + j * l.col_stride];
+}
+
+template <class T>
+void copy_out(const T* from, T* to, const Layout& l) {
+  for (ptrdiff_t i = 0; i < l.rows; ++i)
+    for (ptrdiff_t j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = from[i * l.cols + j];
+}
+
+template <class S>
+S transposed(const S& s) {
+  return {s.data, s.stride, {s.layout.cols, s.layout.rows, s.layout.col_stride, s.layout.row_stride}};
+}
+
+// B and C in contiguous rows.
+template <class T>
+void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
+                    const MatrixStack<T>& c, T* room) {
+  const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols;
+  if (m == n && k == n && n <= 8 && count > 1) {
+    switch (n) {
+      case 2:
+        return tiled::squares<2>(count, a, b, c);
+      case 3:
+        return tiled::squares<3>(count, a, b, c);
+      case 4:
+        return tiled::squares<4>(count, a, b, c);
+      case 5:
+        return tiled::squares<5>(count, a, b, c);
+      case 6:
+        return tiled::squares<6>(count, a, b, c);
+      case 7:
+        return tiled::squares<7>(count, a, b, c);
+      case 8:
+        return tiled::squares<8>(count, a, b, c);
+      default:
+        break;
+    }
+  }
+  const auto bytes = [](ptrdiff_t elements) { return elements * static_cast<ptrdiff_t>(sizeof(T)); };
+  const tiled::Strides strides{a.layout.row_stride, a.layout.col_stride, b.layout.row_stride, c.layout.row_stride,
+                               bytes(a.stride),     bytes(b.stride),     bytes(c.stride)};
+  for (ptrdiff_t i = 0; i < count; ++i)
+    tiled::multiply(m, n, k, strides, a.data + i * a.stride, b.data + i * b.stride, c.data + i * c.stride, room);
+}
+
+template <class T>
+void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, MatrixStack<const T> b, MatrixStack<T> c,
+                      T* scratch) {
+  const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols;
+  T* b_room = scratch;
+  T* c_room = b_room + whole_vectors<T>(k * n);
+  T* room = c_room + whole_vectors<T>(m * n);
+  const bool copies_b = n > 1 && b.layout.col_stride != 1, copies_c = n > 1 && c.layout.col_stride != 1;
+  if (copies_b && (b.stride == 0 || count == 1)) {
+    copy_rows(b.data, b.layout, b_room);
+    b = {b_room, 0, {k, n, n, 1}};
+  } else if (copies_b) {
+    for (ptrdiff_t i = 0; i < count; ++i)
+      products_by_rows<T>(1, {a.data + i * a.stride, 0, a.layout}, {b.data + i * b.stride, 0, b.layout},
+                          {c.data + i * c.stride, 0, c.layout}, scratch);
+    return;
+  }
+  if (!copies_c) return multiply_items(count, a, b, c, room);
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    multiply_items<T>(1, {a.data + i * a.stride, 0, a.layout}, {b.data + i * b.stride, 0, b.layout},
+                      {c_room, 0, {m, n, n, 1}}, room);
+    copy_out(c_room, c.data + i * c.stride, c.layout);
+  }
+}
+
+template <class T>
+void products(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b, const MatrixStack<T>& c,
+              T* scratch) {
+  const bool by_columns =
+      c.layout.rows > 1 && c.layout.row_stride == 1 && c.layout.cols > 1 && c.layout.col_stride != 1;
+  // A column alone is a row of the transpose: contiguous if the columns of A are.
+  const bool one_column = c.layout.cols == 1 && c.layout.rows > 1 && c.layout.row_stride == 1;
+  if (by_columns || one_column)
+    products_by_rows(count, transposed(b), transposed(a), transposed(c), scratch);
+  else
+    products_by_rows(count, a, b, c, scratch);
+}
+
+// Sums over k of row[l][k] * x[l][k], one per lane. `shared`: all x[l] are the same.
+template <class T>
+vec<T> dots_in_lanes(ptrdiff_t depth, const T* const* row, const T* const* x, bool shared) {
+  constexpr int w = native_lanes<T>;
+  // To the rows after the next ones, if they lie like these.
+  const ptrdiff_t ahead = 2 * (row[lanes<T> - 1] - row[0]) * static_cast<ptrdiff_t>(sizeof(T));
+  using Unaligned = typename native_of<T>::unaligned;
+  vec<T> sum = zero<T>();
+  for (ptrdiff_t done = 0; done < depth; done += w) {
+    // The last square overlaps the one before it: its first columns have been added already.
+    const ptrdiff_t e = done + w <= depth ? done : depth - w;
+    const int skip = static_cast<int>(done - e);
+    _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
+      native<T> square[w], other[w];
+      for (int r = 0; r < w; ++r) {
+        square[r] = *reinterpret_cast<const Unaligned*>(row[p * w + r] + e);
+        tiled::fetch(row[p * w + r] + e, ahead);
+      }
+      transpose_native<T>(square);
+      if (shared) {
+        for (int r = 0; r < w; ++r) other[r] = x[0][e + r] - native<T>{};
+      } else {
+        for (int r = 0; r < w; ++r) other[r] = *reinterpret_cast<const Unaligned*>(x[p * w + r] + e);
+        transpose_native<T>(other);
+      }
+      if (skip == 0) {
+        for (int r = 0; r < w; ++r) sum.part[p] = op::fma(square[r], other[r], sum.part[p]);
+      } else {
+        for (int r = 0; r < w; ++r)
+          if (r >= skip) sum.part[p] = op::fma(square[r], other[r], sum.part[p]);
+      }
+    }
+  }
+  return sum;
+}
+
+// Rows too short for a vector: K products each, from the first to the last.
+template <int K, class T>
+void short_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x,
+                const MatrixStack<T>& y) {
+  const ptrdiff_t m = a.layout.rows, a_row = a.layout.row_stride, x_row = x.layout.row_stride,
+                  y_row = y.layout.row_stride;
+  const T *pa = a.data, *px = x.data;
+  T* py = y.data;
+  for (ptrdiff_t i = 0; i < count; ++i, pa += a.stride, px += x.stride, py += y.stride) {
+    T v[K];
+    for (int k = 0; k < K; ++k) v[k] = px[k * x_row];
+    for (ptrdiff_t r = 0; r < m; ++r) {
+      T sum = 0;
+      _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k) sum = fused(pa[r * a_row + k], v[k], sum);
+      py[r * y_row] = sum;
+    }
+  }
+}
+
+// Row by row in registers of one number: for float64 that is faster than transposing rows (measured).
+template <int Rows, class T>
+void medium_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y, ptrdiff_t y_row) {
+  constexpr ptrdiff_t line = 64 / static_cast<ptrdiff_t>(sizeof(T));
+  const ptrdiff_t ahead = 2 * Rows * a_row * static_cast<ptrdiff_t>(sizeof(T));
+  T sum[Rows] = {};
+  for (ptrdiff_t start = 0; start < depth; start += line) {
+    const ptrdiff_t end = start + line < depth ? start + line : depth;
+    _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) tiled::fetch(a + r * a_row + start, ahead);
+    for (ptrdiff_t k = start; k < end; ++k) {
+      const T v = x[k];
+      _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) sum[r] = fused(a[r * a_row + k], v, sum[r]);
+    }
+  }
+  _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) y[r * y_row] = sum[r];
+}
+
+template <class T>
+void medium_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x,
+                 const MatrixStack<T>& y) {
+  const ptrdiff_t m = a.layout.rows, depth = a.layout.cols, a_row = a.layout.row_stride, y_row = y.layout.row_stride;
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    const T *pa = a.data + i * a.stride, *px = x.data + i * x.stride;
+    T* py = y.data + i * y.stride;
+    ptrdiff_t r = 0;
+    for (; r + 8 <= m; r += 8) medium_dots<8>(depth, pa + r * a_row, a_row, px, py + r * y_row, y_row);
+    for (; r + 4 <= m; r += 4) medium_dots<4>(depth, pa + r * a_row, a_row, px, py + r * y_row, y_row);
+    for (; r < m; ++r) medium_dots<1>(depth, pa + r * a_row, a_row, px, py + r * y_row, y_row);
+  }
+}
+
+// Eight (sixteen) rows at a time, of one item or of several.
+template <class T>
+void long_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x, const MatrixStack<T>& y) {
+  const ptrdiff_t m = a.layout.rows, depth = a.layout.cols;
+  const T *row[lanes<T>], *vector[lanes<T>];
+  T* to[lanes<T>];
+  ptrdiff_t item = 0, r = 0;
+  while (item < count) {
+    const ptrdiff_t first = item;
+    int filled = 0;
+    bool shared = true;
+    for (; filled < lanes<T> && item < count; ++filled) {
+      row[filled] = a.data + item * a.stride + r * a.layout.row_stride;
+      vector[filled] = x.data + item * x.stride;
+      to[filled] = y.data + item * y.stride + r * y.layout.row_stride;
+      shared = shared && item == first;
+      if (++r == m) r = 0, ++item;
+    }
+    for (int l = filled; l < lanes<T>; ++l) row[l] = row[filled - 1], vector[l] = vector[filled - 1];
+    alignas(vec_bytes) T sums[lanes<T>];
+    store(sums, dots_in_lanes(depth, row, vector, shared || x.stride == 0));
+    for (int l = 0; l < filled; ++l) *to[l] = sums[l];
+  }
+}
+
+template <class T>
+void any_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x, const MatrixStack<T>& y) {
+  if (sizeof(T) == 8 && a.layout.rows >= 8) return medium_dots(count, a, x, y);
+  long_dots(count, a, x, y);
+}
+
+template <class T>
+void dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x, const MatrixStack<T>& y,
+          T* scratch) {
+  switch (a.layout.cols) {
+#define MMLFAST_SHORT(K) \
+  case K:                \
+    return short_dots<K>(count, a, x, y);
+    MMLFAST_SHORT(1)
+    MMLFAST_SHORT(2)
+    MMLFAST_SHORT(3)
+    MMLFAST_SHORT(4)
+    MMLFAST_SHORT(5)
+    MMLFAST_SHORT(6)
+    MMLFAST_SHORT(7)
+    MMLFAST_SHORT(8)
+    MMLFAST_SHORT(9)
+    MMLFAST_SHORT(10)
+    MMLFAST_SHORT(11)
+    MMLFAST_SHORT(12)
+    MMLFAST_SHORT(13)
+    MMLFAST_SHORT(14)
+    MMLFAST_SHORT(15)
+#undef MMLFAST_SHORT
+    default:
+      break;
+  }
+  if (x.layout.row_stride == 1) return any_dots(count, a, x, y);
+  const ptrdiff_t k = a.layout.cols;
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    if (i == 0 || x.stride != 0)
+      for (ptrdiff_t j = 0; j < k; ++j) scratch[j] = x.data[i * x.stride + j * x.layout.row_stride];
+    any_dots<T>(1, {a.data + i * a.stride, 0, a.layout}, {scratch, 0, {k, 1, 1, 1}},
+                {y.data + i * y.stride, 0, y.layout});
+  }
+}
+
+template <class T>
+struct Stripes {
+  vec<T> sum[4] = {zero<T>(), zero<T>(), zero<T>(), zero<T>()};
+
+  void add(ptrdiff_t k, const T* x, const T* y) {
+    ptrdiff_t i = 0;
+    for (; i + 4 * lanes<T> <= k; i += 4 * lanes<T>) {
+      _Pragma("GCC unroll 4") for (int v = 0; v < 4; ++v) sum[v] =
+          fma(load(x + i + v * lanes<T>), load(y + i + v * lanes<T>), sum[v]);
+    }
+    _Pragma("GCC unroll 4") for (int v = 0; v < 4; ++v, i += lanes<T>) {
+      if (i + lanes<T> <= k)
+        sum[v] = fma(load(x + i), load(y + i), sum[v]);
+      else if (i < k)
+        sum[v] = fma(first(x + i, static_cast<int>(k - i)), first(y + i, static_cast<int>(k - i)), sum[v]);
+    }
+  }
+  T total() const {
+    vec<T> all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    _Pragma("GCC unroll 4") for (int half = vec_parts / 2; half > 0; half /= 2) {
+      _Pragma("GCC unroll 4") for (int p = 0; p < half; ++p) all.part[p] += all.part[p + half];
+    }
+    return fold<native_lanes<T> / 2>(all.part[0], std::make_integer_sequence<int, native_lanes<T>>{});
+  }
+
+ private:
+  template <int Half, int... I>
+  static T fold(const native<T>& x, std::integer_sequence<int, I...> lane) {
+    if constexpr (Half == 0)
+      return x[0];
+    else
+      return fold<Half / 2>(x + __builtin_shufflevector(x, x, ((I + Half) % native_lanes<T>)...), lane);
+  }
+  static vec<T> first(const T* from, int count) {
+    alignas(vec_bytes) T x[lanes<T>];
+    narrow<T, lanes<T>>::load_first(from, count).store(x);
+    return load(x);
+  }
+};
+
+template <class T>
+T long_inner(ptrdiff_t k, const T* x, ptrdiff_t x_stride, const T* y, ptrdiff_t y_stride, T* scratch) {
+  Stripes<T> stripes;
+  if (x_stride == 1 && y_stride == 1) {
+    stripes.add(k, x, y);
+    return stripes.total();
+  }
+  for (ptrdiff_t i = 0; i < k; i += inner_block) {
+    const ptrdiff_t count = k - i < inner_block ? k - i : inner_block;
+    for (ptrdiff_t j = 0; j < count; ++j) {
+      scratch[j] = x[(i + j) * x_stride];
+      scratch[inner_block + j] = y[(i + j) * y_stride];
+    }
+    stripes.add(count, scratch, scratch + inner_block);
+  }
+  return stripes.total();
+}
+
+template <class T>
+void inner(ptrdiff_t count, const MatrixStack<const T>& x, const MatrixStack<const T>& y, const MatrixStack<T>& sum,
+           T* scratch) {
+  const ptrdiff_t k = x.layout.rows, x_stride = x.layout.row_stride, y_stride = y.layout.row_stride;
+  if (k == 0) {
+    for (ptrdiff_t i = 0; i < count; ++i) sum.data[i * sum.stride] = 0;
+  } else if (k < 8) {
+    for (ptrdiff_t i = 0; i < count; ++i) {
+      const T *px = x.data + i * x.stride, *py = y.data + i * y.stride;
+      T s = 0;
+      for (ptrdiff_t j = 0; j < k; ++j) s = fused(px[j * x_stride], py[j * y_stride], s);
+      sum.data[i * sum.stride] = s;
+    }
+  } else {
+    for (ptrdiff_t i = 0; i < count; ++i)
+      sum.data[i * sum.stride] =
+          long_inner(k, x.data + i * x.stride, x_stride, y.data + i * y.stride, y_stride, scratch);
+  }
+}
+
+template <class T>
+constexpr Matmul<T> table = {scratch_elements<T>, products<T>, dots<T>, inner<T>};
+
+}  // namespace
+
+const Matmul<double> matmul_f64 = table<double>;
+const Matmul<float> matmul_f32 = table<float>;
+
+}  // namespace mmlfast::MMLFAST_LEVEL

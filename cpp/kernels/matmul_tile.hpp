@@ -1,0 +1,204 @@
+// Rows of C = A B: tiles of C in registers, with B and C in contiguous rows. Part of kernels/matmul.
+#pragma once
+
+#include "kernels/matmul.hpp"
+#include "simd/narrow.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL::tiled {
+
+// From row to row and from column to column; passed beside the pointers, which change from tile to tile.
+struct Strides {
+  std::ptrdiff_t a_row, a_col, b_row, c_row;
+  std::ptrdiff_t a_next, b_next, c_next;  // bytes to the next item
+};
+
+// Asks for the line at p + bytes, which may be anywhere: what is not there does no harm.
+MMLFAST_INLINE void fetch(const void* p, std::ptrdiff_t bytes) {
+  const auto address = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes);
+  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
+}
+
+// As many rows as accumulators, one row of B and a broadcast leave room for.
+#if defined(__AVX512F__)
+inline constexpr int most_rows = 8, wide_vectors = 3;
+#elif defined(__AVX__) || defined(__aarch64__)
+inline constexpr int most_rows = 6, wide_vectors = 1;
+#else
+inline constexpr int most_rows = 2, wide_vectors = 1;
+#endif
+// Of narrow rows: one register each.
+inline constexpr int most_narrow_rows = native_bytes == 16 ? 4 : 8;
+
+enum class Columns { whole, partial };
+
+// Rows x Vectors registers of C. `columns` is the number of columns if they do not fill the only vector.
+template <class T, int Width, int Vectors, Columns kind, int Rows>
+void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c, int columns) {
+  using Row = narrow<T, Width>;
+  Row sum[Rows][Vectors];
+  _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
+    _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = Row::zero();
+  }
+  [[maybe_unused]] const T* a_tile = a;
+  const auto [a_row, a_col, b_row, c_row, a_next, b_next, c_next] = strides;
+  for (std::ptrdiff_t k = 0; k < depth; ++k, a += a_col, b += b_row) {
+    if constexpr (Width == lanes<T>) {
+      // The next item: a tile of A is as many lines as it has columns. The processor foresees too little of it.
+      fetch(a_tile + k * lanes<T>, a_next);
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
+    }
+    Row row[Vectors];
+    if constexpr (kind == Columns::whole) {
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) row[v] = Row::load(b + v * Width);
+    } else {
+      row[0] = Row::load_first(b, columns);
+    }
+    _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
+      const Row x = Row::broadcast(a[r * a_row]);
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
+    }
+  }
+  _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
+    if constexpr (Width == lanes<T>) {
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(c + r * c_row + v * Width, c_next);
+    }
+    if constexpr (kind == Columns::whole) {
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v].store(c + r * c_row + v * Width);
+    } else {
+      sum[r][0].store_first(c + r * c_row, columns);
+    }
+  }
+}
+
+// All rows of one panel of columns, in tiles of nearly equal height.
+template <class T, int Width, int Vectors, Columns kind, int MostRows>
+void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
+           int columns) {
+  for (std::ptrdiff_t n_tiles = (rows + MostRows - 1) / MostRows; n_tiles > 0; --n_tiles) {
+    const std::ptrdiff_t height = (rows + n_tiles - 1) / n_tiles;
+    switch (height) {
+#define MMLFAST_HEIGHT(Rows)                                                                               \
+  case Rows:                                                                                               \
+    if constexpr (Rows <= MostRows) tile<T, Width, Vectors, kind, Rows>(depth, strides, a, b, c, columns); \
+    break;
+      MMLFAST_HEIGHT(1)
+      MMLFAST_HEIGHT(2)
+      MMLFAST_HEIGHT(3)
+      MMLFAST_HEIGHT(4)
+      MMLFAST_HEIGHT(5)
+      MMLFAST_HEIGHT(6)
+      MMLFAST_HEIGHT(7)
+      MMLFAST_HEIGHT(8)
+#undef MMLFAST_HEIGHT
+      default:
+        break;
+    }
+    a += height * strides.a_row;
+    c += height * strides.c_row;
+    rows -= height;
+  }
+}
+
+// The columns behind the last whole vector.
+template <class T>
+void last_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
+                int columns) {
+  constexpr int full = lanes<T>, half = full / 2, quarter = full / 4;
+  constexpr int half_rows = native_bytes == 16 ? 3 : most_narrow_rows;
+  if (columns > half)
+    panel<T, full, 1, Columns::partial, most_rows>(rows, depth, strides, a, b, c, columns);
+  else if (columns == half)
+    panel<T, half, 1, Columns::whole, half_rows>(rows, depth, strides, a, b, c, columns);
+  else if (columns > quarter)
+    panel<T, half, 1, Columns::partial, half_rows>(rows, depth, strides, a, b, c, columns);
+  else if (columns == quarter)
+    panel<T, quarter, 1, Columns::whole, most_narrow_rows>(rows, depth, strides, a, b, c, columns);
+  else
+    panel<T, quarter, 1, Columns::partial, most_narrow_rows>(rows, depth, strides, a, b, c, columns);
+}
+
+// Copies `vectors` whole vectors of each row of B next to each other: rows that are a multiple of 512 bytes apart
+// would meet in a few sets of the L1 cache.
+template <class T>
+void copy_panel(std::ptrdiff_t depth, const T* b, std::ptrdiff_t b_row, std::ptrdiff_t b_next, int vectors, T* to) {
+  for (std::ptrdiff_t k = 0; k < depth; ++k, b += b_row)
+    for (int v = 0; v < vectors; ++v, to += lanes<T>) {
+      fetch(b + v * lanes<T>, b_next);
+      store(to, load(b + v * lanes<T>));
+    }
+}
+
+// One panel of whole vectors, copied first if `copies`.
+template <int Vectors, class T>
+void whole_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
+                 T* room, bool copies) {
+  constexpr int full = lanes<T>;
+  if (!copies) return panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, strides, a, b, c, 0);
+  const Strides close{strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next};
+  copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, room);
+  panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, close, a, room, c, 0);
+}
+
+// c = a b for one item. `room`: depth * 3 vectors.
+template <class T>
+void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const Strides& strides, const T* a,
+              const T* b, T* c, T* room) {
+  constexpr int full = lanes<T>;
+  const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) >= 512;
+  std::ptrdiff_t left = cols / full;
+  const auto advance = [&](int vectors) {
+    left -= vectors;
+    b += vectors * full;
+    c += vectors * full;
+  };
+  while (left > 0) {
+    if constexpr (wide_vectors == 3) {
+      if (left == 3 || left > 4) {
+        whole_panel<3>(rows, depth, strides, a, b, c, room, copies);
+        advance(3);
+        continue;
+      }
+      if (left >= 2) {
+        whole_panel<2>(rows, depth, strides, a, b, c, room, copies);
+        advance(2);
+        continue;
+      }
+    }
+    whole_panel<1>(rows, depth, strides, a, b, c, room, copies);
+    advance(1);
+  }
+  if (const int columns = static_cast<int>(cols % full); columns > 0)
+    last_panel(rows, depth, strides, a, b, c, columns);
+}
+
+// Square matrices of a size known to the compiler, one row of B and of C per register, one item after another.
+template <int N, class T>
+void squares(std::ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
+             const MatrixStack<T>& c) {
+  constexpr int quarter = lanes<T> / 4, half = lanes<T> / 2,
+                width = N <= quarter ? quarter
+                        : N <= half  ? half
+                                     : 2 * half;
+  using Row = narrow<T, width>;
+  const T* pa = a.data;
+  const T* pb = b.data;
+  T* pc = c.data;
+  const std::ptrdiff_t a_row = a.layout.row_stride, a_col = a.layout.col_stride, b_row = b.layout.row_stride,
+                       c_row = c.layout.row_stride;
+  for (std::ptrdiff_t i = 0; i < count; ++i, pa += a.stride, pb += b.stride, pc += c.stride) {
+    Row row[N];
+    _Pragma("GCC unroll 8") for (int k = 0; k < N; ++k) row[k] =
+        N == width ? Row::load(pb + k * b_row) : Row::load_first(pb + k * b_row, N);
+    _Pragma("GCC unroll 8") for (int r = 0; r < N; ++r) {
+      Row sum = Row::zero();
+      _Pragma("GCC unroll 8") for (int k = 0; k < N; ++k) sum =
+          fma(Row::broadcast(pa[r * a_row + k * a_col]), row[k], sum);
+      if constexpr (N == width)
+        sum.store(pc + r * c_row);
+      else
+        sum.store_first(pc + r * c_row, N);
+    }
+  }
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL::tiled

@@ -1,0 +1,110 @@
+// narrow<T, Count>: a row of Count numbers (16, 32 or 64 bytes) in as few registers as the level has for it. What is
+// left of a matrix row behind its last whole vec<T>, and whole rows of matrices that are too small for one.
+#pragma once
+
+#include "simd/vec.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+
+namespace op {
+
+template <class T, int Bytes>
+struct register_of {
+  typedef T type __attribute__((vector_size(Bytes)));
+  typedef T unaligned __attribute__((vector_size(Bytes), aligned(sizeof(T)), may_alias));
+};
+
+#if !defined(__AVX512F__)
+// Numbers From .. From + Count - 1 of a register, those below `count` of them, by halves: masked stores are slow on
+// some processors. `count` is the same for all rows of a matrix, so the branches are foreseen.
+template <class T, int From, int Count, class Register>
+MMLFAST_INLINE void store_piece(T* to, const Register& x, int count) {
+  if constexpr (Count == 1) {
+    if (count > 0) *to = x[From];
+  } else {
+    constexpr int half = Count / 2;
+    if (count >= half) {
+      _Pragma("GCC unroll 8") for (int i = 0; i < half; ++i) to[i] = x[From + i];
+      store_piece<T, From + half, half>(to + half, x, count - half);
+    } else {
+      store_piece<T, From, half>(to, x, count);
+    }
+  }
+}
+
+#if !defined(__FMA__)
+template <class T, class Register>
+MMLFAST_INLINE Register load_first(const T* from, int count, Register x) {
+  _Pragma("GCC unroll 4") for (int i = 0; i < static_cast<int>(sizeof(Register) / sizeof(T)); ++i) if (i < count) x[i] =
+      from[i];
+  return x;
+}
+#endif
+#endif
+
+}  // namespace op
+
+template <class T, int Count>
+struct narrow {
+  static constexpr int bytes = Count * static_cast<int>(sizeof(T));
+  static constexpr int part_bytes = bytes < native_bytes ? bytes : native_bytes;
+  static constexpr int parts = bytes / part_bytes;
+  static constexpr int part_count = Count / parts;
+  using Part = typename op::register_of<T, part_bytes>::type;
+  using Unaligned = typename op::register_of<T, part_bytes>::unaligned;
+
+  Part part[parts];
+
+  static MMLFAST_INLINE narrow zero() { return narrow{}; }
+  static MMLFAST_INLINE narrow broadcast(T value) {
+    narrow r;
+    _Pragma("GCC unroll 4") for (int p = 0; p < parts; ++p) r.part[p] = value - Part{};
+    return r;
+  }
+  static MMLFAST_INLINE narrow load(const T* from) {
+    narrow r;
+    const Unaligned* source = reinterpret_cast<const Unaligned*>(from);
+    _Pragma("GCC unroll 4") for (int p = 0; p < parts; ++p) r.part[p] = source[p];
+    return r;
+  }
+  MMLFAST_INLINE void store(T* to) const {
+    Unaligned* target = reinterpret_cast<Unaligned*>(to);
+    _Pragma("GCC unroll 4") for (int p = 0; p < parts; ++p) target[p] = part[p];
+  }
+  // The first `count` numbers, the others zero; never touches memory behind them.
+  static MMLFAST_INLINE narrow load_first(const T* from, int count) {
+    narrow r;
+    _Pragma("GCC unroll 4") for (int p = 0; p < parts; ++p) {
+      const int here = within(count - p * part_count);
+      r.part[p] = here > 0 ? op::load_first(from + p * part_count, here, Part{}) : Part{};
+    }
+    return r;
+  }
+  MMLFAST_INLINE void store_first(T* to, int count) const {
+    _Pragma("GCC unroll 4") for (int p = 0; p < parts; ++p) {
+      const int here = within(count - p * part_count);
+#if defined(__AVX512F__)
+      op::store_first(to, part[p], here);
+#else
+      if (here == part_count)
+        *reinterpret_cast<Unaligned*>(to + p * part_count) = part[p];
+      else
+        op::store_piece<T, 0, part_count>(to + p * part_count, part[p], here);
+#endif
+    }
+  }
+
+ private:
+  static MMLFAST_INLINE int within(int count) { return count < 0 ? 0 : count < part_count ? count : part_count; }
+};
+
+// a * b + c with one rounding.
+template <class T, int Count>
+MMLFAST_INLINE narrow<T, Count> fma(const narrow<T, Count>& a, const narrow<T, Count>& b, const narrow<T, Count>& c) {
+  narrow<T, Count> r;
+  _Pragma("GCC unroll 4") for (int p = 0; p < narrow<T, Count>::parts; ++p) r.part[p] =
+      op::fma(a.part[p], b.part[p], c.part[p]);
+  return r;
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL
