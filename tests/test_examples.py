@@ -14,6 +14,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 # What a reader should see: what each script is there to show.
 SHOWN = {
     "elimination": ["an apple costs 1.11", "batch index (7,)", "99999 shops", "shop 7 is 0.0"],
+    "matmul": ["all squared lengths are positive: True", "the same by vecdot and matvec: True"],
+    "transformations": ["E T E^-1 is that matrix: True", "two reflections are a rotation: True", "linearly dependent"],
     "gram_schmidt": ["span 2 dimensions"],
     "qr": ["the identity to 4e-03", "all of rank 2", "group [7] has rank [1]", "[ 1. -2.  3.]"],
     "exact_elimination": ["special: rank 2; column 3 = -1 * column 1 + 2 * column 2", "large numbers: det = 4"],

@@ -122,6 +122,17 @@ def test_qr_and_lstsq(shape):
     fit = mf.linalg.lstsq(a, a @ x)
     np.testing.assert_allclose(fit.x, x, atol=1e-9)
     assert (fit.rank == shape[1]).all()
+def test_products_and_transformations():
+    rng = np.random.default_rng(23)
+    for n in (1, 2, 3, 8, 17, 33):
+        a, b = rng.standard_normal((2, 9, n, n))
+        np.testing.assert_allclose(mf.linalg.matmul(a, b), np.matmul(a, b), atol=1e-12)
+        np.testing.assert_allclose(mf.linalg.matvec(a, b[:, 0]), np.matmul(a, b[:, 0, :, None])[..., 0], atol=1e-12)
+        np.testing.assert_allclose(mf.linalg.einsum("bij,bkj->bik", a, b), a @ b.swapaxes(1, 2), atol=1e-12)
+        np.testing.assert_allclose(mf.linalg.vecdot(a, b), (a * b).sum(axis=-1), atol=1e-12)
+    mirror = mf.linalg.reflection_matrix(basis=[[1.0], [1.0]])
+    np.testing.assert_allclose(mf.linalg.transform([[1.0, 0.0]], mirror), [[0.0, 1.0]], atol=1e-15)
+    np.testing.assert_allclose(mf.linalg.rotation_matrix(np.pi), -np.eye(2), atol=1e-15)
 
 
 def test_power_iteration():

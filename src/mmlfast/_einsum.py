@@ -81,16 +81,18 @@ def einsum(
     if any(x.dtype.kind == "c" for x in arrays) or (dtype is not None and np.dtype(dtype).kind == "c"):
         raise TypeError("einsum: the operands must hold real numbers")
     options = {"dtype": dtype, "order": order, "casting": casting}
-    if dtype is None and order in ("K", "A", "C") and 2 <= len(arrays):
+    if dtype is None and order in ("K", "A", "C") and len(arrays) >= 2:
         labels = _labels(text, tuple(x.ndim for x in arrays))
         if labels is not None:
-            if len(arrays) == 2:
-                result = _pair(*labels, *arrays, out)
-            else:
-                result = _chain(text, labels, arrays, out, optimize)
+            result = _pair(labels, arrays, out) if len(arrays) == 2 else _chain(text, labels, arrays, out, optimize)
             if result is not None:
-                return result
-    return np.einsum(text, *arrays, out=out, optimize=optimize, **options)  # type: ignore[call-overload]
+                return _scalar(result, out)
+    return _scalar(np.einsum(text, *arrays, out=out, optimize=optimize, **options), out)
+
+
+def _scalar(result: Any, out: Array | None) -> Any:
+    """Without dimensions always a scalar: NumPy returns an array in some cases."""
+    return result if out is not None or result.ndim else result[()]
 
 
 def _from_sublists(*arguments: Any) -> tuple[str, list[Any]]:
@@ -164,7 +166,7 @@ def _plan(left: str, right: str, result: str) -> _Plan | None:
     def view(labels: str, core: list[str | None]) -> tuple[tuple[int, ...], tuple[Any, ...]]:
         wanted: list[str | None] = [*batch, *core]
         present = [c for c in wanted if c is not None and c in labels]
-        index = tuple(slice(None) if c is not None and c in labels else None for c in wanted)
+        index = (..., *(slice(None) if c is not None and c in labels else None for c in wanted))  # ...: never a scalar
         return tuple(labels.index(c) for c in present), index
 
     dots = not rows and not cols
@@ -173,8 +175,9 @@ def _plan(left: str, right: str, result: str) -> _Plan | None:
     return _Plan(*view(left, [*row, k]), *view(right, [k, *col]), *view(result, [*row, *col]), dots)
 
 
-def _pair(left: str, right: str, result: str, a: Any, b: Any, out: Array | None) -> Any:
+def _pair(labels: tuple[str, ...], arrays: list[Any], out: Array | None) -> Any:
     """Two operands by the kernel; None if this is not for it."""
+    (left, right, result), (a, b) = labels, arrays
     plan = _plan(left, right, result)
     dtype = a.dtype
     if plan is None or type(a) is not np.ndarray or type(b) is not np.ndarray:
@@ -189,7 +192,7 @@ def _pair(left: str, right: str, result: str, a: Any, b: Any, out: Array | None)
         if known == 1:
             sizes[c] = n
     shape = tuple(sizes[c] for c in result)
-    target = np.empty(shape, dtype) if out is None else out
+    target = np.empty(shape, dtype.type) if out is None else out
     if target.shape != shape:
         return None
     x, y = a.transpose(plan.left)[plan.left_index], b.transpose(plan.right)[plan.right_index]
@@ -198,7 +201,7 @@ def _pair(left: str, right: str, result: str, a: Any, b: Any, out: Array | None)
         _core.vecdot(x, y, out=z)
     else:
         product(x, y, z)
-    return target if out is not None or target.ndim else target[()]
+    return target
 
 
 def _chain(text: str, labels: tuple[str, ...], arrays: list[Any], out: Array | None, optimize: Any) -> Any:
@@ -213,7 +216,7 @@ def _chain(text: str, labels: tuple[str, ...], arrays: list[Any], out: Array | N
         names, values = [name for name, _ in chosen], [value for _, value in chosen]
         kept = labels[-1] if not operands else "".join(c for c in dict.fromkeys("".join(names)) if c in later)
         target = None if operands else out
-        value = _pair(*names, kept, *values, target) if len(names) == 2 else None
+        value = _pair((*names, kept), values, target) if len(names) == 2 else None
         if value is None:
             value = np.einsum(",".join(names) + "->" + kept, *values, out=target)
         operands.append((kept, value))

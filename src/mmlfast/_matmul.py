@@ -108,7 +108,13 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     matrix: Any = a if type(a) is ndarray else as_array(a)
     vector: Any = x if type(x) is ndarray else as_array(x)
     try:
-        if matrix.ndim >= 2 and matrix.shape[-1] > 4096 and matrix.shape[-2] < 64 and vector.ndim:
+        if (
+            matrix.size > 4096
+            and matrix.ndim >= 2
+            and matrix.shape[-1] > 4096
+            and matrix.shape[-2] < 64
+            and vector.ndim
+        ):
             product_out = None if out is None else out[..., None]
             y = product(matrix, vector[..., None], product_out)[..., 0]
             return y if out is None else out

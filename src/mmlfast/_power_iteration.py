@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_real, check_square
+from mmlfast._deflation import dense_pairs, operator_pairs
 from mmlfast._errors import ConvergenceWarning
 
 Array = np.ndarray[Any, Any]
@@ -29,9 +30,14 @@ class PowerIteration(NamedTuple):
 
 
 def power_iteration(
-    a: Any, x0: ArrayLike | None = None, *, tol: float = 1e-12, max_iter: SupportsIndex = 10_000
+    a: Any,
+    x0: ArrayLike | None = None,
+    *,
+    k: SupportsIndex = 1,
+    tol: float = 1e-12,
+    max_iter: SupportsIndex = 10_000,
 ) -> PowerIteration:
-    """Find the eigenvalue of largest absolute value, and its eigenvector, by power iteration.
+    """Find the eigenvalues of largest absolute value, and their eigenvectors, by power iteration.
 
     Parameters
     ----------
@@ -41,18 +47,21 @@ def power_iteration(
     x0 : array_like, shape (n,) or (..., n), optional
         Where to start; required with a callable. The default is a fixed pseudo-random vector. A start without any
         component along the dominant eigenvector may converge to another eigenpair.
+    k : int
+        How many pairs. More than one are found one after the other: the known ones are projected out of the matrix.
     tol : float
-        Converged means ``residual <= tol * abs(value)``. Values below 8 eps of the dtype (1e-6 for float32) count as
-        8 eps: less cannot be told from rounding.
+        Converged means ``residual <= tol * abs(value)``; for the pairs after the first, that this was reached on the
+        projected matrix, and that the residual on `a` itself is at most 4 tol times the first ``abs(value)``. Values
+        below 8 eps of the dtype (1e-6 for float32) count as 8 eps: less cannot be told from rounding.
     max_iter : int
-        The most products with `a`.
+        The most products with `a` for each pair.
 
     Returns
     -------
     value : scalar or ndarray, shape (...)
-        The Rayleigh quotient x'Ax of the vector.
-    vector : ndarray, shape (..., n)
-        A unit vector x; its component of largest absolute value is positive.
+        The Rayleigh quotient x'Ax of the vector. With ``k > 1`` this and the results below have a last axis of k.
+    vector : ndarray, shape (..., n), or (..., n, k) with ``k > 1``
+        A unit vector x, a column if there are k; its component of largest absolute value is positive.
     residual : scalar or ndarray, shape (...)
         norm(A x - value x). If A is symmetric, an eigenvalue lies within this distance of `value`; in general
         `value` and `vector` are an exact eigenpair of a matrix that is this close to A.
@@ -65,7 +74,8 @@ def power_iteration(
     Raises
     ------
     ValueError
-        If `x0` does not fit or is zero, a matrix has no rows, `tol` is negative or NaN or `max_iter` is not positive.
+        If `k` is below 1 or above n, `x0` does not fit or is zero, a matrix has no rows, `tol` is negative or NaN or
+        `max_iter` is not positive.
     numpy.linalg.LinAlgError
         If a matrix is not square.
     TypeError
@@ -84,10 +94,15 @@ def power_iteration(
     The error falls by the factor \\|l2 / l1\\| with each product. The dtype of `a` decides the dtype of the results.
     The same bits come out for any number of threads and any place in a batch.
 
+    The vectors of several pairs of a symmetric matrix are orthonormal. Of another matrix, Schur vectors are found,
+    and the eigenvectors from the triangle that they bring it to, so the k dominant eigenvalues must be real. A matrix
+    whose rank is used up gives pairs of value zero. An array is copied for ``k > 1``.
+
     References
     ----------
     .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 7.3.1.
-    .. [2] B. N. Parlett, The Symmetric Eigenvalue Problem, SIAM 1998, theorem 4.5.1.
+    .. [2] Y. Saad, Numerical Methods for Large Eigenvalue Problems, 2nd ed., SIAM 2011, section 4.2.
+    .. [3] B. N. Parlett, The Symmetric Eigenvalue Problem, SIAM 1998, theorem 4.5.1.
 
     Examples
     --------
@@ -103,16 +118,24 @@ def power_iteration(
     tol = float(tol)
     if not tol >= 0:
         raise ValueError(f"power_iteration: tol must not be negative, got {tol}")
+    count = operator.index(k)
+    if count < 1:
+        raise ValueError(f"power_iteration: k must be at least 1, got {count}")
     if hasattr(a, "tocsr"):
-        pair = _sparse(a, x0, tol, limit)
+        pair = _sparse(a, x0, tol, limit) if count == 1 else _operator_pairs(a.dot, a, x0, count, tol, limit)
     elif hasattr(a, "matvec") and hasattr(a, "shape"):
-        pair = _operator(a.matvec, tuple(a.shape), getattr(a, "dtype", None), x0, tol, limit)
+        if count == 1:
+            pair = _operator(a.matvec, tuple(a.shape), getattr(a, "dtype", None), x0, tol, limit)
+        else:
+            pair = _operator_pairs(a.matvec, a, x0, count, tol, limit)
     elif callable(a) and not hasattr(a, "__array__"):
         if x0 is None:
             raise TypeError("power_iteration: x0 is required if a is a callable")
-        pair = _operator(a, None, None, x0, tol, limit)
+        pair = (
+            _operator(a, None, None, x0, tol, limit) if count == 1 else _operator_pairs(a, None, x0, count, tol, limit)
+        )
     else:
-        pair = _dense(a, x0, tol, limit)
+        pair = _dense(a, x0, tol, limit) if count == 1 else _dense_pairs(a, x0, count, tol, limit)
     if not np.all(pair.converged):
         _warn(pair, limit)
     return pair
@@ -123,6 +146,36 @@ def _dense(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
     check_square("power_iteration", a=a)
     start = _start(x0, a.shape[-1], a.dtype, a.shape)
     return PowerIteration(*_core.power_iteration(a, start, np.float64(tol), np.int64(max_iter)))
+
+
+def _check_count(k: int, n: int) -> None:
+    if k > n:
+        raise ValueError(f"power_iteration: k must be at most {n}, the number of rows of a, got {k}")
+
+
+def _dense_pairs(a: Any, x0: Any, k: int, tol: float, max_iter: int) -> PowerIteration:
+    a = as_float(a, "a")
+    check_square("power_iteration", a=a)
+    start = _start(x0, a.shape[-1], a.dtype, a.shape)
+    _check_count(k, a.shape[-1])
+    limits = np.float64(tol), np.int64(max_iter)
+    return PowerIteration(*dense_pairs(a, start, k, tol, lambda b, x: _core.power_iteration(b, x, *limits)))
+
+
+def _operator_pairs(
+    matvec: Callable[[Array], Any], a: Any, x0: Any, k: int, tol: float, max_iter: int
+) -> PowerIteration:
+    """k pairs of a sparse matrix or LinearOperator `a`, or of a function (None)."""
+    shape, dtype = (None, None) if a is None else (tuple(a.shape), getattr(a, "dtype", None))
+    kind = _operator_kind(shape, dtype, x0)
+    n = shape[0] if shape is not None else np.asarray(x0).size
+    start = _start(x0, n, kind, (n, n), most_dimensions=1)
+    _check_count(k, n)
+
+    def dominant(f: Callable[[Array], Any], x: Array, floor: float) -> PowerIteration:
+        return _operator(f, (n, n), kind, x, tol, max_iter, floor)
+
+    return PowerIteration(*operator_pairs(matvec, start, k, tol, dominant))
 
 
 def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
@@ -144,16 +197,16 @@ def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
 
 
 def _operator(
-    matvec: Callable[[Array], Any], shape: tuple[int, ...] | None, dtype: Any, x0: Any, tol: float, max_iter: int
+    matvec: Callable[[Array], Any],
+    shape: tuple[int, ...] | None,
+    dtype: Any,
+    x0: Any,
+    tol: float,
+    max_iter: int,
+    floor: float = 0.0,
 ) -> PowerIteration:
-    """The same iteration around a function, in NumPy."""
-    if shape is not None:
-        check_square("power_iteration", a=_Shaped(shape))
-    if dtype is not None:
-        check_real(_Typed(np.dtype(dtype)), "a")
-        kind = np.dtype(np.float32) if np.dtype(dtype) == np.float32 else np.dtype(np.float64)
-    else:
-        kind = as_float(x0, "x0").dtype.newbyteorder("=")
+    """The same iteration around a function, in NumPy. A residual up to `floor` is rounding, and good enough."""
+    kind = _operator_kind(shape, dtype, x0)
     n = shape[0] if shape is not None else np.asarray(x0).size
     x = np.array(_start(x0, n, kind, (n, n), most_dimensions=1))
     tol = max(tol, 8 * float(np.finfo(kind).eps))
@@ -176,13 +229,23 @@ def _operator(
         y *= scale
         mu = float(x @ y)
         residual = float(np.linalg.norm(y - mu * x))
-        converged = residual <= tol * abs(mu)
+        converged = residual <= max(tol * abs(mu), floor * scale)
         if converged or n_iter == max_iter:
             break
         x = (y / np.linalg.norm(y)).astype(kind)
     if x[np.argmax(np.abs(x))] < 0:
         x = -x
     return PowerIteration(number(mu / scale), x, number(residual / scale), np.int64(n_iter), np.bool_(converged))
+
+
+def _operator_kind(shape: tuple[int, ...] | None, dtype: Any, x0: Any) -> Any:
+    """The dtype to work in, after checks of shape and dtype."""
+    if shape is not None:
+        check_square("power_iteration", a=_Shaped(shape))
+    if dtype is None:
+        return as_float(x0, "x0").dtype.newbyteorder("=")
+    check_real(_Typed(np.dtype(dtype)), "a")
+    return np.dtype(np.float32) if np.dtype(dtype) == np.float32 else np.dtype(np.float64)
 
 
 class _Shaped(NamedTuple):

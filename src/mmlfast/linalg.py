@@ -13,12 +13,15 @@ from numpy.linalg import LinAlgError
 from mmlfast._cholesky import cholesky
 from mmlfast._eigen import Diagonalization, EigResult, diagonalize, eig, matrix_power
 from mmlfast._eigh import EighResult, eigh, eigvalsh
+from mmlfast._einsum import einsum
 from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det, inv, lu, slogdet, solve
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
+from mmlfast._matmul import matmul, matvec, vecdot
 from mmlfast._power_iteration import PowerIteration, power_iteration
 from mmlfast._qr import QRResult, qr
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
+from mmlfast._transformations import change_of_basis, reflection_matrix, rotation_matrix, transform
 
 __all__ = [
     "Diagonalization",
@@ -33,6 +36,7 @@ __all__ = [
     "QRResult",
     "RowEchelon",
     "SlogdetResult",
+    "change_of_basis",
     "characteristic_polynomial",
     "cholesky",
     "det",
@@ -40,15 +44,22 @@ __all__ = [
     "eig",
     "eigh",
     "eigvalsh",
+    "einsum",
     "gram_schmidt",
     "inv",
     "is_singular",
     "lstsq",
     "lu",
+    "matmul",
     "matrix_power",
+    "matvec",
     "power_iteration",
     "qr",
+    "reflection_matrix",
+    "rotation_matrix",
     "row_echelon",
     "slogdet",
     "solve",
+    "transform",
+    "vecdot",
 ]

@@ -1,0 +1,369 @@
+"""The geometry of matrices; public in `mmlfast.linalg`: bases, reflections, rotations, and what they do to points."""
+
+from __future__ import annotations
+
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import ArrayLike
+
+from mmlfast._arrays import as_float, check_square, explain
+from mmlfast._elimination import solve
+from mmlfast._gram_schmidt import gram_schmidt
+from mmlfast._matmul import product
+
+Array = np.ndarray[Any, Any]
+
+
+def change_of_basis(
+    x: ArrayLike, basis: ArrayLike | None, from_basis: ArrayLike | None = None, *, operator: bool = False
+) -> Array:
+    """Coordinates of vectors, or the matrix of a transformation, in another basis.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., D), or (..., D, D) with ``operator=True``
+        Coordinates of vectors (points are rows), or a matrix that maps coordinates to coordinates, in `from_basis`.
+    basis : array_like, shape (..., D, D), or None
+        The basis to go to: its vectors are the columns, in standard coordinates. None is the standard basis.
+    from_basis : array_like, shape (..., D, D), or None
+        The basis that `x` is given in; None is the standard basis. Leading axes broadcast.
+    operator : bool
+        Whether `x` is the matrix of a transformation.
+
+    Returns
+    -------
+    ndarray, shape (..., D) or (..., D, D)
+        With B = `basis` and F = `from_basis`: ``inv(B) @ F @ x`` for each vector; ``P @ x @ inv(P)`` with
+        ``P = inv(B) @ F`` for a transformation. So a transformation T that is known in the basis E is
+        ``change_of_basis(T, None, E, operator=True)``, E T E^-1, in standard coordinates.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the vectors of a basis are linearly dependent, or a matrix is not square.
+    ValueError
+        If the shapes do not fit together.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Dependent means that `gram_schmidt` finds a rank below D. Nothing is inverted: the coordinates solve ``B c = x``,
+    and have a backward error at rounding level.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> basis = [[2.0, -1.0], [1.0, 1.0]]  # the vectors (2, 1) and (-1, 1)
+    >>> mf.linalg.change_of_basis([1.0, 2.0], basis)
+    array([1., 1.])
+    >>> mf.linalg.change_of_basis([1.0, 1.0], None, basis)
+    array([1., 2.])
+    """
+    array = as_float(x, "x")
+    size = array.shape[-1] if array.ndim else 0
+    if operator:
+        check_square("change_of_basis", x=array)
+    elif not array.ndim:
+        raise ValueError("change_of_basis: x must hold vectors, got a number")
+    to = None if basis is None else _basis("change_of_basis", "basis", basis, size)
+    source = None if from_basis is None else _basis("change_of_basis", "from_basis", from_basis, size)
+    dtype = np.result_type(*(a for a in (array, to, source) if a is not None))
+    array = array.astype(dtype, copy=False)
+    to, source = (None if a is None else a.astype(dtype, copy=False) for a in (to, source))
+    try:
+        if not operator:
+            return _coordinates(to, _combinations(source, array))
+        if source is None and to is None:
+            return array.copy()
+        if source is None:  # inv(B) T B
+            assert to is not None
+            return solve(*_stacked(to, product(array, to)))
+        if to is None:  # F T inv(F)
+            return _divide(product(source, array), source)
+        change = solve(*_stacked(to, source))
+        return _divide(product(change, array), change)
+    except ValueError as error:
+        known = {"x": array, "basis": to, "from_basis": source}
+        explain("change_of_basis", error, **{name: a for name, a in known.items() if a is not None})
+
+
+def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | None = None) -> Array:
+    """Matrix that reflects in a mirror through the origin.
+
+    Parameters
+    ----------
+    normal : array_like, shape (..., D), optional
+        A vector at right angles to the mirror, of any length but zero: the mirror is a line in two dimensions, a plane
+        in three.
+    basis : array_like, shape (..., D, M), optional
+        Instead of `normal`: vectors, the columns, that span the mirror; they need not be orthogonal.
+
+    Returns
+    -------
+    ndarray, shape (..., D, D)
+        ``I - 2 n n' / (n' n)``, or ``2 Q Q' - I`` with the basis Q that `gram_schmidt` makes of `basis`. Symmetric and
+        orthogonal.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a normal is zero, or the vectors of a basis are linearly dependent (which would leave a projection).
+    ValueError
+        If not exactly one of `normal` and `basis` is given, or there are more vectors than dimensions.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.linalg.reflection_matrix([1.0, 0.0])
+    array([[-1.,  0.],
+           [ 0.,  1.]])
+    >>> mf.linalg.reflection_matrix(basis=[[3.0], [4.0]])  # the line along (3, 4)
+    array([[-0.28,  0.96],
+           [ 0.96,  0.28]])
+    """
+    if (normal is None) == (basis is None):
+        raise ValueError("reflection_matrix: give either normal or basis")
+    if normal is not None:
+        n = as_float(normal, "normal")
+        if n.ndim < 1 or n.shape[-1] < 1:
+            raise ValueError(f"reflection_matrix: normal must hold vectors, got shape {n.shape}")
+        unit = _unit("reflection_matrix", "normal", n)[..., None]
+        flip: Array = np.eye(n.shape[-1]) - 2 * product(unit, unit.swapaxes(-1, -2))
+        return flip.astype(n.dtype, copy=False)
+    vectors = as_float(basis, "basis")
+    q = _orthonormal("reflection_matrix", "basis", vectors)
+    mirror: Array = 2 * product(q, q.swapaxes(-1, -2)) - np.eye(q.shape[-2])
+    return mirror.astype(vectors.dtype, copy=False)
+
+
+def rotation_matrix(angle: ArrayLike, axis: ArrayLike | None = None, *, plane: ArrayLike | None = None) -> Array:
+    """Matrix that rotates about the origin.
+
+    Parameters
+    ----------
+    angle : array_like, shape (...)
+        Angles in radians; an array gives a stack of matrices.
+    axis : array_like, shape (..., 3), optional
+        The axis of a rotation in three dimensions, of any length but zero: counterclockwise for who looks against it.
+    plane : array_like, shape (..., D, 2), optional
+        Two vectors, the columns, that span the plane of a rotation in D dimensions: from the first towards the second.
+        What is at right angles to the plane stays.
+
+    Returns
+    -------
+    ndarray, shape (..., D, D)
+        The rotation by `angle`, counterclockwise in two dimensions if neither `axis` nor `plane` is given. Its inverse
+        is its transpose, its determinant 1. float32 if all arrays are.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If an axis is zero, or the two vectors of a plane are linearly dependent.
+    ValueError
+        If `axis` and `plane` are both given, or their shape is wrong.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    About an axis u this is Rodrigues' formula ``cos I + sin [u] + (1 - cos) u u'``, with ``1 - cos`` as ``2 sin^2`` of
+    half the angle, so that small angles lose nothing. All of it is computed in float64.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> mf.linalg.rotation_matrix(np.pi / 2).round(12) @ [1.0, 0.0]
+    array([0., 1.])
+    >>> mf.linalg.rotation_matrix(np.pi / 2, axis=[0.0, 0.0, 1.0]).round(12) @ [1.0, 0.0, 0.0]
+    array([0., 1., 0.])
+    """
+    if axis is not None and plane is not None:
+        raise ValueError("rotation_matrix: give axis or plane, not both")
+    theta = as_float(angle, "angle")
+    dtype = theta.dtype
+    vectors = None
+    if axis is not None:
+        vectors = as_float(axis, "axis")
+        if vectors.ndim < 1 or vectors.shape[-1] != 3:
+            raise ValueError(f"rotation_matrix: axis must hold vectors of 3 numbers, got shape {vectors.shape}")
+    elif plane is not None:
+        vectors = as_float(plane, "plane")
+        if vectors.ndim < 2 or vectors.shape[-1] != 2 or vectors.shape[-2] < 2:
+            raise ValueError(f"rotation_matrix: plane must have shape (..., D, 2), D > 1, got shape {vectors.shape}")
+    if vectors is not None:
+        # A Python number has no precision of its own.
+        dtype = vectors.dtype if type(angle) in (int, float) else np.result_type(theta, vectors)
+    theta = theta.astype(np.float64)[..., None, None]
+    if vectors is None:
+        rotation = _turn(theta)
+    elif plane is None:
+        rotation = _about_axis(theta, _unit("rotation_matrix", "axis", vectors))
+    else:
+        rotation = _in_plane(theta, _orthonormal("rotation_matrix", "plane", vectors))
+    return rotation.astype(dtype, copy=False)
+
+
+def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = None) -> Array:
+    """Apply a matrix to points.
+
+    Parameters
+    ----------
+    points : array_like, shape (..., N, D) or (D,)
+        Points are rows: a cloud, the corners of a drawing, coordinates of pixels.
+    matrix : array_like, shape (..., M, D) or (..., D + 1, D + 1)
+        A linear map, or an affine one in homogeneous coordinates, whose last row is (0, ..., 0, 1).
+    basis : array_like, shape (..., D, D), optional
+        The basis, as columns, that `matrix` is given in: what is applied is ``basis @ matrix @ inv(basis)``, to points
+        in standard coordinates. Only for a `matrix` of shape (..., D, D).
+
+    Returns
+    -------
+    ndarray, shape (..., N, M) or (M,)
+        ``points @ matrix.T``, or ``points @ A.T + t`` for the affine map of A and t.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If the vectors of the basis are linearly dependent.
+    ValueError
+        If the shapes do not fit together, or the last row of a homogeneous matrix is not (0, ..., 0, 1).
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Every point is transformed by itself: rows of NaN, which separate the polygons of a drawing, stay rows of NaN and
+    spoil no other row.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> square = np.array([[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [np.nan, np.nan], [0.0, 1.0]])
+    >>> mf.linalg.transform(square, [[0.0, -1.0], [1.0, 0.0]])
+    array([[ 0.,  0.],
+           [ 0.,  1.],
+           [-1.,  1.],
+           [nan, nan],
+           [-1.,  0.]])
+    """
+    x, a = as_float(points, "points"), as_float(matrix, "matrix")
+    if x.ndim < 1 or a.ndim < 2:
+        raise ValueError(f"transform: points of shape {x.shape} and matrix of shape {a.shape}: too few dimensions")
+    size = x.shape[-1]
+    shift = None
+    if a.shape[-1] == size + 1 and a.shape[-2] == size + 1:
+        if not (np.all(a[..., -1, :-1] == 0) and np.all(a[..., -1, -1] == 1)):
+            raise ValueError("transform: the last row of a homogeneous matrix must be (0, ..., 0, 1)")
+        shift, a = a[..., :-1, -1], a[..., :-1, :-1]
+    elif a.shape[-1] != size:
+        raise ValueError(f"transform: points of shape {x.shape} do not fit a matrix of shape {a.shape}")
+    if basis is not None:
+        if shift is not None or a.shape[-2] != size:
+            raise ValueError(f"transform: in a basis, matrix must have shape (..., {size}, {size})")
+        a = change_of_basis(a, None, basis, operator=True)
+    dtype = np.result_type(x, a)
+    x, a = x.astype(dtype, copy=False), a.astype(dtype, copy=False)
+    rows = x[None, :] if x.ndim == 1 else x
+    try:
+        y: Array = product(rows, a.swapaxes(-1, -2))
+    except ValueError as error:
+        explain("transform", error, points=x, matrix=a)
+    if shift is not None:
+        y += shift[..., None, :].astype(dtype, copy=False)
+    return y[..., 0, :] if x.ndim == 1 else y
+
+
+def _basis(function: str, name: str, vectors: ArrayLike, size: int) -> Array:
+    """A square matrix of independent columns, checked."""
+    a = as_float(vectors, name)
+    check_square(function, **{name: a})
+    if a.shape[-1] != size:
+        raise ValueError(f"{function}: {name} of shape {a.shape} does not fit vectors of {size} numbers")
+    _orthonormal(function, name, a)
+    return a
+
+
+def _orthonormal(function: str, name: str, vectors: Array) -> Array:
+    """Orthonormal columns with the same span; LinAlgError if that has fewer dimensions than columns."""
+    if vectors.ndim < 2 or vectors.shape[-1] > vectors.shape[-2]:
+        raise ValueError(f"{function}: {name} must have shape (..., D, M) with M <= D, got shape {vectors.shape}")
+    # NaN makes a basis of NaN, not a dependent one.
+    result = gram_schmidt(vectors)
+    dependent = (np.asarray(result.rank) < vectors.shape[-1]) & np.isfinite(vectors).all(axis=(-2, -1))
+    if dependent.any():
+        _raise(function, f"the vectors of {name} are linearly dependent", dependent)
+    return result.basis.astype(np.float64)
+
+
+def _unit(function: str, name: str, vectors: Array) -> Array:
+    """Vectors at unit length in float64; LinAlgError if one is zero."""
+    largest = np.abs(vectors).max(axis=-1, keepdims=True).astype(np.float64)
+    if (largest == 0).any():
+        _raise(function, f"{name} is zero", (largest == 0)[..., 0])
+    with np.errstate(invalid="ignore"):
+        scaled = vectors / largest  # neither overflow nor underflow in the squares
+    return np.asarray(scaled / np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True)))
+
+
+def _raise(function: str, what: str, failed: Array) -> NoReturn:
+    """LinAlgError that names the first failed item of a batch."""
+    if failed.ndim:
+        index = np.unravel_index(int(np.argmax(failed)), failed.shape)
+        what += f" at batch index ({', '.join(map(str, map(int, index)))}{',' if len(index) == 1 else ''})"
+    raise LinAlgError(f"{function}: {what}")
+
+
+def _turn(theta: Array) -> Array:
+    c, s = np.cos(theta), np.sin(theta)
+    return np.concatenate([np.concatenate([c, -s], axis=-1), np.concatenate([s, c], axis=-1)], axis=-2)
+
+
+def _about_axis(theta: Array, u: Array) -> Array:
+    s, versed = np.sin(theta), 2 * np.sin(theta / 2) ** 2
+    cross = np.zeros((*u.shape, 3))
+    cross[..., 2, 1], cross[..., 0, 2], cross[..., 1, 0] = u[..., 0], u[..., 1], u[..., 2]
+    cross -= cross.swapaxes(-1, -2).copy()
+    outer = u[..., :, None] * u[..., None, :]
+    return np.asarray(np.eye(3) + s * cross - versed * (np.eye(3) - outer))
+
+
+def _in_plane(theta: Array, q: Array) -> Array:
+    turn = _turn(theta) - np.eye(2)
+    turn[..., 0, 0] = turn[..., 1, 1] = -2 * np.sin(theta[..., 0, 0] / 2) ** 2
+    return np.asarray(np.eye(q.shape[-2]) + product(product(q, turn), q.swapaxes(-1, -2)))
+
+
+def _coordinates(basis: Array | None, x: Array) -> Array:
+    """inv(basis) @ each vector."""
+    if basis is None:
+        return x
+    if basis.ndim > 2:
+        return solve(*_stacked(basis, x[..., None]))[..., 0]
+    size = basis.shape[-1]
+    return solve(basis, x.reshape(-1, size).T).T.reshape(x.shape)
+
+
+def _combinations(basis: Array | None, x: Array) -> Array:
+    """basis @ each vector."""
+    if basis is None:
+        return x.copy()
+    if basis.ndim > 2:
+        return np.asarray(product(basis, x[..., None])[..., 0])
+    return np.asarray(product(x.reshape(-1, x.shape[-1]), basis.T)).reshape(x.shape)
+
+
+def _divide(a: Array, b: Array) -> Array:
+    """a @ inv(b)."""
+    return solve(*_stacked(b.swapaxes(-1, -2), a.swapaxes(-1, -2))).swapaxes(-1, -2)
+
+
+def _stacked(a: Array, b: Array) -> tuple[Array, Array]:
+    """The two with as many axes: solve takes a right-hand side of one axis for a vector."""
+    return a, b if b.ndim >= a.ndim else b.reshape((1,) * (a.ndim - b.ndim) + b.shape)

@@ -1,0 +1,279 @@
+"""linalg.matmul, matvec, vecdot against extended precision, and their bits against each other."""
+
+from __future__ import annotations
+
+import itertools
+
+import cases
+import numpy as np
+import pytest
+from cases import LAYOUTS, every_batch_size, every_case, every_dtype, poisoned, same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mmlfast as mf
+from mmlfast._reference import matmul as reference
+
+# Below, at and above each width of a register, tile and panel.
+SIDES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 24, 25, 32, 33, 40, 49)
+
+
+def assert_product(a, b, c):
+    """Elementwise |error| <= k u |a| |b|, against extended precision."""
+    wide = np.longdouble
+    exact = np.matmul(a.astype(wide), b.astype(wide))
+    size = np.matmul(np.abs(a).astype(wide), np.abs(b).astype(wide))
+    assert c.shape == exact.shape
+    assert c.dtype == np.result_type(a, b)
+    u, tiny = np.finfo(c.dtype).eps / 2, np.finfo(c.dtype).smallest_subnormal
+    assert np.all(np.abs(c - exact) <= a.shape[-1] * (u * size + tiny))
+
+
+def numbers(rng, *shape, dtype=np.float64):
+    return rng.standard_normal(shape).astype(dtype)
+
+
+# ---- every tagged matrix in every layout ----
+
+
+@every_case()
+def test_matmul(case):
+    b = case.rng.standard_normal((*case.plain.shape[:-2], case.plain.shape[-1], 3)).astype(case.dtype)
+    c = mf.linalg.matmul(case.array, case.layout(b))
+    assert_product(case.plain, b, c)
+    same_bits(c, mf.linalg.matmul(case.plain, b))
+    left = case.rng.standard_normal((*case.plain.shape[:-2], 5, case.plain.shape[-2])).astype(case.dtype)
+    c = mf.linalg.matmul(case.layout(left), case.array)
+    assert_product(left, case.plain, c)
+    same_bits(c, mf.linalg.matmul(left, case.plain))
+
+
+@every_case()
+def test_matvec(case):
+    x = case.rng.standard_normal((*case.plain.shape[:-2], case.plain.shape[-1])).astype(case.dtype)
+    y = mf.linalg.matvec(case.array, case.layout(x))
+    assert_product(case.plain, x[..., None], y[..., None])
+    same_bits(y, mf.linalg.matvec(case.plain, x))
+    same_bits(y, mf.linalg.matmul(case.plain, x[..., None])[..., 0])
+    shared = x.reshape(-1, x.shape[-1])[0] if x.size else np.zeros(x.shape[-1], x.dtype)
+    same_bits(mf.linalg.matvec(case.array, shared), mf.linalg.matmul(case.plain, shared[:, None])[..., 0])
+
+
+@every_case()
+def test_vecdot(case):
+    y = case.rng.standard_normal(case.plain.shape).astype(case.dtype)
+    s = np.asarray(mf.linalg.vecdot(case.array, case.layout(y)))
+    assert_product(case.plain[..., None, :], y[..., None], s[..., None, None])
+    same_bits(s, mf.linalg.vecdot(case.plain, y))
+    same_bits(mf.linalg.vecdot(case.array, case.layout(y), axis=0), mf.linalg.vecdot(case.plain, y, axis=0))
+
+
+# ---- sizes ----
+
+
+@every_dtype
+@pytest.mark.parametrize("n", SIDES)
+def test_sizes_and_orders(n, dtype, rng):
+    """Every shape gives the same bits however operands and result lie in memory."""
+    for m, k in itertools.product((1, 2, 3, 6, 8, 9, 25), (1, 3, 8, 17)):
+        a, b = numbers(rng, 3, m, k, dtype=dtype), numbers(rng, 3, k, n, dtype=dtype)
+        c = mf.linalg.matmul(a, b)
+        assert_product(a, b, c)
+        for x, y in itertools.product((a, cases.fortran(a)), (b, cases.fortran(b))):
+            same_bits(mf.linalg.matmul(x, y), c)
+            for out in (cases.fortran(np.empty_like(c)), cases.strided(np.empty_like(c))):
+                assert mf.linalg.matmul(x, y, out=out) is out
+                same_bits(out.copy(), c)
+        for item in range(3):
+            same_bits(mf.linalg.matmul(a[item], b[item]), c[item])
+        same_bits(mf.linalg.matmul(a, b[0])[1], mf.linalg.matmul(a[1], b[0]))
+        same_bits(mf.linalg.matmul(a[2], b)[1], mf.linalg.matmul(a[2], b[1]))
+
+
+@every_dtype
+@pytest.mark.parametrize("n", SIDES)
+def test_against_the_reference(n, dtype, rng):
+    a, b = numbers(rng, n, 7, dtype=dtype), numbers(rng, 7, n, dtype=dtype)
+    tolerance = 14 * np.finfo(dtype).eps
+    np.testing.assert_allclose(mf.linalg.matmul(a, b), reference.matmul(a, b), rtol=0, atol=tolerance * 7)
+    np.testing.assert_allclose(mf.linalg.matvec(a, b[:, 0]), reference.matvec(a, b[:, 0]), rtol=0, atol=tolerance * 7)
+    expected = reference.vecdot(a[0], b[:, 0])
+    np.testing.assert_allclose(mf.linalg.vecdot(a[0], b[:, 0]), expected, rtol=0, atol=tolerance * 7)
+
+
+@every_dtype
+@every_batch_size
+def test_batch_sizes(batch, dtype, rng):
+    for m, k, n in ((3, 3, 3), (2, 5, 7), (17, 20, 9), (4, 4, 1), (1, 19, 1)):
+        a, b = numbers(rng, batch, m, k, dtype=dtype), numbers(rng, batch, k, n, dtype=dtype)
+        c = mf.linalg.matmul(a, b)
+        assert_product(a, b, c)
+        for item in range(batch):
+            same_bits(mf.linalg.matmul(a[item], b[item]), c[item])
+        v = mf.linalg.matvec(a, b[..., 0])
+        same_bits(v, c[..., 0])
+
+
+def test_broadcasting_is_numpys(rng):
+    for shapes in (
+        ((3,), (3,)),
+        ((3,), (5, 3, 2)),
+        ((5, 2, 3), (3,)),
+        ((4, 1, 2, 3), (6, 3, 2)),
+        ((0, 2, 3), (3, 2)),
+        ((2, 0), (0, 3)),
+        ((5, 1, 0), (5, 0, 4)),
+    ):
+        a, b = numbers(rng, *shapes[0]), numbers(rng, *shapes[1])
+        np.testing.assert_allclose(mf.linalg.matmul(a, b), np.matmul(a, b), atol=1e-14)
+        assert type(mf.linalg.matmul(a, b)) is type(np.matmul(a, b))
+    x, y = numbers(rng, 4, 3, 5), numbers(rng, 3, 1)
+    np.testing.assert_allclose(mf.linalg.vecdot(x, y, axis=-2), np.vecdot(x, y, axis=-2), atol=1e-14)
+    assert type(mf.linalg.vecdot(x[0, 0], x[0, 1])) is np.float64
+    assert mf.linalg.matvec(x, numbers(rng, 7, 1, 5)).shape == (7, 4, 3)
+
+
+def test_a_shared_matrix_times_many_points(rng):
+    """One tall product: the same bits as point by point."""
+    for size in (2, 3, 4, 9, 33):
+        points, matrix = numbers(rng, 1000, size), numbers(rng, size, size)
+        whole = mf.linalg.matmul(points, matrix.T)
+        same_bits(mf.linalg.matvec(matrix, points), whole)
+        same_bits(mf.linalg.matmul(points.reshape(10, 100, size), matrix.T).reshape(whole.shape), whole)
+        same_bits(mf.linalg.matmul(points[17], matrix.T), whole[17])
+
+
+@every_dtype
+def test_long_vecdot(dtype, rng):
+    for k in (31, 32, 33, 63, 64, 65, 511, 512, 513, 1000, 32767, 32768, 32769, 100_001):
+        x, y = numbers(rng, 2, k, dtype=dtype), numbers(rng, 2, k, dtype=dtype)
+        s = mf.linalg.vecdot(x, y)
+        exact = (x.astype(np.longdouble) * y).sum(axis=-1)
+        bound = (k / 32 + 10) * np.finfo(dtype).eps / 2 * (np.abs(x).astype(float) * np.abs(y)).sum(axis=-1)
+        assert np.all(np.abs(s - exact) <= bound)
+        same_bits(mf.linalg.vecdot(cases.strided(x), cases.negative(y)), s)
+        same_bits(mf.linalg.vecdot(x[1], y[1]), s[1])
+
+
+def test_large_products_are_numpys(rng):
+    a, b = numbers(rng, 300, 300), numbers(rng, 300, 300)
+    same_bits(mf.linalg.matmul(a, b), np.matmul(a, b))
+    a, b = numbers(rng, 2, 3, 700), numbers(rng, 700, 4)
+    np.testing.assert_allclose(mf.linalg.matmul(a, b), np.matmul(a, b), atol=1e-12)
+    out = np.empty((300, 300))
+    assert mf.linalg.matmul(np.ones((300, 300), int), np.ones((300, 300), int), out=out) is out
+    assert np.all(out == 300)
+    a, x = numbers(rng, 3, 5000), numbers(rng, 5000)
+    np.testing.assert_allclose(mf.linalg.matvec(a, x), a @ x, atol=1e-11)
+    out = np.empty(3)
+    assert mf.linalg.matvec(a, x, out=out) is out
+    np.testing.assert_allclose(out, a @ x, atol=1e-11)
+
+
+# ---- bits ----
+
+
+def test_bits_do_not_depend_on_threads(rng, threads):
+    for m, k, n in ((3, 3, 3), (16, 16, 16), (40, 50, 60), (200, 200, 190)):
+        a, b = numbers(rng, max(2, 200_000 // (m * k)), m, k), numbers(rng, k, n)
+        answers = []
+        for count in (1, 2, 3):
+            mf.set_num_threads(count)
+            answers.append((mf.linalg.matmul(a, b), mf.linalg.matvec(a, b[:, 0]), mf.linalg.vecdot(a, b[:, 0])))
+        for other in answers[1:]:
+            for one, two in zip(answers[0], other, strict=True):
+                same_bits(one, two)
+
+
+def test_same_bits_with_and_without_avx512(same_at_every_level):
+    same_at_every_level(
+        """
+        rng = np.random.default_rng(3)
+        results = []
+        for dtype in (np.float64, np.float32):
+            for m, k, n in ((2, 2, 2), (3, 3, 3), (5, 7, 6), (8, 8, 8), (9, 20, 13), (17, 40, 31), (50, 33, 70)):
+                a = rng.standard_normal((11, m, k)).astype(dtype)
+                b = rng.standard_normal((11, k, n)).astype(dtype)
+                results += [mf.linalg.matmul(a, b), mf.linalg.matmul(a, b.swapaxes(1, 2).copy().swapaxes(1, 2))]
+                results += [mf.linalg.matvec(a, b[..., 0]), mf.linalg.vecdot(a, b[:, :, :1].swapaxes(1, 2))]
+        digest(*results)
+        """
+    )
+
+
+@every_dtype
+def test_poisoned_items(dtype, rng):
+    for m, k, n in ((3, 3, 3), (2, 9, 17)):
+        a, b = numbers(rng, 9, m, k, dtype=dtype), numbers(rng, 9, k, n, dtype=dtype)
+        good = mf.linalg.matmul(a, b), mf.linalg.matvec(a, b[..., 0]), mf.linalg.vecdot(a, b[..., :1].swapaxes(1, 2))
+        for index, bad in poisoned(a):
+            if index[0] not in (0, 4, 8):
+                continue
+            others = np.arange(9) != index[0]
+            answers = (
+                mf.linalg.matmul(bad, b),
+                mf.linalg.matvec(bad, b[..., 0]),
+                mf.linalg.vecdot(bad, b[..., :1].swapaxes(1, 2)),
+            )
+            for answer, expected in zip(answers, good, strict=True):
+                same_bits(answer[others], expected[others])
+                row = answer[index[0], index[1]]
+                assert not np.isfinite(row).any()
+
+
+def test_overlapping_output(rng):
+    a = numbers(rng, 20, 4, 4)
+    expected = mf.linalg.matmul(a, a)
+    x = a.copy()
+    same_bits(mf.linalg.matmul(x, x, out=x), expected)
+    x = a.copy()
+    same_bits(mf.linalg.matmul(x[1:], x[:-1], out=x[1:]), mf.linalg.matmul(a[1:], a[:-1]))
+
+
+# ---- laws ----
+
+sizes = st.integers(1, 20)
+
+
+@settings(max_examples=60)
+@given(m=sizes, k=sizes, n=sizes, seed=st.integers(0, 2**31), layout=st.sampled_from(LAYOUTS))
+def test_products_of_small_integers_are_exact(m, k, n, seed, layout):
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-9, 10, (2, m, k)), rng.integers(-9, 10, (2, k, n))
+    for dtype in (np.float64, np.float32):
+        c = mf.linalg.matmul(layout(a.astype(dtype)), layout(b.astype(dtype)))
+        np.testing.assert_array_equal(c, np.matmul(a, b))
+    np.testing.assert_array_equal(mf.linalg.matmul(a, b), np.matmul(a, b))
+    np.testing.assert_array_equal(mf.linalg.vecdot(a, b[:, :, 0][:, None, :]), np.vecdot(a, b[:, :, 0][:, None, :]))
+    transposed = mf.linalg.matmul(b.swapaxes(1, 2), a.swapaxes(1, 2)).swapaxes(1, 2)
+    np.testing.assert_array_equal(transposed, np.matmul(a, b))
+
+
+# ---- arguments ----
+
+
+def test_integers_and_booleans_become_float64():
+    assert mf.linalg.matmul([[1, 2]], [[3], [4]]).dtype == np.float64
+    assert mf.linalg.matvec(np.ones((2, 2), bool), np.ones(2, np.int8)).dtype == np.float64
+    assert mf.linalg.matmul(np.ones((2, 2), np.float32), np.ones((2, 2))).dtype == np.float64
+
+
+@pytest.mark.parametrize("function", ["matmul", "matvec", "vecdot"])
+def test_bad_arguments(function):
+    f = getattr(mf.linalg, function)
+    with pytest.raises(TypeError, match="real numbers"):
+        f(np.ones((2, 2), complex), np.ones(2))
+    with pytest.raises(TypeError, match="real numbers"):
+        f(np.ones((2, 2)), np.array(["a", "b"]))
+    with pytest.raises(ValueError, match=rf"{function}: .* shape \(2, 3\)"):
+        f(np.ones((2, 3)), np.ones(2))
+    with pytest.raises(ValueError, match=function):
+        f(1.0, np.ones(2))
+    with pytest.raises(ValueError, match=function):
+        f(np.ones((200, 300)), np.ones((200, 301)))
+
+
+def test_other_arrays():
+    torch = pytest.importorskip("torch")
+    a = torch.arange(9.0, dtype=torch.float64).reshape(3, 3)
+    np.testing.assert_array_equal(mf.linalg.matmul(a, a), np.asarray(a) @ np.asarray(a))
