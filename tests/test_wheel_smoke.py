@@ -122,6 +122,8 @@ def test_qr_and_lstsq(shape):
     fit = mf.linalg.lstsq(a, a @ x)
     np.testing.assert_allclose(fit.x, x, atol=1e-9)
     assert (fit.rank == shape[1]).all()
+
+
 def test_products_and_transformations():
     rng = np.random.default_rng(23)
     for n in (1, 2, 3, 8, 17, 33):
