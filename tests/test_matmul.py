@@ -114,6 +114,22 @@ def test_batch_sizes(batch, dtype, rng):
         same_bits(v, c[..., 0])
 
 
+@every_dtype
+def test_copies_in_groups(dtype, rng):
+    """Operands and results that are not in rows are copied for many items at a time."""
+    for size, batch in ((1, 1500), (2, 700), (3, 250), (5, 100), (13, 40), (20, 9), (40, 3)):
+        a, b = numbers(rng, batch, size, size, dtype=dtype), numbers(rng, batch, size, size, dtype=dtype)
+        c = mf.linalg.matmul(a, b)
+        assert_product(a, b, c)
+        turned, interleaved = cases.fortran(b), cases.all_fortran(b)
+        same_bits(mf.linalg.matmul(a, turned), c)
+        same_bits(mf.linalg.matmul(a, interleaved), c)
+        for out in (cases.fortran(np.empty_like(c)), cases.all_fortran(np.empty_like(c))):
+            mf.linalg.matmul(a, interleaved, out=out)
+            same_bits(out.copy(), c)
+        same_bits(mf.linalg.matmul(a, turned[0], out=out)[1], mf.linalg.matmul(a[1], b[0]))
+
+
 def test_broadcasting_is_numpys(rng):
     for shapes in (
         ((3,), (3,)),

@@ -23,6 +23,7 @@ frame = importlib.import_module("mmlfast.tour._frame")
 PICTURES = {
     "elimination": ["elimination-photo.png", "elimination-patients.png"],
     "gram_schmidt": ["gram_schmidt-bases.png", "gram_schmidt-orthogonality.png"],
+    "transformations": ["transformations.png"],
     "eigen_digits": ["eigen_digits.png", "eigen_digits-reconstruction.png", "eigen_digits-error.png"],
     "digit_classifier": [
         "digit_classifier-confusion.png",
@@ -92,6 +93,10 @@ def _scaled(function):
     [
         ("elimination", "linalg", "solve"),
         ("gram_schmidt", "linalg", "gram_schmidt"),
+        ("transformations", "linalg", "transform"),
+        ("transformations", "linalg", "change_of_basis"),
+        ("transformations", "linalg", "reflection_matrix"),
+        ("transformations", "linalg", "matmul"),
         ("eigen_digits", "stats", "covariance"),
         ("eigen_digits", "stats", "mean"),
         ("eigen_digits", "linalg", "power_iteration"),

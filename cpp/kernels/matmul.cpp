@@ -12,11 +12,21 @@ constexpr ptrdiff_t whole_vectors(ptrdiff_t n) {
   return (n + lanes<T> - 1) / lanes<T> * lanes<T>;
 }
 
-// A packed B, a C in contiguous rows, and a panel of B.
+// Copies are made for that many elements at a time, or for one item: what has just been stored bit by bit should not be
+// loaded at once as vectors.
+constexpr ptrdiff_t copied_elements = 1024;
+
+constexpr ptrdiff_t copied_items(ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
+  const ptrdiff_t larger = m > k ? m : k, items = copied_elements / (larger * n);
+  return items < 1 ? 1 : items;
+}
+
+// Room for copies of B and of C, and for a panel of B. The roles of m and n may be exchanged.
 template <class T>
 ptrdiff_t scratch_elements(ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
-  const ptrdiff_t larger = m > n ? m : n;
-  return whole_vectors<T>(k * larger) + whole_vectors<T>(m * n) + 3 * lanes<T> * k + whole_vectors<T>(k);
+  const ptrdiff_t larger = m > n ? m : n, b = k * larger, c = m * n;
+  return whole_vectors<T>(b > copied_elements ? b : copied_elements) +
+         whole_vectors<T>(c > copied_elements ? c : copied_elements) + 3 * lanes<T> * k + whole_vectors<T>(k);
 }
 
 template <class T>
@@ -31,29 +41,58 @@ T fused(T a, T b, T c) {
 #endif
 }
 
-// `from` in contiguous rows of `to`: squares of a register each where its columns are contiguous.
+// In place: element j of register i becomes element i of register j, for registers of 16 bytes.
+template <class Register>
+void transpose_small(Register* r) {
+  if constexpr (sizeof(r[0][0]) == 8) {
+    const Register low = __builtin_shufflevector(r[0], r[1], 0, 2);
+    r[1] = __builtin_shufflevector(r[0], r[1], 1, 3);
+    r[0] = low;
+  } else {
+    const Register a = __builtin_shufflevector(r[0], r[1], 0, 4, 1, 5),
+                   b = __builtin_shufflevector(r[0], r[1], 2, 6, 3, 7),
+                   c = __builtin_shufflevector(r[2], r[3], 0, 4, 1, 5),
+                   d = __builtin_shufflevector(r[2], r[3], 2, 6, 3, 7);
+    r[0] = __builtin_shufflevector(a, c, 0, 1, 4, 5);
+    r[1] = __builtin_shufflevector(a, c, 2, 3, 6, 7);
+    r[2] = __builtin_shufflevector(b, d, 0, 1, 4, 5);
+    r[3] = __builtin_shufflevector(b, d, 2, 3, 6, 7);
+  }
+}
+
+// Rows i .. i + Width of `from`, whose columns are contiguous, as rows of `to`: in squares of Width.
+template <int Width, class T>
+void copy_band(const T* from, const Layout& l, ptrdiff_t i, T* to) {
+  using Register = narrow<T, Width>;
+  ptrdiff_t j = 0;
+  for (; j + Width <= l.cols; j += Width) {
+    typename Register::Part square[Width];
+    for (int r = 0; r < Width; ++r) square[r] = Register::load(from + i + (j + r) * l.col_stride).part[0];
+    if constexpr (Width == native_lanes<T>)
+      transpose_native<T>(square);
+    else
+      transpose_small(square);
+    for (int r = 0; r < Width; ++r) Register{{square[r]}}.store(to + (i + r) * l.cols + j);
+  }
+  for (; j < l.cols; ++j)
+    for (int r = 0; r < Width; ++r) to[(i + r) * l.cols + j] = from[i + r + j * l.col_stride];
+}
+
+// `from` in contiguous rows of `to`.
 template <class T>
 void copy_rows(const T* from, const Layout& l, T* to) {
-  constexpr int w = native_lanes<T>;
-  using Unaligned = typename native_of<T>::unaligned;
+  constexpr int wide = native_lanes<T>, small = 16 / static_cast<int>(sizeof(T));
   ptrdiff_t i = 0;
   if (l.row_stride == 1) {
-    for (; i + w <= l.rows; i += w) {
-      ptrdiff_t j = 0;
-      for (; j + w <= l.cols; j += w) {
-        native<T> square[w];
-        for (int r = 0; r < w; ++r) square[r] = *reinterpret_cast<const Unaligned*>(from + i + (j + r) * l.col_stride);
-        transpose_native<T>(square);
-        for (int r = 0; r < w; ++r) *reinterpret_cast<Unaligned*>(to + (i + r) * l.cols + j) = square[r];
-      }
-      for (; j < l.cols; ++j)
-        for (int r = 0; r < w; ++r) to[(i + r) * l.cols + j] = from[i + r + j * l.col_stride];
-    }
+    if (l.cols >= wide)
+      for (; i + wide <= l.rows; i += wide) copy_band<wide>(from, l, i, to);
+    for (; i + small <= l.rows; i += small) copy_band<small>(from, l, i, to);
   }
   for (; i < l.rows; ++i)
     for (ptrdiff_t j = 0; j < l.cols; ++j) to[i * l.cols + j] = from[i * l.row_stride + j * l.col_stride];
 }
 
+// Contiguous rows of `from` to `to`.
 template <class T>
 void copy_out(const T* from, T* to, const Layout& l) {
   for (ptrdiff_t i = 0; i < l.rows; ++i)
@@ -98,27 +137,33 @@ void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const Matrix
 }
 
 template <class T>
-void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, MatrixStack<const T> b, MatrixStack<T> c,
-                      T* scratch) {
-  const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols;
+void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
+                      const MatrixStack<T>& c, T* scratch) {
+  const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols, group = copied_items(m, k, n);
   T* b_room = scratch;
-  T* c_room = b_room + whole_vectors<T>(k * n);
-  T* room = c_room + whole_vectors<T>(m * n);
+  T* c_room = b_room + whole_vectors<T>(group * k * n);
+  T* room = c_room + whole_vectors<T>(group * m * n);
   const bool copies_b = n > 1 && b.layout.col_stride != 1, copies_c = n > 1 && c.layout.col_stride != 1;
-  if (copies_b && (b.stride == 0 || count == 1)) {
+  if (!copies_b && !copies_c) return multiply_items(count, a, b, c, room);
+  if (copies_b && b.stride == 0) {
     copy_rows(b.data, b.layout, b_room);
-    b = {b_room, 0, {k, n, n, 1}};
-  } else if (copies_b) {
-    for (ptrdiff_t i = 0; i < count; ++i)
-      products_by_rows<T>(1, {a.data + i * a.stride, 0, a.layout}, {b.data + i * b.stride, 0, b.layout},
-                          {c.data + i * c.stride, 0, c.layout}, scratch);
-    return;
+    if (!copies_c) return multiply_items<T>(count, a, {b_room, 0, {k, n, n, 1}}, c, room);
   }
-  if (!copies_c) return multiply_items(count, a, b, c, room);
-  for (ptrdiff_t i = 0; i < count; ++i) {
-    multiply_items<T>(1, {a.data + i * a.stride, 0, a.layout}, {b.data + i * b.stride, 0, b.layout},
-                      {c_room, 0, {m, n, n, 1}}, room);
-    copy_out(c_room, c.data + i * c.stride, c.layout);
+  for (ptrdiff_t i = 0; i < count; i += group) {
+    const ptrdiff_t items = count - i < group ? count - i : group;
+    MatrixStack<const T> rows_of_b{b.data + i * b.stride, b.stride, b.layout};
+    if (copies_b) rows_of_b = {b_room, b.stride == 0 ? 0 : k * n, {k, n, n, 1}};
+    if (copies_b && b.stride != 0) {
+      for (ptrdiff_t item = 0; item < items; ++item)
+        copy_rows(b.data + (i + item) * b.stride, b.layout, b_room + item * k * n);
+    }
+    MatrixStack<T> rows_of_c{c.data + i * c.stride, c.stride, c.layout};
+    if (copies_c) rows_of_c = {c_room, m * n, {m, n, n, 1}};
+    multiply_items<T>(items, {a.data + i * a.stride, a.stride, a.layout}, rows_of_b, rows_of_c, room);
+    if (copies_c) {
+      for (ptrdiff_t item = 0; item < items; ++item)
+        copy_out(c_room + item * m * n, c.data + (i + item) * c.stride, c.layout);
+    }
   }
 }
 
@@ -190,7 +235,8 @@ void short_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStac
   }
 }
 
-// Row by row in registers of one number: for float64 that is faster than transposing rows (measured).
+// Row by row in registers of one number: for float64, and short rows of float32, that is faster than transposing
+// (measured).
 template <int Rows, class T>
 void medium_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y, ptrdiff_t y_row) {
   constexpr ptrdiff_t line = 64 / static_cast<ptrdiff_t>(sizeof(T));
@@ -248,7 +294,7 @@ void long_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack
 
 template <class T>
 void any_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x, const MatrixStack<T>& y) {
-  if (sizeof(T) == 8 && a.layout.rows >= 8) return medium_dots(count, a, x, y);
+  if (a.layout.rows >= 8 && (sizeof(T) == 8 || a.layout.cols < 32)) return medium_dots(count, a, x, y);
   long_dots(count, a, x, y);
 }
 

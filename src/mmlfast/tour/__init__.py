@@ -21,6 +21,7 @@ class Step(NamedTuple):
 STEPS = {
     "elimination": Step("a regression for every pixel of a photo and around every patient, by elimination", 4),
     "gram_schmidt": Step("orthonormal bases of sets of digit images, and what rounding does to them", 5),
+    "transformations": Step("a drawing reflected and turned in a basis built by Gram-Schmidt", 5),
     "eigen_digits": Step("eigen-digits by covariance, power iteration and projection", 5),
     "digit_classifier": Step("a network that learns to read digits by backpropagation", 3),
     "structure_tensor": Step("the directions of all edges of a photo, a 2 x 2 eigenproblem per pixel", 4),
