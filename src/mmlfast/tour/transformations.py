@@ -1,7 +1,7 @@
 """Step: a drawing reflected and turned, in a basis built by Gram-Schmidt.
 
-The drawing is a list of points in which rows of NaN separate the polygons. A mirror is simple in its own basis, where it
-changes one sign; the step goes there and back, E T E^-1, and compares with the matrix by formula. Then it turns the
+The drawing is a list of points in which rows of NaN separate the polygons. A mirror is simple in its own basis, where
+it changes one sign; the step goes there and back, E T E^-1, and compares with the matrix by formula. Then it turns the
 drawing in space, once for each picture of a film.
 """
 
@@ -110,7 +110,7 @@ def _two_mirrors(tour: Tour, drawing: Array) -> Array:
 def _film(tour: Tour, drawing: Array) -> Array:
     tour.say("a film of turns in space")
     sheet = np.column_stack([drawing, np.zeros(len(drawing))])
-    points = np.concatenate([sheet + [0, 0, depth] for depth in np.linspace(-0.3, 0.3, 5)])
+    points = np.concatenate([sheet + np.array([0, 0, depth]) for depth in np.linspace(-0.3, 0.3, 5)])
     angles = np.linspace(0, 2 * np.pi, 50 if tour.quick else 200, endpoint=False)
     turns = mf.linalg.rotation_matrix(angles, axis=[0.3, 1.0, 0.2])
     film = mf.linalg.transform(points, turns)
