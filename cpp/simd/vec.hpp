@@ -186,49 +186,7 @@ MMLFAST_INLINE __mmask16 compare(__m512 a, __m512 b) {
 }
 MMLFAST_INLINE __m512d select(__mmask8 m, __m512d a, __m512d b) { return _mm512_mask_blend_pd(m, b, a); }
 MMLFAST_INLINE __m512 select(__mmask16 m, __m512 a, __m512 b) { return _mm512_mask_blend_ps(m, b, a); }
-// Registers narrower than the native ones (simd/narrow.hpp), and parts of a register in memory.
-MMLFAST_INLINE __m256d fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
-MMLFAST_INLINE __m256 fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
-MMLFAST_INLINE __m128d fma(__m128d a, __m128d b, __m128d c) { return _mm_fmadd_pd(a, b, c); }
-MMLFAST_INLINE __m128 fma(__m128 a, __m128 b, __m128 c) { return _mm_fmadd_ps(a, b, c); }
-#define MMLFAST_FIRST(Register, T, bits, letter, width)                                       \
-  MMLFAST_INLINE Register load_first(const T* from, int count, Register) {                    \
-    const auto first = static_cast<__mmask##width>((1u << count) - 1);                        \
-    return _mm##bits##_maskz_loadu_p##letter(first, from);                                    \
-  }                                                                                           \
-  MMLFAST_INLINE void store_first(T* to, Register x, int count) {                             \
-    _mm##bits##_mask_storeu_p##letter(to, static_cast<__mmask##width>((1u << count) - 1), x); \
-  }
-MMLFAST_FIRST(__m512d, double, 512, d, 8)
-MMLFAST_FIRST(__m512, float, 512, s, 16)
-MMLFAST_FIRST(__m256d, double, 256, d, 8)
-MMLFAST_FIRST(__m256, float, 256, s, 8)
-MMLFAST_FIRST(__m128d, double, , d, 8)
-MMLFAST_FIRST(__m128, float, , s, 8)
-#undef MMLFAST_FIRST
 #elif defined(__FMA__)
-// A window of these is the mask of the first numbers of a register.
-inline constexpr std::int32_t first_ones[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
-template <class Mask, class T>
-MMLFAST_INLINE Mask first_mask(int count) {
-  typedef std::int32_t Bits __attribute__((vector_size(sizeof(Mask)), aligned(4), may_alias));
-  return reinterpret_cast<Mask>(
-      *reinterpret_cast<const Bits*>(first_ones + 8 - count * static_cast<int>(sizeof(T) / 4)));
-}
-MMLFAST_INLINE __m256d load_first(const double* from, int count, __m256d) {
-  return _mm256_maskload_pd(from, first_mask<__m256i, double>(count));
-}
-MMLFAST_INLINE __m256 load_first(const float* from, int count, __m256) {
-  return _mm256_maskload_ps(from, first_mask<__m256i, float>(count));
-}
-MMLFAST_INLINE __m128d load_first(const double* from, int count, __m128d) {
-  return _mm_maskload_pd(from, first_mask<__m128i, double>(count));
-}
-MMLFAST_INLINE __m128 load_first(const float* from, int count, __m128) {
-  return _mm_maskload_ps(from, first_mask<__m128i, float>(count));
-}
-MMLFAST_INLINE __m128d fma(__m128d a, __m128d b, __m128d c) { return _mm_fmadd_pd(a, b, c); }
-MMLFAST_INLINE __m128 fma(__m128 a, __m128 b, __m128 c) { return _mm_fmadd_ps(a, b, c); }
 MMLFAST_INLINE __m256d fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 MMLFAST_INLINE __m256 fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
 MMLFAST_INLINE __m256d fnma(__m256d a, __m256d b, __m256d c) { return _mm256_fnmadd_pd(a, b, c); }
