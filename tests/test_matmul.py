@@ -115,6 +115,17 @@ def test_batch_sizes(batch, dtype, rng):
 
 
 @every_dtype
+def test_matvec_has_the_bits_of_a_column(dtype, rng):
+    """Rows in registers, in lanes and in bands of lanes, against tiles with more than one column."""
+    for m, k in itertools.product((1, 7, 8, 15, 16, 17, 31, 32, 33, 40, 65), (7, 15, 16, 17, 31, 32, 33, 37, 64, 100)):
+        a, x = numbers(rng, 3, m, k, dtype=dtype), numbers(rng, 3, k, dtype=dtype)
+        y = mf.linalg.matvec(a, x)
+        same_bits(y, mf.linalg.matmul(a, np.stack([x, x], axis=-1))[..., 0])
+        same_bits(mf.linalg.matvec(cases.strided(a), cases.strided(x)), y)
+        same_bits(mf.linalg.matvec(a, x[0])[0], y[0])
+
+
+@every_dtype
 def test_copies_in_groups(dtype, rng):
     """Operands and results that are not in rows are copied for many items at a time."""
     for size, batch in ((1, 1500), (2, 700), (3, 250), (5, 100), (13, 40), (20, 9), (40, 3)):

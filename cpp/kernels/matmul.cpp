@@ -292,10 +292,51 @@ void long_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack
   }
 }
 
+// Groups x lanes rows of one item, in squares that are transposed in registers: the chains of one group alone would
+// wait for each other.
+template <int Groups, class T>
+void band_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y, ptrdiff_t y_row) {
+  constexpr int w = native_lanes<T>, squares = Groups * vec_parts;
+  using Unaligned = typename native_of<T>::unaligned;
+  const ptrdiff_t ahead = squares * w * a_row * static_cast<ptrdiff_t>(sizeof(T));
+  native<T> sum[squares] = {};
+  ptrdiff_t k = 0;
+  for (; k + w <= depth; k += w) {
+    _Pragma("GCC unroll 8") for (int s = 0; s < squares; ++s) {
+      native<T> square[w];
+      for (int r = 0; r < w; ++r) {
+        const T* from = a + (s * w + r) * a_row + k;
+        square[r] = *reinterpret_cast<const Unaligned*>(from);
+        tiled::fetch(from, ahead);
+      }
+      transpose_native<T>(square);
+      for (int r = 0; r < w; ++r) sum[s] = op::fma(square[r], x[k + r] - native<T>{}, sum[s]);
+    }
+  }
+  alignas(vec_bytes) T sums[squares * w];
+  for (int s = 0; s < squares; ++s) *reinterpret_cast<Unaligned*>(sums + s * w) = sum[s];
+  for (; k < depth; ++k)
+    for (int r = 0; r < squares * w; ++r) sums[r] = fused(a[r * a_row + k], x[k], sums[r]);
+  for (int r = 0; r < squares * w; ++r) y[r * y_row] = sums[r];
+}
+
 template <class T>
 void any_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x, const MatrixStack<T>& y) {
-  if (a.layout.rows >= 8 && (sizeof(T) == 8 || a.layout.cols < 32)) return medium_dots(count, a, x, y);
-  long_dots(count, a, x, y);
+  const ptrdiff_t m = a.layout.rows, depth = a.layout.cols, a_row = a.layout.row_stride, y_row = y.layout.row_stride,
+                  band = 2 * lanes<T>, in_bands = depth < 32 ? 0 : m / band * band;
+  if (in_bands == 0) {
+    if (m >= 8 && (sizeof(T) == 8 || depth < 32)) return medium_dots(count, a, x, y);
+    return long_dots(count, a, x, y);
+  }
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    const T *pa = a.data + i * a.stride, *px = x.data + i * x.stride;
+    T* py = y.data + i * y.stride;
+    for (ptrdiff_t r = 0; r < in_bands; r += band)
+      band_dots<2>(depth, pa + r * a_row, a_row, px, py + r * y_row, y_row);
+    if (in_bands < m)
+      medium_dots<T>(1, {pa + in_bands * a_row, 0, {m - in_bands, depth, a_row, 1}}, {px, 0, x.layout},
+                     {py + in_bands * y_row, 0, {m - in_bands, 1, y_row, 1}});
+  }
 }
 
 template <class T>
