@@ -176,7 +176,7 @@ def hard_symmetric(rng, n):
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 6, 8, 11, 16, 21, 32, 40])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 11, 21, 32, 40])
 def test_hard_matrices(n, dtype, rng):
     names, matrices = zip(*hard_symmetric(rng, n), strict=True)
     with np.errstate(under="ignore"):

@@ -18,7 +18,7 @@ const Eigh<T>& kernel() {
 }
 
 // Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
-constexpr Size always_in_lanes = 32, filled_lanes = 64;
+constexpr Size always_in_lanes = 32, filled_lanes = max_eigh_order;
 
 template <class T>
 bool use_lanes(Size n, Size n_items) {

@@ -9,8 +9,8 @@ namespace {
 // Rows that are a multiple of 1 KiB apart would share a few sets of the cache.
 constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
 
-// a and q; d, e, tau, w and the masks
-constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 5 * n; }
+// a and q; d, e, tau, w and two masks per row
+constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 6 * n; }
 
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, int groups) { return groups * group_vectors(n); }
 
@@ -150,7 +150,7 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   mask<T> unconverged[Groups] = {};
   for (int k = 0; k < Groups; ++k) {
     vec<T>*a = scratch + k * group_vectors(n), *q = a + n * ld, *d = q + n * ld, *e = d + n, *tau = e + n, *w = tau + n;
-    t[k] = {n, d, e, q, ld, reinterpret_cast<mask<T>*>(w + n)};
+    t[k] = {n, d, e, q, ld, tau, w, reinterpret_cast<mask<T>*>(w + n), reinterpret_cast<mask<T>*>(w + 2 * n)};
     pack(items + k * lanes<T>, al, a, ld, 1);
     p[k] = prepare(a, n, ld);
     floor[k] = p[k].floor();
@@ -167,12 +167,9 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   return bits;
 }
 
-// Where two groups at once are faster: as long as waiting for the next rotation costs more than turning the vectors,
-// and where one group does not fill the processor's registers by itself.
-template <bool Vectors>
-constexpr bool pays_in_pairs(std::ptrdiff_t n) {
-  return vec_parts == 1 ? !Vectors || n <= 12 : n <= 4;
-}
+// Where two groups at once are faster: while one waits for its next rotation, the other goes on. Where a vector is more
+// than one register, one group has work enough by itself, and two fill the first-level cache sooner.
+constexpr bool pays_in_pairs(std::ptrdiff_t n) { return n <= (vec_parts == 1 ? 32 : 4); }
 
 template <bool Vectors, class T>
 LaneBits solve(int groups, const T* const* a, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
@@ -180,7 +177,7 @@ LaneBits solve(int groups, const T* const* a, const Layout& al, T* const* values
   static_assert(max_eigh_groups == 2);
   vec<T>* scratch = static_cast<vec<T>*>(memory);
   const std::ptrdiff_t n = al.rows;
-  if (groups == 2 && n > 3 && pays_in_pairs<Vectors>(n))
+  if (groups == 2 && n > 3 && pays_in_pairs(n))
     return solve_any<Vectors, 2>(a, al, values, values_stride, vectors, vl, scratch);
   LaneBits bits = 0;
   for (int k = 0; k < groups; ++k, a += lanes<T>, values += lanes<T>, vectors += lanes<T>) {

@@ -1,7 +1,8 @@
 // Eigenvalues and eigenvectors of symmetric matrices, eight (float64) or sixteen (float32) at once, one per SIMD lane,
 // in one or two groups of lanes per call.
 //
-//   a        IN   n x n item per lane, any strides, n >= 1; only the lower triangle is read (for the upper one pass
+//   a        IN   n x n item per lane, any strides, 1 <= n <= max_eigh_order; only the lower triangle is read (for the
+//   upper one pass
 //                 the layout of the transpose)
 //   values   OUT  n per lane, values_stride apart, ascending
 //   vectors  OUT  n x n per lane, any strides: column k is a unit vector of value k. No output may overlap a.
@@ -31,6 +32,9 @@
 #include "simd/level.hpp"
 
 namespace mmlfast {
+
+// The largest n that the kernel takes: the rotations of a sweep are bits of one word.
+inline constexpr std::ptrdiff_t max_eigh_order = 64;
 
 // Groups of lanes that one call can work on: each step of QL waits for the one before it, so two are better than one.
 inline constexpr int max_eigh_groups = 2;

@@ -16,7 +16,9 @@ struct Tridiagonal {
   vec<T>* e;  // n: e[i] couples i and i + 1; e[n - 1] is unused
   vec<T>* q;  // n x n vectors, or nullptr
   std::ptrdiff_t ld;
-  mask<T>* block;  // n: scratch of the QL sweeps
+  vec<T>*cosine, *sine;  // n: the rotations of a sweep
+  mask<T>* coupled;      // n: whether e[i] counts
+  mask<T>* block;        // n: scratch of the QL sweeps
 };
 
 // Negligible beside its two neighbours on the diagonal, or so small beside the whole matrix that its square would
@@ -31,43 +33,72 @@ inline constexpr T unit_roundoff = sizeof(T) == 8 ? static_cast<T>(0x1p-53) : st
 template <class T>
 struct Block {
   vec<T> first_d, first_e, second_d, last_d;
-  mask<T> live;  // lanes with such a block
+  mask<T> live;             // lanes with such a block
+  std::uint64_t rotations;  // bit i: rotation i belongs to the block of some lane
 };
 
-// Zeroes the negligible e[i] and finds the topmost unreduced block of each lane: block[i] is true where rotation i, of
-// rows i and i + 1, belongs to it.
+// Decides whether rows i and i + 1 are still coupled, and makes e[i] zero where they are not.
 template <class T>
-MMLFAST_INLINE Block<T> find_blocks(const Tridiagonal<T>& t, const vec<T>& floor) {
-  const std::ptrdiff_t n = t.n;
-  Block<T> b{zero<T>(), broadcast<T>(1), zero<T>(), zero<T>(), no_lanes<T>()};
+MMLFAST_INLINE void find_coupling(const Tridiagonal<T>& t, const vec<T>& floor, std::ptrdiff_t i) {
+  const vec<T> small = max(broadcast<T>(unit_roundoff<T>) * (abs(t.d[i]) + abs(t.d[i + 1])), floor);
+  const mask<T> coupled = abs(t.e[i]) > small;
+  t.e[i] = select(coupled, t.e[i], zero<T>());
+  t.coupled[i] = coupled;
+}
+
+// Finds the topmost unreduced block of each lane: block[i] is true where rotation i, of rows i and i + 1, belongs to
+// it. Nothing is coupled above row `top`.
+template <class T>
+MMLFAST_INLINE Block<T> find_blocks(const Tridiagonal<T>& t, std::ptrdiff_t top) {
+  Block<T> b{zero<T>(), broadcast<T>(1), zero<T>(), zero<T>(), no_lanes<T>(), 0};
   mask<T> inside = no_lanes<T>();
-  for (std::ptrdiff_t i = 0; i < n - 1; ++i) {
-    const vec<T> small = max(broadcast<T>(unit_roundoff<T>) * (abs(t.d[i]) + abs(t.d[i + 1])), floor);
-    const mask<T> coupled = abs(t.e[i]) > small;
-    t.e[i] = select(coupled, t.e[i], zero<T>());
-    const mask<T> begins = coupled & ~b.live;
+  for (std::ptrdiff_t i = top; i < t.n - 1; ++i) {
+    const mask<T> coupled = t.coupled[i], begins = coupled & ~b.live;
     b.first_d = select(begins, t.d[i], b.first_d);
     b.first_e = select(begins, t.e[i], b.first_e);
     b.second_d = select(begins, t.d[i + 1], b.second_d);
-    b.live = b.live | begins;
+    b.live = b.live | coupled;
     inside = begins | (inside & coupled);
     b.last_d = select(inside, t.d[i + 1], b.last_d);
     t.block[i] = inside;
+    b.rotations |= static_cast<std::uint64_t>(any(inside)) << i;
   }
-  t.block[n - 1] = no_lanes<T>();
   return b;
 }
 
-// (x, y) := (c x - s y, s x + c y) for the vectors i and i + 1.
-template <class T>
-MMLFAST_INLINE void rotate_vectors(const Tridiagonal<T>& t, std::ptrdiff_t i, const vec<T>& c, const vec<T>& s) {
-  const std::ptrdiff_t n = t.n;
-  vec<T>*x = t.q + i * t.ld, *y = x + t.ld;
-  for (std::ptrdiff_t k = 0; k < n; ++k) {
-    const vec<T> xk = x[k], yk = y[k];
-    y[k] = fma(s, xk, c * yk);
-    x[k] = fnma(s, yk, c * xk);
+// Columns k .. k + Width - 1 of the vectors through the rotations from .. to of a sweep: (x, y) := (c x - s y, s x + c
+// y) for the vectors i and i + 1. What goes from one rotation to the next stays in registers.
+template <int Width, class T>
+MMLFAST_INLINE void rotate_columns(const Tridiagonal<T>& t, std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t k) {
+  vec<T>* y = t.q + (from + 1) * t.ld + k;
+  vec<T> carried[Width];
+  _Pragma("GCC unroll 8") for (int j = 0; j < Width; ++j) carried[j] = y[j];
+  for (std::ptrdiff_t i = from; i >= to; --i, y -= t.ld) {
+    const vec<T>* x = y - t.ld;
+    const vec<T> c = t.cosine[i], s = t.sine[i];
+    _Pragma("GCC unroll 8") for (int j = 0; j < Width; ++j) {
+      const vec<T> xj = x[j];
+      y[j] = fma(s, xj, c * carried[j]);
+      carried[j] = fnma(s, carried[j], c * xj);
+    }
   }
+  _Pragma("GCC unroll 8") for (int j = 0; j < Width; ++j) y[j] = carried[j];
+}
+
+template <class T>
+MMLFAST_INLINE void rotate_vectors(const Tridiagonal<T>& t, std::ptrdiff_t from, std::ptrdiff_t to) {
+  constexpr int width = vec_parts == 1 ? 8 : 4;
+  std::ptrdiff_t k = 0;
+  for (; k + width <= t.n; k += width) rotate_columns<width>(t, from, to, k);
+  if (k + 4 <= t.n) {
+    rotate_columns<4>(t, from, to, k);
+    k += 4;
+  }
+  if (k + 2 <= t.n) {
+    rotate_columns<2>(t, from, to, k);
+    k += 2;
+  }
+  if (k < t.n) rotate_columns<1>(t, from, to, k);
 }
 
 // Where a sweep stands, lane by lane.
@@ -113,7 +144,10 @@ MMLFAST_INLINE void chase(const Tridiagonal<T>& t, Chase<T>& x, std::ptrdiff_t i
   t.d[i] = select(ends, t.d[i] - x.p, t.d[i]);
   // The shift of a block of two rows is its eigenvalue: what is left is rounding error.
   t.e[i] = select(ends, select(begins, zero<T>(), x.g), t.e[i]);
-  if constexpr (Vectors) rotate_vectors(t, i, x.c, x.s);
+  if constexpr (Vectors) {
+    t.cosine[i] = x.c;
+    t.sine[i] = x.s;
+  }
 }
 
 // Sweeps until all lanes of all groups are diagonal; unconverged[k] are the lanes of group k that did not get there.
@@ -122,27 +156,35 @@ template <bool Vectors, int Groups, class T>
 MMLFAST_INLINE void diagonalize(const Tridiagonal<T> (&t)[Groups], const vec<T> (&floor)[Groups],
                                 mask<T> (&unconverged)[Groups]) {
   const std::ptrdiff_t n = t[0].n;
+  std::ptrdiff_t from[Groups], to[Groups];
+  _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
+    to[k] = 0;
+    t[k].block[n - 1] = no_lanes<T>();
+    for (std::ptrdiff_t i = 0; i < n - 1; ++i) find_coupling(t[k], floor[k], i);
+  }
   for (std::ptrdiff_t sweeps = 0; sweeps < 30 * n; ++sweeps) {
-    std::ptrdiff_t from[Groups], to[Groups], first = -1, last = n;
+    std::ptrdiff_t first = -1, last = n;
     Chase<T> x[Groups];
     _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
-      const Block<T> b = find_blocks(t[k], floor[k]);
+      const Block<T> b = find_blocks(t[k], to[k]);
       x[k] = Chase<T>(b);
       unconverged[k] = b.live;
-      from[k] = n - 2, to[k] = 0;
-      if (!any(b.live)) {
-        from[k] = -1, to[k] = n;
-      } else {
-        while (!any(t[k].block[from[k]])) --from[k];
-        while (!any(t[k].block[to[k]])) ++to[k];
-      }
+      from[k] = b.rotations == 0 ? -1 : 63 - __builtin_clzll(b.rotations);
+      to[k] = b.rotations == 0 ? n : __builtin_ctzll(b.rotations);
       first = from[k] > first ? from[k] : first;
       last = to[k] < last ? to[k] : last;
     }
     if (first < 0) return;
-    for (std::ptrdiff_t i = first; i >= last; --i)
-      _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) if (i <= from[k] && i >= to[k])
-          chase<Vectors>(t[k], x[k], i);
+    for (std::ptrdiff_t i = first; i >= last; --i) _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
+        if (i > from[k] || i < to[k]) continue;
+        chase<Vectors>(t[k], x[k], i);
+        // The rows below are done: what becomes of the next sweep can be seen while this one goes on.
+        if (i < from[k]) find_coupling(t[k], floor[k], i + 1);
+      }
+    _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) if (to[k] < n) {
+      find_coupling(t[k], floor[k], to[k]);
+      if constexpr (Vectors) rotate_vectors(t[k], from[k], to[k]);
+    }
   }
 }
 
@@ -200,6 +242,60 @@ MMLFAST_INLINE vec<T> make_reflection(vec<T>* x, std::ptrdiff_t step, std::ptrdi
   return select(works, -difference / beta, zero<T>());
 }
 
+// Rows i .. i + Rows - 1 of the product of a symmetric matrix (lower triangle, m x m) with v, and what they add to the
+// rows above them.
+template <int Rows, class T>
+MMLFAST_INLINE void multiply_rows(const vec<T>* row, std::ptrdiff_t ld, std::ptrdiff_t i, const vec<T>* v, vec<T>* w) {
+  vec<T> sum[Rows], factor[Rows];
+  _Pragma("GCC unroll 4") for (int r = 0; r < Rows; ++r) {
+    sum[r] = zero<T>();
+    factor[r] = v[i + r];
+  }
+  for (std::ptrdiff_t j = 0; j < i; ++j) {
+    vec<T> above = w[j];
+    const vec<T> vj = v[j];
+    _Pragma("GCC unroll 4") for (int r = 0; r < Rows; ++r) {
+      const vec<T> x = row[r * ld + j];
+      sum[r] = fma(x, vj, sum[r]);
+      above = fma(x, factor[r], above);
+    }
+    w[j] = above;
+  }
+  _Pragma("GCC unroll 4") for (int r = 0; r < Rows; ++r) {
+    _Pragma("GCC unroll 4") for (int c = 0; c < Rows; ++c) {
+      const vec<T> x = r < c ? row[c * ld + i + r] : row[r * ld + i + c];
+      sum[r] = fma(x, factor[c], sum[r]);
+    }
+    w[i + r] = sum[r];
+  }
+}
+
+template <class T>
+MMLFAST_INLINE void multiply(const vec<T>* a, std::ptrdiff_t ld, std::ptrdiff_t m, const vec<T>* v, vec<T>* w) {
+  std::ptrdiff_t i = 0;
+  for (; i + 4 <= m; i += 4) multiply_rows<4>(a + i * ld, ld, i, v, w);
+  for (; i < m; ++i) multiply_rows<1>(a + i * ld, ld, i, v, w);
+}
+
+// Rows i .. i + Rows - 1 of the lower triangle of A - v w' - w v'. A few elements right of the diagonal are changed
+// too.
+template <int Rows, class T>
+MMLFAST_INLINE void subtract_products(vec<T>* row, std::ptrdiff_t ld, std::ptrdiff_t i, const vec<T>* v,
+                                      const vec<T>* w) {
+  vec<T> vi[Rows], wi[Rows];
+  _Pragma("GCC unroll 4") for (int r = 0; r < Rows; ++r) {
+    vi[r] = v[i + r];
+    wi[r] = w[i + r];
+  }
+  for (std::ptrdiff_t j = 0; j < i + Rows; ++j) {
+    const vec<T> vj = v[j], wj = w[j];
+    _Pragma("GCC unroll 4") for (int r = 0; r < Rows; ++r) {
+      vec<T>& x = row[r * ld + j];
+      x = fnma(wi[r], vj, fnma(vi[r], wj, x));
+    }
+  }
+}
+
 // Reduces a (lower triangle) to tridiagonal form. The reflections' vectors stay in the columns of a, below the
 // subdiagonal; t.e has room for the products. w: n vectors of scratch.
 template <class T>
@@ -216,16 +312,7 @@ MMLFAST_INLINE void tridiagonalize(const Tridiagonal<T>& t, vec<T>* a, vec<T>* t
     v[0] = broadcast<T>(1);
     for (std::ptrdiff_t i = 1; i < m; ++i) v[i] = column[i * ld];
     // w = tau A v - (tau / 2) (tau v' A v) v
-    for (std::ptrdiff_t i = 0; i < m; ++i) {
-      const vec<T>* row = rest + i * ld;
-      const vec<T> vi = v[i];
-      vec<T> sum = row[i] * vi;
-      for (std::ptrdiff_t j = 0; j < i; ++j) {
-        sum = fma(row[j], v[j], sum);
-        w[j] = fma(row[j], vi, w[j]);
-      }
-      w[i] = sum;
-    }
+    multiply(rest, ld, m, v, w);
     vec<T> dot = zero<T>();
     for (std::ptrdiff_t i = 0; i < m; ++i) {
       w[i] = factor * w[i];
@@ -233,11 +320,9 @@ MMLFAST_INLINE void tridiagonalize(const Tridiagonal<T>& t, vec<T>* a, vec<T>* t
     }
     dot = dot * factor * broadcast<T>(static_cast<T>(0.5));
     for (std::ptrdiff_t i = 0; i < m; ++i) w[i] = fnma(dot, v[i], w[i]);
-    for (std::ptrdiff_t i = 0; i < m; ++i) {
-      vec<T>* row = rest + i * ld;
-      const vec<T> vi = v[i], wi = w[i];
-      for (std::ptrdiff_t j = 0; j <= i; ++j) row[j] = fnma(wi, v[j], fnma(vi, w[j], row[j]));
-    }
+    std::ptrdiff_t i = 0;
+    for (; i + 4 <= m; i += 4) subtract_products<4>(rest + i * ld, ld, i, v, w);
+    for (; i < m; ++i) subtract_products<1>(rest + i * ld, ld, i, v, w);
   }
   if (n > 1) {
     t.d[n - 2] = a[(n - 2) * ld + n - 2];
@@ -245,6 +330,22 @@ MMLFAST_INLINE void tridiagonalize(const Tridiagonal<T>& t, vec<T>* a, vec<T>* t
   }
   t.d[n - 1] = a[(n - 1) * ld + n - 1];
   t.e[n - 1] = zero<T>();
+}
+
+// x := (1 - tau v v') x for Count vectors of m elements.
+template <int Count, class T>
+MMLFAST_INLINE void reflect(vec<T>* x, std::ptrdiff_t ld, std::ptrdiff_t m, const vec<T>* v, const vec<T>& tau) {
+  vec<T> dot[Count];
+  _Pragma("GCC unroll 4") for (int r = 0; r < Count; ++r) dot[r] = zero<T>();
+  for (std::ptrdiff_t i = 0; i < m; ++i) {
+    const vec<T> vi = v[i];
+    _Pragma("GCC unroll 4") for (int r = 0; r < Count; ++r) dot[r] = fma(vi, x[r * ld + i], dot[r]);
+  }
+  _Pragma("GCC unroll 4") for (int r = 0; r < Count; ++r) dot[r] = dot[r] * tau;
+  for (std::ptrdiff_t i = 0; i < m; ++i) {
+    const vec<T> vi = v[i];
+    _Pragma("GCC unroll 4") for (int r = 0; r < Count; ++r) x[r * ld + i] = fnma(dot[r], vi, x[r * ld + i]);
+  }
 }
 
 // q := the product of the reflections.
@@ -257,13 +358,9 @@ MMLFAST_INLINE void form_vectors(const Tridiagonal<T>& t, const vec<T>* a, const
     const std::ptrdiff_t m = n - k - 1;
     v[0] = broadcast<T>(1);
     for (std::ptrdiff_t i = 1; i < m; ++i) v[i] = a[(k + 1 + i) * ld + k];
-    for (std::ptrdiff_t j = 0; j < m; ++j) {
-      vec<T>* x = t.q + (k + 1 + j) * ld + k + 1;
-      vec<T> dot = zero<T>();
-      for (std::ptrdiff_t i = 0; i < m; ++i) dot = fma(v[i], x[i], dot);
-      dot = dot * tau[k];
-      for (std::ptrdiff_t i = 0; i < m; ++i) x[i] = fnma(dot, v[i], x[i]);
-    }
+    std::ptrdiff_t j = 0;
+    for (; j + 4 <= m; j += 4) reflect<4>(t.q + (k + 1 + j) * ld + k + 1, ld, m, v, tau[k]);
+    for (; j < m; ++j) reflect<1>(t.q + (k + 1 + j) * ld + k + 1, ld, m, v, tau[k]);
   }
 }
 
