@@ -22,6 +22,7 @@ frame = importlib.import_module("mmlfast.tour._frame")
 
 PICTURES = {
     "elimination": ["elimination-photo.png", "elimination-patients.png"],
+    "special_matrices": ["special_matrices-digits.png", "special_matrices-lesson.png"],
     "gram_schmidt": ["gram_schmidt-bases.png", "gram_schmidt-orthogonality.png"],
     "transformations": ["transformations.png"],
     "eigen_digits": ["eigen_digits.png", "eigen_digits-reconstruction.png", "eigen_digits-error.png"],
@@ -92,6 +93,8 @@ def _scaled(function):
     ("step", "module", "name"),
     [
         ("elimination", "linalg", "solve"),
+        ("special_matrices", "linalg", "det"),
+        ("special_matrices", "linalg", "row_echelon"),
         ("gram_schmidt", "linalg", "gram_schmidt"),
         ("transformations", "linalg", "transform"),
         ("transformations", "linalg", "change_of_basis"),

@@ -20,6 +20,7 @@ class Step(NamedTuple):
 
 STEPS = {
     "elimination": Step("a regression for every pixel of a photo and around every patient, by elimination", 4),
+    "special_matrices": Step("which matrices are special, and why, step by step: decided, not guessed", 3),
     "gram_schmidt": Step("orthonormal bases of sets of digit images, and what rounding does to them", 5),
     "transformations": Step("a drawing reflected and turned in a basis built by Gram-Schmidt", 5),
     "eigen_digits": Step("eigen-digits by covariance, power iteration and projection", 5),
