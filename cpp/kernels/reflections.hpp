@@ -118,42 +118,43 @@ MMLFAST_INLINE void make(const Reflected<T>& f, std::ptrdiff_t k, mask<T>& unsaf
   }
 }
 
-// Columns j .. j + S - 1 of y := H_k times these.
-template <int S, int M, class T>
+// Columns j .. j + S - 1 of y := H_k times these. Alone: there are no others, which is the same at every SIMD level,
+// however wide the strips are there.
+template <int S, int M, bool Alone, class T>
 MMLFAST_INLINE void apply_one(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t j) {
-  constexpr int parts = M > 0 || S > 2 ? 1 : 4 / S;
+  constexpr int parts = Alone && M == 0 ? 4 : 1;
   const std::ptrdiff_t m = M > 0 ? M : f.x.m;
   vec<T> sum[S][parts] = {}, w[S];
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) sum[s][0] = f.x(k, k) * y(k, j + s);
+  _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) sum[s][0] = f.x(k, k) * y(k, j + s);
   in_turn<parts>(k + 1, m, [&](std::ptrdiff_t i, int part) MMLFAST_INLINE_LAMBDA {
     const vec<T> v = f.x(i, k);
-    _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) sum[s][part] = fma(v, y(i, j + s), sum[s][part]);
+    _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) sum[s][part] = fma(v, y(i, j + s), sum[s][part]);
   });
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) w[s] = sum_of<parts>(sum[s]) * f.factor[k];
+  _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) w[s] = sum_of<parts>(sum[s]) * f.factor[k];
   for (std::ptrdiff_t i = k; i < m; ++i) {
     const vec<T> v = f.x(i, k);
-    _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) y(i, j + s) = fnma(w[s], v, y(i, j + s));
+    _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) y(i, j + s) = fnma(w[s], v, y(i, j + s));
   }
 }
 
 // Columns j .. j + S - 1 of y := H_k+1 H_k times these (Forward), or H_k H_k+1. gram = v_k . v_k+1.
-template <bool Forward, int S, class T>
+template <bool Forward, int S, bool Alone, class T>
 MMLFAST_INLINE void apply_two(const Reflected<T>& f, std::ptrdiff_t k, const vec<T>& gram, const Columns<T>& y,
                               std::ptrdiff_t j) {
-  constexpr int parts = S == 1 ? 2 : 1;
+  constexpr int parts = Alone ? 2 : 1;
   const std::ptrdiff_t m = f.x.m;
   const Columns<T> x = f.x;
   vec<T> first[S][parts] = {}, second[S][parts] = {}, p[S], q[S];
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) first[s][0] = x(k, k) * y(k, j + s);
+  _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) first[s][0] = x(k, k) * y(k, j + s);
   in_turn<parts>(k + 1, m, [&](std::ptrdiff_t i, int part) MMLFAST_INLINE_LAMBDA {
     const vec<T> v = x(i, k), w = x(i, k + 1);
-    _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) {
+    _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) {
       const vec<T> e = y(i, j + s);
       first[s][part] = fma(v, e, first[s][part]);
       second[s][part] = fma(w, e, second[s][part]);
     }
   });
-  _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) {
+  _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) {
     p[s] = sum_of<parts>(first[s]);
     q[s] = sum_of<parts>(second[s]);
     if (Forward) {
@@ -167,27 +168,41 @@ MMLFAST_INLINE void apply_two(const Reflected<T>& f, std::ptrdiff_t k, const vec
   }
   for (std::ptrdiff_t i = k + 1; i < m; ++i) {
     const vec<T> v = x(i, k), w = x(i, k + 1);
-    _Pragma("GCC unroll 4") for (int s = 0; s < S; ++s) y(i, j + s) = fnma(q[s], w, fnma(p[s], v, y(i, j + s)));
+    _Pragma("GCC unroll 8") for (int s = 0; s < S; ++s) y(i, j + s) = fnma(q[s], w, fnma(p[s], v, y(i, j + s)));
   }
 }
 
-inline constexpr int strip = vec_parts == 1 ? 4 : 2;
+// How many columns are worked on together: what the registers hold.
+inline constexpr int strip = vec_parts == 1 ? 6 : 2;
+
+// body.operator()<S, Alone>(j) for strips of S columns that cover from .. to - 1.
+template <class Body>
+MMLFAST_INLINE void by_strips(std::ptrdiff_t from, std::ptrdiff_t to, Body&& body) {
+  if (to - from == 1) return body.template operator()<1, true>(from);
+  std::ptrdiff_t j = from;
+  if constexpr (strip > 2) {
+    for (; j + 6 < to; j += 4) body.template operator()<4, false>(j);
+    if (to - j == 6) return body.template operator()<6, false>(j);
+    if (to - j == 5) return body.template operator()<5, false>(j);
+    if (to - j == 4) return body.template operator()<4, false>(j);
+    if (to - j == 3) return body.template operator()<3, false>(j);
+  }
+  for (; j + 2 <= to; j += 2) body.template operator()<2, false>(j);
+  if (j < to) body.template operator()<1, false>(j);
+}
 
 template <bool Forward, class T>
 MMLFAST_INLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
   const vec<T> gram = dot<0>(f.x, k + 1, k, k + 1);
-  std::ptrdiff_t j = from;
-  for (; j + strip <= y.n; j += strip) apply_two<Forward, strip>(f, k, gram, y, j);
-  if (strip == 4 && j + 2 <= y.n) apply_two<Forward, 2>(f, k, gram, y, j), j += 2;
-  if (j < y.n) apply_two<Forward, 1>(f, k, gram, y, j);
+  by_strips(from, y.n, [&]<int S, bool Alone>(std::ptrdiff_t j) MMLFAST_INLINE_LAMBDA {
+    apply_two<Forward, S, Alone>(f, k, gram, y, j);
+  });
 }
 
 template <class T>
 MMLFAST_INLINE void apply_single(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
-  std::ptrdiff_t j = from;
-  for (; j + strip <= y.n; j += strip) apply_one<strip, 0>(f, k, y, j);
-  if (strip == 4 && j + 2 <= y.n) apply_one<2, 0>(f, k, y, j), j += 2;
-  if (j < y.n) apply_one<1, 0>(f, k, y, j);
+  by_strips(from, y.n,
+            [&]<int S, bool Alone>(std::ptrdiff_t j) MMLFAST_INLINE_LAMBDA { apply_one<S, 0, Alone>(f, k, y, j); });
 }
 
 // Factors f.x; with `rhs`, its columns become Q' times these on the way.
@@ -197,7 +212,7 @@ MMLFAST_INLINE void factor(const Reflected<T>& f, mask<T>& unsafe, const Columns
   std::ptrdiff_t k = 0;
   for (; k + 2 <= count; k += 2) {
     make<Care, 0>(f, k, unsafe);
-    apply_one<1, 0>(f, k, f.x, k + 1);
+    apply_one<1, 0, true>(f, k, f.x, k + 1);
     make<Care, 0>(f, k + 1, unsafe);
     if (k + 2 < n) apply_pair<true>(f, k, f.x, k + 2);
     if (rhs != nullptr) apply_pair<true>(f, k, *rhs, 0);
@@ -217,7 +232,7 @@ MMLFAST_INLINE void factor_sized(const Reflected<T>& f, mask<T>& unsafe) {
   constexpr int count = M > N ? N : M - 1;
   _Pragma("GCC unroll 4") for (int k = 0; k < count; ++k) {
     make<Care, M>(f, k, unsafe);
-    _Pragma("GCC unroll 4") for (int j = k + 1; j < N; ++j) apply_one<1, M>(f, k, f.x, j);
+    _Pragma("GCC unroll 4") for (int j = k + 1; j < N; ++j) apply_one<1, M, true>(f, k, f.x, j);
   }
   if constexpr (count < N) f.diagonal[count] = f.x(count, count);
 }
@@ -260,7 +275,7 @@ MMLFAST_INLINE void form_q(const Reflected<T>& f, std::ptrdiff_t p) {
     k -= 2;
     if (k + 2 < p) apply_pair<false>(f, k, y, k + 2);
     unit_column<0>(f, k + 1, y);
-    apply_one<1, 0>(f, k, y, k + 1);
+    apply_one<1, 0, true>(f, k, y, k + 1);
     unit_column<0>(f, k, y);
   }
 }
@@ -271,7 +286,7 @@ MMLFAST_INLINE void form_q_sized(const Reflected<T>& f) {
   if constexpr (count < N)
     for (int i = 0; i < M; ++i) f.x(i, count) = broadcast<T>(static_cast<T>(i == count));
   _Pragma("GCC unroll 4") for (int k = count - 1; k >= 0; --k) {
-    _Pragma("GCC unroll 4") for (int j = k + 1; j < N; ++j) apply_one<1, M>(f, k, f.x, j);
+    _Pragma("GCC unroll 4") for (int j = k + 1; j < N; ++j) apply_one<1, M, true>(f, k, f.x, j);
     unit_column<M>(f, k, f.x);
   }
 }
