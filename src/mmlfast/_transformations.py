@@ -133,7 +133,8 @@ def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | Non
         if n.ndim < 1 or n.shape[-1] < 1:
             raise ValueError(f"reflection_matrix: normal must hold vectors, got shape {n.shape}")
         unit = _unit("reflection_matrix", "normal", n)[..., None]
-        flip: Array = np.eye(n.shape[-1]) - 2 * product(unit, unit.swapaxes(-1, -2))
+        row = unit.swapaxes(-1, -2)
+        flip: Array = np.eye(n.shape[-1]) - product(unit, row) * (2 / product(row, unit))  # u'u is not quite 1
         return flip.astype(n.dtype, copy=False)
     vectors = as_float(basis, "basis")
     q = _orthonormal("reflection_matrix", "basis", vectors)
