@@ -2,8 +2,7 @@
 // in one or two groups of lanes per call.
 //
 //   a        IN   n x n item per lane, any strides, 1 <= n <= max_eigh_order; only the lower triangle is read (for the
-//   upper one pass
-//                 the layout of the transpose)
+//                 upper one pass the layout of the transpose)
 //   values   OUT  n per lane, values_stride apart, ascending
 //   vectors  OUT  n x n per lane, any strides: column k is a unit vector of value k. No output may overlap a.
 //   scratch  SCRATCH  scratch_vectors(n, groups) vectors of 64 bytes, 64-byte aligned
