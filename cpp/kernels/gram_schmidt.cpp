@@ -175,11 +175,20 @@ template <class T>
 constexpr GramSchmidt<T> lane_table = {scratch_vectors<T>, in_lanes<T>};
 
 template <class T>
-constexpr Columns<T> column_table = {
-    long_columns::gather<double, T>, long_columns::gather<float, T>, long_columns::scatter<double, T>,
-    long_columns::scatter<float, T>, long_columns::dots<T>,          long_columns::subtract<T>,
-    long_columns::scale<T>,          long_columns::largest<T>,       long_columns::add_gram<T>,
-    long_columns::solve_upper<T>,    long_columns::multiply<T>};
+constexpr Columns<T> column_table = {long_columns::gather<double, T>,
+                                     long_columns::gather<float, T>,
+                                     long_columns::scatter<double, T>,
+                                     long_columns::scatter<float, T>,
+                                     long_columns::dots<T>,
+                                     long_columns::subtract<T>,
+                                     long_columns::scale<T>,
+                                     long_columns::largest<T>,
+                                     long_columns::add_gram<T>,
+                                     long_columns::gram_sums<T>,
+                                     long_columns::add_gram_in_lanes<T>,
+                                     long_columns::reduce_gram<T>,
+                                     long_columns::solve_upper<T>,
+                                     long_columns::multiply<T>};
 
 }  // namespace
 

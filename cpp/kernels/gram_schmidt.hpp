@@ -67,7 +67,13 @@ struct Columns {
   T (*largest)(const T* v, std::ptrdiff_t rows);
   // gram[j * n + k], k <= j: columns[j] . columns[k], added to what is there.
   void (*add_gram)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* gram);
-  // columns := columns R^-1 in place; r[k * n + j] upper triangular, reciprocal[j] = 1 / r_jj.
+  // The same for many calls: sums (gram_sums(n) numbers, 64-byte aligned) has the lanes apart, in an order of its own,
+  // and starts at zero; reduce_gram() adds them up. rows is a multiple of lanes<T>.
+  std::ptrdiff_t (*gram_sums)(std::ptrdiff_t n);
+  void (*add_gram_in_lanes)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums);
+  void (*reduce_gram)(const T* sums, std::ptrdiff_t n, T* gram);
+  // columns := columns R^-1 in place; r[k * n + j] upper triangular, reciprocal[j] = 1 / r_jj. rows is a multiple of
+  // 2 lanes<T>.
   void (*solve_upper)(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* r,
                       const T* reciprocal);
   // to[j] = sum over k < n of columns[k] * s[k * n + j], for j < n.

@@ -2,86 +2,122 @@
 // For use inside other kernels.
 #pragma once
 
-#include "kernels/lanes.hpp"
+#include <type_traits>
+
+#include "kernels/layout.hpp"
 #include "kernels/product.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::long_columns {
 
-// Rows become lanes: the rows of the matrix are the items that pack() transposes.
-template <class T>
-struct RowGroup {
-  const T* row[lanes<T>];
-  RowGroup(const T* a, const Layout& l, std::ptrdiff_t first, std::ptrdiff_t count) {
-    for (int i = 0; i < lanes<T>; ++i) row[i] = a + (first + (i < count ? i : count - 1)) * l.row_stride;
-  }
-};
+// Elements from .. from + 7 of a row, as doubles or floats of T. (One load; 16 floats are not needed as such.)
+MMLFAST_INLINE vec<double> row_part(const double* from) { return load(from); }
+MMLFAST_INLINE vec<double> row_part(const float* from) { return load_as_double(from); }
+MMLFAST_INLINE void put_row_part(double* to, const vec<double>& x) { store(to, x); }
+MMLFAST_INLINE void put_row_part(float* to, const vec<double>& x) { store_from_double(to, x); }
 
-// The columns of one group of rows, as vectors of U at `group`, go to columns of T (wider or equal).
-template <class U, class T>
-MMLFAST_INLINE void place(const vec<U>* group, std::ptrdiff_t cols, std::ptrdiff_t count, T* to, std::ptrdiff_t ld) {
-  for (std::ptrdiff_t k = 0; k < cols; ++k) {
-    alignas(vec_bytes) U x[lanes<U>];
-    store(x, group[k]);
-    if (count < lanes<U>)
-      for (std::ptrdiff_t i = count; i < lanes<U>; ++i) x[i] = U{0};
-    for (std::ptrdiff_t i = 0; i < lanes<U> && i < ((count + lanes<T> - 1) / lanes<T>)*lanes<T>; i += lanes<T>) {
-      if constexpr (sizeof(U) == sizeof(T))
-        store(to + k * ld + i, load(x + i));
-      else
-        store(to + k * ld + i, load_as_double(x + i));
+// The transpose of lanes<T> vectors, square of native registers by square.
+template <class T>
+MMLFAST_INLINE void transpose(const vec<T>* row, vec<T>* column) {
+  constexpr int width = native_lanes<T>;
+  _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
+    _Pragma("GCC unroll 4") for (int q = 0; q < vec_parts; ++q) {
+      native<T> square[width];
+      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) square[r] = row[p * width + r].part[q];
+      transpose_native<T>(square);
+      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) column[q * width + r].part[p] = square[r];
     }
   }
 }
 
-inline constexpr std::ptrdiff_t columns_at_once = 64;
+// Rows of U in memory and columns of T: the same type, or floats in columns of double.
+template <class U, class T>
+inline constexpr bool by_squares = std::is_same_v<U, T> || (sizeof(U) == 4 && sizeof(T) == 8);
 
 template <class U, class T>
 void gather(const U* a, const Layout& l, T* to, std::ptrdiff_t ld) {
-  if constexpr (sizeof(U) > sizeof(T)) {
-    for (std::ptrdiff_t k = 0; k < l.cols; ++k)
-      for (std::ptrdiff_t i = 0; i < (l.rows + lanes<T> - 1) / lanes<T> * lanes<T>; ++i)
-        to[k * ld + i] = i < l.rows ? static_cast<T>(a[i * l.row_stride + k * l.col_stride]) : T{0};
-  } else {
-    vec<U> group[columns_at_once];
-    for (std::ptrdiff_t j = 0; j < l.cols; j += columns_at_once) {
-      const std::ptrdiff_t cols = l.cols - j < columns_at_once ? l.cols - j : columns_at_once;
-      for (std::ptrdiff_t i = 0; i < l.rows; i += lanes<U>) {
-        const std::ptrdiff_t count = l.rows - i < lanes<U> ? l.rows - i : lanes<U>;
-        const RowGroup<U> rows(a + j * l.col_stride, l, i, count);
-        if (l.row_stride == 1 && count == lanes<U>) {
-          for (std::ptrdiff_t k = 0; k < cols; ++k) group[k] = load(rows.row[0] + k * l.col_stride);
-        } else {
-          pack(rows.row, Layout{1, cols, 0, l.col_stride}, group, 1, 1);
+  constexpr int width = lanes<T>;
+  std::ptrdiff_t done = 0;  // rows
+  if constexpr (by_squares<U, T>) {
+    if (l.col_stride == 1) {
+      // Rows shorter than a vector may be read past their end, into the next ones, if they lie without gaps.
+      const std::ptrdiff_t reach = l.cols >= width ? 0 : (width - 1) / l.cols + 1;
+      if (reach == 0 || l.row_stride == l.cols) {
+        for (; done + width + reach <= l.rows || (reach == 0 && done + width <= l.rows); done += width) {
+          const U* from = a + done * l.row_stride;
+          for (std::ptrdiff_t j = 0; j < l.cols; j += width) {
+            // The last square overlaps the one before it instead of reading past the end.
+            const std::ptrdiff_t first = j + width <= l.cols || reach > 0 ? j : l.cols - width;
+            vec<T> row[width], column[width];
+            _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
+              if constexpr (std::is_same_v<U, T>)
+                row[r] = load(from + r * l.row_stride + first);
+              else
+                row[r] = row_part(from + r * l.row_stride + first);
+            }
+            transpose(row, column);
+            if (reach == 0) {
+              _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) store(to + (first + c) * ld + done, column[c]);
+            } else {
+              for (std::ptrdiff_t c = 0; c < l.cols; ++c) store(to + c * ld + done, column[c]);
+            }
+          }
         }
-        place(group, cols, count, to + j * ld + i, ld);
       }
+    } else if (l.row_stride == 1) {
+      const std::ptrdiff_t whole = l.rows / width * width;
+      for (std::ptrdiff_t k = 0; k < l.cols; ++k)
+        for (std::ptrdiff_t i = 0; i < whole; i += width) {
+          if constexpr (std::is_same_v<U, T>)
+            store(to + k * ld + i, load(a + k * l.col_stride + i));
+          else
+            store(to + k * ld + i, row_part(a + k * l.col_stride + i));
+        }
+      done = whole;
     }
   }
+  const std::ptrdiff_t end = (l.rows + width - 1) / width * width;
+  for (std::ptrdiff_t i = done; i < end; ++i)
+    for (std::ptrdiff_t k = 0; k < l.cols; ++k)
+      to[k * ld + i] = i < l.rows ? static_cast<T>(a[i * l.row_stride + k * l.col_stride]) : T{0};
 }
 
 template <class U, class T>
 void scatter(const T* from, std::ptrdiff_t ld, U* a, const Layout& l) {
   constexpr int width = lanes<T>;
-  if constexpr (sizeof(U) == sizeof(T)) {
-    vec<T> group[columns_at_once];
-    for (std::ptrdiff_t j = 0; j < l.cols; j += columns_at_once) {
-      const std::ptrdiff_t cols = l.cols - j < columns_at_once ? l.cols - j : columns_at_once;
-      std::ptrdiff_t i = 0;
-      for (; i + width <= l.rows; i += width) {
-        T* row[width];
-        for (int r = 0; r < width; ++r) row[r] = a + (i + r) * l.row_stride + j * l.col_stride;
-        for (std::ptrdiff_t k = 0; k < cols; ++k) group[k] = load(from + (j + k) * ld + i);
-        unpack(row, Layout{1, cols, 0, l.col_stride}, group, 1, 1);
+  std::ptrdiff_t done = 0;
+  if constexpr (by_squares<U, T>) {
+    if (l.col_stride == 1 && l.cols >= width) {
+      for (; done + width <= l.rows; done += width) {
+        U* to = a + done * l.row_stride;
+        for (std::ptrdiff_t j = 0; j < l.cols; j += width) {
+          const std::ptrdiff_t first = j + width <= l.cols ? j : l.cols - width;
+          vec<T> row[width], column[width];
+          _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) column[c] = load(from + (first + c) * ld + done);
+          transpose(column, row);
+          _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
+            if constexpr (std::is_same_v<U, T>)
+              store(to + r * l.row_stride + first, row[r]);
+            else
+              put_row_part(to + r * l.row_stride + first, row[r]);
+          }
+        }
       }
-      for (; i < l.rows; ++i)
-        for (std::ptrdiff_t k = j; k < j + cols; ++k) a[i * l.row_stride + k * l.col_stride] = from[k * ld + i];
-    }
-  } else {
-    for (std::ptrdiff_t i = 0; i < l.rows; ++i)
+    } else if (l.row_stride == 1) {
+      const std::ptrdiff_t whole = l.rows / width * width;
       for (std::ptrdiff_t k = 0; k < l.cols; ++k)
-        a[i * l.row_stride + k * l.col_stride] = static_cast<U>(from[k * ld + i]);
+        for (std::ptrdiff_t i = 0; i < whole; i += width) {
+          if constexpr (std::is_same_v<U, T>)
+            store(a + k * l.col_stride + i, load(from + k * ld + i));
+          else
+            put_row_part(a + k * l.col_stride + i, load(from + k * ld + i));
+        }
+      done = whole;
+    }
   }
+  for (std::ptrdiff_t i = done; i < l.rows; ++i)
+    for (std::ptrdiff_t k = 0; k < l.cols; ++k)
+      a[i * l.row_stride + k * l.col_stride] = static_cast<U>(from[k * ld + i]);
 }
 
 // dot[c * K + q] = column q . vector c, for K columns and C vectors: a tile of sums in registers.
@@ -184,36 +220,121 @@ void add_gram(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdif
   if (j < n) gram_columns<1>(columns, ld, n, rows, j, gram);
 }
 
-// The columns before j are done: subtracts them from C columns at j, then solves with the C x C triangle.
+// ---- Gram matrices kept in lanes: the sums of each lane stay apart until reduce_gram() adds them up ----
+
+template <class T>
+MMLFAST_INLINE native<T> native_at(const T* from, int part) {
+  return *reinterpret_cast<const typename native_of<T>::unaligned*>(from + part * native_lanes<T>);
+}
+template <class T>
+MMLFAST_INLINE void put_native(T* to, int part, native<T> x) {
+  *reinterpret_cast<typename native_of<T>::unaligned*>(to + part * native_lanes<T>) = x;
+}
+
+// A tile is K x C vectors of sums, which fit the registers one native part at a time.
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int gram_tile = 4;
+#else
+inline constexpr int gram_tile = 2;
+#endif
+
+template <int N>
+using Constant = std::integral_constant<int, N>;
+
+// tile(K, C, k, j) for the tiles that cover the lower triangle, diagonal included; sums lie in this order.
+template <int C, class Tile>
+MMLFAST_INLINE void tiles_of_columns(std::ptrdiff_t j, Tile&& tile) {
+  std::ptrdiff_t k = 0;
+  const std::ptrdiff_t end = j + C;
+  for (; k + 4 <= end; k += 4) tile(Constant<4>{}, Constant<C>{}, k, j);
+  if (k + 2 <= end) tile(Constant<2>{}, Constant<C>{}, k, j), k += 2;
+  if (k < end) tile(Constant<1>{}, Constant<C>{}, k, j);
+}
+template <class Tile>
+MMLFAST_INLINE void each_tile(std::ptrdiff_t n, Tile&& tile) {
+  std::ptrdiff_t j = 0;
+  for (; j + gram_tile <= n; j += gram_tile) tiles_of_columns<gram_tile>(j, tile);
+  if constexpr (gram_tile > 2) {
+    if (n - j >= 2) tiles_of_columns<2>(j, tile), j += 2;
+  }
+  if (j < n) tiles_of_columns<1>(j, tile);
+}
+
+template <int K, int C, class T>
+MMLFAST_INLINE void add_tile(const T* x, const T* y, std::ptrdiff_t ld, std::ptrdiff_t rows, T* sums) {
+  _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
+    native<T> sum[C][K];
+    _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) _Pragma("GCC unroll 4") for (int q = 0; q < K; ++q) sum[c][q] =
+        native_at(sums + (c * K + q) * lanes<T>, p);
+    for (std::ptrdiff_t i = 0; i < rows; i += lanes<T>) {
+      native<T> left[K];
+      _Pragma("GCC unroll 4") for (int q = 0; q < K; ++q) left[q] = native_at(x + q * ld + i, p);
+      _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) {
+        const native<T> right = native_at(y + c * ld + i, p);
+        _Pragma("GCC unroll 4") for (int q = 0; q < K; ++q) sum[c][q] = op::fma(left[q], right, sum[c][q]);
+      }
+    }
+    _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) _Pragma("GCC unroll 4") for (int q = 0; q < K; ++q)
+        put_native(sums + (c * K + q) * lanes<T>, p, sum[c][q]);
+  }
+}
+
+template <class T>
+std::ptrdiff_t gram_sums(std::ptrdiff_t n) {
+  std::ptrdiff_t size = 0;
+  each_tile(n, [&](auto k_size, auto c_size, std::ptrdiff_t, std::ptrdiff_t) { size += k_size() * c_size(); });
+  return size * lanes<T>;
+}
+
+template <class T>
+void add_gram_in_lanes(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums) {
+  each_tile(n, [&](auto k_size, auto c_size, std::ptrdiff_t k, std::ptrdiff_t j) {
+    add_tile<k_size(), c_size()>(columns + k * ld, columns + j * ld, ld, rows, sums);
+    sums += k_size() * c_size() * lanes<T>;
+  });
+}
+
+template <class T>
+void reduce_gram(const T* sums, std::ptrdiff_t n, T* gram) {
+  each_tile(n, [&](auto k_size, auto c_size, std::ptrdiff_t k, std::ptrdiff_t j) {
+    for (int c = 0; c < c_size(); ++c)
+      for (int q = 0; q < k_size(); ++q, sums += lanes<T>)
+        if (k + q <= j + c) gram[(j + c) * n + k + q] = reduce_add(load(sums));
+  });
+}
+
+// ---- columns R^-1 ----
+
+// The columns before j are done: subtracts them from C columns at j, then solves with the C x C triangle. Two native
+// registers of rows at a time.
 template <int C, class T>
 MMLFAST_INLINE void solve_columns(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* r,
                                   const T* reciprocal, std::ptrdiff_t j) {
-  for (std::ptrdiff_t i = 0; i < rows; i += 2 * lanes<T>) {
-    const bool both = i + lanes<T> < rows;
-    vec<T> x[C], y[C];
-    _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) {
-      x[c] = load(columns + (j + c) * ld + i);
-      y[c] = both ? load(columns + (j + c) * ld + i + lanes<T>) : zero<T>();
+  for (std::ptrdiff_t i = 0; i < rows; i += 2 * native_lanes<T>) {
+    native<T> x[C], y[C];
+    _Pragma("GCC unroll 8") for (int c = 0; c < C; ++c) {
+      x[c] = native_at(columns + (j + c) * ld + i, 0);
+      y[c] = native_at(columns + (j + c) * ld + i, 1);
     }
     for (std::ptrdiff_t k = 0; k < j; ++k) {
-      const vec<T> p = load(columns + k * ld + i), q = both ? load(columns + k * ld + i + lanes<T>) : zero<T>();
-      _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) {
-        const vec<T> f = broadcast<T>(r[k * n + j + c]);
-        x[c] = fnma(f, p, x[c]);
-        y[c] = fnma(f, q, y[c]);
+      const native<T> p = native_at(columns + k * ld + i, 0), q = native_at(columns + k * ld + i, 1);
+      _Pragma("GCC unroll 8") for (int c = 0; c < C; ++c) {
+        const native<T> f = r[k * n + j + c] - native<T>{};
+        x[c] = op::fnma(f, p, x[c]);
+        y[c] = op::fnma(f, q, y[c]);
       }
     }
-    _Pragma("GCC unroll 4") for (int c = 0; c < C; ++c) {
-      _Pragma("GCC unroll 4") for (int k = 0; k < c; ++k) {
-        const vec<T> f = broadcast<T>(r[(j + k) * n + j + c]);
-        x[c] = fnma(f, x[k], x[c]);
-        y[c] = fnma(f, y[k], y[c]);
+    _Pragma("GCC unroll 8") for (int c = 0; c < C; ++c) {
+      _Pragma("GCC unroll 8") for (int k = 0; k < c; ++k) {
+        const native<T> f = r[(j + k) * n + j + c] - native<T>{};
+        x[c] = op::fnma(f, x[k], x[c]);
+        y[c] = op::fnma(f, y[k], y[c]);
       }
-      const vec<T> f = broadcast<T>(reciprocal[j + c]);
+      const native<T> f = reciprocal[j + c] - native<T>{};
       x[c] = x[c] * f;
       y[c] = y[c] * f;
-      store(columns + (j + c) * ld + i, x[c]);
-      if (both) store(columns + (j + c) * ld + i + lanes<T>, y[c]);
+      put_native(columns + (j + c) * ld + i, 0, x[c]);
+      put_native(columns + (j + c) * ld + i, 1, y[c]);
     }
   }
 }
@@ -222,8 +343,12 @@ template <class T>
 void solve_upper(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* r,
                  const T* reciprocal) {
   std::ptrdiff_t j = 0;
+#if defined(__AVX512F__) || defined(__aarch64__)
+  for (; j + 8 <= n; j += 8) solve_columns<8>(columns, ld, n, rows, r, reciprocal, j);
+#endif
   for (; j + 4 <= n; j += 4) solve_columns<4>(columns, ld, n, rows, r, reciprocal, j);
-  for (; j < n; ++j) solve_columns<1>(columns, ld, n, rows, r, reciprocal, j);
+  if (j + 2 <= n) solve_columns<2>(columns, ld, n, rows, r, reciprocal, j), j += 2;
+  if (j < n) solve_columns<1>(columns, ld, n, rows, r, reciprocal, j);
 }
 
 template <class T>

@@ -1,0 +1,222 @@
+// Triangles R0, R1, ... such that A R0^-1 R1^-1 ... is orthonormal, for a tall A of any condition: the first two steps
+// of gram_schmidt_tall.hpp.
+#pragma once
+
+#include "drivers/gram_schmidt_large.hpp"
+#include "drivers/rfactor.hpp"
+#include "drivers/tall_passes.hpp"
+
+namespace mmlfast::drivers::tall {
+
+// The sum of squares of each column of R.
+inline void column_squares(const double* r, Size n, double* to) noexcept {
+  std::fill_n(to, n, 0.0);
+  for (Size i = 0; i < n; ++i)
+    for (Size j = i; j < n; ++j) to[j] += r[i * n + j] * r[i * n + j];
+}
+
+// Is Q = X R^-1 orthonormal to rounding level, X being a matrix whose Gram matrix is R'R? If R^-1 does not enlarge.
+inline bool close_to_orthonormal(const Triangle& triangle, double* row) noexcept {
+  const Size n = triangle.n;
+  const double* r = triangle.r();
+  double forward = 0, back = 0;  // the squares of |R| and |R^-1|
+  for (Size i = n; i-- > 0;) {   // row i of R^-1
+    for (Size j = i; j < n; ++j) {
+      forward += r[i * n + j] * r[i * n + j];
+      row[j] = j == i;
+    }
+    for (Size k = i; k < n; ++k) {
+      row[k] *= triangle.reciprocal()[k];
+      const double f = row[k];
+      back += f * f;
+      for (Size j = k + 1; j < n; ++j) row[j] -= f * r[k * n + j];
+    }
+  }
+  return forward < 4 * static_cast<double>(n) && back < 4 * static_cast<double>(n);
+}
+
+template <class T>
+class Ladder {
+ public:
+  // rtol: what counts as dependent (gram_schmidt); less than zero: all columns are kept, as far as they go.
+  Ladder(const View<const T>& a, double rtol) noexcept
+      : a_(a),
+        n_(a.layout.cols),
+        rank_(n_),
+        rtol_(rtol),
+        passes_(a),
+        total_(n_ * n_),
+        row_(n_),
+        r_(n_),
+        one_(n_),
+        two_(n_),
+        three_(n_) {}
+
+  bool has_memory() const noexcept {
+    return passes_.has_memory() && total_.data() != nullptr && row_.data() != nullptr && r_.has_memory() &&
+           one_.has_memory() && two_.has_memory() && three_.has_memory();
+  }
+
+  // found: the triangles are there. Else A is not finite, or too close to dependent for this way.
+  Outcome find(bool& found) noexcept {
+    Status status;
+    found = false;
+    const Start start = from_sample();
+    if (start == Start::no_memory) return {Outcome::Status::no_memory};
+    if (start != Start::all_rows) {
+      const Outcome outcome = settle(start == Start::sample, status, found);
+      if (found || !outcome.ok()) return outcome;
+    }
+    Outcome outcome = r_of_rows(a_.data, a_.layout, one_.r());
+    if (!outcome.ok()) return outcome;
+    for (Size e = 0; e < n_ * n_; ++e)
+      if (!std::isfinite(one_.r()[e])) return {};
+    if (!usable(one_.r(), 0)) {
+      if (rtol_ < 0) return {};
+      outcome = leave_out(one_.r());
+      if (!outcome.ok()) return outcome;
+    }
+    one_.find_reciprocals();
+    return settle(true, status, found);
+  }
+
+  // q, and the Gram matrix of q if `gram` is not nullptr.
+  Outcome write(const View<T>& q, double* gram) noexcept {
+    Status status;
+    passes_.write(triangles_, count_, q, gram, status);
+    return status.outcome();
+  }
+
+  const Triangle& r() const noexcept { return r_; }
+  Size rank() const noexcept { return rank_; }
+  // Is the Gram matrix of q sure to be near I?
+  bool certain() noexcept { return n_ <= 128 && close_to_orthonormal(*triangles_[count_ - 1], row_.data()); }
+
+ private:
+  enum class Start { no_memory, plain, sample, all_rows };
+
+  // Is every diagonal element above `limit` of its column?
+  bool usable(const double* r, double limit) noexcept {
+    column_squares(r, n_, row_.data());
+    for (Size j = 0; j < n_; ++j) {
+      const double d = r[j * n_ + j];
+      if (!(d > limit * std::sqrt(row_[j]))) return false;
+    }
+    return true;
+  }
+
+  // One row of each of `rows` parts of A, at a place that a fixed sequence of random numbers says (splitmix64).
+  bool take_sample(Size rows, T* to) const noexcept {
+    if (to == nullptr) return false;
+    std::uint64_t state = 0x9e3779b97f4a7c15u;
+    const Size m = a_.layout.rows;
+    for (Size i = 0; i < rows; ++i) {
+      const Size first = m / rows * i + std::min(i, m % rows), count = m / rows + (i < m % rows);
+      std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+      z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+      z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+      z ^= z >> 31;
+      const T* from = a_.at(first + static_cast<Size>(z % static_cast<std::uint64_t>(count)));
+      for (Size j = 0; j < n_; ++j) to[i * n_ + j] = from[j * a_.layout.col_stride];
+    }
+    return true;
+  }
+
+  Start from_sample() noexcept {
+    const Size rows = std::max<Size>(128, (a_.layout.rows >= 128 * n_ ? 8 : 4) * n_);
+    if (a_.layout.rows < 4 * rows) return Start::plain;
+    Room<T> sample(checked_product(rows, n_));
+    if (!take_sample(rows, sample.data())) return Start::no_memory;
+    if (!r_of_rows(sample.data(), Layout{rows, n_, n_, 1}, one_.r()).ok()) return Start::no_memory;
+    if (!usable(one_.r(), 0)) return Start::plain;  // zeros that need not be zeros in other rows, or NaN
+    if (!usable(one_.r(), 0x1p-51)) return Start::all_rows;
+    one_.find_reciprocals();
+    for (Size j = 0; j < n_; ++j)
+      if (!std::isfinite(one_.reciprocal()[j])) return Start::all_rows;
+    const bool in_range =
+        std::all_of(row_.data(), row_.data() + n_, [](double s) { return s > 0x1p-600 && s < 0x1p600; });
+    return in_range && far_from_dependent(one_) ? Start::plain : Start::sample;
+  }
+
+  // The triangles and R, beginning with one_ if `begun`.
+  Outcome settle(bool begun, Status& status, bool& found) noexcept {
+    triangles_[0] = begun ? &one_ : &two_;
+    triangles_[1] = begun ? &two_ : &three_;
+    triangles_[2] = begun ? &three_ : &one_;
+    count_ = begun ? 1 : 0;
+    bool dropped = rank_ < n_;
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      if (!refine(dropped, status)) return status.outcome();
+      std::copy_n(triangles_[0]->r(), n_ * n_, r_.r());
+      for (int t = 1; t < count_; ++t) multiply_from_left(*triangles_[t], r_);
+      found = rtol_ < 0 || dropped || usable(r_.r(), 8 * rtol_);
+      if (found) return {};
+      if (attempt > 0) return {};
+      std::copy_n(r_.r(), n_ * n_, one_.r());
+      const Outcome outcome = leave_out(one_.r());
+      found = rank_ == n_;
+      if (found || !outcome.ok()) return outcome;
+      one_.find_reciprocals();
+      dropped = true;
+      triangles_[0] = &one_, triangles_[1] = &two_, triangles_[2] = &three_;
+      count_ = 1;
+    }
+    return {};
+  }
+
+  // More triangles until the Gram matrix says that it is enough.
+  bool refine(bool dropped, Status& status) noexcept {
+    const double limit = 1e-14 * static_cast<double>(n_ + 10);
+    while (count_ < 3) {
+      const Triangle& next = *triangles_[count_];
+      if (!passes_.gram(triangles_, count_, total_.data(), status)) return false;
+      if (!cholesky(total_.data(), limit, dropped, next)) return false;
+      ++count_;
+      if (far_from_dependent(next)) return true;
+    }
+    return false;
+  }
+
+  // Which columns of R are independent, in order; the others become zero in R, and R is made triangular again.
+  Outcome leave_out(double* r) noexcept {
+    Room<bool> independent(n_);
+    Room<double> columns(checked_product(n_, n_));
+    if (independent.data() == nullptr || columns.data() == nullptr) return {Outcome::Status::no_memory};
+    for (Size i = 0; i < n_; ++i)
+      for (Size j = 0; j < n_; ++j) columns[j * n_ + i] = r[i * n_ + j];
+    Outcome outcome = independent_columns<double>(columns.data(), n_, n_, n_, rtol_, independent.data());
+    if (!outcome.ok()) return outcome;
+    rank_ = std::count(independent.data(), independent.data() + n_, true);
+    if (rank_ == n_) return {};
+    if (rank_ == 0) {
+      std::fill_n(r, n_ * n_, 0.0);
+      return {};
+    }
+    Size to = 0;
+    for (Size j = 0; j < n_; ++j)
+      if (independent[j]) std::copy_n(columns.data() + j * n_, n_, columns.data() + n_ * to++);
+    Room<double> small(checked_product(rank_, rank_));
+    if (small.data() == nullptr) return {Outcome::Status::no_memory};
+    outcome = r_of_rows(columns.data(), Layout{n_, rank_, 1, n_}, small.data());
+    if (!outcome.ok()) return outcome;
+    std::fill_n(r, n_ * n_, 0.0);
+    for (Size i = 0, row = 0; i < n_; ++i) {
+      if (!independent[i]) continue;
+      for (Size j = i, column = row; j < n_; ++j)
+        if (independent[j]) r[i * n_ + j] = small[row * rank_ + column++];
+      ++row;
+    }
+    return {};
+  }
+
+  View<const T> a_;
+  Size n_, rank_;
+  double rtol_;
+  Passes<T> passes_;
+  Room<double> total_, row_;
+  Triangle r_, one_, two_, three_;
+  const Triangle* triangles_[3] = {};
+  int count_ = 0;
+};
+
+}  // namespace mmlfast::drivers::tall

@@ -1,0 +1,213 @@
+// Passes over one tall matrix, in chunks of rows that are worked on in cache as columns of float64. The blocks of
+// chunks are fixed by the shape, and their sums are added up in order: the bits do not depend on the threads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "drivers/room.hpp"
+#include "kernels/gram_schmidt.hpp"
+#include "runtime/outcome.hpp"
+#include "runtime/scratch.hpp"
+#include "runtime/thread_pool.hpp"
+
+namespace mmlfast::drivers::tall {
+
+inline const Columns<double>& kernel() { return columns_f64(); }
+inline Size up_to_multiple(Size n, Size of) noexcept { return (n + of - 1) / of * of; }
+
+inline void gather(const double* a, const Layout& l, double* to, Size ld) { kernel().gather_f64(a, l, to, ld); }
+inline void gather(const float* a, const Layout& l, double* to, Size ld) { kernel().gather_f32(a, l, to, ld); }
+inline void scatter(const double* from, Size ld, double* a, const Layout& l) { kernel().scatter_f64(from, ld, a, l); }
+inline void scatter(const double* from, Size ld, float* a, const Layout& l) { kernel().scatter_f32(from, ld, a, l); }
+
+template <class T>
+struct View {
+  T* data;
+  Layout layout;
+
+  T* at(Size row) const noexcept { return data + row * layout.row_stride; }
+  Layout part(Size rows) const noexcept { return {rows, layout.cols, layout.row_stride, layout.col_stride}; }
+};
+
+struct Status {
+  std::atomic<bool> no_memory{false};
+  bool interrupted = false;
+
+  Outcome outcome() const noexcept {
+    if (no_memory) return {Outcome::Status::no_memory};
+    return {interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
+  }
+  bool ok() const noexcept { return !no_memory && !interrupted; }
+};
+
+// Chunks of `rows` rows, a multiple of 16, and blocks of chunks for the threads.
+struct Chunks {
+  Size m, n, rows, count, per_block, n_blocks, ld;
+
+  Chunks(Size m_, Size n_, Size elements, Size least, Size most, Size block_rows) noexcept : m(m_), n(n_) {
+    rows = std::clamp(elements / n / 16 * 16, up_to_multiple(least, 16), std::max(most, up_to_multiple(least, 16)));
+    count = (m + rows - 1) / rows;
+    per_block = std::max<Size>(1, block_rows / rows);
+    n_blocks = (count + per_block - 1) / per_block;
+    ld = rows + 8;  // not a multiple of a page: the columns do not fight for the same cache lines
+  }
+  Size first(Size chunk) const noexcept { return chunk * rows; }
+  Size rows_of(Size chunk) const noexcept { return std::min(rows, m - chunk * rows); }
+};
+
+// The upper triangular matrix r (row-major n x n) with the reciprocals of its diagonal. A zero on the diagonal has
+// the reciprocal zero and a row of zeros: this column becomes zero.
+struct Triangle {
+  Room<double> numbers;
+  Size n;
+
+  explicit Triangle(Size n_) noexcept : numbers(checked_product(n_, n_ + 1)), n(n_) {}
+  bool has_memory() const noexcept { return numbers.data() != nullptr; }
+  double* r() const noexcept { return numbers.data(); }
+  double* reciprocal() const noexcept { return numbers.data() + n * n; }
+  void find_reciprocals() const noexcept {
+    for (Size j = 0; j < n; ++j) reciprocal()[j] = r()[j * n + j] == 0 ? 0 : 1 / r()[j * n + j];
+  }
+};
+
+// R with R'R = G (lower triangle of gram). False if a pivot is not above `limit` of its diagonal element. Columns with
+// a zero on the diagonal are left out if `zeros_allowed`.
+inline bool cholesky(const double* gram, double limit, bool zeros_allowed, const Triangle& to) noexcept {
+  const Size n = to.n;
+  double* r = to.r();
+  for (Size k = 0; k < n; ++k)
+    for (Size j = 0; j < n; ++j) r[k * n + j] = j < k ? 0 : gram[j * n + k];
+  for (Size k = 0; k < n; ++k) {
+    double* row = r + k * n;
+    const double diagonal = gram[k * n + k], pivot = row[k];
+    if (diagonal == 0 && zeros_allowed) {
+      std::fill_n(row, n, 0.0);
+      continue;
+    }
+    if (!(diagonal > 0x1p-900 && diagonal < 0x1p900 && pivot > limit * diagonal)) return false;
+    row[k] = std::sqrt(pivot);
+    const double factor = 1 / row[k];
+    for (Size j = k + 1; j < n; ++j) row[j] *= factor;
+    for (Size i = k + 1; i < n; ++i) {
+      double* below = r + i * n;
+      const double f = row[i];
+      for (Size j = i; j < n; ++j) below[j] -= f * row[j];
+    }
+  }
+  to.find_reciprocals();
+  return true;
+}
+
+// Is every column of R mostly its diagonal element, that is, at an angle of 30 degrees or more to those before it?
+inline bool far_from_dependent(const Triangle& triangle) noexcept {
+  const Size n = triangle.n;
+  const double* r = triangle.r();
+  for (Size j = 0; j < n; ++j) {
+    double square = 0;
+    for (Size i = 0; i <= j; ++i) square += r[i * n + j] * r[i * n + j];
+    if (!(r[j * n + j] * r[j * n + j] >= 0.25 * square)) return false;
+  }
+  return true;
+}
+
+// to := left * to, upper triangular.
+inline void multiply_from_left(const Triangle& left, const Triangle& to) noexcept {
+  const Size n = to.n;
+  const double* l = left.r();
+  double* r = to.r();
+  for (Size i = 0; i < n; ++i) {
+    double* row = r + i * n;
+    for (Size j = i; j < n; ++j) row[j] *= l[i * n + i];
+    for (Size k = i + 1; k < n; ++k) {
+      const double f = l[i * n + k];
+      const double* other = r + k * n;
+      for (Size j = k; j < n; ++j) row[j] += f * other[j];
+    }
+  }
+}
+
+template <class T>
+class Passes {
+ public:
+  Passes(const View<const T>& a) noexcept
+      : a_(a),
+        c_(a.layout.rows, a.layout.cols, 3072, 64, 512, block_rows(a.layout.cols)),
+        sums_(kernel().gram_sums(c_.n)),
+        partial_(checked_product(c_.n_blocks, c_.n, c_.n)) {}
+
+  bool has_memory() const noexcept { return partial_.data() != nullptr; }
+
+  // total := the Gram matrix (lower triangle) of A R1^-1 R2^-1 ..., for the `count` triangles.
+  bool gram(const Triangle* const* triangles, int count, double* total, Status& status) noexcept {
+    return each_chunk(1 + count, total, status, [&](Size chunk, double* x, double*, double* sums) {
+      const Size rows = solved(triangles, count, chunk, x);
+      kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums);
+    });
+  }
+
+  // q := A R1^-1 R2^-1 ...; total := the Gram matrix of q as it is written (nullptr: not wanted).
+  bool write(const Triangle* const* triangles, int count, const View<T>& q, double* total, Status& status) noexcept {
+    return each_chunk(count + (total != nullptr), total, status, [&](Size chunk, double* x, double*, double* sums) {
+      Size rows = solved(triangles, count, chunk, x);
+      scatter(x, c_.ld, q.at(c_.first(chunk)), q.part(c_.rows_of(chunk)));
+      if (total == nullptr) return;
+      if constexpr (sizeof(T) == 4) rows = load(View<const T>{q.data, q.layout}, chunk, x);
+      kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums);
+    });
+  }
+
+ private:
+  static Size block_rows(Size n) noexcept { return std::clamp<Size>(8'000'000 / (n * n), 256, 8192); }
+
+  // Rows of a chunk in columns, padded with zeros to a multiple of 16 rows, which is returned.
+  Size load(const View<const T>& from, Size chunk, double* x) const noexcept {
+    const Size rows = c_.rows_of(chunk), whole = up_to_multiple(rows, 8), padded = up_to_multiple(rows, 16);
+    gather(from.at(c_.first(chunk)), from.part(rows), x, c_.ld);
+    if (whole < padded)
+      for (Size j = 0; j < c_.n; ++j) std::fill_n(x + j * c_.ld + whole, 8, 0.0);
+    return padded;
+  }
+  Size solved(const Triangle* const* triangles, int count, Size chunk, double* x) const noexcept {
+    const Size rows = load(a_, chunk, x);
+    for (int t = 0; t < count; ++t)
+      kernel().solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal());
+    return rows;
+  }
+
+  // body(chunk, columns, spare, sums) for all chunks; the sums of a block start at zero, and those of all blocks are
+  // added up in `total` (nullptr: not wanted).
+  template <class Body>
+  bool each_chunk(int products, double* total, Status& status, Body&& body) noexcept {
+    const Size n = c_.n, nn = n * n, area = c_.ld * n;
+    const double ns = static_cast<double>(c_.m * n) * (0.5 + 0.025 * products * static_cast<double>(n));
+    const bool finished = parallel_blocks(c_.n_blocks, ns, [&](Size b) {
+      double* scratch = static_cast<double*>(Scratch::request(8 * (2 * area + sums_)));
+      if (scratch == nullptr) {
+        status.no_memory.store(true, std::memory_order_relaxed);
+        return;
+      }
+      double* sums = scratch + 2 * area;
+      if (total != nullptr) std::fill_n(sums, sums_, 0.0);
+      const Size end = std::min(c_.count, (b + 1) * c_.per_block);
+      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, scratch, scratch + area, sums);
+      if (total != nullptr) kernel().reduce_gram(sums, n, partial_.data() + b * nn);
+    });
+    if (!finished) status.interrupted = true;
+    if (!status.ok()) return false;
+    if (total == nullptr) return true;
+    std::fill_n(total, nn, 0.0);
+    for (Size b = 0; b < c_.n_blocks; ++b)
+      for (Size j = 0; j < n; ++j)
+        for (Size k = 0; k <= j; ++k) total[j * n + k] += partial_[b * nn + j * n + k];
+    return true;
+  }
+
+  View<const T> a_;
+  Chunks c_;
+  Size sums_;
+  Room<double> partial_;
+};
+
+}  // namespace mmlfast::drivers::tall
