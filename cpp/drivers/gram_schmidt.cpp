@@ -77,6 +77,10 @@ Outcome gram_schmidt(const GramSchmidtCall<T>& call) noexcept {
   return checked_product(m, n) <= most_elements_in_lanes ? run_lanes(call) : run_large(call);
 }
 
+template Outcome tall_qr<double>(const double*, const Layout&, double*, const Layout&, double*, const Layout&,
+                                 bool&) noexcept;
+template Outcome tall_qr<float>(const float*, const Layout&, float*, const Layout&, float*, const Layout&,
+                                bool&) noexcept;
 template Outcome gram_schmidt<double>(const GramSchmidtCall<double>&) noexcept;
 template Outcome gram_schmidt<float>(const GramSchmidtCall<float>&) noexcept;
 

@@ -22,6 +22,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/gram_schmidt.hpp"
 #include "drivers/gram_schmidt_large.hpp"
 #include "drivers/tall_ladder.hpp"
 
@@ -67,9 +68,9 @@ class ByChunks {
           scatter(x, c_.ld, q_.at(c_.first(chunk)), q_.part(c_.rows_of(chunk)));
         }))
       return status.outcome();
-    Passes<T> passes(View<const T>{q_.data, q_.layout});
+    Passes<T> passes(c_.m, n);
     if (!passes.has_memory()) return {Outcome::Status::no_memory};
-    if (!passes.gram(nullptr, 0, gram_.data(), status)) return status.outcome();
+    if (!passes.run({q_.data, q_.layout}, nullptr, 0, {nullptr, {}}, gram_.data(), status)) return status.outcome();
     *item_.rank = rank;
     *item_.orthogonality = static_cast<T>(distance_from_identity(gram_.data(), n));
     done = true;
@@ -174,13 +175,13 @@ class ByChunks {
 template <class T>
 Outcome tall_gram_schmidt(const LargeGramSchmidt<T>& item, bool& done) noexcept {
   const Size n = item.a_layout.cols;
-  tall::Ladder<T> ladder({item.a, item.a_layout}, static_cast<double>(item.rtol));
+  tall::Ladder<T> ladder({item.a, item.a_layout}, {item.q, item.q_layout}, static_cast<double>(item.rtol));
   Room<double> gram(n * n);
   if (!ladder.has_memory() || gram.data() == nullptr) return {Outcome::Status::no_memory};
   bool found = false;
   Outcome outcome = ladder.find(found);
   if (outcome.ok() && found) {
-    outcome = ladder.write({item.q, item.q_layout}, gram.data());
+    outcome = ladder.write(gram.data());
     const double defect = distance_from_identity(gram.data(), n);
     constexpr double u = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
     done = outcome.ok() && defect < 8 * u * static_cast<double>(n + 1);
@@ -197,26 +198,19 @@ Outcome tall_gram_schmidt(const LargeGramSchmidt<T>& item, bool& done) noexcept 
   return outcome;
 }
 
-// QR of a tall matrix (m >= 4 n): A = Q R with Q'Q = I to rounding level for every condition number up to 1e15, R with
-// a diagonal that is not negative, and |A_j - Q R_j| <= c n u |A_j| for each column j. `done` is left false, with
-// nothing promised of q and r, if A is not finite or has columns that are dependent to the last bit: then Q has to be
-// completed by reflections (LAPACK's geqrf). The bits do not depend on the number of threads.
-//   a   IN   m x n, any strides
-//   q   OUT  m x n, any strides, must not overlap a; data nullptr: R alone, one reading of A at best
-//   r   OUT  n x n, any strides, zeros below the diagonal; data nullptr: not wanted
 template <class T>
 Outcome tall_qr(const T* a, const Layout& a_layout, T* q, const Layout& q_layout, T* r, const Layout& r_layout,
                 bool& done) noexcept {
   const Size n = a_layout.cols;
   done = false;
-  tall::Ladder<T> ladder({a, a_layout}, -1);
+  tall::Ladder<T> ladder({a, a_layout}, {q, q_layout}, -1);
   if (!ladder.has_memory()) return {Outcome::Status::no_memory};
   Outcome outcome = ladder.find(done);
   if (outcome.ok() && done && q != nullptr) {
     const bool certain = ladder.certain();
     Room<double> gram(certain ? 1 : n * n);
     if (gram.data() == nullptr) return {Outcome::Status::no_memory};
-    outcome = ladder.write({q, q_layout}, certain ? nullptr : gram.data());
+    outcome = ladder.write(certain ? nullptr : gram.data());
     constexpr double u = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
     done = outcome.ok() && (certain || distance_from_identity(gram.data(), n) < 8 * u * static_cast<double>(n + 1));
   }

@@ -15,36 +15,37 @@ inline void column_squares(const double* r, Size n, double* to) noexcept {
     for (Size j = i; j < n; ++j) to[j] += r[i * n + j] * r[i * n + j];
 }
 
-// Is Q = X R^-1 orthonormal to rounding level, X being a matrix whose Gram matrix is R'R? If R^-1 does not enlarge.
-inline bool close_to_orthonormal(const Triangle& triangle, double* row) noexcept {
+// Is Q = X R^-1 orthonormal to rounding level, X being a matrix whose Gram matrix is R'R? If the inverse of R with
+// columns of unit length is small [Higham, Accuracy and Stability, section 10.1: scaling changes nothing].
+inline bool close_to_orthonormal(const Triangle& triangle, double* lengths, double* row) noexcept {
   const Size n = triangle.n;
   const double* r = triangle.r();
-  double forward = 0, back = 0;  // the squares of |R| and |R^-1|
-  for (Size i = n; i-- > 0;) {   // row i of R^-1
-    for (Size j = i; j < n; ++j) {
-      forward += r[i * n + j] * r[i * n + j];
-      row[j] = j == i;
-    }
+  column_squares(r, n, lengths);
+  double sum = 0;  // of the squares of the inverse
+  for (Size i = n; i-- > 0;) {
+    for (Size j = i; j < n; ++j) row[j] = j == i;
     for (Size k = i; k < n; ++k) {
       row[k] *= triangle.reciprocal()[k];
       const double f = row[k];
-      back += f * f;
+      sum += f * f * lengths[i];
       for (Size j = k + 1; j < n; ++j) row[j] -= f * r[k * n + j];
     }
   }
-  return forward < 4 * static_cast<double>(n) && back < 4 * static_cast<double>(n);
+  return sum < 4 * static_cast<double>(n);
 }
 
 template <class T>
 class Ladder {
  public:
-  // rtol: what counts as dependent (gram_schmidt); less than zero: all columns are kept, as far as they go.
-  Ladder(const View<const T>& a, double rtol) noexcept
+  // q: where Q will be written, or nullptr. rtol: what counts as dependent (gram_schmidt); less than zero: all columns
+  // are kept, as far as they go.
+  Ladder(const View<const T>& a, const View<T>& q, double rtol) noexcept
       : a_(a),
+        q_(q),
         n_(a.layout.cols),
         rank_(n_),
         rtol_(rtol),
-        passes_(a),
+        passes_(a.layout.rows, n_),
         total_(n_ * n_),
         row_(n_),
         r_(n_),
@@ -80,17 +81,19 @@ class Ladder {
     return settle(true, status, found);
   }
 
-  // q, and the Gram matrix of q if `gram` is not nullptr.
-  Outcome write(const View<T>& q, double* gram) noexcept {
+  // Writes q; gram gets the Gram matrix of q if it is not nullptr.
+  Outcome write(double* gram) noexcept {
     Status status;
-    passes_.write(triangles_, count_, q, gram, status);
+    pass(q_, gram, status);
     return status.outcome();
   }
 
   const Triangle& r() const noexcept { return r_; }
   Size rank() const noexcept { return rank_; }
   // Is the Gram matrix of q sure to be near I?
-  bool certain() noexcept { return n_ <= 128 && close_to_orthonormal(*triangles_[count_ - 1], row_.data()); }
+  bool certain() noexcept {
+    return n_ <= 128 && close_to_orthonormal(*triangles_[count_ - 1], row_.data(), total_.data());
+  }
 
  private:
   enum class Start { no_memory, plain, sample, all_rows };
@@ -130,6 +133,8 @@ class Ladder {
     if (!r_of_rows(sample.data(), Layout{rows, n_, n_, 1}, one_.r()).ok()) return Start::no_memory;
     if (!usable(one_.r(), 0)) return Start::plain;  // zeros that need not be zeros in other rows, or NaN
     if (!usable(one_.r(), 0x1p-51)) return Start::all_rows;
+    const double all = std::sqrt(static_cast<double>(a_.layout.rows) / static_cast<double>(rows));
+    for (Size e = 0; e < n_ * n_; ++e) one_.r()[e] *= all;  // what R of all rows would be, roughly
     one_.find_reciprocals();
     for (Size j = 0; j < n_; ++j)
       if (!std::isfinite(one_.reciprocal()[j])) return Start::all_rows;
@@ -145,6 +150,7 @@ class Ladder {
     triangles_[2] = begun ? &three_ : &one_;
     count_ = begun ? 1 : 0;
     bool dropped = rank_ < n_;
+    in_q_ = 0;
     for (int attempt = 0; attempt < 2; ++attempt) {
       if (!refine(dropped, status)) return status.outcome();
       std::copy_n(triangles_[0]->r(), n_ * n_, r_.r());
@@ -158,10 +164,16 @@ class Ladder {
       if (found || !outcome.ok()) return outcome;
       one_.find_reciprocals();
       dropped = true;
+      in_q_ = 0;
       triangles_[0] = &one_, triangles_[1] = &two_, triangles_[2] = &three_;
       count_ = 1;
     }
     return {};
+  }
+
+  bool pass(const View<T>& to, double* gram, Status& status) noexcept {
+    const View<const T> from = in_q_ > 0 ? View<const T>{q_.data, q_.layout} : a_;
+    return passes_.run(from, triangles_ + in_q_, count_ - in_q_, to, gram, status);
   }
 
   // More triangles until the Gram matrix says that it is enough.
@@ -169,7 +181,10 @@ class Ladder {
     const double limit = 1e-14 * static_cast<double>(n_ + 10);
     while (count_ < 3) {
       const Triangle& next = *triangles_[count_];
-      if (!passes_.gram(triangles_, count_, total_.data(), status)) return false;
+      // What has been solved for many columns is better kept than made again.
+      const bool keep = sizeof(T) == 8 && q_.data != nullptr && n_ >= 32 && count_ > 0;
+      if (!pass(keep ? q_ : View<T>{nullptr, {}}, total_.data(), status)) return false;
+      if (keep) in_q_ = count_;
       if (!cholesky(total_.data(), limit, dropped, next)) return false;
       ++count_;
       if (far_from_dependent(next)) return true;
@@ -210,13 +225,14 @@ class Ladder {
   }
 
   View<const T> a_;
+  View<T> q_;
   Size n_, rank_;
   double rtol_;
   Passes<T> passes_;
   Room<double> total_, row_;
   Triangle r_, one_, two_, three_;
   const Triangle* triangles_[3] = {};
-  int count_ = 0;
+  int count_ = 0, in_q_ = 0;  // triangles, and those of them that q has been solved with already
 };
 
 }  // namespace mmlfast::drivers::tall

@@ -131,29 +131,24 @@ inline void multiply_from_left(const Triangle& left, const Triangle& to) noexcep
 template <class T>
 class Passes {
  public:
-  Passes(const View<const T>& a) noexcept
-      : a_(a),
-        c_(a.layout.rows, a.layout.cols, 3072, 64, 512, block_rows(a.layout.cols)),
+  Passes(Size m, Size n) noexcept
+      : c_(m, n, 1280, 128, 256, block_rows(n)),
         sums_(kernel().gram_sums(c_.n)),
         partial_(checked_product(c_.n_blocks, c_.n, c_.n)) {}
 
   bool has_memory() const noexcept { return partial_.data() != nullptr; }
 
-  // total := the Gram matrix (lower triangle) of A R1^-1 R2^-1 ..., for the `count` triangles.
-  bool gram(const Triangle* const* triangles, int count, double* total, Status& status) noexcept {
-    return each_chunk(1 + count, total, status, [&](Size chunk, double* x, double*, double* sums) {
-      const Size rows = solved(triangles, count, chunk, x);
-      kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums);
-    });
-  }
-
-  // q := A R1^-1 R2^-1 ...; total := the Gram matrix of q as it is written (nullptr: not wanted).
-  bool write(const Triangle* const* triangles, int count, const View<T>& q, double* total, Status& status) noexcept {
-    return each_chunk(count + (total != nullptr), total, status, [&](Size chunk, double* x, double*, double* sums) {
-      Size rows = solved(triangles, count, chunk, x);
-      scatter(x, c_.ld, q.at(c_.first(chunk)), q.part(c_.rows_of(chunk)));
+  // X = A R1^-1 R2^-1 ... for `count` triangles. q := X (data nullptr: not wanted; q may be A); total := the Gram
+  // matrix (lower triangle) of X as it is written (nullptr: not wanted).
+  bool run(const View<const T>& a, const Triangle* const* triangles, int count, const View<T>& q, double* total,
+           Status& status) noexcept {
+    return each_chunk(count + (total != nullptr), total, status, [&](Size chunk, double* x, double* sums) {
+      Size rows = load(a, chunk, x);
+      for (int t = 0; t < count; ++t)
+        kernel().solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal());
+      if (q.data != nullptr) scatter(x, c_.ld, q.at(c_.first(chunk)), q.part(c_.rows_of(chunk)));
       if (total == nullptr) return;
-      if constexpr (sizeof(T) == 4) rows = load(View<const T>{q.data, q.layout}, chunk, x);
+      if (sizeof(T) == 4 && q.data != nullptr) rows = load({q.data, q.layout}, chunk, x);
       kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums);
     });
   }
@@ -169,29 +164,27 @@ class Passes {
       for (Size j = 0; j < c_.n; ++j) std::fill_n(x + j * c_.ld + whole, 8, 0.0);
     return padded;
   }
-  Size solved(const Triangle* const* triangles, int count, Size chunk, double* x) const noexcept {
-    const Size rows = load(a_, chunk, x);
-    for (int t = 0; t < count; ++t)
-      kernel().solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal());
-    return rows;
-  }
 
-  // body(chunk, columns, spare, sums) for all chunks; the sums of a block start at zero, and those of all blocks are
+  // body(chunk, columns, sums) for all chunks; the sums of a block start at zero, and those of all blocks are
   // added up in `total` (nullptr: not wanted).
   template <class Body>
   bool each_chunk(int products, double* total, Status& status, Body&& body) noexcept {
     const Size n = c_.n, nn = n * n, area = c_.ld * n;
     const double ns = static_cast<double>(c_.m * n) * (0.5 + 0.025 * products * static_cast<double>(n));
-    const bool finished = parallel_blocks(c_.n_blocks, ns, [&](Size b) {
-      double* scratch = static_cast<double*>(Scratch::request(8 * (2 * area + sums_)));
+    // Each thread has a part of the matrix to itself, as far as it goes: two that write fresh pages next to each other
+    // would wait for the same large page.
+    const Size parts = get_num_threads(), each = c_.n_blocks / parts, more = c_.n_blocks % parts;
+    const bool finished = parallel_blocks(c_.n_blocks, ns, [&](Size turn) {
+      const Size part = turn % parts, b = part * each + std::min(part, more) + turn / parts;
+      double* scratch = static_cast<double*>(Scratch::request(8 * (area + sums_)));
       if (scratch == nullptr) {
         status.no_memory.store(true, std::memory_order_relaxed);
         return;
       }
-      double* sums = scratch + 2 * area;
+      double* sums = scratch + area;
       if (total != nullptr) std::fill_n(sums, sums_, 0.0);
       const Size end = std::min(c_.count, (b + 1) * c_.per_block);
-      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, scratch, scratch + area, sums);
+      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, scratch, sums);
       if (total != nullptr) kernel().reduce_gram(sums, n, partial_.data() + b * nn);
     });
     if (!finished) status.interrupted = true;
@@ -204,7 +197,6 @@ class Passes {
     return true;
   }
 
-  View<const T> a_;
   Chunks c_;
   Size sums_;
   Room<double> partial_;

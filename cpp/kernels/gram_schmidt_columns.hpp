@@ -34,6 +34,8 @@ MMLFAST_INLINE void transpose(const vec<T>* row, vec<T>* column) {
 template <class U, class T>
 inline constexpr bool by_squares = std::is_same_v<U, T> || (sizeof(U) == 4 && sizeof(T) == 8);
 
+inline constexpr std::uintptr_t bytes_ahead = 16384;
+
 template <class U, class T>
 void gather(const U* a, const Layout& l, T* to, std::ptrdiff_t ld) {
   constexpr int width = lanes<T>;
@@ -50,6 +52,10 @@ void gather(const U* a, const Layout& l, T* to, std::ptrdiff_t ld) {
             const std::ptrdiff_t first = j + width <= l.cols || reach > 0 ? j : l.cols - width;
             vec<T> row[width], column[width];
             _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
+              // What comes after this chunk, while this one is worked on. A prefetch of memory that is not there does
+              // nothing.
+              __builtin_prefetch(reinterpret_cast<const void*>(
+                  reinterpret_cast<std::uintptr_t>(from + r * l.row_stride + first) + bytes_ahead));
               if constexpr (std::is_same_v<U, T>)
                 row[r] = load(from + r * l.row_stride + first);
               else
