@@ -19,5 +19,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_simd_math(m);
   register_gram_schmidt(m);
   register_matmul(m);
+  register_rfactor(m);
   register_projection(m);
 }

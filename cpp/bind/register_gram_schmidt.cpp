@@ -31,31 +31,7 @@ void add(py::module_& m, const char* name, const char* name_rtol) {
 
 }  // namespace
 
-template <class T>
-Outcome tall_temp(GufuncCall<T>& call) {
-  auto a = call.template matrix<const T>(0, 1);
-  auto q = call.template matrix<T>(0, 1);
-  auto r = call.template matrix<T>(1, 1);
-  auto ok = call.template number<std::int64_t>();
-  bool done;
-  auto o = drivers::tall_qr<T>(a.data, a.layout, q.data, q.layout, r.data, r.layout, done);
-  *ok.data = done;
-  return o;
-}
-template <class T>
-Outcome tallr_temp(GufuncCall<T>& call) {
-  auto a = call.template matrix<const T>(0, 1);
-  auto r = call.template matrix<T>(1, 1);
-  auto ok = call.template number<std::int64_t>();
-  bool done;
-  auto o = drivers::tall_qr<T>(a.data, a.layout, nullptr, {}, r.data, r.layout, done);
-  *ok.data = done;
-  return o;
-}
-
 void register_gram_schmidt(py::module_& m) {
-  add_gufunc(m, {"tall_qr", "(m,n)->(m,n),(n,n),()", nullptr}, MMLFAST_LOOPS(tall_temp, "d->ddq", "f->ffq"));
-  add_gufunc(m, {"tall_r", "(m,n)->(n,n),()", nullptr}, MMLFAST_LOOPS(tallr_temp, "d->dq", "f->fq"));
   add<Orthogonalization::cgs>(m, "gram_schmidt_cgs", "gram_schmidt_cgs_rtol");
   add<Orthogonalization::mgs>(m, "gram_schmidt_mgs", "gram_schmidt_mgs_rtol");
   add<Orthogonalization::cgs2>(m, "gram_schmidt_cgs2", "gram_schmidt_cgs2_rtol");

@@ -93,7 +93,7 @@ class RFactorState {
     raise_unless_ok(outcome);
   }
 
-  py::array r() {
+  py::array_t<double> r() {
     drivers::Doubles numbers;
     Outcome outcome;
     Size n = 0;
@@ -108,7 +108,7 @@ class RFactorState {
     raise_unless_ok(outcome);
     py::array_t<double> r({n, n});
     std::copy_n(numbers.data(), n * n, r.mutable_data());
-    return std::move(r);
+    return r;
   }
 
   // The whole state as an array of float64, empty if there is none yet.

@@ -19,6 +19,7 @@ void register_power_iteration(py::module_& m);
 void register_simd_math(py::module_& m);
 void register_gram_schmidt(py::module_& m);
 void register_matmul(py::module_& m);
+void register_rfactor(py::module_& m);
 void register_projection(py::module_& m);
 
 }  // namespace mmlfast::bind

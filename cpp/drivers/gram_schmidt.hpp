@@ -24,9 +24,10 @@ template <class T>
 Outcome gram_schmidt(const GramSchmidtCall<T>& call) noexcept;
 
 // QR of one tall matrix (m >= 4 n, m >= 256): A = Q R with Q'Q = I to rounding level for every condition number up to
-// 1e15, R with a diagonal that is not negative, and |A_j - Q R_j| <= c n u |A_j| for each column j. About one sixth of
-// the time of LAPACK's geqrf and orgqr. `done` is left false, with nothing promised of q and r, if A is not finite or
-// has columns that are dependent to the last bit: Q has then to be completed by reflections, which LAPACK's do.
+// 1e15, signs as Householder's reflections (LAPACK's geqrf) give them, and |A_j - Q R_j| <= c n u |A_j| for each column
+// j. About one sixth of the time of LAPACK's geqrf and orgqr. `done` is left false, with nothing promised of q and r,
+// if A is not finite or has columns that are dependent to the last bit: Q has then to be completed by reflections,
+// which LAPACK's do.
 //   a   IN   m x n, any strides
 //   q   OUT  m x n, any strides, must not overlap a; nullptr: R alone, in one reading of A
 //   r   OUT  n x n, any strides, zeros below the diagonal; nullptr: not wanted

@@ -206,8 +206,9 @@ Outcome tall_qr(const T* a, const Layout& a_layout, T* q, const Layout& q_layout
   tall::Ladder<T> ladder({a, a_layout}, {q, q_layout}, -1);
   if (!ladder.has_memory()) return {Outcome::Status::no_memory};
   Outcome outcome = ladder.find(done);
+  const bool certain = outcome.ok() && done && ladder.certain();
+  if (outcome.ok() && done && !ladder.sign_like_reflections()) return {Outcome::Status::no_memory};
   if (outcome.ok() && done && q != nullptr) {
-    const bool certain = ladder.certain();
     Room<double> gram(certain ? 1 : n * n);
     if (gram.data() == nullptr) return {Outcome::Status::no_memory};
     outcome = ladder.write(certain ? nullptr : gram.data());

@@ -1,7 +1,9 @@
 #include "drivers/qr.hpp"
 
+#include "drivers/gram_schmidt.hpp"
 #include "drivers/lane_batch.hpp"
 #include "drivers/qr_lapack.hpp"
+#include "drivers/room.hpp"
 #include "kernels/qr.hpp"
 
 namespace mmlfast::drivers {
@@ -16,6 +18,24 @@ const Qr<T>& kernel() {
 bool use_lanes(Size m, Size n, Size p) {
   constexpr Size most_columns = 32, most_elements = 32 * 64, most_elements_of_q = 64 * 64;
   return std::min(m, n) <= most_columns && checked_product(m, n) <= most_elements && m * p <= most_elements_of_q;
+}
+
+bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 256 && (p == 0 || p == n); }
+
+// Tall matrices without LAPACK, but for those with columns that are dependent to the last bit, NaN or infinity.
+template <class T>
+Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch<T>& r) noexcept {
+  const double m = static_cast<double>(a.layout.rows), n = static_cast<double>(a.layout.cols);
+  const Room<bool> done(n_items);
+  if (done.data() == nullptr) return {Outcome::Status::no_memory};
+  const auto q_item = [&](Size i) { return q.data == nullptr ? nullptr : q.item(i); };
+  Outcome outcome = run_matrices(n_items, m * n * (3 + 0.1 * n), 0, Uses::own_code, [&](Size i, void*) {
+    return tall_qr<T>(a.item(i), a.layout, q_item(i), q.layout, r.item(i), r.layout, done[i]);
+  });
+  for (Size i = 0; i < n_items && outcome.ok(); ++i)
+    if (!done[i])
+      outcome = qr_by_lapack<T>(1, {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout}, {r.item(i), 0, r.layout});
+  return outcome;
 }
 
 // Measured to a factor of two; decides only about threads.
@@ -39,7 +59,8 @@ Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch
           q.item(i)[k * q.layout.row_stride + j * q.layout.col_stride] = static_cast<T>(k == j);
     return {};
   }
-  if (!use_lanes(m, n, p)) return qr_by_lapack<T>(n_items, a, q, r);
+  if (!use_lanes(m, n, p))
+    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : qr_by_lapack<T>(n_items, a, q, r);
   const Size vectors = kernel<T>().scratch_vectors(m, n, p);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, p), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);

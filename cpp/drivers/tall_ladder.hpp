@@ -88,6 +88,37 @@ class Ladder {
     return status.outcome();
   }
 
+  // Gives R, and the Q that will be written, the signs that Householder's reflections would give: those of LU of the
+  // first rows of Q, with the sign of each pivot that keeps it large (Ballard, Demmel, Grigori, Jacquelin, Knight and
+  // Nguyen, Reconstructing Householder vectors from tall-skinny QR, 2015, algorithm 5).
+  bool sign_like_reflections() noexcept {
+    const Size padded = up_to_multiple(n_, 16);
+    Room<double> columns(checked_product(n_, padded)), rows(checked_product(n_, n_));
+    if (columns.data() == nullptr || rows.data() == nullptr) return false;
+    std::fill_n(columns.data(), n_ * padded, 0.0);
+    const View<const T> from = source();
+    gather(from.data, from.part(n_), columns.data(), padded);
+    for (int t = in_q_; t < count_; ++t)
+      kernel().solve_upper(columns.data(), padded, n_, padded, triangles_[t]->r(), triangles_[t]->reciprocal());
+    for (Size i = 0; i < n_; ++i)
+      for (Size j = 0; j < n_; ++j) rows[i * n_ + j] = columns[j * padded + i];
+    const Triangle& last = *triangles_[count_ - 1];
+    for (Size j = 0; j < n_; ++j) {
+      const double* row = rows.data() + j * n_;
+      const double sign = row[j] < 0 ? 1 : -1, reciprocal = 1 / (row[j] - sign);
+      for (Size i = j + 1; i < n_; ++i) {
+        double* below = rows.data() + i * n_;
+        const double f = below[j] * reciprocal;
+        for (Size k = j + 1; k < n_; ++k) below[k] -= f * row[k];
+      }
+      if (sign > 0) continue;
+      for (Size k = j; k < n_; ++k) r_.r()[j * n_ + k] = -r_.r()[j * n_ + k];
+      for (Size k = j; k < n_; ++k) last.r()[j * n_ + k] = -last.r()[j * n_ + k];
+      last.reciprocal()[j] = -last.reciprocal()[j];
+    }
+    return true;
+  }
+
   const Triangle& r() const noexcept { return r_; }
   Size rank() const noexcept { return rank_; }
   // Is the Gram matrix of q sure to be near I?
@@ -171,9 +202,9 @@ class Ladder {
     return {};
   }
 
+  View<const T> source() const noexcept { return in_q_ > 0 ? View<const T>{q_.data, q_.layout} : a_; }
   bool pass(const View<T>& to, double* gram, Status& status) noexcept {
-    const View<const T> from = in_q_ > 0 ? View<const T>{q_.data, q_.layout} : a_;
-    return passes_.run(from, triangles_ + in_q_, count_ - in_q_, to, gram, status);
+    return passes_.run(source(), triangles_ + in_q_, count_ - in_q_, to, gram, status);
   }
 
   // More triangles until the Gram matrix says that it is enough.
