@@ -112,6 +112,15 @@ def test_gram_schmidt():
         np.testing.assert_allclose(basis @ (basis.T @ a), a, atol=1e-13)
 
 
+def test_tall_qr_and_rfactor():
+    a = np.vander(np.linspace(0, 1, 3000), 12)
+    q, r = mf.linalg.qr(a)
+    np.testing.assert_allclose(q @ r, a, atol=1e-13)
+    np.testing.assert_allclose(q.T @ q, np.eye(12), atol=1e-13)
+    state = mf.linalg.RFactor().update(a[:1000]).merge(mf.linalg.RFactor().update(a[1000:]))
+    np.testing.assert_allclose(state.singular_values(), np.linalg.svd(a, compute_uv=False), atol=1e-12)
+
+
 @pytest.mark.parametrize("shape", [(3, 3), (7, 4), (40, 36)])
 def test_qr_and_lstsq(shape):
     a = np.random.default_rng(23).standard_normal((10, *shape))

@@ -68,7 +68,7 @@ MMLFAST_INLINE double reflect(double* column, std::ptrdiff_t rows, double& r_jj)
   const double length = __builtin_sqrt(r_jj * r_jj + square[0][0]), beta = r_jj < 0 ? length : -length;
   const double tau = (beta - r_jj) / beta;
   long_columns::scale(column, rows, 1 / (r_jj - beta));
-  r_jj = beta;
+  r_jj = beta + 0 * square[0][0];  // infinity becomes NaN
   return tau;
 }
 

@@ -63,12 +63,17 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     Notes
     -----
     Signs are LAPACK's, so those of NumPy: the diagonal of R may be negative. Matrices of up to 2048 elements and up to
-    32 rows or columns are worked on in SIMD lanes; larger ones go to LAPACK, several at a time if there are several.
+    32 rows or columns are worked on in SIMD lanes. Tall ones (m at least 512 and 8 n, n up to 256; not for
+    ``"complete"`` and ``"raw"``) get R by way of a sample of the rows and Cholesky factors of Gram matrices, and Q from
+    R, two readings of `a` in all [2]_. Others, and those with dependent columns, go to LAPACK, several at a time if
+    there are several.
     A matrix with NaN or infinity gives NaN everywhere, except below the diagonal of R.
 
     References
     ----------
     .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.2.
+    .. [2] Y. Yamamoto, Y. Nakatsukasa, Y. Yanagisawa and T. Fukaya, Roundoff error analysis of the CholeskyQR2
+       algorithm, ETNA 44 (2015); O. Balabanov, Randomized Cholesky QR factorizations, arXiv:2210.09953 (2022).
 
     Examples
     --------

@@ -20,6 +20,7 @@ from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._matmul import matmul, matvec, vecdot
 from mmlfast._power_iteration import PowerIteration, power_iteration
 from mmlfast._qr import QRResult, qr
+from mmlfast._rfactor import RFactor
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
 from mmlfast._transformations import change_of_basis, reflection_matrix, rotation_matrix, transform
 
@@ -34,6 +35,7 @@ __all__ = [
     "PermutedLUResult",
     "PowerIteration",
     "QRResult",
+    "RFactor",
     "RowEchelon",
     "SlogdetResult",
     "change_of_basis",
