@@ -67,7 +67,7 @@ def test_gram_matrix_is_right(rng):
 
 
 @pytest.mark.parametrize("condition", [1, 1e4, 1e8, 1e12, 1e14, 1e15])
-@pytest.mark.parametrize("shape", [(40, 8), (5000, 10), (9000, 40)], ids=str)
+@pytest.mark.parametrize("shape", [(40, 8), (5000, 10), (3000, 40)], ids=str)
 def test_singular_values_as_of_qr(shape, condition, rng):
     """Right to n u of the largest: a Gram matrix has nothing left below 1e-8."""
     x = of_condition(rng, *shape, condition)

@@ -14,8 +14,9 @@ def unit(dtype):
 
 
 def of_condition(rng, m, n, condition):
-    left, right = (np.linalg.qr(rng.standard_normal(shape))[0] for shape in ((m, n), (n, n)))
-    return (left * np.geomspace(1, 1 / condition, n)) @ right.T
+    """Singular values from 1 to 1 / condition, to a factor of two."""
+    rotation = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    return (rng.standard_normal((m, n)) * np.geomspace(1, 1 / condition, n) / np.sqrt(m)) @ rotation
 
 
 def errors(a, q, r):
@@ -45,11 +46,11 @@ def check(a):
     return q, r
 
 
-CONDITIONS = [1, 10, 1e3, 1e5, 1e7, 1e8, 1e10, 1e12, 1e14, 1e15]
+CONDITIONS = [1, 1e3, 1e5, 1e7, 1e8, 1e10, 1e12, 1e14, 1e15]
 
 
 @pytest.mark.parametrize("condition", CONDITIONS)
-@pytest.mark.parametrize("shape", [(512, 64), (3000, 7), (20_000, 10), (30_000, 3), (9000, 64), (2100, 200)], ids=str)
+@pytest.mark.parametrize("shape", [(512, 64), (3000, 7), (20_000, 10), (30_000, 3), (4500, 33), (2100, 200)], ids=str)
 def test_every_condition(shape, condition, rng):
     a = of_condition(rng, *shape, condition)
     _, r = check(a)
@@ -67,12 +68,10 @@ def test_float32(shape, condition, rng):
 
 @pytest.mark.parametrize("method", ["qr", "gram_schmidt"])
 @pytest.mark.parametrize("condition", [1, 1e8, 1e14])
-@pytest.mark.parametrize("shape", [(300_000, 10), (50_000, 64)], ids=str)
+@pytest.mark.parametrize("shape", [(100_000, 10), (20_000, 64)], ids=str)
 def test_large(shape, condition, method, rng):
-    """The shapes of the benchmark, a little smaller."""
-    a = rng.standard_normal(shape)
-    if condition > 1:
-        a = (a * np.geomspace(1, 1 / condition, shape[1])) @ np.linalg.qr(rng.standard_normal((shape[1],) * 2))[0]
+    """The shapes of the benchmark, smaller."""
+    a = of_condition(rng, *shape, condition)
     if method == "qr":
         q, r = mf.linalg.qr(a)
         assert np.linalg.norm(a - q @ r) <= 1e-14 * np.linalg.norm(a)
@@ -114,7 +113,7 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("shape", [(600, 9), (20_000, 12), (6000, 40)], ids=str)
+@pytest.mark.parametrize("shape", [(600, 9), (9000, 12), (3000, 40)], ids=str)
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_kind_of_columns(name, shape, rng):
     a = COLUMNS[name](rng, *shape)
