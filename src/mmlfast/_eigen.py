@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mmlfast._arrays import as_array, as_float, check_errors, check_real, check_square, raise_for_item
 from mmlfast._eigh import eigh
 from mmlfast._elimination import inv
+from mmlfast._matmul import matmul
 
 Array = np.ndarray[Any, Any]
 
@@ -235,11 +236,12 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
         return identity
     square = inv(x) if exponent < 0 else x
     exponent, power = abs(exponent), None
+    multiply = matmul if square.dtype.type in (np.float64, np.float32) else np.matmul
     while exponent > 0:
         if exponent & 1:
-            power = square if power is None else np.matmul(power, square)
+            power = square if power is None else multiply(power, square)
         exponent >>= 1
         if exponent:
-            square = np.matmul(square, square)
+            square = multiply(square, square)
     assert power is not None
     return power.copy() if power is x else power
