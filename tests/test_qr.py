@@ -256,7 +256,7 @@ def test_threads_and_levels_give_the_same_bits(same_at_every_level):
         """
         rng = np.random.default_rng(5)
         for dtype in (np.float64, np.float32):
-            shapes = (1000, 3, 3), (300, 9, 7), (300, 5, 8), (100, 6, 12), (50, 8, 8), (40, 32, 32), (50, 50, 5), (100, 4, 4)
+            shapes = (1000, 3, 3), (300, 9, 7), (300, 5, 8), (100, 6, 12), (50, 8, 8), (40, 32, 32), (50, 50, 5)
             for shape in shapes:
                 a = rng.standard_normal(shape).astype(dtype)
                 a[7] = 0
