@@ -63,6 +63,8 @@ def test_includes_go_down(path):
         if folder in MAY_INCLUDE:
             assert folder in MAY_INCLUDE[path.parent.name], f"{path.name} includes {name}"
             assert (CPP / name).is_file(), f"{path.name} includes {name}, which does not exist"
+        elif folder == "sys":  # the operating system
+            assert path.parent.name == "runtime", f"{path.name} includes {name}"
         else:
             assert folder in ("pybind11", "numpy"), f"{path.name} includes {name}"
             assert path.parent.name == "bind", f"{path.name} includes {name}"

@@ -123,6 +123,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t n_args_and_fla
     set_python_error(outcome, f.failed_items_message);
     return nullptr;
   }
+  if (outcome.rcond != 1 && !warn_if_ill_conditioned(outcome)) return nullptr;
   return results(f, operands);
 }
 

@@ -71,6 +71,23 @@ void set_python_error(Outcome outcome, const char* failed_items_message) noexcep
   }
 }
 
+bool warn_if_ill_conditioned(Outcome outcome) noexcept {
+  if (!(outcome.rcond < 1)) return true;
+  PyObject* module = PyImport_ImportModule("scipy.linalg");
+  PyObject* category = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgWarning");
+  PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond);
+  PyObject* text = number == nullptr ? nullptr : PyObject_CallMethod(number, "__format__", "s", ".6g");
+  // Level 2: the line that called our Python function.
+  const bool good =
+      text != nullptr &&
+      PyErr_WarnFormat(category, 2, "Ill-conditioned matrix (rcond=%U): result may not be accurate.", text) == 0;
+  Py_XDECREF(text);
+  Py_XDECREF(number);
+  Py_XDECREF(category);
+  Py_XDECREF(module);
+  return good;
+}
+
 void install_runtime_hooks() {
   set_interrupt_check(user_interrupted);
   set_lapack_loader(load_lapack);

@@ -9,6 +9,10 @@ namespace mmlfast::bind {
 // Sets the Python exception that belongs to the outcome (none for ok). The GIL must be held.
 void set_python_error(Outcome outcome, const char* failed_items_message) noexcept;
 
+// Warns of an ill-conditioned matrix if the outcome says so. False if the warning has become an exception, which is
+// then set. The GIL must be held.
+bool warn_if_ill_conditioned(Outcome outcome) noexcept;
+
 // For functions bound with pybind11: throws what set_python_error sets.
 inline void raise_unless_ok(Outcome outcome, const char* failed_items_message = "the computation failed") {
   if (outcome.ok()) return;

@@ -80,12 +80,16 @@ void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
   }
   if (interrupted_between_pieces()) outcome.join({Outcome::Status::interrupted});
   clear_float_flags();
-  if (outcome.ok()) return;
+  if (outcome.ok() && outcome.rcond == 1) return;
   if (outcome.status == Outcome::Status::failed_items && data.message == nullptr) return;
   const PyGILState_STATE gil = PyGILState_Ensure();
-  set_python_error(outcome, data.message);
+  if (outcome.ok()) {
+    failed_before = !warn_if_ill_conditioned(outcome);
+  } else {
+    set_python_error(outcome, data.message);
+    failed_before = true;
+  }
   PyGILState_Release(gil);
-  failed_before = true;
 }
 
 int type_number(char c) {

@@ -16,8 +16,9 @@ const Elimination<T>& kernel() {
 }
 
 // Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
-// Measured (bench/curve.py goes across both): one item alone costs as much as LAPACK at n = 32; filled lanes are still
-// twice as fast as LAPACK at n = 128, where two groups begin to leave the second-level cache.
+// Measured (bench/curve.py goes across both): one item alone costs 1.3 to 1.6 times what LAPACK takes at n = 32, the
+// price of bits that do not depend on the batch; filled lanes are still twice as fast as LAPACK at n = 128, where the
+// factors of a group begin to leave the second-level cache.
 constexpr Size always_in_lanes = 32, filled_lanes = max_lane_order;
 
 template <class T>
@@ -51,12 +52,17 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
       return kernel<T>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout, scratch);
     });
   }
-  return run_lapack<T>(n_items, a, m, [&](Size i, const LapackFactors<T>& f, T* rhs) {
+  double rcond = 1;
+  const LapackPlan<T> plan{m, static_cast<double>(m), nullptr};
+  Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* rhs) {
     if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+    if (n_items == 1) rcond = f.reciprocal_condition(a.item(i), a.layout, rhs);
     copy_in(b.item(i), b.layout, rhs);
     f.substitute(false, rhs, m);
     copy_out(rhs, x.item(i), x.layout);
   });
+  outcome.rcond = rcond;
+  return outcome;
 }
 
 template <class T>
@@ -70,13 +76,13 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
       return kernel<T>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
   }
-  return run_lapack<T>(n_items, a, n, [&](Size i, const LapackFactors<T>& f, T* rhs) {
+  constexpr Size work_columns = 64;  // what LAPACK's getri likes to have
+  const LapackPlan<T> plan{work_columns, static_cast<double>(n) * 2 / 3, &x};
+  return run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* work) {
     if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-    const Layout square{n, n, 1, n};
-    fill(rhs, square, T{0});
-    for (Size k = 0; k < n; ++k) rhs[k * n + k] = 1;
-    f.substitute(true, rhs, n);  // the columns of the inverse of the transpose are the rows of the inverse
-    copy_out(rhs, x.item(i), transposed(x.layout));
+    f.invert(work, work_columns);
+    // The columns of the inverse of the transpose are the rows of the inverse.
+    if (f.lu != x.item(i)) copy_out(f.lu, x.item(i), transposed(x.layout));
   });
 }
 
@@ -93,7 +99,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
       return kernel<T>().determinant(a_items.item, a.layout, det_items.item, scratch);
     });
   } else {
-    outcome = run_lapack<T>(n_items, a, 0,
+    outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr},
                             [&](Size i, const LapackFactors<T>& f, T*) { *det.item(i) = Determinant<T>(f).value(); });
   }
   // A determinant of zero is an answer, not a failure.
@@ -113,7 +119,7 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
       return kernel<T>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item, scratch);
     });
   } else {
-    outcome = run_lapack<T>(n_items, a, 0, [&](Size i, const LapackFactors<T>& f, T*) {
+    outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr}, [&](Size i, const LapackFactors<T>& f, T*) {
       const Determinant<T> d(f);
       *sign.item(i) = d.sign();
       *logabs.item(i) = d.logabs();
@@ -139,8 +145,8 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
       return LaneBits{0};
     });
   } else {
-    outcome =
-        run_lapack<T>(n_items, a, 0, [&](Size i, const LapackFactors<T>& f, T*) { *singular.item(i) = f.singular; });
+    outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr},
+                            [&](Size i, const LapackFactors<T>& f, T*) { *singular.item(i) = f.singular; });
   }
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }

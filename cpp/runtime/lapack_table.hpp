@@ -17,6 +17,8 @@ struct LapackRoutines {
   Int (*getrf)(Int m, Int n, T* a, void* ipiv);
   // b := a^-1 b, or a'^-1 b, from getrf's factors, nrhs columns.
   Int (*getrs)(bool transposed, Int n, Int nrhs, const T* a, const void* ipiv, T* b);
+  // The inverse in place of getrf's factors.
+  Int (*getri)(Int n, T* a, const void* ipiv, T* work, Int lwork);
   // An estimate of 1 / (|a| |a^-1|) in the norm given ('1' or 'I') from getrf's factors; work 4 n, iwork n.
   Int (*gecon)(char norm, Int n, const T* a, T a_norm, T* rcond, T* work, void* iwork);
   // Cholesky of the upper or lower triangle in place; the other triangle is not touched.
@@ -42,7 +44,7 @@ struct LapackRoutines {
 };
 
 struct LapackTable {
-  static constexpr int current_version = 3;
+  static constexpr int current_version = 4;
   int version;
   LapackRoutines<double> f64;
   LapackRoutines<float> f32;

@@ -17,6 +17,9 @@ struct Outcome {
                 // bits
   };
   Status status = Status::ok;
+  // Less than the roundoff of the type only where a single large matrix was found to be that close to singular: an
+  // answer that the caller should be warned of.
+  double rcond = 1;
 
   bool ok() const noexcept { return status == Status::ok; }
   // The worse of two outcomes; a failed item is the mildest.

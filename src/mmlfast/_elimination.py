@@ -71,6 +71,12 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     TypeError
         If the numbers are complex or no numbers at all.
 
+    Warns
+    -----
+    scipy.linalg.LinAlgWarning
+        If `a` is one matrix with n > 32 (not a batch) and the reciprocal of its condition number, as LAPACK estimates
+        it, is below the roundoff of the dtype.
+
     Notes
     -----
     Singular means that elimination meets a pivot of exactly zero, as in LAPACK. A matrix that is singular only up to

@@ -22,6 +22,7 @@ cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
     cdef cppclass Routines "mmlfast::LapackRoutines"[T]:
         int64_t (*getrf)(int64_t, int64_t, T*, void*) noexcept nogil
         int64_t (*getrs)(cbool, int64_t, int64_t, const T*, const void*, T*) noexcept nogil
+        int64_t (*getri)(int64_t, T*, const void*, T*, int64_t) noexcept nogil
         int64_t (*gecon)(char, int64_t, const T*, T, T*, T*, void*) noexcept nogil
         int64_t (*potrf)(cbool, int64_t, T*) noexcept nogil
         int64_t (*geqrf)(int64_t, int64_t, T*, T*, T*, int64_t) noexcept nogil
@@ -68,6 +69,15 @@ cdef int64_t getrs(
         lp.dgetrs(trans, &order, &columns, <double*> a, &order, <blas_int*> ipiv, b, &order, &info)
     else:
         lp.sgetrs(trans, &order, &columns, <float*> a, &order, <blas_int*> ipiv, b, &order, &info)
+    return info
+
+
+cdef int64_t getri(int64_t n, real* a, const void* ipiv, real* work, int64_t lwork) noexcept nogil:
+    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, info = 0
+    if real is double:
+        lp.dgetri(&order, a, &order, <blas_int*> ipiv, work, &length, &info)
+    else:
+        lp.sgetri(&order, a, &order, <blas_int*> ipiv, work, &length, &info)
     return info
 
 
@@ -184,6 +194,7 @@ cdef int64_t gesdd(
 cdef void fill(Routines[real]* routines) noexcept:
     routines.getrf = getrf[real]
     routines.getrs = getrs[real]
+    routines.getri = getri[real]
     routines.gecon = gecon[real]
     routines.potrf = potrf[real]
     routines.geqrf = geqrf[real]
