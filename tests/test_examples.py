@@ -19,6 +19,7 @@ SHOWN = {
     "gram_schmidt": ["span 2 dimensions"],
     "qr": ["the identity to 4e-03", "all of rank 2", "group [7] has rank [1]", "[ 1. -2.  3.]"],
     "exact_elimination": ["special: rank 2; column 3 = -1 * column 1 + 2 * column 2", "large numbers: det = 4"],
+    "svd": ["rank 2 of 3", "one way to move: [ 1. -2.  1.]", "3 of 100000 cannot be inverted: [  7  77 777]"],
     "power_iteration": ["28.6 % live in the city", "converged: True"],
     "covariance": ["same bits: True"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],

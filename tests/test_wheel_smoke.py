@@ -146,6 +146,18 @@ def test_products_and_transformations():
     np.testing.assert_allclose(mf.linalg.rotation_matrix(np.pi), -np.eye(2), atol=1e-15)
 
 
+@pytest.mark.parametrize("shape", [(3, 3), (9, 5), (5, 9), (20, 20), (50, 40)])
+def test_svd(shape):
+    a = np.random.default_rng(23).standard_normal((3, *shape))
+    u, s, vh = mf.linalg.svd(a, full_matrices=False)
+    np.testing.assert_allclose((u * s[:, None]) @ vh, a, atol=1e-12)
+    np.testing.assert_allclose(mf.linalg.svdvals(a), np.linalg.svd(a, compute_uv=False), rtol=1e-11)
+    np.testing.assert_allclose(mf.linalg.pinv(a), np.linalg.pinv(a), atol=1e-10)
+    np.testing.assert_allclose(mf.linalg.cond(a), np.linalg.cond(a), rtol=1e-10)
+    assert mf.linalg.matrix_rank(a).tolist() == [min(shape)] * 3
+    assert mf.linalg.null_space(a[0]).shape == (shape[1], max(shape[1] - shape[0], 0))
+
+
 def test_power_iteration():
     a = np.array([[2.0, 1.0], [1.0, 2.0]])
     result = mf.linalg.power_iteration(a)

@@ -21,4 +21,5 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_matmul(m);
   register_rfactor(m);
   register_projection(m);
+  register_svd(m);
 }

@@ -21,5 +21,6 @@ void register_gram_schmidt(py::module_& m);
 void register_matmul(py::module_& m);
 void register_rfactor(py::module_& m);
 void register_projection(py::module_& m);
+void register_svd(py::module_& m);
 
 }  // namespace mmlfast::bind

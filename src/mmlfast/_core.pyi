@@ -119,6 +119,21 @@ def exact_echelon(
     arg0: np.ndarray[Any, Any], arg1: bool, /
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
 def exact_shifted_determinants(arg0: np.ndarray[Any, Any], /) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
+
+svd_wide_whole: Final[BatchedFunction]
+svd_tall_whole: Final[BatchedFunction]
+svd_wide: Final[BatchedFunction]
+svd_tall: Final[BatchedFunction]
+svdvals_wide: Final[BatchedFunction]
+svdvals_tall: Final[BatchedFunction]
+pinv: Final[BatchedFunction]
+rank_rtol: Final[BatchedFunction]
+rank_rtol_nan: Final[BatchedFunction]
+rank_tol: Final[BatchedFunction]
+rank_tol_nan: Final[BatchedFunction]
+cond: Final[BatchedFunction]
+cond_inverse: Final[BatchedFunction]
+
 def network_forward(
     arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: np.ndarray[Any, Any], /
 ) -> np.ndarray[Any, Any]: ...

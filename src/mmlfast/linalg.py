@@ -18,10 +18,12 @@ from mmlfast._elimination import LUResult, PermutedLUResult, SlogdetResult, det,
 from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._matmul import matmul, matvec, vecdot
+from mmlfast._null_space import null_space, orth
 from mmlfast._power_iteration import PowerIteration, power_iteration
 from mmlfast._qr import QRResult, qr
 from mmlfast._rfactor import RFactor
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
+from mmlfast._svd import SVDResult, cond, matrix_rank, pinv, svd, svdvals
 from mmlfast._transformations import change_of_basis, reflection_matrix, rotation_matrix, transform
 
 __all__ = [
@@ -37,10 +39,12 @@ __all__ = [
     "QRResult",
     "RFactor",
     "RowEchelon",
+    "SVDResult",
     "SlogdetResult",
     "change_of_basis",
     "characteristic_polynomial",
     "cholesky",
+    "cond",
     "det",
     "diagonalize",
     "eig",
@@ -54,7 +58,11 @@ __all__ = [
     "lu",
     "matmul",
     "matrix_power",
+    "matrix_rank",
     "matvec",
+    "null_space",
+    "orth",
+    "pinv",
     "power_iteration",
     "qr",
     "reflection_matrix",
@@ -62,6 +70,8 @@ __all__ = [
     "row_echelon",
     "slogdet",
     "solve",
+    "svd",
+    "svdvals",
     "transform",
     "vecdot",
 ]

@@ -1,0 +1,178 @@
+#include "drivers/svd.hpp"
+
+#include <atomic>
+#include <cmath>
+#include <limits>
+
+#include "drivers/lane_batch.hpp"
+#include "drivers/svd_lapack.hpp"
+#include "kernels/svd.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+const Svd<T>& kernel() {
+  return of_type<T>(svd_f64, svd_f32);
+}
+
+// Where the lanes win, by measurement: min(m, n) for one item, for filled lanes with and without vectors; and the
+// longer side.
+constexpr Size always_in_lanes = 12, filled_lanes = 64, filled_lanes_values = 32, longest_in_lanes = 1024;
+
+template <class T>
+bool use_lanes(const Layout& a, Size n_items, bool vectors) {
+  const Size k = std::min(a.rows, a.cols), most = vectors ? filled_lanes : filled_lanes_values;
+  if (std::max(a.rows, a.cols) > longest_in_lanes) return false;
+  return k <= always_in_lanes || (k <= most && n_items >= items_per_group<T>);
+}
+
+// One thread's share of the cost, good to a factor of two; decides only about threads.
+template <class T>
+double lane_ns(const Layout& a, bool vectors) {
+  const double k = static_cast<double>(std::min(a.rows, a.cols)),
+               longer = static_cast<double>(std::max(a.rows, a.cols));
+  const double work = k * k * (k * (vectors ? 1.2 : 0.7) + longer * 0.5);
+  return (20 + work) * (static_cast<double>(sizeof(T)) / 8);
+}
+
+template <class T, class Call>
+Outcome run_lanes(Size n_items, const Layout& a, bool vectors, bool whole, Call&& call) noexcept {
+  return run_in_lanes<T>(n_items, lane_ns<T>(a, vectors), kernel<T>().scratch_vectors(a.rows, a.cols, vectors, whole),
+                         call);
+}
+
+// A failed item has its NaN: no error.
+Outcome without_failures(Outcome outcome) {
+  return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
+}
+
+// take(i, s) -> Outcome for each item, with its k >= 1 singular values.
+template <class T, class Take>
+Outcome for_each_values(Size n_items, const Batch<const T>& a, Take&& take) noexcept {
+  const Size k = std::min(a.layout.rows, a.layout.cols);
+  if (!use_lanes<T>(a.layout, n_items, false)) {
+    std::atomic<bool> failed{false};
+    Outcome outcome = run_gesdd<T>('N', n_items, a, [&](Size i, const SingularFactors<T>& f) {
+      if (!take(i, f.s).ok()) failed.store(true, std::memory_order_relaxed);
+    });
+    outcome = without_failures(outcome);
+    if (failed) outcome.join({Outcome::Status::failed_items});
+    return outcome;
+  }
+  return run_lanes<T>(n_items, a.layout, false, false, [&](Size first, Size count, void* scratch) {
+    constexpr int group = items_per_group<T>;
+    T values[group * filled_lanes_values];
+    const Batch<T> s{values, k, {k, 1, 1, 1}};
+    const LaneItems<const T> a_items(a, first, count);
+    const LaneItems<T> s_items(s, 0, group);
+    kernel<T>().values(a_items.item, a.layout, s_items.item, s.layout, scratch);
+    LaneBits failed = 0;
+    for (Size l = 0; l < count; ++l)
+      if (!take(first + l, static_cast<const T*>(values + l * k)).ok()) failed |= LaneBits{1} << l;
+    return failed;
+  });
+}
+
+template <class T>
+bool holds_nan(const T* item, const Layout& l) {
+  for (Size i = 0; i < l.rows; ++i)
+    for (Size j = 0; j < l.cols; ++j)
+      if (std::isnan(item[i * l.row_stride + j * l.col_stride])) return true;
+  return false;
+}
+
+template <class T>
+void set_identity(T* x, const Layout& l) {
+  fill(x, l, T{0});
+  for (Size i = 0; i < std::min(l.rows, l.cols); ++i) x[i * (l.row_stride + l.col_stride)] = 1;
+}
+
+}  // namespace
+
+template <class T>
+Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batch<T>& s, const Batch<T>& vh) noexcept {
+  const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n);
+  if (n_items == 0) return {};
+  const bool whole = u.layout.cols == m && vh.layout.rows == n;
+  if (k == 0) {
+    for (Size i = 0; i < n_items; ++i) set_identity(u.item(i), u.layout), set_identity(vh.item(i), vh.layout);
+    return {};
+  }
+  if (!use_lanes<T>(a.layout, n_items, true)) {
+    return without_failures(run_gesdd<T>(whole ? 'A' : 'S', n_items, a, [&](Size i, const SingularFactors<T>& f) {
+      copy_out(f.u, u.item(i), transposed(u.layout));
+      copy_out(f.s, s.item(i), s.layout);
+      copy_out(f.vh, vh.item(i), transposed(vh.layout));
+    }));
+  }
+  return without_failures(run_lanes<T>(n_items, a.layout, true, whole, [&](Size first, Size count, void* scratch) {
+    const LaneItems<const T> a_items(a, first, count);
+    const LaneItems<T> u_items(u, first, count), s_items(s, first, count), vh_items(vh, first, count);
+    return kernel<T>().factors(a_items.item, a.layout, u_items.item, u.layout, s_items.item, s.layout, vh_items.item,
+                               vh.layout, scratch);
+  }));
+}
+
+template <class T>
+Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s) noexcept {
+  const Size k = s.layout.rows;
+  if (n_items == 0 || k == 0) return {};
+  return for_each_values<T>(n_items, a, [&](Size i, const T* values) -> Outcome {
+    copy_out(values, s.item(i), s.layout);
+    return {};
+  });
+}
+
+template <class T>
+Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const T>& rcond, const Batch<T>& x) noexcept {
+  if (n_items == 0 || a.layout.rows == 0 || a.layout.cols == 0) return {};
+  return without_failures(run_lanes<T>(n_items, a.layout, true, false, [&](Size first, Size count, void* scratch) {
+    const LaneItems<const T> a_items(a, first, count), rcond_items(rcond, first, count);
+    const LaneItems<T> x_items(x, first, count);
+    return kernel<T>().pseudo_inverse(a_items.item, a.layout, rcond_items.item, x_items.item, x.layout, scratch);
+  }));
+}
+
+template <class T>
+Outcome rank(Size n_items, const Batch<const T>& a, const Batch<const T>& tolerance, bool relative,
+             const Batch<std::int64_t>& rank) noexcept {
+  const Size k = std::min(a.layout.rows, a.layout.cols);
+  if (n_items == 0) return {};
+  if (k == 0) {
+    for (Size i = 0; i < n_items; ++i) *rank.item(i) = 0;
+    return {};
+  }
+  return for_each_values<T>(n_items, a, [&](Size i, const T* s) -> Outcome {
+    const T limit = *tolerance.item(i) * (relative ? s[0] : T{1});
+    std::int64_t found = 0;
+    for (Size j = 0; j < k; ++j) found += s[j] > limit;
+    const bool none = std::isnan(s[0]);
+    *rank.item(i) = none ? -1 : found;
+    return {none ? Outcome::Status::failed_items : Outcome::Status::ok};
+  });
+}
+
+template <class T>
+Outcome condition(Size n_items, const Batch<const T>& a, bool inverse, const Batch<T>& condition) noexcept {
+  const Size k = std::min(a.layout.rows, a.layout.cols);
+  if (n_items == 0 || k == 0) return {};
+  return for_each_values<T>(n_items, a, [&](Size i, const T* s) -> Outcome {
+    T ratio = inverse ? s[k - 1] / s[0] : s[0] / s[k - 1];
+    if (std::isnan(ratio) && !holds_nan(a.item(i), a.layout)) ratio = std::numeric_limits<T>::infinity();
+    *condition.item(i) = ratio;
+    return {};
+  });
+}
+
+#define MMLFAST_INSTANTIATE(T)                                                                                      \
+  template Outcome svd<T>(Size, const Batch<const T>&, const Batch<T>&, const Batch<T>&, const Batch<T>&) noexcept; \
+  template Outcome singular_values<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;                       \
+  template Outcome pseudo_inverse<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept; \
+  template Outcome rank<T>(Size, const Batch<const T>&, const Batch<const T>&, bool,                                \
+                           const Batch<std::int64_t>&) noexcept;                                                    \
+  template Outcome condition<T>(Size, const Batch<const T>&, bool, const Batch<T>&) noexcept;
+MMLFAST_INSTANTIATE(double)
+MMLFAST_INSTANTIATE(float)
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,36 @@
+// Singular values, singular vectors, pseudo-inverse, rank and condition for batches of any size: lanes for small
+// matrices, SciPy's LAPACK (gesdd) for large ones. An item that holds a NaN or an infinity gets NaN everywhere, at
+// once.
+#pragma once
+
+#include <cstdint>
+
+#include "drivers/batch.hpp"
+#include "runtime/outcome.hpp"
+
+namespace mmlfast::drivers {
+
+// a: m x n. u: m x m and vh: n x n, or u: m x k and vh: k x n, with k = min(m, n); s: k x 1, descending.
+template <class T>
+Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batch<T>& s, const Batch<T>& vh) noexcept;
+
+template <class T>
+Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s) noexcept;
+
+// x: n x m; singular values of at most rcond * the largest count as zero. Always in lanes: for large matrices,
+// or a few middling ones, it is for the caller to form the product of the factors.
+template <class T>
+Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const T>& rcond, const Batch<T>& x) noexcept;
+
+// The number of singular values above `tolerance`, which is times the largest one if `relative`. -1, and a failed item,
+// where there are none.
+template <class T>
+Outcome rank(Size n_items, const Batch<const T>& a, const Batch<const T>& tolerance, bool relative,
+             const Batch<std::int64_t>& rank) noexcept;
+
+// The largest singular value by the smallest, or if `inverse` the other way round. Infinite, and not NaN, unless the
+// item holds a NaN.
+template <class T>
+Outcome condition(Size n_items, const Batch<const T>& a, bool inverse, const Batch<T>& condition) noexcept;
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,427 @@
+"""The singular value decomposition; public as functions of `mmlfast.linalg`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, NoReturn, overload
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import ArrayLike
+
+from mmlfast import _core
+from mmlfast._arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
+from mmlfast._elimination import inv
+from mmlfast._exact import is_exact, matrix_rank_exact
+
+Array = np.ndarray[Any, Any]
+
+# What pinv's kernel is for, in min(m, n): any number of matrices, and enough to fill the lanes. The others are products
+# of the factors.
+_ALWAYS_IN_LANES, _FILLED_LANES, _LONGEST_IN_LANES = 12, 48, 1024
+
+
+class SVDResult(NamedTuple):
+    """Left singular vectors, singular values and the transpose of the right singular vectors."""
+
+    U: Any
+    S: Any
+    Vh: Any
+
+
+class _NoValue:
+    """The default of an argument for which None means something."""
+
+    def __repr__(self) -> str:
+        return "<no value>"
+
+
+_NO_VALUE: Any = _NoValue()
+
+
+@overload
+def svd(
+    a: ArrayLike, full_matrices: bool = True, compute_uv: Literal[True] = True, hermitian: bool = False
+) -> SVDResult: ...
+@overload
+def svd(a: ArrayLike, full_matrices: bool, compute_uv: Literal[False], hermitian: bool = False) -> Array: ...
+@overload
+def svd(a: ArrayLike, full_matrices: bool = True, *, compute_uv: Literal[False], hermitian: bool = False) -> Array: ...
+def svd(
+    a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
+) -> SVDResult | Array:
+    """Singular value decomposition: ``a = U @ diag(S) @ Vh``.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., m, n)
+        Matrices, float32 or float64.
+    full_matrices : bool
+        Whether U and Vh are square, (m, m) and (n, n), or (m, k) and (k, n) with k = min(m, n).
+    compute_uv : bool
+        False returns S alone.
+    hermitian : bool
+        Take `a` to be symmetric, and only look at its lower triangle: by its eigenvalues.
+
+    Returns
+    -------
+    U : ndarray, shape (..., m, m) or (..., m, k)
+        Orthonormal columns, also for singular values of zero.
+    S : ndarray, shape (..., k)
+        Singular values, descending.
+    Vh : ndarray, shape (..., n, n) or (..., k, n)
+        Orthonormal rows.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If `a` has fewer than two dimensions.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    A matrix that holds a NaN or an infinity gets NaN in all its results, at once, and the other matrices of a stack
+    what they get without it. (NumPy raises for a NaN, and may never return for an infinity.)
+
+    Matrices with ``k <= 12``, and stacks of matrices with ``k <= 64`` (without vectors 32), are done by one-sided
+    Jacobi, whose small singular values are right to nearly all digits where scaling the columns (``m >= n``; else the
+    rows) makes the matrix well-conditioned. Others go to LAPACK's gesdd. Signs of singular vectors may differ from
+    NumPy's.
+
+    References
+    ----------
+    .. [1] J. Demmel and K. Veselic, Jacobi's method is more accurate than QR, SIAM J. Matrix Anal. Appl. 13 (1992).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> a = np.array([[3.0, 0.0], [4.0, 5.0]])
+    >>> u, s, vh = mf.linalg.svd(a)
+    >>> s**2
+    array([45.,  5.])
+    >>> np.allclose(u @ np.diag(s) @ vh, a)
+    True
+    """
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    try:
+        m, n = matrix.shape[-2:]
+        if hermitian:
+            result: SVDResult | Array = _svd_of_symmetric(matrix, compute_uv)
+            return result
+        if not compute_uv:
+            values: Array = (_core.svdvals_wide if m < n else _core.svdvals_tall)(matrix)
+            return values
+        if full_matrices:
+            loop = _core.svd_wide_whole if m < n else _core.svd_tall_whole
+        else:
+            loop = _core.svd_wide if m < n else _core.svd_tall
+        return SVDResult._make(loop(matrix))
+    except Exception as error:
+        fail_svd("svd", error, a=matrix)
+
+
+def svdvals(x: ArrayLike, /) -> Array:
+    """Singular values, descending.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., m, n)
+        Matrices, float32 or float64.
+
+    Returns
+    -------
+    ndarray, shape (..., min(m, n))
+        The singular values, see `svd`; NaN for a matrix that holds a NaN or an infinity.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If `x` has fewer than two dimensions.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.linalg.svdvals([[0.0, 2.0], [3.0, 0.0]])
+    array([3., 2.])
+    """
+    matrix: Any = x if type(x) is ndarray else as_array(x)
+    try:
+        m, n = matrix.shape[-2:]
+        values: Array = (_core.svdvals_wide if m < n else _core.svdvals_tall)(matrix)
+        return values
+    except Exception as error:
+        fail_svd("svdvals", error, x=matrix)
+
+
+def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *, rtol: Any = _NO_VALUE) -> Array:
+    """The pseudo-inverse of Moore and Penrose.
+
+    Parameters
+    ----------
+    a : array_like, shape (..., m, n)
+        Matrices, float32 or float64.
+    rcond : array_like, shape (...), optional
+        Singular values of at most `rcond` times the largest one count as zero. The default is NumPy's, 1e-15, for
+        float64; for float32, where that is below rounding, it is ``max(m, n)`` times the machine epsilon.
+    hermitian : bool
+        Take `a` to be symmetric, see `svd`.
+    rtol : array_like, shape (...), optional
+        The same as `rcond`; None is ``max(m, n)`` times the machine epsilon. Only one of them may be given.
+
+    Returns
+    -------
+    ndarray, shape (..., n, m)
+        The pseudo-inverses; NaN for a matrix that holds a NaN or an infinity.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If `a` has fewer than two dimensions.
+    ValueError
+        If both `rcond` and `rtol` are given.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    float32 is worked on in float64, as in NumPy: the rounding of the answer is then the only one that matters.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.5.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> mf.linalg.pinv([[2.0, 0.0], [0.0, 0.0], [0.0, 4.0]])
+    array([[0.5 , 0.  , 0.  ],
+           [0.  , 0.  , 0.25]])
+    """
+    if rcond is not None and rtol is not _NO_VALUE:
+        raise ValueError("pinv: `rtol` and `rcond` can't be both set.")
+    matrix: Any = a if type(a) is ndarray else as_array(a)
+    try:
+        m, n = matrix.shape[-2:]
+        single = matrix.dtype.type is np.float32
+        if rcond is None:
+            if rtol is None or (single and rtol is _NO_VALUE):
+                rcond = max(m, n) * float(np.finfo(np.float32 if single else np.float64).eps)
+            else:
+                rcond = 1e-15 if rtol is _NO_VALUE else rtol
+        if hermitian or (min(m, n) > _ALWAYS_IN_LANES and not _fills_lanes(matrix)) or max(m, n) > _LONGEST_IN_LANES:
+            return _pinv_from_factors(matrix, rcond, hermitian)
+        x: Array = _core.pinv(matrix.astype(np.float64) if single else matrix, np.asarray(rcond, np.float64))
+        if single:
+            with np.errstate(over="ignore"):
+                x = x.astype(np.float32)
+        return x
+    except Exception as error:
+        fail_svd("pinv", error, a=matrix)
+
+
+def matrix_rank(
+    A: ArrayLike,
+    tol: ArrayLike | None = None,
+    hermitian: bool = False,
+    *,
+    rtol: ArrayLike | None = None,
+    errors: str = "raise",
+) -> Any:
+    """The rank: how many singular values count as more than zero.
+
+    Parameters
+    ----------
+    A : array_like, shape (..., m, n)
+        Matrices, float32 or float64. With fewer than two dimensions, the rank is 0 if all numbers are zero, else 1.
+        The rank of integers is exact, by elimination, unless a tolerance is given.
+    tol : array_like, shape (...), optional
+        Singular values of at most `tol` count as zero.
+    hermitian : bool
+        Take `A` to be symmetric, see `svd`.
+    rtol : array_like, shape (...), optional
+        The same relative to the largest singular value. The default is ``max(m, n)`` times the machine epsilon. Only
+        one of `tol` and `rtol` may be given.
+    errors : {"raise", "nan"}
+        What to do with a matrix that holds a NaN or an infinity: raise, or give it the rank -1 and go on.
+
+    Returns
+    -------
+    int or ndarray of int, shape (...)
+        The ranks.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix holds a NaN or an infinity (the message names the first batch index).
+    ValueError
+        If both `tol` and `rtol` are given.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.4.1.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> int(mf.linalg.matrix_rank([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]))
+    2
+    """
+    if tol is not None and rtol is not None:
+        raise ValueError("matrix_rank: `tol` and `rtol` can't be both set.")
+    check_errors(errors)
+    matrix: Any = A if type(A) is ndarray else as_array(A)
+    if matrix.ndim < 2:
+        return int(bool((as_float(matrix, "A") != 0).any()))
+    try:
+        if rtol is None and tol is None:
+            if is_exact(matrix):
+                return matrix_rank_exact(matrix)
+            rtol = max(matrix.shape[-2:]) * _epsilon(matrix)
+        limit = tol if rtol is None else rtol
+        if hermitian:
+            rank = _rank_of_symmetric(matrix, limit, rtol is not None)
+        else:
+            loop = _core.rank_tol_nan if rtol is None else _core.rank_rtol_nan
+            rank = loop(matrix, _as_weak(limit, matrix))
+    except Exception as error:
+        fail_svd("matrix_rank", error, A=matrix)
+    if errors == "raise" and (rank.min(initial=0) if rank.ndim else rank) < 0:
+        raise_for_item("matrix_rank", "NaN or infinity", np.asarray(rank) < 0)
+    return rank
+
+
+def cond(x: ArrayLike, p: float | str | None = None) -> Any:
+    """The condition number: how much larger a relative error can get in solving equations.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., m, n)
+        Matrices, float32 or float64; square unless `p` is None, 2 or -2.
+    p : {None, 2, -2, 1, -1, inf, -inf, "fro", "nuc"}
+        The norm, as for `numpy.linalg.norm`. None and 2: the largest singular value by the smallest; -2: the smallest
+        by the largest.
+
+    Returns
+    -------
+    scalar or ndarray, shape (...)
+        The condition numbers: infinite for a singular matrix, NaN only for one that holds a NaN.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If a matrix is empty, or is not square where it has to be.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 2.6.2.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> float(mf.linalg.cond([[4.0, 0.0], [0.0, 0.5]]))
+    8.0
+    """
+    matrix: Any = x if type(x) is ndarray else as_array(x)
+    try:
+        if 0 in matrix.shape[-2:] and matrix.ndim >= 2:
+            raise LinAlgError(f"cond: not defined for empty matrices, got shape {matrix.shape}")
+        m, n = matrix.shape[-2:]
+        if p is None or p == 2:
+            return _core.cond(matrix)
+        if p == -2:
+            return _core.cond_inverse(matrix)
+    except Exception as error:
+        fail_svd("cond", error, x=matrix)
+    if m != n:
+        raise LinAlgError(f"cond: the last two dimensions of x must be equal for p = {p!r}, got shape {matrix.shape}")
+    return _cond_by_norms(as_float(matrix, "x"), p)
+
+
+def fail_svd(function: str, error: Exception, **matrices: Any) -> NoReturn:
+    """The way out: says what is wrong with the arguments, or raises `error` as it is."""
+    for name, a in matrices.items():
+        if a.ndim < 2:
+            raise LinAlgError(
+                f"{function}: {name} must be a matrix or a stack of matrices, got shape {a.shape}"
+            ) from None
+        if isinstance(error, LinAlgError):
+            check_real(a, name)
+            raise error
+    explain(function, error, **matrices)
+
+
+def _epsilon(matrix: Any) -> float:
+    return 2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52
+
+
+def _fills_lanes(matrix: Any) -> bool:
+    m, n = matrix.shape[-2:]
+    items = matrix.size // (m * n)
+    return bool(min(m, n) <= _FILLED_LANES and items >= (16 if matrix.dtype.type is np.float32 else 8))
+
+
+def _as_weak(limit: Any, matrix: Any) -> Any:
+    """A tolerance in the precision of the matrices: it must not turn float32 into float64."""
+    return np.asarray(limit, np.float32 if matrix.dtype.type is np.float32 else np.float64)
+
+
+def _svd_of_symmetric(matrix: Any, compute_uv: bool) -> SVDResult | Array:
+    """Singular values are the absolute eigenvalues, and their signs go to the right vectors."""
+    a = as_float(matrix, "a")
+    if a.shape[-1] != a.shape[-2]:
+        raise LinAlgError(f"svd: the last two dimensions of a must be equal if hermitian, got shape {a.shape}")
+    bad = np.asarray(~np.isfinite(a).all(axis=(-1, -2)))
+    values, vectors = np.linalg.eigh(np.where(bad[..., None, None], a.dtype.type(0), a))
+    order = np.argsort(-np.abs(values), axis=-1, kind="stable")
+    values = np.take_along_axis(values, order, axis=-1)
+    s: Array = np.abs(values)
+    s[bad] = np.nan
+    if not compute_uv:
+        return s
+    u = np.take_along_axis(vectors, order[..., None, :], axis=-1)
+    u[bad] = np.nan
+    signed = u * np.copysign(a.dtype.type(1), values)[..., None, :]
+    return SVDResult(u, s, np.swapaxes(signed, -1, -2))
+
+
+def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool) -> Array:
+    u, s, vh = svd(matrix, full_matrices=False, hermitian=hermitian)
+    with np.errstate(all="ignore"):
+        kept = ~(s <= np.asarray(rcond, s.dtype)[..., None] * s.max(axis=-1, keepdims=True, initial=0))
+        reciprocal = np.divide(1, s, out=np.zeros_like(s), where=kept)
+        x: Array = np.swapaxes(vh, -1, -2) @ (reciprocal[..., None] * np.swapaxes(u, -1, -2))
+    return x
+
+
+def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
+    s = svd(matrix, compute_uv=False, hermitian=True)
+    bound = np.asarray(limit)[..., None]
+    if relative:
+        bound = bound * s.max(axis=-1, keepdims=True, initial=0)
+    return np.where(np.isnan(s).any(axis=-1), -1, np.count_nonzero(s > bound, axis=-1))
+
+
+def _cond_by_norms(a: Array, p: Any) -> Any:
+    """By the inverse, in float64 whatever the input, as in NumPy. A singular matrix has no inverse: infinite."""
+    wide = a.astype(np.float64)
+    with np.errstate(all="ignore"):
+        norm = np.linalg.norm(wide, p, axis=(-2, -1)) if np.isfinite(wide).all() else _norm_of_any(wide, p)
+        inverse = inv(wide, errors="nan")
+        other = np.linalg.norm(inverse, p, axis=(-2, -1)) if np.isfinite(inverse).all() else _norm_of_any(inverse, p)
+        product = np.asarray(norm * other, a.dtype)
+    hopeless = np.isnan(product) & ~np.isnan(a).any(axis=(-2, -1))
+    return np.where(hopeless, a.dtype.type(np.inf), product)[()]
+
+
+def _norm_of_any(a: Array, p: Any) -> Any:
+    """Norms of matrices, NaN where one holds a NaN or an infinity (on which NumPy's nuclear norm may never end)."""
+    bad = np.asarray(~np.isfinite(a).all(axis=(-2, -1)))
+    return np.where(bad, np.nan, np.linalg.norm(np.where(bad[..., None, None], 0.0, a), p, axis=(-2, -1)))
