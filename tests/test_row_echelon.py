@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from cases import every_case, every_dtype, kahan, same_bits
+from cases import every_case, every_dtype, kahan, poisoned, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.linalg import LinAlgError
 
 import mmlfast as mf
 from mmlfast._reference import exact_elimination as reference
+from mmlfast._reference import row_echelon as float_reference
 
 
 def check_form(a, result, reduced):
@@ -60,6 +61,33 @@ def test_stacks_and_layouts(case):
         assert tuple(np.flatnonzero(whole.pivots[index]).tolist()) == one.pivots
         assert whole.rank[index] == one.rank
         assert whole.gap[index] == one.gap
+
+
+@every_dtype
+def test_against_the_reference(dtype, rng):
+    eps = float(np.finfo(dtype).eps)
+    for m, n, rank in ((3, 3, 3), (5, 9, 4), (9, 5, 3), (17, 20, 17), (33, 31, 12)):
+        a = (rng.standard_normal((m, rank)) @ rng.standard_normal((rank, n))).astype(dtype)
+        for reduced in (True, False):
+            form, pivots, _ = float_reference.row_echelon(a.astype(float), max(m, n) * eps, reduced)
+            result = mf.linalg.row_echelon(a, reduced=reduced)
+            if dtype is np.float64:
+                assert result.pivots == pivots
+            if result.pivots == pivots:
+                tolerance = 1000 * n * eps * np.linalg.cond(a[:, list(pivots)].astype(float))
+                np.testing.assert_allclose(result.form, form, atol=tolerance * max(1, np.abs(form).max()))
+
+
+def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
+    same_at_every_level("""
+        rng = np.random.default_rng(3)
+        for dtype in (np.float64, np.float32):
+            for m, n in ((1, 1), (3, 3), (5, 8), (17, 16), (40, 33)):
+                a = rng.standard_normal((50, m, n)).astype(dtype)
+                a[7, -1] = a[7, 0]
+                for reduced in (True, False):
+                    digest(*mf.linalg.row_echelon(a, reduced=reduced), *mf.linalg.row_echelon(a, tol=0.01))
+    """)
 
 
 def test_small_integers_in_floating_point(rng):
@@ -165,9 +193,24 @@ def test_not_finite():
     for bad in (np.nan, np.inf):
         a = np.eye(3)
         a[1, 2] = bad
-        for function in (mf.linalg.row_echelon, mf.linalg.characteristic_polynomial):
-            with pytest.raises(ValueError, match="a must not hold NaN or infinity"):
-                function(a)
+        with pytest.raises(ValueError, match="a must not hold NaN or infinity"):
+            mf.linalg.characteristic_polynomial(a)
+
+
+def test_poisoned_items(rng):
+    """An item with NaN or infinity is NaN, and the others do not notice."""
+    a = rng.standard_normal((9, 3, 4))
+    clean = mf.linalg.row_echelon(a)
+    for index, bad in poisoned(a[:4]):
+        found = mf.linalg.row_echelon(np.concatenate([bad, a[4:]]))
+        i = index[0]
+        assert np.isnan(found.form[i]).all()
+        assert np.isnan(found.gap[i])
+        assert found.rank[i] == 0
+        assert not found.pivots[i].any()
+        others = np.arange(9) != i
+        for x, y in zip(found, clean, strict=True):
+            same_bits(x[others], y[others])
 
 
 @pytest.mark.parametrize("name", ["row_echelon", "is_singular", "characteristic_polynomial"])

@@ -15,6 +15,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_qr(m);
   register_lstsq(m);
   register_exact_elimination(m);
+  register_row_echelon(m);
   register_power_iteration(m);
   register_simd_math(m);
   register_gram_schmidt(m);

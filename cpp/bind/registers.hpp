@@ -15,6 +15,7 @@ void register_elimination(py::module_& m);
 void register_qr(py::module_& m);
 void register_lstsq(py::module_& m);
 void register_exact_elimination(py::module_& m);
+void register_row_echelon(py::module_& m);
 void register_power_iteration(py::module_& m);
 void register_simd_math(py::module_& m);
 void register_gram_schmidt(py::module_& m);

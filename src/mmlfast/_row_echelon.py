@@ -61,7 +61,7 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     numpy.linalg.LinAlgError
         If `a` has fewer than two dimensions.
     ValueError
-        If a matrix holds NaN or infinity: it has no echelon form; or if `tol` is negative or NaN.
+        If `tol` is negative or NaN.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -70,6 +70,8 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     Integers are eliminated modulo as many primes as Hadamard's bound asks for, so rank and pivots are proved; the pivot
     of a column is its first nonzero number, as on paper.
 
+    A matrix with NaN or infinity has a form of NaN, no pivots and a gap of NaN.
+
     Floating point: the pivot is the largest number of its column relative to the size of its row. The size of a row is
     that of the backward error: its largest entry, and with each elimination step the multiplier times the largest entry
     of the pivot row. The form found is the exact form of a matrix whose rows differ from those of `a` by at most a few
@@ -77,7 +79,7 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
 
     References
     ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem 9.3 and section 9.3.
+    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., theorem 9.3 and section 9.7.
     .. [2] J. von zur Gathen and J. Gerhard, Modern Computer Algebra, 3rd ed., section 5.5.
 
     Examples
@@ -101,13 +103,13 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
         raise ValueError(f"row_echelon: tol must not be negative, got {tol}")
     if is_exact(matrix):
         return _exact_forms(np.asarray(matrix), reduced)
-    x = as_float(matrix, "a")
-    if not np.isfinite(x).all():
-        raise ValueError("row_echelon: a must not hold NaN or infinity")
-    with np.errstate(all="ignore"):
-        form, mask, gap = _float_forms(x, reduced, tol)
-    rank = mask.sum(axis=-1)
-    if x.ndim == 2:
+    if tol is None:
+        loop = _core.row_echelon if reduced else _core.row_echelon_upper
+        form, mask, rank, gap = loop(matrix)
+    else:
+        loop = _core.row_echelon_tol if reduced else _core.row_echelon_upper_tol
+        form, mask, rank, gap = loop(matrix, tol)
+    if matrix.ndim == 2:
         return RowEchelon(form, tuple(np.flatnonzero(mask).tolist()), int(rank), float(gap))
     return RowEchelon(form, mask, rank, gap)
 
@@ -252,77 +254,6 @@ def _exact_forms(matrix: Array, reduced: bool) -> RowEchelon:
         columns[list(pivots)] = True
     mask = mask.reshape(*batch, shape[1])
     return RowEchelon(forms.reshape(matrix.shape), mask, mask.sum(axis=-1), np.full(batch, math.inf))
-
-
-def _float_forms(a: Array, reduced: bool, tol: float | None) -> tuple[Array, Array, Array]:
-    """(forms, masks of the pivots, gaps) of a stack, column by column, all items at once."""
-    m, n = a.shape[-2:]
-    count = math.prod(a.shape[:-2])
-    if a.size == 0:
-        return a.copy(), np.zeros((*a.shape[:-2], n), bool), np.full(a.shape[:-2], np.inf)
-    work: Array = np.array(a.reshape(count, m, n), order="C")
-    if tol is None:
-        tol = max(m, n) * float(np.finfo(a.dtype).eps)
-    items, rows = np.arange(count), np.arange(m)
-    largest = np.abs(work).max(axis=-1, initial=0)
-    # Each row by a power of two, so that its largest entry is in [1/2, 1): nothing overflows, nothing is rounded.
-    exponent = np.frexp(largest)[1]
-    np.ldexp(work, -exponent[..., None], out=work)
-    size = np.ldexp(largest, -exponent)
-    size[size == 0] = 1
-    rank = np.zeros(count, np.intp)
-    mask = np.zeros((count, n), bool)
-    accepted, rejected = np.full(count, np.inf), np.zeros(count)
-    for j in range(n):
-        unused = rows >= rank[:, None]
-        relative = np.where(unused, np.abs(work[:, :, j]) / size, -1)
-        best = relative.argmax(axis=-1)
-        value = relative[items, best]
-        found = value > tol
-        rejected = np.where(~found & (value > rejected), value, rejected)
-        accepted = np.where(found, np.minimum(accepted, value), accepted)
-        work[:, :, j] = np.where(unused & ~found[:, None], 0, work[:, :, j])
-        mask[:, j] = found
-        at, r, p = items[found], rank[found], best[found]
-        if len(at) == 0:
-            continue
-        for array in (work, size, exponent):
-            array[at, r], array[at, p] = array[at, p], array[at, r]
-        _eliminate(work, size, at, r, j)
-        rank[at] += 1
-    if reduced:
-        _back_substitute(work, mask, rank)
-    else:
-        np.ldexp(work, exponent[..., None], out=work)
-    gap = np.divide(accepted, rejected, out=np.full(count, np.inf), where=rejected > 0)
-    return work.reshape(a.shape), mask.reshape(*a.shape[:-2], n), gap.reshape(a.shape[:-2])
-
-
-def _eliminate(work: Array, size: Array, at: Array, r: Array, j: int) -> None:
-    """Column j below row r[k] of item at[k]; the sizes of the rows grow with what is subtracted from them."""
-    pivot_row = work[at, r]
-    below = np.arange(work.shape[1]) > r[:, None]
-    factor = np.where(below, work[at, :, j] / pivot_row[:, None, j], 0)
-    work[at] -= factor[:, :, None] * pivot_row[:, None, :]
-    work[at, :, j] = np.where(below, 0, work[at, :, j])
-    size[at] += np.abs(factor) * np.abs(pivot_row[:, j:]).max(axis=-1)[:, None]
-
-
-def _back_substitute(work: Array, mask: Array, rank: Array) -> None:
-    """Each pivot becomes 1 and alone in its column, the last pivot first."""
-    n = work.shape[-1]
-    left = rank.copy()
-    for j in range(n - 1, -1, -1):
-        at = np.flatnonzero(mask[:, j])
-        if len(at) == 0:
-            continue
-        left[at] -= 1
-        r = left[at]
-        work[at, r] /= work[at, r, j][:, None]
-        work[at, r, j] = 1
-        factor = np.where(np.arange(work.shape[1]) < r[:, None], work[at, :, j], 0)
-        work[at] -= factor[:, :, None] * work[at, r][:, None, :]
-        work[at, :, j] = np.arange(work.shape[1]) == r[:, None]
 
 
 def _balanced(size: Array, x: Array) -> tuple[Array, Array]:
