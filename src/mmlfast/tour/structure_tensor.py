@@ -66,7 +66,7 @@ def run(tour: Tour) -> None:
 
 def _picture(tour: Tour, photo: Array, across: Array, values: Array) -> None:
     strength = np.sqrt(values[..., 1])
-    coherence = (values[..., 1] - values[..., 0]) / (values.sum(axis=-1) + 1e-6)
+    coherence = (values[..., 1] - values[..., 0]) / (values.sum(axis=-1) + 1e-3)
     corner = np.sqrt(np.maximum(values[..., 0], 0))
     hue = np.mod(across, np.pi) / np.pi
     clipped = [np.clip(x / np.quantile(x, 0.99), 0, 1) for x in (strength, corner)]
