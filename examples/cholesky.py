@@ -16,8 +16,8 @@ tables = rng.standard_normal((1000, 3, 3))
 symmetric = tables + tables.mT + 3 * np.eye(3)
 factors = mf.linalg.cholesky(symmetric, errors="nan")
 good = ~np.isnan(factors).any(axis=(1, 2))
-print(f"{good.sum()} of 1000 are positive definite, numpy's eigenvalues say the same of", end=" ")
-print((good == (np.linalg.eigvalsh(symmetric)[:, 0] > 0)).sum())
+agree = good == (np.linalg.eigvalsh(symmetric)[:, 0] > 0)
+print(f"{good.sum()} of 1000 are positive definite; the signs of NumPy's eigenvalues agree for {agree.sum()} of 1000")
 
 # log det without forming the determinant.
 print("log det", 2 * float(np.log(np.diag(factor)).sum()), float(mf.linalg.slogdet(wanted).logabsdet))

@@ -16,8 +16,8 @@ print(f"rank {echelon.rank}: one price for each kind")
 print(f"prices: {mf.linalg.solve(bought, paid).round(12)}")
 
 # The same elimination as a product of matrices: rows exchanged, lower times upper triangle.
-p, l, u = mf.linalg.lu(bought.astype(float))
-print(f"P L U gives A back: {np.array_equal(p @ l @ u, bought)}; the pivots are {np.diag(u)}")
+p, lower, u = mf.linalg.lu(bought.astype(float))
+print(f"P L U gives A back: {np.array_equal(p @ lower @ u, bought)}; the pivots are {np.diag(u)}")
 
 # The inverse undoes the purchase for any payment; the determinant is how much it scales volume.
 undo = mf.linalg.inv(bought)

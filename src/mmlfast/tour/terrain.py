@@ -63,7 +63,7 @@ def run(tour: Tour) -> None:
 
 def _points() -> tuple[Array, tuple[float, float]]:
     """East, north and height of every point in metres, and the distances of the grid."""
-    with cbook.get_sample_data("jacksboro_fault_dem.npz") as data:
+    with np.load(str(cbook.get_sample_data("jacksboro_fault_dem.npz", asfileobj=False))) as data:
         height = data["elevation"].astype(float)
         north = float(data["dy"]) * _METRES_PER_DEGREE
         east = float(data["dx"]) * _METRES_PER_DEGREE * np.cos(np.radians(float(data["ymin"])))
