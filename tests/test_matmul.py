@@ -17,6 +17,9 @@ from mmlfast._reference import matmul as reference
 # Below, at and above each width of a register, tile and panel.
 SIDES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 13, 16, 17, 24, 25, 32, 33, 40, 49)
 
+# From this many columns on matvec sums in stripes, not in the order of the columns.
+STRIPED = 16
+
 
 def assert_product(a, b, c):
     """Elementwise |error| <= k u |a| |b|, against extended precision."""
@@ -54,9 +57,10 @@ def test_matvec(case):
     y = mf.linalg.matvec(case.array, case.layout(x))
     assert_product(case.plain, x[..., None], y[..., None])
     same_bits(y, mf.linalg.matvec(case.plain, x))
-    same_bits(y, mf.linalg.matmul(case.plain, x[..., None])[..., 0])
+    if case.plain.shape[-1] < STRIPED:
+        same_bits(y, mf.linalg.matmul(case.plain, x[..., None])[..., 0])
     shared = x.reshape(-1, x.shape[-1])[0] if x.size else np.zeros(x.shape[-1], x.dtype)
-    same_bits(mf.linalg.matvec(case.array, shared), mf.linalg.matmul(case.plain, shared[:, None])[..., 0])
+    same_bits(mf.linalg.matvec(case.array, shared), mf.linalg.matvec(case.plain, np.broadcast_to(shared, x.shape)))
 
 
 @every_case()
@@ -111,16 +115,27 @@ def test_batch_sizes(batch, dtype, rng):
         for item in range(batch):
             same_bits(mf.linalg.matmul(a[item], b[item]), c[item])
         v = mf.linalg.matvec(a, b[..., 0])
-        same_bits(v, c[..., 0])
+        assert_product(a, b[..., :1], v[..., None])
+        if k < STRIPED:
+            same_bits(v, c[..., 0])
+        for item in range(batch):
+            same_bits(mf.linalg.matvec(a[item], b[item, :, 0]), v[item])
 
 
 @every_dtype
-def test_matvec_has_the_bits_of_a_column(dtype, rng):
-    """Rows in registers, in lanes and in bands of lanes, against tiles with more than one column."""
+def test_one_column_has_the_bits_of_any_column(dtype, rng):
+    """Rows in registers, in lanes and in bands of lanes, against tiles with more than one column; and rows in stripes
+    with themselves, however they lie and whatever is beside them."""
     for m, k in itertools.product((1, 7, 8, 15, 16, 17, 31, 32, 33, 40, 65), (7, 15, 16, 17, 31, 32, 33, 37, 64, 100)):
         a, x = numbers(rng, 3, m, k, dtype=dtype), numbers(rng, 3, k, dtype=dtype)
+        column = mf.linalg.matmul(a, x[..., None])[..., 0]
+        same_bits(column, mf.linalg.matmul(a, np.stack([x, x], axis=-1))[..., 0])
         y = mf.linalg.matvec(a, x)
-        same_bits(y, mf.linalg.matmul(a, np.stack([x, x], axis=-1))[..., 0])
+        assert_product(a, x[..., None], y[..., None])
+        if k < STRIPED:
+            same_bits(y, column)
+        same_bits(mf.linalg.matvec(cases.fortran(a), x), y)
+        same_bits(mf.linalg.matvec(a[:, m // 2 :], x), y[:, m // 2 :])
         same_bits(mf.linalg.matvec(cases.strided(a), cases.strided(x)), y)
         same_bits(mf.linalg.matvec(a, x[0])[0], y[0])
 
@@ -165,7 +180,9 @@ def test_a_shared_matrix_times_many_points(rng):
     for size in (2, 3, 4, 9, 33):
         points, matrix = numbers(rng, 1000, size), numbers(rng, size, size)
         whole = mf.linalg.matmul(points, matrix.T)
-        same_bits(mf.linalg.matvec(matrix, points), whole)
+        if size < STRIPED:
+            same_bits(mf.linalg.matvec(matrix, points), whole)
+        same_bits(mf.linalg.matvec(matrix, points)[17], mf.linalg.matvec(matrix, points[17]))
         same_bits(mf.linalg.matmul(points.reshape(10, 100, size), matrix.T).reshape(whole.shape), whole)
         same_bits(mf.linalg.matmul(points[17], matrix.T), whole[17])
 

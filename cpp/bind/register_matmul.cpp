@@ -12,12 +12,11 @@ Outcome matmul(GufuncCall<T>& call) {
   return drivers::matmul<T>(call.n_items(), a, b, call.template matrix<T>(0, 2));
 }
 
-// The vector is a matrix of one column.
 template <class T>
 Outcome matvec(GufuncCall<T>& call) {
   const auto a = call.template matrix<const T>(0, 1);
   const auto x = call.template column<const T>(1);
-  return drivers::matmul<T>(call.n_items(), a, x, call.template column<T>(0));
+  return drivers::matvec<T>(call.n_items(), a, x, call.template column<T>(0));
 }
 
 template <class T>

@@ -123,11 +123,34 @@ Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, c
     fill_with_zero(n_items, c);
     return {};
   }
+  if (m == 1 && k == 1 && n == 1) {
+    return in_pieces<T>(n_items, 1, 1.0, 1, [&](Size first, Size count, Size, Size, T*) {
+      kernel<T>().numbers(count, part(a, first, 0, 1), part(b, first, 0, 1), part(c, first, 0, 1));
+    });
+  }
   if (is_tall(n_items, a, b, c)) return matmul(1, tall(n_items, a), b, tall(n_items, c));
   if (n == 1 && a.layout.col_stride == 1) return dots(n_items, a, b, c);
   if (m == 1 && b.layout.row_stride == 1 && b.layout.col_stride != 1)
     return dots(n_items, transposed(b), transposed(a), transposed(c));
   return products(n_items, a, b, c);
+}
+
+// As fast as the matrices come out of the caches: a second thread helps from memory only.
+template <class T>
+double striped_ns(Size m, Size k) {
+  const double dm = static_cast<double>(m), dk = static_cast<double>(k);
+  return 2 + static_cast<double>(sizeof(T)) / 8 * (0.04 * dm * dk + 0.2 * (dm + dk));
+}
+
+template <class T>
+Outcome matvec(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
+  const Size m = y.layout.rows, k = a.layout.cols;
+  if (k < least_striped || m == 0 || n_items == 0) return matmul(n_items, a, x, y);
+  return in_pieces<T>(n_items, m, striped_ns<T>(m, k), kernel<T>().striped_scratch(k),
+                      [&](Size first, Size count, Size row, Size rows, T* scratch) {
+                        kernel<T>().striped(count, part(a, first, row, rows), part(x, first, 0, k),
+                                            part(y, first, row, rows), scratch);
+                      });
 }
 
 namespace {
@@ -177,6 +200,7 @@ Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, c
 
 #define MMLFAST_INSTANTIATE(T)                                                                              \
   template Outcome matmul<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept; \
+  template Outcome matvec<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept; \
   template Outcome vecdot<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept;
 MMLFAST_INSTANTIATE(double)
 MMLFAST_INSTANTIATE(float)

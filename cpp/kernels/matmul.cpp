@@ -1,5 +1,6 @@
 #include "kernels/matmul.hpp"
 
+#include "kernels/matmul_stripes.hpp"
 #include "kernels/matmul_tile.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -389,30 +390,10 @@ struct Stripes {
       if (i + lanes<T> <= k)
         sum[v] = fma(load(x + i), load(y + i), sum[v]);
       else if (i < k)
-        sum[v] = fma(first(x + i, static_cast<int>(k - i)), first(y + i, static_cast<int>(k - i)), sum[v]);
+        sum[v] = fma(striped::first(x + i, k - i), striped::first(y + i, k - i), sum[v]);
     }
   }
-  T total() const {
-    vec<T> all = (sum[0] + sum[1]) + (sum[2] + sum[3]);
-    _Pragma("GCC unroll 4") for (int half = vec_parts / 2; half > 0; half /= 2) {
-      _Pragma("GCC unroll 4") for (int p = 0; p < half; ++p) all.part[p] += all.part[p + half];
-    }
-    return fold<native_lanes<T> / 2>(all.part[0], std::make_integer_sequence<int, native_lanes<T>>{});
-  }
-
- private:
-  template <int Half, int... I>
-  static T fold(const native<T>& x, std::integer_sequence<int, I...> lane) {
-    if constexpr (Half == 0)
-      return x[0];
-    else
-      return fold<Half / 2>(x + __builtin_shufflevector(x, x, ((I + Half) % native_lanes<T>)...), lane);
-  }
-  static vec<T> first(const T* from, int count) {
-    alignas(vec_bytes) T x[lanes<T>];
-    narrow<T, lanes<T>>::load_first(from, count).store(x);
-    return load(x);
-  }
+  T total() const { return striped::total((sum[0] + sum[1]) + (sum[2] + sum[3])); }
 };
 
 template <class T>
@@ -453,8 +434,20 @@ void inner(ptrdiff_t count, const MatrixStack<const T>& x, const MatrixStack<con
   }
 }
 
+// The products of 1 x 1 matrices.
 template <class T>
-constexpr Matmul<T> table = {scratch_elements<T>, products<T>, dots<T>, inner<T>};
+void numbers(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b, const MatrixStack<T>& c) {
+  if (a.stride == 1 && b.stride == 1 && c.stride == 1) {
+    for (ptrdiff_t i = 0; i < count; ++i) c.data[i] = fused(a.data[i], b.data[i], T{0});
+  } else {
+    for (ptrdiff_t i = 0; i < count; ++i)
+      c.data[i * c.stride] = fused(a.data[i * a.stride], b.data[i * b.stride], T{0});
+  }
+}
+
+template <class T>
+constexpr Matmul<T> table = {scratch_elements<T>,      products<T>, dots<T>,   striped::scratch_elements<T>,
+                             striped::times_vector<T>, inner<T>,    numbers<T>};
 
 }  // namespace
 

@@ -15,6 +15,9 @@
 //   x        IN       k x 1, any stride
 //   y        OUT      m x 1, any stride; must not overlap a or x
 //   scratch  SCRATCH  scratch_elements(m, k, 1) elements
+// striped: the same for any strides of a, summed in stripes
+//   scratch  SCRATCH  striped_scratch(k) elements
+// numbers: c = a b for 1 x 1 items
 // inner: the sum of x[i] y[i] over i for `count` items
 //   x, y     IN       k x 1, any strides
 //   sum      OUT      one number per item, `stride` apart
@@ -22,9 +25,9 @@
 //
 // products and dots: every element of the result is one chain of fused multiply-adds in the order of k, starting
 // from +0, whatever the way taken: strides, tiles and neighbours do not change a bit, and a x has the bits of
-// a (x as a column). inner: one such chain for k < 8; else 4 x 8 (float32: 4 x 16) chains over every 32nd (64th)
-// element, added by halves. All in T. Accuracy: |error| <= k u |a| |b|, elementwise. NaN and infinity go where the
-// formula takes them.
+// a (x as a column). striped: one chain per lane of a vector, added by halves. inner: one such chain for k < 8; else 4
+// x 8 (float32: 4 x 16) chains over every 32nd (64th) element, added by halves. All in T. Accuracy: |error| <= k u |a|
+// |b|, elementwise. NaN and infinity go where the formula takes them.
 //
 // Flops: 2 m k n per item. Bytes: each operand once per item; copies of B or C once more. For n <= 8 memory is the
 // limit outside of L2; above, a tile of up to 8 x 3 vectors of C stays in registers over all of k.
@@ -54,8 +57,13 @@ struct Matmul {
                    const MatrixStack<T>& c, T* scratch);
   void (*dots)(std::ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x,
                const MatrixStack<T>& y, T* scratch);
+  std::ptrdiff_t (*striped_scratch)(std::ptrdiff_t k);
+  void (*striped)(std::ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x,
+                  const MatrixStack<T>& y, T* scratch);
   void (*inner)(std::ptrdiff_t count, const MatrixStack<const T>& x, const MatrixStack<const T>& y,
                 const MatrixStack<T>& sum, T* scratch);
+  void (*numbers)(std::ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
+                  const MatrixStack<T>& c);
 };
 
 // What inner needs for operands that are not contiguous.

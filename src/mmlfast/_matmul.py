@@ -89,7 +89,8 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     Returns
     -------
     ndarray, shape (..., m)
-        The products, as `numpy.matvec` (NumPy 2.2) has them, with the bits of `matmul` and vectors as columns.
+        The products, as `numpy.matvec` (NumPy 2.2) has them. For fewer than 16 columns they have the bits of `matmul`
+        with the vectors as columns; longer rows are summed in stripes, which is faster.
 
     Raises
     ------
