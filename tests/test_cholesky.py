@@ -360,3 +360,10 @@ def test_law_upper_is_the_transpose(n, seed):
     a = positive(np.random.default_rng(seed), (4, n), np.float32)
     a = np.tril(a) + np.tril(a, -1).swapaxes(-1, -2)
     same_bits(mf.linalg.cholesky(a, upper=True), mf.linalg.cholesky(a).swapaxes(-1, -2))
+
+
+def test_item_is_named_when_the_factor_overwrites_the_matrix():
+    a = np.stack([2 * np.eye(3) + 1.4 * np.eye(3, k=-1)] * 5)
+    a[3] = -1
+    with pytest.raises(LinAlgError, match=r"index \(3,\), 1 of 5"):
+        mf.linalg.cholesky(x := a.copy(), out=x)

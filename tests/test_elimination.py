@@ -732,3 +732,15 @@ def test_det_of_two_by_two_cancels_without_loss(dtype, rng, fused_simd_levels):
         assert abs(Fraction(float(ours)) - true) <= 2 * unit * abs(true)
         assert sign == (1 if true > 0 else -1)
         assert log == pytest.approx(np.log(abs(float(true))), rel=4 * float(np.finfo(dtype).eps), abs=float(unit))
+
+
+def test_singular_item_is_named_when_the_answer_overwrites_the_matrix():
+    """`out=` may be the input: what was singular cannot be asked of it any more."""
+    a = np.stack([2 * np.eye(3)] * 5)
+    a[3] = 0
+    with pytest.raises(LinAlgError, match=r"index \(3,\), 1 of 5"):
+        mf.linalg.inv(a.copy(), out=(x := a.copy()))
+    with pytest.raises(LinAlgError, match=r"index \(3,\), 1 of 5"):
+        mf.linalg.inv(x := a.copy(), out=x)
+    with pytest.raises(LinAlgError, match=r"index \(3,\), 1 of 5"):
+        mf.linalg.solve(x := a.copy(), np.eye(3), out=x)

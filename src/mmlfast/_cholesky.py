@@ -71,5 +71,6 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
         check_square("cholesky", a=matrix)
         if not isinstance(error, LinAlgError):
             explain("cholesky", error, a=matrix)
-        found = (_core.cholesky_upper_nan if upper else _core.cholesky_nan)(matrix)
+        # What was written to `out` tells it already, and may stand in the place of the matrix.
+        found = out if out is not None else (_core.cholesky_upper_nan if upper else _core.cholesky_nan)(matrix)
         raise_for_item("cholesky", "Matrix is not positive definite", np.isnan(found[..., 0, 0]))

@@ -107,7 +107,7 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
         return x
     except Exception as error:
         check_square("solve", a=matrix)
-        _raise_singular("solve", error, a=matrix, b=rhs)
+        _raise_singular("solve", error, out, a=matrix, b=rhs)
 
 
 def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
@@ -153,7 +153,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
         return x
     except Exception as error:
         check_square("inv", a=matrix)
-        _raise_singular("inv", error, a=matrix)
+        _raise_singular("inv", error, out, a=matrix)
 
 
 def det(a: ArrayLike, *, out: Array | None = None) -> Any:
@@ -307,10 +307,14 @@ def lu(
         explain("lu", error, a=matrix)
 
 
-def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:
+def _raise_singular(function: str, error: Exception, out: Any, a: Any, **others: Any) -> NoReturn:
     """The way out of a failed elimination: names the singular item, or explains shapes and dtypes."""
     if not isinstance(error, LinAlgError):
         explain(function, error, a=a, **others)
     # A vector counts for all items; a stack of matrices has batch axes of its own.
     batch = np.broadcast_shapes(a.shape[:-2], *(x.shape[:-2] for x in others.values()))
-    raise_for_item(function, "Singular matrix", np.broadcast_to(_core.is_exactly_singular(a), batch))
+    if isinstance(out, ndarray) and np.may_share_memory(a, out):  # the answer stands in the place of the question
+        failed = np.asarray(np.isnan(out).reshape(*batch, -1).all(axis=-1))
+    else:
+        failed = np.broadcast_to(_core.is_exactly_singular(a), batch)
+    raise_for_item(function, "Singular matrix", failed)
