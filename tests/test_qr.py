@@ -27,11 +27,12 @@ from mmlfast._reference.qr import qr as reference
 MODES = ("reduced", "complete")
 every_mode = pytest.mark.parametrize("mode", MODES)
 
-# Sizes with code of their own, odd and even numbers of reflections, strips of columns, lanes and LAPACK.
+# Sizes with code of their own, odd and even numbers of reflections, strips of columns, lanes and panels.
 SHAPES = [
     (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (6, 6), (7, 7), (8, 8), (9, 9), (16, 16), (17, 17), (31, 31), (32, 32),
     (33, 33), (65, 65), (1, 7), (7, 1), (2, 5), (5, 2), (6, 5), (5, 6), (9, 4), (4, 9), (50, 5), (5, 50), (64, 32),
     (32, 64), (65, 32), (70, 40), (40, 70), (2048, 1), (1, 2048), (2049, 1), (300, 7), (3, 700),
+    (64, 64), (96, 80), (80, 97), (135, 200), (200, 135), (33, 260),
 ]  # fmt: skip
 
 
@@ -110,7 +111,7 @@ def test_hard_squares(n, rng):
                     raise AssertionError(f"{name} {dtype.__name__} {mode}") from error
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (9, 4), (20, 13), (64, 32), (100, 40)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 2), (9, 4), (20, 13), (64, 32), (100, 40), (130, 70)], ids=str)
 def test_hard_rectangles(shape, rng):
     for name, a in hard_rectangles(rng, *shape):
         for b in (a, a.T):
@@ -121,7 +122,9 @@ def test_hard_rectangles(shape, rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("shape", [(3, 3), (6, 4), (4, 6), (9, 9), (40, 40), (1, 5), (5, 1)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(3, 3), (6, 4), (4, 6), (9, 9), (40, 40), (70, 100), (100, 70), (1, 5), (5, 1)], ids=str
+)
 def test_extreme_scales(shape, dtype, rng):
     """Denormals, numbers near the largest, and columns of both in one matrix."""
     info = np.finfo(dtype)
@@ -147,7 +150,9 @@ def test_signs_are_those_of_lapack():
     for a in (
         np.eye(4), -np.eye(5), np.diag([1.0, -2, 0, 5]), np.triu(np.arange(36.0).reshape(6, 6) - 17), np.zeros((5, 3)),
         np.array([[0.0, 1], [0, 2], [0, 3]]), np.array([[1.0, 2, 3]]), np.array([[-1.0], [0], [0]]),
-        np.array([[0.0, 1], [1, 0]]), np.hstack([np.eye(3), np.ones((3, 2))]),
+        np.array([[0.0, 1], [1, 0]]), np.hstack([np.eye(3), np.ones((3, 2))]), np.eye(70), -np.eye(40, 90),
+        np.triu(np.arange(40.0 * 40).reshape(40, 40) % 7 - 3), np.zeros((50, 60)),
+        np.eye(90, 40) + np.eye(90, 40, -50) * 1e-200,
     ):  # fmt: skip
         for mode in MODES:
             q, r = mf.linalg.qr(a, mode)
@@ -170,11 +175,37 @@ def test_every_layout_gives_the_same_bits(case):
 
 
 @every_layout
-def test_every_layout_through_lapack(layout, rng):
-    a = rng.standard_normal((3, 45, 38))
-    for mode in MODES:
+@pytest.mark.parametrize("shape", [(3, 45, 38), (1, 110, 150)], ids=str)
+def test_every_layout_of_large_matrices(layout, shape, rng):
+    a = rng.standard_normal(shape)
+    for mode in (*MODES, "raw"):
         for got, expected in zip(mf.linalg.qr(layout(a), mode), mf.linalg.qr(a, mode), strict=True):
-            np.testing.assert_allclose(got, expected, atol=1e-13)
+            same_bits(got, expected)
+
+
+@every_dtype
+def test_items_of_large_batches_have_the_bits_of_single_ones(dtype, rng):
+    a = rng.standard_normal((5, 70, 75)).astype(dtype)
+    for mode in (*MODES, "raw"):
+        first, second = mf.linalg.qr(a, mode)
+        for i, item in enumerate(a):
+            one = mf.linalg.qr(item, mode)
+            same_bits(first[i], one[0])
+            same_bits(second[i], one[1])
+
+
+@every_dtype
+@every_mode
+def test_large_result_in_the_order_of_columns(mode, dtype, rng):
+    """The rows that large matrices are worked on in are longer than those of the result."""
+    a = rng.standard_normal((75, 60)).astype(dtype)
+    q, r = mf.linalg.qr(a, mode)
+    loop = mf._core.qr if mode == "reduced" else mf._core.qr_full
+    for order in "CF":
+        out = (np.full(q.shape, 7, dtype, order), np.full(r.shape, 7, dtype, order))
+        loop(a, out=out)
+        same_bits(out[0], q)
+        same_bits(out[1], r)
 
 
 @every_dtype
@@ -256,13 +287,15 @@ def test_threads_and_levels_give_the_same_bits(same_at_every_level):
         """
         rng = np.random.default_rng(5)
         for dtype in (np.float64, np.float32):
-            shapes = (1000, 3, 3), (300, 9, 7), (300, 5, 8), (100, 6, 12), (50, 8, 8), (40, 32, 32), (50, 50, 5)
-            for shape in shapes:
+            small = (1000, 3, 3), (300, 9, 7), (300, 5, 8), (100, 6, 12), (50, 8, 8), (40, 32, 32), (50, 50, 5)
+            large = (12, 40, 40), (10, 90, 70), (10, 70, 90), (9, 200, 210)
+            for shape in (*small, *large):
                 a = rng.standard_normal(shape).astype(dtype)
                 a[7] = 0
                 a[8, :, 0] *= np.finfo(dtype).tiny
                 for mode in ("reduced", "complete", "raw"):
                     digest(*mf.linalg.qr(a, mode))
+                digest(*mf.linalg.qr(a[0]), *mf.linalg.qr(a[8]))
         """
     )
 

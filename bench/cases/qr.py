@@ -73,8 +73,8 @@ def batch(shape: tuple[int, int], items: int, dtype: str, setup: Setup) -> Job:
     return job
 
 
-def single(n: int, setup: Setup) -> Job:
-    a = setup.rng.standard_normal((n, n))
+def single(n: int, setup: Setup, columns: int = 0) -> Job:
+    a = setup.rng.standard_normal((n, columns or n))
     job = job_for(a)
     if n > 100:
         job.bytes = 0.0  # bound by arithmetic
@@ -101,5 +101,12 @@ CASES = [
         (Faster(5),),
         slow=True,
     ),
-    Case("qr-one-1000", "qr, one 1000 x 1000", partial(single, 1000), (Faster(0.95),), slow=True),
+    *(
+        Case(f"qr-one-{n}", f"qr, one {n} x {n}", partial(single, n), (Faster(0.95),), slow=n != 200)
+        for n in (64, 200, 500, 1000, 2000)
+    ),
+    *(
+        Case(f"qr-one-{m}x{n}", f"qr, one {m} x {n}", partial(single, m, columns=n), (Faster(0.95),), slow=True)
+        for m, n in ((1000, 500), (500, 1000))
+    ),
 ]

@@ -2,7 +2,7 @@
 
 #include "drivers/gram_schmidt.hpp"
 #include "drivers/lane_batch.hpp"
-#include "drivers/qr_lapack.hpp"
+#include "drivers/qr_large.hpp"
 #include "drivers/room.hpp"
 #include "kernels/qr.hpp"
 
@@ -22,7 +22,7 @@ bool use_lanes(Size m, Size n, Size p) {
 
 bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 256 && (p == 0 || p == n); }
 
-// Tall matrices without LAPACK, but for those with columns that are dependent to the last bit, NaN or infinity.
+// Tall matrices without reflections, but for those with columns that are dependent to the last bit, NaN or infinity.
 template <class T>
 Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch<T>& r) noexcept {
   const double m = static_cast<double>(a.layout.rows), n = static_cast<double>(a.layout.cols);
@@ -34,7 +34,8 @@ Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, 
   });
   for (Size i = 0; i < n_items && outcome.ok(); ++i)
     if (!done[i])
-      outcome = qr_by_lapack<T>(1, {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout}, {r.item(i), 0, r.layout});
+      outcome =
+          large_qr<T>(1, kernel<T>(), {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout}, {r.item(i), 0, r.layout});
   return outcome;
 }
 
@@ -60,7 +61,7 @@ Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch
     return {};
   }
   if (!use_lanes(m, n, p))
-    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : qr_by_lapack<T>(n_items, a, q, r);
+    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : large_qr<T>(n_items, kernel<T>(), a, q, r);
   const Size vectors = kernel<T>().scratch_vectors(m, n, p);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, p), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
@@ -76,7 +77,7 @@ template <class T>
 Outcome qr_raw(Size n_items, const Batch<const T>& a, const Batch<T>& h, const Batch<T>& tau) noexcept {
   const Size m = a.layout.rows, n = a.layout.cols;
   if (n_items == 0 || m == 0 || n == 0) return {};
-  if (!use_lanes(m, n, 0)) return raw_by_lapack<T>(n_items, a, h, tau);
+  if (!use_lanes(m, n, 0)) return large_qr_raw<T>(n_items, kernel<T>(), a, h, tau);
   const Size vectors = kernel<T>().scratch_vectors(m, n, 0);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, 0), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);

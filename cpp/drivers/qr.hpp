@@ -1,4 +1,4 @@
-// Householder QR for batches of any size: lanes for small matrices, SciPy's LAPACK for large ones.
+// Householder QR for batches of any size: lanes for small matrices, panels of reflections for large ones.
 #pragma once
 
 #include "drivers/batch.hpp"

@@ -1,5 +1,6 @@
 #include "kernels/qr.hpp"
 
+#include "kernels/qr_panels.hpp"
 #include "kernels/reflections.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -166,7 +167,14 @@ void raw(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h
 }
 
 template <class T>
-constexpr Qr<T> table = {scratch_vectors<T>, factor<T>, raw<T>};
+constexpr Qr<T> table = {scratch_vectors<T>,
+                         factor<T>,
+                         raw<T>,
+                         qr_panels::copy_in<T>,
+                         qr_panels::copy_out<T>,
+                         long_columns::gather<T, T>,
+                         qr_panels::factor<T>,
+                         qr_panels::apply<T>};
 
 }  // namespace
 

@@ -16,13 +16,26 @@
 //                         stored), Q = H_0 H_1 ..., H_k = 1 - tau_k v_k v_k'; tau has min(m, n) numbers
 //   scratch      SCRATCH  scratch_vectors(m, n, p) vectors of 64 bytes, 64-byte aligned; p = 0 where q is not wanted
 //
+// For one matrix of any size, whose lanes lie along rows and columns, Q = P_0 P_1 ... with P = 1 + V M V' for panels of
+// n
+// <= most_in_panel reflections (M is minus the T of the compact WY form):
+//   copy_in, copy_out     between an item of any layout and rows `ld` apart that have room for a last whole vector;
+//                         copy_in gives the largest absolute value of each column, infinity for NaN (OUT)
+//   gather                columns `ld` apart, of a multiple of lanes<T> rows, out of such rows
+//   panel    v            IN, OUT  rows x n, such columns, rows >= n: what is to be reduced; V
+//            r, t         OUT      n x n, row-major, upper triangular, zeros below: R and M
+//   apply    c            IN, OUT  rows x cols, rows c_row apart, cols a multiple of lanes<T>: becomes P c, or P' c;
+//   the
+//                         rows up to `first` of c are known to be zero
+//            scratch      SCRATCH  2 n (cols + lanes<T>) elements
+//
 // Flops per item: 2 n^2 (m - n / 3) for R and as much again for Q (m >= n); bytes: each item is read and written once.
 // Accumulation in T with fused multiply-add. Accuracy: norm(Q'Q - I) and norm(A - QR) / norm(A) are below 10 n u for
 // every condition and scale (tests hold it). No item fails: one with NaN or infinity gets NaN in all of Q and on and
 // above the diagonal of R. Lanes do not disturb each other.
 //
 // Sources: Golub and Van Loan, Matrix Computations, 4th ed., algorithms 5.1.1 and 5.2.1; for pairs of reflections
-// Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
+// and panels Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10 (1989).
 //
 //     q, r = numpy.linalg.qr(a, mode); h, tau = numpy.linalg.qr(a, "raw")
 #pragma once
@@ -32,6 +45,8 @@
 
 namespace mmlfast {
 
+inline constexpr std::ptrdiff_t most_in_panel = 64;
+
 template <class T>
 struct Qr {
   std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t p);
@@ -40,6 +55,13 @@ struct Qr {
                  const Layout& r_layout, void* scratch);
   void (*raw)(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h_layout, T* const* tau,
               const Layout& tau_layout, void* scratch);
+
+  void (*copy_in)(const T* a, const Layout& layout, T* to, std::ptrdiff_t ld, T* largest);
+  void (*copy_out)(const T* from, std::ptrdiff_t ld, T* a, const Layout& layout);
+  void (*gather)(const T* a, const Layout& layout, T* to, std::ptrdiff_t ld);
+  void (*panel)(T* v, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t n, T* r, T* t);
+  void (*apply)(const T* v, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t n, const T* t, bool transposed, T* c,
+                std::ptrdiff_t c_row, std::ptrdiff_t cols, std::ptrdiff_t first, T* scratch);
 };
 
 MMLFAST_KERNEL_TABLE(Qr<double>, qr_f64)

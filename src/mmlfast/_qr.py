@@ -65,8 +65,9 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     Signs are LAPACK's, so those of NumPy: the diagonal of R may be negative. Matrices of up to 2048 elements and up to
     32 rows or columns are worked on in SIMD lanes. Tall ones (m at least 512 and 8 n, n up to 256; not for
     ``"complete"`` and ``"raw"``) get R by way of a sample of the rows and Cholesky factors of Gram matrices, and Q from
-    R, two readings of `a` in all [2]_. Others, and those with dependent columns, go to LAPACK, several at a time if
-    there are several.
+    R, two readings of `a` in all [2]_. Others, and those with dependent columns, are reduced in panels of reflections
+    [3]_, which all threads apply to the rest of one matrix; several matrices are worked on side by side. The bits
+    depend neither on the threads nor on the order in memory nor on the other matrices of a stack.
     A matrix with NaN or infinity gives NaN everywhere, except below the diagonal of R.
 
     References
@@ -74,6 +75,8 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.2.
     .. [2] Y. Yamamoto, Y. Nakatsukasa, Y. Yanagisawa and T. Fukaya, Roundoff error analysis of the CholeskyQR2
        algorithm, ETNA 44 (2015); O. Balabanov, Randomized Cholesky QR factorizations, arXiv:2210.09953 (2022).
+    .. [3] R. Schreiber and C. Van Loan, A storage-efficient WY representation for products of Householder
+       transformations, SIAM J. Sci. Stat. Comput. 10 (1989).
 
     Examples
     --------

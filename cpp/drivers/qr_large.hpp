@@ -1,0 +1,260 @@
+// QR of one large matrix in panels of reflections. The matrix is worked on in rows, as it mostly comes, with no
+// transposition: each panel is copied into columns, reduced by one thread, and applied by all of them to strips of the
+// columns to its right. Part of qr.cpp.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "drivers/batch.hpp"
+#include "drivers/column_major.hpp"
+#include "drivers/lane_batch.hpp"
+#include "drivers/matrix_batch.hpp"
+#include "kernels/qr.hpp"
+#include "runtime/team.hpp"
+
+namespace mmlfast::drivers {
+
+constexpr Size whole_lanes(Size n, Size lanes) { return (n + lanes - 1) / lanes * lanes; }
+
+// The shapes and the pieces of scratch memory of one item; p columns of Q, or 0.
+template <class T>
+struct LargeQr {
+  static constexpr Size lanes = items_per_group<T>, width = 32;  // of a vector, of a panel
+  const Qr<T>& kernel;
+  Size m, n, p;
+  Size k = std::min(m, n);
+  // An odd number of vectors, the last of which may be written past the end of a row, or column.
+  Size row = odd_vectors(std::max(n, p) + lanes), column = odd_vectors(m);
+
+  static constexpr Size odd_vectors(Size elements) {
+    const Size vectors = (elements + lanes - 1) / lanes;
+    return (vectors + 1 - vectors % 2) * lanes;
+  }
+  Size elements() const {
+    const Size rows = checked_product(m, row), reflections = checked_product(column, k);
+    if (rows < 0 || reflections < 0) return -1;
+    return rows + reflections + 2 * width * (k + width) + whole_lanes(n, lanes);
+  }
+  Size bytes() const {
+    const Size count = elements();
+    return count < 0 ? -1 : checked_product(count, static_cast<Size>(sizeof(T)));
+  }
+
+  // The matrix, then Q, in rows; the panels of reflections; M of each; R of a panel; the largest of each column.
+  T* x(T* base) const { return base; }
+  T* v(T* base, Size j) const { return base + m * row + j * column; }
+  T* t(T* base, Size j) const { return base + m * row + k * column + j * width; }
+  T* r(T* base) const { return t(base, k + width); }
+  T* largest(T* base) const { return r(base) + width * width; }
+  Size panel_width(Size j) const { return std::min(width, k - j); }
+};
+
+// A run over one item. Strips of columns are blocks of work: their widths do not change a bit.
+template <class T>
+class LargeQrRun {
+ public:
+  LargeQrRun(const LargeQr<T>& shape, T* base, Team& team) noexcept : s_(shape), base_(base), team_(team) {}
+
+  bool interrupted() const noexcept { return interrupted_; }
+
+  // False: NaN or infinity is in it. Columns whose squares could leave the range are scaled by a power of two.
+  bool copy_in(const T* a, const Layout& l) noexcept {
+    strips(0, s_.n, [&](Size j, Size cols) {
+      s_.kernel.copy_in(a + j * l.col_stride, Layout{s_.m, std::min(cols, s_.n - j), l.row_stride, l.col_stride},
+                        s_.x(base_) + j, s_.row, s_.largest(base_) + j);
+    });
+    for (Size j = 0; j < s_.n; ++j) {
+      const T largest = s_.largest(base_)[j];
+      if (!std::isfinite(largest)) return false;
+      const int e = exponent(j);
+      for (Size i = 0; i < s_.m && e != 0; ++i) {
+        T& x = s_.x(base_)[i * s_.row + j];
+        x = std::ldexp(x, -e);
+      }
+    }
+    return true;
+  }
+
+  void factor() noexcept {
+    for (Size j = 0; j < s_.k && !stopped(); j += s_.width) {
+      const Size b = s_.panel_width(j), rows = s_.m - j;
+      T *x = s_.x(base_) + j * s_.row, *v = s_.v(base_, j), *t = s_.t(base_, j), *r = s_.r(base_);
+      s_.kernel.gather(x + j, Layout{rows, b, s_.row, 1}, v, s_.column);
+      s_.kernel.panel(v, s_.column, rows, b, r, t);
+      for (Size i = 0; i < b; ++i) std::copy_n(r + i * b, b, x + i * s_.row + j);
+      strips(j + b, s_.n, [&](Size c, Size cols) { apply(j, b, true, x + c, cols, 0); });
+    }
+  }
+
+  // R above zeros, or above the reflections.
+  void give_r(T* to, const Layout& l, bool raw) noexcept {
+    T* x = s_.x(base_);
+    strips(0, s_.n, [&](Size j, Size cols) {
+      const Size end = std::min(j + cols, s_.n);
+      for (Size c = j; c < end; ++c) {
+        const int e = exponent(c);
+        for (Size i = 0; i <= std::min(c, l.rows - 1) && e != 0; ++i)
+          x[i * s_.row + c] = std::ldexp(x[i * s_.row + c], e);
+      }
+      if (raw) {
+        for (Size c = j; c < std::min(end, s_.k); ++c) {
+          const Size panel = c / s_.width * s_.width;
+          const T* v = s_.v(base_, panel) + (c - panel) * s_.column - panel;
+          for (Size i = c + 1; i < s_.m; ++i) x[i * s_.row + c] = v[i];
+        }
+      } else {
+        for (Size i = j + 1; i < l.rows; ++i) std::fill_n(x + i * s_.row + j, std::min(i, end) - j, T{0});
+      }
+      s_.kernel.copy_out(x + j, s_.row, to + j * l.col_stride, Layout{l.rows, end - j, l.row_stride, l.col_stride});
+    });
+  }
+  void give_tau(T* to, const Layout& l) const noexcept {
+    for (Size j = 0; j < s_.k; ++j) {
+      const Size panel = j / s_.width * s_.width, b = s_.panel_width(panel);
+      to[j * l.row_stride] = -s_.t(base_, panel)[(j - panel) * (b + 1)];
+    }
+  }
+
+  // Q takes the place of R: the panels, from the last to the first, act on the identity.
+  void form() noexcept {
+    T* x = s_.x(base_);
+    for (Size i = s_.k; i < s_.m; ++i) {
+      std::fill(x + i * s_.row + s_.k, x + i * s_.row + whole_lanes(s_.p, s_.lanes), T{0});
+      if (i < s_.p) x[i * s_.row + i] = 1;
+    }
+    for (Size j = (s_.k - 1) / s_.width * s_.width; j >= 0 && !stopped(); j -= s_.width) {
+      const Size b = s_.panel_width(j), rows = s_.m - j;
+      strips(
+          j, s_.p,
+          [&](Size c, Size cols) {
+            const Size own = std::clamp<Size>(j + b - c, 0, cols);  // columns of the panel; zero so far below it
+            T* from = x + j * s_.row + c;
+            for (Size i = 0; i < rows; ++i) std::fill_n(from + i * s_.row, i < b ? cols : own, T{0});
+            for (Size i = 0; i < own; ++i) from[(c - j + i) * s_.row + i] = 1;
+            apply(j, b, false, from, cols, own > 0 ? 0 : b);
+          },
+          b);
+    }
+  }
+
+  void give_q(T* to, const Layout& l) noexcept {
+    strips(0, s_.p, [&](Size j, Size cols) {
+      s_.kernel.copy_out(s_.x(base_) + j, s_.row, to + j * l.col_stride,
+                         Layout{l.rows, std::min(cols, s_.p - j), l.row_stride, l.col_stride});
+    });
+  }
+
+ private:
+  static constexpr Size most_in_strip = 9;  // vectors; and 6 or 3, the tiles of AVX-512 being three wide
+
+  // What column j was divided by, as a power of two.
+  int exponent(Size j) const noexcept {
+    const T largest = s_.largest(base_)[j];
+    const int e = largest > 0 ? std::ilogb(largest) : 0, safe = std::numeric_limits<T>::max_exponent / 4;
+    return e > -safe && e < safe ? 0 : e;
+  }
+
+  bool stopped() noexcept {
+    interrupted_ = interrupted_ || timer_.interrupted();
+    return interrupted_;
+  }
+
+  // The memory is on the stack: Scratch may be what this run works in.
+  void apply(Size j, Size b, bool transposed, T* c, Size cols, Size first) noexcept {
+    alignas(64) T room[2 * s_.width * (most_in_strip + 1) * s_.lanes];
+    s_.kernel.apply(s_.v(base_, j), s_.column, s_.m - j, b, s_.t(base_, j), transposed, c, s_.row, cols, first, room);
+  }
+
+  // body(first column, columns) for strips of whole vectors, which together stay in the second-level cache. The first
+  // strip has `lead` columns if these are whole vectors.
+  template <class Body>
+  void strips(Size from, Size to, Body&& body, Size lead = 0) noexcept {
+    if (from >= to) return;
+    const Size head = lead % s_.lanes == 0 && from + lead < to ? lead : 0, start = from + head;
+    constexpr Size cache = Size{640} << 10;
+    const Size fit = cache / (s_.m * static_cast<Size>(sizeof(T)) * s_.lanes);
+    const Size fair = (to - start) / (3 * get_num_threads() * s_.lanes), vectors = std::min(fit, fair);
+    const Size strip = (vectors >= most_in_strip ? most_in_strip : vectors >= 6 ? 6 : 3) * s_.lanes;
+    const Size count = (to - start + strip - 1) / strip;
+    team_.run(count + (head > 0), [&](Team::Block block) {
+      if (head > 0 && block == 0) return body(from, head);
+      const Size c = start + (block - (head > 0)) * strip;
+      body(c, std::min(strip, whole_lanes(to - c, s_.lanes)));
+    });
+  }
+
+  const LargeQr<T>& s_;
+  T* base_;
+  Team& team_;
+  InterruptTimer timer_;
+  bool interrupted_ = false;
+};
+
+template <class T>
+double large_qr_ns(Size m, Size n, Size p) {
+  const double k = static_cast<double>(std::min(m, n));
+  return 2e3 + static_cast<double>(m) * k * static_cast<double>(n + p) * 2 * (sizeof(T) == 8 ? 0.04 : 0.02);
+}
+
+// Runs give(run, i) on every item that is finite, once it is factored, and give_nan(i) on the others.
+template <class T, class Give, class GiveNan>
+Outcome run_large_qr(Size n_items, const LargeQr<T>& shape, const Batch<const T>& a, Give&& give,
+                     GiveNan&& give_nan) noexcept {
+  const double ns = large_qr_ns<T>(shape.m, shape.n, shape.p);
+  return run_matrices(n_items, ns, shape.bytes(), Uses::own_code, [&](Size i, void* scratch) {
+    Outcome outcome;
+    with_team(ns > 4 * threading_threshold_ns, [&](Team& team) {
+      LargeQrRun<T> run(shape, static_cast<T*>(scratch), team);
+      if (run.copy_in(a.item(i), a.layout)) {
+        run.factor();
+        give(run, i);
+      } else {
+        give_nan(i);
+      }
+      if (run.interrupted()) outcome = {Outcome::Status::interrupted};
+    });
+    return outcome;
+  });
+}
+
+template <class T>
+Outcome large_qr(Size n_items, const Qr<T>& kernel, const Batch<const T>& a, const Batch<T>& q,
+                 const Batch<T>& r) noexcept {
+  const Size p = q.data == nullptr ? 0 : q.layout.cols;
+  const LargeQr<T> shape{kernel, a.layout.rows, a.layout.cols, p};
+  return run_large_qr(
+      n_items, shape, a,
+      [&](LargeQrRun<T>& run, Size i) {
+        run.give_r(r.item(i), r.layout, false);
+        if (p == 0) return;
+        run.form();
+        run.give_q(q.item(i), q.layout);
+      },
+      [&](Size i) {
+        constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+        by_tiles(r.layout.rows, r.layout.cols, [&](Size j, Size k) {
+          r.item(i)[j * r.layout.row_stride + k * r.layout.col_stride] = j > k ? T{0} : nan;
+        });
+        if (p > 0) set_all(q.item(i), q.layout, nan);
+      });
+}
+
+template <class T>
+Outcome large_qr_raw(Size n_items, const Qr<T>& kernel, const Batch<const T>& a, const Batch<T>& h,
+                     const Batch<T>& tau) noexcept {
+  const LargeQr<T> shape{kernel, a.layout.rows, a.layout.cols, 0};
+  return run_large_qr(
+      n_items, shape, a,
+      [&](LargeQrRun<T>& run, Size i) {
+        run.give_r(h.item(i), h.layout, true);
+        run.give_tau(tau.item(i), tau.layout);
+      },
+      [&](Size i) {
+        set_all(h.item(i), h.layout, std::numeric_limits<T>::quiet_NaN());
+        set_all(tau.item(i), tau.layout, std::numeric_limits<T>::quiet_NaN());
+      });
+}
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,107 @@
+// Panels of reflections for one large matrix: the part of kernels/qr that has its lanes along rows and columns.
+#pragma once
+
+#include "kernels/gram_schmidt_columns.hpp"
+#include "kernels/product.hpp"
+#include "kernels/qr.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL::qr_panels {
+
+using std::ptrdiff_t;
+
+// The transpose of the layout: rows are its columns.
+MMLFAST_INLINE Layout flipped(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
+
+template <class T>
+void copy_in(const T* a, const Layout& l, T* to, ptrdiff_t ld, T* largest) {
+  constexpr int width = lanes<T>;
+  long_columns::gather(a, flipped(l), to, ld);
+  const vec<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
+  for (ptrdiff_t j = 0; j < l.cols; j += width) {
+    vec<T> big = zero<T>();
+    for (ptrdiff_t i = 0; i < l.rows; ++i) {
+      const vec<T> x = abs(load(to + i * ld + j));
+      big = max(select(x == x, x, infinity), big);
+    }
+    store_first(largest + j, big, static_cast<int>(l.cols - j < width ? l.cols - j : width));
+  }
+}
+
+template <class T>
+void copy_out(const T* from, ptrdiff_t ld, T* a, const Layout& l) {
+  long_columns::scatter(from, ld, a, flipped(l));
+}
+
+// c[j] and what is below it, with zeros above, become beta and v (v[j] = 1). Returns tau.
+template <class T>
+T reflect(T* c, ptrdiff_t j, ptrdiff_t rows, T& beta) {
+  constexpr T least = sizeof(T) == 8 ? static_cast<T>(0x1p-900) : static_cast<T>(0x1p-80);
+  constexpr T up = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
+  T alpha = c[j], scaled = 1;
+  c[j] = 0;
+  T square = long_columns::subtract<T>(c, 0, 0, nullptr, c, rows);
+  if (square < least) {
+    if (long_columns::largest(c, rows) == 0) {
+      beta = alpha;
+      c[j] = 1;
+      return 0;
+    }
+    // Squares that vanish beside alpha's are none too few; beside a small alpha they are taken again, larger.
+    for (int k = 0; k < 2 && alpha * alpha + square < least; ++k) {
+      long_columns::scale(c, rows, up);
+      alpha *= up;
+      scaled *= up;
+      square = long_columns::subtract<T>(c, 0, 0, nullptr, c, rows);
+    }
+  }
+  const T length = __builtin_sqrt(alpha * alpha + square), image = alpha < 0 ? length : -length;
+  beta = image / scaled;
+  long_columns::scale(c, rows, 1 / (alpha - image));
+  c[j] = 1;
+  return (image - alpha) / image;
+}
+
+// Column after column: those before it act on it by V and T, then it becomes the next reflection. The sign of t: for M
+// = -T, T's recurrence T(0:j, j) = -tau T V'v reads M(0:j, j) = -tau M V'v.
+template <class T>
+void factor(T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, T* r, T* t) {
+  T w[most_in_panel];
+  const ptrdiff_t padded = (rows + lanes<T> - 1) / lanes<T> * lanes<T>;
+  for (ptrdiff_t j = 0; j < n; ++j) {
+    T* c = v + j * ld;
+    if (j > 0) {
+      long_columns::dots(v, ld, j, c, padded, w);
+      for (ptrdiff_t k = j - 1; k >= 0; --k) {
+        T sum = 0;
+        for (ptrdiff_t i = 0; i <= k; ++i) sum -= t[i * n + k] * w[i];
+        w[k] = sum;
+      }
+      long_columns::subtract(v, ld, j, w, c, padded);
+    }
+    for (ptrdiff_t i = 0; i < j; ++i) {
+      r[i * n + j] = c[i];
+      r[j * n + i] = t[j * n + i] = 0;
+      c[i] = 0;
+    }
+    const T tau = reflect(c, j, padded, r[j * n + j]);
+    t[j * n + j] = -tau;
+    if (j > 0) long_columns::dots(v, ld, j, c, padded, w);
+    for (ptrdiff_t i = 0; i < j; ++i) {
+      T sum = 0;
+      for (ptrdiff_t k = i; k < j; ++k) sum += t[i * n + k] * w[k];
+      t[i * n + j] = -tau * sum;
+    }
+  }
+}
+
+template <class T>
+void apply(const T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, const T* t, bool transposed, T* c, ptrdiff_t c_row,
+           ptrdiff_t cols, ptrdiff_t first, T* room) {
+  const ptrdiff_t row = cols + lanes<T>;
+  T *w = room, *tw = room + n * row;
+  product<T>(n, cols, rows - first, {v + first, ld, 1, c + first * c_row, c_row, w, row});
+  product<T>(n, cols, n, {t, transposed ? 1 : n, transposed ? n : 1, w, row, tw, row});
+  product<T>(rows, cols, n, {v, 1, ld, tw, row, c, c_row}, Start::c);
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL::qr_panels
