@@ -14,7 +14,7 @@ from numpy.linalg import LinAlgError
 import mmlfast as mf
 from mmlfast._reference import eigh as reference
 
-SIZES = (*range(1, 18), 24, 31, 32, 33, 48, 64, 65, 80)
+SIZES = (*range(1, 18), 20, 21, 24, 31, 32, 33, 48, 64, 65, 80)
 
 
 def symmetric(a, uplo="L"):
@@ -80,13 +80,36 @@ def test_every_matrix(case):
 @every_dtype
 @pytest.mark.parametrize("n", SIZES)
 def test_every_size(n, dtype, rng):
-    # 19 items: lanes for all sizes up to 64, with part-filled groups; 2: LAPACK from 33 on.
+    # 19 items: lanes for all sizes up to 64, with part-filled groups; 2: LAPACK from 21 on.
     for batch in (19, 2):
         a = random_symmetric(rng, (batch, n, n), dtype)
         values, _ = assert_right(a)
         expected = np.linalg.eigvalsh(a.astype(float))
         u = float(np.finfo(dtype).eps) / 2
         assert np.all(np.abs(values - expected) <= 10 * n * u * np.abs(expected).max(axis=-1, keepdims=True))
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [21, 34, 65, 130, 403])
+def test_large_matrices_at_every_scale(n, dtype, rng):
+    """Eigenvectors brought back by panels, and by LAPACK; squares that would leave the range."""
+    a = random_symmetric(rng, (n, n), dtype)
+    a /= np.abs(a).max()
+    largest = float(np.finfo(dtype).max) / (4 * n)
+    for size in (1.0, largest, np.sqrt(float(np.finfo(dtype).tiny)) / 8) if n < 200 else (largest,):
+        for uplo in "LU" if n < 200 else "L":
+            assert_right((a * dtype(size)).astype(dtype), uplo)
+
+
+@pytest.mark.parametrize("n", [70, 403])
+def test_large_results_in_the_order_of_columns(n, rng):
+    a = random_symmetric(rng, (n, n))
+    w, v = np.zeros(n), np.zeros((n, n), order="F")
+    mf._core.eigh(a, out=(w, v))
+    assert_eigen(a, w, v)
+    spread = np.zeros((n, 2 * n))[:, ::2]
+    mf._core.eigh(a, out=(w, spread))
+    assert_eigen(a, w, spread)
 
 
 @every_dtype

@@ -79,7 +79,8 @@ def job_for(function: str, a: Array, setup: Setup) -> Job:
     job.ours(getattr(mf.linalg, function), a)
     job.peer("numpy", getattr(np.linalg, function), a)
     if a.ndim == 2 and (scipy := setup.library("scipy.linalg")):
-        job.peer("scipy", scipy.eigh, a, eigvals_only=not pairs, driver="evd", check_finite=False)
+        for driver in ("evd", "evr"):
+            job.peer(f"scipy {driver}", scipy.eigh, a, eigvals_only=not pairs, driver=driver, check_finite=False)
     if torch := setup.library("torch"):
         job.peer("torch", getattr(torch.linalg, function), torch.from_numpy(a))
     if jax := setup.library("jax"):
@@ -120,6 +121,6 @@ CASES = [
     ),
     *(
         Case(f"eigh-one-{n}", f"eigh, one {n} x {n}", partial(one, "eigh", n), (Faster(0.95),), n > 100)
-        for n in (8, 32, 100, 500, 1000)
+        for n in (8, 24, 32, 48, 100, 200, 500, 1000)
     ),
 ]

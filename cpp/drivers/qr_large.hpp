@@ -3,35 +3,22 @@
 // columns to its right. Part of qr.cpp.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
-#include <limits>
-
-#include "drivers/batch.hpp"
 #include "drivers/column_major.hpp"
-#include "drivers/lane_batch.hpp"
 #include "drivers/matrix_batch.hpp"
-#include "kernels/qr.hpp"
-#include "runtime/team.hpp"
+#include "drivers/qr_panels.hpp"
 
 namespace mmlfast::drivers {
-
-constexpr Size whole_lanes(Size n, Size lanes) { return (n + lanes - 1) / lanes * lanes; }
 
 // The shapes and the pieces of scratch memory of one item; p columns of Q, or 0.
 template <class T>
 struct LargeQr {
-  static constexpr Size lanes = items_per_group<T>, width = 32;  // of a vector, of a panel
+  static constexpr Size lanes = items_per_group<T>, width = panel_width;
   const Qr<T>& kernel;
   Size m, n, p;
   Size k = std::min(m, n);
-  // An odd number of vectors, the last of which may be written past the end of a row, or column.
-  Size row = odd_vectors(std::max(n, p) + lanes), column = odd_vectors(m);
+  // The last vector of a row may be written past its end.
+  Size row = odd_vectors<T>(std::max(n, p) + lanes), column = odd_vectors<T>(m);
 
-  static constexpr Size odd_vectors(Size elements) {
-    const Size vectors = (elements + lanes - 1) / lanes;
-    return (vectors + 1 - vectors % 2) * lanes;
-  }
   Size elements() const {
     const Size rows = checked_product(m, row), reflections = checked_product(column, k);
     if (rows < 0 || reflections < 0) return -1;
@@ -48,7 +35,8 @@ struct LargeQr {
   T* t(T* base, Size j) const { return base + m * row + k * column + j * width; }
   T* r(T* base) const { return t(base, k + width); }
   T* largest(T* base) const { return r(base) + width * width; }
-  Size panel_width(Size j) const { return std::min(width, k - j); }
+  Size reflections(Size j) const { return std::min(width, k - j); }
+  Panel<T> panel(T* base, Size j) const { return {v(base, j), t(base, j), column, m - j, reflections(j)}; }
 };
 
 // A run over one item. Strips of columns are blocks of work: their widths do not change a bit.
@@ -79,12 +67,12 @@ class LargeQrRun {
 
   void factor() noexcept {
     for (Size j = 0; j < s_.k && !stopped(); j += s_.width) {
-      const Size b = s_.panel_width(j), rows = s_.m - j;
+      const Size b = s_.reflections(j), rows = s_.m - j;
       T *x = s_.x(base_) + j * s_.row, *v = s_.v(base_, j), *t = s_.t(base_, j), *r = s_.r(base_);
       s_.kernel.gather(x + j, Layout{rows, b, s_.row, 1}, v, s_.column);
       s_.kernel.panel(v, s_.column, rows, b, r, t);
       for (Size i = 0; i < b; ++i) std::copy_n(r + i * b, b, x + i * s_.row + j);
-      strips(j + b, s_.n, [&](Size c, Size cols) { apply(j, b, true, x + c, cols, 0); });
+      strips(j + b, s_.n, [&](Size c, Size cols) { apply(j, true, x + c, cols, 0); });
     }
   }
 
@@ -112,7 +100,7 @@ class LargeQrRun {
   }
   void give_tau(T* to, const Layout& l) const noexcept {
     for (Size j = 0; j < s_.k; ++j) {
-      const Size panel = j / s_.width * s_.width, b = s_.panel_width(panel);
+      const Size panel = j / s_.width * s_.width, b = s_.reflections(panel);
       to[j * l.row_stride] = -s_.t(base_, panel)[(j - panel) * (b + 1)];
     }
   }
@@ -125,7 +113,7 @@ class LargeQrRun {
       if (i < s_.p) x[i * s_.row + i] = 1;
     }
     for (Size j = (s_.k - 1) / s_.width * s_.width; j >= 0 && !stopped(); j -= s_.width) {
-      const Size b = s_.panel_width(j), rows = s_.m - j;
+      const Size b = s_.reflections(j), rows = s_.m - j;
       strips(
           j, s_.p,
           [&](Size c, Size cols) {
@@ -133,7 +121,7 @@ class LargeQrRun {
             T* from = x + j * s_.row + c;
             for (Size i = 0; i < rows; ++i) std::fill_n(from + i * s_.row, i < b ? cols : own, T{0});
             for (Size i = 0; i < own; ++i) from[(c - j + i) * s_.row + i] = 1;
-            apply(j, b, false, from, cols, own > 0 ? 0 : b);
+            apply(j, false, from, cols, own > 0 ? 0 : b);
           },
           b);
     }
@@ -147,42 +135,21 @@ class LargeQrRun {
   }
 
  private:
-  static constexpr Size most_in_strip = 9;  // vectors; and 6 or 3, the tiles of AVX-512 being three wide
-
   // What column j was divided by, as a power of two.
-  int exponent(Size j) const noexcept {
-    const T largest = s_.largest(base_)[j];
-    const int e = largest > 0 ? std::ilogb(largest) : 0, safe = std::numeric_limits<T>::max_exponent / 4;
-    return e > -safe && e < safe ? 0 : e;
-  }
+  int exponent(Size j) const noexcept { return far_exponent(s_.largest(base_)[j]); }
 
   bool stopped() noexcept {
     interrupted_ = interrupted_ || timer_.interrupted();
     return interrupted_;
   }
 
-  // The memory is on the stack: Scratch may be what this run works in.
-  void apply(Size j, Size b, bool transposed, T* c, Size cols, Size first) noexcept {
-    alignas(64) T room[2 * s_.width * (most_in_strip + 1) * s_.lanes];
-    s_.kernel.apply(s_.v(base_, j), s_.column, s_.m - j, b, s_.t(base_, j), transposed, c, s_.row, cols, first, room);
+  void apply(Size j, bool transposed, T* c, Size cols, Size first) noexcept {
+    apply_panel(s_.panel(base_, j), transposed, c, s_.row, cols, first);
   }
 
-  // body(first column, columns) for strips of whole vectors, which together stay in the second-level cache. The first
-  // strip has `lead` columns if these are whole vectors.
   template <class Body>
   void strips(Size from, Size to, Body&& body, Size lead = 0) noexcept {
-    if (from >= to) return;
-    const Size head = lead % s_.lanes == 0 && from + lead < to ? lead : 0, start = from + head;
-    constexpr Size cache = Size{640} << 10;
-    const Size fit = cache / (s_.m * static_cast<Size>(sizeof(T)) * s_.lanes);
-    const Size fair = (to - start) / (3 * get_num_threads() * s_.lanes), vectors = std::min(fit, fair);
-    const Size strip = (vectors >= most_in_strip ? most_in_strip : vectors >= 6 ? 6 : 3) * s_.lanes;
-    const Size count = (to - start + strip - 1) / strip;
-    team_.run(count + (head > 0), [&](Team::Block block) {
-      if (head > 0 && block == 0) return body(from, head);
-      const Size c = start + (block - (head > 0)) * strip;
-      body(c, std::min(strip, whole_lanes(to - c, s_.lanes)));
-    });
+    for_each_strip<T>(team_, s_.m, from, to, lead, body);
   }
 
   const LargeQr<T>& s_;

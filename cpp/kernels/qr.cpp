@@ -174,6 +174,7 @@ constexpr Qr<T> table = {scratch_vectors<T>,
                          qr_panels::copy_out<T>,
                          long_columns::gather<T, T>,
                          qr_panels::factor<T>,
+                         qr_panels::join<T>,
                          qr_panels::apply<T>};
 
 }  // namespace

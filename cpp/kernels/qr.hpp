@@ -24,6 +24,7 @@
 //   gather                columns `ld` apart, of a multiple of lanes<T> rows, out of such rows
 //   panel    v            IN, OUT  rows x n, such columns, rows >= n: what is to be reduced; V
 //            r, t         OUT      n x n, row-major, upper triangular, zeros below: R and M
+//   join     t            OUT      n x n: M of n reflections v (IN), of which tau is known (IN)
 //   apply    c            IN, OUT  rows x cols, rows c_row apart, cols a multiple of lanes<T>: becomes P c, or P' c;
 //   the
 //                         rows up to `first` of c are known to be zero
@@ -60,6 +61,7 @@ struct Qr {
   void (*copy_out)(const T* from, std::ptrdiff_t ld, T* a, const Layout& layout);
   void (*gather)(const T* a, const Layout& layout, T* to, std::ptrdiff_t ld);
   void (*panel)(T* v, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t n, T* r, T* t);
+  void (*join)(const T* v, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t n, const T* tau, T* t);
   void (*apply)(const T* v, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t n, const T* t, bool transposed, T* c,
                 std::ptrdiff_t c_row, std::ptrdiff_t cols, std::ptrdiff_t first, T* scratch);
 };

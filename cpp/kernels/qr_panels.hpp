@@ -61,8 +61,21 @@ T reflect(T* c, ptrdiff_t j, ptrdiff_t rows, T& beta) {
   return (image - alpha) / image;
 }
 
-// Column after column: those before it act on it by V and T, then it becomes the next reflection. The sign of t: for M
-// = -T, T's recurrence T(0:j, j) = -tau T V'v reads M(0:j, j) = -tau M V'v.
+// Column j of M = -T, and the zeros of row j. T's recurrence T(0:j, j) = -tau T V'v reads M(0:j, j) = -tau M V'v.
+template <class T>
+void next_of_m(const T* v, ptrdiff_t ld, ptrdiff_t padded, ptrdiff_t n, ptrdiff_t j, T tau, T* t) {
+  T w[most_in_panel];
+  long_columns::dots(v, ld, j, v + j * ld, padded, w);
+  t[j * n + j] = -tau;
+  for (ptrdiff_t i = 0; i < j; ++i) {
+    T sum = 0;
+    for (ptrdiff_t k = i; k < j; ++k) sum += t[i * n + k] * w[k];
+    t[i * n + j] = -tau * sum;
+    t[j * n + i] = 0;
+  }
+}
+
+// Column after column: those before it act on it by V and M, then it becomes the next reflection.
 template <class T>
 void factor(T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, T* r, T* t) {
   T w[most_in_panel];
@@ -80,18 +93,18 @@ void factor(T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, T* r, T* t) {
     }
     for (ptrdiff_t i = 0; i < j; ++i) {
       r[i * n + j] = c[i];
-      r[j * n + i] = t[j * n + i] = 0;
+      r[j * n + i] = 0;
       c[i] = 0;
     }
     const T tau = reflect(c, j, padded, r[j * n + j]);
-    t[j * n + j] = -tau;
-    if (j > 0) long_columns::dots(v, ld, j, c, padded, w);
-    for (ptrdiff_t i = 0; i < j; ++i) {
-      T sum = 0;
-      for (ptrdiff_t k = i; k < j; ++k) sum += t[i * n + k] * w[k];
-      t[i * n + j] = -tau * sum;
-    }
+    next_of_m(v, ld, padded, n, j, tau, t);
   }
+}
+
+template <class T>
+void join(const T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, const T* tau, T* t) {
+  const ptrdiff_t padded = (rows + lanes<T> - 1) / lanes<T> * lanes<T>;
+  for (ptrdiff_t j = 0; j < n; ++j) next_of_m(v, ld, padded, n, j, tau[j], t);
 }
 
 template <class T>
