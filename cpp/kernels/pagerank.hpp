@@ -1,0 +1,89 @@
+// The passes of a PageRank: sweeps over the links that arrive at each node (kernels/links.hpp), and what a Krylov method
+// does to its vectors between them. The driver holds the method; here is what touches every link or every node.
+//
+// Nodes have their new numbers; the first n_core are those that links leave. z has 2 n_core entries: z[j] is what node j
+// gives to each of its links, damping * x[j] / strength[j], and z[n_core + j] the same as written by the sweep itself.
+// A column c of the links reads z[c]: those of the block's own earlier rows read what has just been written, which makes
+// the sweep Gauss-Seidel within a block and Jacobi between blocks, with no test and the same bits for any number of
+// threads.
+//
+// relax: rows [first, last) of one block of the core: out[r] = right[r] + sum of z over the links that arrive; then
+//        z[n_core + r] = factor[r] * out[r]. float32: it is the inner iteration.
+//   right   IN   or nullptr for zero;  factor  IN  damping / strength;  z  IN, OUT;  out  OUT
+// pull:  rows [first, last): out[r] = the sum alone, in float64; z's second half must repeat the first.
+//        With `twice`, summed as if in twice the precision.
+// project: u = x - a in place of a, for entries [first, last); sums[i] = u'basis[i], sums[count] = u'u.
+//   basis   IN   `count` vectors;  x, a  float32, x may be nullptr: u = a;  sums  OUT  count + 1 numbers in float64
+// subtract: w = scale * (u - sum of c[i] basis[i]) and z = factor * w.  Returns w'w.
+// advance: y += sum of c[i] basis[i], at least 0; z = scale * y in both halves. All sums in float64.
+// residual: r = teleport + t - y, written as float32 times `scale`; tells sums of |r|, r, y and t.
+// relax_lanes, pull_lanes, residual_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in float64,
+//        one residual per lane. Columns are read 16 entries past the last link, to ask for z ahead.
+// advance_lanes: y = right + gamma[l] t, a step of the power method; z as above in both halves.
+//
+// Flops: one addition (two with weights) per link; bytes: 4 per link (12 with weights), 8 per row, and a random access
+// to z, which is what takes the time. project, subtract and advance read `count` vectors once.
+// Accuracy: relax, project and subtract are good to about 1e-6, which is all an inner iteration needs. pull has a
+// relative error of at most (links of the row / 4 + 5) u, with `twice` 3 u, as all terms are positive.
+//
+// Sources: Del Corso, Gulli and Romani, Fast PageRank computation via a sparse linear system, Internet Mathematics 2
+// (2005): no equation for the nodes without links out; Saad, Iterative Methods for Sparse Linear Systems, 2nd ed.,
+// sections 6.5 (GMRES) and 4.2 (block Gauss-Seidel).
+//
+//     out[r] = z[columns[starts[r]:starts[r + 1]]].sum() + right[r]
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/links.hpp"
+#include "simd/level.hpp"
+
+namespace mmlfast {
+
+// The links that arrive, as a ranking reads them. `weight` is nullptr where all are equal.
+struct ArrivingLinks {
+  const std::int64_t* starts;
+  const Node* column;
+  const double* weight;
+  std::int64_t n_core;
+};
+
+struct RankResidual {
+  double absolute, sum, of_y, of_t;  // sums of |r|, r, y, t
+};
+
+// z = damping[l] * inverse_strength[r] * out for ranking l and row r.
+struct LaneFactors {
+  const double* damping;
+  const double* inverse_strength;
+};
+
+struct PageRankKernel {
+  static constexpr int lanes = 8;
+  static constexpr int most_basis = 40;
+
+  void (*relax)(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const float* right,
+                const float* factor, float* z, float* out);
+  void (*pull)(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, bool twice,
+               double* out);
+  void (*project)(const float* const* basis, int count, const float* x, float* a, std::int64_t first, std::int64_t last,
+                  double* sums);
+  double (*subtract)(const float* const* basis, const float* c, int count, const float* u, float scale,
+                     const float* factor, std::int64_t first, std::int64_t last, float* w, float* z);
+  void (*advance)(const float* const* basis, const double* c, int count, const double* scale, std::int64_t first,
+                  std::int64_t last, double* y, double* z, std::int64_t n_core);
+  RankResidual (*residual)(const double* teleport, const double* t, const double* y, double scale, std::int64_t first,
+                           std::int64_t last, float* r);
+  void (*relax_lanes)(const ArrivingLinks& links, const LaneFactors& factors, std::int64_t first, std::int64_t last,
+                      const double* right, double* z, double* out);
+  void (*advance_lanes)(const LaneFactors& factors, const double* right, const double* t, const double* gamma,
+                        std::int64_t first, std::int64_t last, double* y, double* z, std::int64_t n_core);
+  void (*residual_lanes)(const double* right, const double* t, const double* y, std::int64_t first, std::int64_t last,
+                         RankResidual* sums);
+  void (*pull_lanes)(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, double* out);
+};
+
+MMLFAST_KERNEL_TABLE(PageRankKernel, pagerank_f64)
+
+}  // namespace mmlfast
