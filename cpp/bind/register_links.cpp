@@ -43,8 +43,8 @@ py::tuple make_links(const py::array& starts, const py::array& targets, const py
   return py::make_tuple(py::none(), describe(fault), fault.at);
 }
 
-// The links in the new order of the nodes: (starts, sources, label), where the sources of the links that arrive at node r
-// are sources[starts[r]:starts[r + 1]], and label the new number of each node.
+// The links in the new order of the nodes: (starts, sources, label), where the sources of the links that arrive at node
+// r are sources[starts[r]:starts[r + 1]], and label the new number of each node.
 py::tuple arriving_links(const LinksObject& graph) {
   const drivers::Links& links = graph.links;
   const py::array_t<std::int64_t> starts(links.n_nodes() + 1, links.starts());

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <numeric>
 
 #include "runtime/thread_pool.hpp"
@@ -42,9 +43,9 @@ class LinksBuilder {
 
   Outcome run() {
     using Stage = Outcome (LinksBuilder::*)();
-    for (const Stage stage : {&LinksBuilder::check_starts, &LinksBuilder::weigh, &LinksBuilder::number_nodes,
-                              &LinksBuilder::count_links, &LinksBuilder::divide, &LinksBuilder::scatter_links,
-                              &LinksBuilder::gather_links, &LinksBuilder::measure}) {
+    for (const Stage stage :
+         {&LinksBuilder::check_starts, &LinksBuilder::weigh, &LinksBuilder::number_nodes, &LinksBuilder::count_links,
+          &LinksBuilder::divide, &LinksBuilder::scatter_links, &LinksBuilder::gather_links, &LinksBuilder::measure}) {
       const Outcome outcome = (this->*stage)();
       if (!outcome.ok() || fault_.kind != LinksFault::Kind::none) return outcome;
     }
@@ -60,8 +61,23 @@ class LinksBuilder {
 
   Size degree(Size i) const { return static_cast<Size>(out_.starts[i + 1]) - static_cast<Size>(out_.starts[i]); }
   Size class_of(Size i) const {
-    const bool leads = strength_ ? strength_[i] > 0 : true;
-    return leads ? static_cast<Size>(std::bit_width(static_cast<std::uint64_t>(degree(i)))) : 0;
+    const bool leads = strength_ ? strength_[i] > 0 : degree(i) > 0;
+    if (!leads) return 0;
+    return grouped_ ? static_cast<Size>(std::bit_width(static_cast<std::uint64_t>(degree(i)))) : 1;
+  }
+
+  // Whether to group nodes by their links. A vector of a small graph is in cache as it is, and the order of a crawl, in
+  // which most links go to near nodes, is better than any grouping, for the cache and for Gauss-Seidel.
+  bool worth_grouping() const {
+    constexpr Size most_in_cache = 1 << 17, samples = 1 << 15, near = 1 << 14;
+    if (n_ <= most_in_cache) return false;
+    const Size step = std::max<Size>(1, m_ / samples);
+    Size row = 0, far = 0, looked = 0;
+    for (Size e = step / 2; e < m_; e += step, ++looked) {
+      while (static_cast<Size>(out_.starts[row + 1]) <= e) ++row;
+      far += std::abs(static_cast<Size>(out_.targets[e]) - row) > near;
+    }
+    return 2 * far > looked;
   }
 
   Outcome check_starts() {
@@ -84,8 +100,7 @@ class LinksBuilder {
     Room<WeightRange> ranges(n_pieces);
     if (!ranges) return no_memory();
     const bool ranged = parallel_blocks(n_pieces, 0.3 * static_cast<double>(m_), [&](Size piece) {
-      ranges[piece] =
-          kernel<Index>().range(out_.weights, piece * link_block, std::min(m_, (piece + 1) * link_block));
+      ranges[piece] = kernel<Index>().range(out_.weights, piece * link_block, std::min(m_, (piece + 1) * link_block));
     });
     if (!ranged) return finished(false);
     WeightRange all = ranges[0];
@@ -110,9 +125,8 @@ class LinksBuilder {
   Outcome sum_strengths() {
     strength_ = Room<double>(n_);
     if (!strength_) return no_memory();
-    const bool done = over_nodes([&](Size, Size first, Size last) {
-      kernel<Index>().strengths(out_, first, last, strength_.data());
-    });
+    const bool done = over_nodes(
+        [&](Size, Size first, Size last) { kernel<Index>().strengths(out_, first, last, strength_.data()); });
     if (!done) return finished(false);
     for (Size i = 0; i < n_; ++i)
       if (!std::isfinite(strength_[i])) {
@@ -133,8 +147,9 @@ class LinksBuilder {
     });
   }
 
-  // Labels in groups of the number of links, each in the old order.
+  // Labels: nodes without links out last, the others in the old order or in groups.
   Outcome number_nodes() {
+    grouped_ = worth_grouping();
     const Size n_cells = n_node_blocks() * n_classes;
     Room<Size> nodes(n_cells);
     to_.label_ = Room<Node>(n_);
@@ -163,7 +178,9 @@ class LinksBuilder {
   // Chunks of rows with about as many links each.
   Size chunk_row(Size chunk) const {
     const Size wanted = m_ / n_chunks_ * chunk;
-    return chunk == n_chunks_ ? n_ : std::lower_bound(out_.starts, out_.starts + n_, static_cast<Index>(wanted)) - out_.starts;
+    return chunk == n_chunks_
+               ? n_
+               : std::lower_bound(out_.starts, out_.starts + n_, static_cast<Index>(wanted)) - out_.starts;
   }
   NodeLabels labels() const { return {to_.label_.data(), static_cast<Node>(to_.n_core_), shift_}; }
   template <class Body>
@@ -311,6 +328,7 @@ class LinksBuilder {
   LinksFault& fault_;
   const Size n_, m_;
   int shift_ = 0;
+  bool grouped_ = false;
   Size n_chunks_ = 0, n_slots_ = 0, n_buckets_ = 0;
   Room<double> strength_;
   Room<Node> block_of_slot_, first_rows_;

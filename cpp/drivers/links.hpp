@@ -15,8 +15,8 @@ struct LinksFault {
   Size at = 0;
 };
 
-// Nodes are renumbered. The first n_core are those that links leave; only they feed back into a ranking. Nothing changes
-// after build(), so that any number of threads may rank with one object.
+// Nodes are renumbered. The first n_core are those that links leave; only they feed back into a ranking. Nothing
+// changes after build(), so that any number of threads may rank with one object.
 class Links {
  public:
   static constexpr Size most_nodes = Size{1} << 31;  // 2 n_core numbers must fit a Node

@@ -21,10 +21,16 @@ Outcome outcome_of(bool interrupted) { return {interrupted ? Outcome::Status::in
 // A vector in the new order of the nodes.
 class Ordered {
  public:
-  Ordered(const Links& links, const double* from) : data_(links.n_nodes()) {
+  Ordered(const Links& links, const double* from) {
+    if (from == nullptr) return;
+    data_ = Room<double>(links.n_nodes());
     if (!data_) return;
-    for (Size i = 0; i < links.n_nodes(); ++i) data_[links.label()[i]] = from[i];
-    for (Size r = links.n_core(); r < links.n_nodes(); ++r) of_rest_ += data_[r];
+    constexpr Size piece = 1 << 16;
+    const Size n = links.n_nodes();
+    parallel_blocks((n + piece - 1) / piece, 4 * static_cast<double>(n), [&](Size k) {
+      for (Size i = k * piece; i < std::min(n, (k + 1) * piece); ++i) data_[links.label()[i]] = from[i];
+    });
+    for (Size r = links.n_core(); r < n; ++r) of_rest_ += data_[r];
   }
   bool ready() const { return static_cast<bool>(data_); }
   double* data() const { return data_.data(); }
@@ -74,17 +80,22 @@ Outcome rank(const Links& links, const OrderedVector& v, const OrderedVector* da
   }
   if (!solver.interrupted()) solver.pull_rest();
   if (solver.interrupted()) return outcome_of(true);
-  const double error = finish_scores(links, v, dangling == nullptr ? v : *dangling,
-                                     {solver.y(), solver.t(), stop.damping}, 1, score);
+  const double error =
+      ScoreFinish(links, team)
+          .run(v, dangling == nullptr ? v : *dangling, {solver.y(), solver.t(), stop.damping}, 1, score);
+  if (std::isnan(error)) return {Outcome::Status::no_memory};
   certificate.error_bound = error + solver.rounding();
   certificate.n_iter = solver.n_iter();
   certificate.converged = certificate.error_bound <= stop.tol;
   return {};
 }
 
-Outcome rank_without_damping(const Links& links, const OrderedVector& w, const RankStop& stop, Team& team, double* x,
-                             double* score, RankCertificate& certificate) {
-  const Stationary state = stationary(links, w.data, stop.tol, stop.max_iter, team, x);
+Outcome rank_without_damping(const Links& links, const OrderedVector& v, const OrderedVector& w, const RankStop& stop,
+                             Team& team, double* score, RankCertificate& certificate) {
+  const Room<double> x(links.n_nodes());
+  if (!x) return {Outcome::Status::no_memory};
+  std::copy_n(v.data, links.n_nodes(), x.data());
+  const Stationary state = stationary(links, w.data, stop.tol, stop.max_iter, team, x.data());
   for (Size i = 0; i < links.n_nodes(); ++i) score[i] = x[links.label()[i]];
   certificate = {state.residual, state.n_iter, state.residual <= stop.tol};
   return state.outcome;
@@ -109,14 +120,13 @@ Outcome rank_lanes(const Links& links, Size count, const double* personalization
 Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop& stop, double* score,
                  RankCertificate& certificate) noexcept {
   const bool other = vectors.dangling != nullptr && links.n_core() < links.n_nodes();
-  const Ordered v(links, vectors.personalization), w(links, other ? vectors.dangling : vectors.personalization);
-  if (!v.ready() || !w.ready()) return {Outcome::Status::no_memory};
-  const OrderedVector of_v = v.view(), of_w = w.view();
+  const Ordered v(links, vectors.personalization), w(links, other ? vectors.dangling : nullptr);
+  if (!v.ready() || (other && !w.ready())) return {Outcome::Status::no_memory};
+  const OrderedVector of_v = v.view(), of_w = other ? w.view() : of_v;
   Outcome outcome;
   const bool led = with_team(sweep_ns(links) > worth_a_team_ns, [&](Team& team) {
-    outcome = stop.damping == 1
-                  ? rank_without_damping(links, of_w, stop, team, v.data(), score, certificate)
-                  : rank(links, of_v, other ? &of_w : nullptr, stop, team, score, certificate);
+    outcome = stop.damping == 1 ? rank_without_damping(links, of_v, of_w, stop, team, score, certificate)
+                                : rank(links, of_v, other ? &of_w : nullptr, stop, team, score, certificate);
   });
   if (!led) outcome.join(outcome_of(true));
   return outcome;

@@ -3,8 +3,8 @@
 //
 // Why: a sweep of Gauss-Seidel or of the power method takes the error down by the damping where a graph has closed
 // groups of nodes, as every web has; a Krylov space of ten sweeps finds these few directions and is done with them. The
-// inner vectors need six digits, so float32 will do, which halves what a random access has to find in cache. What counts
-// is the residual in float64, computed afresh at every restart.
+// inner vectors need six digits, so float32 will do, which halves what a random access has to find in cache. What
+// counts is the residual in float64, computed afresh at every restart.
 #pragma once
 
 #include <cmath>
@@ -182,9 +182,8 @@ class RankSolver {
   }
 
   void pull_core() {
-    over_blocks([&](Size, Size first, Size last) {
-      kernel_.pull(arriving_, first, last, z_.data(), twice_, t_.data());
-    });
+    over_blocks(
+        [&](Size, Size first, Size last) { kernel_.pull(arriving_, first, last, z_.data(), twice_, t_.data()); });
     ++n_iter_;
   }
 

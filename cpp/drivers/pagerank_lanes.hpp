@@ -1,6 +1,7 @@
-// Eight rankings of one graph at once, one per SIMD lane, so that one random access to memory serves all of them: sweeps
-// of block Gauss-Seidel, and after every few a step of the power method, which sets the scale of each ranking right and
-// tells its residual. A ranking that is good enough is put down at once: its bits do not depend on its neighbours.
+// Eight rankings of one graph at once, one per SIMD lane, so that one random access to memory serves all of them:
+// sweeps of block Gauss-Seidel, and after every few a step of the power method, which sets the scale of each ranking
+// right and tells its residual. A ranking that is good enough is put down at once: its bits do not depend on its
+// neighbours.
 #pragma once
 
 #include "drivers/pagerank.hpp"
@@ -20,12 +21,13 @@ class LaneRanking {
         arriving_{links.starts(), links.columns(), links.weights(), links.n_core()},
         kernel_(pagerank_f64()),
         team_(team),
+        finish_(links, team),
         n_(links.n_nodes()),
         n_core_(links.n_core()),
         right_(checked_product(lanes, n_)),
         t_(checked_product(lanes, n_)),
         y_(checked_product(lanes, n_core_)),
-        z_(checked_product(2 * lanes, n_core_)),
+        z_(checked_product((sweeps_per_round + 1) * lanes, n_core_)),
         residuals_(checked_product(lanes, links.n_core_blocks() + 1)) {}
 
   bool ready() const { return right_ && t_ && y_ && z_ && residuals_; }
@@ -36,10 +38,11 @@ class LaneRanking {
     load(count, personalization, stop);
     Size n_iter = 0, left = count;
     for (;;) {
+      for (int sweep = 0; sweep < sweeps_per_round; ++sweep) relax(sweep);
       over_core([&](Size, Size first, Size last) {
-        kernel_.pull_lanes(arriving_, first, last, z_.data(), t_.data());
+        kernel_.pull_lanes(arriving_, first, last, slot(sweeps_per_round), t_.data());
       });
-      ++n_iter;
+      n_iter += sweeps_per_round + 1;
       weigh();
       bool rest_known = false;
       for (Size l = 0; l < count && !interrupted_; ++l) {
@@ -52,8 +55,6 @@ class LaneRanking {
       if (interrupted_) return false;
       if (left == 0) return true;
       advance();
-      for (int sweep = 0; sweep < sweeps_per_round; ++sweep) relax();
-      n_iter += sweeps_per_round;
     }
   }
 
@@ -69,42 +70,46 @@ class LaneRanking {
 
   // Lanes without a ranking repeat the last one.
   void load(Size count, const double* personalization, const RankStop* stop) {
+    const double* from[lanes];
     for (Size l = 0; l < lanes; ++l) {
-      const Size own = std::min(l, count - 1);
-      const double* v = personalization + own * n_;
-      for (Size i = 0; i < n_; ++i) right_[lanes * links_.label()[i] + l] = v[i];
-      double rest = 0;
-      for (Size r = n_core_; r < n_; ++r) rest += right_[lanes * r + l];
-      of_rest_[l] = rest;
-      damping_[l] = stop[own].damping;
-      gamma_[l] = 0;
-      done_[l] = false;
+      from[l] = personalization + std::min(l, count - 1) * n_;
+      damping_[l] = stop[std::min(l, count - 1)].damping;
+      of_rest_[l] = gamma_[l] = 0;
+      done_[l] = interrupted_ = false;
     }
-    interrupted_ = false;
+    constexpr Size piece = 1 << 15;
+    team_.run((n_ + piece - 1) / piece, [&](Size k) {
+      for (Size i = k * piece; i < std::min(n_, (k + 1) * piece); ++i) {
+        double* to = right_.data() + lanes * links_.label()[i];
+        for (Size l = 0; l < lanes; ++l) to[l] = from[l][i];
+      }
+    });
+    for (Size r = n_core_; r < n_; ++r)
+      for (Size l = 0; l < lanes; ++l) of_rest_[l] += right_[lanes * r + l];
     std::fill_n(t_.data(), lanes * n_, 0.0);
     advance();
   }
 
   LaneFactors factors() const { return {damping_, links_.inverse_strength()}; }
+  // z after each sweep of a round: every sweep reads one slot and writes the next.
+  double* slot(int sweep) const { return z_.data() + sweep * lanes * n_core_; }
+
   void advance() {
     over_core([&](Size, Size first, Size last) {
-      kernel_.advance_lanes(factors(), right_.data(), t_.data(), gamma_, first, last, y_.data(), z_.data(), n_core_);
+      kernel_.advance_lanes(factors(), right_.data(), t_.data(), gamma_, first, last, slot(0));
     });
   }
-  // Leaves both halves of z alike.
-  void relax() {
+  void relax(int sweep) {
+    double* out = sweep == sweeps_per_round - 1 ? y_.data() : nullptr;
     over_core([&](Size, Size first, Size last) {
-      kernel_.relax_lanes(arriving_, factors(), first, last, right_.data(), z_.data(), y_.data());
-    });
-    over_core([&](Size, Size first, Size last) {
-      std::copy(z_.data() + lanes * (n_core_ + first), z_.data() + lanes * (n_core_ + last), z_.data() + lanes * first);
+      kernel_.relax_lanes(arriving_, factors(), first, last, right_.data(), slot(sweep), out);
     });
   }
   void pull_rest() {
     const Size n_core_blocks = links_.n_core_blocks();
     team_.run(links_.n_blocks() - n_core_blocks, [&](Size block) {
       const Size b = n_core_blocks + block;
-      kernel_.pull_lanes(arriving_, links_.first_row(b), links_.first_row(b + 1), z_.data(), t_.data());
+      kernel_.pull_lanes(arriving_, links_.first_row(b), links_.first_row(b + 1), slot(sweeps_per_round), t_.data());
     });
   }
   // Residuals of y, and the factors that bring their sums to zero.
@@ -134,7 +139,7 @@ class LaneRanking {
   }
   void put_down(Size l, const RankStop& stop, Size n_iter, double* score, RankCertificate& certificate) {
     const OrderedVector v{right_.data() + l, of_rest_[l]};
-    const double error = finish_scores(links_, v, v, {y_.data() + l, t_.data() + l, stop.damping}, lanes, score);
+    const double error = finish_.run(v, v, {y_.data() + l, t_.data() + l, stop.damping}, lanes, score);
     certificate.error_bound = error + rounding_of_rank(links_, false, stop.damping);
     certificate.n_iter = n_iter;
     certificate.converged = certificate.error_bound <= stop.tol;
@@ -145,6 +150,7 @@ class LaneRanking {
   const ArrivingLinks arriving_;
   const PageRankKernel& kernel_;
   Team& team_;
+  ScoreFinish finish_;
   InterruptTimer timer_;
   const Size n_, n_core_;
   Room<double> right_, t_, y_, z_;

@@ -1,5 +1,5 @@
-// PageRank at damping 1: the stationary distribution of the walk, by the power method on half a step, x <- (x + G x) / 2,
-// which converges on cycles too. Where the graph has several closed groups of nodes the answer depends on the start,
+// PageRank at damping 1: the stationary distribution of the walk, by the power method on half a step, x <- (x + G x) /
+// 2, which converges on cycles too. Where the graph has several closed groups of nodes the answer depends on the start,
 // which is the personalization: it is the limit of the answers for damping below 1.
 #pragma once
 

@@ -46,8 +46,8 @@ void strengths(const LinksOut<Index>& links, std::int64_t first, std::int64_t la
   }
 }
 
-// body(row, its new number, position of the link, new number of the target) for the links of rows [first, last); a target
-// that is no node is left out. Returns the position of the first such, or -1.
+// body(row, its new number, position of the link, new number of the target) for the links of rows [first, last); a
+// target that is no node is left out. Returns the position of the first such, or -1.
 template <class Index, class Body>
 MMLFAST_INLINE std::int64_t each_link(const LinksOut<Index>& links, const NodeLabels& nodes, std::int64_t first,
                                       std::int64_t last, Body&& body) {

@@ -1,9 +1,10 @@
-// A graph taken in for ranking: from the links that leave each node (CSR, rows in any order) to the links that arrive at
-// each node, with the nodes renumbered. The passes of a counting sort in two stages; the driver divides them over
+// A graph taken in for ranking: from the links that leave each node (CSR, rows in any order) to the links that arrive
+// at each node, with the nodes renumbered. The passes of a counting sort in two stages; the driver divides them over
 // threads and adds the counts up between them.
 //
-// Nodes are renumbered by how many links leave them, in groups of powers of two, most first and in their old order
-// within a group [1]: what a ranking reads over and over then lies together, and nodes that no link leaves come last.
+// Nodes are renumbered: those that no link leaves come last. Unless most links go to near nodes anyway, the others are
+// put into groups by how many links leave them, in powers of two, most first and in their old order within a group [1]:
+// what a ranking reads over and over then lies together.
 // The sort goes through buckets of rows small enough for the cache, so that no write of it is a random access to the
 // whole table [2].
 //
@@ -27,8 +28,8 @@
 //   sorted           SCRATCH  gather_bytes(bucket) bytes, for 8-byte numbers
 //
 // Work: no flops but the sums; per link 4 (or 8) bytes read twice and a label looked up twice, 6 bytes written and
-// read, 4 bytes written (and 8 more each time with weights). Exact but for weight / strength, which has a relative error
-// of at most 2 u + (links of the row)^2 u^2.
+// read, 4 bytes written (and 8 more each time with weights). Exact but for weight / strength, which has a relative
+// error of at most 2 u + (links of the row)^2 u^2.
 //
 // Sources: [1] Faldu, Diamond and Grot, A closer look at lightweight graph reordering, IISWC 2019 (degree-based
 // grouping); [2] Beamer, Asanovic and Patterson, Reducing Pagerank communication via propagation blocking, IPDPS 2017.
@@ -94,7 +95,8 @@ struct LinksIn {
 };
 
 constexpr std::int64_t gather_bytes(const LinkBucket& bucket, bool weighted) {
-  return 4 * (std::int64_t{bucket.last_row} - bucket.first_row + 1) + (weighted ? 12 : 4) * (bucket.last - bucket.first);
+  return 4 * (std::int64_t{bucket.last_row} - bucket.first_row + 1) +
+         (weighted ? 12 : 4) * (bucket.last - bucket.first);
 }
 
 template <class Index>

@@ -33,8 +33,7 @@ void relax(const ArrivingLinks& links, std::int64_t first, std::int64_t last, co
 void pull(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, bool twice, double* out) {
   with_terms(links, z, [&](auto term) {
     if (twice) {
-      for (std::int64_t r = first; r < last; ++r)
-        out[r] = sum_row_twice(links.starts[r], links.starts[r + 1], term);
+      for (std::int64_t r = first; r < last; ++r) out[r] = sum_row_twice(links.starts[r], links.starts[r + 1], term);
     } else {
       for (std::int64_t r = first; r < last; ++r) out[r] = sum_row<double>(links.starts[r], links.starts[r + 1], term);
     }
@@ -127,8 +126,7 @@ RankResidual residual(const double* teleport, const double* t, const double* y, 
     return ri * factor;
   };
   std::int64_t i = first;
-  for (; i + width <= last; i += width)
-    store_from_double(r + i, step(load(teleport + i), load(t + i), load(y + i)));
+  for (; i + width <= last; i += width) store_from_double(r + i, step(load(teleport + i), load(t + i), load(y + i)));
   if (i < last) {
     const int count = static_cast<int>(last - i);
     alignas(vec_bytes) float rest[width];
@@ -140,16 +138,19 @@ RankResidual residual(const double* teleport, const double* t, const double* y, 
 
 // ---- eight rankings at once ----
 
-// The sums of row r for the eight rankings.
-MMLFAST_INLINE vec<double> sum_lanes(const ArrivingLinks& links, std::int64_t r, const double* z) {
-  static_assert(lanes<double> == PageRankKernel::lanes);
+constexpr int width = PageRankKernel::lanes;
+
+// The sums of row r for the eight rankings. place(c) is where column c is in z.
+template <class Place>
+MMLFAST_INLINE vec<double> sum_lanes(const ArrivingLinks& links, std::int64_t r, const double* z, Place&& place) {
+  static_assert(lanes<double> == width);
   constexpr std::int64_t ahead = 12;
   const Node* column = links.column;
   const std::int64_t end = links.starts[r + 1];
   vec<double> even = zero<double>(), odd = zero<double>();
   const auto term = [&](std::int64_t e, const vec<double>& sum) {
-    __builtin_prefetch(z + std::int64_t{PageRankKernel::lanes} * column[e + ahead]);
-    const vec<double> x = load(z + std::int64_t{PageRankKernel::lanes} * column[e]);
+    __builtin_prefetch(z + width * place(column[e + ahead]));
+    const vec<double> x = load(z + width * place(column[e]));
     return links.weight == nullptr ? sum + x : fma(broadcast<double>(links.weight[e]), x, sum);
   };
   std::int64_t e = links.starts[r];
@@ -161,28 +162,24 @@ MMLFAST_INLINE vec<double> sum_lanes(const ArrivingLinks& links, std::int64_t r,
   return even + odd;
 }
 
-constexpr int width = PageRankKernel::lanes;
-
 void relax_lanes(const ArrivingLinks& links, const LaneFactors& factors, std::int64_t first, std::int64_t last,
                  const double* right, double* z, double* out) {
   double* own = z + width * links.n_core;
   const vec<double> damping = load(factors.damping);
+  const auto place = [](Node c) { return std::int64_t{c}; };
   for (std::int64_t r = first; r < last; ++r) {
-    const vec<double> a = sum_lanes(links, r, z) + load(right + width * r);
-    store(out + width * r, a);
+    const vec<double> a = sum_lanes(links, r, z, place) + load(right + width * r);
+    if (out != nullptr) store(out + width * r, a);
     store(own + width * r, damping * broadcast<double>(factors.inverse_strength[r]) * a);
   }
 }
 
 void advance_lanes(const LaneFactors& factors, const double* right, const double* t, const double* gamma,
-                   std::int64_t first, std::int64_t last, double* y, double* z, std::int64_t n_core) {
+                   std::int64_t first, std::int64_t last, double* z) {
   const vec<double> damping = load(factors.damping), g = load(gamma);
   for (std::int64_t r = first; r < last; ++r) {
     const vec<double> a = load(right + width * r) + g * load(t + width * r);
-    const vec<double> given = damping * broadcast<double>(factors.inverse_strength[r]) * a;
-    store(y + width * r, a);
-    store(z + width * r, given);
-    store(z + width * (n_core + r), given);
+    store(z + width * r, damping * broadcast<double>(factors.inverse_strength[r]) * a);
   }
 }
 
@@ -205,7 +202,9 @@ void residual_lanes(const double* right, const double* t, const double* y, std::
 }
 
 void pull_lanes(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, double* out) {
-  for (std::int64_t r = first; r < last; ++r) store(out + width * r, sum_lanes(links, r, z));
+  const std::int64_t n_core = links.n_core;
+  const auto place = [n_core](Node c) { return c < n_core ? std::int64_t{c} : c - n_core; };
+  for (std::int64_t r = first; r < last; ++r) store(out + width * r, sum_lanes(links, r, z, place));
 }
 
 }  // namespace

@@ -1,11 +1,11 @@
-// The passes of a PageRank: sweeps over the links that arrive at each node (kernels/links.hpp), and what a Krylov method
-// does to its vectors between them. The driver holds the method; here is what touches every link or every node.
+// The passes of a PageRank: sweeps over the links that arrive at each node (kernels/links.hpp), and what a Krylov
+// method does to its vectors between them. The driver holds the method; here is what touches every link or every node.
 //
-// Nodes have their new numbers; the first n_core are those that links leave. z has 2 n_core entries: z[j] is what node j
-// gives to each of its links, damping * x[j] / strength[j], and z[n_core + j] the same as written by the sweep itself.
-// A column c of the links reads z[c]: those of the block's own earlier rows read what has just been written, which makes
-// the sweep Gauss-Seidel within a block and Jacobi between blocks, with no test and the same bits for any number of
-// threads.
+// Nodes have their new numbers; the first n_core are those that links leave. z has 2 n_core entries: z[j] is what node
+// j gives to each of its links, damping * x[j] / strength[j], and z[n_core + j] the same as written by the sweep
+// itself. A column c of the links reads z[c]: those of the block's own earlier rows read what has just been written,
+// which makes the sweep Gauss-Seidel within a block and Jacobi between blocks, with no test and the same bits for any
+// number of threads.
 //
 // relax: rows [first, last) of one block of the core: out[r] = right[r] + sum of z over the links that arrive; then
 //        z[n_core + r] = factor[r] * out[r]. float32: it is the inner iteration.
@@ -17,9 +17,12 @@
 // subtract: w = scale * (u - sum of c[i] basis[i]) and z = factor * w.  Returns w'w.
 // advance: y += sum of c[i] basis[i], at least 0; z = scale * y in both halves. All sums in float64.
 // residual: r = teleport + t - y, written as float32 times `scale`; tells sums of |r|, r, y and t.
-// relax_lanes, pull_lanes, residual_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in float64,
-//        one residual per lane. Columns are read 16 entries past the last link, to ask for z ahead.
-// advance_lanes: y = right + gamma[l] t, a step of the power method; z as above in both halves.
+// relax_lanes, pull_lanes, residual_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in
+// float64,
+//        one residual per lane. relax_lanes writes `out` only if it is not nullptr. pull_lanes takes a z of n_core
+//        entries and reads z[c - n_core] for the columns beyond. Columns are read 16 entries past the last link, to ask
+//        for z ahead.
+// advance_lanes: z = factor (right + gamma[l] t): a step of the power method.
 //
 // Flops: one addition (two with weights) per link; bytes: 4 per link (12 with weights), 8 per row, and a random access
 // to z, which is what takes the time. project, subtract and advance read `count` vectors once.
@@ -78,7 +81,7 @@ struct PageRankKernel {
   void (*relax_lanes)(const ArrivingLinks& links, const LaneFactors& factors, std::int64_t first, std::int64_t last,
                       const double* right, double* z, double* out);
   void (*advance_lanes)(const LaneFactors& factors, const double* right, const double* t, const double* gamma,
-                        std::int64_t first, std::int64_t last, double* y, double* z, std::int64_t n_core);
+                        std::int64_t first, std::int64_t last, double* z);
   void (*residual_lanes)(const double* right, const double* t, const double* y, std::int64_t first, std::int64_t last,
                          RankResidual* sums);
   void (*pull_lanes)(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, double* out);

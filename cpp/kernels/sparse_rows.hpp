@@ -1,5 +1,5 @@
-// Sums over the entries of one row of a sparse matrix, for every kernel that multiplies by one: four chains of additions,
-// added up in a fixed order. For kernel files only.
+// Sums over the entries of one row of a sparse matrix, for every kernel that multiplies by one: four chains of
+// additions, added up in a fixed order. For kernel files only.
 #pragma once
 
 #include "simd/vec.hpp"
@@ -23,8 +23,8 @@ MMLFAST_INLINE Sum sum_row(std::int64_t first, std::int64_t last, Term&& term) {
   return (s0 + s1) + (s2 + s3);
 }
 
-// The same in float64 with compensation: as if in twice the precision, then rounded (Ogita, Rump and Oishi, SIAM J. Sci.
-// Comput. 26 (2005), Sum2).
+// The same in float64 with compensation: as if in twice the precision, then rounded (Ogita, Rump and Oishi, SIAM J.
+// Sci. Comput. 26 (2005), Sum2).
 template <class Term>
 MMLFAST_INLINE double sum_row_twice(std::int64_t first, std::int64_t last, Term&& term) {
   double sum[2] = {}, lost[2] = {};

@@ -114,7 +114,9 @@ class Links:
         """
         links = cls.__new__(cls)
         links._index = links.nodes = None
-        links._core = _from_edges(_node_numbers(sources, "sources"), _node_numbers(targets, "targets"), weights, n_nodes)
+        links._core = _from_edges(
+            _node_numbers(sources, "sources"), _node_numbers(targets, "targets"), weights, n_nodes
+        )
         return links
 
     @property
@@ -248,7 +250,9 @@ def _from_matrix(graph: Any) -> Any:
     if not sparse.issparse(graph):
         matrix = sparse.csr_array(matrix)
     elif matrix.format != "csr":
-        _check_weights(matrix.data, lambda k: f"weight {k}") if hasattr(matrix, "data") and matrix.format != "lil" else None
+        _check_weights(matrix.data, lambda k: f"weight {k}") if hasattr(
+            matrix, "data"
+        ) and matrix.format != "lil" else None
         matrix = matrix.tocsr()
     return _from_csr(matrix)
 
@@ -261,7 +265,9 @@ def _from_csr(matrix: Any) -> Any:
     if starts[-1] > min(targets.size, matrix.data.size):
         raise ValueError(f"links: indptr ends at {starts[-1]}, but there are {targets.size} indices")
     data = matrix.data[: starts[-1]]
-    weights = None if data.size == 0 or data.dtype.kind == "b" and data.all() else np.ascontiguousarray(data, np.float64)
+    weights = (
+        None if data.size == 0 or data.dtype.kind == "b" and data.all() else np.ascontiguousarray(data, np.float64)
+    )
     links, fault, at = _core.make_links(starts, targets, weights)
     if links is None:
         _refuse(fault, at, starts, targets, data)
