@@ -84,7 +84,7 @@ Outcome rank(const Links& links, const OrderedVector& v, const OrderedVector* da
       ScoreFinish(links, team)
           .run(v, dangling == nullptr ? v : *dangling, {solver.y(), solver.t(), stop.damping}, 1, score);
   if (std::isnan(error)) return {Outcome::Status::no_memory};
-  certificate.error_bound = error + solver.rounding();
+  certificate.error_bound = std::min(error + solver.rounding(), most_error);
   certificate.n_iter = solver.n_iter();
   certificate.converged = certificate.error_bound <= stop.tol;
   return {};
@@ -102,9 +102,9 @@ Outcome rank_without_damping(const Links& links, const OrderedVector& v, const O
 }
 
 Outcome rank_lanes(const Links& links, Size count, const double* personalization, const RankStop* stop, Team& team,
-                   double* score, RankCertificate* certificate) {
+                   double* score, RankCertificate* certificate, const std::atomic<bool>* stopped = nullptr) {
   constexpr Size lanes = LaneRanking::lanes;
-  LaneRanking ranking(links, team);
+  LaneRanking ranking(links, team, stopped);
   if (!ranking.ready()) return {Outcome::Status::no_memory};
   for (Size first = 0; first < count; first += lanes) {
     const Size at = first * links.n_nodes();
@@ -146,18 +146,20 @@ Outcome pagerank_many(const Links& links, Size count, const double* personalizat
     return outcome;
   }
   // A small graph: one group of rankings per thread.
-  std::atomic<bool> memory{true};
+  std::atomic<bool> memory{true}, stopped{false};
   const bool finished =
       parallel_blocks(n_groups, 20 * lanes * sweep_ns(links) * static_cast<double>(n_groups), [&](Size group) {
         const Size first = group * lanes;
+        if (stopped.load(std::memory_order_relaxed)) return;
         with_team(false, [&](Team& team) {
           const Outcome outcome = rank_lanes(links, std::min(lanes, count - first), personalization + first * n,
-                                             stop + first, team, score + first * n, certificate + first);
+                                             stop + first, team, score + first * n, certificate + first, &stopped);
+          if (outcome.status == Outcome::Status::interrupted) stopped.store(true, std::memory_order_relaxed);
           if (outcome.status == Outcome::Status::no_memory) memory.store(false, std::memory_order_relaxed);
         });
       });
   if (!memory) return {Outcome::Status::no_memory};
-  return outcome_of(!finished);
+  return outcome_of(!finished || stopped);
 }
 
 }  // namespace mmlfast::drivers

@@ -99,11 +99,14 @@ class ScoreFinish {
   Room<double> sums_;
 };
 
-// What rounding adds to the bound: of the sums of `rows` links each (with `twice`, as if in twice the precision), of z,
-// of the weights and of y, relative to the sum of the scores.
-inline double rounding_of_rank(const Links& links, bool twice, double damping) {
+// No two distributions are further apart.
+constexpr double most_error = 2;
+
+// What rounding adds to the bound: of the sums over the links of a row, in `chains` chains of additions (0: as if in
+// twice the precision), of z, of the weights and of y, relative to the sum of the scores.
+inline double rounding_of_rank(const Links& links, int chains, double damping) {
   constexpr double unit = 0x1p-53;
-  const double sums = twice ? 1 : static_cast<double>(links.largest_row()) / 4 + 5;
+  const double sums = chains == 0 ? 1 : static_cast<double>(links.largest_row()) / chains + 5;
   return (sums + (links.weighted() ? 7 : 4)) * unit / (1 - damping);
 }
 

@@ -81,8 +81,9 @@ class RankSolver {
 
   void set_tolerance(double tol) {
     tol_ = tol;
-    twice_ = rounding_of_rank(links_, false, damping_) > tol / 8;
-    rounding_ = rounding_of_rank(links_, twice_, damping_);
+    constexpr int chains = 4;  // of pull
+    twice_ = rounding_of_rank(links_, chains, damping_) > tol / 8;
+    rounding_ = rounding_of_rank(links_, twice_ ? 0 : chains, damping_);
   }
 
   bool ready() const { return ready_; }
@@ -100,7 +101,7 @@ class RankSolver {
     std::fill_n(z_.data(), 2 * n_core_, 0.0);
     std::fill_n(t_.data(), n_core_, 0.0);
     double before = 2 / (1 - damping_), scale = 1;
-    int standstill = 0;
+    int standstill = 0, stuck = 0;
     for (;;) {
       const RankResidual r = residual(b, scale);
       const double total = r.of_y + of_rest + damping_ * r.of_y - r.of_t;
@@ -108,7 +109,8 @@ class RankSolver {
       if (interrupted_) return false;
       if (bound + rounding_ <= tol_ || r.absolute == 0) return true;
       standstill = bound > before / 2 ? standstill + 1 : 0;
-      if (n_iter_ >= max_iter_ || (standstill > 2 && bound < 8 * rounding_)) return false;
+      stuck = bound > 0.98 * before ? stuck + 1 : 0;  // damping too close to 1 for float32
+      if (n_iter_ >= max_iter_ || stuck > 10 || (standstill > 2 && bound < 8 * rounding_)) return false;
       before = std::min(before, bound);
       if (scale * r.absolute < 1e-3 || scale * r.absolute > 1e3) {  // float32 wants numbers of about 1
         scale = 1 / r.absolute;

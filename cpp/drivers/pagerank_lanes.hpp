@@ -4,6 +4,9 @@
 // neighbours.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+
 #include "drivers/pagerank.hpp"
 #include "drivers/pagerank_finish.hpp"
 #include "kernels/pagerank.hpp"
@@ -16,12 +19,14 @@ class LaneRanking {
  public:
   static constexpr Size lanes = PageRankKernel::lanes;
 
-  LaneRanking(const Links& links, Team& team)
+  // `stopped`, if there is one, tells of a Ctrl-C that another thread has seen.
+  LaneRanking(const Links& links, Team& team, const std::atomic<bool>* stopped)
       : links_(links),
         arriving_{links.starts(), links.columns(), links.weights(), links.n_core()},
         kernel_(pagerank_f64()),
         team_(team),
         finish_(links, team),
+        stopped_(stopped),
         n_(links.n_nodes()),
         n_core_(links.n_core()),
         right_(checked_product(lanes, n_)),
@@ -46,7 +51,8 @@ class LaneRanking {
       weigh();
       bool rest_known = false;
       for (Size l = 0; l < count && !interrupted_; ++l) {
-        if (done_[l] || !(bound(l, stop[l]) <= stop[l].tol || n_iter >= stop[l].max_iter)) continue;
+        const bool last = n_iter + sweeps_per_round + 1 > stop[l].max_iter;  // another round would be too many
+        if (done_[l] || !(good_enough(l, stop[l]) || last)) continue;
         if (!rest_known) pull_rest();
         rest_known = true;
         put_down(l, stop[l], n_iter, score + l * n_, certificate[l]);
@@ -60,12 +66,16 @@ class LaneRanking {
 
  private:
   static constexpr int sweeps_per_round = 3;
+  static constexpr int chains = 2;  // of pull_lanes
 
   template <class Body>
   void over_core(Body&& body) {
     team_.run(
         links_.n_core_blocks(), [&](Size block) { body(block, links_.first_row(block), links_.first_row(block + 1)); },
-        [&] { interrupted_ = interrupted_ || timer_.interrupted(); });
+        [&] {
+          interrupted_ = interrupted_ || (stopped_ != nullptr && stopped_->load(std::memory_order_relaxed)) ||
+                         timer_.interrupted();
+        });
   }
 
   // Lanes without a ranking repeat the last one.
@@ -130,17 +140,19 @@ class LaneRanking {
       gamma_[l] = given > 0 ? (given + total_[l].sum) / given : 1;
     }
   }
-  double bound(Size l, const RankStop& stop) const {
+  // As good as was asked for, or as rounding allows.
+  bool good_enough(Size l, const RankStop& stop) const {
     const RankResidual& r = total_[l];
     const double whole = r.of_y + of_rest_[l] + stop.damping * r.of_y - r.of_t;
     const double norm = r.absolute + std::fabs(r.sum);
-    return (norm == 0 ? 0 : stop.damping / (1 - stop.damping) * norm / whole) +
-           rounding_of_rank(links_, false, stop.damping);
+    const double error = norm == 0 ? 0 : stop.damping / (1 - stop.damping) * norm / whole;
+    const double rounding = rounding_of_rank(links_, chains, stop.damping);
+    return error + rounding <= stop.tol || error <= rounding / 2;
   }
   void put_down(Size l, const RankStop& stop, Size n_iter, double* score, RankCertificate& certificate) {
     const OrderedVector v{right_.data() + l, of_rest_[l]};
     const double error = finish_.run(v, v, {y_.data() + l, t_.data() + l, stop.damping}, lanes, score);
-    certificate.error_bound = error + rounding_of_rank(links_, false, stop.damping);
+    certificate.error_bound = std::min(error + rounding_of_rank(links_, chains, stop.damping), most_error);
     certificate.n_iter = n_iter;
     certificate.converged = certificate.error_bound <= stop.tol;
     done_[l] = true;
@@ -151,6 +163,7 @@ class LaneRanking {
   const PageRankKernel& kernel_;
   Team& team_;
   ScoreFinish finish_;
+  const std::atomic<bool>* stopped_;
   InterruptTimer timer_;
   const Size n_, n_core_;
   Room<double> right_, t_, y_, z_;

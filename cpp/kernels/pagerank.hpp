@@ -27,7 +27,8 @@
 // Flops: one addition (two with weights) per link; bytes: 4 per link (12 with weights), 8 per row, and a random access
 // to z, which is what takes the time. project, subtract and advance read `count` vectors once.
 // Accuracy: relax, project and subtract are good to about 1e-6, which is all an inner iteration needs. pull has a
-// relative error of at most (links of the row / 4 + 5) u, with `twice` 3 u, as all terms are positive.
+// relative error of at most (links of the row / 4 + 5) u, with `twice` 3 u, as all terms are positive; the lanes have two
+// chains of additions, not four: (links of the row / 2 + 5) u.
 //
 // Sources: Del Corso, Gulli and Romani, Fast PageRank computation via a sparse linear system, Internet Mathematics 2
 // (2005): no equation for the nodes without links out; Saad, Iterative Methods for Sparse Linear Systems, 2nd ed.,

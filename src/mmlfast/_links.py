@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,6 +13,8 @@ from mmlfast import _core
 from mmlfast._arrays import as_array, check_real
 
 Array = np.ndarray[Any, Any]
+
+most_nodes = 2**31
 
 
 class Links:
@@ -64,9 +68,12 @@ class Links:
 
     __slots__ = ("_core", "_index", "nodes")
 
+    _core: _core.LinksObject
+    _index: dict[Any, int] | None
+    nodes: list[Any] | None
+
     def __init__(self, graph: Any, *, weight: str | None = "weight") -> None:
-        self._index: dict[Any, int] | None = None
-        self.nodes: list[Any] | None = None
+        self._index = self.nodes = None
         if isinstance(graph, Links):
             self._core, self.nodes = graph._core, graph.nodes
         elif hasattr(graph, "adjacency") and hasattr(graph, "nodes"):
@@ -177,19 +184,21 @@ class Links:
         return f"Links(n_nodes={self.n_nodes}, n_links={self.n_links}, n_dangling={self.n_dangling})"
 
 
-def _from_networkx(graph: Any, nodes: list[Any], weight: str | None) -> Any:
+def _from_networkx(graph: Any, nodes: list[Any], weight: str | None) -> _core.LinksObject:
     import networkx as nx
 
     if not nodes:
         raise ValueError("links: the graph has no nodes")
-    return _from_matrix(nx.to_scipy_sparse_array(graph, nodelist=nodes, weight=weight, dtype=float, format="csr"))
+    # For undirected graphs networkx itself adds entries up, negative ones too: loops, which it has put in twice.
+    form = "coo" if graph.is_directed() else "csr"
+    return _from_matrix(nx.to_scipy_sparse_array(graph, nodelist=nodes, weight=weight, dtype=float, format=form))
 
 
-def _from_igraph(graph: Any, weight: str | None) -> Any:
+def _from_igraph(graph: Any, weight: str | None) -> _core.LinksObject:
     edges = np.array(graph.get_edgelist(), dtype=np.int64).reshape(-1, 2)
     weights = None
     if weight is not None and weight in graph.es.attributes():
-        weights = np.array(graph.es[weight], dtype=np.float64)
+        weights = np.array([1.0 if w is None else w for w in graph.es[weight]], dtype=np.float64)
     source, target = edges[:, 0], edges[:, 1]
     if not graph.is_directed():
         loop = source == target  # is one link both ways
@@ -209,7 +218,7 @@ def _node_numbers(x: ArrayLike, name: str) -> Array:
     return a
 
 
-def _from_edges(sources: Array, targets: Array, weights: ArrayLike | None, n_nodes: int | None) -> Any:
+def _from_edges(sources: Array, targets: Array, weights: ArrayLike | None, n_nodes: int | None) -> _core.LinksObject:
     from scipy import sparse
 
     if sources.size != targets.size:
@@ -219,16 +228,17 @@ def _from_edges(sources: Array, targets: Array, weights: ArrayLike | None, n_nod
         raise ValueError(f"links: weights has shape {data.shape}, but there are {sources.size} links")
     check_real(data, "weights")
     largest = max((int(a.max()) for a in (sources, targets) if a.size), default=-1)
-    n = largest + 1 if n_nodes is None else int(n_nodes)
+    n = largest + 1 if n_nodes is None else operator.index(n_nodes)
     for name, a in (("sources", sources), ("targets", targets)):
         if a.size and (int(a.min()) < 0 or int(a.max()) >= n):
             k = int(np.argmax((a < 0) | (a >= n)))
-            raise ValueError(f"links: {name}[{k}] is {a[k]}, which is no node: there are {n}")
+            raise ValueError(f"links: {name}[{k}] is {a[k]}, which is no node: there are {max(n, 0)}")
     _check_weights(data, lambda k: f"weights[{k}]")
-    return _from_matrix(sparse.coo_array((data.astype(np.float64, copy=False), (sources, targets)), shape=(n, n)))
+    _check_shape((n, n))
+    return _from_csr(sparse.coo_array((data.astype(np.float64, copy=False), (sources, targets)), shape=(n, n)).tocsr())
 
 
-def _check_weights(data: Array, where: Any) -> None:
+def _check_weights(data: Array, where: Callable[[int], str]) -> None:
     """ValueError for a weight that is negative, infinite or NaN: adding up duplicates could hide it."""
     if data.dtype.kind in "bu" or data.size == 0:
         return
@@ -238,38 +248,67 @@ def _check_weights(data: Array, where: Any) -> None:
         raise ValueError(f"links: {where(k)} is {data[k]}: weights must be finite and not negative")
 
 
-def _from_matrix(graph: Any) -> Any:
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"links: the matrix of a graph must be square, got shape {shape}")
+    if shape[0] <= 0:
+        raise ValueError("links: the graph has no nodes")
+    if shape[0] > most_nodes:
+        raise ValueError(f"links: the graph has {shape[0]} nodes, and {most_nodes} is the most there may be")
+
+
+def _from_matrix(graph: Any) -> _core.LinksObject:
     from scipy import sparse
 
-    matrix = graph if sparse.issparse(graph) else np.asarray(as_array(graph))
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ValueError(f"links: the matrix of a graph must be square, got shape {matrix.shape}")
-    if matrix.shape[0] == 0:
-        raise ValueError("links: the graph has no nodes")
-    check_real(matrix, "links")
     if not sparse.issparse(graph):
-        matrix = sparse.csr_array(matrix)
-    elif matrix.format != "csr":
-        _check_weights(matrix.data, lambda k: f"weight {k}") if hasattr(
-            matrix, "data"
-        ) and matrix.format != "lil" else None
-        matrix = matrix.tocsr()
-    return _from_csr(matrix)
+        dense = np.asarray(as_array(graph))
+        _check_shape(dense.shape)
+        check_real(dense, "links")
+        return _from_csr(sparse.csr_array(dense.astype(np.float64, copy=False)))
+    matrix: Any = graph
+    _check_shape(matrix.shape)
+    check_real(matrix, "links")
+    return _from_csr(matrix if matrix.format == "csr" else _as_csr(matrix))
 
 
-def _from_csr(matrix: Any) -> Any:
+def _as_csr(matrix: Any) -> Any:
+    """Any other sparse format as CSR. SciPy's conversions believe what they are given, so it is checked before."""
+    if matrix.format in ("csc", "bsr"):
+        try:
+            matrix.check_format(full_check=True)
+        except ValueError as error:
+            raise ValueError(f"links: the sparse matrix is not well formed: {error}") from None
+        if matrix.format == "csc":
+            return matrix.tocsr()
+    matrix = matrix.tocoo()
+    for name, a in (("row", matrix.row), ("column", matrix.col)):
+        if a.size != matrix.data.size or (a.size and not (a.min() >= 0 and a.max() < matrix.shape[0])):
+            raise ValueError(f"links: the sparse matrix is not well formed: {name} index out of range")
+    _check_weights(matrix.data, lambda k: f"the weight of the link ({matrix.row[k]}, {matrix.col[k]})")
+    # What is stored more than once is added up, which small integers and booleans cannot.
+    return matrix.astype(np.float64, copy=False).tocsr()
+
+
+def _from_csr(matrix: Any) -> _core.LinksObject:
     index = np.promote_types(matrix.indptr.dtype, matrix.indices.dtype)
     index = np.dtype(np.int32) if index.itemsize <= 4 and index.kind == "i" else np.dtype(np.int64)
-    starts = np.ascontiguousarray(matrix.indptr, index)
-    targets = np.ascontiguousarray(matrix.indices, index)
+    starts = _native(matrix.indptr, index)
+    targets = _native(matrix.indices, index)
+    if starts.shape != (matrix.shape[0] + 1,):
+        raise ValueError(
+            f"links: the sparse matrix is not well formed: indptr has shape {starts.shape} for {matrix.shape[0]} rows"
+        )
     if starts[-1] > min(targets.size, matrix.data.size):
-        raise ValueError(f"links: indptr ends at {starts[-1]}, but there are {targets.size} indices")
-    data = matrix.data[: starts[-1]]
-    weights = (
-        None if data.size == 0 or data.dtype.kind == "b" and data.all() else np.ascontiguousarray(data, np.float64)
-    )
+        raise ValueError(
+            f"links: the sparse matrix is not well formed: indptr ends at {starts[-1]}, but there are {targets.size} "
+            f"indices and {matrix.data.size} weights"
+        )
+    data = matrix.data[: max(starts[-1], 0)]
+    weights = None if data.size == 0 or (data.dtype.kind == "b" and data.all()) else _native(data, np.float64)
     links, fault, at = _core.make_links(starts, targets, weights)
     if links is None:
+        if fault == "weight" and data[at] >= 0 and np.isfinite(data[at]):
+            return _from_csr(_scaled(matrix))
         _refuse(fault, at, starts, targets, data)
     if links.n_links < data.size or (links.weighted and not data.all()):
         matrix = matrix.copy()
@@ -279,12 +318,27 @@ def _from_csr(matrix: Any) -> Any:
     return links
 
 
+def _native(x: Array, dtype: Any) -> Array:
+    return np.require(x, dtype, ["C", "A"])
+
+
+def _scaled(matrix: Any) -> Any:
+    """The same graph, with weights that add up to numbers there are: rows are scaled by powers of two."""
+    from scipy import sparse
+
+    starts, data = matrix.indptr, matrix.data[: matrix.indptr[-1]].astype(np.float64)
+    row = np.repeat(np.arange(starts.size - 1), np.diff(starts))
+    largest = np.zeros(starts.size - 1)
+    np.maximum.at(largest, row, data)
+    data = np.ldexp(data, -np.frexp(largest)[1][row])
+    return sparse.csr_array((data, matrix.indices[: data.size], starts), shape=matrix.shape)
+
+
 def _refuse(fault: str, at: int, starts: Array, targets: Array, data: Array) -> NoReturn:
     if fault != "weight":
-        raise ValueError(f"links: the sparse matrix is not well formed: {fault}")
+        value = targets[at] if fault.startswith("index") else starts[at]
+        raise ValueError(f"links: the sparse matrix is not well formed: {fault}, where it is {value}")
     row = int(np.searchsorted(starts, at, side="right")) - 1
-    if not (data[at] >= 0 and np.isfinite(data[at])):
-        raise ValueError(
-            f"links: the weight of the link ({row}, {targets[at]}) is {data[at]}: weights must be finite and not negative"
-        )
-    raise ValueError(f"links: the weights of the links that leave node {row} add up to infinity")
+    raise ValueError(
+        f"links: the weight of the link ({row}, {targets[at]}) is {data[at]}: weights must be finite and not negative"
+    )

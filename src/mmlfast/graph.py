@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -204,7 +205,7 @@ def pagerank_many(
     tol : float
         How large the sum of the absolute errors of the scores of each ranking may be.
     max_iter : int, optional
-        How often the links may be gone through; by default more than the plain iteration can need.
+        How often the links may be gone through, at least 4 times; by default more than the plain iteration can need.
     full_output : bool
         Whether to return the error bounds and the numbers of iterations too.
 
@@ -258,7 +259,7 @@ def pagerank_many(
         raise ValueError(
             f"pagerank_many: damping of shape {factors.shape} does not fit personalization of shape {rows.shape}"
         ) from None
-    tol, most = _limits("pagerank_many", tol, max_iter, float(factors.max(initial=0)))
+    tol, most = _limits("pagerank_many", tol, max_iter, float(factors.max(initial=0, where=factors < 1)))
     v = np.ascontiguousarray(np.broadcast_to(rows, (*batch, n))).reshape(-1, n)
     d = np.ascontiguousarray(np.broadcast_to(factors, batch)).reshape(-1)
     scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
@@ -267,7 +268,8 @@ def pagerank_many(
         graph._core, v[damped], d[damped], tol, most
     )
     for i in np.flatnonzero(~damped):
-        scores[i], bounds[i], counts[i] = _rank("pagerank_many", graph, v[i], None, 1.0, tol, most)
+        own = _limits("pagerank_many", tol, max_iter, 1.0)[1]
+        scores[i], bounds[i], counts[i] = _rank("pagerank_many", graph, v[i], None, 1.0, tol, own)
     if not converged.all():
         worst = int(np.argmax(np.where(damped, bounds, 0)))
         place = np.unravel_index(worst, batch) if batch else ()
@@ -281,11 +283,9 @@ def _rank(function: str, graph: Links, v: Array, w: Array | None, damping: float
     if damping == 1:
         groups = closed_groups(graph, v if w is None else w)
         if groups > 1:
-            warnings.warn(
+            _warn_caller(
                 f"{function}: at damping 1 the scores are not unique: the graph has {groups} closed groups of nodes; "
-                "these are the limit for damping below 1",
-                ConvergenceWarning,
-                stacklevel=3,
+                "these are the limit for damping below 1"
             )
     if not converged:
         _warn(function, bound, tol, "")
@@ -383,17 +383,24 @@ def _limits(function: str, tol: float, max_iter: int | None, damping: float) -> 
     if max_iter is None:
         if damping >= 1 or damping <= 0:
             return tol, 10_000
-        return tol, 100 + math.ceil(2 * math.log(min(tol, 1.0) * (1 - damping) / 4) / math.log(damping))
+        wanted = math.log(min(tol, 1.0)) + math.log((1 - damping) / 4)
+        return tol, 100 + math.ceil(2 * wanted / math.log(damping))
     most = operator.index(max_iter)
     if most < 1:
         raise ValueError(f"{function}: max_iter must be positive, got {most}")
-    return tol, most
+    return tol, min(most, 2**62)
 
 
 def _warn(function: str, bound: float, tol: float, where: str) -> None:
-    warnings.warn(
+    _warn_caller(
         f"{function}: error bound {bound:.2g} where tol is {tol:.2g}{where}: raise max_iter, or tol if rounding is in "
-        "the way",
-        ConvergenceWarning,
-        stacklevel=4,
+        "the way"
     )
+
+
+def _warn_caller(message: str) -> None:
+    """A ConvergenceWarning at the line that called us, however deep this is."""
+    level, frame = 1, sys._getframe().f_back
+    while frame is not None and frame.f_globals.get("__name__") == __name__:
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, ConvergenceWarning, stacklevel=level + 1)
