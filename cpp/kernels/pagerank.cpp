@@ -174,31 +174,59 @@ void relax_lanes(const ArrivingLinks& links, const LaneFactors& factors, std::in
   }
 }
 
-void advance_lanes(const LaneFactors& factors, const double* right, const double* t, const double* gamma,
-                   std::int64_t first, std::int64_t last, double* z) {
-  const vec<double> damping = load(factors.damping), g = load(gamma);
-  for (std::int64_t r = first; r < last; ++r) {
-    const vec<double> a = load(right + width * r) + g * load(t + width * r);
-    store(z + width * r, damping * broadcast<double>(factors.inverse_strength[r]) * a);
+template <int Count>
+void remember(const double* right, const double* t, const double* y, const LaneHistory& history, std::int64_t first,
+              std::int64_t last, double* sums) {
+  constexpr int products = Count * (Count + 1) / 2, rows = 4 + products + Count;
+  vec<double> sum[rows];
+  for (int i = 0; i < rows; ++i) sum[i] = zero<double>();
+  for (std::int64_t row = first; row < last; ++row) {
+    const std::int64_t at = width * row;
+    const vec<double> yr = load(y + at), tr = load(t + at), r = (load(right + at) - yr) + tr;
+    sum[0] = sum[0] + abs(r);
+    sum[1] = sum[1] + r;
+    sum[2] = sum[2] + yr;
+    sum[3] = sum[3] + tr;
+    vec<double> dr[Count > 0 ? Count : 1];
+    if constexpr (Count > 0) {
+      store_from_double(history.dy[history.newest] + at, yr - load(history.y + at));
+      store_from_double(history.dr[history.newest] + at, r - load(history.r + at));
+    }
+    for (int j = 0; j < Count; ++j) {
+      dr[j] = load_as_double(history.dr[j] + at);
+      for (int i = 0; i <= j; ++i) sum[4 + j * (j + 1) / 2 + i] = fma(dr[i], dr[j], sum[4 + j * (j + 1) / 2 + i]);
+      sum[4 + products + j] = fma(dr[j], r, sum[4 + products + j]);
+    }
+    store(history.r + at, r);
+  }
+  for (int i = 0; i < rows; ++i) store(sums + width * i, sum[i]);
+}
+
+template <int Count>
+void mix(const LaneFactors& factors, const LaneHistory& history, const double* c, std::int64_t first, std::int64_t last,
+         double* z) {
+  const vec<double> damping = load(factors.damping);
+  vec<double> factor[Count > 0 ? Count : 1];
+  for (int i = 0; i < Count; ++i) factor[i] = load(c + width * i);
+  for (std::int64_t row = first; row < last; ++row) {
+    const std::int64_t at = width * row;
+    vec<double> y = load(history.y + at) + load(history.r + at);
+    for (int i = 0; i < Count; ++i)
+      y = fnma(factor[i], load_as_double(history.dy[i] + at) + load_as_double(history.dr[i] + at), y);
+    store(z + at, damping * broadcast<double>(factors.inverse_strength[row]) * max(y, zero<double>()));
   }
 }
 
-void residual_lanes(const double* right, const double* t, const double* y, std::int64_t first, std::int64_t last,
-                    RankResidual* sums) {
-  vec<double> absolute = zero<double>(), sum = zero<double>(), of_y = zero<double>(), of_t = zero<double>();
-  for (std::int64_t r = first; r < last; ++r) {
-    const vec<double> yr = load(y + width * r), tr = load(t + width * r), d = (load(right + width * r) - yr) + tr;
-    absolute = absolute + abs(d);
-    sum = sum + d;
-    of_y = of_y + yr;
-    of_t = of_t + tr;
-  }
-  alignas(vec_bytes) double column[4][width];
-  store(column[0], absolute);
-  store(column[1], sum);
-  store(column[2], of_y);
-  store(column[3], of_t);
-  for (int l = 0; l < width; ++l) sums[l] = {column[0][l], column[1][l], column[2][l], column[3][l]};
+void remember_lanes(const double* right, const double* t, const double* y, const LaneHistory& history,
+                    std::int64_t first, std::int64_t last, double* sums) {
+  constexpr decltype(&remember<0>) sized[] = {remember<0>, remember<1>, remember<2>, remember<3>};
+  sized[history.count](right, t, y, history, first, last, sums);
+}
+
+void mix_lanes(const LaneFactors& factors, const LaneHistory& history, const double* c, std::int64_t first,
+               std::int64_t last, double* z) {
+  constexpr decltype(&mix<0>) sized[] = {mix<0>, mix<1>, mix<2>, mix<3>};
+  sized[history.count](factors, history, c, first, last, z);
 }
 
 void pull_lanes(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, double* out) {
@@ -209,7 +237,7 @@ void pull_lanes(const ArrivingLinks& links, std::int64_t first, std::int64_t las
 
 }  // namespace
 
-const PageRankKernel pagerank_f64 = {relax,    pull,        project,       subtract,       advance,
-                                     residual, relax_lanes, advance_lanes, residual_lanes, pull_lanes};
+const PageRankKernel pagerank_f64 = {relax,    pull,        project,        subtract,  advance,
+                                     residual, relax_lanes, remember_lanes, mix_lanes, pull_lanes};
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -17,22 +17,27 @@
 // subtract: w = scale * (u - sum of c[i] basis[i]) and z = factor * w.  Returns w'w.
 // advance: y += sum of c[i] basis[i], at least 0; z = scale * y in both halves. All sums in float64.
 // residual: r = teleport + t - y, written as float32 times `scale`; tells sums of |r|, r, y and t.
-// relax_lanes, pull_lanes, residual_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in
-// float64,
-//        one residual per lane. relax_lanes writes `out` only if it is not nullptr. pull_lanes takes a z of n_core
-//        entries and reads z[c - n_core] for the columns beyond. Columns are read 16 entries past the last link, to ask
-//        for z ahead.
-// advance_lanes: z = factor (right + gamma[l] t): a step of the power method.
+// relax_lanes, pull_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in float64. relax_lanes
+//        writes `out` only if it is not nullptr. pull_lanes takes a z of n_core entries and reads z[c - n_core] for the
+//        columns beyond. Columns are read 16 entries past the last link, to ask for z ahead.
+// remember_lanes: the residual r = right + t - y of each ranking, and what changed since the last time: r replaces that
+// of
+//        the history, whose y is the one before; if count > 0, the differences of `newest` are written.
+//   sums    OUT  per lane, row by row: |r|, r, y, t as in RankResidual; then the products dr_i'dr_j, i <= j, in the
+//   order
+//                (0, 0), (0, 1), (1, 1), (0, 2), ...; then dr_i'r, for i, j < count
+// mix_lanes: z = factor * max(0, (y + r) - sum of c[i] (dy_i + dr_i)): the step that makes the residual least [3].
 //
 // Flops: one addition (two with weights) per link; bytes: 4 per link (12 with weights), 8 per row, and a random access
 // to z, which is what takes the time. project, subtract and advance read `count` vectors once.
 // Accuracy: relax, project and subtract are good to about 1e-6, which is all an inner iteration needs. pull has a
-// relative error of at most (links of the row / 4 + 5) u, with `twice` 3 u, as all terms are positive; the lanes have two
-// chains of additions, not four: (links of the row / 2 + 5) u.
+// relative error of at most (links of the row / 4 + 5) u, with `twice` 3 u, as all terms are positive; the lanes have
+// two chains of additions, not four: (links of the row / 2 + 5) u.
 //
 // Sources: Del Corso, Gulli and Romani, Fast PageRank computation via a sparse linear system, Internet Mathematics 2
 // (2005): no equation for the nodes without links out; Saad, Iterative Methods for Sparse Linear Systems, 2nd ed.,
-// sections 6.5 (GMRES) and 4.2 (block Gauss-Seidel).
+// sections 6.5 (GMRES) and 4.2 (block Gauss-Seidel); [3] Walker and Ni, Anderson acceleration for fixed-point
+// iterations, SIAM J. Numer. Anal. 49 (2011).
 //
 //     out[r] = z[columns[starts[r]:starts[r + 1]]].sum() + right[r]
 #pragma once
@@ -63,8 +68,20 @@ struct LaneFactors {
   const double* inverse_strength;
 };
 
+// What an accelerated iteration keeps: the last solution and residual, and how they changed in the last few steps. The
+// differences are in float32: they are small, and their errors only cost a little of the acceleration.
+struct LaneHistory {
+  static constexpr int most = 3;
+  double* y;
+  double* r;
+  float* dy[most];
+  float* dr[most];
+  int count, newest;
+};
+
 struct PageRankKernel {
   static constexpr int lanes = 8;
+  static constexpr int most_lane_sums = 4 + LaneHistory::most * (LaneHistory::most + 3) / 2;
   static constexpr int most_basis = 40;
 
   void (*relax)(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const float* right,
@@ -81,10 +98,10 @@ struct PageRankKernel {
                            std::int64_t last, float* r);
   void (*relax_lanes)(const ArrivingLinks& links, const LaneFactors& factors, std::int64_t first, std::int64_t last,
                       const double* right, double* z, double* out);
-  void (*advance_lanes)(const LaneFactors& factors, const double* right, const double* t, const double* gamma,
-                        std::int64_t first, std::int64_t last, double* z);
-  void (*residual_lanes)(const double* right, const double* t, const double* y, std::int64_t first, std::int64_t last,
-                         RankResidual* sums);
+  void (*remember_lanes)(const double* right, const double* t, const double* y, const LaneHistory& history,
+                         std::int64_t first, std::int64_t last, double* sums);
+  void (*mix_lanes)(const LaneFactors& factors, const LaneHistory& history, const double* c, std::int64_t first,
+                    std::int64_t last, double* z);
   void (*pull_lanes)(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, double* out);
 };
 
