@@ -23,4 +23,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_rfactor(m);
   register_projection(m);
   register_svd(m);
+  register_links(m);
+  register_pagerank(m);
 }

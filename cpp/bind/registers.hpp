@@ -23,5 +23,7 @@ void register_matmul(py::module_& m);
 void register_rfactor(py::module_& m);
 void register_projection(py::module_& m);
 void register_svd(py::module_& m);
+void register_links(py::module_& m);
+void register_pagerank(py::module_& m);
 
 }  // namespace mmlfast::bind

@@ -1,30 +1,24 @@
-// Memory of a driver that lives through a whole call, for all threads.
+// Memory of a driver that lives through a whole call, for all threads, or as long as an object.
 #pragma once
 
-#include <new>
-
+#include "runtime/scratch.hpp"
 #include "runtime/sizes.hpp"
 
 namespace mmlfast::drivers {
 
-// 64-byte aligned working memory that outlives a block of work, unlike Scratch. data() is nullptr if there is none.
+// 64-byte aligned memory that outlives a block of work, unlike Scratch. data() is nullptr if there is none.
 template <class T>
 class Room {
  public:
-  explicit Room(Size n) noexcept {
-    const Size bytes = checked_product(n < 1 ? 1 : n, static_cast<Size>(sizeof(T)));
-    if (bytes > 0)
-      data_ = static_cast<T*>(::operator new(static_cast<std::size_t>(bytes), std::align_val_t{64}, std::nothrow));
-  }
-  ~Room() { ::operator delete(data_, std::align_val_t{64}); }
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
+  Room() noexcept = default;
+  explicit Room(Size n) noexcept : memory_(checked_product(n < 1 ? 1 : n, static_cast<Size>(sizeof(T)))) {}
 
-  T* data() const noexcept { return data_; }
-  T& operator[](Size i) const noexcept { return data_[i]; }
+  T* data() const noexcept { return static_cast<T*>(memory_.data()); }
+  T& operator[](Size i) const noexcept { return data()[i]; }
+  explicit operator bool() const noexcept { return memory_.data() != nullptr; }
 
  private:
-  T* data_ = nullptr;
+  OwnScratch memory_;
 };
 
 }  // namespace mmlfast::drivers

@@ -1,6 +1,7 @@
 #include "kernels/power_iteration.hpp"
 
 #include "kernels/lanes.hpp"
+#include "kernels/sparse_rows.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -303,15 +304,10 @@ template <class T, class Index>
 void sparse_rows(const CsrRows<T, Index>& a, std::ptrdiff_t first, std::ptrdiff_t last, const T* x, T* y, double scale,
                  double* sums) {
   for (std::ptrdiff_t i = first; i < last; ++i) {
-    const std::ptrdiff_t end = static_cast<std::ptrdiff_t>(a.starts[i + 1]);
-    std::ptrdiff_t k = static_cast<std::ptrdiff_t>(a.starts[i]);
-    double s0 = 0, s1 = 0;
-    for (; k + 2 <= end; k += 2) {
-      s0 += static_cast<double>(a.data[k]) * static_cast<double>(x[a.columns[k]]);
-      s1 += static_cast<double>(a.data[k + 1]) * static_cast<double>(x[a.columns[k + 1]]);
-    }
-    if (k < end) s0 += static_cast<double>(a.data[k]) * static_cast<double>(x[a.columns[k]]);
-    y[i] = static_cast<T>((s0 + s1) * scale);
+    const double sum = sum_row<double>(a.starts[i], a.starts[i + 1], [&](std::int64_t e) {
+      return static_cast<double>(a.data[e]) * static_cast<double>(x[a.columns[e]]);
+    });
+    y[i] = static_cast<T>(sum * scale);
   }
   block_sums(x + first, y + first, last - first, sums);
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 
 namespace mmlfast {
 
@@ -23,16 +24,20 @@ class Scratch {
 // Memory of one call's own, freed at its end.
 class OwnScratch {
  public:
+  OwnScratch() noexcept = default;
   explicit OwnScratch(std::ptrdiff_t bytes) noexcept;
   ~OwnScratch();
-  OwnScratch(const OwnScratch&) = delete;
-  OwnScratch& operator=(const OwnScratch&) = delete;
+  OwnScratch(OwnScratch&& other) noexcept : data_(std::exchange(other.data_, nullptr)) {}
+  OwnScratch& operator=(OwnScratch&& other) noexcept {
+    std::swap(data_, other.data_);
+    return *this;
+  }
 
   // nullptr if there is no memory or bytes was negative.
   void* data() const noexcept { return data_; }
 
  private:
-  void* data_;
+  void* data_ = nullptr;
 };
 
 }  // namespace mmlfast

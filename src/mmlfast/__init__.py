@@ -28,15 +28,16 @@ from mmlfast._errors import ConvergenceWarning
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mmlfast import geometry, linalg, neural_network, stats
+    from mmlfast import geometry, graph, linalg, neural_network, stats
 
-_MODULES = ("geometry", "linalg", "neural_network", "stats")
+_MODULES = ("geometry", "graph", "linalg", "neural_network", "stats")
 
 __all__ = [
     "ConvergenceWarning",
     "__version__",
     "geometry",
     "get_num_threads",
+    "graph",
     "linalg",
     "neural_network",
     "register_threadpoolctl",

@@ -184,3 +184,37 @@ def power_iteration_csr(
     arg5: int,
     /,
 ) -> tuple[Any, np.ndarray[Any, Any], Any, int, bool]: ...
+
+@final
+class LinksObject:
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    @property
+    def n_nodes(self) -> int: ...
+    @property
+    def n_links(self) -> int: ...
+    @property
+    def n_dangling(self) -> int: ...
+    @property
+    def weighted(self) -> bool: ...
+
+def make_links(
+    arg0: np.ndarray[Any, Any], arg1: np.ndarray[Any, Any], arg2: object, /
+) -> tuple[LinksObject | None, str, int]: ...
+def arriving_links(arg0: LinksObject, /) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
+def pagerank(
+    arg0: LinksObject,
+    arg1: np.ndarray[Any, Any],
+    arg2: np.ndarray[Any, Any] | None,
+    arg3: float,
+    arg4: float,
+    arg5: int,
+    /,
+) -> tuple[np.ndarray[Any, Any], float, int, bool]: ...
+def pagerank_many(
+    arg0: LinksObject,
+    arg1: np.ndarray[Any, Any],
+    arg2: np.ndarray[Any, Any],
+    arg3: float,
+    arg4: int,
+    /,
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...

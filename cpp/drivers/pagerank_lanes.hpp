@@ -1,0 +1,213 @@
+// Eight rankings of one graph at once, one per SIMD lane, so that one random access to memory serves all of them:
+// rounds of a few sweeps of block Gauss-Seidel and a step of the power method, which tells the residual, and from round
+// to round Anderson's acceleration: of what the last few rounds changed, that is added again which makes the residual
+// least. A ranking that is good enough is put down at once: its bits do not depend on its neighbours.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+
+#include "drivers/pagerank.hpp"
+#include "drivers/pagerank_finish.hpp"
+#include "kernels/pagerank.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/team.hpp"
+
+namespace mmlfast::drivers {
+
+class LaneRanking {
+ public:
+  static constexpr Size lanes = PageRankKernel::lanes;
+
+  // `stopped`, if there is one, tells of a Ctrl-C that another thread has seen.
+  LaneRanking(const Links& links, Team& team, const std::atomic<bool>* stopped)
+      : links_(links),
+        arriving_{links.starts(), links.columns(), links.weights(), links.n_core()},
+        kernel_(pagerank_f64()),
+        team_(team),
+        finish_(links, team),
+        stopped_(stopped),
+        n_(links.n_nodes()),
+        n_core_(links.n_core()),
+        right_(checked_product(lanes, n_)),
+        t_(checked_product(lanes, n_)),
+        y_(checked_product(2 * lanes, n_core_)),
+        r_(checked_product(lanes, n_core_)),
+        z_(checked_product((sweeps_per_round + 1) * lanes, n_core_)),
+        sums_(checked_product(kernel_.most_lane_sums * lanes, links.n_core_blocks() + 1)),
+        differences_(checked_product(2 * LaneHistory::most * lanes, n_core_)) {}
+
+  bool ready() const { return right_ && t_ && y_ && r_ && z_ && sums_ && differences_; }
+
+  // `count` <= 8 rankings. False if interrupted.
+  bool run(Size count, const double* personalization, const RankStop* stop, double* score,
+           RankCertificate* certificate) {
+    load(count, personalization, stop);
+    Size n_iter = 0, left = count;
+    for (;;) {
+      for (int sweep = 0; sweep < sweeps_per_round; ++sweep) relax(sweep);
+      over_core([&](Size, Size first, Size last) {
+        kernel_.pull_lanes(arriving_, first, last, slot(sweeps_per_round), t_.data());
+      });
+      n_iter += sweeps_per_round + 1;
+      remember();
+      bool rest_known = false;
+      for (Size l = 0; l < count && !interrupted_; ++l) {
+        const bool last = n_iter + sweeps_per_round + 1 > stop[l].max_iter;  // another round would be too many
+        if (done_[l] || !(good_enough(l, stop[l]) || last)) continue;
+        if (!rest_known) pull_rest();
+        rest_known = true;
+        put_down(l, stop[l], n_iter, score + l * n_, certificate[l]);
+        --left;
+      }
+      if (interrupted_) return false;
+      if (left == 0) return true;
+      mix();
+    }
+  }
+
+ private:
+  static constexpr int sweeps_per_round = 3;
+  static constexpr int chains = 2;  // of pull_lanes
+
+  template <class Body>
+  void over_core(Body&& body) {
+    team_.run(
+        links_.n_core_blocks(), [&](Size block) { body(block, links_.first_row(block), links_.first_row(block + 1)); },
+        [&] {
+          interrupted_ = interrupted_ || (stopped_ != nullptr && stopped_->load(std::memory_order_relaxed)) ||
+                         timer_.interrupted();
+        });
+  }
+
+  // Lanes without a ranking repeat the last one.
+  void load(Size count, const double* personalization, const RankStop* stop) {
+    const double* from[lanes];
+    for (Size l = 0; l < lanes; ++l) {
+      from[l] = personalization + std::min(l, count - 1) * n_;
+      damping_[l] = stop[std::min(l, count - 1)].damping;
+      of_rest_[l] = 0;
+      done_[l] = interrupted_ = false;
+    }
+    constexpr Size piece = 1 << 15;
+    team_.run((n_ + piece - 1) / piece, [&](Size k) {
+      for (Size i = k * piece; i < std::min(n_, (k + 1) * piece); ++i) {
+        double* to = right_.data() + lanes * links_.label()[i];
+        for (Size l = 0; l < lanes; ++l) to[l] = from[l][i];
+      }
+    });
+    for (Size r = n_core_; r < n_; ++r)
+      for (Size l = 0; l < lanes; ++l) of_rest_[l] += right_[lanes * r + l];
+    history_ = {right_.data(), r_.data(), {}, {}, 0, -1};  // the first y is the personalization
+    for (int i = 0; i < LaneHistory::most; ++i) {
+      history_.dy[i] = differences_.data() + 2 * i * lanes * n_core_;
+      history_.dr[i] = history_.dy[i] + lanes * n_core_;
+    }
+    std::fill_n(r_.data(), lanes * n_core_, 0.0);
+    step();
+    history_.count = -1;  // the first residual is no difference yet
+    next_y_ = y_.data();
+    history_.y = y_.data() + lanes * n_core_;
+  }
+
+  LaneFactors factors() const { return {damping_, links_.inverse_strength()}; }
+  // z after each sweep of a round: every sweep reads one slot and writes the next.
+  double* slot(int sweep) const { return z_.data() + sweep * lanes * n_core_; }
+
+  // z of the next round, from what is remembered and the factors of the differences.
+  void step() {
+    over_core(
+        [&](Size, Size first, Size last) { kernel_.mix_lanes(factors(), history_, mixture_, first, last, slot(0)); });
+  }
+  void relax(int sweep) {
+    double* out = sweep == sweeps_per_round - 1 ? next_y_ : nullptr;
+    over_core([&](Size, Size first, Size last) {
+      kernel_.relax_lanes(arriving_, factors(), first, last, right_.data(), slot(sweep), out);
+    });
+  }
+  void pull_rest() {
+    const Size n_core_blocks = links_.n_core_blocks();
+    team_.run(links_.n_blocks() - n_core_blocks, [&](Size block) {
+      const Size b = n_core_blocks + block;
+      kernel_.pull_lanes(arriving_, links_.first_row(b), links_.first_row(b + 1), slot(sweeps_per_round), t_.data());
+    });
+  }
+  // The residual of the new y, and how it and y changed.
+  void remember() {
+    history_.count = std::min(history_.count + 1, LaneHistory::most);
+    if (history_.count > 0) history_.newest = (history_.newest + 1) % LaneHistory::most;
+    over_core([&](Size block, Size first, Size last) {
+      kernel_.remember_lanes(right_.data(), t_.data(), next_y_, history_, first, last, block_sums(block));
+    });
+    std::swap(next_y_, history_.y);
+    for (int i = 0; i < kernel_.most_lane_sums; ++i)
+      for (Size l = 0; l < lanes; ++l) {
+        double sum = 0;
+        for (Size block = 0; block < links_.n_core_blocks(); ++block) sum += block_sums(block)[i * lanes + l];
+        total_[i][l] = sum;
+      }
+  }
+  double* block_sums(Size block) const { return sums_.data() + block * kernel_.most_lane_sums * lanes; }
+
+  void mix() {
+    for (Size l = 0; l < lanes; ++l) least_residual(l);
+    step();
+  }
+  // The factors of the differences for lane l, by Cholesky's method on their products. A difference that is nearly a
+  // combination of those before it is left out.
+  void least_residual(Size l) {
+    const int count = history_.count, rhs = 4 + count * (count + 1) / 2;
+    double factor[LaneHistory::most][LaneHistory::most], c[LaneHistory::most];
+    for (int j = 0; j < count; ++j) {
+      for (int i = 0; i < j; ++i) {
+        double sum = total_[4 + j * (j + 1) / 2 + i][l];
+        for (int k = 0; k < i; ++k) sum -= factor[j][k] * factor[i][k];
+        factor[j][i] = factor[i][i] > 0 ? sum / factor[i][i] : 0;
+      }
+      const double square = total_[4 + j * (j + 1) / 2 + j][l];
+      double left = square, right = total_[rhs + j][l];
+      for (int k = 0; k < j; ++k) left -= factor[j][k] * factor[j][k], right -= factor[j][k] * c[k];
+      factor[j][j] = left > 1e-10 * square ? std::sqrt(left) : 0;
+      c[j] = factor[j][j] > 0 ? right / factor[j][j] : 0;
+    }
+    for (int j = count - 1; j >= 0; --j) {
+      for (int k = j + 1; k < count; ++k) c[j] -= factor[k][j] * mixture_[k * lanes + l];
+      mixture_[j * lanes + l] = factor[j][j] > 0 ? c[j] / factor[j][j] : 0;
+    }
+  }
+  // As good as was asked for, or as rounding allows.
+  bool good_enough(Size l, const RankStop& stop) const {
+    const double of_y = total_[2][l], whole = of_y + of_rest_[l] + stop.damping * of_y - total_[3][l];
+    const double norm = total_[0][l] + std::fabs(total_[1][l]);
+    const double error = norm == 0 ? 0 : stop.damping / (1 - stop.damping) * norm / whole;
+    const double rounding = rounding_of_rank(links_, chains, stop.damping);
+    return error + rounding <= stop.tol || error <= rounding / 2;
+  }
+  void put_down(Size l, const RankStop& stop, Size n_iter, double* score, RankCertificate& certificate) {
+    const OrderedVector v{right_.data() + l, of_rest_[l]};
+    const double error = finish_.run(v, v, {history_.y + l, t_.data() + l, stop.damping}, lanes, score);
+    certificate.error_bound = std::min(error + rounding_of_rank(links_, chains, stop.damping), most_error);
+    certificate.n_iter = n_iter;
+    certificate.converged = certificate.error_bound <= stop.tol;
+    done_[l] = true;
+  }
+
+  const Links& links_;
+  const ArrivingLinks arriving_;
+  const PageRankKernel& kernel_;
+  Team& team_;
+  ScoreFinish finish_;
+  const std::atomic<bool>* stopped_;
+  InterruptTimer timer_;
+  const Size n_, n_core_;
+  Room<double> right_, t_, y_, r_, z_, sums_;
+  Room<float> differences_;
+  LaneHistory history_ = {};
+  double* next_y_ = nullptr;
+  alignas(64) double damping_[lanes] = {};
+  alignas(64) double mixture_[LaneHistory::most * lanes] = {};
+  double of_rest_[lanes] = {}, total_[PageRankKernel::most_lane_sums][lanes] = {};
+  bool done_[lanes] = {}, interrupted_ = false;
+};
+
+}  // namespace mmlfast::drivers

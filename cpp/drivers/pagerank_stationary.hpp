@@ -1,0 +1,64 @@
+// PageRank at damping 1: the stationary distribution of the walk, by the power method on half a step, x <- (x + G x) /
+// 2, which converges on cycles too. Where the graph has several closed groups of nodes the answer depends on the start,
+// which is the personalization: it is the limit of the answers for damping below 1.
+#pragma once
+
+#include "drivers/pagerank_finish.hpp"
+#include "kernels/pagerank.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/team.hpp"
+
+namespace mmlfast::drivers {
+
+struct Stationary {
+  Size n_iter = 0;
+  double residual = 0;  // norm of G x - x
+  Outcome outcome;
+};
+
+// x IN: start, OUT: answer, with sum 1, in the new order; w is where the score of nodes without links out goes.
+inline Stationary stationary(const Links& links, const double* w, double tol, Size max_iter, Team& team, double* x) {
+  const Size n = links.n_nodes(), n_core = links.n_core(), n_blocks = links.n_blocks();
+  const Room<double> z(checked_product(2, n_core)), image(n), sums(checked_product(2, n_blocks));
+  Stationary state;
+  if (!z || !image || !sums) return {0, 0, {Outcome::Status::no_memory}};
+  const PageRankKernel& kernel = pagerank_f64();
+  const ArrivingLinks arriving{links.starts(), links.columns(), links.weights(), n_core};
+  InterruptTimer timer;
+  bool interrupted = false;
+  const auto over_blocks = [&](auto&& body) {
+    team.run(
+        n_blocks, [&](Size block) { body(block, links.first_row(block), links.first_row(block + 1)); },
+        [&] { interrupted = interrupted || timer.interrupted(); });
+  };
+  for (;;) {
+    double outside = 0;
+    for (Size r = n_core; r < n; ++r) outside += x[r];
+    over_blocks([&](Size, Size first, Size last) {
+      for (Size r = first; r < std::min(last, n_core); ++r) z[r] = z[n_core + r] = links.inverse_strength()[r] * x[r];
+    });
+    over_blocks([&](Size block, Size first, Size last) {
+      kernel.pull(arriving, first, last, z.data(), true, image.data());
+      double change = 0, sum = 0;
+      for (Size r = first; r < last; ++r) {
+        image[r] += outside * w[r];
+        change += std::fabs(image[r] - x[r]);
+        sum += image[r];
+      }
+      sums[2 * block] = change;
+      sums[2 * block + 1] = sum;
+    });
+    if (interrupted) return {state.n_iter, 0, {Outcome::Status::interrupted}};
+    ++state.n_iter;
+    double change = 0, sum = 0;
+    for (Size block = 0; block < n_blocks; ++block) change += sums[2 * block], sum += sums[2 * block + 1];
+    state.residual = change;
+    const bool over = change <= tol || state.n_iter >= max_iter;
+    over_blocks([&](Size, Size first, Size last) {
+      for (Size r = first; r < last; ++r) x[r] = over ? image[r] / sum : (x[r] + image[r] / sum) / 2;
+    });
+    if (over) return state;
+  }
+}
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,243 @@
+#include "kernels/pagerank.hpp"
+
+#include "kernels/sparse_rows.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+// ---- sweeps ----
+
+// f(term) with term(e) what link e brings from z.
+template <class T, class F>
+MMLFAST_INLINE void with_terms(const ArrivingLinks& links, const T* z, F&& f) {
+  const Node* column = links.column;
+  const double* weight = links.weight;
+  if (weight == nullptr)
+    f([=](std::int64_t e) { return z[column[e]]; });
+  else
+    f([=](std::int64_t e) { return static_cast<T>(weight[e]) * z[column[e]]; });
+}
+
+void relax(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const float* right, const float* factor,
+           float* z, float* out) {
+  float* own = z + links.n_core;
+  with_terms(links, static_cast<const float*>(z), [&](auto term) {
+    for (std::int64_t r = first; r < last; ++r) {
+      const float a = sum_row<float>(links.starts[r], links.starts[r + 1], term) + (right == nullptr ? 0 : right[r]);
+      out[r] = a;
+      own[r] = factor[r] * a;
+    }
+  });
+}
+
+void pull(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, bool twice, double* out) {
+  with_terms(links, z, [&](auto term) {
+    if (twice) {
+      for (std::int64_t r = first; r < last; ++r) out[r] = sum_row_twice(links.starts[r], links.starts[r + 1], term);
+    } else {
+      for (std::int64_t r = first; r < last; ++r) out[r] = sum_row<double>(links.starts[r], links.starts[r + 1], term);
+    }
+  });
+}
+
+// ---- vectors ----
+
+// Vectors are gone through in chunks that stay in L1 while one basis vector after the other is read.
+constexpr std::int64_t chunk = 2048;
+
+template <class Body>
+MMLFAST_INLINE void over_chunks(std::int64_t first, std::int64_t last, Body&& body) {
+  for (std::int64_t i = first; i < last; i += chunk) body(i, i + chunk < last ? i + chunk : last);
+}
+
+// x'y over a chunk: float32 within the chunk, over fixed lanes.
+MMLFAST_INLINE double dot_chunk(const float* x, const float* y, std::int64_t first, std::int64_t last) {
+  constexpr int width = lanes<float>;
+  vec<float> even = zero<float>(), odd = zero<float>();
+  std::int64_t i = first;
+  for (; i + 2 * width <= last; i += 2 * width) {
+    even = fma(load(x + i), load(y + i), even);
+    odd = fma(load(x + i + width), load(y + i + width), odd);
+  }
+  for (; i + width <= last; i += width) even = fma(load(x + i), load(y + i), even);
+  if (i < last) {
+    const int count = static_cast<int>(last - i);
+    odd = fma(load_first(x + i, count), load_first(y + i, count), odd);
+  }
+  return static_cast<double>(reduce_add(even + odd));
+}
+
+void project(const float* const* basis, int count, const float* x, float* a, std::int64_t first, std::int64_t last,
+             double* sums) {
+  for (int b = 0; b <= count; ++b) sums[b] = 0;
+  over_chunks(first, last, [&](std::int64_t begin, std::int64_t end) {
+    if (x != nullptr)
+      for (std::int64_t i = begin; i < end; ++i) a[i] = x[i] - a[i];
+    for (int b = 0; b < count; ++b) sums[b] += dot_chunk(a, basis[b], begin, end);
+    sums[count] += dot_chunk(a, a, begin, end);
+  });
+}
+
+double subtract(const float* const* basis, const float* c, int count, const float* u, float scale, const float* factor,
+                std::int64_t first, std::int64_t last, float* w, float* z) {
+  double square = 0;
+  over_chunks(first, last, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t i = begin; i < end; ++i) w[i] = u[i];
+    for (int b = 0; b < count; ++b) {
+      const float* v = basis[b];
+      const float cb = c[b];
+      for (std::int64_t i = begin; i < end; ++i) w[i] -= cb * v[i];
+    }
+    for (std::int64_t i = begin; i < end; ++i) {
+      w[i] *= scale;
+      z[i] = factor[i] * w[i];
+    }
+    square += dot_chunk(w, w, begin, end);
+  });
+  return square;
+}
+
+void advance(const float* const* basis, const double* c, int count, const double* scale, std::int64_t first,
+             std::int64_t last, double* y, double* z, std::int64_t n_core) {
+  over_chunks(first, last, [&](std::int64_t begin, std::int64_t end) {
+    for (int b = 0; b < count; ++b) {
+      const float* v = basis[b];
+      const double cb = c[b];
+      for (std::int64_t i = begin; i < end; ++i) y[i] += cb * static_cast<double>(v[i]);
+    }
+    for (std::int64_t i = begin; i < end; ++i) {
+      y[i] = y[i] > 0 ? y[i] : 0;
+      z[i] = z[n_core + i] = scale[i] * y[i];
+    }
+  });
+}
+
+RankResidual residual(const double* teleport, const double* t, const double* y, double scale, std::int64_t first,
+                      std::int64_t last, float* r) {
+  constexpr int width = lanes<double>;
+  vec<double> absolute = zero<double>(), sum = zero<double>(), of_y = zero<double>(), of_t = zero<double>();
+  const vec<double> factor = broadcast<double>(scale);
+  const auto step = [&](const vec<double>& v, const vec<double>& ti, const vec<double>& yi) {
+    const vec<double> ri = (v - yi) + ti;
+    absolute = absolute + abs(ri);
+    sum = sum + ri;
+    of_y = of_y + yi;
+    of_t = of_t + ti;
+    return ri * factor;
+  };
+  std::int64_t i = first;
+  for (; i + width <= last; i += width) store_from_double(r + i, step(load(teleport + i), load(t + i), load(y + i)));
+  if (i < last) {
+    const int count = static_cast<int>(last - i);
+    alignas(vec_bytes) float rest[width];
+    store_from_double(rest, step(load_first(teleport + i, count), load_first(t + i, count), load_first(y + i, count)));
+    for (int l = 0; l < count; ++l) r[i + l] = rest[l];
+  }
+  return {reduce_add(absolute), reduce_add(sum), reduce_add(of_y), reduce_add(of_t)};
+}
+
+// ---- eight rankings at once ----
+
+constexpr int width = PageRankKernel::lanes;
+
+// The sums of row r for the eight rankings. place(c) is where column c is in z.
+template <class Place>
+MMLFAST_INLINE vec<double> sum_lanes(const ArrivingLinks& links, std::int64_t r, const double* z, Place&& place) {
+  static_assert(lanes<double> == width);
+  constexpr std::int64_t ahead = 12;
+  const Node* column = links.column;
+  const std::int64_t end = links.starts[r + 1];
+  vec<double> even = zero<double>(), odd = zero<double>();
+  const auto term = [&](std::int64_t e, const vec<double>& sum) {
+    __builtin_prefetch(z + width * place(column[e + ahead]));
+    const vec<double> x = load(z + width * place(column[e]));
+    return links.weight == nullptr ? sum + x : fma(broadcast<double>(links.weight[e]), x, sum);
+  };
+  std::int64_t e = links.starts[r];
+  for (; e + 2 <= end; e += 2) {
+    even = term(e, even);
+    odd = term(e + 1, odd);
+  }
+  if (e < end) even = term(e, even);
+  return even + odd;
+}
+
+void relax_lanes(const ArrivingLinks& links, const LaneFactors& factors, std::int64_t first, std::int64_t last,
+                 const double* right, double* z, double* out) {
+  double* own = z + width * links.n_core;
+  const vec<double> damping = load(factors.damping);
+  const auto place = [](Node c) { return std::int64_t{c}; };
+  for (std::int64_t r = first; r < last; ++r) {
+    const vec<double> a = sum_lanes(links, r, z, place) + load(right + width * r);
+    if (out != nullptr) store(out + width * r, a);
+    store(own + width * r, damping * broadcast<double>(factors.inverse_strength[r]) * a);
+  }
+}
+
+template <int Count>
+void remember(const double* right, const double* t, const double* y, const LaneHistory& history, std::int64_t first,
+              std::int64_t last, double* sums) {
+  constexpr int products = Count * (Count + 1) / 2, rows = 4 + products + Count;
+  vec<double> sum[rows];
+  for (int i = 0; i < rows; ++i) sum[i] = zero<double>();
+  for (std::int64_t row = first; row < last; ++row) {
+    const std::int64_t at = width * row;
+    const vec<double> yr = load(y + at), tr = load(t + at), r = (load(right + at) - yr) + tr;
+    sum[0] = sum[0] + abs(r);
+    sum[1] = sum[1] + r;
+    sum[2] = sum[2] + yr;
+    sum[3] = sum[3] + tr;
+    vec<double> dr[Count > 0 ? Count : 1];
+    if constexpr (Count > 0) {
+      store_from_double(history.dy[history.newest] + at, yr - load(history.y + at));
+      store_from_double(history.dr[history.newest] + at, r - load(history.r + at));
+    }
+    for (int j = 0; j < Count; ++j) {
+      dr[j] = load_as_double(history.dr[j] + at);
+      for (int i = 0; i <= j; ++i) sum[4 + j * (j + 1) / 2 + i] = fma(dr[i], dr[j], sum[4 + j * (j + 1) / 2 + i]);
+      sum[4 + products + j] = fma(dr[j], r, sum[4 + products + j]);
+    }
+    store(history.r + at, r);
+  }
+  for (int i = 0; i < rows; ++i) store(sums + width * i, sum[i]);
+}
+
+template <int Count>
+void mix(const LaneFactors& factors, const LaneHistory& history, const double* c, std::int64_t first, std::int64_t last,
+         double* z) {
+  const vec<double> damping = load(factors.damping);
+  vec<double> factor[Count > 0 ? Count : 1];
+  for (int i = 0; i < Count; ++i) factor[i] = load(c + width * i);
+  for (std::int64_t row = first; row < last; ++row) {
+    const std::int64_t at = width * row;
+    vec<double> y = load(history.y + at) + load(history.r + at);
+    for (int i = 0; i < Count; ++i)
+      y = fnma(factor[i], load_as_double(history.dy[i] + at) + load_as_double(history.dr[i] + at), y);
+    store(z + at, damping * broadcast<double>(factors.inverse_strength[row]) * max(y, zero<double>()));
+  }
+}
+
+void remember_lanes(const double* right, const double* t, const double* y, const LaneHistory& history,
+                    std::int64_t first, std::int64_t last, double* sums) {
+  constexpr decltype(&remember<0>) sized[] = {remember<0>, remember<1>, remember<2>, remember<3>};
+  sized[history.count](right, t, y, history, first, last, sums);
+}
+
+void mix_lanes(const LaneFactors& factors, const LaneHistory& history, const double* c, std::int64_t first,
+               std::int64_t last, double* z) {
+  constexpr decltype(&mix<0>) sized[] = {mix<0>, mix<1>, mix<2>, mix<3>};
+  sized[history.count](factors, history, c, first, last, z);
+}
+
+void pull_lanes(const ArrivingLinks& links, std::int64_t first, std::int64_t last, const double* z, double* out) {
+  const std::int64_t n_core = links.n_core;
+  const auto place = [n_core](Node c) { return c < n_core ? std::int64_t{c} : c - n_core; };
+  for (std::int64_t r = first; r < last; ++r) store(out + width * r, sum_lanes(links, r, z, place));
+}
+
+}  // namespace
+
+const PageRankKernel pagerank_f64 = {relax,    pull,        project,        subtract,  advance,
+                                     residual, relax_lanes, remember_lanes, mix_lanes, pull_lanes};
+
+}  // namespace mmlfast::MMLFAST_LEVEL

@@ -1,0 +1,49 @@
+"""PageRank of small dense graphs, one or a stack of them, by elimination in SIMD lanes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mmlfast import _core
+
+Array = np.ndarray[Any, Any]
+
+# From here on a sweep over the links is cheaper than an elimination.
+most_dense_nodes = 64
+_UNIT = float(np.finfo(np.float64).eps) / 2
+
+
+def transition(a: Array, w: Array) -> Array:
+    """The matrices of the walk: rows divided by their sums, `w` for rows of zeros. Checks the weights."""
+    a = a.astype(np.float64, copy=False)
+    good = (a >= 0) & (a < np.inf)
+    if not good.all():
+        where = np.unravel_index(int(np.argmin(good)), a.shape)
+        place = ", ".join(str(int(i)) for i in where)
+        raise ValueError(
+            f"links: the weight of the link ({place}) is {a[where]}: weights must be finite and not negative"
+        )
+    largest = a.max(axis=-1, keepdims=True)
+    scaled = a / np.where(largest > 0, largest, 1)  # sums can neither overflow nor lose their digits
+    total = scaled.sum(axis=-1, keepdims=True)
+    return np.where(total > 0, scaled / np.where(total > 0, total, 1), w)
+
+
+def rank_dense(a: Array, damping: float, v: Array, w: Array | None) -> tuple[Array, Any, Any, float]:
+    """Scores, error bound and number of iterations of each matrix of a stack; damping < 1."""
+    p = transition(a, v if w is None else w)
+    n = a.shape[-1]
+    pt = p.swapaxes(-1, -2)
+    b = np.broadcast_to((1 - damping) * v, p.shape[:-1])
+    system = np.eye(n) - damping * pt
+    x = _core.solve(system, b[..., None])[..., 0]
+    x = np.maximum(x, 0)
+    x /= x.sum(axis=-1, keepdims=True)
+    image = b + damping * _core.matvec(pt, x)
+    residual = np.abs(image - x).sum(axis=-1)
+    scores = image / image.sum(axis=-1, keepdims=True)
+    # Of the walk's matrix, of the products and of their sums.
+    bound = 2 * damping * residual / (1 - damping) + (n + 8) * _UNIT / (1 - damping)
+    return scores, bound, np.zeros(bound.shape, np.int64), float(np.max(bound, initial=0.0))
