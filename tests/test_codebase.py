@@ -355,6 +355,8 @@ def test_class_docstring(name):
 @pytest.mark.parametrize("name", [*FUNCTIONS, *CLASSES])
 def test_examples(name, threads):
     thing = FUNCTIONS.get(name) or CLASSES[name]
+    if name.startswith("mmlfast.dask."):
+        pytest.importorskip("dask")
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     runner = doctest.DocTestRunner(optionflags=flags, verbose=False)
     report = []

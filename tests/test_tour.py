@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cases
 import numpy as np
 import pytest
 
@@ -34,6 +35,8 @@ PICTURES = {
     "structure_tensor": ["structure_tensor.png"],
     "terrain": ["terrain-normals.png"],
     "iris": ["iris-planes.png"],
+    "import_graph": ["import_graph-ranking.png", "import_graph-convergence.png"],
+    "web_graph": ["web_graph.png"],
 }
 
 
@@ -54,8 +57,16 @@ def test_every_step_has_its_pictures_listed_here():
     assert list(PICTURES) == list(STEPS)
 
 
+def needs_its_data(step):
+    """Skips the test of a step whose data do not come with the package."""
+    folder = cases.data_folder_or_none()
+    if step == "web_graph" and not (folder and (folder / "graphs" / "cnr-2000.npz").is_file()):
+        pytest.skip("no real web: set MMLFAST_DATA to the folder of the data sets")
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
+    needs_its_data(step)
     assert main(["--quick", "--only", step, "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PICTURES[step])
     for path in tmp_path.iterdir():
@@ -70,9 +81,14 @@ def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
 @pytest.fixture
 def brief(monkeypatch):
     """The checks without the timings, and pictures that are not drawn: an empty file in the place of each."""
-    monkeypatch.setattr(
-        frame.Tour, "race", lambda self, ours, theirs, *, peer, seconds=1.0: frame.Times(1.0, 1.0, 1.0, peer)
-    )
+
+    def race(self, ours, theirs, *, peer, seconds=1.0, once=False):
+        if once:  # the step may use the results
+            ours()
+            theirs()
+        return frame.Times(1.0, 1.0, 1.0, peer)
+
+    monkeypatch.setattr(frame.Tour, "race", race)
     monkeypatch.setattr(frame.Tour, "save", lambda self, figure, name: (self.out / f"{name}.png").touch())
 
 
@@ -110,9 +126,13 @@ def _scaled(function):
         ("iris", "stats", "covariance"),
         ("iris", "linalg", "power_iteration"),
         ("iris", "geometry", "project"),
+        ("import_graph", "graph", "pagerank"),
+        ("web_graph", "graph", "pagerank"),
+        ("web_graph", "graph", "pagerank_many"),
     ],
 )
 def test_broken_kernel_fails_but_the_step_goes_on(step, module, name, tmp_path, capsys, monkeypatch, brief):
+    needs_its_data(step)
     owner = getattr(mf, module)
     monkeypatch.setattr(owner, name, _scaled(getattr(owner, name)))
     assert main(["--quick", "--only", step, "--out", str(tmp_path)]) == 1
@@ -166,6 +186,42 @@ def test_step_that_raises_fails_with_its_message(tmp_path, capsys, monkeypatch):
     output = capsys.readouterr().out
     assert "RuntimeError" in output
     assert "no [bold]solution[/bold]" in output
+
+
+def test_step_without_its_data_is_skipped_and_says_why(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("MMLFAST_DATA", str(tmp_path / "nowhere"))
+    assert main(["--quick", "--only", "web_graph", "--out", str(tmp_path / "out")]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("web_graph          skipped")
+    assert "cnr-2000.npz: set MMLFAST_DATA" in output
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_imports_of_a_module_are_found(tmp_path):
+    graph = importlib.import_module("mmlfast.tour.import_graph")
+    package = tmp_path / "a" / "b"
+    package.mkdir(parents=True)
+    for folder in (package.parent, package):
+        (folder / "__init__.py").write_text("")
+    text = """
+import sys, os.path
+import a.b.c as me, a.b.d
+from . import d, something
+from .. import e
+from ..f import function
+from .d import klass
+from a.b import d as again
+def inside():
+    from a import *
+    import unknown
+"""
+    (package / "c.py").write_text(text)
+    (package / "__init__.py").write_text("from .c import x\nfrom .. import f")
+    files = dict(graph._source_files(tmp_path))
+    assert set(files) == {"a", "a.b", "a.b.c"}
+    known = {"a", "a.b", "a.b.c", "a.b.d", "a.e", "a.f", "sys", "os", "os.path"}
+    assert graph._imports("a.b.c", files["a.b.c"], known) == {"sys", "os.path", "a.b.d", "a.b", "a.e", "a.f", "a"}
+    assert graph._imports("a.b", files["a.b"], known) == {"a.b.c", "a.f"}
 
 
 def test_interrupt_of_a_kernel_gives_130(tmp_path, capsys, monkeypatch):

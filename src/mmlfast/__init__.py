@@ -28,13 +28,14 @@ from mmlfast._errors import ConvergenceWarning
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mmlfast import geometry, graph, linalg, neural_network, stats
+    from mmlfast import dask, geometry, graph, linalg, neural_network, stats
 
-_MODULES = ("geometry", "graph", "linalg", "neural_network", "stats")
+_MODULES = ("dask", "geometry", "graph", "linalg", "neural_network", "stats")
 
 __all__ = [
     "ConvergenceWarning",
     "__version__",
+    "dask",
     "geometry",
     "get_num_threads",
     "graph",

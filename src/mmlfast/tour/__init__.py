@@ -28,4 +28,6 @@ STEPS = {
     "structure_tensor": Step("the directions of all edges of a photo, a 2 x 2 eigenproblem per pixel", 4),
     "terrain": Step("the normals of a landscape, a 3 x 3 eigenproblem per point", 3),
     "iris": Step("iris flowers projected onto two planes, with and without a metric", 5),
+    "import_graph": Step("the modules of Python's standard library, ranked by who imports whom", 5),
+    "web_graph": Step("the pages of a real web ranked by their links, if its data are there", 4),
 }

@@ -49,6 +49,10 @@ class Row:
         return self.error <= self.limit  # False for NaN
 
 
+class Skipped(Exception):
+    """What a step raises that cannot run here, with the reason: no failure."""
+
+
 class Tour:
     """What a step gets: a place to put its pictures, its checks and its times."""
 
@@ -58,6 +62,7 @@ class Tour:
         self.rows: list[Row] = []
         self.pictures: list[Path] = []
         self.failures: dict[str, str] = {}  # step -> what it raised
+        self.skipped: dict[str, str] = {}  # step -> why
         self.seconds: dict[str, float] = {}
         self._step = ""
         self._blas = ThreadpoolController()
@@ -76,13 +81,27 @@ class Tour:
             self._progress.advance(task)
 
     def race(
-        self, ours: Callable[[], object], theirs: Callable[[], object], *, peer: str, seconds: float = 1.0
+        self,
+        ours: Callable[[], object],
+        theirs: Callable[[], object],
+        *,
+        peer: str,
+        seconds: float = 1.0,
+        once: bool = False,
     ) -> Times:
         """Time two callables in turn, for about `seconds` after a warm-up, at least three times each; take medians.
 
         The peer runs with the BLAS threads that it chooses and with one, and the faster way counts: on small problems,
-        and with NumPy's and SciPy's BLAS in one process, threads can cost it a factor of 100.
+        and with NumPy's and SciPy's BLAS in one process, threads can cost it a factor of 100. `once`: one time each,
+        for jobs of seconds that use no BLAS.
         """
+        if once:
+            start = time.perf_counter()
+            ours()
+            between = time.perf_counter()
+            theirs()
+            own_time, their_time = between - start, time.perf_counter() - between
+            return Times(own_time, their_time, their_time / own_time, peer)
 
         def theirs_alone() -> None:
             with self._blas.limit(limits=1, user_api="blas"):
@@ -127,12 +146,16 @@ class Tour:
         self.say("reading the data")
         try:
             importlib.import_module(f"mmlfast.tour.{step}").run(self)
+        except Skipped as reason:
+            self.skipped[step] = str(reason)
         except Exception as error:
             self.failures[step] = f"{type(error).__name__}: {error}"
         self.seconds[step] = time.perf_counter() - start
         rows = [row for row in self.rows if row.step == step]
         passed = sum(row.ok for row in rows)
         verdict = "FAILED" if step in self.failures or passed < len(rows) else "ok"
+        if step in self.skipped:
+            verdict = "skipped"
         line = f"{step:<18} {verdict:<7} {passed} of {len(rows)} checks passed  {self.seconds[step]:5.1f} s"
         self._console.print(Text(line))
 
@@ -148,10 +171,11 @@ class Tour:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column("result", no_wrap=True)
         for step in self.seconds:
-            failure = self.failures.get(step)
-            table.add_row(Text(step, style="bold"), *[""] * 5, _verdict(False) if failure else "")
-            if failure:
-                table.add_row(_indented(failure))
+            failure, reason = self.failures.get(step), self.skipped.get(step)
+            result = _verdict(False) if failure else "skipped" if reason else ""
+            table.add_row(Text(step, style="bold"), *[""] * 5, result)
+            if failure or reason:
+                table.add_row(_indented(failure or reason or ""))
             for row in self.rows:
                 if row.step == step:
                     table.add_row(*_cells(row))

@@ -1,0 +1,9 @@
+"""The functions of mmlfast on data in partitions, on one machine or on a cluster of them, run by Dask.
+
+Each function takes Dask collections or delayed partitions and works with any scheduler: threads, processes, or a
+``distributed.Client``. Needs the extra ``mmlfast[dask]``, which is imported when a function is called.
+"""
+
+from mmlfast.dask._pagerank import pagerank
+
+__all__ = ["pagerank"]

@@ -1,0 +1,139 @@
+"""PageRank of a graph in partitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mmlfast.dask._link_partitions import LinkPartitions
+from mmlfast.dask._ranking import Ranking
+from mmlfast.graph import PageRank, _damping, _distribution, _limits, _number_of_node, _warn
+
+Array = np.ndarray[Any, Any]
+
+
+@overload
+def pagerank(
+    links: Any,
+    damping: float = ...,
+    *,
+    personalization: ArrayLike | Mapping[Any, float] | None = ...,
+    dangling: ArrayLike | Mapping[Any, float] | None = ...,
+    tol: float = ...,
+    max_iter: int | None = ...,
+    full_output: Literal[False] = ...,
+    n_nodes: int | None = ...,
+) -> Array: ...
+@overload
+def pagerank(
+    links: Any,
+    damping: float = ...,
+    *,
+    personalization: ArrayLike | Mapping[Any, float] | None = ...,
+    dangling: ArrayLike | Mapping[Any, float] | None = ...,
+    tol: float = ...,
+    max_iter: int | None = ...,
+    full_output: Literal[True],
+    n_nodes: int | None = ...,
+) -> PageRank: ...
+def pagerank(
+    links: Any,
+    damping: float = 0.85,
+    *,
+    personalization: ArrayLike | Mapping[Any, float] | None = None,
+    dangling: ArrayLike | Mapping[Any, float] | None = None,
+    tol: float = 1e-10,
+    max_iter: int | None = None,
+    full_output: bool = False,
+    n_nodes: int | None = None,
+) -> Array | PageRank:
+    """PageRank of a graph that is in partitions, on one machine or many: `mmlfast.graph.pagerank` by Dask.
+
+    Workers keep the links, the client keeps the scores. Every sweep sends the present vector out and sums what comes
+    back from the partitions in a tree.
+
+    Parameters
+    ----------
+    links : dask.array.Array, Dask data frame, or iterable of partitions
+        Either rows of the matrix whose entry (i, j) is the weight of the link from node i to node j: a Dask array of
+        shape (n, n) with dense or sparse blocks, or the blocks of its rows in order, as SciPy sparse matrices. Or the
+        links in any order: a Dask array of shape (m, 2) or (m, 3), or arrays of that shape, with source, target and
+        weight; or a data frame with columns of these names. Partitions may be delayed values, futures, or the data
+        themselves. A link that is given more than once counts as often.
+    damping : float
+        Probability of following a link, from 0 to 1.
+    personalization : array_like of shape (n,), or mapping of nodes to weights, optional
+        Where jumps go, in any scale; all nodes alike by default. A mapping names nodes by number.
+    dangling : array_like of shape (n,), or mapping of nodes to weights, optional
+        Where the walk goes from a node that no link leaves; by default a jump like the others.
+    tol : float
+        How large the sum of the absolute errors of the scores may be.
+    max_iter : int, optional
+        How often the links may be gone through; by default more than the plain iteration can need.
+    full_output : bool
+        Whether to return the error bound and the number of iterations too.
+    n_nodes : int, optional
+        Number of nodes of a graph given by links; by default the largest number among them and one more.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        Scores with sum 1. With `full_output`, a `mmlfast.graph.PageRank` of scores, error_bound and n_iter.
+
+    Raises
+    ------
+    ImportError
+        If Dask is not installed.
+    ValueError
+        As `mmlfast.graph.pagerank`; or if a node is not a number from 0 on, or the rows do not make a square matrix.
+    TypeError
+        If numbers are complex or no numbers at all, or `links` is none of the above.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `max_iter` was reached, or rounding does not allow `tol`; `error_bound` holds all the same.
+
+    See Also
+    --------
+    mmlfast.graph.pagerank : for a graph that fits in memory, many times faster.
+
+    Notes
+    -----
+    `error_bound` is that of `mmlfast.graph.pagerank`. The system is solved by restarted GMRES, with ten vectors of
+    float32 on the client; where that gains nothing over the power method, by the power method. The same partitions
+    give the same bits on any number of workers.
+
+    A worker that is lost costs the time to make its partitions again, from the delayed values that they came from; data
+    that exist nowhere else, as those of `Client.scatter`, cannot be made again.
+
+    At ``damping=1`` the walk is followed half a step at a time, as by `mmlfast.graph.pagerank`, but closed groups of
+    nodes are not looked for: there is no warning if the answer is not unique.
+
+    Examples
+    --------
+    >>> import dask
+    >>> import mmlfast as mf
+    >>> parts = [dask.delayed([[0, 1], [0, 2], [1, 0]]), dask.delayed([[1, 3], [2, 3], [3, 1], [3, 2]])]
+    >>> mf.dask.pagerank(parts).round(4)
+    array([0.1438, 0.25  , 0.25  , 0.3562])
+    """
+    damping = _damping("dask.pagerank", damping)
+    tol, max_iter = _limits("dask.pagerank", tol, max_iter, damping)
+    partitions = LinkPartitions(links, n_nodes)
+    n = partitions.n_nodes
+    v = _distribution("personalization", personalization, n, partial(_number_of_node, n))
+    w = v if dangling is None else _distribution("dangling", dangling, n, partial(_number_of_node, n))
+    ranking = Ranking(partitions, v, w, damping)
+    answer = ranking.solve(tol, max_iter) if damping < 1 else ranking.stationary(tol, max_iter)
+    if not answer.error_bound <= tol:
+        _tell(answer.error_bound, tol)
+    return answer if full_output else answer.scores
+
+
+def _tell(bound: float, tol: float) -> None:
+    _warn("dask.pagerank", bound, tol, "")
