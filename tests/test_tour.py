@@ -82,8 +82,8 @@ def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
 def brief(monkeypatch):
     """The checks without the timings, and pictures that are not drawn: an empty file in the place of each."""
 
-    def race(self, ours, theirs, *, peer, seconds=1.0, once=False):
-        if once:  # the step may use the results
+    def race(self, ours, theirs, *, peer, seconds=1.0, pairs=0):
+        if pairs:  # the step may use the results
             ours()
             theirs()
         return frame.Times(1.0, 1.0, 1.0, peer)

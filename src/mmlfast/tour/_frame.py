@@ -87,21 +87,14 @@ class Tour:
         *,
         peer: str,
         seconds: float = 1.0,
-        once: bool = False,
+        pairs: int = 0,
     ) -> Times:
         """Time two callables in turn, for about `seconds` after a warm-up, at least three times each; take medians.
 
         The peer runs with the BLAS threads that it chooses and with one, and the faster way counts: on small problems,
-        and with NumPy's and SciPy's BLAS in one process, threads can cost it a factor of 100. `once`: one time each,
-        for jobs of seconds that use no BLAS.
+        and with NumPy's and SciPy's BLAS in one process, threads can cost it a factor of 100. `pairs`: so many times
+        each and nothing else, for jobs of seconds that use no BLAS.
         """
-        if once:
-            start = time.perf_counter()
-            ours()
-            between = time.perf_counter()
-            theirs()
-            own_time, their_time = between - start, time.perf_counter() - between
-            return Times(own_time, their_time, their_time / own_time, peer)
 
         def theirs_alone() -> None:
             with self._blas.limit(limits=1, user_api="blas"):
@@ -109,29 +102,30 @@ class Tour:
                 theirs()
                 alone.append(time.perf_counter() - start)
 
-        alone: list[float] = []
-        own: list[float] = []
-        free: list[float] = []
-        ours()
-        theirs()
-        theirs_alone()
-        alone.clear()
-        end = time.perf_counter() + (seconds / 4 if self.quick else seconds)
-        while len(own) < 3 or (time.perf_counter() < end and len(own) < 1000):
+        def pair() -> None:
             t0 = time.perf_counter()
             ours()
             t1 = time.perf_counter()
             theirs()
             free.append(time.perf_counter() - t1)
             own.append(t1 - t0)
+
+        alone: list[float] = []
+        own: list[float] = []
+        free: list[float] = []
+        for _ in range(pairs):
+            pair()
+        if pairs:
+            return _medians(own, free, peer)
+        ours()
+        theirs()
+        theirs_alone()
+        alone.clear()
+        end = time.perf_counter() + (seconds / 4 if self.quick else seconds)
+        while len(own) < 3 or (time.perf_counter() < end and len(own) < 1000):
+            pair()
             theirs_alone()
-        best = min(free, alone, key=statistics.median)
-        return Times(
-            ours=statistics.median(own),
-            theirs=statistics.median(best),
-            ratio=statistics.median(b / a for a, b in zip(own, best, strict=True)),
-            peer=peer,
-        )
+        return _medians(own, min(free, alone, key=statistics.median), peer)
 
     def save(self, figure: Figure, name: str) -> None:
         """Write a picture into the folder of the tour."""
@@ -212,6 +206,15 @@ def run_tour(steps: Sequence[str], out: Path, *, quick: bool) -> int:
         console.print(Text(f"pictures in {out}: {names}"))
     console.print(Text("every check passed" if tour.ok else "FAILED: see the table"))
     return 0 if tour.ok else 1
+
+
+def _medians(own: Sequence[float], theirs: Sequence[float], peer: str) -> Times:
+    return Times(
+        ours=statistics.median(own),
+        theirs=statistics.median(theirs),
+        ratio=statistics.median(b / a for a, b in zip(own, theirs, strict=True)),
+        peer=peer,
+    )
 
 
 def _cells(row: Row) -> list[RenderableType]:

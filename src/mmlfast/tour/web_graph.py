@@ -51,7 +51,7 @@ def _ranking(tour: Tour, links: Any) -> Array:
         lambda: answers.append(mf.graph.pagerank(links, tol=tol, full_output=True)),
         lambda: Walk(links, 0.85).rank(tol),
         peer="power iteration with SciPy",
-        once=True,
+        pairs=3,
     )
     answer = answers[0]
     precise, _ = Walk(links, 0.85).rank(tol / 100)
@@ -85,7 +85,7 @@ def _places(tour: Tour, links: Any) -> Array:
         lambda: scores.append(mf.graph.pagerank_many(links, jumps, tol=tol)),
         lambda: expected.append(Walk(links, 0.85, columns).rank(tol)[0].T),
         peer=f"power iteration of {_PLACES} columns with SciPy",
-        once=True,
+        pairs=1,
     )
     tour.check(
         f"pagerank_many: as seen from {_PLACES} places of {_PAGES_OF_A_PLACE} pages each, to {tol:.0e}",
