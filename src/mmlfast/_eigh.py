@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, check_errors, check_square, explain, ndarray, raise_for_item
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +36,7 @@ _EIGVALSH = {
 }
 
 
+@short_way(_core.eigh, result=EighResult)
 def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     """Eigenvalues and eigenvectors of symmetric matrices.
 
@@ -98,6 +100,7 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
         _explain("eigh", error, matrix, UPLO)
 
 
+@short_way(_core.eigvalsh)
 def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
     """Eigenvalues of symmetric matrices.
 
