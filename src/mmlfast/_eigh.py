@@ -70,8 +70,8 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
 
     Notes
     -----
-    Matrices of 2 and 3 rows are solved in closed form, larger ones by reduction to tridiagonal form and implicit QL,
-    all in SIMD lanes; matrices of more than 64 rows (32, if there are few) by LAPACK. As in NumPy, NaN in a matrix of
+    Matrices of 2 and 3 rows are solved in closed form, larger ones by reduction to tridiagonal form and QL, all in
+    SIMD lanes; matrices of more than 64 rows (32, if there are few) by LAPACK. As in NumPy, NaN in a matrix of
     one or two rows gives NaN and in a larger one an error. NumPy's LAPACK does not always find it from 33 rows on; here
     it is found.
 
