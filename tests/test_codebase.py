@@ -288,7 +288,7 @@ def public_objects():
 def public_functions():
     """Functions, and methods and constructors of classes, that are ours."""
     for name, thing in public_objects():
-        if inspect.isfunction(thing):
+        if inspect.isroutine(thing):
             yield name, thing
         elif inspect.isclass(thing) and thing.__module__.startswith("mmlfast"):
             for method_name, method in vars(thing).items():

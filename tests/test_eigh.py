@@ -217,6 +217,26 @@ def test_hard_matrices(n, dtype, rng):
 
 
 @every_dtype
+@pytest.mark.parametrize("n", [4, 5, 8, 9, 16, 31])
+def test_blocks_do_not_look_at_their_neighbours(n, dtype, rng):
+    """Tridiagonal matrices that fall apart at other rows, and at other scales, in every lane."""
+    small = 1e-12 if dtype == np.float64 else 1e-4
+    a = np.zeros((75, n, n), dtype)
+    rows = np.arange(n - 1)
+    for k, item in enumerate(a):
+        cuts = rng.random(n - 1) < (k % 5) / 5
+        scale = small ** np.concatenate([[0], np.cumsum(cuts) % 3 / 2])
+        item[rows + 1, rows] = item[rows, rows + 1] = np.where(cuts, 0, rng.standard_normal(n - 1) * scale[1:])
+        item[range(n), range(n)] = rng.standard_normal(n) * scale
+    values, vectors = assert_right(a)
+    for i, item in enumerate(a):
+        alone = mf.linalg.eigh(item)
+        same_bits(alone.eigenvalues, values[i])
+        same_bits(alone.eigenvectors, vectors[i])
+        same_bits(mf.linalg.eigvalsh(item), mf.linalg.eigvalsh(a)[i])
+
+
+@every_dtype
 @pytest.mark.parametrize("n", [2, 3, 4, 9, 33])
 def test_ends_of_the_range(n, dtype, rng):
     a = random_symmetric(rng, (20, n, n), dtype)

@@ -1,4 +1,5 @@
 #include "bind/batched_function.hpp"
+#include "bind/public_function.hpp"
 #include "bind/registers.hpp"
 #include "runtime/lapack_table.hpp"
 #include "runtime/thread_pool.hpp"
@@ -50,6 +51,8 @@ py::dict build_config() {
 void register_runtime(py::module_& m) {
   m.attr("__version__") = MMLFAST_VERSION;
   m.attr("BatchedFunction") = batched_function_type();
+  m.attr("PublicFunction") = public_function_type();
+  m.def("public_function", &make_public_function);
   m.def("build_config", &build_config);
   m.def("get_num_threads", &get_num_threads);
   m.def("set_num_threads", &set_num_threads);

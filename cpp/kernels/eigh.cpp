@@ -9,8 +9,8 @@ namespace {
 // Rows that are a multiple of 1 KiB apart would share a few sets of the cache.
 constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
 
-// a and q; d, e, tau, w and two masks per row
-constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 6 * n; }
+// a and q; d, e, tau, w
+constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 4 * n; }
 
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, int groups) { return groups * group_vectors(n); }
 
@@ -150,7 +150,7 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   mask<T> unconverged[Groups] = {};
   for (int k = 0; k < Groups; ++k) {
     vec<T>*a = scratch + k * group_vectors(n), *q = a + n * ld, *d = q + n * ld, *e = d + n, *tau = e + n, *w = tau + n;
-    t[k] = {n, d, e, q, ld, tau, w, reinterpret_cast<mask<T>*>(w + n), reinterpret_cast<mask<T>*>(w + 2 * n)};
+    t[k] = {n, d, e, q, ld, tau, w};
     pack(items + k * lanes<T>, al, a, ld, 1);
     p[k] = prepare(a, n, ld);
     floor[k] = p[k].floor();
@@ -167,9 +167,9 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   return bits;
 }
 
-// Where two groups at once are faster: while one waits for its next rotation, the other goes on. Where a vector is more
-// than one register, one group has work enough by itself, and two fill the first-level cache sooner.
-constexpr bool pays_in_pairs(std::ptrdiff_t n) { return n <= (vec_parts == 1 ? 32 : 4); }
+// Where two groups at once are faster: while one waits for its next rotation, the other goes on. Beyond, both fill the
+// cache.
+constexpr bool pays_in_pairs(std::ptrdiff_t n) { return n <= 32; }
 
 template <bool Vectors, class T>
 LaneBits solve(int groups, const T* const* a, const Layout& al, T* const* values, std::ptrdiff_t values_stride,

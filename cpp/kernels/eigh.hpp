@@ -12,17 +12,17 @@
 //
 // n = 2 is one Jacobi rotation. n = 3: the eigenvalue furthest from the others by the cubic equation, its vector by a
 // cross product, the two others by a Jacobi rotation in the plane orthogonal to it. n >= 4: reduction to tridiagonal
-// form by reflections, then QL with Wilkinson's shift; each lane has a block of its own that it works on, and a lane
-// that is done turns nothing any more. Lanes so large or small that squares leave the range are scaled by a power of
+// form by reflections, then QL with an explicit shift, Wilkinson's for the topmost block of each lane; a lane that is
+// done turns nothing any more. Lanes so large or small that squares leave the range are scaled by a power of
 // two.
 //
 // Flops: about 9 n^3 per item with vectors, 4/3 n^3 without; bytes: each item is read and written once, the scratch is
 // 128 n^2 bytes per group. Accumulation is in T with fused multiply-add. Accuracy: norm(A V - V L) <= 5 n u norm(A) and
 // norm(V'V - 1) <= 5 n u in practice; tests hold 10 n u.
 //
-// Sources: Golub and Van Loan, Matrix Computations, 4th ed., sections 8.3.1 and 8.3.5; A. Dubrulle, R. S. Martin and J.
-// H. Wilkinson, The implicit QL algorithm, Numer. Math. 12, 1968; n = 3 after D. Eberly, A Robust Eigensolver for 3 x 3
-// Symmetric Matrices, 2014.
+// Sources: Golub and Van Loan, Matrix Computations, 4th ed., sections 8.3.1 and 8.3.5; H. Bowdler, R. S. Martin, C.
+// Reinsch and J. H. Wilkinson, The QR and QL algorithms for symmetric matrices, Numer. Math. 11, 1968; n = 3 after D.
+// Eberly, A Robust Eigensolver for 3 x 3 Symmetric Matrices, 2014.
 //
 //     values, vectors = numpy.linalg.eigh(a)
 #pragma once
@@ -32,7 +32,7 @@
 
 namespace mmlfast {
 
-// The largest n that the kernel takes: the rotations of a sweep are bits of one word.
+// The largest n that the kernel takes.
 inline constexpr std::ptrdiff_t max_eigh_order = 64;
 
 // Groups of lanes that one call can work on: each step of QL waits for the one before it, so two are better than one.

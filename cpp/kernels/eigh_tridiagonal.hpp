@@ -1,4 +1,4 @@
-// The steps of eigh in lanes: reduction to tridiagonal form by reflections, and implicit QL on that form.
+// The steps of eigh in lanes: reduction to tridiagonal form by reflections, and QL on that form.
 //
 // The matrix of a group is a[i * ld + j], element (i, j) of every lane; only i >= j is used. The vectors are q[k * ld +
 // i], component i of vector k, so that a rotation of two vectors works on two runs of memory.
@@ -17,8 +17,6 @@ struct Tridiagonal {
   vec<T>* q;  // n x n vectors, or nullptr
   std::ptrdiff_t ld;
   vec<T>*cosine, *sine;  // n: the rotations of a sweep
-  mask<T>* coupled;      // n: whether e[i] counts
-  mask<T>* block;        // n: scratch of the QL sweeps
 };
 
 // Negligible beside its two neighbours on the diagonal, or so small beside the whole matrix that its square would
@@ -29,42 +27,42 @@ inline constexpr T relative_floor = sizeof(T) == 8 ? static_cast<T>(0x1p-120) : 
 template <class T>
 inline constexpr T unit_roundoff = sizeof(T) == 8 ? static_cast<T>(0x1p-53) : static_cast<T>(0x1p-24);
 
-// What a sweep starts from, lane by lane: the topmost block of rows that is still coupled.
+// What a sweep starts from, lane by lane: the first rows from the top that are still coupled.
 template <class T>
-struct Block {
-  vec<T> first_d, first_e, second_d, last_d;
-  mask<T> live;             // lanes with such a block
-  std::uint64_t rotations;  // bit i: rotation i belongs to the block of some lane
+struct Top {
+  vec<T> d = zero<T>(), e = broadcast<T>(1), next_d = zero<T>();
+
+  // Decides whether rows i and i + 1 are still coupled, and makes e[i] zero where they are not. To be called from the
+  // last row to the first.
+  MMLFAST_INLINE void look_at(const Tridiagonal<T>& t, const vec<T>& floor, std::ptrdiff_t i) {
+    const vec<T> here = t.d[i], next = t.d[i + 1];
+    const vec<T> small = max(broadcast<T>(unit_roundoff<T>) * (abs(here) + abs(next)), floor);
+    const mask<T> coupled = abs(t.e[i]) > small;
+    t.e[i] = select(coupled, t.e[i], zero<T>());
+    d = select(coupled, here, d);
+    e = select(coupled, t.e[i], e);
+    next_d = select(coupled, next, next_d);
+  }
+
+  // Wilkinson's shift: the eigenvalue of these two rows that is nearer to the first of them.
+  MMLFAST_INLINE vec<T> shift() const {
+    const vec<T> delta = broadcast<T>(static_cast<T>(0.5)) * (next_d - d);
+    const vec<T> root = sqrt(fma(delta, delta, e * e));
+    const vec<T> w = select(delta < zero<T>(), delta - root, delta + root);
+    return fnma(e, e / w, d);
+  }
 };
 
-// Decides whether rows i and i + 1 are still coupled, and makes e[i] zero where they are not.
-template <class T>
-MMLFAST_INLINE void find_coupling(const Tridiagonal<T>& t, const vec<T>& floor, std::ptrdiff_t i) {
-  const vec<T> small = max(broadcast<T>(unit_roundoff<T>) * (abs(t.d[i]) + abs(t.d[i + 1])), floor);
-  const mask<T> coupled = abs(t.e[i]) > small;
-  t.e[i] = select(coupled, t.e[i], zero<T>());
-  t.coupled[i] = coupled;
-}
+// The rows of a group in which some lane still has work: couplings first .. last, none if first > last.
+struct Range {
+  std::ptrdiff_t first, last;
 
-// Finds the topmost unreduced block of each lane: block[i] is true where rotation i, of rows i and i + 1, belongs to
-// it. Nothing is coupled above row `top`.
-template <class T>
-MMLFAST_INLINE Block<T> find_blocks(const Tridiagonal<T>& t, std::ptrdiff_t top) {
-  Block<T> b{zero<T>(), broadcast<T>(1), zero<T>(), zero<T>(), no_lanes<T>(), 0};
-  mask<T> inside = no_lanes<T>();
-  for (std::ptrdiff_t i = top; i < t.n - 1; ++i) {
-    const mask<T> coupled = t.coupled[i], begins = coupled & ~b.live;
-    b.first_d = select(begins, t.d[i], b.first_d);
-    b.first_e = select(begins, t.e[i], b.first_e);
-    b.second_d = select(begins, t.d[i + 1], b.second_d);
-    b.live = b.live | coupled;
-    inside = begins | (inside & coupled);
-    b.last_d = select(inside, t.d[i + 1], b.last_d);
-    t.block[i] = inside;
-    b.rotations |= static_cast<std::uint64_t>(any(inside)) << i;
+  template <class T>
+  MMLFAST_INLINE void shrink(const vec<T>* e) {
+    while (first <= last && !any(e[last] != zero<T>())) --last;
+    while (first <= last && !any(e[first] != zero<T>())) ++first;
   }
-  return b;
-}
+};
 
 // Columns k .. k + Width - 1 of the vectors through the rotations from .. to of a sweep: (x, y) := (c x - s y, s x + c
 // y) for the vectors i and i + 1. What goes from one rotation to the next stays in registers.
@@ -104,50 +102,40 @@ MMLFAST_INLINE void rotate_vectors(const Tridiagonal<T>& t, std::ptrdiff_t from,
 // Where a sweep stands, lane by lane.
 template <class T>
 struct Chase {
-  vec<T> start, s, c, p, g;
+  vec<T> shift, p, c, s;
 
   Chase() = default;
-  // Wilkinson's shift: the eigenvalue of the top 2 x 2 of the block that is nearer to its corner.
-  MMLFAST_INLINE explicit Chase(const Block<T>& b) {
-    const vec<T> delta = broadcast<T>(static_cast<T>(0.5)) * (b.second_d - b.first_d);
-    const vec<T> root = sqrt(fma(delta, delta, b.first_e * b.first_e));
-    const vec<T> w = select(delta < zero<T>(), delta - root, delta + root);
-    start = (b.last_d - b.first_d) + b.first_e * (b.first_e / w);
-    s = c = p = g = zero<T>();
-  }
+  MMLFAST_INLINE Chase(const Top<T>& top, const vec<T>& last_d)
+      : shift(top.shift()), p(last_d - shift), c(broadcast<T>(1)), s(zero<T>()) {}
 };
 
-// Rotation i of an implicit QL sweep.
+// Rotation i of a QL sweep with an explicit shift. The sweep goes through all rows of the lane that are coupled, those
+// below its topmost block too; where rows are not coupled it starts afresh by itself, and rows on their own it leaves
+// as they are, to the last bit. So it does not matter at which row below all coupled ones the lanes set out together.
 template <bool Vectors, class T>
 MMLFAST_INLINE void chase(const Tridiagonal<T>& t, Chase<T>& x, std::ptrdiff_t i) {
-  const vec<T> one = broadcast<T>(1);
-  const mask<T> inside = t.block[i], above = t.block[i + 1], begins = inside & ~above;
-  x.s = select(begins, one, x.s);
-  x.c = select(begins, one, x.c);
-  x.p = select(begins, zero<T>(), x.p);
-  x.g = select(begins, x.start, x.g);
-  const vec<T> f = x.s * t.e[i], coupling = x.c * t.e[i];
-  const vec<T> r = sqrt(fma(x.g, x.g, f * f));
-  t.e[i + 1] = select(inside & above, r, t.e[i + 1]);
-  // r = 0 is a fresh split: the rest of the sweep turns nothing there.
-  const mask<T> turns = inside & (r > zero<T>());
-  const vec<T> inverse = one / r;
-  x.s = select(turns, f * inverse, zero<T>());
-  x.c = select(turns, x.g * inverse, one);
-  const vec<T> base = t.d[i + 1] - x.p;
-  const vec<T> twice = fma(x.c + x.c, coupling, (t.d[i] - base) * x.s);
-  x.p = x.s * twice;
-  t.d[i + 1] = select(inside, base + x.p, t.d[i + 1]);
-  x.g = fma(x.c, twice, -coupling);
-  mask<T> ends = inside;
-  if (i > 0) ends = ends & ~t.block[i - 1];
-  t.d[i] = select(ends, t.d[i] - x.p, t.d[i]);
-  // The shift of a block of two rows is its eigenvalue: what is left is rounding error.
-  t.e[i] = select(ends, select(begins, zero<T>(), x.g), t.e[i]);
+  const vec<T> one = broadcast<T>(1), e = t.e[i], d = t.d[i] - x.shift;
+  const mask<T> coupled = e != zero<T>(), below = x.s != zero<T>();
+  const vec<T> square = fma(x.p, x.p, e * e), r = sqrt(square);
+  const vec<T> inverse = r * (one / square);  // the processor works on both at once
+  const vec<T> g = x.c * e, h = x.c * x.p, q = fnma(e, g, x.p * d);
+  t.e[i + 1] = x.s * select(coupled, r, x.p);
+  x.s = select(coupled, e * inverse, zero<T>());
+  x.c = select(coupled, x.p * inverse, one);
+  x.p = select(coupled, q * inverse, d);
+  const vec<T> turned = fma(x.s, fma(x.c, g, x.s * d), h) + x.shift;
+  t.d[i + 1] = select(coupled, turned, select(below, turned, t.d[i + 1]));
   if constexpr (Vectors) {
     t.cosine[i] = x.c;
     t.sine[i] = x.s;
   }
+}
+
+// The first row of a sweep: what the next rotation would do to it if it were none, to the last bit.
+template <class T>
+MMLFAST_INLINE void finish(const Tridiagonal<T>& t, const Chase<T>& x, std::ptrdiff_t i) {
+  t.d[i] = select(x.s != zero<T>(), x.c * x.p + x.shift, t.d[i]);
+  t.e[i] = x.s * x.p;
 }
 
 // Sweeps until all lanes of all groups are diagonal; unconverged[k] are the lanes of group k that did not get there.
@@ -156,36 +144,39 @@ template <bool Vectors, int Groups, class T>
 MMLFAST_INLINE void diagonalize(const Tridiagonal<T> (&t)[Groups], const vec<T> (&floor)[Groups],
                                 mask<T> (&unconverged)[Groups]) {
   const std::ptrdiff_t n = t[0].n;
-  std::ptrdiff_t from[Groups], to[Groups];
+  Top<T> top[Groups];
+  Range rows[Groups];
   _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
-    to[k] = 0;
-    t[k].block[n - 1] = no_lanes<T>();
-    for (std::ptrdiff_t i = 0; i < n - 1; ++i) find_coupling(t[k], floor[k], i);
+    rows[k] = {0, n - 2};
+    for (std::ptrdiff_t i = n - 2; i >= 0; --i) top[k].look_at(t[k], floor[k], i);
   }
   for (std::ptrdiff_t sweeps = 0; sweeps < 30 * n; ++sweeps) {
-    std::ptrdiff_t first = -1, last = n;
+    std::ptrdiff_t first = n, last = -1;
     Chase<T> x[Groups];
     _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
-      const Block<T> b = find_blocks(t[k], to[k]);
-      x[k] = Chase<T>(b);
-      unconverged[k] = b.live;
-      from[k] = b.rotations == 0 ? -1 : 63 - __builtin_clzll(b.rotations);
-      to[k] = b.rotations == 0 ? n : __builtin_ctzll(b.rotations);
-      first = from[k] > first ? from[k] : first;
-      last = to[k] < last ? to[k] : last;
+      rows[k].shrink(t[k].e);
+      x[k] = Chase<T>(top[k], t[k].d[rows[k].last + 1]);
+      top[k] = Top<T>();
+      if (rows[k].first > rows[k].last) continue;
+      first = rows[k].first < first ? rows[k].first : first;
+      last = rows[k].last > last ? rows[k].last : last;
     }
-    if (first < 0) return;
-    for (std::ptrdiff_t i = first; i >= last; --i) _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
-        if (i > from[k] || i < to[k]) continue;
+    if (first > last) return;
+    for (std::ptrdiff_t i = last; i >= first; --i) _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
+        if (Groups > 1 && (i > rows[k].last || i < rows[k].first)) continue;
         chase<Vectors>(t[k], x[k], i);
         // The rows below are done: what becomes of the next sweep can be seen while this one goes on.
-        if (i < from[k]) find_coupling(t[k], floor[k], i + 1);
+        if (i < rows[k].last) top[k].look_at(t[k], floor[k], i + 1);
       }
-    _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) if (to[k] < n) {
-      find_coupling(t[k], floor[k], to[k]);
-      if constexpr (Vectors) rotate_vectors(t[k], from[k], to[k]);
+    _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
+      if (rows[k].first > rows[k].last) continue;
+      finish(t[k], x[k], rows[k].first);
+      top[k].look_at(t[k], floor[k], rows[k].first);
+      if constexpr (Vectors) rotate_vectors(t[k], rows[k].last, rows[k].first);
     }
   }
+  for (int k = 0; k < Groups; ++k)
+    for (std::ptrdiff_t i = 0; i < n - 1; ++i) unconverged[k] = unconverged[k] | (t[k].e[i] != zero<T>());
 }
 
 // Exchanges i and j where they are out of order.

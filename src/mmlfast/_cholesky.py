@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, check_errors, check_square, explain, ndarray, raise_for_item
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
 
+@short_way(_core.cholesky)
 def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out: Array | None = None) -> Array:
     """Cholesky factor of symmetric positive definite matrices.
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, check_errors, check_square, explain, ndarray, raise_for_item
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +36,7 @@ _EIGVALSH = {
 }
 
 
+@short_way(_core.eigh, result=EighResult)
 def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     """Eigenvalues and eigenvectors of symmetric matrices.
 
@@ -68,7 +70,7 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
 
     Notes
     -----
-    Matrices of 2 and 3 rows are solved in closed form, larger ones by reduction to tridiagonal form and implicit QL,
+    Matrices of 2 and 3 rows are solved in closed form, larger ones by reduction to tridiagonal form and QL,
     all in SIMD lanes; matrices of more than 64 rows (20, if there are few) by LAPACK's divide and conquer, whose
     eigenvectors our own reflections bring back up to 400 rows. As in NumPy, NaN in a matrix of one or two rows gives
     NaN and in a larger one an error. NumPy's LAPACK does not always find it from 33 rows on; here it is found.
@@ -98,6 +100,7 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
         _explain("eigh", error, matrix, UPLO)
 
 
+@short_way(_core.eigvalsh)
 def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
     """Eigenvalues of symmetric matrices.
 

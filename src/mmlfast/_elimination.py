@@ -17,6 +17,7 @@ from mmlfast._arrays import (
     ndarray,
     raise_for_item,
 )
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +44,7 @@ class PermutedLUResult(NamedTuple):
     U: Any
 
 
+@short_way(_core.solve_vector, _core.solve)
 def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
     """Solve ``a @ x = b`` by Gaussian elimination with partial pivoting.
 
@@ -110,6 +112,7 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
         _raise_singular("solve", error, out, a=matrix, b=rhs)
 
 
+@short_way(_core.inv)
 def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Array:
     """Invert square matrices by Gaussian elimination with partial pivoting.
 
@@ -156,6 +159,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
         _raise_singular("inv", error, out, a=matrix)
 
 
+@short_way(_core.det)
 def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     """Determinant of square matrices.
 
@@ -197,6 +201,7 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
         explain("det", error, a=matrix)
 
 
+@short_way(_core.slogdet, result=SlogdetResult)
 def slogdet(a: ArrayLike) -> SlogdetResult:
     """Sign and logarithm of the determinant of square matrices.
 
@@ -235,6 +240,7 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
         explain("slogdet", error, a=matrix)
 
 
+@short_way(_core.lu_tall, wide=(_core.lu_wide,), result=LUResult)
 def lu(
     a: ArrayLike,
     permute_l: bool = False,

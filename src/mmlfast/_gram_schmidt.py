@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, explain, ndarray
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -35,6 +36,7 @@ class GramSchmidt(NamedTuple):
     orthogonality: Any
 
 
+@short_way(_core.gram_schmidt_cgs2, result=GramSchmidt)
 def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None = None) -> GramSchmidt:
     """Orthonormal basis of the span of vectors, one basis vector per independent vector.
 

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, explain, ndarray
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -17,6 +18,7 @@ MOST_PRODUCTS = 2**23
 LONGEST_SUM = 512
 
 
+@short_way(_core.matmul)
 def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
     """Matrix product of stacks of matrices.
 
@@ -74,6 +76,7 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
         explain("matmul", error, a=x, b=y)
 
 
+@short_way(_core.matvec)
 def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     """Products of stacks of matrices and vectors.
 
@@ -124,6 +127,7 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
         explain("matvec", error, a=matrix, x=vector)
 
 
+@short_way(_core.vecdot)
 def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array | None = None) -> Any:
     """Dot products of stacks of vectors.
 

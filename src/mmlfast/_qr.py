@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, explain, ndarray
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -33,6 +34,7 @@ class QRResult(NamedTuple):
 _result = tuple.__new__
 
 
+@short_way(_core.qr, wide=(_core.qr_full,), result=QRResult)
 def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     """QR factorization by Householder reflections.
 

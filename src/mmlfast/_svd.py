@@ -12,6 +12,7 @@ from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
 from mmlfast._elimination import inv
 from mmlfast._exact import is_exact, matrix_rank_exact
+from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
@@ -46,6 +47,7 @@ def svd(
 def svd(a: ArrayLike, full_matrices: bool, compute_uv: Literal[False], hermitian: bool = False) -> Array: ...
 @overload
 def svd(a: ArrayLike, full_matrices: bool = True, *, compute_uv: Literal[False], hermitian: bool = False) -> Array: ...
+@short_way(_core.svd_tall_whole, wide=(_core.svd_wide_whole,), result=SVDResult)
 def svd(
     a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> SVDResult | Array:
@@ -121,6 +123,7 @@ def svd(
         fail_svd("svd", error, a=matrix)
 
 
+@short_way(_core.svdvals_tall, wide=(_core.svdvals_wide,))
 def svdvals(x: ArrayLike, /) -> Array:
     """Singular values, descending.
 
