@@ -107,7 +107,7 @@ class RankSolver {
       const double total = r.of_y + of_rest + damping_ * r.of_y - r.of_t;
       const double bound = damping_ / (1 - damping_) * (r.absolute + std::fabs(r.sum)) / total;
       if (interrupted_) return false;
-      if (bound + rounding_ <= tol_ || r.absolute == 0) return true;
+      if (bound + rounding_to_spare * rounding_ <= tol_ || r.absolute == 0) return true;
       standstill = bound > before / 2 ? standstill + 1 : 0;
       stuck = bound > 0.98 * before ? stuck + 1 : 0;  // damping too close to 1 for float32
       if (n_iter_ >= max_iter_ || stuck > 10 || (standstill > 2 && bound < 8 * rounding_)) return false;

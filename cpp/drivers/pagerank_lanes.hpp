@@ -181,7 +181,7 @@ class LaneRanking {
     const double norm = total_[0][l] + std::fabs(total_[1][l]);
     const double error = norm == 0 ? 0 : stop.damping / (1 - stop.damping) * norm / whole;
     const double rounding = rounding_of_rank(links_, chains, stop.damping);
-    return error + rounding <= stop.tol || error <= rounding / 2;
+    return error + rounding_to_spare * rounding <= stop.tol || error <= rounding / 2;
   }
   void put_down(Size l, const RankStop& stop, Size n_iter, double* score, RankCertificate& certificate) {
     const OrderedVector v{right_.data() + l, of_rest_[l]};

@@ -39,14 +39,15 @@ inline Stationary stationary(const Links& links, const double* w, double tol, Si
     });
     over_blocks([&](Size block, Size first, Size last) {
       kernel.pull(arriving, first, last, z.data(), true, image.data());
-      double change = 0, sum = 0;
+      double change = 0;
+      CarefulSum sum;
       for (Size r = first; r < last; ++r) {
         image[r] += outside * w[r];
         change += std::fabs(image[r] - x[r]);
-        sum += image[r];
+        sum.add(image[r]);
       }
       sums[2 * block] = change;
-      sums[2 * block + 1] = sum;
+      sums[2 * block + 1] = sum.value();
     });
     if (interrupted) return {state.n_iter, 0, {Outcome::Status::interrupted}};
     ++state.n_iter;
