@@ -230,10 +230,10 @@ def test_blocks_do_not_look_at_their_neighbours(n, dtype, rng):
         item[range(n), range(n)] = rng.standard_normal(n) * scale
     values, vectors = assert_right(a)
     for i, item in enumerate(a):
-        alone = mf.linalg.eigh(item)
-        same_bits(alone.eigenvalues, values[i])
-        same_bits(alone.eigenvectors, vectors[i])
-        same_bits(mf.linalg.eigvalsh(item), mf.linalg.eigvalsh(a)[i])
+        alone = np.broadcast_to(item, (1 if n <= 20 else 16, n, n))  # few larger ones go to LAPACK
+        same_bits(mf.linalg.eigh(alone).eigenvalues[0], values[i])
+        same_bits(mf.linalg.eigh(alone).eigenvectors[0], vectors[i])
+        same_bits(mf.linalg.eigvalsh(alone)[0], mf.linalg.eigvalsh(a)[i])
 
 
 @every_dtype
