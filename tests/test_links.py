@@ -48,10 +48,17 @@ def test_arriving_links_are_those_of_the_reference(name, index, threads):
             np.testing.assert_array_equal(ours, expected)
 
 
-@pytest.mark.parametrize("name", ["rmat", "both stars"])
+@pytest.mark.parametrize("name", ["rmat", "near", "both stars"])
 def test_many_buckets_and_blocks(name, rng, threads):
     if name == "rmat":
         a = graphs.rmat(18, 1_200_000, rng)
+    elif name == "near":  # most links go to near nodes: the order stays
+        n = 200_000
+        source = rng.integers(0, n, 1_500_000)
+        target = np.clip(source + rng.integers(-500, 500, source.size), 0, n - 1)
+        a = sparse.csr_array((np.ones(source.size), (source, target)), shape=(n, n))
+        a.data[:] = 1
+        assert not reference.grouped(a.indptr, a.indices)
     else:
         n = 300_000
         hub = sparse.csr_array((np.ones(n - 1), (np.arange(1, n), np.zeros(n - 1, int))), shape=(n, n))
