@@ -744,3 +744,18 @@ def test_singular_item_is_named_when_the_answer_overwrites_the_matrix():
         mf.linalg.inv(x := a.copy(), out=x)
     with pytest.raises(LinAlgError, match=r"index \(3,\), 1 of 5"):
         mf.linalg.solve(x := a.copy(), np.eye(3), out=x)
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [4, 5, 6, 7, 8, 9])
+def test_inverses_of_permutations_and_of_integers(n, dtype, rng):
+    """Column by column up to 8 rows: another order of rows in every lane, and integers whose inverse is one of them."""
+    order = rng.permuted(np.tile(np.arange(n), (40, 1)), axis=1)
+    lower = np.tril(rng.integers(-1, 2, (40, n, n)), -1) + np.eye(n)
+    a = np.stack([x[p] for x, p in zip(lower, np.argsort(order), strict=True)])
+    expected = np.stack([np.rint(np.linalg.inv(x)) for x in a])
+    np.testing.assert_array_equal(a @ expected, np.broadcast_to(np.eye(n), a.shape))  # integers: exact
+    inverse = mf.linalg.inv(a.astype(dtype))
+    assert np.abs(inverse - expected).max() <= 10 * n * np.finfo(dtype).eps * np.abs(expected).max() ** 2
+    permutations = np.eye(n, dtype=dtype)[order]
+    np.testing.assert_array_equal(mf.linalg.inv(permutations), permutations.mT)

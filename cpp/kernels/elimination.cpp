@@ -89,13 +89,32 @@ LaneBits inverse_small(const T* const* a, const Layout& a_layout, T* const* x, c
   return to_bitmask(f.singular);
 }
 
+// inverse[i * ld + j] from the factors; `order` is scratch for n vectors. Up to 8 rows, a column of the inverse stays
+// in registers.
+template <class T>
+MMLFAST_INLINE void invert(const Group<0, T>& f, vec<T>* order, vec<T>* inverse) {
+  find_order(f, order);
+  switch (f.n) {
+    case 5:
+      return invert_by_columns<5>(f, order, inverse);
+    case 6:
+      return invert_by_columns<6>(f, order, inverse);
+    case 7:
+      return invert_by_columns<7>(f, order, inverse);
+    case 8:
+      return invert_by_columns<8>(f, order, inverse);
+    default:
+      permuted_identity(f, order, inverse);
+      return substitute<false>(f, inverse, f.n, f.ld);
+  }
+}
+
 template <class T>
 LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout, vec<T>* scratch) {
   const std::ptrdiff_t n = a_layout.rows;
   const Group<0, T> f(a, a_layout, scratch, std::true_type{});
   vec<T>*order = scratch + factor_vectors(n), *inverse = order + n;
-  permuted_identity(f, order, inverse);
-  substitute<false>(f, inverse, n, f.ld);
+  invert(f, order, inverse);
   blank_singular(f.singular, inverse, n * f.ld);
   unpack(x, x_layout, inverse, f.ld, 1);
   return to_bitmask(f.singular);

@@ -311,16 +311,38 @@ MMLFAST_INLINE void find_order(const PanelFactors<T>& f, vec<T>* order) {
   for (std::ptrdiff_t k = 0; k < steps; ++k) exchange_rows(f, k, order, 1, 0, 1);
 }
 
-// The identity with its rows in the order that the exchanges made, b[i * ld + j]. `order` is scratch for
-// n vectors.
+// The identity with its rows in the given order, b[i * ld + j].
 template <class T>
-MMLFAST_INLINE void permuted_identity(const PanelFactors<T>& f, vec<T>* order, vec<T>* b) {
+MMLFAST_INLINE void permuted_identity(const PanelFactors<T>& f, const vec<T>* order, vec<T>* b) {
   const std::ptrdiff_t n = f.n;
-  find_order(f, order);
   const vec<T> one = broadcast<T>(1);
   for (std::ptrdiff_t i = 0; i < n; ++i)
     for (std::ptrdiff_t j = 0; j < n; ++j)
       b[i * f.ld + j] = select(order[i] == broadcast(numbers<T>.value[j]), one, zero<T>());
+}
+
+// x := A^-1 for N <= 8 rows, x[i * ld + j], from factors whose multipliers have moved and the order of their rows: a
+// few columns at a time, as many as stay in the registers from the identity to the end.
+template <int N, class T>
+MMLFAST_INLINE void invert_by_columns(const PanelFactors<T>& f, const vec<T>* order, vec<T>* x) {
+  constexpr int strip = vec_parts == 1 && N % 2 == 0 ? 2 : 1;
+  const vec<T> one = broadcast<T>(1);
+  for (int j = 0; j < N; j += strip) {
+    vec<T> b[N][strip];
+    unrolled(0, strip, [&](int s) {
+      const vec<T> column = broadcast(numbers<T>.value[j + s]);
+      unrolled(0, N, [&](int i) { b[i][s] = select(order[i] == column, one, zero<T>()); });
+    });
+    const auto subtract = [&](int k, int i) {
+      unrolled(0, strip, [&](int s) { b[i][s] = fnma(f.a[i * f.ld + k], b[k][s], b[i][s]); });
+    };
+    unrolled(0, N, [&](int k) { unrolled(k + 1, N, [&](int i) { subtract(k, i); }); });
+    unrolled(0, N, [&](int from_the_end) {
+      const int k = N - 1 - from_the_end;
+      unrolled(0, strip, [&](int s) { x[k * f.ld + j + s] = b[k][s] = f.over_pivot(k, b[k][s]); });
+      unrolled(0, k, [&](int i) { subtract(k, i); });
+    });
+  }
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL
