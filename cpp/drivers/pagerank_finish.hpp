@@ -99,8 +99,8 @@ class ScoreFinish {
   Room<double> sums_;
 };
 
-// The residual is computed once more at the end, and may then be larger by what rounding does: a ranking stops at an error
-// of `tol` without this much of its rounding.
+// The residual is computed once more at the end, and may then be larger by what rounding does: a ranking stops at an
+// error of `tol` without this much of its rounding.
 constexpr double rounding_to_spare = 1.25;
 
 // No two distributions are further apart.
