@@ -162,7 +162,7 @@ def test_bound_of_a_long_row_in_lanes():
     # 0 and 1 have all the score and lead to 2, as the others do, whose scores are far below; from 2 it goes back.
     source = np.r_[0, 1, np.arange(3, n), 2, 2]
     target = np.r_[2, 2, np.full(n - 3, 2), 0, 1]
-    v = np.full(n, 1.05 * unit)
+    v = np.full(n, 0.525 * unit)
     v[:3] = 0.5, 0.5, 0
     a = sparse.csr_array((np.ones(source.size), (source, target)), shape=(n, n))
     damping = 0.5

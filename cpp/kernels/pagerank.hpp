@@ -31,6 +31,7 @@
 // (2005): no equation for the nodes without links out; Saad, Iterative Methods for Sparse Linear Systems, 2nd ed.,
 // sections 6.5 (GMRES) and 4.2 (block Gauss-Seidel).
 //
+// NumPy:
 //     out[r] = z[columns[starts[r]:starts[r + 1]]].sum() + right[r]
 #pragma once
 
