@@ -90,14 +90,21 @@ Outcome rank(const Links& links, const OrderedVector& v, const OrderedVector* da
   return {};
 }
 
-Outcome rank_without_damping(const Links& links, const OrderedVector& v, const OrderedVector& w, const RankStop& stop,
-                             Team& team, double* score, RankCertificate& certificate) {
+// At damping 1 and next to it.
+constexpr double most_damping_in_float = 1 - 1e-5;
+
+Outcome rank_by_steps(const Links& links, const OrderedVector& v, const OrderedVector& w, const RankStop& stop,
+                      Team& team, double* score, RankCertificate& certificate) {
+  const double d = stop.damping, amplification = d < 1 ? d / (1 - d) : 1;
+  const double rounding = d < 1 ? rounding_of_rank(links, true, d) : 0;
+  constexpr double least = 0x1p-50;  // smaller residuals may not be had
   const Room<double> x(links.n_nodes());
   if (!x) return {Outcome::Status::no_memory};
-  std::copy_n(v.data, links.n_nodes(), x.data());
-  const Stationary state = stationary(links, w.data, stop.tol, stop.max_iter, team, x.data());
+  const double tol = d < 1 ? std::max((stop.tol - rounding) / amplification, least) : stop.tol;
+  const Stationary state = stationary(links, {d, v.data, w.data}, tol, stop.max_iter, team, x.data());
   for (Size i = 0; i < links.n_nodes(); ++i) score[i] = x[links.label()[i]];
-  certificate = {state.residual, state.n_iter, state.residual <= stop.tol};
+  const double bound = std::min(amplification * state.residual + rounding, most_error);
+  certificate = {bound, state.n_iter, bound <= stop.tol};
   return state.outcome;
 }
 
@@ -125,8 +132,9 @@ Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop&
   const OrderedVector of_v = v.view(), of_w = other ? w.view() : of_v;
   Outcome outcome;
   const bool led = with_team(sweep_ns(links) > worth_a_team_ns, [&](Team& team) {
-    outcome = stop.damping == 1 ? rank_without_damping(links, of_v, of_w, stop, team, score, certificate)
-                                : rank(links, of_v, other ? &of_w : nullptr, stop, team, score, certificate);
+    outcome = stop.damping > most_damping_in_float
+                  ? rank_by_steps(links, of_v, of_w, stop, team, score, certificate)
+                  : rank(links, of_v, other ? &of_w : nullptr, stop, team, score, certificate);
   });
   if (!led) outcome.join(outcome_of(true));
   return outcome;

@@ -1,6 +1,7 @@
-// PageRank at damping 1: the stationary distribution of the walk, by the power method on half a step, x <- (x + G x) /
-// 2, which converges on cycles too. Where the graph has several closed groups of nodes the answer depends on the start,
-// which is the personalization: it is the limit of the answers for damping below 1.
+// PageRank at damping 1 and next to it, where float32 does not see how far from 1 it is: the stationary distribution of
+// the walk, by the power method on half a step, x <- (x + G x) / 2, which converges on cycles too. Where the graph has
+// several closed groups of nodes the answer at damping 1 depends on the start, which is the personalization: it is the
+// limit of the answers for damping below 1.
 #pragma once
 
 #include "drivers/pagerank_finish.hpp"
@@ -16,8 +17,14 @@ struct Stationary {
   Outcome outcome;
 };
 
-// x IN: start, OUT: answer, with sum 1, in the new order; w is where the score of nodes without links out goes.
-inline Stationary stationary(const Links& links, const double* w, double tol, Size max_iter, Team& team, double* x) {
+// Where a walk goes that follows no link: v from any node, w from those that no link leaves.
+struct Jumps {
+  double damping;
+  const double *v, *w;
+};
+
+// x OUT: answer, with sum 1, in the new order. Stops at a residual of at most `tol`.
+inline Stationary stationary(const Links& links, const Jumps& jumps, double tol, Size max_iter, Team& team, double* x) {
   const Size n = links.n_nodes(), n_core = links.n_core(), n_blocks = links.n_blocks();
   const Room<double> z(checked_product(2, n_core)), image(n), sums(checked_product(2, n_blocks));
   Stationary state;
@@ -31,6 +38,7 @@ inline Stationary stationary(const Links& links, const double* w, double tol, Si
         n_blocks, [&](Size block) { body(block, links.first_row(block), links.first_row(block + 1)); },
         [&] { interrupted = interrupted || timer.interrupted(); });
   };
+  std::copy_n(jumps.v, n, x);
   for (;;) {
     double outside = 0;
     for (Size r = n_core; r < n; ++r) outside += x[r];
@@ -42,7 +50,7 @@ inline Stationary stationary(const Links& links, const double* w, double tol, Si
       double change = 0;
       CarefulSum sum;
       for (Size r = first; r < last; ++r) {
-        image[r] += outside * w[r];
+        image[r] = jumps.damping * (image[r] + outside * jumps.w[r]) + (1 - jumps.damping) * jumps.v[r];
         change += std::fabs(image[r] - x[r]);
         sum.add(image[r]);
       }

@@ -39,7 +39,8 @@
 // sections 6.5 (GMRES) and 4.2 (block Gauss-Seidel); [3] Walker and Ni, Anderson acceleration for fixed-point
 // iterations, SIAM J. Numer. Anal. 49 (2011).
 //
-//     out[r] = numpy.sum(z[columns[starts[r]:starts[r + 1]]]) + right[r]
+// NumPy:
+//     out[r] = z[columns[starts[r]:starts[r + 1]]].sum() + right[r]
 #pragma once
 
 #include <cstddef>

@@ -16,9 +16,23 @@ most_dense_nodes = 64
 _UNIT = float(np.finfo(np.float64).eps) / 2
 
 
-def transition(a: Array, w: Array) -> Array:
-    """The matrices of the walk: rows divided by their sums, `w` for rows of zeros. Checks the weights."""
-    a = a.astype(np.float64, copy=False)
+def _system(a: Array, damping: float, w: Array) -> Array:
+    """I - damping P', where P is the matrix of the walk: rows divided by their sums, `w` for rows of zeros."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = a.sum(axis=-1)
+    if not (a.min(initial=0) >= 0 and total.max(initial=0) < np.inf and total.min(initial=1, where=total > 0) > 1e-250):
+        a = _scaled(a)
+        total = a.sum(axis=-1)
+    empty = total == 0
+    matrix = a * (-damping / np.where(empty, 1, total))[..., None]
+    if empty.any():
+        matrix[empty] = -damping * w
+    np.einsum("...ii->...i", matrix)[...] += 1
+    return matrix.swapaxes(-1, -2)
+
+
+def _scaled(a: Array) -> Array:
+    """The weights, checked, with 1 as the largest of each row: sums can neither overflow nor lose their digits."""
     good = (a >= 0) & (a < np.inf)
     if not good.all():
         where = np.unravel_index(int(np.argmin(good)), a.shape)
@@ -27,9 +41,7 @@ def transition(a: Array, w: Array) -> Array:
             f"links: the weight of the link ({place}) is {a[where]}: weights must be finite and not negative"
         )
     largest = a.max(axis=-1, keepdims=True)
-    scaled = a / np.where(largest > 0, largest, 1)  # sums can neither overflow nor lose their digits
-    total = scaled.sum(axis=-1, keepdims=True)
-    return np.where(total > 0, scaled / np.where(total > 0, total, 1), w)
+    return np.asarray(a / np.where(largest > 0, largest, 1))
 
 
 def _solve(a: Array, b: Array, damping: float) -> Array:
@@ -42,18 +54,17 @@ def _solve(a: Array, b: Array, damping: float) -> Array:
 
 def rank_dense(a: Array, damping: float, v: Array, w: Array | None) -> tuple[Array, Any, Any, float]:
     """Scores, error bound and number of iterations of each matrix of a stack; damping < 1."""
-    p = transition(a, v if w is None else w)
     n = a.shape[-1]
-    pt = p.swapaxes(-1, -2)
-    b = np.broadcast_to((1 - damping) * v, p.shape[:-1])
-    system = np.eye(n) - damping * pt
+    system = _system(a.astype(np.float64, copy=False), damping, v if w is None else w)
+    b = np.broadcast_to((1 - damping) * v, a.shape[:-1])
     x = np.maximum(_solve(system, b[..., None], damping)[..., 0], 0)
     total = x.sum(axis=-1, keepdims=True)
     good = (total > 0) & (total < np.inf)  # not if damping is 1 but for the last bits
     x = np.where(good, x / np.where(good, total, 1), v)
-    image = b + damping * _core.matvec(pt, x)
-    residual = np.abs(image - x).sum(axis=-1)
+    residual = b - _core.matvec(system, x)
+    image = np.maximum(x + residual, 0)  # one more step of the power method
     scores = image / image.sum(axis=-1, keepdims=True)
     # Of the walk's matrix, of the products and of their sums.
-    bound = np.minimum(2 * damping * residual / (1 - damping) + (n + 8) * _UNIT / (1 - damping), 2)
+    error = 2 * damping * np.abs(residual).sum(axis=-1) / (1 - damping)
+    bound = np.minimum(error + (n + 8) * _UNIT / (1 - damping), 2)
     return scores, bound, np.zeros(bound.shape, np.int64), float(np.max(bound, initial=0.0))

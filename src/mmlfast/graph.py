@@ -376,7 +376,7 @@ def _damping(function: str, damping: Any) -> float:
 
 
 def _limits(function: str, tol: float, max_iter: int | None, damping: float) -> tuple[float, int]:
-    """tol and max_iter, checked. By default twice as many iterations as the power method can need."""
+    """tol and max_iter, checked. By default twice as many iterations as the power method can need, or a million."""
     tol = float(tol)
     if not tol > 0:
         raise ValueError(f"{function}: tol must be positive, got {tol}")
@@ -384,7 +384,7 @@ def _limits(function: str, tol: float, max_iter: int | None, damping: float) -> 
         if damping >= 1 or damping <= 0:
             return tol, 10_000
         wanted = math.log(min(tol, 1.0)) + math.log((1 - damping) / 4)
-        return tol, 100 + math.ceil(2 * wanted / math.log(damping))
+        return tol, 100 + min(math.ceil(2 * wanted / math.log(damping)), 10**6)
     most = operator.index(max_iter)
     if most < 1:
         raise ValueError(f"{function}: max_iter must be positive, got {most}")
