@@ -261,9 +261,9 @@ class LinksBuilder {
     }
   }
 
-  // A block has about 2^19 links and half rows; the border of the core is one of blocks too.
+  // A block has about 2^18 links and half rows; the border of the core is one of blocks too.
   void make_blocks(const Room<Size>& arriving) {
-    constexpr Size enough = Size{1} << 19;
+    constexpr Size enough = Size{1} << 18;
     Size held = 0, count = 0, first = 0;
     const auto close = [&](Size row) {
       if (row > first) to_.blocks_[count++] = std::exchange(first, row);
