@@ -303,6 +303,14 @@ def test_small_dense_next_to_one(rng):
             check_scores(quiet(pagerank, a, 1 - 2.0**-53).scores)
 
 
+def test_bound_of_lanes_counts_two_chains_of_additions():
+    """The lanes add a row up in two chains: each term goes through half as many additions as there are links."""
+    n = 100_001
+    star = Links.from_edges(np.arange(1, n), np.zeros(n - 1, int))
+    answer = pagerank_many(star, full_output=True)
+    assert answer.error_bound >= (n - 1) / 2 * 2.0**-53 / (1 - 0.85)
+
+
 def test_tol_may_be_the_smallest_number():
     check_scores(quiet(pagerank, np.ones((3, 3)), tol=5e-324).scores)
     check_scores(quiet(pagerank_many, np.ones((3, 3)), tol=5e-324).scores)

@@ -66,6 +66,7 @@ void register_links(py::module_& m) {
       .def_property_readonly("n_links", [](const LinksObject& self) { return self.links.n_links(); })
       .def_property_readonly("n_dangling",
                              [](const LinksObject& self) { return self.links.n_nodes() - self.links.n_core(); })
+      .def_property_readonly("has_zeros", [](const LinksObject& self) { return self.links.has_zeros(); })
       .def_property_readonly("weighted", [](const LinksObject& self) { return self.links.weighted(); });
   m.def("make_links", &make_links);
   m.def("arriving_links", &arriving_links);

@@ -25,13 +25,6 @@ constexpr Size n_classes = 65;  // the number of bits of a count of links; 0: no
 // Nanoseconds per link and node, for the decision about threads.
 constexpr double link_ns = 2, node_ns = 4;
 
-// Starts of `count` pieces that have been counted, in place. Returns the total.
-Size sum_up(Size* counts, Size count) {
-  Size sum = 0;
-  for (Size i = 0; i < count; ++i) sum += std::exchange(counts[i], sum);
-  return sum;
-}
-
 }  // namespace
 
 // The stages of build(), in order. Each returns the state of the work; memory of the stages is freed at the end.
@@ -115,7 +108,8 @@ class LinksBuilder {
       fail(LinksFault::Kind::weight, at);
       return {};
     }
-    if (all.least == all.most && all.least > 0) {
+    to_.has_zeros_ = all.least == 0;
+    if (all.least == all.most && !to_.has_zeros_) {
       out_.weights = nullptr;
       return {};
     }
@@ -163,7 +157,7 @@ class LinksBuilder {
       for (Size i = first; i < last; ++i) ++nodes[cell(block, class_of(i))];
     });
     if (!counted) return finished(false);
-    sum_up(nodes.data(), n_cells);
+    std::exclusive_scan(nodes.data(), nodes.data() + n_cells, nodes.data(), Size{0});
     to_.n_ = n_;
     to_.n_core_ = nodes[cell(0, 0)];
     return finished(over_nodes([&](Size block, Size first, Size last) {
@@ -272,12 +266,10 @@ class LinksBuilder {
     const Size n_core = to_.n_core_;
     for (Size s = 0; s < n_slots_; ++s) {
       const Size row = row_of_slot(s), next = row_of_slot(s + 1);
+      block_of_slot_[s] = static_cast<Node>(first);
       if (row < n_core && next >= n_core) {
-        block_of_slot_[s] = static_cast<Node>(first);
         close(n_core);
         to_.n_core_blocks_ = count;
-      } else {
-        block_of_slot_[s] = static_cast<Node>(first);
       }
       held += arriving[s] + 2 * (next - row);
       if (held >= enough || s == n_slots_ - 1) close(next);

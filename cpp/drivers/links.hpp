@@ -30,6 +30,7 @@ class Links {
   Size n_core() const noexcept { return n_core_; }
   Size n_links() const noexcept { return n_links_; }
   bool weighted() const noexcept { return static_cast<bool>(weight_); }
+  bool has_zeros() const noexcept { return has_zeros_; }  // among the weights
 
   // Rows of block b: first_row(b) .. first_row(b + 1); no block has rows on both sides of n_core.
   Size n_blocks() const noexcept { return n_blocks_; }
@@ -49,6 +50,7 @@ class Links {
   friend class LinksBuilder;
 
   Size n_ = 0, n_core_ = 0, n_links_ = 0, n_blocks_ = 0, n_core_blocks_ = 0, largest_row_ = 0;
+  bool has_zeros_ = false;
   Room<std::int64_t> starts_;
   Room<Node> column_, label_;
   Room<double> weight_, inverse_strength_;

@@ -50,15 +50,15 @@ double outside(const Links& links, const RankSolver& solver, const OrderedVector
 // y for a graph whose nodes without links out give to w and not to v: the system is linear in the right side, and how
 // much of w there is follows from how much score they have.
 Outcome solve_for_two(const Links& links, const OrderedVector& v, const OrderedVector& w, double damping,
-                      RankSolver& solver, bool& converged) {
+                      RankSolver& solver) {
   const Size n_core = links.n_core();
   const Room<double> first(n_core);
   if (!first) return {Outcome::Status::no_memory};
-  converged = solver.solve(v.data, v.of_rest);
+  solver.solve(v.data, v.of_rest);
   if (!solver.interrupted()) solver.pull_rest();
   const double from_v = outside(links, solver, v);
   std::copy_n(solver.y(), n_core, first.data());
-  if (!solver.interrupted()) converged &= solver.solve(w.data, w.of_rest);
+  if (!solver.interrupted()) solver.solve(w.data, w.of_rest);
   if (!solver.interrupted()) solver.pull_rest();
   const double from_w = outside(links, solver, w);
   const double given = damping * (1 - damping) * from_v / (1 - damping * from_w);
@@ -71,11 +71,10 @@ Outcome rank(const Links& links, const OrderedVector& v, const OrderedVector* da
              Team& team, double* score, RankCertificate& certificate) {
   RankSolver solver(links, stop.damping, dangling == nullptr ? stop.tol : stop.tol / 4, stop.max_iter, team);
   if (!solver.ready()) return {Outcome::Status::no_memory};
-  bool converged = false;
   if (dangling == nullptr) {
-    converged = solver.solve(v.data, v.of_rest);
+    solver.solve(v.data, v.of_rest);
   } else {
-    const Outcome outcome = solve_for_two(links, v, *dangling, stop.damping, solver, converged);
+    const Outcome outcome = solve_for_two(links, v, *dangling, stop.damping, solver);
     if (!outcome.ok()) return outcome;
   }
   if (!solver.interrupted()) solver.pull_rest();

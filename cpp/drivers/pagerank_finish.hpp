@@ -4,8 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "drivers/links.hpp"
-#include "runtime/team.hpp"
+#include "drivers/pagerank_blocks.hpp"
 
 namespace mmlfast::drivers {
 
@@ -82,11 +81,14 @@ class ScoreFinish {
   // body(row, sums of its block), for all rows.
   template <class Body>
   void over_blocks(Body&& body) {
-    team_.run(links_.n_blocks(), [&](Size block) {
-      CarefulSum sum[3];
-      for (Size r = links_.first_row(block); r < links_.first_row(block + 1); ++r) body(r, sum);
-      for (int i = 0; i < 3; ++i) sums_[3 * block + i] = sum[i].value();
-    });
+    over_row_blocks(
+        team_, links_, 0, links_.n_blocks(),
+        [&](Size block, Size first, Size last) {
+          CarefulSum sum[3];
+          for (Size r = first; r < last; ++r) body(r, sum);
+          for (int i = 0; i < 3; ++i) sums_[3 * block + i] = sum[i].value();
+        },
+        [] {});
   }
   double total(int which) const {
     CarefulSum sum;

@@ -9,16 +9,11 @@
 
 #include <cmath>
 
+#include "drivers/pagerank_blocks.hpp"
 #include "drivers/pagerank_finish.hpp"
-#include "kernels/pagerank.hpp"
 #include "runtime/interrupt.hpp"
-#include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
-
-inline ArrivingLinks arriving(const Links& links) {
-  return {links.starts(), links.columns(), links.weights(), links.n_core()};
-}
 
 // The least-squares problem of GMRES, kept triangular by rotations.
 class Hessenberg {
@@ -71,19 +66,15 @@ class RankSolver {
         kernel_(pagerank_f64()),
         team_(team),
         damping_(damping),
+        tol_(tol),
         max_iter_(max_iter),
         n_core_(links.n_core()),
         n_blocks_(links.n_core_blocks()),
         most_basis_(damping > 0.95 ? 32 : 12) {
-    set_tolerance(tol);
-    allocate();
-  }
-
-  void set_tolerance(double tol) {
-    tol_ = tol;
     constexpr int chains = 4;  // of pull
     twice_ = rounding_of_rank(links_, chains, damping_) > tol / 8;
     rounding_ = rounding_of_rank(links_, twice_ ? 0 : chains, damping_);
+    allocate();
   }
 
   bool ready() const { return ready_; }
@@ -94,9 +85,8 @@ class RankSolver {
   double* y() const { return y_.data(); }
   double* t() const { return t_.data(); }
 
-  // y for b, which has sum 1 over all nodes and `of_rest` over those outside the core. False if interrupted or not
-  // converged.
-  bool solve(const double* b, double of_rest) {
+  // y for b, which has sum 1 over all nodes and `of_rest` over those outside the core, as far as it goes.
+  void solve(const double* b, double of_rest) {
     std::fill_n(y_.data(), n_core_, 0.0);
     std::fill_n(z_.data(), 2 * n_core_, 0.0);
     std::fill_n(t_.data(), n_core_, 0.0);
@@ -106,11 +96,10 @@ class RankSolver {
       const RankResidual r = residual(b, scale);
       const double total = r.of_y + of_rest + damping_ * r.of_y - r.of_t;
       const double bound = damping_ / (1 - damping_) * (r.absolute + std::fabs(r.sum)) / total;
-      if (interrupted_) return false;
-      if (bound + rounding_to_spare * rounding_ <= tol_ || r.absolute == 0) return true;
+      if (interrupted_ || bound + rounding_to_spare * rounding_ <= tol_ || r.absolute == 0) return;
       standstill = bound > before / 2 ? standstill + 1 : 0;
       stuck = bound > 0.98 * before ? stuck + 1 : 0;  // damping too close to 1 for float32
-      if (n_iter_ >= max_iter_ || stuck > 10 || (standstill > 2 && bound < 8 * rounding_)) return false;
+      if (n_iter_ >= max_iter_ || stuck > 10 || (standstill > 2 && bound < 8 * rounding_)) return;
       before = std::min(before, bound);
       if (scale * r.absolute < 1e-3 || scale * r.absolute > 1e3) {  // float32 wants numbers of about 1
         scale = 1 / r.absolute;
@@ -118,19 +107,16 @@ class RankSolver {
       }
       cycle(std::max(0.2 * (tol_ - rounding_) / bound, 0.0), 1 / scale);
       scale /= std::max(reduction_, 1e-6);
-      if (interrupted_) return false;
+      if (interrupted_) return;
       pull_core();
     }
   }
 
   // t of the rows outside the core, for the present y.
   void pull_rest() {
-    team_.run(
-        links_.n_blocks() - n_blocks_,
-        [&](Size block) {
-          const Size b = n_blocks_ + block;
-          kernel_.pull(arriving_, links_.first_row(b), links_.first_row(b + 1), z_.data(), twice_, t_.data());
-        },
+    over_row_blocks(
+        team_, links_, n_blocks_, links_.n_blocks(),
+        [&](Size, Size first, Size last) { kernel_.pull(arriving_, first, last, z_.data(), twice_, t_.data()); },
         [&] { look(); });
   }
 
@@ -172,9 +158,7 @@ class RankSolver {
   // body(block, first row, last row), over the blocks of the core.
   template <class Body>
   void over_blocks(Body&& body) {
-    team_.run(
-        n_blocks_, [&](Size block) { body(block, links_.first_row(block), links_.first_row(block + 1)); },
-        [&] { look(); });
+    over_row_blocks(team_, links_, 0, n_blocks_, body, [&] { look(); });
   }
   double* block_sums(Size block) { return sums_.data() + block * sums_per_block; }
   double total(int which) {
@@ -272,8 +256,8 @@ class RankSolver {
   const PageRankKernel& kernel_;
   Team& team_;
   InterruptTimer timer_;
-  const double damping_;
-  double tol_ = 0, rounding_ = 0, reduction_ = 1;
+  const double damping_, tol_;
+  double rounding_ = 0, reduction_ = 1;
   const Size max_iter_, n_core_, n_blocks_;
   const int most_basis_;
   bool twice_ = false, ready_ = false, interrupted_ = false;

@@ -8,10 +8,9 @@
 #include <atomic>
 
 #include "drivers/pagerank.hpp"
+#include "drivers/pagerank_blocks.hpp"
 #include "drivers/pagerank_finish.hpp"
-#include "kernels/pagerank.hpp"
 #include "runtime/interrupt.hpp"
-#include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
 
@@ -22,7 +21,7 @@ class LaneRanking {
   // `stopped`, if there is one, tells of a Ctrl-C that another thread has seen.
   LaneRanking(const Links& links, Team& team, const std::atomic<bool>* stopped)
       : links_(links),
-        arriving_{links.starts(), links.columns(), links.weights(), links.n_core()},
+        arriving_(arriving(links)),
         kernel_(pagerank_f64()),
         team_(team),
         finish_(links, team),
@@ -70,14 +69,13 @@ class LaneRanking {
   static constexpr int sweeps_per_round = 3;
   static constexpr int chains = 2;  // of pull_lanes
 
+  void look() {
+    interrupted_ =
+        interrupted_ || (stopped_ != nullptr && stopped_->load(std::memory_order_relaxed)) || timer_.interrupted();
+  }
   template <class Body>
   void over_core(Body&& body) {
-    team_.run(
-        links_.n_core_blocks(), [&](Size block) { body(block, links_.first_row(block), links_.first_row(block + 1)); },
-        [&] {
-          interrupted_ = interrupted_ || (stopped_ != nullptr && stopped_->load(std::memory_order_relaxed)) ||
-                         timer_.interrupted();
-        });
+    over_row_blocks(team_, links_, 0, links_.n_core_blocks(), body, [&] { look(); });
   }
 
   // Lanes without a ranking repeat the last one.
@@ -126,11 +124,12 @@ class LaneRanking {
     });
   }
   void pull_rest() {
-    const Size n_core_blocks = links_.n_core_blocks();
-    team_.run(links_.n_blocks() - n_core_blocks, [&](Size block) {
-      const Size b = n_core_blocks + block;
-      kernel_.pull_lanes(arriving_, links_.first_row(b), links_.first_row(b + 1), slot(sweeps_per_round), t_.data());
-    });
+    over_row_blocks(
+        team_, links_, links_.n_core_blocks(), links_.n_blocks(),
+        [&](Size, Size first, Size last) {
+          kernel_.pull_lanes(arriving_, first, last, slot(sweeps_per_round), t_.data());
+        },
+        [&] { look(); });
   }
   // The residual of the new y, and how it and y changed.
   void remember() {
@@ -140,7 +139,8 @@ class LaneRanking {
       kernel_.remember_lanes(right_.data(), t_.data(), next_y_, history_, first, last, block_sums(block));
     });
     std::swap(next_y_, history_.y);
-    for (int i = 0; i < kernel_.most_lane_sums; ++i)
+    const int n_sums = 4 + history_.count * (history_.count + 3) / 2;
+    for (int i = 0; i < n_sums; ++i)
       for (Size l = 0; l < lanes; ++l) {
         double sum = 0;
         for (Size block = 0; block < links_.n_core_blocks(); ++block) sum += block_sums(block)[i * lanes + l];

@@ -4,10 +4,9 @@
 // limit of the answers for damping below 1.
 #pragma once
 
+#include "drivers/pagerank_blocks.hpp"
 #include "drivers/pagerank_finish.hpp"
-#include "kernels/pagerank.hpp"
 #include "runtime/interrupt.hpp"
-#include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
 
@@ -30,13 +29,11 @@ inline Stationary stationary(const Links& links, const Jumps& jumps, double tol,
   Stationary state;
   if (!z || !image || !sums) return {0, 0, {Outcome::Status::no_memory}};
   const PageRankKernel& kernel = pagerank_f64();
-  const ArrivingLinks arriving{links.starts(), links.columns(), links.weights(), n_core};
+  const ArrivingLinks in = arriving(links);
   InterruptTimer timer;
   bool interrupted = false;
   const auto over_blocks = [&](auto&& body) {
-    team.run(
-        n_blocks, [&](Size block) { body(block, links.first_row(block), links.first_row(block + 1)); },
-        [&] { interrupted = interrupted || timer.interrupted(); });
+    over_row_blocks(team, links, 0, n_blocks, body, [&] { interrupted = interrupted || timer.interrupted(); });
   };
   std::copy_n(jumps.v, n, x);
   for (;;) {
@@ -46,7 +43,7 @@ inline Stationary stationary(const Links& links, const Jumps& jumps, double tol,
       for (Size r = first; r < std::min(last, n_core); ++r) z[r] = z[n_core + r] = links.inverse_strength()[r] * x[r];
     });
     over_blocks([&](Size block, Size first, Size last) {
-      kernel.pull(arriving, first, last, z.data(), true, image.data());
+      kernel.pull(in, first, last, z.data(), true, image.data());
       double change = 0;
       CarefulSum sum;
       for (Size r = first; r < last; ++r) {

@@ -20,12 +20,10 @@
 // relax_lanes, pull_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in float64. relax_lanes
 //        writes `out` only if it is not nullptr. pull_lanes takes a z of n_core entries and reads z[c - n_core] for the
 //        columns beyond. Columns are read 16 entries past the last link, to ask for z ahead.
-// remember_lanes: the residual r = right + t - y of each ranking, and what changed since the last time: r replaces that
-// of
-//        the history, whose y is the one before; if count > 0, the differences of `newest` are written.
+// remember_lanes: the residual r = right + t - y of each ranking, and what changed since the last time: r replaces
+//        that of the history, whose y is the one before; if count > 0, the differences of `newest` are written.
 //   sums    OUT  per lane, row by row: |r|, r, y, t as in RankResidual; then the products dr_i'dr_j, i <= j, in the
-//   order
-//                (0, 0), (0, 1), (1, 1), (0, 2), ...; then dr_i'r, for i, j < count
+//                order (0, 0), (0, 1), (1, 1), (0, 2), ...; then dr_i'r, for i, j < count
 // mix_lanes: z = factor * max(0, (y + r) - sum of c[i] (dy_i + dr_i)): the step that makes the residual least [3].
 //
 // Flops: one addition (two with weights) per link; bytes: 4 per link (12 with weights), 8 per row, and a random access

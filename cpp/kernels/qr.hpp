@@ -16,9 +16,8 @@
 //                         stored), Q = H_0 H_1 ..., H_k = 1 - tau_k v_k v_k'; tau has min(m, n) numbers
 //   scratch      SCRATCH  scratch_vectors(m, n, p) vectors of 64 bytes, 64-byte aligned; p = 0 where q is not wanted
 //
-// For one matrix of any size, whose lanes lie along rows and columns, Q = P_0 P_1 ... with P = 1 + V M V' for panels of
-// n
-// <= most_in_panel reflections (M is minus the T of the compact WY form):
+// For one matrix of any size, whose lanes lie along rows and columns, Q = P_0 P_1 ... with P = 1 + V M V' for panels
+// of n <= most_in_panel reflections (M is minus the T of the compact WY form):
 //   copy_in, copy_out     between an item of any layout and rows `ld` apart that have room for a last whole vector;
 //                         copy_in gives the largest absolute value of each column, infinity for NaN (OUT)
 //   gather                columns `ld` apart, of a multiple of lanes<T> rows, out of such rows
@@ -26,8 +25,7 @@
 //            r, t         OUT      n x n, row-major, upper triangular, zeros below: R and M
 //   join     t            OUT      n x n: M of n reflections v (IN), of which tau is known (IN)
 //   apply    c            IN, OUT  rows x cols, rows c_row apart, cols a multiple of lanes<T>: becomes P c, or P' c;
-//   the
-//                         rows up to `first` of c are known to be zero
+//                         the rows up to `first` of c are known to be zero
 //            scratch      SCRATCH  2 n (cols + lanes<T>) elements
 //
 // Flops per item: 2 n^2 (m - n / 3) for R and as much again for Q (m >= n); bytes: each item is read and written once.

@@ -171,17 +171,26 @@ class Links:
         1
         """
         if self.nodes is None:
-            if isinstance(node, int | np.integer) and 0 <= node < self.n_nodes:
-                return int(node)
-        else:
-            if self._index is None:
-                self._index = {name: i for i, name in enumerate(self.nodes)}
-            if node in self._index:
-                return self._index[node]
-        raise ValueError(f"unknown node {node!r} in a graph of {self.n_nodes} nodes")
+            return number_of_node(self.n_nodes, node)
+        if self._index is None:
+            self._index = {name: i for i, name in enumerate(self.nodes)}
+        if node not in self._index:
+            raise _unknown(self.n_nodes, node)
+        return self._index[node]
 
     def __repr__(self) -> str:
         return f"Links(n_nodes={self.n_nodes}, n_links={self.n_links}, n_dangling={self.n_dangling})"
+
+
+def number_of_node(n: int, node: Any) -> int:
+    """A node of a graph whose n nodes have no names, or a ValueError."""
+    if isinstance(node, int | np.integer) and 0 <= node < n:
+        return int(node)
+    raise _unknown(n, node)
+
+
+def _unknown(n: int, node: Any) -> ValueError:
+    return ValueError(f"unknown node {node!r} in a graph of {n} nodes")
 
 
 def _from_networkx(graph: Any, nodes: list[Any], weight: str | None) -> _core.LinksObject:
@@ -310,11 +319,10 @@ def _from_csr(matrix: Any) -> _core.LinksObject:
         if fault == "weight" and data[at] >= 0 and np.isfinite(data[at]):
             return _from_csr(_scaled(matrix))
         _refuse(fault, at, starts, targets, data)
-    if links.n_links < data.size or (links.weighted and not data.all()):
+    if links.has_zeros:
         matrix = matrix.copy()
         matrix.eliminate_zeros()
-        if matrix.nnz < data.size:
-            return _from_csr(matrix)
+        return _from_csr(matrix)
     return links
 
 
