@@ -1,0 +1,62 @@
+"""What estimators are made of: scikit-learn's base classes and checks, or stand-ins where it is not installed.
+
+Importing this imports scikit-learn, so only modules of estimators do it, and those are imported when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmlfast import _estimator_alone
+
+if TYPE_CHECKING:
+    from mmlfast._estimator_alone import (
+        BaseEstimator,
+        ClassNamePrefixFeaturesOutMixin,
+        TransformerMixin,
+        check_is_fitted,
+        validate_data,
+    )
+else:
+    try:
+        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+        from sklearn.utils.validation import check_is_fitted, validate_data
+    except ImportError:
+        from mmlfast._estimator_alone import (
+            BaseEstimator,
+            ClassNamePrefixFeaturesOutMixin,
+            TransformerMixin,
+            check_is_fitted,
+            validate_data,
+        )
+
+__all__ = [
+    "BaseEstimator",
+    "ClassNamePrefixFeaturesOutMixin",
+    "TransformerMixin",
+    "check_is_fitted",
+    "has_scikit_learn",
+    "validate_rows",
+]
+
+
+def has_scikit_learn() -> bool:
+    """Whether the base classes are scikit-learn's."""
+    return BaseEstimator is not _estimator_alone.BaseEstimator
+
+
+def validate_rows(estimator: Any, X: Any, *, reset: bool, accept_sparse: Any = False, min_samples: int = 1) -> Any:
+    """`X` as finite float32 or float64 rows, with scikit-learn's error messages; ``reset`` when fitting.
+
+    Sets `n_features_in_` (and `feature_names_in_` with scikit-learn) or compares with them.
+    """
+    return validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse=accept_sparse,
+        ensure_min_samples=min_samples,
+        dtype=(np.float64, np.float32),
+    )
