@@ -67,7 +67,8 @@ def check_is_fitted(estimator: Any) -> None:
     if not any(name.endswith("_") and not name.startswith("__") for name in vars(estimator)):
         name = type(estimator).__name__
         raise NotFittedError(
-            f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this estimator."
+            f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this "
+            f"estimator."
         )
 
 
