@@ -28,14 +28,15 @@ from mmlfast._errors import ConvergenceWarning
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mmlfast import dask, geometry, graph, linalg, neural_network, stats
+    from mmlfast import dask, decomposition, geometry, graph, linalg, neural_network, stats
 
-_MODULES = ("dask", "geometry", "graph", "linalg", "neural_network", "stats")
+_MODULES = ("dask", "decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
 
 __all__ = [
     "ConvergenceWarning",
     "__version__",
     "dask",
+    "decomposition",
     "geometry",
     "get_num_threads",
     "graph",

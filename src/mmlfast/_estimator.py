@@ -47,10 +47,13 @@ def has_scikit_learn() -> bool:
     return BaseEstimator is not _estimator_alone.BaseEstimator
 
 
-def validate_rows(estimator: Any, X: Any, *, reset: bool, accept_sparse: Any = False, min_samples: int = 1) -> Any:
+def validate_rows(
+    estimator: Any, X: Any, *, reset: bool, accept_sparse: Any = False, min_samples: int = 1, finite: bool = True
+) -> Any:
     """`X` as finite float32 or float64 rows, with scikit-learn's error messages; ``reset`` when fitting.
 
-    Sets `n_features_in_` (and `feature_names_in_` with scikit-learn) or compares with them.
+    Sets `n_features_in_` (and `feature_names_in_` with scikit-learn) or compares with them. With ``finite=False`` the
+    caller looks for NaN and infinity.
     """
     return validate_data(
         estimator,
@@ -58,5 +61,6 @@ def validate_rows(estimator: Any, X: Any, *, reset: bool, accept_sparse: Any = F
         reset=reset,
         accept_sparse=accept_sparse,
         ensure_min_samples=min_samples,
+        ensure_all_finite=finite,
         dtype=(np.float64, np.float32),
     )

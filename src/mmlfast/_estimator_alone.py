@@ -90,7 +90,7 @@ def validate_data(
         table = as_float(X, "X")
         if table.ndim != 2:
             raise ValueError(f"Expected 2D array, got {table.ndim}D array instead: X must be of shape (n, d)")
-        if not np.isfinite(table).all():
+        if ensure_all_finite and not np.isfinite(table).all():
             raise ValueError("Input X contains NaN or infinity.")
     if table.shape[0] < ensure_min_samples or table.shape[1] < 1:
         raise ValueError(

@@ -1,0 +1,142 @@
+"""Principal components of rows in memory, on disk or in a stream: variances, directions, and how they were found.
+
+From the covariance matrix for tall tables, from the Gram matrix of the rows for wide ones. Both matrices lose what is
+below ``eps`` of the largest variance; if a component that was asked for is so small that it would be less accurate
+than `TOLERANCE`, the table is read once more and the small components are found anew (`_small_components`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from mmlfast import linalg
+from mmlfast._row_blocks import RowBlocks, spans
+from mmlfast._small_components import ExactProduct, graded_singular_values, refined
+from mmlfast.stats import Moments
+
+Array = np.ndarray[Any, Any]
+
+EPS = float(np.finfo(np.float64).eps)
+# The relative error of a variance that is accepted, by the size of a number. The matrix and its eigenvalues are wrong
+# by up to ERROR of the largest eigenvalue, as measured over the tables of the tests.
+TOLERANCE = {8: 1e-12, 4: 2e-8}
+ERROR = 4 * EPS
+
+
+class Spectrum(NamedTuple):
+    """Components in order of decreasing variance."""
+
+    values: Array  # variances, divisor n - 1
+    vectors: Array  # the directions, in rows
+    total: float  # sum of all variances
+    noise: float | None  # mean of the variances that are not among `values`, if they are known
+    solver: str
+
+
+def by_covariance(moments: Moments, k: int, blocks: RowBlocks | None, itemsize: int) -> Spectrum:
+    """The first `k` components from the moments of the rows; `blocks` gives the rows again if accuracy needs it.
+
+    With None in the place of the blocks there is no second look.
+    """
+    c = moments.covariance(ddof=min(1, moments.count - 1))
+    rank = min(int(moments.count) - 1, c.shape[0])
+    values, vectors = top_eigenpairs(c, k)
+    total = float(np.trace(c))
+    noise = float(values[k:].mean()) if len(values) == len(c) > k else None
+    small = too_small(values, min(k, rank), itemsize)
+    solver = "covariance"
+    if blocks is not None and small.size:
+        solver = "covariance, small components from the R factor"
+        sigma, rotation = refined(blocks, np.asarray(moments.mean, np.float64), vectors[:, small])
+        values[small] = sigma**2 / (moments.count - 1)
+        vectors[:, small] = vectors[:, small] @ rotation
+        values, vectors = sorted_pairs(values, vectors)
+    return Spectrum(np.maximum(values[:k], 0), np.ascontiguousarray(vectors[:, :k].T), total, noise, solver)
+
+
+def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
+    """The first `k` components of a wide table: from the products of its centred rows, column block by block."""
+    n = x.shape[0]
+    gram = np.zeros((n, n))
+    for part, centre in column_blocks(x, mean):
+        z = part - centre
+        gram += z.T @ z
+    gram -= gram.mean(axis=0)  # what rounding has left of the mean
+    gram -= gram.mean(axis=1, keepdims=True)
+    values, left = top_eigenpairs((gram + gram.T) / 2, k)
+    total = float(np.trace(gram)) / (n - 1)
+    noise = float(values[k:].mean()) / (n - 1) if len(values) == n > k else None
+    small = too_small(values, min(k, n - 1), x.dtype.itemsize)
+    sigma = np.sqrt(np.maximum(values, 0))
+    solver = "gram"
+    if small.size:
+        solver = "gram, small components from the R factor"
+        product = ExactProduct(np.ascontiguousarray(left[:, small]))
+        state = linalg.RFactor(small.size)
+        for part, centre in column_blocks(x, mean):
+            state.update(product(part, centre))
+        sigma[small], rotation = graded_singular_values(state.r)
+        left[:, small] = left[:, small] @ rotation
+        sigma, left = sorted_pairs(sigma, left)
+    vectors = right_vectors(x, mean, left[:, :k], sigma[:k], exact=bool(small.size))
+    return Spectrum(sigma[:k] ** 2 / (n - 1), vectors, total, noise, solver)
+
+
+def right_vectors(x: Any, mean: Array, left: Array, sigma: Array, exact: bool) -> Array:
+    """Orthonormal rows along left' (x - mean); of a variance of zero any that complete the others."""
+    k = len(sigma)
+    rows = np.empty((k, x.shape[1]))
+    product = ExactProduct(left) if exact else None
+    filled = 0
+    for part, centre in column_blocks(x, mean):
+        y = product(part, centre) if product else (part - centre) @ left
+        rows[:, filled : filled + len(y)] = y.T
+        filled += len(y)
+    lost = sigma <= EPS * sigma.max(initial=0)
+    sigma[lost] = 0
+    rows[lost] = np.random.default_rng(0).standard_normal((int(lost.sum()), x.shape[1]))
+    rows[~lost] /= sigma[~lost, None]
+    q, r = linalg.qr(rows.T)
+    return np.ascontiguousarray(q.T) * np.where(np.diagonal(r) < 0, -1, 1)[:, None]
+
+
+def column_blocks(x: Any, mean: Array) -> Iterator[tuple[Array, Array]]:
+    """The transposed blocks of columns of a table, in float64, and their means in a column."""
+    columns = x.tocsc() if hasattr(x, "tocsc") else x
+    for start, stop in spans(x.shape[::-1], 8):
+        part = columns[:, start:stop]
+        part = part.toarray() if hasattr(part, "toarray") else part
+        yield part.T.astype(np.float64), mean[start:stop, None]
+
+
+def top_eigenpairs(c: Array, k: int) -> tuple[Array, Array]:
+    """At least the `k` largest eigenvalues of a symmetric matrix, decreasing, and their eigenvectors in columns."""
+    d, wanted = len(c), k + 8
+    if d > 64 and wanted < d // 4:
+        values, vectors = scipy.linalg.eigh(c, subset_by_index=(d - wanted, d - 1), check_finite=False)
+    else:
+        values, vectors = linalg.eigh(c)
+    return values[::-1].copy(), vectors[:, ::-1].copy()
+
+
+def too_small(values: Array, k: int, itemsize: int) -> Array:
+    """Indices of the components among the first `k` that the matrix has not given to `TOLERANCE`.
+
+    With those that follow so closely that rounding may have mixed them with the last one.
+    """
+    largest = values[0] if len(values) else 0.0
+    wrong = np.flatnonzero(values[:k] * TOLERANCE[itemsize] < ERROR * largest)
+    if wrong.size == 0 or not largest > 0:
+        return wrong[:0]
+    near = values > values[k - 1] - 1e3 * ERROR * largest
+    return np.arange(wrong[0], max(k, int(near.sum())))
+
+
+def sorted_pairs(values: Array, vectors: Array) -> tuple[Array, Array]:
+    """Decreasing values, and the columns that belong to them."""
+    order = np.argsort(-values, kind="stable")
+    return values[order], vectors[:, order]

@@ -1,0 +1,10 @@
+"""Principal component analysis of tables of any size, with scikit-learn's names.
+
+`PCA` and `IncrementalPCA` are scikit-learn estimators where scikit-learn is installed, and work without it.
+"""
+
+from mmlfast._batched_pca import PrincipalComponents, pca
+from mmlfast._incremental_pca import IncrementalPCA
+from mmlfast._pca import PCA
+
+__all__ = ["PCA", "IncrementalPCA", "PrincipalComponents", "pca"]
