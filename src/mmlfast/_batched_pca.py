@@ -76,7 +76,7 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
     wide = table.astype(np.float64, copy=False)
     mean = stats.mean(wide)
     covariance = stats.covariance(wide)
-    finite = np.isfinite(covariance).all(axis=(-2, -1))
+    finite = np.asarray(np.isfinite(covariance).all(axis=(-2, -1)))
     values, vectors = linalg.eigh(np.where(finite[..., None, None], covariance, 0))
     values, components = values[..., ::-1].copy(), np.swapaxes(vectors[..., ::-1], -1, -2).copy()
     small: Array = _inaccurate(values, min(k, n - 1), table.itemsize)

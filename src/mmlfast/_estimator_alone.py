@@ -79,6 +79,7 @@ def validate_data(
     reset: bool = True,
     ensure_min_samples: int = 1,
     accept_sparse: Any = False,
+    ensure_all_finite: bool = True,
     **ignored: Any,
 ) -> Any:
     """`X` as a table of finite float32 or float64 numbers with the number of columns of the fit."""

@@ -25,6 +25,8 @@ SOLVED = (
     "mean_",
     "var_",
     "_mean",
+    "_blur",
+    "discarded_variance_",
 )
 
 

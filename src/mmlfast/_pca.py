@@ -17,7 +17,7 @@ from mmlfast._estimator import validate_rows
 from mmlfast._krylov import dominant_eigenpairs
 from mmlfast._pca_base import PCABase
 from mmlfast._row_blocks import RowBlocks, is_stream, mapped
-from mmlfast._spectrum import Spectrum, by_covariance, by_gram, too_small
+from mmlfast._spectrum import Spectrum, by_covariance, by_gram
 from mmlfast.stats import Moments
 
 Array = np.ndarray[Any, Any]
@@ -284,14 +284,11 @@ class PCA(PCABase):
             seed=seed_of(self.random_state),
             max_products=500 if isinstance(self.iterated_power, str) else max(1, int(self.iterated_power)),
         )
-        if (
-            not pairs.converged
-            and isinstance(self.iterated_power, str)
-            and pairs.residuals.max() > 1e-10 * pairs.values[0]
-        ):
+        residual = float(pairs.residuals.max() / pairs.values[0])
+        if not pairs.converged and isinstance(self.iterated_power, str) and residual > 1e-10:
             warnings.warn(
-                f"PCA: the Krylov method stopped after {pairs.products} products with a residual of "
-                f"{pairs.residuals.max() / pairs.values[0]:.1e} times the largest variance",
+                f"PCA: the Krylov method stopped after {pairs.products} products with a residual of {residual:.1e} times "
+                f"the largest variance",
                 ConvergenceWarning,
                 stacklevel=4,
             )
@@ -305,7 +302,7 @@ class PCA(PCABase):
             raise ValueError(f"svd_solver must be one of {SOLVERS}, got {self.svd_solver!r}")
         if not (isinstance(self.tol, numbers.Real) and self.tol >= 0):
             raise ValueError(f"tol must not be negative, got {self.tol!r}")
-        k = self.n_components
+        k: Any = self.n_components
         if isinstance(k, str):
             if k != "mle":
                 raise ValueError(f"n_components must be a number, 'mle' or None, got {k!r}")
@@ -315,7 +312,7 @@ class PCA(PCABase):
             raise ValueError(f"n_components must be an integer or a fraction between 0 and 1, got {k!r}")
 
     def _check_components(self, n: int, d: int) -> None:
-        k = self.n_components
+        k: Any = self.n_components
         solver = "full" if self.svd_solver == "auto" else self.svd_solver
         if isinstance(k, str):
             if solver in ("arpack", "randomized"):
@@ -337,7 +334,8 @@ class PCA(PCABase):
 
     def _upper_bound(self, n: int, d: int) -> int:
         """How many components to find before the last word on how many to keep."""
-        k, most = self.n_components, min(n, d)
+        k: Any = self.n_components
+        most = min(n, d)
         if k is None and self.svd_solver == "arpack":
             return max(most - 1, 1)
         return int(k) if isinstance(k, numbers.Integral) else most
@@ -357,17 +355,18 @@ class PCA(PCABase):
         return hasattr(rows, "shape") and rows.shape[0] < rows.shape[1] and self.svd_solver != "covariance_eigh"
 
     def _warn_of_small(self, values: Array, k: int) -> None:
-        small = too_small(values, k, self._dtype.itemsize)
-        if small.size:
+        smallest = float(values[k - 1] / values[0]) if k > 0 and values[0] > 0 else 1.0
+        if smallest < 1e-9:
             warnings.warn(
-                f"PCA: from component {small[0]} on, the variances are at most {values[small[0]] / values[0]:.1e} of the "
-                f"largest and less accurate: that needs a second reading, which an iterator does not allow",
+                f"PCA: a variance of {smallest:.1e} times the largest has lost half its digits: that needs a second "
+                f"reading, which an iterator does not allow",
                 RuntimeWarning,
                 stacklevel=5,
             )
 
     def _finish(self, spectrum: Spectrum, mean: Array, n: int, readings: int) -> None:
-        k, values = self.n_components, spectrum.values
+        k: Any = self.n_components
+        values = spectrum.values
         if isinstance(k, str):
             k = likely_dimension(values, n)
         elif isinstance(k, numbers.Real) and not isinstance(k, numbers.Integral):

@@ -34,6 +34,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     noise_variance_: float
     n_components_: int
     _mean: Array  # in float64
+    _blur: float  # how wrong a variance may be, relative to the largest
 
     def _take(self, spectrum: Spectrum, k: int, mean: Array, n_rows: float, dtype: np.dtype[Any]) -> None:
         """Set the fitted attributes from `k` of the components."""
@@ -53,6 +54,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.singular_values_ = np.sqrt(values * (n_rows - 1)).astype(dtype)
         self.mean_ = mean.astype(dtype)
         self._mean = mean
+        self._blur = spectrum.blur
 
     @property
     def _n_features_out(self) -> int:
@@ -80,7 +82,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self._scores(validate_rows(self, X, reset=False, accept_sparse=("csr", "csc")))
 
     def _scores(self, rows: Any) -> Array:
-        dtype = rows.dtype
+        dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
         sparse = hasattr(rows, "tocsr")
         rows = rows.tocsr() if sparse else rows
         scale, tiny = self._scale()
@@ -101,8 +103,10 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         variance = self.explained_variance_.astype(np.float64)
         largest = variance.max(initial=0)
         nothing = variance <= EPS**2 * largest
+        # What may be rounding error makes scores smaller, never larger.
+        unsure = np.where(variance < 1e-6 * largest, self._blur * largest, 0)
         with np.errstate(divide="ignore"):
-            scale = np.where(nothing, 0, 1 / np.sqrt(variance))
+            scale = np.where(nothing, 0, 1 / np.sqrt(variance + unsure))
         smallest = variance[~nothing].min(initial=largest)
         return scale, bool(self.whiten and smallest < 1e-10 * largest)
 

@@ -19,7 +19,7 @@ from mmlfast._arrays import as_float
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_BYTES = 1 << 24
+BLOCK_BYTES = 1 << 26
 
 
 class RowBlocks:
@@ -97,6 +97,7 @@ def spans(shape: tuple[int, ...], itemsize: int, block_bytes: int = BLOCK_BYTES)
     """Start and stop of blocks of rows of about `block_bytes`."""
     n, d = shape
     step = max(1, block_bytes // max(1, d * itemsize))
+    step -= step % 4096 if step > 4096 else 0  # whole blocks of the kernels
     for start in range(0, n, step):
         yield start, min(n, start + step)
 

@@ -35,6 +35,7 @@ class Spectrum(NamedTuple):
     total: float  # sum of all variances
     noise: float | None  # mean of the variances that are not among `values`, if they are known
     solver: str
+    blur: float = 0.0  # how wrong a variance may be, relative to the largest
 
 
 def by_covariance(moments: Moments, k: int, blocks: RowBlocks | None, itemsize: int) -> Spectrum:
@@ -55,7 +56,9 @@ def by_covariance(moments: Moments, k: int, blocks: RowBlocks | None, itemsize: 
         values[small] = sigma**2 / (moments.count - 1)
         vectors[:, small] = vectors[:, small] @ rotation
         values, vectors = sorted_pairs(values, vectors)
-    return Spectrum(np.maximum(values[:k], 0), np.ascontiguousarray(vectors[:, :k].T), total, noise, solver)
+    values[rank:] = 0
+    blur = ERROR if blocks is None else 0.0
+    return Spectrum(np.maximum(values[:k], 0), np.ascontiguousarray(vectors[:, :k].T), total, noise, solver, blur)
 
 
 def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
@@ -71,10 +74,13 @@ def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
     total = float(np.trace(gram)) / (n - 1)
     noise = float(values[k:].mean()) / (n - 1) if len(values) == n > k else None
     small = too_small(values, min(k, n - 1), x.dtype.itemsize)
+    small = small[small < n - 1]
     sigma = np.sqrt(np.maximum(values, 0))
     solver = "gram"
     if small.size:
         solver = "gram, small components from the R factor"
+        # Orthogonal to the vector of ones, which belongs to the eigenvalue 0: rounding of the means drops out.
+        left[:, small] = linalg.qr(left[:, small] - left[:, small].mean(axis=0)).Q
         product = ExactProduct(np.ascontiguousarray(left[:, small]))
         state = linalg.RFactor(small.size)
         for part, centre in column_blocks(x, mean):
@@ -82,6 +88,7 @@ def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
         sigma[small], rotation = graded_singular_values(state.r)
         left[:, small] = left[:, small] @ rotation
         sigma, left = sorted_pairs(sigma, left)
+    sigma[n - 1 :] = 0
     vectors = right_vectors(x, mean, left[:, :k], sigma[:k], exact=bool(small.size))
     return Spectrum(sigma[:k] ** 2 / (n - 1), vectors, total, noise, solver)
 
