@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,3 +108,20 @@ def data_folder() -> Path:
     if folder is None:
         pytest.skip("no data sets: set MMLFAST_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """A client of a Dask cluster of two worker processes."""
+    distributed = pytest.importorskip("distributed")
+    path = os.pathsep.join(filter(None, [str(Path(mf.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setenv("PYTHONPATH", path)
+        with (
+            distributed.LocalCluster(
+                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+            ) as local,
+            distributed.Client(local) as client,
+        ):
+            yield client

@@ -2,8 +2,6 @@
 
 import os
 import sys
-import warnings
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -260,23 +258,6 @@ def test_real_web(data_folder):
 
 
 # ---- a cluster ----
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Two processes."""
-    distributed = pytest.importorskip("distributed")
-    path = os.pathsep.join(filter(None, [str(Path(mf.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
-    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
-        warnings.simplefilter("ignore")
-        patch.setenv("PYTHONPATH", path)
-        with (
-            distributed.LocalCluster(
-                n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-            ) as local,
-            distributed.Client(local) as client,
-        ):
-            yield client
 
 
 def workers(client):

@@ -216,16 +216,16 @@ def test_nan_and_infinity_are_refused_wherever_they_are(bad: float, shape: tuple
         x = np.random.default_rng(0).standard_normal(shape)
         x[at] = bad
         for estimator in (PCA(2), PCA(1, svd_solver="arpack"), IncrementalPCA(2)):
-            with pytest.raises(ValueError, match="NaN|infinity"):
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
                 estimator.fit(x)
-        with pytest.raises(ValueError, match="NaN|infinity"):
+        with pytest.raises(ValueError, match=r"NaN|infinity"):
             PCA(1).fit(np.ones(shape)).transform(x)
 
 
 def test_wrong_rows() -> None:
     with pytest.raises(ValueError, match="2D array"):
         PCA().fit(np.ones(5))
-    with pytest.raises((TypeError, ValueError), match="[Cc]omplex"):
+    with pytest.raises((TypeError, ValueError), match=r"[Cc]omplex"):
         PCA().fit(np.ones((5, 2), complex))
     with pytest.raises(ValueError, match="features"):
         PCA(1).fit(np.eye(4)).transform(np.ones((2, 3)))
@@ -322,11 +322,18 @@ def test_product_without_error(rows: int, d: int, seed: int) -> None:
     shift, v = x.mean(axis=0), rng.standard_normal((d, 2))
     with mpmath.workdps(80):
         right = [
-            [mpmath.fdot([mpmath.mpf(a) - mpmath.mpf(s) for a, s in zip(row, shift)], column) for column in v.T]
+            [
+                mpmath.fdot([mpmath.mpf(a) - mpmath.mpf(s) for a, s in zip(row, shift, strict=True)], column)
+                for column in v.T
+            ]
             for row in x
         ]
         size = np.linalg.norm(x - shift, axis=1)[:, None] * np.linalg.norm(v, axis=0)
         errors = np.array(
-            [[abs(a - b) for a, b in zip(ours, exact)] for ours, exact in zip(ExactProduct(v)(x, shift), right)], float
+            [
+                [abs(a - b) for a, b in zip(ours, exact, strict=True)]
+                for ours, exact in zip(ExactProduct(v)(x, shift), right, strict=True)
+            ],
+            float,
         )
         assert np.all(errors <= 2.0**-52 * np.abs(np.array(right, float)) + 2.0**-68 * size)

@@ -62,10 +62,10 @@ class IncrementalPCA(PCABase):
 
     Notes
     -----
-    The state is the number, mean and second moments of the rows (`mmlfast.stats.Moments`): any batches, also of one row,
-    give the bits of one batch. scikit-learn's keeps ``n_components`` singular vectors, and drifts. Above 4000 columns
-    ``2 n_components + 10`` singular vectors are kept, and what was left out is bounded. Components are computed when
-    they are asked for. Ctrl-C during `fit` keeps the rows read so far.
+    The state is the number, mean and second moments of the rows (`mmlfast.stats.Moments`): any batches, also of one
+    row, give the bits of one batch. scikit-learn's keeps ``n_components`` singular vectors, and drifts. Above 4000
+    columns ``2 n_components + 10`` singular vectors are kept, and what was left out is bounded. Components are computed
+    when they are asked for. Ctrl-C during `fit` keeps the rows read so far.
 
     Variances are right to about 1e-15 of the largest one.
 

@@ -57,7 +57,7 @@ def dominant_eigenpairs(
     """
     rng = np.random.default_rng(seed)
     block = min(block, size)
-    capacity = min(size, max(3 * k, k + 8 * block) + block)
+    capacity = min(size, max(3 * k, k + 8 * block, 320) + block)
     basis = np.empty((size, capacity), order="F")
     projected = np.zeros((capacity, capacity))
     fresh = np.linalg.qr(rng.standard_normal((size, block)))[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import numbers
 import warnings
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -17,7 +18,8 @@ from mmlfast._estimator import validate_rows
 from mmlfast._krylov import dominant_eigenpairs
 from mmlfast._pca_base import PCABase
 from mmlfast._row_blocks import RowBlocks, is_stream, mapped
-from mmlfast._spectrum import Spectrum, by_covariance, by_gram
+from mmlfast._small_components import refined
+from mmlfast._spectrum import Refine, Spectrum, by_covariance, by_gram
 from mmlfast.stats import Moments
 
 Array = np.ndarray[Any, Any]
@@ -102,7 +104,7 @@ class PCA(PCABase):
     >>> x = np.array([[-1.0, -1], [-2, -1], [-3, -2], [1, 1], [2, 1], [3, 2]]) + 1e6
     >>> pca = mf.decomposition.PCA(n_components=1).fit(x)
     >>> pca.components_.round(4), pca.explained_variance_ratio_.round(4)
-    (array([[0.8384, 0.5449]]), array([0.9924]))
+    (array([[0.8385, 0.5449]]), array([0.9924]))
     """
 
     def __init__(
@@ -214,46 +216,49 @@ class PCA(PCABase):
     # ---- solvers ----
 
     def _fit_covariance(self, rows: Any, blocks: RowBlocks) -> None:
-        moments, interrupted = self._moments(rows, blocks)
+        moments, dtype, interrupted = self._moments(rows, blocks)
+        again = blocks.again and not interrupted and self.svd_solver != "covariance_eigh"
+        self._fit_moments(moments, partial(refined, blocks) if again else None, dtype)
+        if interrupted:
+            raise KeyboardInterrupt(f"PCA.fit was stopped: it is fitted to the {moments.count} rows read so far")
+        if not blocks.again:
+            self._warn_of_small(self.explained_variance_[: int(moments.count) - 1])
+
+    def _fit_moments(self, moments: Moments, refine: Refine | None, dtype: np.dtype[Any]) -> None:
+        """Fit to the moments of rows that `refine` can read again."""
         n, d = int(moments.count), moments.n_features or 0
         if n < 2:
             raise ValueError(f"PCA needs at least 2 rows, got {n}")
+        mean = np.asarray(moments.mean, np.float64)
+        finite = np.isfinite(mean) & np.isfinite(np.diagonal(moments.covariance()))
+        if not finite.all():
+            raise ValueError(
+                f"Input X contains NaN or infinity, or overflows float64, in column {int(np.argmin(finite))}"
+            )
+        self.n_features_in_ = d
+        self._check_parameters()
         self._check_components(n, d)
-        k = self._upper_bound(n, d)
-        again = blocks if blocks.again and not interrupted and self.svd_solver != "covariance_eigh" else None
-        spectrum = by_covariance(moments, k, again, self._dtype.itemsize)
-        if again is None and self.svd_solver != "covariance_eigh" and not interrupted:
-            self._warn_of_small(spectrum.values, min(k, n - 1))
-        self._finish(spectrum, np.asarray(moments.mean, np.float64), n, max(blocks.readings, 1))
-        if interrupted:
-            raise KeyboardInterrupt(f"PCA.fit was stopped: it is fitted to the {n} rows read so far")
+        spectrum = by_covariance(moments, self._upper_bound(n, d), refine, dtype.itemsize)
+        self._finish(spectrum, mean, n, 1 + ("R factor" in spectrum.solver), dtype)
 
-    def _moments(self, rows: Any, blocks: RowBlocks) -> tuple[Moments, bool]:
-        """The moments of all rows, or on Ctrl-C of those read so far."""
+    def _moments(self, rows: Any, blocks: RowBlocks) -> tuple[Moments, np.dtype[Any], bool]:
+        """The moments of all rows, or on Ctrl-C of those read so far; and the dtype of the rows."""
         moments = Moments()
-        in_memory = isinstance(rows, np.ndarray) and mapped(rows) is None
+        if isinstance(rows, np.ndarray) and mapped(rows) is None:
+            moments.update(rows)
+            if not np.isfinite(moments.mean).all():
+                validate_rows(self, rows, reset=False)  # raises
+            return moments, rows.dtype, False
+        dtype = np.dtype(np.float64)
         try:
-            if in_memory:
-                self._dtype = rows.dtype
-                moments.update(rows)
-                blocks.readings = 1
-            else:
-                for block in blocks:
-                    if moments.n_features is None:
-                        self._dtype = block.dtype
-                        self.n_features_in_ = block.shape[-1]
-                    moments.update(block)
+            for block in blocks:
+                dtype = dtype if moments.count else block.dtype
+                moments.update(block)
         except KeyboardInterrupt:
-            if in_memory or moments.count < 2:
+            if moments.count < 2:
                 raise
-            return moments, True
-        finite = np.isfinite(moments.mean).all() and np.isfinite(np.diagonal(moments.covariance())).all()
-        if moments.count and not finite:
-            if in_memory:
-                validate_rows(self, rows, reset=False)
-            column = int(np.argmin(np.isfinite(moments.mean)))
-            raise ValueError(f"Input X contains NaN or infinity, or overflows float64, in column {column}")
-        return moments, False
+            return moments, dtype, True
+        return moments, dtype, False
 
     def _fit_gram(self, rows: Any) -> None:
         if isinstance(rows, np.ndarray):
@@ -263,14 +268,13 @@ class PCA(PCABase):
                 validate_rows(self, rows, reset=False)
         else:
             mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
-        self._dtype = rows.dtype
         n, d = rows.shape
-        self._finish(by_gram(rows, mean, self._upper_bound(n, d)), mean, n, 1)
+        spectrum = by_gram(rows, mean, self._upper_bound(n, d))
+        self._finish(spectrum, mean, n, 1 + ("R factor" in spectrum.solver), rows.dtype)
 
     def _fit_krylov(self, rows: Any, blocks: RowBlocks) -> None:
         n, d = rows.shape
         k = int(self._upper_bound(n, d))
-        self._dtype = np.dtype(np.float32) if rows.dtype == np.float32 else np.dtype(np.float64)
         operator = CentredRows(rows, blocks)
         if not np.isfinite(operator.total):
             validate_rows(self, rows, reset=False)
@@ -287,13 +291,14 @@ class PCA(PCABase):
         residual = float(pairs.residuals.max() / pairs.values[0])
         if not pairs.converged and isinstance(self.iterated_power, str) and residual > 1e-10:
             warnings.warn(
-                f"PCA: the Krylov method stopped after {pairs.products} products with a residual of {residual:.1e} times "
-                f"the largest variance",
+                f"PCA: the Krylov method stopped after {pairs.products} products with a residual of {residual:.1e} "
+                f"times the largest variance",
                 ConvergenceWarning,
                 stacklevel=4,
             )
         spectrum = Spectrum(np.maximum(pairs.values, 0), pairs.vectors.T, operator.total, None, "krylov")
-        self._finish(spectrum, operator.mean, n, pairs.products + operator.first_readings)
+        dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
+        self._finish(spectrum, operator.mean, n, pairs.products + operator.first_readings, dtype)
 
     # ---- parameters ----
 
@@ -354,8 +359,8 @@ class PCA(PCABase):
     def _wants_gram(self, rows: Any) -> bool:
         return hasattr(rows, "shape") and rows.shape[0] < rows.shape[1] and self.svd_solver != "covariance_eigh"
 
-    def _warn_of_small(self, values: Array, k: int) -> None:
-        smallest = float(values[k - 1] / values[0]) if k > 0 and values[0] > 0 else 1.0
+    def _warn_of_small(self, values: Array) -> None:
+        smallest = float(values[-1] / values[0]) if len(values) and values[0] > 0 else 1.0
         if smallest < 1e-9:
             warnings.warn(
                 f"PCA: a variance of {smallest:.1e} times the largest has lost half its digits: that needs a second "
@@ -364,7 +369,7 @@ class PCA(PCABase):
                 stacklevel=5,
             )
 
-    def _finish(self, spectrum: Spectrum, mean: Array, n: int, readings: int) -> None:
+    def _finish(self, spectrum: Spectrum, mean: Array, n: int, readings: int, dtype: np.dtype[Any]) -> None:
         k: Any = self.n_components
         values = spectrum.values
         if isinstance(k, str):
@@ -374,11 +379,10 @@ class PCA(PCABase):
             k = min(int(np.searchsorted(shares, float(k), side="right")) + 1, len(values))
         else:
             k = len(values)
-        self._take(spectrum, k, mean, n, self._dtype)
+        self._take(spectrum, k, mean, n, dtype)
         self.n_samples_ = n
         self.solver_ = spectrum.solver
-        self.n_readings_ = readings + ("R factor" in spectrum.solver and spectrum.solver.startswith("gram"))
-        del self._dtype
+        self.n_readings_ = readings
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

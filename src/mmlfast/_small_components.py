@@ -86,14 +86,21 @@ def refined(blocks: Iterable[Array], shift: Array, directions: Array) -> tuple[A
     rotation : ndarray of float64, shape (m, m)
         Orthogonal: ``directions @ rotation`` are the singular vectors.
     """
-    product = ExactProduct(directions)
     state = RFactor(directions.shape[1] + 1)
     for block in blocks:
-        for start, stop in spans(block.shape, 8, 1 << 21):
-            scores = product(block[start:stop], shift)
-            state.update(np.concatenate([np.ones((len(scores), 1)), scores], axis=1))
+        scores_factor(block, shift, directions, state)
     # Behind a column of ones, R is that of the scores less their mean.
     return graded_singular_values(state.r[1:, 1:])
+
+
+def scores_factor(block: Array, shift: Array, directions: Array, state: RFactor | None = None) -> RFactor:
+    """R of a column of ones and the scores of a block, taken into `state` if there is one."""
+    product = ExactProduct(directions)
+    state = RFactor(directions.shape[1] + 1) if state is None else state
+    for start, stop in spans(block.shape, 8, 1 << 21):
+        scores = product(block[start:stop], shift)
+        state.update(np.concatenate([np.ones((len(scores), 1)), scores], axis=1))
+    return state
 
 
 def graded_singular_values(r: Array) -> tuple[Array, Array]:

@@ -7,18 +7,19 @@ than `TOLERANCE`, the table is read once more and the small components are found
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
 
 from mmlfast import linalg
-from mmlfast._row_blocks import RowBlocks, spans
-from mmlfast._small_components import ExactProduct, graded_singular_values, refined
+from mmlfast._row_blocks import spans
+from mmlfast._small_components import ExactProduct, graded_singular_values
 from mmlfast.stats import Moments
 
 Array = np.ndarray[Any, Any]
+Refine = Callable[[Array, Array], tuple[Array, Array]]  # of the shift and the directions, see `refined`
 
 EPS = float(np.finfo(np.float64).eps)
 # The relative error of a variance that is accepted, by the size of a number. The matrix and its eigenvalues are wrong
@@ -38,10 +39,10 @@ class Spectrum(NamedTuple):
     blur: float = 0.0  # how wrong a variance may be, relative to the largest
 
 
-def by_covariance(moments: Moments, k: int, blocks: RowBlocks | None, itemsize: int) -> Spectrum:
-    """The first `k` components from the moments of the rows; `blocks` gives the rows again if accuracy needs it.
+def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int) -> Spectrum:
+    """The first `k` components from the moments of the rows.
 
-    With None in the place of the blocks there is no second look.
+    `refine` reads the rows again if accuracy needs it: `refined` of the rows. None: there is no second reading.
     """
     c = moments.covariance(ddof=min(1, moments.count - 1))
     rank = min(int(moments.count) - 1, c.shape[0])
@@ -50,14 +51,14 @@ def by_covariance(moments: Moments, k: int, blocks: RowBlocks | None, itemsize: 
     noise = float(values[k:].mean()) if len(values) == len(c) > k else None
     small = too_small(values, min(k, rank), itemsize)
     solver = "covariance"
-    if blocks is not None and small.size:
+    if refine is not None and small.size:
         solver = "covariance, small components from the R factor"
-        sigma, rotation = refined(blocks, np.asarray(moments.mean, np.float64), vectors[:, small])
+        sigma, rotation = refine(np.asarray(moments.mean, np.float64), vectors[:, small])
         values[small] = sigma**2 / (moments.count - 1)
         vectors[:, small] = vectors[:, small] @ rotation
         values, vectors = sorted_pairs(values, vectors)
     values[rank:] = 0
-    blur = ERROR if blocks is None else 0.0
+    blur = ERROR if refine is None else 0.0
     return Spectrum(np.maximum(values[:k], 0), np.ascontiguousarray(vectors[:, :k].T), total, noise, solver, blur)
 
 

@@ -7,4 +7,4 @@ from mmlfast._batched_pca import PrincipalComponents, pca
 from mmlfast._incremental_pca import IncrementalPCA
 from mmlfast._pca import PCA
 
-__all__ = ["PCA", "IncrementalPCA", "PrincipalComponents", "pca"]
+__all__ = ["IncrementalPCA", "PCA", "PrincipalComponents", "pca"]  # noqa: RUF022

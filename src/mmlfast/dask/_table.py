@@ -1,0 +1,86 @@
+"""A Dask array as blocks of whole rows."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmlfast.dask._engine import import_dask, tree_sum
+from mmlfast.linalg import RFactor
+from mmlfast.stats import Moments
+
+
+class Table:
+    """Delayed blocks of whole rows.
+
+    Parameters
+    ----------
+    function, name : str
+        Who asks for which argument, for messages.
+    x : dask.array.Array, shape (n, d)
+        Chunks of rows may have unknown lengths; chunks of columns are put together.
+    """
+
+    def __init__(self, function: str, name: str, x: Any) -> None:
+        self.dask = import_dask()
+        self._arrays: Any = importlib.import_module("dask.array")
+        if not hasattr(x, "to_delayed") or not hasattr(x, "chunks"):
+            raise TypeError(f"{function}: {name} must be a Dask array, got {type(x).__name__}")
+        if x.ndim != 2:
+            raise ValueError(f"{function}: {name} must have rows, shape (n, d); got shape {x.shape}")
+        if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
+            raise TypeError(f"{function}: {name} must hold real numbers, got {x.dtype}")
+        if np.isnan(x.shape[1]):
+            raise ValueError(f"{function}: {name} has an unknown number of columns")
+        self.array = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
+        self.dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
+        self.n_columns = int(x.shape[1])
+        self.blocks: list[Any] = list(self.array.to_delayed().ravel())
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """The number of rows of each block, NaN where it is not known."""
+        return tuple(self.array.chunks[0])
+
+    def reduced(self, leaf: Callable[..., Any], merge: Callable[[Sequence[Any]], Any], *beside: Sequence[Any]) -> Any:
+        """`leaf` of each block, with what else belongs to that block, merged in a tree: delayed."""
+        delayed = self.dask.delayed
+        first = delayed(leaf, pure=False)
+        leaves = [first(*parts) for parts in zip(self.blocks, *beside, strict=True)]
+        return tree_sum(leaves, delayed(merge, pure=False))
+
+    def to_array(self, value: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+        """A delayed value as a Dask array of one chunk."""
+        return self._arrays.from_delayed(value, shape, dtype or self.dtype)
+
+    def together(self, parts: list[Any]) -> Any:
+        """Dask arrays one below the other."""
+        return self._arrays.concatenate(parts, axis=0)
+
+    def beside(self, values: Any) -> Any:
+        """Numbers that are in memory as a Dask array."""
+        return self._arrays.from_array(values)
+
+
+def moments_of(block: Any, weights: Any = None) -> Moments:
+    """The moments of a block."""
+    return Moments(block.shape[1]).update(np.asarray(block), weights)
+
+
+def merged_moments(parts: Sequence[Moments]) -> Moments:
+    """Of all rows together; the parts, which others may need again, are left alone."""
+    total = Moments(parts[0].n_features)
+    for part in parts:
+        total.merge(part)
+    return total
+
+
+def merged_factors(parts: Sequence[RFactor]) -> RFactor:
+    """R of all rows together; the parts are left alone."""
+    total = RFactor(parts[0].n_features)
+    for part in parts:
+        total.merge(part)
+    return total
