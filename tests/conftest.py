@@ -101,7 +101,7 @@ def same_at_every_level(run_python: Callable[..., str], fused_simd_levels: list[
     return check
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def data_folder() -> Path:
     """Real data sets: the folder MMLFAST_DATA, or shared/data beside the checkout."""
     folder = cases.data_folder_or_none()
@@ -110,7 +110,7 @@ def data_folder() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def cluster():
     """A client of a Dask cluster of two worker processes."""
     distributed = pytest.importorskip("distributed")
