@@ -7,8 +7,6 @@ of the data sets is there, and says so if it is not.
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from matplotlib.figure import Figure
 from scipy import sparse
 
 import mmlfast as mf
+from mmlfast.tour._data import folder
 from mmlfast.tour._frame import Skipped, Tour
 from mmlfast.tour._power import Walk
 
@@ -33,8 +32,7 @@ def run(tour: Tour) -> None:
 
 
 def _web() -> Any:
-    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
-    path = Path(os.environ.get("MMLFAST_DATA") or beside) / "graphs" / "cnr-2000.npz"
+    path = folder() / "graphs" / "cnr-2000.npz"
     if not path.is_file():
         raise Skipped("no graphs/cnr-2000.npz: set MMLFAST_DATA to the folder of the data sets")
     with np.load(path) as data:

@@ -1,0 +1,53 @@
+"""The data sets of the steps: real ones from the folder `MMLFAST_DATA` if they are there, else what comes installed."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.datasets import load_digits, load_sample_images
+
+Array = np.ndarray[Any, Any]
+
+
+class Images(NamedTuple):
+    """Grey images in rows."""
+
+    name: str
+    pixels: Array  # uint8 or float64, shape (n, side * side)
+    labels: Array
+    side: int
+
+
+def folder() -> Path:
+    """Where the data sets are, or would be."""
+    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
+    return Path(os.environ.get("MMLFAST_DATA") or beside)
+
+
+def written_digits(largest: int) -> Images:
+    """The first images of MNIST's training set, or scikit-learn's digits of 8 x 8 pixels."""
+    images, labels = (folder() / "mnist" / f"train-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1"))
+    if not images.is_file() or not labels.is_file():
+        digits = load_digits()
+        return Images("the digits of scikit-learn", digits.data, digits.target, 8)
+    with gzip.open(images) as file:
+        pixels = np.frombuffer(file.read(16 + largest * 784), np.uint8, offset=16).reshape(-1, 784)
+    with gzip.open(labels) as file:
+        names = np.frombuffer(file.read(8 + largest), np.uint8, offset=8)
+    return Images("MNIST", pixels, names, 28)
+
+
+def faces() -> Images:
+    """400 faces of 64 x 64 pixels, or as many pieces of a photo of that size: more pixels than images."""
+    path = folder() / "olivetti" / "olivetti.npz"
+    if path.is_file():
+        with np.load(path) as stored:
+            return Images("Olivetti faces", stored["images"].reshape(400, -1), stored["subject"], 64)
+    photo = load_sample_images().images[0].mean(axis=2)
+    places = [(i, j) for i in range(0, photo.shape[0] - 64, 18) for j in range(0, photo.shape[1] - 64, 28)][:400]
+    pieces = np.array([photo[i : i + 64, j : j + 64].ravel() for i, j in places])
+    return Images("pieces of a photo", pieces, np.arange(len(pieces)), 64)
