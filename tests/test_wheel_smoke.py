@@ -178,6 +178,19 @@ def test_stats():
     assert np.asarray(moments.covariance()).tobytes() == np.asarray(mf.stats.covariance(x)).tobytes()
 
 
+def test_decomposition():
+    rng = np.random.default_rng(23)
+    x = rng.standard_normal((500, 4)) * [1, 0.1, 1e-4, 1e-7] + 1e3
+    right = np.linalg.svd(x - x.mean(axis=0), compute_uv=False) ** 2 / 499
+    pca = mf.decomposition.PCA().fit(x)
+    np.testing.assert_allclose(pca.explained_variance_, right, rtol=1e-5)
+    pieces = mf.decomposition.IncrementalPCA(2)
+    for chunk in np.array_split(x, 5):
+        pieces.partial_fit(chunk)
+    assert np.array_equal(pieces.components_, mf.decomposition.PCA(2).fit(x).components_)
+    assert mf.decomposition.pca(rng.standard_normal((10, 20, 3)), 2).components.shape == (10, 2, 3)
+
+
 def test_geometry():
     basis = np.array([[1.0], [2.0], [2.0]])
     onto = basis @ basis.T / 9

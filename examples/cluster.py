@@ -1,0 +1,24 @@
+"""Tables in chunks, on one machine or on a cluster: covariance, principal components, QR and least squares by Dask."""
+
+import dask.array as da
+import numpy as np
+
+import mmlfast as mf
+
+rng = da.random.default_rng(0)
+x = rng.standard_normal((200_000, 8), chunks=(20_000, 8)) * np.arange(1.0, 9.0) + 1e6
+
+print("standard deviations, from one pass over the chunks:")
+print(np.sqrt(np.diagonal(mf.dask.covariance(x).compute())).round(2))
+
+pca = mf.dask.pca(x, 2)
+scores = x.map_blocks(pca.transform, dtype=float, chunks=(x.chunks[0], (2,)))
+print(f"two components explain {100 * pca.explained_variance_ratio_.sum():.1f} % of the variance")
+print(f"standard deviation of the scores: {scores.std(axis=0).compute().round(2)}")
+
+q, r = mf.dask.qr(x)
+print(f"norm of Q'Q - I: {np.linalg.norm((q.T @ q).compute() - np.eye(8)) < 1e-13}, below 1e-13")
+
+y = x @ np.arange(8.0) + rng.standard_normal(200_000, chunks=20_000)
+print("least squares, coefficients 0 to 7:")
+print(mf.dask.lstsq(x, y).x.compute().round(2))
