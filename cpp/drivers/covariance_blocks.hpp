@@ -1,5 +1,5 @@
 // From rows to nodes: what the driver of covariance does with one block, with 2^level blocks, and with the next block
-// of a wide table. Included by drivers/covariance.cpp alone.
+// of a wide table. Included by the drivers of covariance alone.
 #pragma once
 
 #include <algorithm>
@@ -76,19 +76,38 @@ void reduce_block(const MomentShape& shape, bool full, double* block, Size rows,
     kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
 }
 
+// The node of few rows of a narrow table, MomentShape::few. SCRATCH block and strips: a block, and a node, of of_few().
+template <class T>
+void reduce_few(const MomentShape& shape, bool full, const T* x, const Layout& layout, const double* weights,
+                double* block, double* strips, double* node) noexcept {
+  const MomentShape of_few = shape.of_few();
+  pack(of_few, x, layout, block);
+  reduce_block(of_few, full, block, layout.rows, weights, strips);
+  std::fill_n(node, shape.node_size(full), 0.0);
+  std::copy_n(strips, full ? shape.m2() : shape.node_size(false), node);
+  if (!full) return;
+  for (Size i = 0; i < shape.d; ++i)
+    for (Size j = i; j < shape.d; ++j) node[shape.m2() + shape.entry(i, j)] = strips[shape.m2() + of_few.entry(i, j)];
+}
+
 // What a thread needs to reduce 2^level blocks.
 struct Workspace {
-  double *block, *weights, *delta, *nodes;
+  double *block, *weights, *delta, *strips, *nodes;
 
   static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
-    return 8 * (shape.block_size() + 8 + weights_size(shape) + shape.padded() + (level + 1) * shape.node_size(full));
+    return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + shape.of_few().node_size(full) +
+                (level + 1) * shape.node_size(full));
+  }
+  static Size block_size(const MomentShape& shape) noexcept {
+    return std::max(shape.block_size(), shape.of_few().block_size());
   }
   static Workspace request(const MomentShape& shape, bool full, int level) noexcept {
     double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
     if (all == nullptr) return {};
-    double* weights = all + shape.block_size() / 8 * 8 + 8;
+    double* weights = all + block_size(shape) / 8 * 8 + 8;
     double* delta = weights + weights_size(shape);
-    return {all, weights, delta, delta + shape.padded()};
+    double* strips = delta + shape.padded();
+    return {all, weights, delta, strips, strips + shape.of_few().node_size(full)};
   }
 };
 

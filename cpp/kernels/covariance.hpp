@@ -15,7 +15,9 @@
 //
 // Up to `columns_limit` columns a block holds its columns one after the other and SIMD lanes run over rows; each entry
 // is a sum of 8 lane sums, added in a fixed tree. Wider blocks are made of strips of 8 columns, lanes run over columns,
-// and each entry is one chain over the rows. Either way the bits do not depend on the shape of the register tile.
+// and each entry is one chain over the rows. Either way the bits do not depend on the shape of the register tile. The
+// last block of a narrow table, if it has few rows (`few`), is made of strips too: its sums are then those of
+// kernels/covariance_lanes.hpp, which takes eight such tables at once.
 //
 // Flops: n d (d + 1) + 6 n d; bytes: the table once. Accumulation: float64 whatever T is. Error of an entry (i, j):
 // a few u sqrt(M2_ii M2_jj) (sums run over at most 128 terms before they are
@@ -32,6 +34,10 @@
 #include "simd/level.hpp"
 
 namespace mmlfast {
+
+// A chain of sums over rows is at most this long, then it is added to the sum of those before: rounding errors stay
+// small, and the rows of the four strips of a tile stay in the first cache.
+inline constexpr std::ptrdiff_t moment_chain = 128;
 
 // How a block of a table with d columns is laid out. A function of d only: the bits of every result depend on it.
 struct MomentShape {
@@ -58,6 +64,17 @@ struct MomentShape {
         stride(columns <= columns_limit ? rows + 8 : rows + 1),
         by_columns(columns <= columns_limit),
         sequential(columns > tree_limit) {}
+
+  // Are these so few rows of a narrow table that they are reduced as strips of `of_few`?
+  constexpr bool few(std::ptrdiff_t n_rows) const noexcept { return by_columns && n_rows <= few_rows(); }
+  constexpr std::ptrdiff_t few_rows() const noexcept { return 128; }
+  constexpr MomentShape of_few() const noexcept {
+    MomentShape strips_of = *this;
+    strips_of.rows = few_rows();
+    strips_of.stride = few_rows() + 1;
+    strips_of.by_columns = false;
+    return strips_of;
+  }
 
   constexpr std::ptrdiff_t index(std::ptrdiff_t r, std::ptrdiff_t j) const noexcept {
     return by_columns ? j * stride + r : ((j / 8) * stride + r) * 8 + j % 8;
