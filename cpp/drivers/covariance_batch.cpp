@@ -66,10 +66,9 @@ Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const 
   return finished ? Outcome{} : interrupted;
 }
 
-// Does it pay to put the tables into lanes?
-template <class T>
+// Does it pay to put the tables into lanes? Empty lanes cost as much as full ones.
 bool in_lanes(Size n_items, const Layout& table) noexcept {
-  return n_items >= 3 && MomentShape(table.cols).few(table.rows);
+  return n_items >= 5 && MomentShape(table.cols).few(table.rows);
 }
 
 // call(kernel, item pointers, weight pointers or null, first, count, scratch) for eight tables after the other.
@@ -98,7 +97,7 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
 template <class T>
 Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                    const Batch<const double>& ddof, const Batch<T>& cov) noexcept {
-  if (in_lanes<T>(n_items, x.layout)) {
+  if (in_lanes(n_items, x.layout)) {
     return for_each_lane_group(n_items, x, weights, true,
                                [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
                                  kernel.covariance(items, x.layout, w, weights.layout.row_stride,
@@ -114,7 +113,7 @@ Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const doub
 template <class T>
 Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                  const Batch<const double>& ddof, const Batch<T>& var) noexcept {
-  if (in_lanes<T>(n_items, x.layout)) {
+  if (in_lanes(n_items, x.layout)) {
     return for_each_lane_group(n_items, x, weights, false,
                                [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
                                  kernel.variance(items, x.layout, w, weights.layout.row_stride,
@@ -130,7 +129,7 @@ Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double
 template <class T>
 Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
              const Batch<T>& result) noexcept {
-  if (in_lanes<T>(n_items, x.layout)) {
+  if (in_lanes(n_items, x.layout)) {
     return for_each_lane_group(n_items, x, weights, false,
                                [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
                                  kernel.mean(items, x.layout, w, weights.layout.row_stride,

@@ -58,6 +58,12 @@ void copy_columns(const MomentShape& shape, const T* x, const Layout& l, double*
   }
 }
 
+// The columns that do not exist, up to a whole strip.
+void pad_strip(const MomentShape& shape, Index from, Index rows, Index cols, double* block) {
+  for (Index r = from; r < rows; ++r)
+    for (Index j = cols; j % 8 != 0; ++j) block[shape.index(r, j)] = 0;
+}
+
 // Rows of consecutive elements into strips; eight strips at a time, so that both sides stay within a few pages.
 template <class T>
 void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* block) {
@@ -69,7 +75,16 @@ void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* bl
       for (Index s = s0; s < s1; ++s) store(block + (s * shape.stride + r) * 8, load_as_double(from + s * 8));
     }
   }
-  pack_any(shape, x, l, 0, whole * 8, block);
+  // The last few columns, together with what follows them in memory as long as that is within the table.
+  const Index col = whole * 8, last = (l.rows - 1) * l.row_stride + l.cols;
+  if (col == l.cols) return;
+  alignas(vec_bytes) const double numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+  const mask<double> exists = load(numbers) < broadcast(static_cast<double>(l.cols - col));
+  Index r = 0;
+  for (; r < l.rows && r * l.row_stride + col + 8 <= last; ++r)
+    store(block + shape.index(r, col), select(exists, load_as_double(x + r * l.row_stride + col), zero<double>()));
+  pad_strip(shape, r, l.rows, l.cols, block);
+  pack_any(shape, x, l, r, col, block);
 }
 
 // Columns of consecutive elements into strips.
@@ -92,16 +107,14 @@ void transpose_columns(const MomentShape& shape, const T* x, const Layout& l, do
 template <class T>
 void pack(const MomentShape& shape, const T* x, const Layout& l, double* block) {
   if (l.rows == 0 || l.cols == 0) return;
-  if (!shape.by_columns) {
-    for (Index j = l.cols; j % 8 != 0; ++j)
-      for (Index r = 0; r < l.rows; ++r) block[shape.index(r, j)] = 0;
-  }
-  if (l.row_stride == 1 && l.rows > 1) {
+  const bool along_rows = (l.col_stride == 1 || l.cols == 1) && l.row_stride >= l.cols;
+  if (!shape.by_columns && !along_rows) pad_strip(shape, 0, l.rows, l.cols, block);
+  if (l.row_stride == 1 && l.rows > 1 && (shape.by_columns || !along_rows)) {
     if (shape.by_columns)
       copy_columns(shape, x, l, block);
     else
       transpose_columns(shape, x, l, block);
-  } else if (l.col_stride == 1 && l.row_stride >= l.cols) {
+  } else if (along_rows) {
     if (!shape.by_columns) return copy_rows(shape, x, l, block);
     switch (l.cols) {
       case 2:

@@ -28,6 +28,7 @@ struct Run {
   // weight 0 give 0, whatever they hold.
   template <bool Store>
   MMLFAST_INLINE V sum(const V& shift, V* squares) const {
+    if constexpr (!Weighted && vec_parts > 1) return sum_by_parts<Store>(shift, squares);
     V s[4] = {}, q[4] = {};
     Index i = 0;
     for (; i + 4 <= count; i += 4)
@@ -35,6 +36,29 @@ struct Run {
     for (int k = 0; i + k < count; ++k) add<Store>(i + k, shift, s[k], q[k]);
     if (Store) *squares = across((q[0] + q[1]) + (q[2] + q[3]));
     return across((s[0] + s[1]) + (s[2] + s[3]));
+  }
+
+  // The same sums, one register of each vector after the other: all of them stay in registers.
+  template <bool Store>
+  MMLFAST_INLINE V sum_by_parts(const V& shift, V* squares) const {
+    V all, all_squares;
+    for (int p = 0; p < vec_parts; ++p) {
+      native<double> s[4] = {}, q[4] = {};
+      const auto add_part = [&](Index i, int k) {
+        double* place = at(i) + p * native_lanes<double>;
+        const native<double> x = load_part<double>(place) - shift.part[p];
+        s[k] = s[k] + x;
+        if constexpr (Store) q[k] = op::fma(x, x, q[k]);
+        if constexpr (Store) store_part(place, x);
+      };
+      Index i = 0;
+      for (; i + 4 <= count; i += 4) _Pragma("GCC unroll 4") for (int k = 0; k < 4; ++k) add_part(i + k, k);
+      _Pragma("GCC unroll 4") for (int k = 0; k < 4; ++k) if (i + k < count) add_part(i + k, k);
+      all.part[p] = (s[0] + s[1]) + (s[2] + s[3]);
+      if constexpr (Store) all_squares.part[p] = (q[0] + q[1]) + (q[2] + q[3]);
+    }
+    if constexpr (Store) *squares = across(all_squares);
+    return across(all);
   }
 
   template <bool Store>

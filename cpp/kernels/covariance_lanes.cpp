@@ -10,9 +10,9 @@ using V = vec<double>;
 using N = native<double>;
 using Index = std::ptrdiff_t;
 
-// Eight tables in lanes: element (r, j) is vector r * d + j.
+// Eight tables in lanes: element (r, j) is vector r * ld + j.
 struct Tables {
-  Index n, d;
+  Index n, d, ld;
   V* z;
   const double* weights;  // n vectors, or null
   V total;                // of the weights
@@ -21,9 +21,13 @@ struct Tables {
   template <class T>
   MMLFAST_INLINE Tables(const T* const* item, const Layout& layout, const double* const* w, Index w_stride,
                         double* scratch)
-      : n(layout.rows), d(layout.cols), z(reinterpret_cast<V*>(scratch)), weights(nullptr) {
-    pack(item, layout, z, d, 1);
-    V* next = z + n * d;
+      : n(layout.rows),
+        d(layout.cols),
+        ld(moment_lanes_row(layout.cols)),
+        z(reinterpret_cast<V*>(scratch)),
+        weights(nullptr) {
+    pack(item, layout, z, ld, 1);
+    V* next = z + n * ld;
     total = broadcast(static_cast<double>(n));
     if (w != nullptr) {
       pack(w, Layout{n, 1, w_stride, 1}, next, 1, 1);
@@ -45,8 +49,8 @@ struct Tables {
 
   // Column j of the first row of positive weight.
   MMLFAST_INLINE V reference(Index j) const {
-    V x = z[(n - 1) * d + j];
-    for (Index r = n - 2; r >= 0; --r) x = select(load(weights + r * 8) == zero<double>(), x, z[r * d + j]);
+    V x = z[(n - 1) * ld + j];
+    for (Index r = n - 2; r >= 0; --r) x = select(load(weights + r * 8) == zero<double>(), x, z[r * ld + j]);
     return x;
   }
 
@@ -57,9 +61,9 @@ struct Tables {
       double* column = reinterpret_cast<double*>(z + j);
       Mean mean;
       if (weights == nullptr)
-        mean = centre_column(Run<Along::items, false>{column, n, d * 8, nullptr}, z[j], total, nothing_to_fill);
+        mean = centre_column(Run<Along::items, false>{column, n, ld * 8, nullptr}, z[j], total, nothing_to_fill);
       else
-        mean = centre_column(Run<Along::items, true>{column, n, d * 8, weights}, reference(j), total, nothing_to_fill);
+        mean = centre_column(Run<Along::items, true>{column, n, ld * 8, weights}, reference(j), total, nothing_to_fill);
       hi[j] = mean.hi;
       lo[j] = mean.lo;
     }
@@ -88,8 +92,8 @@ void tile(const Tables& t, Index a, Index b) {
     for (Index first = 0; first < t.n; first += moment_chain) {
       const Index end = t.n - first < moment_chain ? t.n : first + moment_chain;
       N sum[I][J] = {};
-      const V *za = t.z + first * t.d + a, *zb = t.z + first * t.d + b;
-      for (Index r = first; r < end; ++r, za += t.d, zb += t.d) {
+      const V *za = t.z + first * t.ld + a, *zb = t.z + first * t.ld + b;
+      for (Index r = first; r < end; ++r, za += t.ld, zb += t.ld) {
         N y[J];
         _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) y[j] = zb[j].part[p];
         _Pragma("GCC unroll 4") for (int i = 0; i < I; ++i) {
@@ -134,16 +138,35 @@ void covariance(const T* const* item, const Layout& layout, const double* const*
   unpack(cov, cov_layout, t.out, t.d, 1);
 }
 
+// The diagonal of m2, columns j .. j + Columns - 1, into m2[0 ..]: the bits of `tile`.
+template <int Columns>
+MMLFAST_INLINE void squares(const Tables& t, Index j) {
+  for (int p = 0; p < vec_parts; ++p) {
+    for (Index first = 0; first < t.n; first += moment_chain) {
+      const Index end = t.n - first < moment_chain ? t.n : first + moment_chain;
+      N sum[Columns] = {};
+      const V* z = t.z + first * t.ld + j;
+      for (Index r = first; r < end; ++r, z += t.ld) {
+        _Pragma("GCC unroll 4") for (int k = 0; k < Columns; ++k) sum[k] = op::fma(z[k].part[p], z[k].part[p], sum[k]);
+      }
+      for (int k = 0; k < Columns; ++k) {
+        N& entry = t.m2[j + k].part[p];
+        entry = first > 0 ? entry + sum[k] : sum[k];
+      }
+    }
+  }
+}
+
 template <class T>
 void variance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
               const double* const* ddof, T* const* var, Index var_stride, double* scratch) {
   Tables t(item, layout, weights, weights_stride, scratch);
   t.centre();
   const Divisor by(t.total, ddof);
-  for (Index j = 0; j < t.d; ++j) {
-    tile<1, 1, true>(t, j, j);
-    t.out[j] = by.divide(t.m2[t.entry(j, j)]);
-  }
+  Index j = 0;
+  for (; j + 4 <= t.d; j += 4) squares<4>(t, j);
+  for (; j < t.d; ++j) squares<1>(t, j);
+  for (j = 0; j < t.d; ++j) t.out[j] = by.divide(t.m2[j]);
   unpack(var, Layout{t.d, 1, var_stride, 1}, t.out, 1, 1);
 }
 

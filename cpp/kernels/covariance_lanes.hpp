@@ -27,8 +27,11 @@
 
 namespace mmlfast {
 
+// Vectors from one row to the next; rows of 8 or 16 vectors would put a column into a few sets of the cache.
+constexpr std::ptrdiff_t moment_lanes_row(std::ptrdiff_t d) noexcept { return d % 8 == 0 ? d + 1 : d; }
+
 constexpr std::ptrdiff_t moment_lanes_scratch(std::ptrdiff_t n, std::ptrdiff_t d, bool weighted) noexcept {
-  return 8 * (n * d + (weighted ? n : 0) + d * (d + 1) / 2 + 2 * d + d * d);
+  return 8 * (n * moment_lanes_row(d) + (weighted ? n : 0) + d * (d + 1) / 2 + 2 * d + d * d);
 }
 
 template <class T>
