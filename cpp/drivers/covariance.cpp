@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "drivers/covariance_batch.hpp"
 #include "drivers/covariance_blocks.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -372,11 +373,16 @@ bool Moments::restore(const std::vector<double>& from) {
   return true;
 }
 
-#define MMLFAST_INSTANTIATE(T)                                                                            \
-  template Outcome Moments::update<T>(const Table<T>&) noexcept;                                          \
-  template void Moments::write_mean<T>(const MomentShape&, const double*, T*, Size) noexcept;             \
-  template void Moments::write_variance<T>(const MomentShape&, const double*, double, T*, Size) noexcept; \
-  template void Moments::write_covariance<T>(const MomentShape&, const double*, double, T*, const Layout&) noexcept;
+#define MMLFAST_INSTANTIATE(T)                                                                                        \
+  template Outcome Moments::update<T>(const Table<T>&) noexcept;                                                      \
+  template void Moments::write_mean<T>(const MomentShape&, const double*, T*, Size) noexcept;                         \
+  template void Moments::write_variance<T>(const MomentShape&, const double*, double, T*, Size) noexcept;             \
+  template void Moments::write_covariance<T>(const MomentShape&, const double*, double, T*, const Layout&) noexcept;  \
+  template Outcome covariance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&, \
+                                 const Batch<T>&) noexcept;                                                           \
+  template Outcome variance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&,   \
+                               const Batch<T>&) noexcept;                                                             \
+  template Outcome mean<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<T>&) noexcept;
 MMLFAST_INSTANTIATE(double)
 MMLFAST_INSTANTIATE(float)
 

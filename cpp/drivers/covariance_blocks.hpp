@@ -95,11 +95,14 @@ struct Workspace {
   double *block, *weights, *delta, *strips, *nodes;
 
   static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
-    return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + shape.of_few().node_size(full) +
+    return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + few_node_size(shape, full) +
                 (level + 1) * shape.node_size(full));
   }
+  static Size few_node_size(const MomentShape& shape, bool full) noexcept {
+    return shape.by_columns ? shape.of_few().node_size(full) : 0;
+  }
   static Size block_size(const MomentShape& shape) noexcept {
-    return std::max(shape.block_size(), shape.of_few().block_size());
+    return shape.by_columns ? std::max(shape.block_size(), shape.of_few().block_size()) : shape.block_size();
   }
   static Workspace request(const MomentShape& shape, bool full, int level) noexcept {
     double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
@@ -107,7 +110,7 @@ struct Workspace {
     double* weights = all + block_size(shape) / 8 * 8 + 8;
     double* delta = weights + weights_size(shape);
     double* strips = delta + shape.padded();
-    return {all, weights, delta, strips, strips + shape.of_few().node_size(full)};
+    return {all, weights, delta, strips, strips + few_node_size(shape, full)};
   }
 };
 

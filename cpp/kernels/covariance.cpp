@@ -1,6 +1,7 @@
 #include "kernels/covariance.hpp"
 
 #include "kernels/covariance_centre.hpp"
+#include "kernels/covariance_lanes.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -397,5 +398,10 @@ void merge(const MomentShape& shape, bool full, double* a, const double* b, doub
 }  // namespace
 
 const MomentKernel moment_kernel = {pack<double>, pack<float>, centre, products, squares, merge_means, merge};
+
+const MomentLanesKernel<double> moment_lanes_f64 = {in_lanes::covariance<double>, in_lanes::variance<double>,
+                                                    in_lanes::mean<double>};
+const MomentLanesKernel<float> moment_lanes_f32 = {in_lanes::covariance<float>, in_lanes::variance<float>,
+                                                   in_lanes::mean<float>};
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -126,4 +126,38 @@ struct MomentKernel {
 
 MMLFAST_KERNEL_TABLE(MomentKernel, moment_kernel)
 
+// Vectors from one row to the next; rows of 8 or 16 vectors would put a column into a few sets of the cache.
+constexpr std::ptrdiff_t moment_lanes_row(std::ptrdiff_t d) noexcept { return d % 8 == 0 ? d + 1 : d; }
+
+constexpr std::ptrdiff_t moment_lanes_scratch(std::ptrdiff_t n, std::ptrdiff_t d, bool weighted) noexcept {
+  return 8 * (n * moment_lanes_row(d) + (weighted ? n : 0) + d * (d + 1) / 2 + 2 * d + d * d);
+}
+
+// Many tables of few rows and columns, 8 at a time, one in each lane: the operations of a block of strips in the same
+// order, hence the same bits; the driver takes whichever is faster (kernels/covariance_lanes.hpp).
+//
+//   IN       item[l]     table of lane l, n x d of T, strides by `layout`; weights[l] its weights, `weights_stride`
+//   apart
+//                        (no weights: null)
+//   OUT      covariance  M2 / max(weight - ddof[l], 0), d x d of T, both halves
+//            variance    its diagonal, d of T, the same bits
+//            mean        d of T
+//   SCRATCH  moment_lanes_scratch(n, d, weighted) doubles, 64-byte aligned
+//
+// A table of no weight gives NaN.
+template <class T>
+struct MomentLanesKernel {
+  using Items = const T* const*;
+  using Numbers = const double* const*;
+  void (*covariance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                     T* const* cov, const Layout& cov_layout, double* scratch);
+  void (*variance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                   T* const* var, std::ptrdiff_t var_stride, double* scratch);
+  void (*mean)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, T* const* mean,
+               std::ptrdiff_t mean_stride, double* scratch);
+};
+
+MMLFAST_KERNEL_TABLE(MomentLanesKernel<double>, moment_lanes_f64)
+MMLFAST_KERNEL_TABLE(MomentLanesKernel<float>, moment_lanes_f32)
+
 }  // namespace mmlfast

@@ -1,12 +1,14 @@
 // Batches of tables: tables of few rows and columns eight at a time, one in each lane; others one by one, several
-// threads sharing them; large ones one after another, with all threads inside.
+// threads sharing them; large ones one after another, with all threads inside. Included by
+// drivers/covariance.cpp alone.
+#pragma once
+
 #include <algorithm>
 #include <atomic>
 
 #include "drivers/covariance.hpp"
 #include "drivers/covariance_blocks.hpp"
 #include "drivers/lane_batch.hpp"
-#include "kernels/covariance_lanes.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {
@@ -141,14 +143,5 @@ Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& w
     Moments::write_mean(shape, node, result.item(i), result.layout.row_stride);
   });
 }
-
-#define MMLFAST_INSTANTIATE(T)                                                                                        \
-  template Outcome covariance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&, \
-                                 const Batch<T>&) noexcept;                                                           \
-  template Outcome variance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&,   \
-                               const Batch<T>&) noexcept;                                                             \
-  template Outcome mean<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<T>&) noexcept;
-MMLFAST_INSTANTIATE(double)
-MMLFAST_INSTANTIATE(float)
 
 }  // namespace mmlfast::drivers
