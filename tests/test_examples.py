@@ -36,6 +36,7 @@ SHOWN = {
         "damping 1: home 27.3 %",
         "[0.333333 0.333333 0.333333]",
     ],
+    "affine_moments": ["[33.804 -0.999]"],
     "covariance": ["same bits: True"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
     "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 0.9", "1 xor 0 = 0.9", "1 xor 1 = 0.0"],
