@@ -13,7 +13,7 @@ namespace mmlfast::drivers {
 
 // ---- Moments ----
 
-Moments::Moments(Size d, bool full) noexcept : shape_(d), full_(full) {}
+Moments::Moments(Size d, Want want) noexcept : shape_(d), want_(want), full_(want == Want::covariance) {}
 
 double Moments::weight() const noexcept {
   return closed_weight_ + open_weight_ + (merged_ ? merged_.data()[0] : 0) - (removed_ ? removed_.data()[0] : 0);
@@ -164,7 +164,7 @@ Outcome Moments::whole_blocks(const Table<T>& table, Size n_blocks) noexcept {
         memory.store(false, std::memory_order_relaxed);
         return;
       }
-      reduce_subtree(shape, full_, table.rows(task.first * shape.rows, shape.rows << task.level), task.level, work,
+      reduce_subtree(shape, want_, table.rows(task.first * shape.rows, shape.rows << task.level), task.level, work,
                      results.data() + t * node_size());
     });
     for (int t = 0; t < n_tasks; ++t) {
@@ -231,7 +231,7 @@ Outcome Moments::total(Doubles& node) const noexcept {
 }
 
 Outcome Moments::copy(const Moments& other) noexcept {
-  Moments fresh(other.shape_.d, other.full_);
+  Moments fresh(other.shape_.d, other.want_);
   for (int l = 0; l < most_levels; ++l)
     if (((other.n_blocks_ >> l) & 1) && !fresh.levels_[l].copy(other.levels_[l])) return no_memory;
   if (other.open_rows_ > 0 && (!fresh.open_.copy(other.open_) || !fresh.open_weights_.copy(other.open_weights_)))
@@ -266,7 +266,7 @@ Outcome Moments::remove(const Moments& other) noexcept {
   if (outcome.ok()) outcome = join(removed_, node, 1);
   if (!outcome.ok()) return outcome;
   const bool weighted = weighted_ || other.weighted_;
-  if (weight() == 0) *this = Moments(shape_.d, full_);
+  if (weight() == 0) *this = Moments(shape_.d, want_);
   weighted_ = weighted;
   return {};
 }
@@ -338,7 +338,7 @@ bool Moments::save(std::vector<double>& to) const {
 bool Moments::restore(const std::vector<double>& from) {
   constexpr std::size_t header = 11;
   if (from.size() < header || from[0] != 1 || from[1] != static_cast<double>(shape_.d)) return false;
-  Moments fresh(shape_.d, from[2] != 0);
+  Moments fresh(shape_.d, from[2] != 0 ? Want::covariance : Want::variance);
   fresh.weighted_ = from[3] != 0;
   if (!(from[4] >= 0 && from[4] < 0x1p47) || !(from[5] >= 0 && from[5] < static_cast<double>(shape_.rows)))
     return false;

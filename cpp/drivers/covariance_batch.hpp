@@ -17,8 +17,9 @@ namespace {
 
 // write(item, shape, node) for the node of every table.
 template <class T, class Write>
-Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, bool full,
+Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, Want want,
                        Write&& write) noexcept {
+  const bool full = want == Want::covariance;
   const Layout& l = x.layout;
   const MomentShape shape(l.cols);
   const bool one_block = l.rows <= shape.rows && !shape.sequential;
@@ -29,6 +30,11 @@ Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const 
       const Workspace work = Workspace::request(shape, full, 0);
       if (work.nodes == nullptr) return no_memory;
       const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
+      const MomentShape rows_shape = shape.few(l.rows) ? shape.of_few() : shape;
+      if (want == Want::mean && reduce_means(rows_shape, table, work.block, work.nodes)) {
+        write(item, shape, work.nodes);
+        return {};
+      }
       if (shape.few(l.rows)) {
         reduce_few(shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
       } else {
@@ -38,7 +44,7 @@ Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const 
       write(item, shape, work.nodes);
       return {};
     }
-    Moments moments(l.cols, full);
+    Moments moments(l.cols, want);
     Doubles node;
     Outcome outcome = moments.update(table);
     if (outcome.ok()) outcome = moments.total(node);
@@ -107,9 +113,10 @@ Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const doub
                                                    LaneItems<T>(cov, first, count).item, cov.layout, scratch);
                                });
   }
-  return for_each_table(n_items, x, weights, true, [&](Size i, const MomentShape& shape, const double* node) {
-    Moments::write_covariance(shape, node, *ddof.item(i), cov.item(i), cov.layout);
-  });
+  return for_each_table(n_items, x, weights, Want::covariance,
+                        [&](Size i, const MomentShape& shape, const double* node) {
+                          Moments::write_covariance(shape, node, *ddof.item(i), cov.item(i), cov.layout);
+                        });
 }
 
 template <class T>
@@ -123,7 +130,7 @@ Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double
                                                  LaneItems<T>(var, first, count).item, var.layout.row_stride, scratch);
                                });
   }
-  return for_each_table(n_items, x, weights, false, [&](Size i, const MomentShape& shape, const double* node) {
+  return for_each_table(n_items, x, weights, Want::variance, [&](Size i, const MomentShape& shape, const double* node) {
     Moments::write_variance(shape, node, *ddof.item(i), var.item(i), var.layout.row_stride);
   });
 }
@@ -139,7 +146,7 @@ Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& w
                                              scratch);
                                });
   }
-  return for_each_table(n_items, x, weights, false, [&](Size i, const MomentShape& shape, const double* node) {
+  return for_each_table(n_items, x, weights, Want::mean, [&](Size i, const MomentShape& shape, const double* node) {
     Moments::write_mean(shape, node, result.item(i), result.layout.row_stride);
   });
 }

@@ -76,6 +76,20 @@ void reduce_block(const MomentShape& shape, bool full, double* block, Size rows,
     kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
 }
 
+// The node of a block of which the mean is all that is asked for, or false: it takes reduce_block. SCRATCH a block.
+template <class T>
+bool reduce_means(const MomentShape& shape, const Table<T>& table, double* scratch, double* node) noexcept {
+  const Layout& l = table.layout;
+  if (table.weights != nullptr || l.rows < 32 || l.col_stride != 1 || l.row_stride != l.cols) return false;
+  std::fill_n(node, shape.node_size(false), 0.0);
+  node[0] = static_cast<double>(l.rows);
+  double *hi = node + shape.hi(), *lo = node + shape.lo();
+  if constexpr (sizeof(T) == 8)
+    return moment_kernel().means_f64(shape, table.data, l.rows, hi, lo, scratch);
+  else
+    return moment_kernel().means_f32(shape, table.data, l.rows, hi, lo, scratch);
+}
+
 // The node of few rows of a narrow table, MomentShape::few. SCRATCH block and strips: a block, and a node, of of_few().
 template <class T>
 void reduce_few(const MomentShape& shape, bool full, const T* x, const Layout& layout, const double* weights,
@@ -116,17 +130,20 @@ struct Workspace {
 
 // The node of 2^level whole blocks, merged two by two.
 template <class T>
-void reduce_subtree(const MomentShape& shape, bool full, const Table<T>& table, int level, const Workspace& work,
+void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, int level, const Workspace& work,
                     double* out) noexcept {
+  const bool full = want == Want::covariance;
   const Size node_size = shape.node_size(full);
   double* slot[64];
   for (int l = 0; l < level; ++l) slot[l] = work.nodes + l * node_size;
   double* current = work.nodes + level * node_size;
   for (Size k = 0; k < Size{1} << level; ++k) {
     const Table<T> rows = table.rows(k * shape.rows, shape.rows);
-    pack(shape, rows.data, rows.layout, work.block);
-    const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
-    reduce_block(shape, full, work.block, shape.rows, weights, current);
+    if (want != Want::mean || !reduce_means(shape, rows, work.block, current)) {
+      pack(shape, rows.data, rows.layout, work.block);
+      const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
+      reduce_block(shape, full, work.block, shape.rows, weights, current);
+    }
     int l = 0;
     for (; (k >> l) & 1; ++l) {
       combine(shape, full, slot[l], current, work.delta);

@@ -2,6 +2,7 @@
 
 #include "kernels/covariance_centre.hpp"
 #include "kernels/covariance_lanes.hpp"
+#include "kernels/covariance_means.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -397,7 +398,8 @@ void merge(const MomentShape& shape, bool full, double* a, const double* b, doub
 
 }  // namespace
 
-const MomentKernel moment_kernel = {pack<double>, pack<float>, centre, products, squares, merge_means, merge};
+const MomentKernel moment_kernel = {pack<double>,          pack<float>,          centre, products, squares, merge_means,
+                                    means_of_rows<double>, means_of_rows<float>, merge};
 
 const MomentLanesKernel<double> moment_lanes_f64 = {in_lanes::covariance<double>, in_lanes::variance<double>,
                                                     in_lanes::mean<double>};

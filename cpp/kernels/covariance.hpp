@@ -120,6 +120,12 @@ struct MomentKernel {
   // Weight and mean of a and sign * b together, in a; delta = mean(b) - mean(a). Returns the factor of delta delta' in
   // m2.
   double (*merge_means)(const MomentShape& shape, double* a, const double* b, double sign, double* delta);
+  // Mean alone, of `rows` rows (at least 1) that lie one behind the other in memory, with the bits that `centre` gives
+  // it. False if a mean is not finite: hi and lo are then nothing. SCRATCH 64 * d doubles.
+  bool (*means_f64)(const MomentShape& shape, const double* x, std::ptrdiff_t rows, double* hi, double* lo,
+                    double* scratch);
+  bool (*means_f32)(const MomentShape& shape, const float* x, std::ptrdiff_t rows, double* hi, double* lo,
+                    double* scratch);
   // The whole node: a := a + sign * b. With sign -1 the rows of b must be among those of a.
   void (*merge)(const MomentShape& shape, bool full, double* a, const double* b, double sign, double* delta);
 };
