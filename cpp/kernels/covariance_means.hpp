@@ -9,15 +9,22 @@ namespace mmlfast::MMLFAST_LEVEL {
 
 // sum[e] = sum over periods of x[e] - shift[e], for a period of `size` numbers; `count` numbers in all.
 template <class T>
-void sums_of_differences(const T* x, std::ptrdiff_t count, std::ptrdiff_t size, const double* shift, double* sum) {
-  const std::ptrdiff_t whole = count / size * size, even = size / 16 * 16;
-  for (std::ptrdiff_t e = 0; e < even; e += 16) {
-    const vec<double> by[2] = {load(shift + e), load(shift + e + 8)};
-    vec<double> s[2] = {};
-    for (const T* from = x + e; from < x + whole; from += size)
-      for (int k = 0; k < 2; ++k) s[k] = s[k] + (load_as_double(from + k * 8) - by[k]);
-    store(sum + e, s[0]);
-    store(sum + e + 8, s[1]);
+void sums_of_differences(const T* x, std::ptrdiff_t count, std::ptrdiff_t size, const double* shift, bool fetch_next,
+                         double* sum) {
+  constexpr int vectors = 4, step = vectors * 8;
+  const std::ptrdiff_t whole = count / size * size, even = size / step * step;
+  const std::size_t ahead = static_cast<std::size_t>(count) * sizeof(T);
+  for (std::ptrdiff_t e = 0; e < even; e += step) {
+    vec<double> s[vectors] = {};
+    for (const T* from = x + e; from < x + whole; from += size) {
+      if (fetch_next) {  // the same place of the next block; a prefetch of memory that is not there does nothing
+        const std::uintptr_t next = reinterpret_cast<std::uintptr_t>(from) + ahead;
+        for (std::size_t line = 0; line < step * sizeof(T); line += 64)
+          __builtin_prefetch(reinterpret_cast<const void*>(next + line), 0, 2);
+      }
+      for (int k = 0; k < vectors; ++k) s[k] = s[k] + (load_as_double(from + k * 8) - load(shift + e + k * 8));
+    }
+    for (int k = 0; k < vectors; ++k) store(sum + e + k * 8, s[k]);
   }
   for (std::ptrdiff_t e = even; e < size; ++e) {
     double s = 0;
@@ -44,7 +51,7 @@ bool means_of_rows(const MomentShape& shape, const T* x, std::ptrdiff_t rows, do
   double *shift = scratch, *sum = scratch + size;
   for (std::ptrdiff_t first = 0; first < size; first += d)
     for (std::ptrdiff_t j = 0; j < d; ++j) shift[first + j] = static_cast<double>(x[j]);
-  sums_of_differences(x, rows * d, size, shift, sum);
+  sums_of_differences(x, rows * d, size, shift, false, sum);
   add_up_period(shape.by_columns, d, sum);
   bool good = true;
   for (std::ptrdiff_t j = 0; j < d; ++j) {
@@ -54,7 +61,7 @@ bool means_of_rows(const MomentShape& shape, const T* x, std::ptrdiff_t rows, do
   if (!good) return false;
   for (std::ptrdiff_t first = 0; first < size; first += d)
     for (std::ptrdiff_t j = 0; j < d; ++j) shift[first + j] = hi[j];
-  sums_of_differences(x, rows * d, size, shift, sum);
+  sums_of_differences(x, rows * d, size, shift, true, sum);
   add_up_period(shape.by_columns, d, sum);
   for (std::ptrdiff_t j = 0; j < d; ++j) lo[j] = sum[j] / total;
   return true;
