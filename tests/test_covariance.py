@@ -620,10 +620,16 @@ def test_law_merging_is_associative_and_commutative(a, b, c, seed, offset):
 @given(st.integers(1, 9000), st.lists(st.integers(0, 9000), max_size=6), st.integers(1, 20), seeds)
 def test_law_chunks_do_not_matter(n, cuts, d, seed):
     (x,) = some(seed, n, d=d)
-    m = Moments(d)
-    for part in np.split(x, sorted(c for c in cuts if c <= n)):
-        m.update(part)
+    w = np.random.default_rng(seed).integers(0, 3, n).astype(float)
+    at = [0, *sorted(c for c in cuts if c <= n), n]
+    m, weighted = Moments(d), Moments(d)
+    for first, last in itertools.pairwise(at):
+        m.update(x[first:last])
+        weighted.update(x[first:last], weights=w[first:last])
     same_bits(m.covariance(), stats.covariance(x))
+    same_bits(m.mean, stats.mean(x))
+    same_bits(weighted.covariance(), stats.covariance(x, weights=w))
+    same_bits(weighted.mean, stats.mean(x, weights=w))
 
 
 @settings(deadline=None, max_examples=40)
