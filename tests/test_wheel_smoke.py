@@ -176,6 +176,12 @@ def test_stats():
     for chunk in np.array_split(x, 7):
         moments.update(chunk)
     assert np.asarray(moments.covariance()).tobytes() == np.asarray(mf.stats.covariance(x)).tobytes()
+    groups = x.reshape(20, 50, 3)
+    assert np.asarray(mf.stats.covariance(groups)[7]).tobytes() == np.asarray(mf.stats.covariance(groups[7])).tobytes()
+    moved = mf.stats.affine_moments([1.0, 2.0], np.eye(2), [[1.0, 1.0]], [3.0])
+    np.testing.assert_allclose([moved.mean[0], moved.covariance[0, 0]], [6.0, 2.0])
+    x[3, 1] = np.nan
+    np.testing.assert_allclose(mf.stats.mean(x, nan_policy="omit"), np.nanmean(x, axis=0), rtol=1e-14)
 
 
 def test_decomposition():

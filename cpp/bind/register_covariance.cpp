@@ -102,7 +102,7 @@ class MomentState {
     double excess = 0;
     {
       const py::gil_scoped_release release;
-      drivers::Moments leaving(operands.cols, true);
+      drivers::Moments leaving(operands.cols, drivers::Want::covariance);
       outcome = operands.add_to(leaving);
       const std::lock_guard<std::mutex> lock(mutex_);
       start(operands.cols);
@@ -127,7 +127,7 @@ class MomentState {
         const std::lock_guard<std::mutex> lock(other.mutex_);
         if (!other.moments_) return;
         others = other.moments_->columns();
-        copy = std::make_unique<drivers::Moments>(others, true);
+        copy = std::make_unique<drivers::Moments>(others, drivers::Want::covariance);
         outcome = copy->copy(*other.moments_);
       }
       const std::lock_guard<std::mutex> lock(mutex_);
@@ -179,7 +179,7 @@ class MomentState {
     const std::vector<double> from(numbers.data(), numbers.data() + numbers.size());
     const std::lock_guard<std::mutex> lock(mutex_);
     const bool plausible = from.size() > 1 && from[1] >= 0 && from[1] < 0x1p31;
-    if (plausible) moments_ = std::make_unique<drivers::Moments>(static_cast<Size>(from[1]), true);
+    if (plausible) moments_ = std::make_unique<drivers::Moments>(static_cast<Size>(from[1]), drivers::Want::covariance);
     if (!plausible || !moments_->restore(from)) throw py::value_error("this is not a state of Moments");
   }
 
@@ -215,7 +215,7 @@ class MomentState {
   };
 
   void start(Size d) {
-    if (!moments_) moments_ = std::make_unique<drivers::Moments>(d, true);
+    if (!moments_) moments_ = std::make_unique<drivers::Moments>(d, drivers::Want::covariance);
   }
 
   static void check_columns(Size got, Size had) {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "drivers/covariance_batch.hpp"
 #include "drivers/covariance_blocks.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -12,7 +13,7 @@ namespace mmlfast::drivers {
 
 // ---- Moments ----
 
-Moments::Moments(Size d, bool full) noexcept : shape_(d), full_(full) {}
+Moments::Moments(Size d, Want want) noexcept : shape_(d), want_(want), full_(want == Want::covariance) {}
 
 double Moments::weight() const noexcept {
   return closed_weight_ + open_weight_ + (merged_ ? merged_.data()[0] : 0) - (removed_ ? removed_.data()[0] : 0);
@@ -163,7 +164,7 @@ Outcome Moments::whole_blocks(const Table<T>& table, Size n_blocks) noexcept {
         memory.store(false, std::memory_order_relaxed);
         return;
       }
-      reduce_subtree(shape, full_, table.rows(task.first * shape.rows, shape.rows << task.level), task.level, work,
+      reduce_subtree(shape, want_, table.rows(task.first * shape.rows, shape.rows << task.level), task.level, work,
                      results.data() + t * node_size());
     });
     for (int t = 0; t < n_tasks; ++t) {
@@ -205,9 +206,16 @@ Outcome Moments::total(Doubles& node) const noexcept {
     if ((n_blocks_ >> l) & 1) combine(shape_, full_, node.data(), levels_[l].data(), delta.data());
   if (open_rows_ > 0) {
     Doubles block;
-    if (!block.copy(open_)) return no_memory;
     const double* weights = open_weights_ ? open_weights_.data() : nullptr;
-    if (shape_.sequential) {
+    if (shape_.few(open_rows_)) {
+      const Workspace work = Workspace::request(shape_, full_, 0);
+      if (work.nodes == nullptr) return no_memory;
+      reduce_few(shape_, full_, open_.data(), Layout{open_rows_, shape_.d, 1, shape_.stride}, weights, work.block,
+                 work.strips, work.nodes);
+      combine(shape_, full_, node.data(), work.nodes, delta.data());
+    } else if (!block.copy(open_)) {
+      return no_memory;
+    } else if (shape_.sequential) {
       const Outcome outcome =
           add_sequential(shape_, full_, node.data(), block.data(), open_rows_, weights, [](Size, Size) {});
       if (!outcome.ok()) return outcome;
@@ -223,7 +231,7 @@ Outcome Moments::total(Doubles& node) const noexcept {
 }
 
 Outcome Moments::copy(const Moments& other) noexcept {
-  Moments fresh(other.shape_.d, other.full_);
+  Moments fresh(other.shape_.d, other.want_);
   for (int l = 0; l < most_levels; ++l)
     if (((other.n_blocks_ >> l) & 1) && !fresh.levels_[l].copy(other.levels_[l])) return no_memory;
   if (other.open_rows_ > 0 && (!fresh.open_.copy(other.open_) || !fresh.open_weights_.copy(other.open_weights_)))
@@ -258,7 +266,7 @@ Outcome Moments::remove(const Moments& other) noexcept {
   if (outcome.ok()) outcome = join(removed_, node, 1);
   if (!outcome.ok()) return outcome;
   const bool weighted = weighted_ || other.weighted_;
-  if (weight() == 0) *this = Moments(shape_.d, full_);
+  if (weight() == 0) *this = Moments(shape_.d, want_);
   weighted_ = weighted;
   return {};
 }
@@ -330,7 +338,7 @@ bool Moments::save(std::vector<double>& to) const {
 bool Moments::restore(const std::vector<double>& from) {
   constexpr std::size_t header = 11;
   if (from.size() < header || from[0] != 1 || from[1] != static_cast<double>(shape_.d)) return false;
-  Moments fresh(shape_.d, from[2] != 0);
+  Moments fresh(shape_.d, from[2] != 0 ? Want::covariance : Want::variance);
   fresh.weighted_ = from[3] != 0;
   if (!(from[4] >= 0 && from[4] < 0x1p47) || !(from[5] >= 0 && from[5] < static_cast<double>(shape_.rows)))
     return false;
@@ -365,88 +373,10 @@ bool Moments::restore(const std::vector<double>& from) {
   return true;
 }
 
-// ---- batches of tables ----
-
-namespace {
-
-// write(item, shape, node) for the node of every table.
-template <class T, class Write>
-Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, bool full,
-                       Write&& write) noexcept {
-  const Layout& l = x.layout;
-  const MomentShape shape(l.cols);
-  const bool one_block = l.rows <= shape.rows && !shape.sequential;
-  const auto reduce_item = [&](Size item) noexcept -> Outcome {
-    const Table<T> table{x.item(item), l, weights.data == nullptr ? nullptr : weights.item(item),
-                         weights.layout.row_stride};
-    if (one_block) {
-      const Workspace work = Workspace::request(shape, full, 0);
-      if (work.nodes == nullptr) return no_memory;
-      pack(shape, table.data, l, work.block);
-      reduce_block(shape, full, work.block, l.rows,
-                   pack_weights(table.weights, table.weights_stride, l.rows, work.weights), work.nodes);
-      write(item, shape, work.nodes);
-      return {};
-    }
-    Moments moments(l.cols, full);
-    Doubles node;
-    Outcome outcome = moments.update(table);
-    if (outcome.ok()) outcome = moments.total(node);
-    if (outcome.ok()) write(item, shape, node.data());
-    return outcome;
-  };
-  const double item_ns = 50 + static_cast<double>(l.rows) * row_ns(l.cols, full);
-  if (n_items == 1 || item_ns > 2'000'000) {  // threads inside
-    InterruptTimer timer;
-    for (Size i = 0; i < n_items; ++i) {
-      const Outcome outcome = reduce_item(i);
-      if (!outcome.ok()) return outcome;
-      if (timer.interrupted()) return interrupted;
-    }
-    return {};
-  }
-  const Size per_block = std::max<Size>(1, static_cast<Size>(50'000 / item_ns));
-  std::atomic<Outcome::Status> worst{Outcome::Status::ok};
-  const bool finished =
-      parallel_blocks((n_items + per_block - 1) / per_block, item_ns * static_cast<double>(n_items), [&](Size block) {
-        for (Size i = block * per_block; i < std::min(n_items, (block + 1) * per_block); ++i) {
-          const Outcome outcome = reduce_item(i);
-          if (!outcome.ok()) worst.store(outcome.status, std::memory_order_relaxed);
-        }
-      });
-  if (worst != Outcome::Status::ok) return {worst};
-  return finished ? Outcome{} : interrupted;
-}
-
-}  // namespace
-
-template <class T>
-Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
-                   const Batch<const double>& ddof, const Batch<T>& cov) noexcept {
-  return for_each_table(n_items, x, weights, true, [&](Size i, const MomentShape& shape, const double* node) {
-    Moments::write_covariance(shape, node, *ddof.item(i), cov.item(i), cov.layout);
-  });
-}
-
-template <class T>
-Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
-                 const Batch<const double>& ddof, const Batch<T>& var) noexcept {
-  return for_each_table(n_items, x, weights, false, [&](Size i, const MomentShape& shape, const double* node) {
-    Moments::write_variance(shape, node, *ddof.item(i), var.item(i), var.layout.row_stride);
-  });
-}
-
-template <class T>
-Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
-             const Batch<T>& result) noexcept {
-  return for_each_table(n_items, x, weights, false, [&](Size i, const MomentShape& shape, const double* node) {
-    Moments::write_mean(shape, node, result.item(i), result.layout.row_stride);
-  });
-}
-
 #define MMLFAST_INSTANTIATE(T)                                                                                        \
   template Outcome Moments::update<T>(const Table<T>&) noexcept;                                                      \
   template void Moments::write_mean<T>(const MomentShape&, const double*, T*, Size) noexcept;                         \
+  template void Moments::write_variance<T>(const MomentShape&, const double*, double, T*, Size) noexcept;             \
   template void Moments::write_covariance<T>(const MomentShape&, const double*, double, T*, const Layout&) noexcept;  \
   template Outcome covariance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&, \
                                  const Batch<T>&) noexcept;                                                           \

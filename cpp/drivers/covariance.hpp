@@ -76,14 +76,16 @@ struct Table {
   }
 };
 
+// How much of the moments: the mean (the diagonal of M2 is then anything), the diagonal too, all.
+enum class Want { mean, variance, covariance };
+
 // Mean and second moments of the rows seen so far. Rows are counted into blocks of MomentShape::rows; the rows of an
 // unfinished block are kept, so that any chunking gives the same bits. Blocks are reduced to nodes and the nodes merged
 // like the digits of a binary counter (MomentShape::sequential: one node for all). What came by merge() and went by
 // remove() is kept apart, and joined when the result is asked for. Not thread-safe.
 class Moments {
  public:
-  // full: all of M2; else its diagonal only.
-  Moments(Size d, bool full) noexcept;
+  Moments(Size d, Want want) noexcept;
 
   Size columns() const noexcept { return shape_.d; }
   bool weighted() const noexcept { return weighted_; }
@@ -133,7 +135,8 @@ class Moments {
   Outcome close_open() noexcept;
 
   MomentShape shape_;
-  bool full_, weighted_ = false;
+  Want want_;
+  bool full_, weighted_ = false;  // full_: all of M2
   std::uint64_t n_blocks_ = 0;  // bit l set: levels_[l] holds the node of 2^l blocks (sequential: levels_[0] holds all)
   Doubles levels_[most_levels];
   Doubles open_, open_weights_;  // the packed rows of the unfinished block

@@ -1,5 +1,5 @@
 // From rows to nodes: what the driver of covariance does with one block, with 2^level blocks, and with the next block
-// of a wide table. Included by drivers/covariance.cpp alone.
+// of a wide table. Included by the drivers of covariance alone.
 #pragma once
 
 #include <algorithm>
@@ -76,35 +76,74 @@ void reduce_block(const MomentShape& shape, bool full, double* block, Size rows,
     kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
 }
 
+// The node of a block of which the mean is all that is asked for, or false: it takes reduce_block. SCRATCH a block.
+template <class T>
+bool reduce_means(const MomentShape& shape, const Table<T>& table, double* scratch, double* node) noexcept {
+  const Layout& l = table.layout;
+  if (table.weights != nullptr || l.rows < 32 || l.col_stride != 1 || l.row_stride != l.cols) return false;
+  std::fill_n(node, shape.node_size(false), 0.0);
+  node[0] = static_cast<double>(l.rows);
+  double *hi = node + shape.hi(), *lo = node + shape.lo();
+  if constexpr (sizeof(T) == 8)
+    return moment_kernel().means_f64(shape, table.data, l.rows, hi, lo, scratch);
+  else
+    return moment_kernel().means_f32(shape, table.data, l.rows, hi, lo, scratch);
+}
+
+// The node of few rows of a narrow table, MomentShape::few. SCRATCH block and strips: a block, and a node, of of_few().
+template <class T>
+void reduce_few(const MomentShape& shape, bool full, const T* x, const Layout& layout, const double* weights,
+                double* block, double* strips, double* node) noexcept {
+  const MomentShape of_few = shape.of_few();
+  pack(of_few, x, layout, block);
+  reduce_block(of_few, full, block, layout.rows, weights, strips);
+  std::fill_n(node, shape.node_size(full), 0.0);
+  std::copy_n(strips, full ? shape.m2() : shape.node_size(false), node);
+  if (!full) return;
+  for (Size i = 0; i < shape.d; ++i)
+    for (Size j = i; j < shape.d; ++j) node[shape.m2() + shape.entry(i, j)] = strips[shape.m2() + of_few.entry(i, j)];
+}
+
 // What a thread needs to reduce 2^level blocks.
 struct Workspace {
-  double *block, *weights, *delta, *nodes;
+  double *block, *weights, *delta, *strips, *nodes;
 
   static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
-    return 8 * (shape.block_size() + 8 + weights_size(shape) + shape.padded() + (level + 1) * shape.node_size(full));
+    return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + few_node_size(shape, full) +
+                (level + 1) * shape.node_size(full));
+  }
+  static Size few_node_size(const MomentShape& shape, bool full) noexcept {
+    return shape.by_columns ? shape.of_few().node_size(full) : 0;
+  }
+  static Size block_size(const MomentShape& shape) noexcept {
+    return shape.by_columns ? std::max(shape.block_size(), shape.of_few().block_size()) : shape.block_size();
   }
   static Workspace request(const MomentShape& shape, bool full, int level) noexcept {
     double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
     if (all == nullptr) return {};
-    double* weights = all + shape.block_size() / 8 * 8 + 8;
+    double* weights = all + block_size(shape) / 8 * 8 + 8;
     double* delta = weights + weights_size(shape);
-    return {all, weights, delta, delta + shape.padded()};
+    double* strips = delta + shape.padded();
+    return {all, weights, delta, strips, strips + few_node_size(shape, full)};
   }
 };
 
 // The node of 2^level whole blocks, merged two by two.
 template <class T>
-void reduce_subtree(const MomentShape& shape, bool full, const Table<T>& table, int level, const Workspace& work,
+void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, int level, const Workspace& work,
                     double* out) noexcept {
+  const bool full = want == Want::covariance;
   const Size node_size = shape.node_size(full);
   double* slot[64];
   for (int l = 0; l < level; ++l) slot[l] = work.nodes + l * node_size;
   double* current = work.nodes + level * node_size;
   for (Size k = 0; k < Size{1} << level; ++k) {
     const Table<T> rows = table.rows(k * shape.rows, shape.rows);
-    pack(shape, rows.data, rows.layout, work.block);
-    const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
-    reduce_block(shape, full, work.block, shape.rows, weights, current);
+    if (want != Want::mean || !reduce_means(shape, rows, work.block, current)) {
+      pack(shape, rows.data, rows.layout, work.block);
+      const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
+      reduce_block(shape, full, work.block, shape.rows, weights, current);
+    }
     int l = 0;
     for (; (k >> l) & 1; ++l) {
       combine(shape, full, slot[l], current, work.delta);

@@ -1,6 +1,8 @@
 #include "kernels/covariance.hpp"
 
-#include "simd/vec.hpp"
+#include "kernels/covariance_centre.hpp"
+#include "kernels/covariance_lanes.hpp"
+#include "kernels/covariance_means.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -10,14 +12,6 @@ using N = native<double>;
 using Index = std::ptrdiff_t;
 constexpr int width = native_lanes<double>;
 
-MMLFAST_INLINE N load_native(const double* from) {
-  return *reinterpret_cast<const native_of<double>::unaligned*>(from);
-}
-MMLFAST_INLINE N load_native(const float* from) {
-  typedef float half __attribute__((vector_size(native_bytes / 2), aligned(4), may_alias));
-  return __builtin_convertvector(*reinterpret_cast<const half*>(from), N);
-}
-MMLFAST_INLINE void store_native(double* to, const N& x) { *reinterpret_cast<native_of<double>::unaligned*>(to) = x; }
 MMLFAST_INLINE N broadcast_native(double x) { return x - N{}; }
 
 MMLFAST_INLINE bool finite(double x) { return __builtin_fabs(x) <= __DBL_MAX__; }
@@ -44,10 +38,10 @@ void transpose_rows(const MomentShape& shape, const T* x, const Layout& l, doubl
     _Pragma("GCC unroll 8") for (Index c = 0; c < d; c += width) {
       const Index from = c + width <= d || d < width ? c : d - width;
       N square[width];
-      for (int k = 0; k < width; ++k) square[k] = load_native(x + (r + k) * l.row_stride + from);
+      for (int k = 0; k < width; ++k) square[k] = load_part<double>(x + (r + k) * l.row_stride + from);
       transpose_native<double>(square);
       _Pragma("GCC unroll 8") for (int k = 0; k < width; ++k) {
-        if (from + k < d) store_native(block + (from + k) * shape.stride + r, square[k]);
+        if (from + k < d) store_part(block + (from + k) * shape.stride + r, square[k]);
       }
     }
   }
@@ -66,6 +60,12 @@ void copy_columns(const MomentShape& shape, const T* x, const Layout& l, double*
   }
 }
 
+// The columns that do not exist, up to a whole strip.
+void pad_strip(const MomentShape& shape, Index from, Index rows, Index cols, double* block) {
+  for (Index r = from; r < rows; ++r)
+    for (Index j = cols; j % 8 != 0; ++j) block[shape.index(r, j)] = 0;
+}
+
 // Rows of consecutive elements into strips; eight strips at a time, so that both sides stay within a few pages.
 template <class T>
 void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* block) {
@@ -77,7 +77,16 @@ void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* bl
       for (Index s = s0; s < s1; ++s) store(block + (s * shape.stride + r) * 8, load_as_double(from + s * 8));
     }
   }
-  pack_any(shape, x, l, 0, whole * 8, block);
+  // The last few columns, together with what follows them in memory as long as that is within the table.
+  const Index col = whole * 8, last = (l.rows - 1) * l.row_stride + l.cols;
+  if (col == l.cols) return;
+  alignas(vec_bytes) const double numbers[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+  const mask<double> exists = load(numbers) < broadcast(static_cast<double>(l.cols - col));
+  Index r = 0;
+  for (; r < l.rows && r * l.row_stride + col + 8 <= last; ++r)
+    store(block + shape.index(r, col), select(exists, load_as_double(x + r * l.row_stride + col), zero<double>()));
+  pad_strip(shape, r, l.rows, l.cols, block);
+  pack_any(shape, x, l, r, col, block);
 }
 
 // Columns of consecutive elements into strips.
@@ -88,9 +97,9 @@ void transpose_columns(const MomentShape& shape, const T* x, const Layout& l, do
     double* to = block + shape.index(0, c);
     for (Index r = 0; r < even; r += width) {
       N square[width];
-      for (int k = 0; k < width; ++k) square[k] = load_native(x + (c + k) * l.col_stride + r);
+      for (int k = 0; k < width; ++k) square[k] = load_part<double>(x + (c + k) * l.col_stride + r);
       transpose_native<double>(square);
-      for (int k = 0; k < width; ++k) store_native(to + (r + k) * 8, square[k]);
+      for (int k = 0; k < width; ++k) store_part(to + (r + k) * 8, square[k]);
     }
     pack_any(shape, x, Layout{l.rows, c + width, l.row_stride, l.col_stride}, even, c, block);
   }
@@ -100,16 +109,14 @@ void transpose_columns(const MomentShape& shape, const T* x, const Layout& l, do
 template <class T>
 void pack(const MomentShape& shape, const T* x, const Layout& l, double* block) {
   if (l.rows == 0 || l.cols == 0) return;
-  if (!shape.by_columns) {
-    for (Index j = l.cols; j % 8 != 0; ++j)
-      for (Index r = 0; r < l.rows; ++r) block[shape.index(r, j)] = 0;
-  }
-  if (l.row_stride == 1 && l.rows > 1) {
+  const bool along_rows = (l.col_stride == 1 || l.cols == 1) && l.row_stride >= l.cols;
+  if (!shape.by_columns && !along_rows) pad_strip(shape, 0, l.rows, l.cols, block);
+  if (l.row_stride == 1 && l.rows > 1 && (shape.by_columns || !along_rows)) {
     if (shape.by_columns)
       copy_columns(shape, x, l, block);
     else
       transpose_columns(shape, x, l, block);
-  } else if (l.col_stride == 1 && l.row_stride >= l.cols) {
+  } else if (along_rows) {
     if (!shape.by_columns) return copy_rows(shape, x, l, block);
     switch (l.cols) {
       case 2:
@@ -134,59 +141,6 @@ void pack(const MomentShape& shape, const T* x, const Layout& l, double* block) 
 
 // ---- centring ----
 
-// What the sums of one column (ByColumns) or of one strip run over: `count` consecutive vectors.
-template <bool ByColumns, bool Weighted>
-struct Run {
-  double* z;
-  Index count;
-  const double* weights;
-
-  MMLFAST_INLINE V weight(Index i) const { return ByColumns ? load(weights + i * 8) : broadcast(weights[i]); }
-
-  // sum of w * (x - shift), or with Squares of the squares in `squares` too; rows of weight 0 give 0, whatever they
-  // hold.
-  template <bool Store>
-  MMLFAST_INLINE V sum(const V& shift, V* squares) const {
-    V s[4] = {}, q[4] = {};
-    Index i = 0;
-    for (; i + 4 <= count; i += 4)
-      _Pragma("GCC unroll 4") for (int k = 0; k < 4; ++k) step<Store>(i + k, shift, s[k], q[k]);
-    for (int k = 0; i + k < count; ++k) step<Store>(i + k, shift, s[k], q[k]);
-    if (Store) *squares = across((q[0] + q[1]) + (q[2] + q[3]));
-    return across((s[0] + s[1]) + (s[2] + s[3]));
-  }
-
-  template <bool Store>
-  MMLFAST_INLINE void step(Index i, const V& shift, V& s, V& q) const {
-    V x = load(z + i * 8) - shift;
-    if constexpr (Weighted) {
-      const V w = weight(i);
-      x = select(w == zero<double>(), zero<double>(), x);
-      const V wx = w * x;
-      s = s + wx;
-      if constexpr (Store) q = fma(wx, x, q);
-    } else {
-      s = s + x;
-      if constexpr (Store) q = fma(x, x, q);
-    }
-    if constexpr (Store) store(z + i * 8, x);
-  }
-
-  static MMLFAST_INLINE V across(const V& x) { return ByColumns ? broadcast(reduce_add(x)) : x; }
-
-  // x := (x - shift) * sqrt(w)
-  MMLFAST_INLINE void finish(const V& shift) const {
-    for (Index i = 0; i < count; ++i) {
-      V x = load(z + i * 8) - shift;
-      if constexpr (Weighted) {
-        const V w = weight(i);
-        x = select(w == zero<double>(), zero<double>(), x * sqrt(w));
-      }
-      store(z + i * 8, x);
-    }
-  }
-};
-
 // Rows that are there only to fill the last vector of a column.
 MMLFAST_INLINE void fill_rest(double* column, Index rows, double value) {
   for (Index r = rows; r % 8 != 0; ++r) column[r] = value;
@@ -194,35 +148,21 @@ MMLFAST_INLINE void fill_rest(double* column, Index rows, double value) {
 
 template <bool ByColumns, bool Weighted>
 void centre_run(double* z, Index rows, const double* weights, double total, Index reference, double* hi, double* lo) {
-  const Run<ByColumns, Weighted> run{z, ByColumns ? (rows + 7) / 8 : rows, weights};
+  const Run<ByColumns ? Along::rows : Along::columns, Weighted> run{z, ByColumns ? (rows + 7) / 8 : rows, 8, weights};
   const V sum_of_weights = broadcast(total);
-  // Differences from one row: the sum of equal numbers is then exactly 0.
-  const V x0 = ByColumns ? broadcast(z[reference]) : load(z + reference * 8);
-  if constexpr (ByColumns) fill_rest(z, rows, z[reference]);
-  V mean = x0 + run.template sum<false>(x0, nullptr) / sum_of_weights;
-  const mask<double> good = abs(mean) <= broadcast(__DBL_MAX__);
-  if (!all(good)) {  // infinities: let their plain sum decide between infinity and NaN
-    if constexpr (ByColumns) fill_rest(z, rows, 0);
-    mean = select(good, mean, run.template sum<false>(zero<double>(), nullptr) / sum_of_weights);
-  }
-  alignas(vec_bytes) double first[8];
-  store(first, mean);
-  if constexpr (ByColumns) fill_rest(z, rows, first[0]);
-  V squares;
-  const V sum = run.template sum<true>(mean, &squares);
-  // What rounding has left out of the mean. It matters if it adds more than 2^-57 to the squares.
-  const V rest = select(good, sum / sum_of_weights, zero<double>());
-  const mask<double> matters = sum * sum > broadcast(0x1p-57) * sum_of_weights * squares;
-  if (Weighted || any(matters)) run.finish(select(matters, rest, zero<double>()));
   if constexpr (ByColumns) {
-    alignas(vec_bytes) double second[8];
-    store(second, rest);
-    fill_rest(z, rows, 0);
+    alignas(vec_bytes) double first[8], second[8];
+    fill_rest(z, rows, z[reference]);
+    const Mean mean =
+        centre_column(run, broadcast(z[reference]), sum_of_weights, [&](double value) { fill_rest(z, rows, value); });
+    store(first, mean.hi);
+    store(second, mean.lo);
     *hi = first[0];
     *lo = second[0];
   } else {
-    store(hi, mean);
-    store(lo, rest);
+    const Mean mean = centre_column(run, load(z + reference * 8), sum_of_weights, [](double) {});
+    store(hi, mean.hi);
+    store(lo, mean.lo);
   }
 }
 
@@ -283,16 +223,16 @@ void dots(const double* a, const double* b, Index stride, Index vectors, double*
     const double *ap = a + p * width, *bp = b + p * width;
     for (Index v = 0; v < vectors; ++v, ap += 8, bp += 8) {
       N y[J];
-      _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) y[j] = load_native(bp + j * stride);
+      _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) y[j] = load_part<double>(bp + j * stride);
       _Pragma("GCC unroll 4") for (int i = 0; i < I; ++i) {
-        const N x = load_native(ap + i * stride);
+        const N x = load_part<double>(ap + i * stride);
         _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) sum[i][j] = op::fma(x, y[j], sum[i][j]);
       }
     }
     for (int i = 0; i < I; ++i)
       for (int j = 0; j < J; ++j) total[i * 4 + j].part[p] = sum[i][j];
   }
-  for (int k = 0; k < I * 4; k += width) store_native(out + k, reduce_each(total + k));
+  for (int k = 0; k < I * 4; k += width) store_part(out + k, reduce_each(total + k));
 }
 
 using Dots = void (*)(const double*, const double*, Index, Index, double*);
@@ -325,10 +265,6 @@ void products_of_columns(const MomentShape& shape, const double* block, Index ro
 
 constexpr int rows_of_a = native_bytes == 64 ? 8 : 4;  // times 3 registers of b: the sums fill most of the registers
 
-// A chain of sums over rows is this long, then it is added to m2: rounding errors stay small, and the rows of the four
-// strips of a tile stay in the first cache.
-constexpr Index chain = 128;
-
 // C[a][q] (+)= sum over rows of z[r][a] * z[r][q] for rows_of_a columns a of one strip and Q registers q of columns,
 // register q being at b[q] and its sums at c[q].
 template <int Q>
@@ -336,7 +272,7 @@ MMLFAST_INLINE void outer_products(const double* a, const double* const* b, Inde
   N sum[rows_of_a][Q] = {};
   for (Index r = 0; r < rows; ++r) {
     N y[Q];
-    _Pragma("GCC unroll 3") for (int q = 0; q < Q; ++q) y[q] = load_native(b[q] + r * 8);
+    _Pragma("GCC unroll 3") for (int q = 0; q < Q; ++q) y[q] = load_part<double>(b[q] + r * 8);
     _Pragma("GCC unroll 8") for (int k = 0; k < rows_of_a; ++k) {
       const N x = broadcast_native(a[r * 8 + k]);
       _Pragma("GCC unroll 3") for (int q = 0; q < Q; ++q) sum[k][q] = op::fma(x, y[q], sum[k][q]);
@@ -345,7 +281,7 @@ MMLFAST_INLINE void outer_products(const double* a, const double* const* b, Inde
   for (int k = 0; k < rows_of_a; ++k) {
     for (int q = 0; q < Q; ++q) {
       double* to = c[q] + k * 8;
-      store_native(to, add ? load_native(to) + sum[k][q] : sum[k][q]);
+      store_part(to, add ? load_part<double>(to) + sum[k][q] : sum[k][q]);
     }
   }
 }
@@ -384,9 +320,9 @@ void products(const MomentShape& shape, const double* block, Index rows, Index s
   if (shape.by_columns)
     products_of_columns(shape, block, rows, add, m2);
   else
-    for (Index r = 0; r < rows; r += chain)
-      products_of_strips(shape, block + r * 8, rows - r < chain ? rows - r : chain, si0, si1, sj0, sj1, add || r > 0,
-                         m2);
+    for (Index r = 0; r < rows; r += moment_chain)
+      products_of_strips(shape, block + r * 8, rows - r < moment_chain ? rows - r : moment_chain, si0, si1, sj0, sj1,
+                         add || r > 0, m2);
 }
 
 void squares(const MomentShape& shape, const double* block, Index rows, Index from, Index to, bool add, double* m2) {
@@ -405,7 +341,7 @@ void squares(const MomentShape& shape, const double* block, Index rows, Index fr
     V all = add ? load(m2 + s * 8) : zero<double>();
     for (Index r = 0; r < rows;) {
       V sum = zero<double>();
-      for (const Index end = rows - r < chain ? rows : r + chain; r < end; ++r) {
+      for (const Index end = rows - r < moment_chain ? rows : r + moment_chain; r < end; ++r) {
         const V z = load(block + (s * shape.stride + r) * 8);
         sum = fma(z, z, sum);
       }
@@ -462,6 +398,12 @@ void merge(const MomentShape& shape, bool full, double* a, const double* b, doub
 
 }  // namespace
 
-const MomentKernel moment_kernel = {pack<double>, pack<float>, centre, products, squares, merge_means, merge};
+const MomentKernel moment_kernel = {pack<double>,          pack<float>,          centre, products, squares, merge_means,
+                                    means_of_rows<double>, means_of_rows<float>, merge};
+
+const MomentLanesKernel<double> moment_lanes_f64 = {in_lanes::covariance<double>, in_lanes::variance<double>,
+                                                    in_lanes::mean<double>};
+const MomentLanesKernel<float> moment_lanes_f32 = {in_lanes::covariance<float>, in_lanes::variance<float>,
+                                                   in_lanes::mean<float>};
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -15,7 +15,9 @@
 //
 // Up to `columns_limit` columns a block holds its columns one after the other and SIMD lanes run over rows; each entry
 // is a sum of 8 lane sums, added in a fixed tree. Wider blocks are made of strips of 8 columns, lanes run over columns,
-// and each entry is one chain over the rows. Either way the bits do not depend on the shape of the register tile.
+// and each entry is one chain over the rows. Either way the bits do not depend on the shape of the register tile. The
+// last block of a narrow table, if it has few rows (`few`), is made of strips too: its sums are then those of
+// kernels/covariance_lanes.hpp, which takes eight such tables at once.
 //
 // Flops: n d (d + 1) + 6 n d; bytes: the table once. Accumulation: float64 whatever T is. Error of an entry (i, j):
 // a few u sqrt(M2_ii M2_jj) (sums run over at most 128 terms before they are
@@ -32,6 +34,10 @@
 #include "simd/level.hpp"
 
 namespace mmlfast {
+
+// A chain of sums over rows is at most this long, then it is added to the sum of those before: rounding errors stay
+// small, and the rows of the four strips of a tile stay in the first cache.
+inline constexpr std::ptrdiff_t moment_chain = 128;
 
 // How a block of a table with d columns is laid out. A function of d only: the bits of every result depend on it.
 struct MomentShape {
@@ -58,6 +64,18 @@ struct MomentShape {
         stride(columns <= columns_limit ? rows + 8 : rows + 1),
         by_columns(columns <= columns_limit),
         sequential(columns > tree_limit) {}
+
+  // Are these so few rows of a narrow table that they are reduced as strips of `of_few`? Fewer than `rows`; measured:
+  // up to there it is faster in lanes and not slower alone.
+  constexpr bool few(std::ptrdiff_t n_rows) const noexcept { return by_columns && n_rows <= few_rows(); }
+  constexpr std::ptrdiff_t few_rows() const noexcept { return d <= 1 || d > 8 ? 64 : 128; }
+  constexpr MomentShape of_few() const noexcept {
+    MomentShape strips_of = *this;
+    strips_of.rows = few_rows();
+    strips_of.stride = few_rows() + 1;
+    strips_of.by_columns = false;
+    return strips_of;
+  }
 
   constexpr std::ptrdiff_t index(std::ptrdiff_t r, std::ptrdiff_t j) const noexcept {
     return by_columns ? j * stride + r : ((j / 8) * stride + r) * 8 + j % 8;
@@ -102,10 +120,50 @@ struct MomentKernel {
   // Weight and mean of a and sign * b together, in a; delta = mean(b) - mean(a). Returns the factor of delta delta' in
   // m2.
   double (*merge_means)(const MomentShape& shape, double* a, const double* b, double sign, double* delta);
+  // Mean alone, of `rows` rows (at least 1) that lie one behind the other in memory, with the bits that `centre` gives
+  // it. False if a mean is not finite: hi and lo are then nothing. SCRATCH 64 * d doubles.
+  bool (*means_f64)(const MomentShape& shape, const double* x, std::ptrdiff_t rows, double* hi, double* lo,
+                    double* scratch);
+  bool (*means_f32)(const MomentShape& shape, const float* x, std::ptrdiff_t rows, double* hi, double* lo,
+                    double* scratch);
   // The whole node: a := a + sign * b. With sign -1 the rows of b must be among those of a.
   void (*merge)(const MomentShape& shape, bool full, double* a, const double* b, double sign, double* delta);
 };
 
 MMLFAST_KERNEL_TABLE(MomentKernel, moment_kernel)
+
+// Vectors from one row to the next; rows of 8 or 16 vectors would put a column into a few sets of the cache.
+constexpr std::ptrdiff_t moment_lanes_row(std::ptrdiff_t d) noexcept { return d % 8 == 0 ? d + 1 : d; }
+
+constexpr std::ptrdiff_t moment_lanes_scratch(std::ptrdiff_t n, std::ptrdiff_t d, bool weighted) noexcept {
+  return 8 * (n * moment_lanes_row(d) + (weighted ? n : 0) + d * (d + 1) / 2 + 2 * d + d * d);
+}
+
+// Many tables of few rows and columns, 8 at a time, one in each lane: the operations of a block of strips in the same
+// order, hence the same bits; the driver takes whichever is faster (kernels/covariance_lanes.hpp).
+//
+//   IN       item[l]     table of lane l, n x d of T, strides by `layout`; weights[l] its weights, `weights_stride`
+//   apart
+//                        (no weights: null)
+//   OUT      covariance  M2 / max(weight - ddof[l], 0), d x d of T, both halves
+//            variance    its diagonal, d of T, the same bits
+//            mean        d of T
+//   SCRATCH  moment_lanes_scratch(n, d, weighted) doubles, 64-byte aligned
+//
+// A table of no weight gives NaN.
+template <class T>
+struct MomentLanesKernel {
+  using Items = const T* const*;
+  using Numbers = const double* const*;
+  void (*covariance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                     T* const* cov, const Layout& cov_layout, double* scratch);
+  void (*variance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                   T* const* var, std::ptrdiff_t var_stride, double* scratch);
+  void (*mean)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, T* const* mean,
+               std::ptrdiff_t mean_stride, double* scratch);
+};
+
+MMLFAST_KERNEL_TABLE(MomentLanesKernel<double>, moment_lanes_f64)
+MMLFAST_KERNEL_TABLE(MomentLanesKernel<float>, moment_lanes_f32)
 
 }  // namespace mmlfast

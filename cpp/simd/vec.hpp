@@ -419,6 +419,27 @@ MMLFAST_INLINE void store_from_double(float* to, const vec<double>& x) {
 }
 MMLFAST_INLINE void store_from_double(double* to, const vec<double>& x) { store(to, x); }
 
+// One register of C from or to numbers of type T, which is C, or float where C is double.
+template <class C, class T>
+MMLFAST_INLINE native<C> load_part(const T* from) {
+  if constexpr (std::is_same_v<T, C>) {
+    return *reinterpret_cast<const typename native_of<T>::unaligned*>(from);
+  } else {
+    typedef T half __attribute__((vector_size(native_bytes / 2), aligned(sizeof(T)), may_alias));
+    return __builtin_convertvector(*reinterpret_cast<const half*>(from), native<C>);
+  }
+}
+template <class T, class Register>
+MMLFAST_INLINE void store_part(T* to, const Register& x) {
+  if constexpr (std::is_same_v<Register, native<T>>) {
+    *reinterpret_cast<typename native_of<T>::unaligned*>(to) = x;
+  } else {
+    typedef T plain __attribute__((vector_size(native_bytes / 2)));
+    typedef T half __attribute__((vector_size(native_bytes / 2), aligned(sizeof(T)), may_alias));
+    *reinterpret_cast<half*>(to) = __builtin_convertvector(x, plain);
+  }
+}
+
 // ---- transposition of a square of native registers ----
 
 namespace op {

@@ -6,21 +6,23 @@ The same rows give the same bits for any number of threads, any memory layout an
 
 from __future__ import annotations
 
-import operator
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from mmlfast import _core
+from mmlfast._affine_moments import AffineMoments, affine_moments
 from mmlfast._arrays import as_array, as_float, explain, ndarray
+from mmlfast._missing import check_policy, columns_omitting, correlation_omitting, covariance_omitting, raise_at_nan
+from mmlfast._moments import Moments, check_weights
 
-__all__ = ["Moments", "correlation", "covariance", "mean", "variance"]
+__all__ = ["AffineMoments", "Moments", "affine_moments", "correlation", "covariance", "mean", "variance"]
 
 Array = np.ndarray[Any, Any]
 
 
-def mean(x: ArrayLike, weights: ArrayLike | None = None) -> Array:
+def mean(x: ArrayLike, weights: ArrayLike | None = None, *, nan_policy: str = "propagate") -> Array:
     """Mean of the rows of a table.
 
     Parameters
@@ -29,6 +31,9 @@ def mean(x: ArrayLike, weights: ArrayLike | None = None) -> Array:
         Samples in rows, float32 or float64.
     weights : array_like, shape (..., n), optional
         How often each row counts, see `covariance`.
+    nan_policy : {"propagate", "raise", "omit"}
+        What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's mean
+        from the numbers that are there.
 
     Returns
     -------
@@ -38,7 +43,8 @@ def mean(x: ArrayLike, weights: ArrayLike | None = None) -> Array:
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        or, if asked for, if `x` has NaN.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -52,18 +58,17 @@ def mean(x: ArrayLike, weights: ArrayLike | None = None) -> Array:
     >>> import mmlfast as mf
     >>> mf.stats.mean([[1.0, 2.0], [3.0, 6.0]])
     array([2., 4.])
+    >>> mf.stats.mean([[1.0, 2.0], [3.0, float("nan")]], nan_policy="omit")
+    array([2., 2.])
     """
-    table = _table("mean", x)
-    try:
-        if weights is None:
-            return np.asarray(_core.mean(table))
-        w = _weights("mean", weights, table.shape[:-1])
-        return np.asarray(_core.weighted_mean(table, w))
-    except (TypeError, ValueError) as error:
-        explain("mean", error, x=table)
+    result, table, w = _moments("mean", _core.mean, _core.weighted_mean, x, weights)
+    gaps = _with_gaps("mean", nan_policy, result, table, w)
+    return result if gaps is None else columns_omitting(gaps, w, result, None)
 
 
-def variance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None) -> Array:
+def variance(
+    x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None, nan_policy: str = "propagate"
+) -> Array:
     """Variance of each column of a table: the diagonal of `covariance`, with the same bits.
 
     Parameters
@@ -74,6 +79,9 @@ def variance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None)
         The sum of squares is divided by ``n - ddof``.
     weights : array_like, shape (..., n), optional
         How often each row counts, see `covariance`.
+    nan_policy : {"propagate", "raise", "omit"}
+        What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's variance
+        from the numbers that are there.
 
     Returns
     -------
@@ -83,7 +91,8 @@ def variance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None)
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        or, if asked for, if `x` has NaN.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -93,10 +102,14 @@ def variance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None)
     >>> mf.stats.variance([[1.0, 2.0], [3.0, 6.0]])
     array([2., 8.])
     """
-    return _second_moments("variance", _core.variance, _core.weighted_variance, x, ddof, weights)
+    result, table, w = _moments("variance", _core.variance, _core.weighted_variance, x, weights, ddof)
+    gaps = _with_gaps("variance", nan_policy, result, table, w)
+    return result if gaps is None else columns_omitting(gaps, w, result, float(ddof))
 
 
-def covariance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None) -> Array:
+def covariance(
+    x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None, nan_policy: str = "propagate"
+) -> Array:
     """Covariance matrix of the columns of a table, or of a stack of tables.
 
     Parameters
@@ -111,6 +124,10 @@ def covariance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = Non
     weights : array_like, shape (..., n), optional
         How often each row counts, not necessarily a whole number: ``numpy.cov``'s ``fweights``. A row of weight zero
         counts for nothing, even if it holds NaN.
+    nan_policy : {"propagate", "raise", "omit"}
+        What to do about NaN in `x`, in rows of positive weight. ``"propagate"``: it reaches the row and the column of
+        its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the covariance of
+        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.cov``.
 
     Returns
     -------
@@ -120,7 +137,8 @@ def covariance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = Non
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        or, if asked for, if `x` has NaN.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -129,6 +147,9 @@ def covariance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = Non
     Each block of rows is centred by its own mean while it is in cache, and blocks are merged in a fixed tree [1]_. A
     mean of 1e8 standard deviations costs no accuracy. NaN or infinity in a column reaches only the entries of that
     column.
+
+    With ``nan_policy="omit"`` each entry is from other rows, so the matrix may have negative eigenvalues. Complete
+    columns keep the bits they have without it.
 
     References
     ----------
@@ -141,11 +162,19 @@ def covariance(x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = Non
     >>> mf.stats.covariance([[1e9 + 1.0, 2.0], [1e9 + 3.0, 6.0]])
     array([[2., 4.],
            [4., 8.]])
+
+    The second feature is missing in the last row, so only the first has three numbers:
+
+    >>> mf.stats.covariance([[1.0, 2.0], [3.0, 6.0], [8.0, float("nan")]], nan_policy="omit")
+    array([[13.,  4.],
+           [ 4.,  8.]])
     """
-    return _second_moments("covariance", _core.covariance, _core.weighted_covariance, x, ddof, weights)
+    result, table, w = _moments("covariance", _core.covariance, _core.weighted_covariance, x, weights, ddof)
+    gaps = _with_gaps("covariance", nan_policy, result, table, w)
+    return result if gaps is None else covariance_omitting(gaps, w, result, float(ddof))
 
 
-def correlation(x: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
+def correlation(x: ArrayLike, *, weights: ArrayLike | None = None, nan_policy: str = "propagate") -> Array:
     """Pearson correlation of the columns of a table, or of a stack of tables.
 
     Parameters
@@ -154,6 +183,10 @@ def correlation(x: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
         Samples in rows, float32 or float64.
     weights : array_like, shape (..., n), optional
         How often each row counts, see `covariance`.
+    nan_policy : {"propagate", "raise", "omit"}
+        What to do about NaN in `x`, in rows of positive weight. ``"propagate"``: it reaches the row and the column of
+        its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the correlation of
+        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.corr``.
 
     Returns
     -------
@@ -164,7 +197,8 @@ def correlation(x: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN.
+        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        or, if asked for, if `x` has NaN.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -175,198 +209,14 @@ def correlation(x: ArrayLike, *, weights: ArrayLike | None = None) -> Array:
     array([[1., 1.],
            [1., 1.]])
     """
-    c = _second_moments("correlation", _core.covariance, _core.weighted_covariance, x, 0, weights)
+    c, table, w = _moments("correlation", _core.covariance, _core.weighted_covariance, x, weights, 0)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         scale = np.sqrt(np.diagonal(c, axis1=-2, axis2=-1))
         r: Array = np.clip(c / scale[..., :, None] / scale[..., None, :], -1, 1)
         diagonal = np.arange(c.shape[-1])
         r[..., diagonal, diagonal] = scale / scale
-    return r
-
-
-class Moments:
-    """Mean and covariance of rows that come in pieces.
-
-    Parameters
-    ----------
-    n_features : int, optional
-        The number of columns; by default that of the first rows.
-    dtype : {float64, float32}
-        The dtype of the results. The state is float64 in any case.
-
-    Attributes
-    ----------
-    count : int or float
-        The number of rows, or if weights were ever given the sum of the weights.
-    mean : ndarray, shape (n_features,)
-        NaN if there are no rows.
-
-    Notes
-    -----
-    The rows of an unfinished block are kept, so that ``update`` over any chunking gives the bits of one call and those
-    of `covariance`. Asking for results in between changes nothing. Objects pickle and copy; they may be shared between
-    threads. If Ctrl-C stops an update, the rows up to some point have been taken in, and `count` says how many.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import mmlfast as mf
-    >>> x = np.arange(12.0).reshape(6, 2)
-    >>> m = mf.stats.Moments().update(x[:4]).update(x[4:])
-    >>> m.count, m.mean
-    (6, array([5., 6.]))
-    >>> bool(np.all(m.covariance() == mf.stats.covariance(x)))
-    True
-    """
-
-    __slots__ = ("_dtype", "_state")
-    __hash__ = None  # type: ignore[assignment]
-
-    def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
-        self._dtype = np.dtype(dtype)
-        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
-        columns = -1
-        if n_features is not None:
-            columns = operator.index(n_features)
-            if not 0 <= columns < 2**31:
-                raise ValueError(f"n_features must be at least 0, got {n_features}")
-        self._state = _core.MomentState(columns)
-
-    @property
-    def n_features(self) -> int | None:
-        """The number of columns, or None if that is not known yet."""
-        columns = self._state.n_features()
-        return None if columns < 0 else columns
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the results."""
-        return self._dtype
-
-    @property
-    def count(self) -> int | float:
-        """The number of rows, or if weights were ever given the sum of the weights."""
-        count = self._state.count()
-        return count if self._state.weighted() else int(count)
-
-    @property
-    def mean(self) -> Array:
-        """The mean of the rows, shape (n_features,)."""
-        return self._state.mean(self._dtype.itemsize == 4)
-
-    def covariance(self, ddof: float = 1) -> Array:
-        """Return the covariance matrix of the rows so far; see `mmlfast.stats.covariance`.
-
-        Parameters
-        ----------
-        ddof : float
-            What is subtracted from the number of rows in the divisor.
-
-        Returns
-        -------
-        ndarray, shape (n_features, n_features)
-            The covariances.
-        """
-        return self._state.covariance(float(ddof), self._dtype.itemsize == 4)
-
-    def update(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
-        """Take in rows.
-
-        Parameters
-        ----------
-        x : array_like, shape (n, d) or (d,)
-            Rows, or one row.
-        weights : array_like, shape (n,), optional
-            How often each row counts; for one row a number.
-
-        Returns
-        -------
-        Moments
-            The object itself.
-
-        Raises
-        ------
-        ValueError
-            If the number of columns is another one than before, or the weights do not fit or are not valid.
-        TypeError
-            If the numbers are complex or no numbers at all.
-        """
-        self._state.update(*_rows("update", x, weights))
-        return self
-
-    def downdate(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
-        """Take rows out that were taken in before.
-
-        The error is relative to what was there before: taking out nearly everything, or rows far larger than those that
-        remain, leaves few correct digits. Rows that were never taken in cannot be noticed.
-
-        Parameters
-        ----------
-        x : array_like, shape (n, d) or (d,)
-            Rows, or one row.
-        weights : array_like, shape (n,), optional
-            How often each row counted.
-
-        Returns
-        -------
-        Moments
-            The object itself.
-
-        Raises
-        ------
-        ValueError
-            If more rows would go than there are.
-        TypeError
-            If the numbers are complex or no numbers at all.
-        """
-        self._state.remove(*_rows("downdate", x, weights))
-        return self
-
-    def merge(self, other: Moments) -> Self:
-        """Take in the rows that another object has seen.
-
-        Results agree to about 1e-15 relative whatever the order of merging. Merging into an empty object copies
-        `other`.
-
-        Parameters
-        ----------
-        other : Moments
-            Is not changed.
-
-        Returns
-        -------
-        Moments
-            The object itself.
-
-        Raises
-        ------
-        ValueError
-            If the numbers of columns differ.
-        TypeError
-            If `other` is something else.
-        """
-        if not isinstance(other, Moments):
-            raise TypeError(f"merge: other must be Moments, got {type(other).__name__}")
-        self._state.merge(other._state)
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""
-        if not isinstance(other, Moments):
-            return NotImplemented
-        return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
-
-    def __getstate__(self) -> tuple[str, Array]:
-        return self._dtype.name, self._state.save()
-
-    def __setstate__(self, state: tuple[str, Array]) -> None:
-        self._dtype = np.dtype(state[0])
-        self._state = _core.MomentState(-1)
-        self._state.restore(np.asarray(state[1], np.float64))
-
-    def __repr__(self) -> str:
-        return f"Moments(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
+    gaps = _with_gaps("correlation", nan_policy, c, table, w)
+    return r if gaps is None else correlation_omitting(gaps, w, r, c)
 
 
 def _table(function: str, x: ArrayLike) -> Any:
@@ -376,41 +226,30 @@ def _table(function: str, x: ArrayLike) -> Any:
     return table
 
 
-def _weights(function: str, weights: ArrayLike, shape: tuple[int, ...]) -> Array:
-    w = as_float(weights, "weights").astype(np.float64, copy=False)
-    if w.ndim < 1 or w.shape[-1] != shape[-1]:
-        raise ValueError(f"{function}: weights must have one number per row, shape {shape} here; got shape {w.shape}")
-    if not np.all((w >= 0) & (w < np.inf)):
-        raise ValueError(f"{function}: weights must not be negative, infinite or NaN")
-    return w
-
-
-def _second_moments(
-    function: str, plain: Any, weighted: Any, x: ArrayLike, ddof: float, weights: ArrayLike | None
-) -> Array:
+def _moments(
+    function: str, plain: Any, weighted: Any, x: ArrayLike, weights: ArrayLike | None, ddof: float | None = None
+) -> tuple[Array, Any, Array | None]:
+    """The result for numbers that are all there, the table and its weights."""
     table = _table(function, x)
-    divisor = np.float64(ddof)
+    divisor = () if ddof is None else (np.float64(ddof),)
     try:
         if weights is None:
-            return np.asarray(plain(table, divisor))
-        w = _weights(function, weights, table.shape[:-1])
-        return np.asarray(weighted(table, w, divisor))
+            return np.asarray(plain(table, *divisor)), table, None
+        w = check_weights(function, weights, table.shape[:-1])
+        return np.asarray(weighted(table, w, *divisor)), table, w
     except (TypeError, ValueError) as error:
         explain(function, error, x=table)
 
 
-def _rows(function: str, x: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array | None]:
-    """Native, aligned float32 or float64 rows and float64 weights."""
-    rows = as_float(x, "x")
-    if rows.ndim == 1:
-        rows = rows[None]
-        weights = None if weights is None else np.atleast_1d(np.asarray(weights))
-    if rows.ndim != 2:
-        raise ValueError(f"{function}: x must be rows, shape (n, d), or one row, shape (d,); got shape {rows.shape}")
-    rows = np.require(rows, requirements="A")
-    if weights is None:
-        return rows, None
-    w = _weights(function, weights, rows.shape[:1])
-    if w.ndim != 1:
-        raise ValueError(f"{function}: weights must have shape {rows.shape[:1]}, got {w.shape}")
-    return rows, np.require(w, requirements="A")
+def _with_gaps(function: str, nan_policy: str, result: Array, table: Any, weights: Array | None) -> Array | None:
+    """The table if NaN must be left out of it; a result without NaN says that there is none."""
+    if nan_policy == "propagate":
+        return None
+    check_policy(function, nan_policy)
+    if table.dtype.kind != "f" or not np.isnan(result).any():
+        return None
+    x = as_float(table, "x")
+    if nan_policy == "omit":
+        return x
+    raise_at_nan(function, x, weights)
+    return None

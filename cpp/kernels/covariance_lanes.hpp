@@ -1,0 +1,189 @@
+// Moments of eight small tables at a time, one in each lane. A table is packed into scratch memory, which holds it in
+// cache; each column is centred there, and pairs of columns are multiplied, tile by tile of m2, in chains over the
+// rows.
+#pragma once
+
+#include "kernels/covariance.hpp"
+#include "kernels/covariance_centre.hpp"
+#include "kernels/lanes.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace in_lanes {
+
+using V = vec<double>;
+using N = native<double>;
+using Index = std::ptrdiff_t;
+
+// Eight tables in lanes: element (r, j) is vector r * ld + j.
+struct Tables {
+  Index n, d, ld;
+  V* z;
+  const double* weights;  // n vectors, or null
+  V total;                // of the weights
+  V *m2, *hi, *lo, *out;
+
+  template <class T>
+  MMLFAST_INLINE Tables(const T* const* item, const Layout& layout, const double* const* w, Index w_stride,
+                        double* scratch)
+      : n(layout.rows),
+        d(layout.cols),
+        ld(moment_lanes_row(layout.cols)),
+        z(reinterpret_cast<V*>(scratch)),
+        weights(nullptr) {
+    pack(item, layout, z, ld, 1);
+    V* next = z + n * ld;
+    total = broadcast(static_cast<double>(n));
+    if (w != nullptr) {
+      pack(w, Layout{n, 1, w_stride, 1}, next, 1, 1);
+      weights = reinterpret_cast<const double*>(next);
+      total = zero<double>();
+      for (Index r = 0; r < n; ++r) total = total + next[r];
+      next += n;
+    }
+    m2 = next;
+    hi = m2 + d * (d + 1) / 2;
+    lo = hi + d;
+    out = lo + d;
+    if (n == 0) zeros();
+  }
+
+  void zeros() {
+    for (Index k = 0; k < d * (d + 1) / 2 + 2 * d; ++k) m2[k] = zero<double>();
+  }
+
+  // Column j of the first row of positive weight.
+  MMLFAST_INLINE V reference(Index j) const {
+    V x = z[(n - 1) * ld + j];
+    for (Index r = n - 2; r >= 0; --r) x = select(load(weights + r * 8) == zero<double>(), x, z[r * ld + j]);
+    return x;
+  }
+
+  MMLFAST_INLINE void centre() {
+    if (n == 0) return;
+    const auto nothing_to_fill = [](double) {};
+    for (Index j = 0; j < d; ++j) {
+      double* column = reinterpret_cast<double*>(z + j);
+      Mean mean;
+      if (weights == nullptr)
+        mean = centre_column(Run<Along::items, false>{column, n, ld * 8, nullptr}, z[j], total, nothing_to_fill);
+      else
+        mean = centre_column(Run<Along::items, true>{column, n, ld * 8, weights}, reference(j), total, nothing_to_fill);
+      hi[j] = mean.hi;
+      lo[j] = mean.lo;
+    }
+  }
+
+  // Where m2 holds entry (i, j), i <= j: the upper triangle, row by row.
+  MMLFAST_INLINE Index entry(Index i, Index j) const { return i * d - i * (i - 1) / 2 + (j - i); }
+};
+
+// max(weight - ddof, 0), or NaN where there is no weight.
+struct Divisor {
+  V by;
+
+  MMLFAST_INLINE Divisor(const V& total, const double* const* ddof) {
+    const V left = total - gather(ddof);
+    by = select(left > zero<double>(), left, zero<double>());
+    by = select(total == zero<double>(), broadcast(__builtin_nan("")), by);
+  }
+  MMLFAST_INLINE V divide(const V& sum) const { return sum / by; }
+};
+
+// Entry (a + i, b + j) of m2 for i < I, j < J; Upper: those with i <= j alone, a being b.
+template <int I, int J, bool Upper>
+void tile(const Tables& t, Index a, Index b) {
+  for (int p = 0; p < vec_parts; ++p) {
+    for (Index first = 0; first < t.n; first += moment_chain) {
+      const Index end = t.n - first < moment_chain ? t.n : first + moment_chain;
+      N sum[I][J] = {};
+      const V *za = t.z + first * t.ld + a, *zb = t.z + first * t.ld + b;
+      for (Index r = first; r < end; ++r, za += t.ld, zb += t.ld) {
+        N y[J];
+        _Pragma("GCC unroll 4") for (int j = 0; j < J; ++j) y[j] = zb[j].part[p];
+        _Pragma("GCC unroll 4") for (int i = 0; i < I; ++i) {
+          const N x = Upper ? y[i] : za[i].part[p];
+          _Pragma("GCC unroll 4") for (int j = Upper ? i : 0; j < J; ++j) sum[i][j] = op::fma(x, y[j], sum[i][j]);
+        }
+      }
+      _Pragma("GCC unroll 4") for (int i = 0; i < I; ++i) {
+        N* row = &t.m2[t.entry(a + i, b)].part[p];
+        _Pragma("GCC unroll 4") for (int j = Upper ? i : 0; j < J; ++j) {
+          N& entry = row[j * vec_parts];
+          entry = first > 0 ? entry + sum[i][j] : sum[i][j];
+        }
+      }
+    }
+  }
+}
+
+using Tile = void (*)(const Tables&, Index, Index);
+constexpr int tile_rows = native_bytes == 64 ? 4 : 2;  // the sums of a tile and their operands fit the registers
+constexpr Tile diagonal[4] = {tile<1, 1, true>, tile<2, 2, true>, tile<3, 3, true>, tile<4, 4, true>};
+constexpr Tile beside[4] = {tile<tile_rows, 1, false>, tile<tile_rows, 2, false>, tile<tile_rows, 3, false>,
+                            tile<tile_rows, 4, false>};
+
+MMLFAST_INLINE void products(const Tables& t) {
+  for (Index b = 0; b < t.d; b += 4) {
+    const Index columns = t.d - b < 4 ? t.d - b : 4;
+    for (Index a = 0; a < b; a += tile_rows) beside[columns - 1](t, a, b);
+    diagonal[columns - 1](t, b, b);
+  }
+}
+
+template <class T>
+void covariance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+                const double* const* ddof, T* const* cov, const Layout& cov_layout, double* scratch) {
+  Tables t(item, layout, weights, weights_stride, scratch);
+  t.centre();
+  products(t);
+  const Divisor by(t.total, ddof);
+  for (Index i = 0; i < t.d; ++i)
+    for (Index j = i; j < t.d; ++j) t.out[i * t.d + j] = t.out[j * t.d + i] = by.divide(t.m2[t.entry(i, j)]);
+  unpack(cov, cov_layout, t.out, t.d, 1);
+}
+
+// The diagonal of m2, columns j .. j + Columns - 1, into m2[0 ..]: the bits of `tile`.
+template <int Columns>
+MMLFAST_INLINE void squares(const Tables& t, Index j) {
+  for (int p = 0; p < vec_parts; ++p) {
+    for (Index first = 0; first < t.n; first += moment_chain) {
+      const Index end = t.n - first < moment_chain ? t.n : first + moment_chain;
+      N sum[Columns] = {};
+      const V* z = t.z + first * t.ld + j;
+      for (Index r = first; r < end; ++r, z += t.ld) {
+        _Pragma("GCC unroll 4") for (int k = 0; k < Columns; ++k) sum[k] = op::fma(z[k].part[p], z[k].part[p], sum[k]);
+      }
+      for (int k = 0; k < Columns; ++k) {
+        N& entry = t.m2[j + k].part[p];
+        entry = first > 0 ? entry + sum[k] : sum[k];
+      }
+    }
+  }
+}
+
+template <class T>
+void variance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+              const double* const* ddof, T* const* var, Index var_stride, double* scratch) {
+  Tables t(item, layout, weights, weights_stride, scratch);
+  t.centre();
+  const Divisor by(t.total, ddof);
+  Index j = 0;
+  for (; j + 4 <= t.d; j += 4) squares<4>(t, j);
+  for (; j < t.d; ++j) squares<1>(t, j);
+  for (j = 0; j < t.d; ++j) t.out[j] = by.divide(t.m2[j]);
+  unpack(var, Layout{t.d, 1, var_stride, 1}, t.out, 1, 1);
+}
+
+template <class T>
+void mean(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+          T* const* result, Index stride, double* scratch) {
+  Tables t(item, layout, weights, weights_stride, scratch);
+  t.centre();
+  for (Index j = 0; j < t.d; ++j)
+    t.out[j] = select(t.total == zero<double>(), broadcast(__builtin_nan("")), t.hi[j] + t.lo[j]);
+  unpack(result, Layout{t.d, 1, stride, 1}, t.out, 1, 1);
+}
+
+}  // namespace in_lanes
+
+}  // namespace mmlfast::MMLFAST_LEVEL
