@@ -77,45 +77,50 @@ def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
     small = too_small(values, min(k, n - 1), x.dtype.itemsize)
     small = small[small < n - 1]
     sigma = np.sqrt(np.maximum(values, 0))
+    large = np.arange(min(k, n - 1) if small.size == 0 else small[0])
+    columns = [projected(x, mean, left[:, large] / np.where(sigma[large] > 0, sigma[large], 1))]
     solver = "gram"
     if small.size:
         solver = "gram, small components from the R factor"
         # Orthogonal to the vector of ones, which belongs to the eigenvalue 0: rounding of the means drops out.
-        left[:, small] = linalg.qr(left[:, small] - left[:, small].mean(axis=0)).Q
-        product = ExactProduct(np.ascontiguousarray(left[:, small]))
-        state = linalg.RFactor(small.size)
-        for part, centre in column_blocks(x, mean):
-            state.update(product(part, centre))
-        sigma[small], rotation = graded_singular_values(state.r)
-        left[:, small] = left[:, small] @ rotation
-        sigma, left = sorted_pairs(sigma, left)
-    sigma[n - 1 :] = 0
-    vectors = right_vectors(x, mean, left[:, :k], sigma[:k], exact=bool(small.size))
-    return Spectrum(sigma[:k] ** 2 / (n - 1), vectors, total, noise, solver)
+        directions = linalg.qr(left[:, small] - left[:, small].mean(axis=0)).Q
+        scores = projected(x, mean, directions, exact=True)
+        sigma[small], rotation = graded_singular_values(linalg.RFactor().update(scores).r)
+        columns.append(scores @ (rotation / np.where(sigma[small] > 0, sigma[small], 1)))
+    sigma, vectors = sorted_pairs(sigma[: large.size + small.size], np.concatenate(columns, axis=1))
+    sigma = np.concatenate([sigma, np.zeros(max(k - sigma.size, 0))])[:k]
+    sigma[sigma <= EPS * sigma.max(initial=0)] = 0
+    return Spectrum(sigma**2 / (n - 1), completed(vectors, sigma), total, noise, solver)
 
 
-def right_vectors(x: Any, mean: Array, left: Array, sigma: Array, exact: bool) -> Array:
-    """Orthonormal rows along left' (x - mean); of a variance of zero any that complete the others."""
-    k = len(sigma)
-    rows = np.empty((k, x.shape[1]))
-    product = ExactProduct(left) if exact else None
-    filled = 0
-    for part, centre in column_blocks(x, mean):
-        y = product(part, centre) if product else (part - centre) @ left
-        rows[:, filled : filled + len(y)] = y.T
-        filled += len(y)
-    lost = sigma <= EPS * sigma.max(initial=0)
-    sigma[lost] = 0
-    rows[lost] = np.random.default_rng(0).standard_normal((int(lost.sum()), x.shape[1]))
-    rows[~lost] /= sigma[~lost, None]
-    q, r = linalg.qr(rows.T)
-    return np.ascontiguousarray(q.T) * np.where(np.diagonal(r) < 0, -1, 1)[:, None]
+def projected(x: Any, mean: Array, directions: Array, exact: bool = False) -> Array:
+    """(x - mean)' times the directions."""
+    product = ExactProduct(directions) if exact else None
+    parts = [product(part, c) if product else (part - c) @ directions for part, c in column_blocks(x, mean)]
+    return np.concatenate(parts) if parts else np.empty((0, directions.shape[1]))
+
+
+def completed(vectors: Array, sigma: Array) -> Array:
+    """Orthonormal rows along the columns of `vectors`, or where sigma is 0 any that complete the others."""
+    good = vectors[:, : np.count_nonzero(sigma)]
+    if good.shape[1] and sigma[good.shape[1] - 1] < 1e-6 * sigma[0]:  # rounding of the large ones shows in it
+        q, r = linalg.qr(good)
+        good = q * np.where(np.diagonal(r) < 0, -1, 1)
+    else:  # orthonormal but for rounding: a step of Newton's iteration for the nearest orthonormal matrix
+        good = good @ (1.5 * np.eye(good.shape[1]) - 0.5 * (good.T @ good))
+    lost = len(sigma) - good.shape[1]
+    if lost:
+        others = np.random.default_rng(0).standard_normal((len(good), lost))
+        for _ in range(2):
+            others = linalg.qr(others - good @ (good.T @ others)).Q
+        good = np.concatenate([good, others], axis=1)
+    return np.ascontiguousarray(good.T)
 
 
 def column_blocks(x: Any, mean: Array) -> Iterator[tuple[Array, Array]]:
     """The transposed blocks of columns of a table, in float64, and their means in a column."""
     columns = x.tocsc() if hasattr(x, "tocsc") else x
-    for start, stop in spans(x.shape[::-1], 8):
+    for start, stop in spans(x.shape[::-1], 8, 1 << 21):
         part = columns[:, start:stop]
         part = part.toarray() if hasattr(part, "toarray") else part
         yield part.T.astype(np.float64), mean[start:stop, None]
