@@ -60,9 +60,9 @@ void combine(const MomentShape& shape, bool full, double* a, const double* b, do
     moment_kernel().merge(shape, full, a, b, 1, delta);
 }
 
-// The node of the packed rows of a block, which is centred in place.
-void reduce_block(const MomentShape& shape, bool full, double* block, Size rows, const double* weights,
-                  double* node) noexcept {
+// The node of the packed rows of a block, which is centred in place. The `ahead` bytes from `next` on are read next.
+void reduce_block(const MomentShape& shape, bool full, double* block, Size rows, const double* weights, double* node,
+                  const void* next = nullptr, Size ahead = 0) noexcept {
   const MomentKernel& kernel = moment_kernel();
   const BlockWeights w(weights, rows);
   std::fill_n(node, shape.node_size(full), 0.0);
@@ -71,7 +71,7 @@ void reduce_block(const MomentShape& shape, bool full, double* block, Size rows,
   kernel.centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
                 node + shape.lo());
   if (full)
-    kernel.products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, node + shape.m2());
+    kernel.products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, node + shape.m2(), next, ahead);
   else
     kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
 }
@@ -142,7 +142,10 @@ void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, 
     if (want != Want::mean || !reduce_means(shape, rows, work.block, current)) {
       pack(shape, rows.data, rows.layout, work.block);
       const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
-      reduce_block(shape, full, work.block, shape.rows, weights, current);
+      const bool contiguous = rows.layout.col_stride == 1 && rows.layout.row_stride == rows.layout.cols;
+      const Size bytes = shape.rows * shape.d * Size{sizeof(T)};
+      reduce_block(shape, full, work.block, shape.rows, weights, current, rows.data + shape.rows * shape.d,
+                   contiguous ? bytes : 0);
     }
     int l = 0;
     for (; (k >> l) & 1; ++l) {
@@ -211,7 +214,7 @@ Outcome add_sequential(const MomentShape& shape, bool full, double* node, double
       for (; task >= sides - i; ++i) task -= sides - i;
       const Size j = i + task;
       kernel.products(shape, block, rows, i * strips_per_side, std::min(shape.strips, (i + 1) * strips_per_side),
-                      j * strips_per_side, std::min(shape.strips, (j + 1) * strips_per_side), true, m2);
+                      j * strips_per_side, std::min(shape.strips, (j + 1) * strips_per_side), true, m2, nullptr, 0);
     };
     stop = run_all(sides * (sides + 1) / 2, ns, products) || stop;
   }

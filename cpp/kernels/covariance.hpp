@@ -112,9 +112,11 @@ struct MomentKernel {
   // NaN too.
   void (*centre)(const MomentShape& shape, double* block, std::ptrdiff_t rows, const double* weights, double total,
                  std::ptrdiff_t reference, std::ptrdiff_t from, std::ptrdiff_t to, double* hi, double* lo);
-  // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything).
+  // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything). by_columns:
+  // meanwhile the `ahead` bytes from `next` on, the rows of the next block, are fetched.
   void (*products)(const MomentShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t si0,
-                   std::ptrdiff_t si1, std::ptrdiff_t sj0, std::ptrdiff_t sj1, bool add, double* m2);
+                   std::ptrdiff_t si1, std::ptrdiff_t sj0, std::ptrdiff_t sj1, bool add, double* m2, const void* next,
+                   std::ptrdiff_t ahead);
   void (*squares)(const MomentShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t from,
                   std::ptrdiff_t to, bool add, double* m2);
   // Weight and mean of a and sign * b together, in a; delta = mean(b) - mean(a). Returns the factor of delta delta' in

@@ -129,7 +129,7 @@ def column_blocks(x: Any, mean: Array) -> Iterator[tuple[Array, Array]]:
 def top_eigenpairs(c: Array, k: int) -> tuple[Array, Array]:
     """At least the `k` largest eigenvalues of a symmetric matrix, decreasing, and their eigenvectors in columns."""
     d, wanted = len(c), k + 8
-    if d > 64 and wanted < d // 4:
+    if d > 200 and wanted < d // 4:
         values, vectors = scipy.linalg.eigh(c, subset_by_index=(d - wanted, d - 1), check_finite=False)
     else:
         values, vectors = linalg.eigh(c)
