@@ -213,3 +213,21 @@ def test_incremental_pca_does_not_drift() -> None:
         pca.partial_fit(part)
     np.testing.assert_allclose(pca.components_, right.components_, atol=1e-9)
     assert pca.discarded_variance_ == 0
+
+
+def test_covariance_of_a_large_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.npy"
+    x = np.random.default_rng(4).standard_normal((4000, 6)).astype(np.float32) + 20
+    weights = np.arange(4000) % 3
+    np.save(path, x)
+    stored = np.load(path, mmap_mode="r")
+    monkeypatch.setattr("mmlfast._row_blocks.BLOCK_BYTES", 1000)
+    monkeypatch.setattr(spans, "__defaults__", (1000,))
+    for options in ({}, {"weights": weights}):
+        for function in (mf.stats.covariance, mf.stats.correlation):
+            right = function(x, **options)
+            assert np.array_equal(function(stored, **options), right)
+            assert np.array_equal(function(stored[:, ::-1], **options), function(x[:, ::-1], **options))
+    with pytest.raises(ValueError, match="weights must have one number per row"):
+        mf.stats.covariance(stored, weights=[1.0])
+    assert mf.stats.covariance(stored).dtype == np.float32

@@ -111,6 +111,11 @@ def mapped(x: Any) -> mmap.mmap | None:
     return None
 
 
+def is_large_map(x: Any) -> bool:
+    """Whether it is a table on disk that should not be in memory as a whole."""
+    return isinstance(x, np.ndarray) and x.ndim == 2 and x.nbytes > 2 * BLOCK_BYTES and mapped(x) is not None
+
+
 class Pages:
     """The pages of a shared memory map under an array in rows."""
 

@@ -16,6 +16,7 @@ from mmlfast._affine_moments import AffineMoments, affine_moments
 from mmlfast._arrays import as_array, as_float, explain, ndarray
 from mmlfast._missing import check_policy, columns_omitting, correlation_omitting, covariance_omitting, raise_at_nan
 from mmlfast._moments import Moments, check_weights
+from mmlfast._row_blocks import RowBlocks, is_large_map
 
 __all__ = ["AffineMoments", "Moments", "affine_moments", "correlation", "covariance", "mean", "variance"]
 
@@ -116,7 +117,7 @@ def covariance(
     ----------
     x : array_like, shape (..., n, d)
         Samples in rows (``numpy.cov(x, rowvar=False)``), float32 or float64. A memory map is read once, from front to
-        back.
+        back, and what has been read is given back to the system.
     ddof : float
         The sums of products are divided by ``n - ddof``, or with weights by ``sum(weights) - ddof``. As in
         `numpy.cov`, the divisor is not allowed to become negative; where it is zero the result is NaN or infinite, here
@@ -232,6 +233,9 @@ def _moments(
     """The result for numbers that are all there, the table and its weights."""
     table = _table(function, x)
     divisor = () if ddof is None else (np.float64(ddof),)
+    if plain is _core.covariance and is_large_map(table):
+        w = None if weights is None else check_weights(function, weights, table.shape[:-1])
+        return _covariance_of_map(table, w, float(divisor[0])), table, w
     try:
         if weights is None:
             return np.asarray(plain(table, *divisor)), table, None
@@ -239,6 +243,15 @@ def _moments(
         return np.asarray(weighted(table, w, *divisor)), table, w
     except (TypeError, ValueError) as error:
         explain(function, error, x=table)
+
+
+def _covariance_of_map(table: Array, weights: Array | None, ddof: float) -> Array:
+    """The same bits, in the memory of a few blocks."""
+    moments, taken = Moments(table.shape[1], np.float32 if table.dtype == np.float32 else np.float64), 0
+    for block in RowBlocks(table):
+        moments.update(block, None if weights is None else weights[taken : taken + len(block)])
+        taken += len(block)
+    return moments.covariance(ddof)
 
 
 def _with_gaps(function: str, nan_policy: str, result: Array, table: Any, weights: Array | None) -> Array | None:
