@@ -233,6 +233,10 @@ def test_wrong_rows() -> None:
         PCA(1).fit(np.eye(4)).inverse_transform(np.ones((2, 3)))
     with pytest.raises(ValueError, match="overflows"):
         PCA(1).fit(np.array([[1e200, 0], [-1e200, 1], [0, 2]]))
+    with pytest.raises(ValueError, match="overflows"):
+        PCA(1).fit(np.array([[1e200, 0, 1], [-1e200, 1, 1]]))
+    constant = PCA(2, svd_solver="arpack").fit(np.ones((100, 90)))
+    assert np.all(constant.explained_variance_ == 0)
 
 
 @pytest.mark.parametrize("shape", [(3000, 400), (400, 3000)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import numbers
 import warnings
 from functools import partial
@@ -10,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from mmlfast import stats
 from mmlfast._arrays import as_float
+from mmlfast._centred_rows import CentredRows
 from mmlfast._dimension import likely_dimension
 from mmlfast._errors import ConvergenceWarning
 from mmlfast._estimator import validate_rows
@@ -19,7 +18,7 @@ from mmlfast._krylov import dominant_eigenpairs
 from mmlfast._pca_base import PCABase
 from mmlfast._row_blocks import RowBlocks, is_stream, mapped
 from mmlfast._small_components import refined
-from mmlfast._spectrum import Refine, Spectrum, by_covariance, by_gram
+from mmlfast._spectrum import Refine, Spectrum, by_covariance, by_gram, column_means
 from mmlfast.stats import Moments
 
 Array = np.ndarray[Any, Any]
@@ -263,11 +262,9 @@ class PCA(PCABase):
     def _fit_gram(self, rows: Any) -> None:
         if isinstance(rows, np.ndarray):
             rows = as_float(rows, "X")
-            mean = stats.mean(rows.astype(np.float64))  # a table with few rows
-            if not np.isfinite(mean).all():
-                validate_rows(self, rows, reset=False)
-        else:
-            mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
+        mean = column_means(rows)
+        if not np.isfinite(mean).all():
+            validate_rows(self, rows, reset=False)  # raises
         n, d = rows.shape
         spectrum = by_gram(rows, mean, self._upper_bound(n, d))
         self._finish(spectrum, mean, n, 1 + ("R factor" in spectrum.solver), rows.dtype)
@@ -288,7 +285,7 @@ class PCA(PCABase):
             seed=seed_of(self.random_state),
             max_products=500 if isinstance(self.iterated_power, str) else max(1, int(self.iterated_power)),
         )
-        residual = float(pairs.residuals.max() / pairs.values[0])
+        residual = float(pairs.residuals.max() / max(pairs.values[0], np.finfo(float).tiny))
         if not pairs.converged and isinstance(self.iterated_power, str) and residual > 1e-10:
             warnings.warn(
                 f"PCA: the Krylov method stopped after {pairs.products} products with a residual of {residual:.1e} "
@@ -389,52 +386,6 @@ class PCA(PCABase):
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         tags.input_tags.sparse = self.svd_solver in ("auto", "arpack", "covariance_eigh")
         return tags
-
-
-class CentredRows:
-    """The covariance matrix of rows as an operator, without forming it: x -> (X - mean)' (X - mean) x / (n - 1)."""
-
-    def __init__(self, rows: Any, blocks: RowBlocks) -> None:
-        self.rows, self.blocks = rows, blocks
-        self.n = rows.shape[0]
-        self.sparse = hasattr(rows, "tocsr")
-        self.first_readings = 1
-        if self.sparse:
-            self.mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
-            columns = rows.tocsc()
-            counts = np.diff(columns.indptr)
-            deviations = (columns.data - np.repeat(self.mean, counts)) ** 2
-            zeros = float(((self.n - counts) * self.mean**2).sum())
-            self.total = (math.fsum(deviations) + zeros) / (self.n - 1)
-        else:
-            self.mean, self.total = mean_and_total_variance(blocks)
-
-    def __call__(self, v: Array) -> Array:
-        result: Array
-        if self.sparse:
-            y = self.rows @ v - self.mean @ v
-            result = self.rows.T @ y - np.outer(self.mean, y.sum(axis=0))
-        else:
-            result = np.zeros_like(v)
-            for block in self.blocks:
-                z = block - self.mean
-                result += z.T @ (z @ v)
-        result /= self.n - 1
-        return result
-
-
-def mean_and_total_variance(blocks: RowBlocks) -> tuple[Array, float]:
-    """Of the columns, block by block (Chan, Golub and LeVeque)."""
-    n, mean, squares = 0, np.zeros(0), 0.0
-    for block in blocks:
-        rows = len(block)
-        here = stats.mean(block.astype(np.float64, copy=False))
-        around = float(stats.variance(block, ddof=0).astype(np.float64).sum()) * rows
-        step = here - mean if n else here
-        squares += around + float(step @ step) * n * rows / (n + rows)
-        mean = mean + step * (rows / (n + rows)) if n else here
-        n += rows
-    return mean, squares / max(n - 1, 1)
 
 
 def seed_of(random_state: Any) -> Any:

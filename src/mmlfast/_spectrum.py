@@ -17,6 +17,7 @@ from mmlfast import linalg
 from mmlfast._row_blocks import spans
 from mmlfast._small_components import ExactProduct, graded_singular_values
 from mmlfast.stats import Moments
+from mmlfast.stats import mean as mean_of_rows
 
 Array = np.ndarray[Any, Any]
 Refine = Callable[[Array, Array], tuple[Array, Array]]  # of the shift and the directions, see `refined`
@@ -66,9 +67,12 @@ def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
     """The first `k` components of a wide table: from the products of its centred rows, column block by block."""
     n = x.shape[0]
     gram = np.zeros((n, n))
-    for part, centre in column_blocks(x, mean):
-        z = part - centre
-        gram += z.T @ z
+    with np.errstate(over="ignore", invalid="ignore"):
+        for part, centre in column_blocks(x, mean):
+            z = part - centre
+            gram += z.T @ z
+    if not np.isfinite(gram).all():
+        raise ValueError("Input X overflows float64")
     gram -= gram.mean(axis=0)  # what rounding has left of the mean
     gram -= gram.mean(axis=1, keepdims=True)
     values, left = top_eigenpairs((gram + gram.T) / 2, k)
@@ -124,6 +128,12 @@ def column_blocks(x: Any, mean: Array) -> Iterator[tuple[Array, Array]]:
         part = columns[:, start:stop]
         part = part.toarray() if hasattr(part, "toarray") else part
         yield part.T.astype(np.float64), mean[start:stop, None]
+
+
+def column_means(x: Any) -> Array:
+    """In float64, of a table or sparse matrix with few rows."""
+    none = np.zeros(x.shape[1])
+    return np.concatenate([none[:0], *(mean_of_rows(part.T) for part, _ in column_blocks(x, none))])
 
 
 def top_eigenpairs(c: Array, k: int) -> tuple[Array, Array]:

@@ -235,7 +235,7 @@ def _moments(
     divisor = () if ddof is None else (np.float64(ddof),)
     if plain is _core.covariance and is_large_map(table):
         w = None if weights is None else check_weights(function, weights, table.shape[:-1])
-        return _covariance_of_map(table, w, float(divisor[0])), table, w
+        return _covariance_of_map(table, w, 1.0 if ddof is None else ddof), table, w
     try:
         if weights is None:
             return np.asarray(plain(table, *divisor)), table, None

@@ -46,7 +46,7 @@ def _angles(tour: Tour, x: Array, labels: Array) -> Array:
         limit=1e-13,
     )
     tour.check("angle: of each image with itself and with itself brighter", error=_same(chosen), limit=1e-15)
-    return np.degrees(angle.reshape(10, 20, 10, 20).mean(axis=(1, 3)))
+    return np.asarray(np.degrees(angle.reshape(10, 20, 10, 20).mean(axis=(1, 3))))
 
 
 def _same(x: Array) -> float:

@@ -72,7 +72,7 @@ def _angles(a: Array, b: Array) -> Array:
     """Between lines, without arccos: accurate for small angles."""
     a, b = a.astype(np.float64), b.astype(np.float64)
     angle = mf.geometry.angle(a, b)
-    return np.minimum(angle, np.pi - angle)
+    return np.asarray(np.minimum(angle, np.pi - angle))
 
 
 def _errors(tour: Tour, x: Array, pca: Any) -> Array:

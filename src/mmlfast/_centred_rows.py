@@ -1,0 +1,59 @@
+"""The covariance matrix of rows as an operator, for methods that ask for products only."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from mmlfast import stats
+from mmlfast._row_blocks import RowBlocks
+
+Array = np.ndarray[Any, Any]
+
+
+class CentredRows:
+    """The covariance matrix of rows as an operator, without forming it: x -> (X - mean)' (X - mean) x / (n - 1)."""
+
+    def __init__(self, rows: Any, blocks: RowBlocks) -> None:
+        self.rows, self.blocks = rows, blocks
+        self.n = rows.shape[0]
+        self.sparse = hasattr(rows, "tocsr")
+        self.first_readings = 1
+        if self.sparse:
+            self.mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
+            columns = rows.tocsc()
+            counts = np.diff(columns.indptr)
+            deviations = (columns.data - np.repeat(self.mean, counts)) ** 2
+            zeros = float(((self.n - counts) * self.mean**2).sum())
+            self.total = (math.fsum(deviations) + zeros) / (self.n - 1)
+        else:
+            self.mean, self.total = mean_and_total_variance(blocks)
+
+    def __call__(self, v: Array) -> Array:
+        result: Array
+        if self.sparse:
+            y = self.rows @ v - self.mean @ v
+            result = self.rows.T @ y - np.outer(self.mean, y.sum(axis=0))
+        else:
+            result = np.zeros_like(v)
+            for block in self.blocks:
+                z = block - self.mean
+                result += z.T @ (z @ v)
+        result /= self.n - 1
+        return result
+
+
+def mean_and_total_variance(blocks: RowBlocks) -> tuple[Array, float]:
+    """Of the columns, block by block (Chan, Golub and LeVeque)."""
+    n, mean, squares = 0, np.zeros(0), 0.0
+    for block in blocks:
+        rows = len(block)
+        here = stats.mean(block.astype(np.float64, copy=False))
+        around = float(stats.variance(block, ddof=0).astype(np.float64).sum()) * rows
+        step = here - mean if n else here
+        squares += around + float(step @ step) * n * rows / (n + rows)
+        mean = mean + step * (rows / (n + rows)) if n else here
+        n += rows
+    return mean, squares / max(n - 1, 1)
