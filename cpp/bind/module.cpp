@@ -13,6 +13,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_eigh(m);
   register_elimination(m);
   register_qr(m);
+  register_inner_product(m);
   register_lstsq(m);
   register_exact_elimination(m);
   register_row_echelon(m);

@@ -13,6 +13,7 @@ void register_covariance(py::module_& m);
 void register_eigh(py::module_& m);
 void register_elimination(py::module_& m);
 void register_qr(py::module_& m);
+void register_inner_product(py::module_& m);
 void register_lstsq(py::module_& m);
 void register_exact_elimination(py::module_& m);
 void register_row_echelon(py::module_& m);
