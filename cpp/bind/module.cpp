@@ -25,5 +25,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_projection(m);
   register_svd(m);
   register_links(m);
+  register_neighbors(m);
   register_pagerank(m);
 }

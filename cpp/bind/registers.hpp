@@ -25,6 +25,7 @@ void register_rfactor(py::module_& m);
 void register_projection(py::module_& m);
 void register_svd(py::module_& m);
 void register_links(py::module_& m);
+void register_neighbors(py::module_& m);
 void register_pagerank(py::module_& m);
 
 }  // namespace mmlfast::bind
