@@ -10,6 +10,7 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_backprop(m);
   register_cholesky(m);
   register_covariance(m);
+  register_distances(m);
   register_eigh(m);
   register_elimination(m);
   register_qr(m);

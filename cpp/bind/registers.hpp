@@ -10,6 +10,7 @@ void register_runtime(py::module_& m);
 void register_backprop(py::module_& m);
 void register_cholesky(py::module_& m);
 void register_covariance(py::module_& m);
+void register_distances(py::module_& m);
 void register_eigh(py::module_& m);
 void register_elimination(py::module_& m);
 void register_qr(py::module_& m);

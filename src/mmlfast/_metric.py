@@ -55,6 +55,21 @@ def whiten(function: str, metric: ArrayLike, **arrays: Array) -> list[Array]:
     return [_times(function, root, name, a) for name, a in arrays.items()]
 
 
+def whiten_tables(function: str, metric: ArrayLike, X: Array, Y: Array) -> list[Array]:
+    """Two tables of points in coordinates in which `metric` is the dot product, and around a common centre.
+
+    Distances stay, and the rounding of the change of coordinates becomes relative to the spread of the points.
+    """
+    if np.ndim(metric) > 2:
+        raise ValueError(f"{function}: metric must be one matrix or a vector, got shape {np.shape(metric)}")
+    if X.shape[-2] and Y.shape[-2]:
+        # Symmetric in X and Y, so that exchanging them changes no bit.
+        with np.errstate(all="ignore"):
+            centre = (X.mean(axis=-2, keepdims=True, dtype=float) + Y.mean(axis=-2, keepdims=True, dtype=float)) / 2
+        X, Y = X - centre, Y - centre
+    return whiten(function, metric, X=X, Y=Y)
+
+
 def lowered(function: str, metric: ArrayLike, name: str, a: Array) -> Array:
     """``metric @ v`` for the vectors v of `a`, in float64."""
     root_of_metric(function, metric, a.shape[-1])  # for its checks

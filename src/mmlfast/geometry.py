@@ -2,28 +2,51 @@
 
 Points are rows, bases are columns. ``metric`` is the matrix M of the inner product ``<x, y> = x' M y``, symmetric and
 positive definite; None is the dot product, and a vector stands for a diagonal (positive weights). Leading axes are
-batch axes and broadcast; a stack of matrices gives every vector a metric of its own.
+batch axes and broadcast; where vectors come one by one or in pairs, a stack of matrices gives each a metric of its own.
 
 Each family of functions has a module of its own; this one is their public name.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from numpy.linalg import LinAlgError
 
+from mmlfast._distances import cdist
 from mmlfast._inner_product import angle, distance, inner, norm, scalar_projection
 from mmlfast._metric import is_inner_product
+from mmlfast._neighbors import Neighbors, knn
 from mmlfast._projection import project, projection_matrix, reconstruction_error
+
+if TYPE_CHECKING:
+    from mmlfast._nearest_neighbors import NearestNeighbors
 
 __all__ = [
     "LinAlgError",
+    "NearestNeighbors",
+    "Neighbors",
     "angle",
+    "cdist",
     "distance",
     "inner",
     "is_inner_product",
+    "knn",
     "norm",
     "project",
     "projection_matrix",
     "reconstruction_error",
     "scalar_projection",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "NearestNeighbors":  # imports scikit-learn
+        from mmlfast._nearest_neighbors import NearestNeighbors
+
+        return NearestNeighbors
+    raise AttributeError(f"module 'mmlfast.geometry' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return list(__all__)
