@@ -6,8 +6,8 @@
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
-using std::ptrdiff_t;
 using std::int32_t;
+using std::ptrdiff_t;
 using std::uint32_t;
 
 // Rows of a tile: each takes one vector of sums; what is left of the registers is for one row of points, a broadcast
@@ -86,6 +86,32 @@ MMLFAST_INLINE bool all_tiles(const NeighborScan<Word>& o, NeighborCursor& curso
   return false;
 }
 
+// Takes the candidates of a tile. near(r) is a mask, save(r, scores) puts the scores of row r in memory. Returns
+// whether some query has too little room left.
+template <class Lane, ptrdiff_t Points, class Word, class Near, class Save>
+MMLFAST_INLINE bool take_tile(const NeighborScan<Word>& o, ptrdiff_t panel, ptrdiff_t query, Near near, Save save) {
+  uint32_t hits[rows_of_tile], some = 0;
+  _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
+    hits[r] = to_bitmask(near(r));
+    some |= hits[r];
+  }
+  if (__builtin_expect(some == 0, 1)) return false;
+  alignas(vec_bytes) Word scores[rows_of_tile][Points];
+  uint32_t rows = 0;
+  _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
+    save(r, scores[r]);
+    rows |= static_cast<uint32_t>(hits[r] != 0) << r;
+  }
+  bool full = false;
+  for (; rows != 0; rows &= rows - 1) {
+    const int r = __builtin_ctz(rows);
+    ptrdiff_t& count = o.count[query + r];
+    take(hits[r], scores[r], panel * Points, o.candidates + (query + r) * o.capacity, count);
+    full |= count > o.capacity - panel_points;
+  }
+  return full;
+}
+
 bool scan(const NeighborScan<int32_t>& o, NeighborCursor& cursor) {
   const ptrdiff_t length = o.length;
   return all_tiles(o, cursor, [&](ptrdiff_t panel, ptrdiff_t query) {
@@ -99,23 +125,9 @@ bool scan(const NeighborScan<int32_t>& o, NeighborCursor& cursor) {
       _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) sum[r] =
           add_products(broadcast_pair(x[r * length + k]), point, sum[r]);
     }
-    mask<float> near[rows_of_tile], some = no_lanes<float>();
-    _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
-      near[r] = sum[r] > broadcast_pair(o.limit[query + r]);
-      some = some | near[r];
-    }
-    if (!any(some)) return false;
-    bool full = false;
-    _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
-      const uint32_t hits = to_bitmask(near[r]);
-      if (hits == 0) continue;
-      alignas(vec_bytes) int32_t scores[panel_points];
-      store_sums(scores, sum[r]);
-      ptrdiff_t& count = o.count[query + r];
-      take(hits, scores, panel * panel_points, o.candidates + (query + r) * o.capacity, count);
-      full |= count > o.capacity - panel_points;
-    }
-    return full;
+    return take_tile<float, panel_points>(
+        o, panel, query, [&](int r) { return sum[r] > broadcast_pair(o.limit[query + r]); },
+        [&](int r, int32_t* scores) { store_sums(scores, sum[r]); });
   });
 }
 
@@ -132,23 +144,9 @@ bool scan_directly(const NeighborScan<double>& o, NeighborCursor& cursor) {
         sum[r] = fma(difference, difference, sum[r]);
       }
     }
-    mask<double> near[rows_of_tile], some = no_lanes<double>();
-    _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
-      near[r] = sum[r] < broadcast(o.limit[query + r]);
-      some = some | near[r];
-    }
-    if (!any(some)) return false;
-    bool full = false;
-    _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
-      const uint32_t hits = to_bitmask(near[r]);
-      if (hits == 0) continue;
-      alignas(vec_bytes) double scores[direct_panel_points];
-      store(scores, sum[r]);
-      ptrdiff_t& count = o.count[query + r];
-      take(hits, scores, panel * direct_panel_points, o.candidates + (query + r) * o.capacity, count);
-      full |= count > o.capacity - panel_points;
-    }
-    return full;
+    return take_tile<double, direct_panel_points>(
+        o, panel, query, [&](int r) { return sum[r] < broadcast(o.limit[query + r]); },
+        [&](int r, double* scores) { store(scores, sum[r]); });
   });
 }
 
@@ -183,8 +181,8 @@ void pack(const T* rows, ptrdiff_t count, ptrdiff_t d, double* panel) {
 }
 
 template <class T>
-constexpr Neighbors<T> table = {rows_of_tile, quantize<T>, square_from_centre<T>, scan, squared_distances<T>,
-                                pack<T>,      scan_directly};
+constexpr Neighbors<T> table = {rows_of_tile,         quantize<T>, square_from_centre<T>, scan,
+                                squared_distances<T>, pack<T>,     scan_directly};
 
 }  // namespace
 
