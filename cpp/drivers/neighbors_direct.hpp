@@ -21,6 +21,8 @@ class DirectSearch {
     strip_ = ceil_div(ceil_div(y.count, std::min(wanted, possible)), direct_panel_points) * direct_panel_points;
     n_strips_ = ceil_div(y.count, strip_);
     chunk_panels_ = std::max<Size>(1, 16384 / (direct_panel_points * y.d));
+    by_rows_ = n_queries <= 8 && y.d >= panel_points && which == nullptr;
+    if (by_rows_) capacity_ = std::min(answer.k, y.count) + chunk_panels_ * direct_panel_points;
   }
 
   Outcome run() noexcept {
@@ -46,12 +48,14 @@ class DirectSearch {
     double *rows, *limit, *panels;
     Size* count;
     Measured* candidates;
+    std::uint32_t* index;
     explicit Workspace(Cutter cutter, const DirectSearch& s) noexcept
         : rows(cutter.cut<double>(checked_product(s.block_, s.y_.d))),
           limit(cutter.cut<double>(s.block_)),
           panels(cutter.cut<double>(checked_product(s.chunk_panels_, direct_panel_points * s.y_.d))),
           count(cutter.cut<Size>(s.block_)),
           candidates(cutter.cut<Measured>(checked_product(s.block_, s.capacity_))),
+          index(cutter.cut<std::uint32_t>(s.chunk_panels_ * direct_panel_points)),
           bytes(cutter.used()) {}
     Size bytes;
   };
@@ -80,7 +84,10 @@ class DirectSearch {
     const Size end = std::min(y_.count, (strip + 1) * strip_), chunk = chunk_panels_ * direct_panel_points;
     for (Size from = strip * strip_; from < end; from += chunk) {
       const Size points = std::min(chunk, end - from);
-      scan(w, from, points);
+      if (by_rows_)
+        filter(w, first, n, from, points);
+      else
+        scan(w, from, points);
     }
     for (Size q = 0; q < n; ++q) {
       Measured* candidates = w.candidates + q * capacity_;
@@ -101,25 +108,36 @@ class DirectSearch {
     const Size n_panels = ceil_div(points, direct_panel_points), d = y_.d;
     for (Size p = 0; p < n_panels; ++p) {
       const Size first = p * direct_panel_points;
-      kernel_.pack(y_.row(from + first), std::min<Size>(direct_panel_points, points - first), d,
-                   w.panels + first * d);
+      kernel_.pack(y_.row(from + first), std::min<Size>(direct_panel_points, points - first), d, w.panels + first * d);
     }
     // The kernel numbers the points of a panel from the start of the panels it is given.
     const double* start = w.panels - from * d;
-    const NeighborScan<double> operands{w.rows,
-                                        block_,
-                                        d,
-                                        start,
-                                        nullptr,
-                                        from / direct_panel_points + n_panels,
-                                        w.limit,
-                                        w.candidates,
-                                        capacity_,
-                                        w.count};
+    const NeighborScan<double> operands{
+        w.rows,    block_,  d, start,   nullptr, from / direct_panel_points + n_panels, w.limit, w.candidates,
+        capacity_, w.count, 0, nullptr, nullptr};
     NeighborCursor cursor{from / direct_panel_points, 0};
     while (kernel_.scan_directly(operands, cursor)) {
       for (Size q = std::max<Size>(0, cursor.query - kernel_.query_rows); q < cursor.query; ++q)
         if (w.count[q] > capacity_ - panel_points) keep_nearest(w.candidates + q * capacity_, w.count[q], w.limit[q]);
+    }
+  }
+
+  // The same without a copy of the points: what is near enough in T is measured.
+  void filter(const Workspace& w, Size first, Size n, Size from, Size points) const noexcept {
+    constexpr double u = std::numeric_limits<T>::epsilon(), largest = std::numeric_limits<T>::max();
+    const double d = static_cast<double>(y_.d), slack = 1 + 4 * (d + 16) * u,
+                 tiny = 4 * d * std::numeric_limits<T>::denorm_min();
+    for (Size q = 0; q < n; ++q) {
+      const double limit = w.limit[q] * slack + tiny;
+      const T* row = x_.row(first + q);
+      const Size found =
+          kernel_.near_rows(row, y_.data, from, points, y_.d,
+                            limit < largest ? static_cast<T>(limit) : std::numeric_limits<T>::infinity(), w.index);
+      Measured* to = w.candidates + q * capacity_ + w.count[q];
+      kernel_.squared_distances(row, y_.data, y_.d, w.index, found, w.panels);
+      for (Size i = 0; i < found; ++i) to[i] = {w.panels[i], w.index[i]};
+      w.count[q] += found;
+      if (found > 0) keep_nearest(w.candidates + q * capacity_, w.count[q], w.limit[q]);
     }
   }
 
@@ -140,6 +158,7 @@ class DirectSearch {
   NeighborAnswer<T> answer_;
   const Size* which_;
   Size n_queries_, block_, n_blocks_, strip_, n_strips_, chunk_panels_, capacity_;
+  bool by_rows_;
   Room<Measured> best_;
   Room<Size> found_;
 };

@@ -22,7 +22,8 @@ class QuantizedPoints {
     half = Room<std::int32_t>(n_panels * panel_points);
     norm_ = Room<double>(2 * y.count);
     if (!centre || !words || !half || !norm_ || !find_centre()) return {Outcome::Status::no_memory};
-    bool finished = for_rows([&](Size i) { norm_[i] = std::sqrt(kernel_.square_from_centre(y_.row(i), y_.d, centre.data())); });
+    bool finished =
+        for_rows([&](Size i) { norm_[i] = std::sqrt(kernel_.square_from_centre(y_.row(i), y_.d, centre.data())); });
     if (!finished) return {Outcome::Status::interrupted};
     if (!find_scale()) return {Outcome::Status::no_memory};
     return quantize();
@@ -140,8 +141,7 @@ class QuantizedSearch {
   Outcome run(Size* left, Size& n_left) noexcept {
     std::atomic<bool> no_memory{false};
     std::atomic<Size> others{0};
-    const double ns =
-        0.03 * static_cast<double>(y_.d) * static_cast<double>(x_.count) * static_cast<double>(y_.count);
+    const double ns = 0.03 * static_cast<double>(y_.d) * static_cast<double>(x_.count) * static_cast<double>(y_.count);
     const bool finished = parallel_blocks(ceil_div(x_.count, block_), ns, [&](Size block) {
       if (!search(block, left, others)) no_memory.store(true, std::memory_order_relaxed);
     });
@@ -160,7 +160,7 @@ class QuantizedSearch {
   };
 
   struct Workspace {
-    std::int32_t *words, *limit;
+    std::int32_t *words, *limit, *best, *slack;
     Size* count;
     Query* query;
     Candidate* candidates;
@@ -170,6 +170,8 @@ class QuantizedSearch {
     explicit Workspace(Cutter cutter, const QuantizedSearch& s) noexcept
         : words(cutter.cut<std::int32_t>(checked_product(s.block_, s.points_.pairs))),
           limit(cutter.cut<std::int32_t>(s.block_)),
+          best(cutter.cut<std::int32_t>(s.block_ * best_length)),
+          slack(cutter.cut<std::int32_t>(s.block_)),
           count(cutter.cut<Size>(s.block_)),
           query(cutter.cut<Query>(s.block_)),
           candidates(cutter.cut<Candidate>(checked_product(s.block_, s.capacity_))),
@@ -185,8 +187,10 @@ class QuantizedSearch {
     if (memory == nullptr) return false;
     const Workspace w(Cutter(memory), *this);
     const Size first = block * block_, n = std::min(block_, x_.count - first);
+    std::fill_n(w.best, block_ * best_length, lowest_limit);
     for (Size q = 0; q < block_; ++q) {
       w.count[q] = 0;
+      w.best[q * best_length + best_start - 1] = std::numeric_limits<std::int32_t>::max();
       if (q >= n || !take(w, q, first + q)) w.limit[q] = std::numeric_limits<std::int32_t>::max();
     }
     const NeighborScan<std::int32_t> operands{w.words,
@@ -198,7 +202,10 @@ class QuantizedSearch {
                                               w.limit,
                                               w.candidates,
                                               capacity_,
-                                              w.count};
+                                              w.count,
+                                              answer_.k <= most_ranked ? answer_.k : 0,
+                                              w.best,
+                                              w.slack};
     NeighborCursor cursor{0, 0};
     while (kernel_.scan(operands, cursor)) {
       for (Size q = std::max<Size>(0, cursor.query - kernel_.query_rows); q < cursor.query; ++q)
@@ -229,6 +236,9 @@ class QuantizedSearch {
     // The second term is for the rounding of (x - centre) scale itself.
     query.error = (std::sqrt(l.error_square) + points_.largest_error) * (1 + 1e-9) + 1e-6;
     w.limit[q] = lowest_limit;
+    // No two rows of integers are farther apart than this; see rule_out.
+    constexpr double farthest = QuantizedPoints<T>::longest_query + QuantizedPoints<T>::longest_point + 600;
+    w.slack[q] = static_cast<std::int32_t>(2 * query.error * (farthest + query.error)) + 4;
     return true;
   }
 

@@ -15,17 +15,21 @@
 //   y        IN       points in panels of 16: word p of point l of a panel at [p * 16 + l]
 //   half     IN       |q|^2 / 2 of each point, rounded down; unreachable for places without a point
 //   limit    IN       a query takes points with x y - half > limit (the nearer, the larger)
+//   best     IN OUT   the k best scores that each query has taken: they raise its limit, to the k-th less `slack`
 //   candidates, count OUT  what each query has taken; room for `capacity` each
 //   returns false when all is done, true when some query of the tile just done has less than 16 places left: the
 //   caller makes room and calls again with the same cursor
 // squared_distances: from one row to chosen rows, sum (x_k - y_k)^2 in float64
+// near_rows: the rows of y whose squared distance from x, in T, is at most `limit`: a filter for few queries, which
+//   leaves the points where they are. d >= panel_points. Returns how many; `index` has room for `count`. The relative
+//   error of what is compared is below (d + 8) u.
 // pack, scan_directly: the same search by differences in float64: `x` rows of d doubles, y in panels of 8 doubles per
 //   component; a query takes points with a square of the distance < limit
 //
-// Flops: 2 d per pair (scan: integer ones), 3 d per pair measured. Bytes: a panel stays in L1 for all queries of a call.
-// Accumulation: each square of a distance is one chain of fused multiply-adds in the order of the components; it is the
-// same in squared_distances and scan_directly. Accuracy: relative error (d + 2) u at most; exact decisions otherwise.
-// Columns of zeros and translations that are exact change no bit. Nothing may be NaN or infinite.
+// Flops: 2 d per pair (scan: integer ones), 3 d per pair measured. Bytes: a panel stays in L1 for all queries of a
+// call. Accumulation: each square of a distance is one chain of fused multiply-adds in the order of the components; it
+// is the same in squared_distances and scan_directly. Accuracy: relative error (d + 2) u at most; exact decisions
+// otherwise. Columns of zeros and translations that are exact change no bit. Nothing may be NaN or infinite.
 //
 // Source: the idea of certified candidates is that of filters in computational geometry (J. R. Shewchuk, Adaptive
 // precision floating-point arithmetic and fast robust geometric predicates, 1997).
@@ -64,11 +68,17 @@ struct NeighborScan {
   const Word* y;
   const Word* half;  // scan only
   std::ptrdiff_t last_panel;
-  const Word* limit;
+  Word* limit;
   NeighborCandidate<Word>* candidates;
   std::ptrdiff_t capacity;
   std::ptrdiff_t* count;
+  // scan only, for k <= most_ranked; k = 0: limits do not move by themselves.
+  std::ptrdiff_t k;
+  Word* best;         // per query, best_length words: from best_start on the k best scores taken, the best first
+  const Word* slack;  // per query: how much less than the k-th best is still near enough
 };
+
+inline constexpr std::ptrdiff_t most_ranked = 16, best_length = 32, best_start = 16;
 
 template <class T>
 struct Neighbors {
@@ -78,6 +88,8 @@ struct Neighbors {
   bool (*scan)(const NeighborScan<std::int32_t>& operands, NeighborCursor& cursor);
   void (*squared_distances)(const T* x, const T* y, std::ptrdiff_t d, const std::uint32_t* index, std::ptrdiff_t count,
                             double* squares);
+  std::ptrdiff_t (*near_rows)(const T* x, const T* y, std::ptrdiff_t first, std::ptrdiff_t count, std::ptrdiff_t d,
+                              T limit, std::uint32_t* index);
   // Up to 8 rows as a panel; places without a point are infinitely far.
   void (*pack)(const T* rows, std::ptrdiff_t count, std::ptrdiff_t d, double* panel);
   bool (*scan_directly)(const NeighborScan<double>& operands, NeighborCursor& cursor);

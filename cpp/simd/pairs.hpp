@@ -73,4 +73,8 @@ MMLFAST_INLINE mask<float> operator>(const Pairs& a, const Pairs& b) {
   return r;
 }
 
+MMLFAST_INLINE Pairs select_sums(const mask<float>& m, const Pairs& a, const Pairs& b) {
+  return as_bits(select(m, from_bits<float>(a), from_bits<float>(b)));
+}
+
 }  // namespace mmlfast::MMLFAST_LEVEL
