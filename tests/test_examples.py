@@ -37,6 +37,8 @@ SHOWN = {
         "[0.333333 0.333333 0.333333]",
     ],
     "covariance": ["same bits: True"],
+    "inner_product": ["[[1, 2], [2, 4]]: False", "inner product 0, angle 90.00", "1e-09; by the arc cosine 0"],
+    "neighbors": ["Mahalanobis): 100% right", "67108864: 100.0%", "1500 links"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
     "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 0.9", "1 xor 0 = 0.9", "1 xor 1 = 0.0"],
 }

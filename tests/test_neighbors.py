@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import signal
+import threading
 
 import numpy as np
 import pytest
@@ -204,6 +206,23 @@ def test_same_bits_at_every_level(same_at_every_level):
                 digest(*mf.geometry.knn(x.round(), y.round(), 50))
         """
     )
+
+
+def search_for_ever(x):
+    while True:
+        knn(x, x, 10)
+
+
+def test_ctrl_c_stops_a_search(rng):
+    x = rng.standard_normal((40_000, 64)).astype(np.float32)
+    timer = threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search_for_ever(x)
+    finally:
+        timer.cancel()
+    check(x[:20], x[:500], 3)
 
 
 def test_functions_do_not_import_scikit_learn(run_python):

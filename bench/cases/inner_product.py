@@ -61,7 +61,7 @@ def pairs(name: str, n: int, d: int, dtype: str, setup: Setup) -> Job:
         job.peer("torch", theirs[name], torch.from_numpy(x), torch.from_numpy(y))
     if jax := setup.library("jax"):
         jnp = jax.numpy
-        compiled = {
+        compiled: dict[str, Callable[..., Any]] = {
             "inner": lambda a, b: (a * b).sum(-1),
             "norm": lambda a, b: jnp.linalg.norm(a, axis=-1),
             "distance": lambda a, b: jnp.linalg.norm(a - b, axis=-1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from functools import partial
 from typing import Any
 
@@ -35,9 +36,8 @@ def search(x: Array, y: Array, k: int, setup: Setup) -> Job:
 
         job.peer("sklearn brute", NearestNeighbors(n_neighbors=k, algorithm="brute").fit(y).kneighbors, x)
     if setup.library("sklearnex"):
-        from sklearnex.neighbors import NearestNeighbors as Theirs
-
-        job.peer("sklearnex brute", Theirs(n_neighbors=k, algorithm="brute").fit(y).kneighbors, x)
+        accelerated = importlib.import_module("sklearnex.neighbors")
+        job.peer("sklearnex brute", accelerated.NearestNeighbors(n_neighbors=k, algorithm="brute").fit(y).kneighbors, x)
     if (faiss := setup.library("faiss")) and x.dtype == np.float32:
         faiss.omp_set_num_threads(setup.threads)
         index = faiss.IndexFlatL2(x.shape[1])

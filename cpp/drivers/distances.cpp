@@ -57,8 +57,8 @@ Outcome one_item(const Item<T>& item) noexcept {
   const Room<T> panels(checked_product(item.n_panels(), item.panel_size()));
   if (!panels) return {Outcome::Status::no_memory};
   const double copy_ns = static_cast<double>(item.y_layout.rows) * static_cast<double>(item.d());
-  bool finished = parallel_blocks(item.n_panels(), copy_ns,
-                                  [&](Size p) { item.pack(p, panels.data() + p * item.panel_size()); });
+  bool finished =
+      parallel_blocks(item.n_panels(), copy_ns, [&](Size p) { item.pack(p, panels.data() + p * item.panel_size()); });
   if (!finished) return {Outcome::Status::interrupted};
   const Size rows = item.block_rows(), n_blocks = (item.x_layout.rows + rows - 1) / rows;
   const Size bytes = checked_product(rows, item.d() + 1, static_cast<Size>(sizeof(T)));

@@ -36,8 +36,7 @@ double again(const T* x, const T* panel, ptrdiff_t lane, ptrdiff_t d, double squ
   if (sizeof(T) == 8) scale = square < smallest_square<T> ? 0x1p600 : 0x1p-600;
   double sum = 0;
   for (ptrdiff_t k = 0; k < d; ++k) {
-    const double c =
-        (static_cast<double>(x[k]) - static_cast<double>(panel[k * lanes<T> + lane])) * scale;
+    const double c = (static_cast<double>(x[k]) - static_cast<double>(panel[k * lanes<T> + lane])) * scale;
     sum += c * c;
   }
   return __builtin_sqrt(sum) / scale;
@@ -93,8 +92,7 @@ void tile(const T* x, ptrdiff_t x_row, ptrdiff_t rows, const T* panel, ptrdiff_t
     out += n * l.row_stride;
     rows -= n;
   };
-  for (; rows >= rows_of_tile; advance(rows_of_tile))
-    tile_of<rows_of_tile>(x, x_row, panel, count, d, squared, out, l);
+  for (; rows >= rows_of_tile; advance(rows_of_tile)) tile_of<rows_of_tile>(x, x_row, panel, count, d, squared, out, l);
   for (; rows >= 2; advance(2)) tile_of<2>(x, x_row, panel, count, d, squared, out, l);
   if (rows == 1) tile_of<1>(x, x_row, panel, count, d, squared, out, l);
 }

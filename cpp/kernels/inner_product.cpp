@@ -197,9 +197,8 @@ template <class Items>
 MMLFAST_INLINE Numbers result(InnerStep step, const Items& items, bool any_range, LaneBits& zeros) {
   switch (step) {
     case InnerStep::inner:
-      return items.sum(NoFactors{}, [](const Numbers& x, const Numbers& y, const Numbers& s, const auto&) {
-        return fma(x, y, s);
-      });
+      return items.sum(NoFactors{},
+                       [](const Numbers& x, const Numbers& y, const Numbers& s, const auto&) { return fma(x, y, s); });
     case InnerStep::norm:
       return length(items, any_range, [](const Numbers& x, const Numbers&) { return x; });
     case InnerStep::distance:
