@@ -48,6 +48,10 @@ CLOUDS = {
         np.round(y) + 1e-7 * y,
     ),
     "near duplicates": lambda rng, x, y: (1 + 1e-9 * x, 1 + 1e-9 * y),
+    "a thin shell": lambda rng, x, y: (
+        0 * x,
+        y / np.linalg.norm(y, axis=1, keepdims=True) * (1 + 1e-6 * rng.random((len(y), 1))),
+    ),
     "tiny": lambda rng, x, y: (1e-30 * x, 1e-30 * y),
 }
 # Few and many queries and points, dimensions of the direct search, odd, at panel edges.

@@ -1,19 +1,12 @@
 #include "kernels/distances.hpp"
 
-#include "simd/vec.hpp"
+#include "kernels/one_vector_tile.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
 using std::ptrdiff_t;
 
-#if defined(__AVX512F__)
-constexpr int rows_of_tile = 12;
-#elif defined(__AVX__) || defined(__aarch64__)
-constexpr int rows_of_tile = 6;
-#else
-constexpr int rows_of_tile = 2;
-#endif
 constexpr ptrdiff_t block = 64;
 
 template <class T>

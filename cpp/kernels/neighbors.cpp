@@ -1,5 +1,6 @@
 #include "kernels/neighbors.hpp"
 
+#include "kernels/one_vector_tile.hpp"
 #include "simd/math.hpp"
 #include "simd/pairs.hpp"
 
@@ -9,16 +10,6 @@ namespace {
 using std::int32_t;
 using std::ptrdiff_t;
 using std::uint32_t;
-
-// Rows of a tile: each takes one vector of sums; what is left of the registers is for one row of points, a broadcast
-// and a product.
-#if defined(__AVX512F__)
-constexpr int rows_of_tile = 12;
-#elif defined(__AVX__) || defined(__aarch64__)
-constexpr int rows_of_tile = 6;
-#else
-constexpr int rows_of_tile = 2;
-#endif
 
 constexpr int wide = lanes<double>;
 
