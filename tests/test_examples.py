@@ -40,6 +40,8 @@ SHOWN = {
     "covariance": ["same bits: True"],
     "pca": ["1.00488949e-09", "in 2 readings", "thirteen pieces, same bits: True", "from disk, same bits: True", "9.3"],
     "cluster": ["[1.   1.99 2.99 3.99 4.99 5.99 6.99 8.  ]", "explain 55.5 %", "I: True", "[0. 1. 2. 3. 4. 5. 6. 7.]"],
+    "inner_product": ["[[1, 2], [2, 4]]: False", "inner product 0, angle 90.00", "1e-09; by the arc cosine 0"],
+    "neighbors": ["Mahalanobis): 100% right", "67108864: 100.0%", "1500 links"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
     "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 0.9", "1 xor 0 = 0.9", "1 xor 1 = 0.0"],
 }

@@ -69,6 +69,26 @@ def test_eigh(n):
     np.testing.assert_allclose(mf.linalg.eigvalsh(a[0], "U"), values[0], atol=1e-12 * n)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("d", [2, 3, 20, 100])
+def test_distances_and_neighbors(d, dtype):
+    rng = np.random.default_rng(24)
+    x, y = rng.standard_normal((30, d)).astype(dtype), rng.standard_normal((500, d)).astype(dtype)
+    near = {"rtol": 10 * d * np.finfo(dtype).eps}
+    differences = x[:, None].astype(float) - y
+    distances = np.sqrt((differences**2).sum(axis=-1))
+    np.testing.assert_allclose(mf.geometry.cdist(x, y), distances, **near)
+    np.testing.assert_allclose(mf.geometry.distance(x, y[:30]), distances[range(30), range(30)], **near)
+    np.testing.assert_allclose(mf.geometry.norm(x), np.linalg.norm(x.astype(float), axis=1), **near)
+    np.testing.assert_allclose(mf.geometry.angle(x[0], -x[0]), np.pi, **near)
+    found = mf.geometry.knn(x, y, 4)
+    np.testing.assert_array_equal(found.indices, np.argsort(distances, axis=1)[:, :4])
+    np.testing.assert_allclose(found.distances, np.sort(distances, axis=1)[:, :4], **near)
+    estimator = mf.geometry.NearestNeighbors(n_neighbors=4).fit(y)
+    np.testing.assert_array_equal(estimator.kneighbors(x, return_distance=False), found.indices)
+    assert mf.geometry.is_inner_product(np.eye(d))
+
+
 def test_singular_item():
     a = np.stack([np.eye(3)] * 4)
     a[2] = 0

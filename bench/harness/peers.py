@@ -8,7 +8,13 @@ import importlib.metadata
 from typing import Any
 
 # Import name -> name of the distribution.
-DISTRIBUTIONS = {"sklearn": "scikit-learn", "igraph": "python-igraph", "sknetwork": "scikit-network"}
+DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
+    "igraph": "python-igraph",
+    "sknetwork": "scikit-network",
+    "faiss": "faiss-cpu",
+    "sklearnex": "scikit-learn-intelex",
+}
 
 
 @functools.cache

@@ -10,9 +10,11 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_backprop(m);
   register_cholesky(m);
   register_covariance(m);
+  register_distances(m);
   register_eigh(m);
   register_elimination(m);
   register_qr(m);
+  register_inner_product(m);
   register_lstsq(m);
   register_exact_elimination(m);
   register_row_echelon(m);
@@ -24,5 +26,6 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_projection(m);
   register_svd(m);
   register_links(m);
+  register_neighbors(m);
   register_pagerank(m);
 }

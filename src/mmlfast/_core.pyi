@@ -118,6 +118,13 @@ gram_schmidt_cgs2: Final[BatchedFunction]
 gram_schmidt_cgs2_rtol: Final[BatchedFunction]
 gram_schmidt_householder: Final[BatchedFunction]
 gram_schmidt_householder_rtol: Final[BatchedFunction]
+cdist: Final[BatchedFunction]
+cdist_squared: Final[BatchedFunction]
+inner: Final[BatchedFunction]
+norm: Final[BatchedFunction]
+distance: Final[BatchedFunction]
+angle: Final[BatchedFunction]
+angle_nan: Final[BatchedFunction]
 projection_to_metric: Final[BatchedFunction]
 projection_to_weighted: Final[BatchedFunction]
 projection_from_metric: Final[BatchedFunction]
@@ -127,6 +134,9 @@ projection_apply: Final[BatchedFunction]
 projection_coordinates: Final[BatchedFunction]
 projection_matrix: Final[BatchedFunction]
 
+def neighbors(
+    arg0: np.ndarray[Any, Any], arg1: np.ndarray[Any, Any], arg2: int, /
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
 def exact_echelon(
     arg0: np.ndarray[Any, Any], arg1: bool, /
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...

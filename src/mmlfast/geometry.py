@@ -1,213 +1,52 @@
-"""Geometry with any inner product: projections.
+"""Geometry with any inner product: lengths, angles, distances, projections, neighbours.
 
 Points are rows, bases are columns. ``metric`` is the matrix M of the inner product ``<x, y> = x' M y``, symmetric and
-positive definite; None is the dot product, and a vector stands for a diagonal (positive weights).
+positive definite; None is the dot product, and a vector stands for a diagonal (positive weights). Leading axes are
+batch axes and broadcast; where vectors come one by one or in pairs, a stack of matrices gives each a metric of its own.
+
+Each family of functions has a module of its own; this one is their public name.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.linalg import LinAlgError
-from numpy.typing import ArrayLike
 
-from mmlfast import _core
-from mmlfast._arrays import as_float, check_errors, raise_for_item
+from mmlfast._distances import cdist
+from mmlfast._inner_product import angle, distance, inner, norm, scalar_projection
+from mmlfast._metric import is_inner_product
+from mmlfast._neighbors import Neighbors, knn
+from mmlfast._projection import project, projection_matrix, reconstruction_error
 
-__all__ = ["LinAlgError", "project", "projection_matrix"]
+if TYPE_CHECKING:
+    from mmlfast._nearest_neighbors import NearestNeighbors
 
-Array = np.ndarray[Any, Any]
-
-
-def project(
-    x: ArrayLike,
-    basis: ArrayLike,
-    metric: ArrayLike | None = None,
-    *,
-    coordinates: bool = False,
-    errors: str = "raise",
-) -> Array:
-    """Project points orthogonally onto the span of a basis.
-
-    The answer comes through an orthonormal basis of the span, never through the inverse of ``basis.T @ basis``, so it
-    is right for nearly dependent basis vectors too; dependent ones are left out.
-
-    Parameters
-    ----------
-    x : array_like, shape (..., D)
-        Points, float32 or float64.
-    basis : array_like, shape (..., D, M)
-        Basis vectors in the columns. One basis for all points, or a stack of bases whose leading axes broadcast
-        with those of `x`.
-    metric : array_like, shape (D, D) or (D,), optional
-        The inner product, see the module. Default: the dot product.
-    coordinates : bool
-        Return the coordinates of the projections in `basis` instead of points of the whole space.
-    errors : {"raise", "nan"}
-        What to do if coordinates are asked for and a basis is dependent (they are not unique): raise, or give NaN
-        for the points of this basis.
-
-    Returns
-    -------
-    ndarray, shape (..., D) or, with ``coordinates=True``, (..., M)
-        The nearest points of the span, or their coordinates.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If coordinates are asked for and a basis is dependent (the message names the first batch index).
-    ValueError
-        If the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
-
-    See Also
-    --------
-    mmlfast.linalg.gram_schmidt : the orthonormal basis, and when a vector counts as dependent.
-
-    References
-    ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import mmlfast as mf
-    >>> plane = np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
-    >>> mf.geometry.project([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], plane)
-    array([[1., 2., 0.],
-           [4., 5., 0.]])
-    >>> mf.geometry.project([1.0, 2.0, 3.0], plane, coordinates=True)
-    array([-1.,  2.])
-    """
-    check_errors(errors)
-    points, vectors = _same_dtype(as_float(x, "x"), as_float(basis, "basis"))
-    if points.ndim < 1:
-        raise ValueError("project: x must hold points in its last axis, got a scalar")
-    _check_basis("project", vectors)
-    if points.shape[-1] != vectors.shape[-2]:
-        raise ValueError(
-            f"project: x has shape {points.shape} and basis has shape {vectors.shape}: points of {points.shape[-1]} "
-            f"coordinates do not fit vectors of {vectors.shape[-2]}"
-        )
-    _check_broadcast("project", points, vectors)
-    f = _factors("project", vectors, metric)
-    if not coordinates:
-        return np.asarray(_core.projection_apply(points, f.dual, f.primal))
-    deficient = f.rank < vectors.shape[-1]
-    if errors == "raise" and deficient.any():
-        raise_for_item("project", "coordinates in a dependent basis are not unique", deficient)
-    return np.asarray(_core.projection_coordinates(points, _core.projection_dual(f.orthonormal, f.vectors, f.dual)))
+__all__ = [
+    "LinAlgError",
+    "NearestNeighbors",
+    "Neighbors",
+    "angle",
+    "cdist",
+    "distance",
+    "inner",
+    "is_inner_product",
+    "knn",
+    "norm",
+    "project",
+    "projection_matrix",
+    "reconstruction_error",
+    "scalar_projection",
+]
 
 
-def projection_matrix(basis: ArrayLike, metric: ArrayLike | None = None) -> Array:
-    """Matrix P that projects orthogonally onto the span of a basis: P @ x is the nearest point of the span.
+def __getattr__(name: str) -> Any:
+    if name == "NearestNeighbors":  # imports scikit-learn
+        from mmlfast._nearest_neighbors import NearestNeighbors
 
-    To project points use `project`: it needs no D x D matrix.
-
-    Parameters
-    ----------
-    basis : array_like, shape (..., D, M)
-        Basis vectors in the columns, float32 or float64. Dependent ones are left out.
-    metric : array_like, shape (D, D) or (D,), optional
-        The inner product, see the module. Default: the dot product.
-
-    Returns
-    -------
-    ndarray, shape (..., D, D)
-        P with P P = P, and ``metric @ P`` symmetric (without a metric P itself is, to the bit).
-
-    Raises
-    ------
-    ValueError
-        If the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
-
-    References
-    ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
-
-    Examples
-    --------
-    >>> import mmlfast as mf
-    >>> mf.geometry.projection_matrix([[0.0], [2.0]])
-    array([[0., 0.],
-           [0., 1.]])
-    """
-    vectors = as_float(basis, "basis")
-    _check_basis("projection_matrix", vectors)
-    f = _factors("projection_matrix", vectors, metric)
-    return np.asarray(_core.projection_matrix(f.primal, f.dual))
+        return NearestNeighbors
+    raise AttributeError(f"module 'mmlfast.geometry' has no attribute {name!r}")
 
 
-class _Factors(NamedTuple):
-    """The projection of x is primal @ (dual.T @ x)."""
-
-    primal: Array
-    dual: Array
-    orthonormal: Array  # of the span of `vectors`, the basis in coordinates in which the metric is the identity
-    vectors: Array
-    rank: Array
-
-
-def _factors(function: str, vectors: Array, metric: ArrayLike | None) -> _Factors:
-    if metric is None:
-        q, rank, _ = _core.gram_schmidt_cgs2(vectors)
-        return _Factors(q, q, q, vectors, np.asarray(rank))
-    root = _root_of_metric(function, as_float(metric, "metric"), vectors)
-    matrix = root.ndim == 2
-    w = _core.projection_to_metric(vectors, root) if matrix else _core.projection_to_weighted(vectors, root)
-    q, rank, _ = _core.gram_schmidt_cgs2(w)
-    back = _core.projection_from_metric if matrix else _core.projection_from_weighted
-    primal, dual = back(q, root)
-    return _Factors(primal, dual, q, w, np.asarray(rank))
-
-
-def _root_of_metric(function: str, metric: Array, vectors: Array) -> Array:
-    """L with L L' = metric: lower triangular, or a vector for a diagonal metric, in the dtype of the vectors."""
-    d = vectors.shape[-2]
-    if metric.shape not in ((d,), (d, d)):
-        raise ValueError(
-            f"{function}: metric must have shape ({d}, {d}) or ({d},) for vectors of {d}, got {metric.shape}"
-        )
-    wide = metric.astype(np.float64, copy=False)
-    if metric.ndim == 1:
-        if not (np.isfinite(wide) & (wide > 0)).all():
-            raise ValueError(f"{function}: a metric given as a vector must hold positive numbers")
-        return np.sqrt(wide).astype(vectors.dtype)
-    if not np.isfinite(wide).all():
-        raise ValueError(f"{function}: metric must not hold NaN or infinity")
-    tolerance = 16 * float(np.finfo(metric.dtype).eps) * np.abs(wide).max(initial=0)
-    if (np.abs(wide - wide.T) > tolerance).any():
-        raise ValueError(f"{function}: metric must be symmetric positive definite, but it is not symmetric")
-    try:
-        return np.linalg.cholesky(wide).astype(vectors.dtype)
-    except LinAlgError:
-        raise ValueError(
-            f"{function}: metric must be symmetric positive definite, but it has an eigenvalue that is not positive"
-        ) from None
-
-
-def _same_dtype(*arrays: Array) -> tuple[Array, ...]:
-    dtype = np.result_type(*arrays)
-    return tuple(a.astype(dtype, copy=False) for a in arrays)
-
-
-def _check_basis(function: str, vectors: Array) -> None:
-    if vectors.ndim < 2:
-        raise ValueError(
-            f"{function}: basis must hold vectors in the columns of a matrix or a stack of matrices, "
-            f"got shape {vectors.shape}"
-        )
-
-
-def _check_broadcast(function: str, points: Array, vectors: Array) -> None:
-    try:
-        np.broadcast_shapes(points.shape[:-1], vectors.shape[:-2])
-    except ValueError:
-        raise ValueError(
-            f"{function}: x has shape {points.shape} and basis has shape {vectors.shape}: their leading axes do not "
-            f"broadcast"
-        ) from None
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,115 @@
+#include "drivers/distances.hpp"
+
+#include "drivers/lane_batch.hpp"
+#include "drivers/room.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+constexpr Size most_block_elements = 16'384;  // rows of x that are in cache together
+
+template <class T>
+struct Item {
+  const T* x;
+  const T* y;
+  T* out;
+  Layout x_layout, y_layout, out_layout;
+  bool squared;
+
+  Size d() const noexcept { return x_layout.cols; }
+  Size n_panels() const noexcept { return (y_layout.rows + panel_rows<T> - 1) / panel_rows<T>; }
+  Size panel_size() const noexcept { return checked_product(d(), panel_rows<T>); }
+  Size block_rows() const noexcept { return std::clamp<Size>(most_block_elements / (d() + 1), 12, 240); }
+  double ns() const noexcept {
+    return (1 + 0.03 * static_cast<double>(sizeof(T) * static_cast<std::size_t>(d()))) *
+           static_cast<double>(x_layout.rows) * static_cast<double>(y_layout.rows);
+  }
+
+  void pack(Size p, T* panel) const noexcept {
+    const Size first = p * panel_rows<T>;
+    of_type<T>(distances_f64, distances_f32)
+        .pack(y + first * y_layout.row_stride, y_layout.row_stride, y_layout.col_stride,
+              std::min<Size>(panel_rows<T>, y_layout.rows - first), d(), panel);
+  }
+
+  // Rows first .. first + n; `rows` has room for them if they are not contiguous.
+  void block(Size first, Size n, const T* panels, T* rows) const noexcept {
+    const T* from = x + first * x_layout.row_stride;
+    Size from_row = x_layout.row_stride;
+    if (x_layout.col_stride != 1) {
+      for (Size i = 0; i < n; ++i)
+        for (Size k = 0; k < d(); ++k) rows[i * d() + k] = from[i * x_layout.row_stride + k * x_layout.col_stride];
+      from = rows;
+      from_row = d();
+    }
+    const Distances<T>& kernel = of_type<T>(distances_f64, distances_f32);
+    for (Size p = 0; p < n_panels(); ++p) {
+      const Size column = p * panel_rows<T>;
+      kernel.tile(from, from_row, n, panels + p * panel_size(), std::min<Size>(panel_rows<T>, y_layout.rows - column),
+                  d(), squared, out + first * out_layout.row_stride + column * out_layout.col_stride, out_layout);
+    }
+  }
+};
+
+// The threads share one item: panels are packed once for all of them.
+template <class T>
+Outcome one_item(const Item<T>& item) noexcept {
+  const Room<T> panels(checked_product(item.n_panels(), item.panel_size()));
+  if (!panels) return {Outcome::Status::no_memory};
+  const double copy_ns = static_cast<double>(item.y_layout.rows) * static_cast<double>(item.d());
+  bool finished =
+      parallel_blocks(item.n_panels(), copy_ns, [&](Size p) { item.pack(p, panels.data() + p * item.panel_size()); });
+  if (!finished) return {Outcome::Status::interrupted};
+  const Size rows = item.block_rows(), n_blocks = (item.x_layout.rows + rows - 1) / rows;
+  const Size bytes = checked_product(rows, item.d() + 1, static_cast<Size>(sizeof(T)));
+  std::atomic<bool> no_memory{false};
+  finished = parallel_blocks(n_blocks, item.ns(), [&](Size b) {
+    T* room = static_cast<T*>(Scratch::request(bytes));
+    if (room == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+    item.block(b * rows, std::min(rows, item.x_layout.rows - b * rows), panels.data(), room);
+  });
+  if (no_memory) return {Outcome::Status::no_memory};
+  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+}
+
+}  // namespace
+
+template <class T>
+Outcome distances(Size n_items, const Batch<const T>& x, const Batch<const T>& y, bool squared,
+                  const Batch<T>& out) noexcept {
+  const auto item = [&](Size i) {
+    return Item<T>{x.item(i), y.item(i), out.item(i), x.layout, y.layout, out.layout, squared};
+  };
+  if (n_items == 0 || x.layout.rows == 0 || y.layout.rows == 0) return {};
+  const Item<T> first = item(0);
+  constexpr double large_ns = 1'000'000;
+  if (n_items == 1 || first.ns() > large_ns) {
+    Outcome outcome;
+    for (Size i = 0; i < n_items && outcome.ok(); ++i) outcome = one_item(item(i));
+    return outcome;
+  }
+  const Size panels = checked_product(first.n_panels(), first.panel_size());
+  const Size rows = checked_product(first.x_layout.rows, first.d());
+  const Size bytes = checked_product(panels < 0 || rows < 0 ? -1 : panels + rows + 1, static_cast<Size>(sizeof(T)));
+  const Size per_block = std::max<Size>(1, static_cast<Size>(50'000 / (first.ns() + 50)));
+  std::atomic<bool> no_memory{false};
+  const bool finished = parallel_blocks(
+      (n_items + per_block - 1) / per_block, first.ns() * static_cast<double>(n_items), [&](Size block) {
+        T* room = static_cast<T*>(Scratch::request(bytes));
+        if (room == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+        for (Size i = block * per_block; i < std::min(n_items, (block + 1) * per_block); ++i) {
+          const Item<T> own = item(i);
+          for (Size p = 0; p < own.n_panels(); ++p) own.pack(p, room + p * own.panel_size());
+          own.block(0, own.x_layout.rows, room, room + panels);
+        }
+      });
+  if (no_memory) return {Outcome::Status::no_memory};
+  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+}
+
+template Outcome distances<double>(Size, const Batch<const double>&, const Batch<const double>&, bool,
+                                   const Batch<double>&) noexcept;
+template Outcome distances<float>(Size, const Batch<const float>&, const Batch<const float>&, bool,
+                                  const Batch<float>&) noexcept;
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,35 @@
+#include "drivers/neighbors.hpp"
+
+#include "drivers/neighbors_direct.hpp"
+#include "drivers/neighbors_quantized.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+// Below this many queries the integers do not pay for being made, below this many points or dimensions neither.
+constexpr Size few_queries = 8, few_points = 64, few_dimensions = 3;
+
+}  // namespace
+
+template <class T>
+Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, T* distances, std::int64_t* indices) noexcept {
+  if (x.count == 0) return {};
+  const NeighborAnswer<T> answer{k, distances, indices};
+  if (x.count <= few_queries || y.count <= few_points || y.d <= few_dimensions ||
+      y.d > QuantizedPoints<T>::most_dimensions)
+    return DirectSearch<T>(x, y, answer, nullptr, x.count).run();
+  QuantizedPoints<T> points;
+  if (const Outcome outcome = points.build(y); !outcome.ok()) return outcome;
+  Room<Size> left(x.count);
+  if (!left) return {Outcome::Status::no_memory};
+  Size n_left = 0;
+  const Outcome outcome = QuantizedSearch<T>(points, x, y, answer).run(left.data(), n_left);
+  if (!outcome.ok() || n_left == 0) return outcome;
+  return DirectSearch<T>(x, y, answer, left.data(), n_left).run();
+}
+
+template Outcome neighbors<double>(const RowTable<double>&, const RowTable<double>&, Size, double*,
+                                   std::int64_t*) noexcept;
+template Outcome neighbors<float>(const RowTable<float>&, const RowTable<float>&, Size, float*, std::int64_t*) noexcept;
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,64 @@
+// What the two ways of searching share: candidates that have been measured, and the answer made of them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "drivers/lane_batch.hpp"
+#include "drivers/neighbors.hpp"
+#include "drivers/room.hpp"
+#include "kernels/neighbors.hpp"
+
+namespace mmlfast::drivers {
+
+template <class T>
+const Neighbors<T>& neighbors_kernel() noexcept {
+  return of_type<T>(neighbors_f64, neighbors_f32);
+}
+
+using Measured = NeighborCandidate<double>;
+
+inline bool nearer(const Measured& a, const Measured& b) noexcept {
+  return a.score < b.score || (a.score == b.score && a.index < b.index);
+}
+
+template <class T>
+struct NeighborAnswer {
+  Size k;
+  T* distances;
+  std::int64_t* indices;
+
+  // The k nearest of `count` >= k candidates.
+  void write(Size query, Measured* candidates, Size count) const noexcept {
+    if (count > k) std::nth_element(candidates, candidates + k - 1, candidates + count, nearer);
+    std::sort(candidates, candidates + k, nearer);
+    for (Size i = 0; i < k; ++i) {
+      distances[query * k + i] = static_cast<T>(std::sqrt(candidates[i].score));
+      indices[query * k + i] = candidates[i].index;
+    }
+  }
+};
+
+// Cuts a piece of memory into 64-byte aligned arrays; without memory it only counts.
+class Cutter {
+ public:
+  explicit Cutter(void* memory = nullptr) noexcept : memory_(static_cast<char*>(memory)) {}
+  template <class E>
+  E* cut(Size n) noexcept {
+    E* piece = memory_ == nullptr ? nullptr : reinterpret_cast<E*>(memory_ + used_);
+    const Size bytes = checked_product(n, static_cast<Size>(sizeof(E)));
+    if (bytes < 0 || used_ < 0 || __builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_)) used_ = -1;
+    return piece;
+  }
+  Size used() const noexcept { return used_; }
+
+ private:
+  char* memory_;
+  Size used_ = 0;
+};
+
+inline Size ceil_div(Size a, Size b) noexcept { return (a + b - 1) / b; }
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,166 @@
+// The search by differences in float64 alone: for few queries, few dimensions, few points, and queries far from all
+// points. Part of drivers/neighbors.
+#pragma once
+
+#include "drivers/neighbors_answer.hpp"
+
+namespace mmlfast::drivers {
+
+template <class T>
+class DirectSearch {
+ public:
+  // `which` are the rows of x that are asked for; nullptr: the first n_queries.
+  DirectSearch(const RowTable<T>& x, const RowTable<T>& y, const NeighborAnswer<T>& answer, const Size* which,
+               Size n_queries) noexcept
+      : x_(x), y_(y), answer_(answer), which_(which), n_queries_(n_queries) {
+    const Size tile = kernel_.query_rows, few = ceil_div(n_queries, tile) * tile;
+    capacity_ = std::min(2 * answer.k, y.count) + 3 * panel_points;
+    block_ = std::min<Size>(few, std::max<Size>(1, 60 / tile) * tile);
+    n_blocks_ = ceil_div(n_queries, block_);
+    const Size wanted = ceil_div(8, n_blocks_), possible = std::max<Size>(1, y.count / 1024);
+    strip_ = ceil_div(ceil_div(y.count, std::min(wanted, possible)), direct_panel_points) * direct_panel_points;
+    n_strips_ = ceil_div(y.count, strip_);
+    chunk_panels_ = std::max<Size>(1, 16384 / (direct_panel_points * y.d));
+    by_rows_ = n_queries <= 8 && y.d >= panel_points && which == nullptr;
+    if (by_rows_) capacity_ = std::min(answer.k, y.count) + chunk_panels_ * direct_panel_points;
+  }
+
+  Outcome run() noexcept {
+    if (n_strips_ > 1) {
+      best_ = Room<Measured>(checked_product(n_queries_, n_strips_, answer_.k));
+      found_ = Room<Size>(checked_product(n_queries_, n_strips_));
+      if (!best_ || !found_) return {Outcome::Status::no_memory};
+    }
+    std::atomic<bool> no_memory{false};
+    const double ns = 0.4 * static_cast<double>(y_.d) * static_cast<double>(n_queries_) * static_cast<double>(y_.count);
+    const bool finished = parallel_blocks(n_blocks_ * n_strips_, ns, [&](Size unit) {
+      if (!search(unit / n_strips_, unit % n_strips_)) no_memory.store(true, std::memory_order_relaxed);
+    });
+    Scratch::trim();
+    if (no_memory) return {Outcome::Status::no_memory};
+    if (!finished) return {Outcome::Status::interrupted};
+    if (n_strips_ > 1) merge();
+    return {};
+  }
+
+ private:
+  struct Workspace {
+    double *rows, *limit, *panels;
+    Size* count;
+    Measured* candidates;
+    std::uint32_t* index;
+    explicit Workspace(Cutter cutter, const DirectSearch& s) noexcept
+        : rows(cutter.cut<double>(checked_product(s.block_, s.y_.d))),
+          limit(cutter.cut<double>(s.block_)),
+          panels(cutter.cut<double>(checked_product(s.chunk_panels_, direct_panel_points * s.y_.d))),
+          count(cutter.cut<Size>(s.block_)),
+          candidates(cutter.cut<Measured>(checked_product(s.block_, s.capacity_))),
+          index(cutter.cut<std::uint32_t>(s.chunk_panels_ * direct_panel_points)),
+          bytes(cutter.used()) {}
+    Size bytes;
+  };
+
+  Size row_of(Size query) const noexcept { return which_ == nullptr ? query : which_[query]; }
+
+  // The k nearest so far, and the limit that they set.
+  void keep_nearest(Measured* candidates, Size& count, double& limit) const noexcept {
+    if (count < answer_.k) return;
+    std::nth_element(candidates, candidates + answer_.k - 1, candidates + count, nearer);
+    count = answer_.k;
+    limit = candidates[answer_.k - 1].score;
+  }
+
+  bool search(Size block, Size strip) noexcept {
+    void* memory = Scratch::request(Workspace(Cutter(), *this).bytes);
+    if (memory == nullptr) return false;
+    const Workspace w(Cutter(memory), *this);
+    const Size first = block * block_, n = std::min(block_, n_queries_ - first), d = y_.d;
+    for (Size q = 0; q < block_; ++q) {
+      w.count[q] = 0;
+      w.limit[q] = q < n ? std::numeric_limits<double>::infinity() : -1;
+      const T* row = x_.row(row_of(first + std::min(q, n - 1)));
+      for (Size j = 0; j < d; ++j) w.rows[q * d + j] = static_cast<double>(row[j]);
+    }
+    const Size end = std::min(y_.count, (strip + 1) * strip_), chunk = chunk_panels_ * direct_panel_points;
+    for (Size from = strip * strip_; from < end; from += chunk) {
+      const Size points = std::min(chunk, end - from);
+      if (by_rows_)
+        filter(w, first, n, from, points);
+      else
+        scan(w, from, points);
+    }
+    for (Size q = 0; q < n; ++q) {
+      Measured* candidates = w.candidates + q * capacity_;
+      if (n_strips_ == 1) {
+        answer_.write(row_of(first + q), candidates, w.count[q]);
+      } else {
+        keep_nearest(candidates, w.count[q], w.limit[q]);
+        const Size place = (first + q) * n_strips_ + strip;
+        found_[place] = w.count[q];
+        std::copy_n(candidates, w.count[q], best_.data() + place * answer_.k);
+      }
+    }
+    return true;
+  }
+
+  // Points from .. from + points, packed once for all queries of the block.
+  void scan(const Workspace& w, Size from, Size points) const noexcept {
+    const Size n_panels = ceil_div(points, direct_panel_points), d = y_.d;
+    for (Size p = 0; p < n_panels; ++p) {
+      const Size first = p * direct_panel_points;
+      kernel_.pack(y_.row(from + first), std::min<Size>(direct_panel_points, points - first), d, w.panels + first * d);
+    }
+    // The kernel numbers the points of a panel from the start of the panels it is given.
+    const double* start = w.panels - from * d;
+    const NeighborScan<double> operands{
+        w.rows,    block_,  d, start,   nullptr, from / direct_panel_points + n_panels, w.limit, w.candidates,
+        capacity_, w.count, 0, nullptr, nullptr};
+    NeighborCursor cursor{from / direct_panel_points, 0};
+    while (kernel_.scan_directly(operands, cursor)) {
+      for (Size q = std::max<Size>(0, cursor.query - kernel_.query_rows); q < cursor.query; ++q)
+        if (w.count[q] > capacity_ - panel_points) keep_nearest(w.candidates + q * capacity_, w.count[q], w.limit[q]);
+    }
+  }
+
+  // The same without a copy of the points: what is near enough in T is measured.
+  void filter(const Workspace& w, Size first, Size n, Size from, Size points) const noexcept {
+    constexpr double u = std::numeric_limits<T>::epsilon(), largest = std::numeric_limits<T>::max();
+    const double d = static_cast<double>(y_.d), slack = 1 + 4 * (d + 16) * u,
+                 tiny = 4 * d * std::numeric_limits<T>::denorm_min();
+    for (Size q = 0; q < n; ++q) {
+      const double limit = w.limit[q] * slack + tiny;
+      const T* row = x_.row(first + q);
+      const Size found =
+          kernel_.near_rows(row, y_.data, from, points, y_.d,
+                            limit < largest ? static_cast<T>(limit) : std::numeric_limits<T>::infinity(), w.index);
+      Measured* to = w.candidates + q * capacity_ + w.count[q];
+      kernel_.squared_distances(row, y_.data, y_.d, w.index, found, w.panels);
+      for (Size i = 0; i < found; ++i) to[i] = {w.panels[i], w.index[i]};
+      w.count[q] += found;
+      if (found > 0) keep_nearest(w.candidates + q * capacity_, w.count[q], w.limit[q]);
+    }
+  }
+
+  void merge() noexcept {
+    for (Size q = 0; q < n_queries_; ++q) {
+      Measured* all = best_.data() + q * n_strips_ * answer_.k;
+      Size count = 0;
+      for (Size s = 0; s < n_strips_; ++s) {
+        const Measured* part = best_.data() + (q * n_strips_ + s) * answer_.k;
+        for (Size i = 0; i < found_[q * n_strips_ + s]; ++i) all[count++] = part[i];
+      }
+      answer_.write(row_of(q), all, count);
+    }
+  }
+
+  const Neighbors<T>& kernel_ = neighbors_kernel<T>();
+  RowTable<T> x_, y_;
+  NeighborAnswer<T> answer_;
+  const Size* which_;
+  Size n_queries_, block_, n_blocks_, strip_, n_strips_, chunk_panels_, capacity_;
+  bool by_rows_;
+  Room<Measured> best_;
+  Room<Size> found_;
+};
+
+}  // namespace mmlfast::drivers

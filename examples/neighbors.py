@@ -1,0 +1,31 @@
+"""The nearest neighbours of points: with another measure of distance, and far from the origin."""
+
+import numpy as np
+
+import mmlfast as mf
+
+rng = np.random.default_rng(3)
+
+# The two classes differ in the second number only; the first is noise on a larger scale.
+labels = rng.integers(0, 2, 500)
+points = np.column_stack([20 * rng.standard_normal(500), labels + 0.2 * rng.standard_normal(500)])
+train, test = slice(0, 400), slice(400, 500)
+
+
+def share_right(metric):
+    nearest = mf.geometry.knn(points[test], points[train], 5, metric).indices
+    guess = labels[train][nearest].mean(axis=1) > 0.5
+    return np.mean(guess == labels[test])
+
+
+print(f"five nearest neighbours vote, usual distance: {share_right(None):.0%} right")
+scatter = np.linalg.inv(mf.stats.covariance(points[train]))
+print(f"distance in units of the spread (Mahalanobis): {share_right(scatter):.0%} right")
+
+# Moving everything far away changes no answer. |x|^2 - 2 x y + |y|^2 would have no digit left there.
+near, far = (mf.geometry.knn(p, p, 4).indices for p in (points.round(3), points.round(3) + 2.0**26))
+print(f"same neighbours after a move by {2.0**26:.0f}: {np.mean(near == far):.1%}")
+
+# With the interface of scikit-learn, and the neighbours as a graph.
+graph = mf.geometry.NearestNeighbors(n_neighbors=3).fit(points).kneighbors_graph()
+print(f"graph of neighbours: {graph.shape[0]} nodes, {graph.nnz} links")

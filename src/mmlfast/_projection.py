@@ -1,0 +1,236 @@
+"""Orthogonal projections; public as `project`, `projection_matrix`, `reconstruction_error` of `mmlfast.geometry`."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mmlfast import _core
+from mmlfast._arrays import as_float, check_errors, raise_for_item
+from mmlfast._inner_product import norm
+from mmlfast._metric import root_of_metric, same_dtype
+
+Array = np.ndarray[Any, Any]
+
+
+def project(
+    x: ArrayLike,
+    basis: ArrayLike,
+    metric: ArrayLike | None = None,
+    *,
+    coordinates: bool = False,
+    errors: str = "raise",
+) -> Array:
+    """Project points orthogonally onto the span of a basis.
+
+    The answer comes through an orthonormal basis of the span, never through the inverse of ``basis.T @ basis``, so it
+    is right for nearly dependent basis vectors too; dependent ones are left out.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., D)
+        Points, float32 or float64.
+    basis : array_like, shape (..., D, M)
+        Basis vectors in the columns. One basis for all points, or a stack of bases whose leading axes broadcast
+        with those of `x`.
+    metric : array_like, shape (D, D) or (D,), optional
+        The inner product, see the module. Default: the dot product.
+    coordinates : bool
+        Return the coordinates of the projections in `basis` instead of points of the whole space.
+    errors : {"raise", "nan"}
+        What to do if coordinates are asked for and a basis is dependent (they are not unique): raise, or give NaN
+        for the points of this basis.
+
+    Returns
+    -------
+    ndarray, shape (..., D) or, with ``coordinates=True``, (..., M)
+        The nearest points of the span, or their coordinates.
+
+    Raises
+    ------
+    numpy.linalg.LinAlgError
+        If coordinates are asked for and a basis is dependent (the message names the first batch index).
+    ValueError
+        If the shapes do not fit together, or the metric is not symmetric positive definite.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    See Also
+    --------
+    mmlfast.linalg.gram_schmidt : the orthonormal basis, and when a vector counts as dependent.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> plane = np.array([[1.0, 1.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> mf.geometry.project([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], plane)
+    array([[1., 2., 0.],
+           [4., 5., 0.]])
+    >>> mf.geometry.project([1.0, 2.0, 3.0], plane, coordinates=True)
+    array([-1.,  2.])
+    """
+    check_errors(errors)
+    points, vectors = same_dtype(as_float(x, "x"), as_float(basis, "basis"))
+    _check_points("project", points, vectors)
+    f = _factors("project", vectors, metric)
+    if not coordinates:
+        return np.asarray(_core.projection_apply(points, f.dual, f.primal))
+    deficient = f.rank < vectors.shape[-1]
+    if errors == "raise" and deficient.any():
+        raise_for_item("project", "coordinates in a dependent basis are not unique", deficient)
+    return np.asarray(_core.projection_coordinates(points, _core.projection_dual(f.orthonormal, f.vectors, f.dual)))
+
+
+def projection_matrix(basis: ArrayLike, metric: ArrayLike | None = None) -> Array:
+    """Matrix P that projects orthogonally onto the span of a basis: P @ x is the nearest point of the span.
+
+    To project points use `project`: it needs no D x D matrix.
+
+    Parameters
+    ----------
+    basis : array_like, shape (..., D, M)
+        Basis vectors in the columns, float32 or float64. Dependent ones are left out.
+    metric : array_like, shape (D, D) or (D,), optional
+        The inner product, see the module. Default: the dot product.
+
+    Returns
+    -------
+    ndarray, shape (..., D, D)
+        P with P P = P, and ``metric @ P`` symmetric (without a metric P itself is, to the bit).
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or the metric is not symmetric positive definite.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.geometry.projection_matrix([[0.0], [2.0]])
+    array([[0., 0.],
+           [0., 1.]])
+    """
+    vectors = as_float(basis, "basis")
+    _check_basis("projection_matrix", vectors)
+    f = _factors("projection_matrix", vectors, metric)
+    return np.asarray(_core.projection_matrix(f.primal, f.dual))
+
+
+def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | None = None) -> Any:
+    """Distance of points from the span of a basis: how much of them the projection loses.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., D)
+        Points, float32 or float64.
+    basis : array_like, shape (..., D, M)
+        Basis vectors in the columns; the leading axes broadcast with those of `x`.
+    metric : array_like, shape (D, D) or (D,), optional
+        The inner product, see the module. Default: the dot product.
+
+    Returns
+    -------
+    ndarray, shape (...)
+        The length of ``x - project(x, basis, metric)``, or a scalar for one point.
+
+    Raises
+    ------
+    ValueError
+        If the shapes do not fit together, or the metric is not symmetric positive definite.
+    TypeError
+        If the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    It is the length of the residual, which is projected once more, and not the root of ``|x|**2 - |p|**2``, of which
+    nothing would be left for a point near the span: the error is a small multiple of ``u * norm(x)``, that of `u` of
+    float64 for float32 too.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.geometry.reconstruction_error([[3.0, 4.0], [0.0, 2.0]], [[1.0], [0.0]])
+    array([4., 2.])
+    """
+    points, vectors = as_float(x, "x"), as_float(basis, "basis")
+    dtype = np.result_type(points, vectors)
+    wide = points.astype(np.float64, copy=False)
+    _check_points("reconstruction_error", wide, vectors)
+    f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
+    residual = wide - _core.projection_apply(wide, f.dual, f.primal)
+    residual = residual - _core.projection_apply(residual, f.dual, f.primal)
+    length = norm(residual, metric)
+    return length if dtype == np.float64 else dtype.type(length) if np.ndim(length) == 0 else length.astype(dtype)
+
+
+class _Factors(NamedTuple):
+    """The projection of x is primal @ (dual.T @ x)."""
+
+    primal: Array
+    dual: Array
+    orthonormal: Array  # of the span of `vectors`, the basis in coordinates in which the metric is the identity
+    vectors: Array
+    rank: Array
+
+
+def _factors(function: str, vectors: Array, metric: ArrayLike | None) -> _Factors:
+    if metric is None:
+        q, rank, _ = _core.gram_schmidt_cgs2(vectors)
+        return _Factors(q, q, q, vectors, np.asarray(rank))
+    root = _root(function, metric, vectors)
+    matrix = root.ndim == 2
+    w = _core.projection_to_metric(vectors, root) if matrix else _core.projection_to_weighted(vectors, root)
+    q, rank, _ = _core.gram_schmidt_cgs2(w)
+    back = _core.projection_from_metric if matrix else _core.projection_from_weighted
+    primal, dual = back(q, root)
+    return _Factors(primal, dual, q, w, np.asarray(rank))
+
+
+def _root(function: str, metric: ArrayLike, vectors: Array) -> Array:
+    """The root of one metric for vectors in columns, in their dtype."""
+    if np.ndim(metric) > 2:
+        raise ValueError(f"{function}: metric must be one matrix or a vector, got {np.shape(metric)}")
+    return root_of_metric(function, metric, vectors.shape[-2]).astype(vectors.dtype)
+
+
+def _check_basis(function: str, vectors: Array) -> None:
+    if vectors.ndim < 2:
+        raise ValueError(
+            f"{function}: basis must hold vectors in the columns of a matrix or a stack of matrices, "
+            f"got shape {vectors.shape}"
+        )
+
+
+def _check_points(function: str, points: Array, vectors: Array) -> None:
+    if points.ndim < 1:
+        raise ValueError(f"{function}: x must hold points in its last axis, got a scalar")
+    _check_basis(function, vectors)
+    if points.shape[-1] != vectors.shape[-2]:
+        raise ValueError(
+            f"{function}: x has shape {points.shape} and basis has shape {vectors.shape}: points of {points.shape[-1]} "
+            f"coordinates do not fit vectors of {vectors.shape[-2]}"
+        )
+    try:
+        np.broadcast_shapes(points.shape[:-1], vectors.shape[:-2])
+    except ValueError:
+        raise ValueError(
+            f"{function}: x has shape {points.shape} and basis has shape {vectors.shape}: their leading axes do not "
+            f"broadcast"
+        ) from None

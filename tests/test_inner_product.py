@@ -1,0 +1,303 @@
+"""inner, norm, distance, angle, scalar_projection, reconstruction_error, is_inner_product: against extended precision,
+and the laws of inner products.
+"""
+
+from __future__ import annotations
+
+import mpmath
+import numpy as np
+import pytest
+from cases import every_dtype, every_layout, hilbert, same_bits, spd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mmlfast as mf
+from mmlfast._reference import inner_product as reference
+
+g = mf.geometry
+# In lanes, at the limits of registers, at the limit of the lanes, by rows.
+DIMENSIONS = (1, 2, 3, 4, 5, 8, 17, 64, 65, 97, 300)
+every_dimension = pytest.mark.parametrize("d", DIMENSIONS)
+PAIRS = {"inner": g.inner, "distance": g.distance, "angle": g.angle, "scalar_projection": g.scalar_projection}
+every_pair = pytest.mark.parametrize("name", PAIRS)
+
+
+def unit(dtype):
+    return float(np.finfo(dtype).eps) / 2
+
+
+def long(x):
+    return np.asarray(x).astype(np.longdouble)
+
+
+@every_dimension
+@every_dtype
+@pytest.mark.parametrize("count", [1, 7, 8, 17, 600])
+def test_agrees_with_the_reference(count, dtype, d, rng):
+    x, y = (rng.standard_normal((count, d)).astype(dtype) for _ in range(2))
+    u = unit(dtype)
+    lengths = reference.norm(long(x)) * reference.norm(long(y))
+    for got, right, scale, bound in (
+        (g.inner(x, y), reference.inner(long(x), long(y)), lengths, d),
+        (g.norm(x), reference.norm(long(x)), reference.norm(long(x)), d / 2 + 2),
+        (g.distance(x, y), reference.distance(long(x), long(y)), reference.distance(long(x), long(y)), d / 2 + 3),
+        (g.angle(x, y), reference.angle(long(x), long(y)), 1, d / 2 + 8),
+    ):
+        assert got.dtype == dtype
+        assert got.shape == (count,)
+        assert (np.abs(got - right) <= bound * u * scale).all()
+
+
+@every_pair
+@every_dtype
+@pytest.mark.parametrize("d", [3, 20, 80])
+def test_the_batch_and_the_layout_change_no_bit(d, dtype, name, rng):
+    x, y = (rng.standard_normal((40, d)).astype(dtype) for _ in range(2))
+    many = PAIRS[name](x, y)
+    for i in (0, 8, 39):
+        same_bits(np.asarray(PAIRS[name](x[i], y[i])), many[i])
+    same_bits(PAIRS[name](x[:, None], y)[3], PAIRS[name](x[3], y))
+    same_bits(PAIRS[name](x, y[5])[7], PAIRS[name](x[7], y[5]))
+
+
+@every_layout
+@every_dtype
+@pytest.mark.parametrize("d", [3, 80])
+def test_every_layout(layout, dtype, d, rng):
+    x, y = (rng.standard_normal((40, d)).astype(dtype) for _ in range(2))
+    for f in PAIRS.values():
+        same_bits(f(layout(x), layout(y)), f(x, y))
+    same_bits(g.norm(layout(x)), g.norm(x))
+    metric = spd(rng, d)
+    same_bits(g.norm(layout(x), layout(metric)), g.norm(x, metric))
+
+
+@pytest.mark.parametrize("kind", ["matrix", "weights", "stack"])
+@every_dtype
+def test_metric(dtype, kind, rng):
+    d = 5
+    metric = {"matrix": spd(rng, d), "weights": rng.uniform(0.5, 2, d), "stack": np.stack([spd(rng, d)] * 20)}[kind]
+    m = long(np.diag(metric) if kind == "weights" else metric)
+    x, y = (rng.standard_normal((20, d)).astype(dtype) for _ in range(2))
+
+    def product(a, b):
+        return ((long(a)[:, None] @ m)[:, 0] * long(b)).sum(axis=-1)
+
+    near = {"rtol": 1e-11 if dtype == np.float64 else 1e-5, "atol": 1e-11 if dtype == np.float64 else 1e-4}
+    length = np.sqrt(product(x, x))
+    cosine = product(x, y) / length / np.sqrt(product(y, y))
+    for got, right in (
+        (g.inner(x, y, metric), product(x, y)),
+        (g.norm(x, metric), length),
+        (g.distance(x, y, metric), np.sqrt(product(long(x) - y, long(x) - y))),
+        (g.angle(x, y, metric), np.arccos(cosine)),
+        (g.scalar_projection(x, y, metric), product(x, y) / np.sqrt(product(y, y))),
+    ):
+        assert got.dtype == dtype
+        np.testing.assert_allclose(got, right.astype(float), **near)
+
+
+def test_products_of_integers_are_exact_with_a_metric():
+    assert g.inner([1, 2], [3, 4], [[2, 1], [1, 2]]) == 32
+
+
+@pytest.mark.parametrize("d", [2, 100])
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308 / 10, 5e-324])
+def test_no_overflow_and_no_underflow(scale, d):
+    x = np.zeros(d)
+    x[:2] = 3 * scale, 4 * scale
+    right = 5 * scale if scale > 1e-300 else 25e-324
+    assert g.norm(x) == pytest.approx(right, rel=1e-15)
+    assert g.distance(x, np.zeros(d)) == g.norm(x)
+    assert g.angle(x, np.full(d, 1e-300)) == pytest.approx(g.angle(x / scale, np.ones(d)), rel=1e-15)
+    assert g.scalar_projection(np.ones(d), x) == pytest.approx(1.4, rel=1e-15)
+
+
+def test_float32_does_not_overflow():
+    assert g.norm(np.full(4, 1e38, np.float32)) == np.float32(2e38)
+    assert g.norm(np.full(4, 1e-44, np.float32)) == np.float32(2e-44)
+    one = np.ones(10**6, np.float32) * np.float32(0.1)
+    assert g.inner(one, one) == np.float32(float(np.float32(0.1)) ** 2 * 1e6)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.bool_, np.uint64])
+def test_integers_do_not_wrap(dtype):
+    x, y = np.array([0, 1, 0], dtype), np.array([1, 0, 1], dtype)
+    assert g.distance(x, y) == np.sqrt(3)
+    assert g.distance(x, y, np.eye(3)) == np.sqrt(3)
+    assert g.norm(np.full(4, 200, np.uint8)) == 400
+
+
+@pytest.mark.parametrize("tilt", [1e-3, 1e-8, 1e-12, 1e-15])
+@pytest.mark.parametrize("d", [3, 70])
+def test_angles_that_the_arc_cosine_loses(tilt, d, rng):
+    x = rng.standard_normal(d)
+    x /= np.linalg.norm(x)
+    y = rng.standard_normal(d)
+    y -= x * (x @ y)
+    y = x + tilt * y / np.linalg.norm(y)
+    with mpmath.workdps(60):
+        a, b = [mpmath.mpf(v) for v in x], [mpmath.mpf(v) for v in y]
+        cosine = mpmath.fdot(a, b) / mpmath.sqrt(mpmath.fdot(a, a) * mpmath.fdot(b, b))
+        right = float(mpmath.acos(cosine))
+    assert abs(g.angle(x, 3 * y) - right) < 1e-15
+    assert abs(np.pi - g.angle(-x, 3 * y) - right) < 2e-15
+
+
+def test_angles_that_are_known():
+    assert g.angle([1.0, 0], [0, 2.0]) == np.pi / 2
+    assert g.angle([1.0, 2], [2.0, 4]) == 0
+    assert g.angle([1.0, 2], [-1.0, -2]) == np.pi
+    assert g.angle([1.0, 0], [1.0, 1.0]) == pytest.approx(np.pi / 4, abs=2e-16)
+    assert g.angle(np.float32([1, 0]), np.float32([0, 1])).dtype == np.float32
+
+
+@pytest.mark.parametrize("d", [2, 3, 80])
+def test_a_zero_vector_has_no_angle(d):
+    x = np.ones((3, 4, d))
+    x[1, 2] = 0
+    with pytest.raises(ValueError, match=r"angle: x must not be the zero vector.*vector 1, 2 of x"):
+        g.angle(x, np.ones(d))
+    with pytest.raises(ValueError, match=r"angle: y must not be the zero vector"):
+        g.angle(np.ones(d), np.zeros(d))
+    with pytest.raises(ValueError, match=r"scalar_projection: onto must not be the zero vector.*vector 1, 2 of onto"):
+        g.scalar_projection(np.ones(d), x)
+    got = g.angle(x, np.ones(d), errors="nan")
+    assert np.isnan(got[1, 2])
+    assert np.isnan(got).sum() == 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("d", [3, 70])
+def test_not_a_number_stays_in_its_item(bad, d, rng):
+    x, y = rng.standard_normal((2, 20, d))
+    for position in (0, d - 1):
+        poisoned = x.copy()
+        poisoned[7, position] = bad
+        for f in PAIRS.values():
+            got, clean = f(poisoned, y), f(x, y)
+            assert not np.isfinite(got[7])
+            same_bits(np.delete(got, 7), np.delete(clean, 7))
+        assert g.norm(poisoned)[7] == np.inf if np.isinf(bad) else np.isnan(g.norm(poisoned)[7])
+
+
+def test_shapes():
+    assert g.inner(np.ones((4, 1, 3)), np.ones((5, 3))).shape == (4, 5)
+    assert np.ndim(g.norm(np.ones(3))) == 0
+    assert g.norm(np.ones((0, 3))).shape == (0,)
+    assert g.norm(np.ones((2, 0))).tolist() == [0, 0]
+    for f in PAIRS.values():
+        with pytest.raises(ValueError, match=r"has shape \(3,\).*has shape \(4,\).*last axes must be equal"):
+            f(np.ones(3), np.ones(4))
+        with pytest.raises(ValueError, match="in its last axis"):
+            f(1.0, np.ones(4))
+        with pytest.raises(ValueError, match="fit together"):
+            f(np.ones((2, 3)), np.ones((4, 3)))
+        with pytest.raises(ValueError, match=r"metric must have shape \(3, 3\) or \(3,\)"):
+            f(np.ones(3), np.ones(3), np.eye(4))
+        with pytest.raises(TypeError, match="x must hold real numbers"):
+            f(np.ones(3) * 1j, np.ones(3))
+    with pytest.raises(ValueError, match="norm: x must hold vectors in its last axis"):
+        g.norm(1.0)
+    with pytest.raises(ValueError, match="errors must be"):
+        g.angle(np.ones(3), np.ones(3), errors="ignore")
+    with pytest.raises(ValueError, match="leading axes do not broadcast"):
+        g.norm(np.ones((4, 3)), np.stack([np.eye(3)] * 5))
+
+
+# ---- reconstruction_error ----
+
+
+@every_dtype
+def test_reconstruction_error_of_points_near_the_span(dtype, rng):
+    """By Pythagoras nothing would be left of them."""
+    basis = np.linalg.qr(rng.standard_normal((20, 5)))[0]
+    inside, outside = basis[:, :3].astype(dtype), basis[:, 3]
+    for height in (1.0, 1e-4, 1e-10):
+        points = (rng.standard_normal((50, 3)) @ inside.T).astype(np.float64) + height * outside
+        got = g.reconstruction_error(points, inside.astype(np.float64))
+        np.testing.assert_allclose(got, height, atol=3e-15 if dtype == np.float64 else 1e-6)
+    assert g.reconstruction_error(points.astype(dtype), inside).dtype == dtype
+    assert np.ndim(g.reconstruction_error(points[0], inside)) == 0
+
+
+@pytest.mark.parametrize("kind", ["none", "matrix", "weights"])
+def test_reconstruction_error_is_the_distance(kind, rng):
+    metric = {"none": None, "matrix": spd(rng, 6), "weights": rng.uniform(0.5, 2, 6)}[kind]
+    x, basis = rng.standard_normal((30, 6)), rng.standard_normal((6, 2))
+    right = g.distance(x, g.project(x, basis, metric), metric)
+    np.testing.assert_allclose(g.reconstruction_error(x, basis, metric), right, rtol=1e-12)
+    with pytest.raises(ValueError, match="reconstruction_error: x has shape"):
+        g.reconstruction_error(x[:, :5], basis, metric)
+
+
+@pytest.mark.parametrize("kind", ["none", "matrix", "weights"])
+def test_residuals_are_orthogonal_in_the_metric(kind, rng):
+    metric = {"none": None, "matrix": spd(rng, 6), "weights": rng.uniform(0.5, 2, 6)}[kind]
+    x, basis = rng.standard_normal((30, 6)), rng.standard_normal((6, 2))
+    residual = x - g.project(x, basis, metric)
+    np.testing.assert_allclose(g.inner(residual[:, None], basis.T, metric), 0, atol=1e-12)
+    component = g.scalar_projection(x, basis[:, 0], metric)
+    along = g.project(x, basis[:, :1], metric)
+    np.testing.assert_allclose(np.abs(component), g.norm(along, metric), rtol=1e-12)
+
+
+# ---- is_inner_product ----
+
+
+def test_is_inner_product(rng):
+    assert g.is_inner_product(spd(rng, 7)) is True
+    assert g.is_inner_product(np.eye(3)) is True
+    assert g.is_inner_product([1.0, 2.0]) is True
+    assert g.is_inner_product([1.0, 0.0]) is False
+    assert g.is_inner_product(np.triu(np.ones((3, 3)))) is False
+    assert g.is_inner_product(np.diag([1.0, 0.0])) is False
+    assert g.is_inner_product(np.diag([1.0, -1e-9])) is False
+    assert g.is_inner_product([[np.nan]]) is False
+    assert g.is_inner_product(np.stack([np.eye(2), -np.eye(2)])).tolist() == [True, False]
+    assert g.is_inner_product(hilbert(8)) is True
+    assert g.is_inner_product(np.ones((3, 3))) is False
+    with pytest.raises(ValueError, match="is_inner_product: metric must hold square matrices"):
+        g.is_inner_product(np.ones((2, 3)))
+
+
+def test_integers_are_decided_exactly():
+    big = 10**8
+    assert g.is_inner_product([[big, big + 1], [big + 1, big + 2]]) is False  # determinant -1
+    assert g.is_inner_product([[big, big - 1], [big - 1, big - 2]]) is False
+    assert g.is_inner_product([[big, big + 1], [big + 1, big + 3]]) is True
+    assert g.is_inner_product([[4, 6], [6, 9]]) is False
+
+
+# ---- laws ----
+
+vectors = st.lists(st.floats(-1e100, 1e100, allow_subnormal=False), min_size=3, max_size=3).map(np.array)
+
+
+@given(vectors, vectors)
+@settings(deadline=None)
+def test_laws(x, y):
+    assert g.inner(x, y) == g.inner(y, x)
+    assert g.distance(x, y) == g.distance(y, x)
+    assert g.distance(x, x) == 0
+    assert g.norm(x + y) <= (g.norm(x) + g.norm(y)) * (1 + 1e-15)
+    assert abs(g.inner(x, y)) <= g.norm(x) * g.norm(y) * (1 + 1e-15)
+    if x.any() and y.any():
+        assert g.angle(x, y) == g.angle(y, x)
+        assert abs(g.angle(x, y) + g.angle(-x, y) - np.pi) < 4e-15
+        assert g.angle(x, x) == 0
+        assert g.angle(4 * x, y) == g.angle(x, y)
+
+
+def test_same_bits_at_every_level(same_at_every_level):
+    same_at_every_level(
+        """
+        import numpy as np, mmlfast as mf
+        rng = np.random.default_rng(5)
+        for dtype in (np.float64, np.float32):
+            for d in (3, 20, 90):
+                x, y = rng.standard_normal((2, 50, d)).astype(dtype)
+                g = mf.geometry
+                digest(g.inner(x, y), g.norm(x), g.distance(x, y), g.angle(x, y))
+        """
+    )

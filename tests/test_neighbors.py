@@ -1,0 +1,299 @@
+"""knn and NearestNeighbors: against all distances in float64, where other searches lose neighbours, and the laws."""
+
+from __future__ import annotations
+
+import pickle
+import signal
+import threading
+
+import numpy as np
+import pytest
+from cases import every_dtype, every_layout, same_bits, spd
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mmlfast as mf
+from mmlfast._reference import neighbors as reference
+
+knn = mf.geometry.knn
+
+
+def check(x, y, k, found=None):
+    """The right neighbours in the right order; where rounding may exchange them, the right distances."""
+    distances, indices = knn(x, y, k) if found is None else found
+    right, right_indices = reference.neighbors(x, y, k)
+    dtype = np.result_type(x, y)
+    assert distances.dtype == dtype
+    assert indices.dtype == np.int64
+    assert distances.shape == indices.shape == (len(x), k)
+    u = float(np.finfo(dtype).eps)
+    np.testing.assert_allclose(distances, right, rtol=4 * u + x.shape[1] * 2e-16, atol=0)
+    own = np.sqrt(((x[:, None].astype(float) - y[indices].astype(float)) ** 2).sum(axis=-1))
+    np.testing.assert_allclose(own, right, rtol=x.shape[1] * 3e-16, atol=0)
+    assert np.mean(indices == right_indices) > 0.95
+
+
+CLOUDS = {
+    "normal": lambda rng, x, y: (x, y),
+    "far from the origin": lambda rng, x, y: (x + 1e8, y + 1e8),
+    "one far point": lambda rng, x, y: (x, np.vstack([y[:-1], 1e9 * y[-1:]])),
+    "heavy tails": lambda rng, x, y: (
+        x / rng.standard_normal((len(x), 1)),
+        y / rng.standard_normal((len(y), 1)),
+    ),
+    "far queries": lambda rng, x, y: (x + 1000, y),
+    "some far queries": lambda rng, x, y: (x * np.where(np.arange(len(x)) % 7 == 0, 1e4, 1)[:, None], y),
+    "tight clusters": lambda rng, x, y: (
+        np.round(x) + 1e-7 * x,
+        np.round(y) + 1e-7 * y,
+    ),
+    "near duplicates": lambda rng, x, y: (1 + 1e-9 * x, 1 + 1e-9 * y),
+    "a thin shell": lambda rng, x, y: (
+        0 * x,
+        y / np.linalg.norm(y, axis=1, keepdims=True) * (1 + 1e-6 * rng.random((len(y), 1))),
+    ),
+    "tiny": lambda rng, x, y: (1e-30 * x, 1e-30 * y),
+}
+# Few and many queries and points, dimensions of the direct search, odd, at panel edges.
+SIZES = [(1, 40, 3), (8, 3000, 10), (9, 65, 65), (40, 1000, 1), (150, 777, 10), (130, 2100, 200)]
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+@every_dtype
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 7, 33, 64])
+@pytest.mark.parametrize(("n", "m", "k"), SIZES)
+def test_agrees_with_the_reference(n, m, k, d, dtype, cloud, rng):
+    x, y = CLOUDS[cloud](rng, rng.standard_normal((n, d)), rng.standard_normal((m, d)))
+    x, y = x.astype(dtype), y.astype(dtype)
+    if dtype == np.float32 and cloud in ("far from the origin", "near duplicates"):
+        pytest.skip("all points are the same in float32")
+    check(x, y, k)
+
+
+def test_recall_at_an_offset_of_1e8(rng):
+    """The expansion |x|^2 - 2 x y + |y|^2 finds 8 of 100 neighbours here."""
+    points = rng.standard_normal((3000, 3)) + 1e8
+    indices = knn(points, points, 5).indices
+    right = reference.neighbors(points, points, 5)[1]
+    assert (indices == right).all()
+    wide = np.pad(points, ((0, 0), (0, 5)))
+    assert (knn(wide, wide, 5).indices == right).all()
+
+
+@every_dtype
+@pytest.mark.parametrize("d", [2, 5, 40])
+def test_equal_distances_are_in_the_order_of_the_indices(d, dtype, rng):
+    x, y = rng.integers(-1, 2, (60, d)).astype(dtype), rng.integers(-1, 2, (500, d)).astype(dtype)
+    found, right = knn(x, y, 30), reference.neighbors(x, y, 30)
+    same_bits(found.indices, right[1])
+    same_bits(found.distances, right[0].astype(dtype))
+    zeros = np.zeros((300, d), dtype)
+    assert (knn(x[:20] * 0, zeros, 7).indices == np.arange(7)).all()
+
+
+@pytest.mark.parametrize("d", [3, 40])
+@every_dtype
+def test_a_point_is_its_own_neighbour(d, dtype, rng):
+    x = rng.standard_normal((500, d)).astype(dtype)
+    distances, indices = knn(x, x, 1)
+    assert (distances == 0).all()
+    assert (indices[:, 0] == np.arange(500)).all()
+
+
+@every_layout
+@every_dtype
+def test_every_layout(layout, dtype, rng):
+    x, y = rng.standard_normal((60, 12)).astype(dtype), rng.standard_normal((300, 12)).astype(dtype)
+    expected, got = knn(x, y, 5), knn(layout(x), layout(y), 5)
+    same_bits(got.distances, expected.distances)
+    same_bits(got.indices, expected.indices)
+
+
+@pytest.mark.parametrize("d", [2, 3, 4, 9, 64])
+@every_dtype
+def test_translation_and_zero_padding_change_nothing(d, dtype, rng):
+    """Nor does the number of queries, though it decides how the search is done."""
+    x, y = rng.integers(-500, 500, (100, d)).astype(dtype), rng.integers(-500, 500, (2000, d)).astype(dtype)
+    expected = knn(x, y, 10)
+    shift = rng.integers(-1000, 1000, d).astype(dtype)
+    for a, b in (
+        (x + shift, y + shift),
+        (np.pad(x, ((0, 0), (0, 5))), np.pad(y, ((0, 0), (0, 5)))),
+        (np.pad(x, ((0, 0), (3, 0))), np.pad(y, ((0, 0), (3, 0)))),
+    ):
+        got = knn(a, b, 10)
+        same_bits(got.distances, expected.distances)
+        same_bits(got.indices, expected.indices)
+    few = knn(x[:3], y, 10)
+    same_bits(few.distances, expected.distances[:3])
+    same_bits(few.indices, expected.indices[:3])
+
+
+@pytest.mark.parametrize("scale", [1e200, 1e-200, 1e308 / 8, 1e-310])
+def test_any_range(scale, rng):
+    x, y = rng.integers(-8, 8, (50, 6)) / 8.0, rng.integers(-8, 8, (200, 6)) / 8.0
+    exact = 2.0 ** np.floor(np.log2(scale))
+    got, right = knn(x * exact, y * exact, 4), knn(x, y, 4)
+    same_bits(got.indices, right.indices)
+    np.testing.assert_allclose(got.distances / exact, right.distances, rtol=1e-15 if scale > 1e-300 else 1e-9)
+
+
+@pytest.mark.parametrize("kind", ["matrix", "weights"])
+@every_dtype
+@pytest.mark.parametrize("n", [3, 50])
+def test_metric(n, kind, dtype, rng):
+    d = 6
+    x, y = rng.standard_normal((n, d)).astype(dtype), rng.standard_normal((400, d)).astype(dtype)
+    metric = spd(rng, d) if kind == "matrix" else rng.uniform(0.5, 2, d)
+    distances, indices = knn(x, y, 5, metric)
+    assert distances.dtype == dtype
+    right = np.sort(mf.geometry.cdist(x.astype(float), y.astype(float), metric), axis=1)[:, :5]
+    np.testing.assert_allclose(distances, right, rtol=1e-12 if dtype == np.float64 else 1e-6)
+    own = mf.geometry.distance(x[:, None].astype(float), y[indices].astype(float), metric)
+    np.testing.assert_allclose(own, right, rtol=1e-12)
+
+
+def test_shapes_and_wrong_arguments():
+    x = np.ones((4, 3))
+    assert knn(np.ones((0, 3)), x, 2).indices.shape == (0, 2)
+    assert knn(np.ones((2, 0)), np.ones((5, 0)), 3).indices.tolist() == [[0, 1, 2]] * 2
+    assert knn([[0, 1]], [[0, 1], [2, 3]], np.int64(1)).distances.dtype == np.float64
+    assert knn(np.ones((1, 1), np.float32), np.ones((1, 1)), 1).distances.dtype == np.float64
+    with pytest.raises(ValueError, match="knn: k must be from 1 to the number of points, 4, got 5"):
+        knn(x, x, 5)
+    with pytest.raises(ValueError, match="knn: k must be from 1"):
+        knn(x, x, 0)
+    with pytest.raises(TypeError):
+        knn(x, x, 1.5)
+    with pytest.raises(ValueError, match=r"knn: X has shape \(4, 3\) and Y has shape \(4, 2\)"):
+        knn(x, x[:, :2], 1)
+    with pytest.raises(ValueError, match=r"knn: Y must hold points in rows, got shape \(3,\)"):
+        knn(x, x[0], 1)
+    with pytest.raises(TypeError, match="X must hold real numbers"):
+        knn(x * 1j, x, 1)
+    with pytest.raises(ValueError, match="knn: metric must be symmetric positive definite"):
+        knn(x, x, 1, -np.eye(3))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["X", "Y"])
+def test_not_a_number_raises(name, bad):
+    for row in (0, 3):
+        for column in (0, 2):
+            arrays = {"X": np.ones((4, 3)), "Y": np.ones((4, 3))}
+            arrays[name][row, column] = bad
+            with pytest.raises(ValueError, match=rf"knn: {name} must not hold NaN.*\({row}, {column}\)"):
+                knn(**arrays, k=1)
+    assert knn(np.full((2, 3), 1e308), np.full((2, 3), 1e308), 1).indices.tolist() == [[0], [0]]
+
+
+points = st.lists(st.tuples(st.floats(-100, 100, width=32), st.floats(-100, 100, width=32)), min_size=1, max_size=90)
+
+
+@given(points, points, st.integers(0, 7), st.data())
+@settings(deadline=None)
+def test_random_small_sets(x, y, padding, data):
+    k = data.draw(st.integers(1, len(y)))
+    a, b = (np.pad(np.array(p), ((0, 0), (0, padding))) for p in (x, y))
+    found, right = knn(a, b, k), reference.neighbors(a, b, k)
+    np.testing.assert_allclose(found.distances, right[0], rtol=1e-14)
+
+
+def test_same_bits_at_every_level(same_at_every_level):
+    same_at_every_level(
+        """
+        rng = np.random.default_rng(5)
+        for dtype in (np.float64, np.float32):
+            for n, d in ((3, 7), (300, 3), (300, 20), (300, 65)):
+                x, y = rng.standard_normal((n, d)).astype(dtype), rng.standard_normal((3000, d)).astype(dtype)
+                digest(*mf.geometry.knn(x, y, 10))
+                digest(*mf.geometry.knn(x.round(), y.round(), 50))
+        """
+    )
+
+
+def search_for_ever(x):
+    while True:
+        knn(x, x, 10)
+
+
+def test_ctrl_c_stops_a_search(rng):
+    x = rng.standard_normal((40_000, 64)).astype(np.float32)
+    timer = threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT))
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search_for_ever(x)
+    finally:
+        timer.cancel()
+    check(x[:20], x[:500], 3)
+
+
+def test_functions_do_not_import_scikit_learn(run_python):
+    printed = run_python(
+        """
+        import sys
+        import mmlfast as mf
+        mf.geometry.knn([[1.0]], [[1.0]], 1)
+        print("sklearn" in sys.modules)
+        """
+    )
+    assert printed.strip() == "False"
+
+
+# ---- NearestNeighbors ----
+
+
+def test_scikit_learns_checks():
+    checks = pytest.importorskip("sklearn.utils.estimator_checks")
+    checks.check_estimator(mf.geometry.NearestNeighbors(), on_skip=None)
+
+
+@every_dtype
+def test_agrees_with_scikit_learn(dtype, rng):
+    sklearn_neighbors = pytest.importorskip("sklearn.neighbors")
+    x, y = rng.standard_normal((30, 8)).astype(dtype), rng.standard_normal((200, 8)).astype(dtype)
+    ours, theirs = mf.geometry.NearestNeighbors(n_neighbors=4), sklearn_neighbors.NearestNeighbors(n_neighbors=4)
+    ours.fit(y)
+    theirs.fit(y)
+    for arguments in ((x,), (None,), (x, 7), (None, 7)):
+        got, expected = ours.kneighbors(*arguments), theirs.kneighbors(*arguments)
+        np.testing.assert_allclose(got[0], expected[0], rtol=1e-5 if dtype == np.float32 else 1e-12)
+        np.testing.assert_array_equal(got[1], expected[1])
+        np.testing.assert_array_equal(ours.kneighbors(*arguments, return_distance=False), got[1])
+        for mode in ("connectivity", "distance"):
+            a, b = ours.kneighbors_graph(*arguments, mode=mode), theirs.kneighbors_graph(*arguments, mode=mode)
+            np.testing.assert_allclose(a.toarray(), b.toarray(), rtol=1e-5 if dtype == np.float32 else 1e-12)
+    assert ours.n_features_in_ == 8
+    assert ours.n_samples_fit_ == 200
+
+
+def test_no_point_is_its_own_neighbour_among_duplicates():
+    near = mf.geometry.NearestNeighbors(n_neighbors=2).fit(np.zeros((6, 2)))
+    assert near.kneighbors(return_distance=False).tolist() == [[1, 2], [0, 2], [0, 1], [0, 1], [0, 1], [0, 1]]
+
+
+def test_estimator(rng):
+    metric = spd(rng, 3)
+    near = mf.geometry.NearestNeighbors(n_neighbors=2, metric=metric)
+    assert near.get_params()["metric"] is metric
+    y = rng.standard_normal((20, 3))
+    near.fit(y)
+    expected = knn(y[:4], y, 2, metric)
+    copy = pickle.loads(pickle.dumps(near))
+    for estimator in (near, copy):
+        distances, indices = estimator.kneighbors(y[:4])
+        same_bits(distances, expected.distances)
+        same_bits(indices, expected.indices)
+    with pytest.raises(ValueError, match="Expected n_neighbors <= n_samples_fit"):
+        near.kneighbors(y, 21)
+    with pytest.raises(ValueError, match="n_samples_fit - 1"):
+        near.kneighbors(n_neighbors=20)
+    with pytest.raises(ValueError, match="Expected n_neighbors > 0"):
+        mf.geometry.NearestNeighbors(n_neighbors=0).fit(y)
+    with pytest.raises(TypeError, match="n_neighbors does not take"):
+        mf.geometry.NearestNeighbors(n_neighbors=2.5).fit(y)
+    with pytest.raises(ValueError, match="mode must be"):
+        near.kneighbors_graph(y, mode="other")
+    with pytest.raises(ValueError, match="features"):
+        near.kneighbors(y[:, :2])
