@@ -148,12 +148,17 @@ def beside_networkx(make: Any, setup: Setup) -> Job:
     return job
 
 
-def personalized(make: Any, count: int, setup: Setup) -> Job:
-    """One-hot: the neighbourhood of one node each. Each contestant takes the graph in once."""
-    a = make()
-    n = a.shape[0]
-    v = np.zeros((count, n))
+def one_hot(a: Any, count: int, setup: Setup) -> Array:
+    """The neighbourhood of one node each."""
+    v = np.zeros((count, a.shape[0]))
     v[np.arange(count), setup.rng.choice(np.flatnonzero(np.diff(a.indptr)), count, replace=False)] = 1
+    return v
+
+
+def personalized(make: Any, count: int, setup: Setup) -> Job:
+    """Each contestant takes the graph in once."""
+    a = make()
+    v = one_hot(a, count, setup)
     job = Job(partial(error, reference(a, v)), ERROR, limit=TOL)
     job.ours(mf.graph.pagerank_many, a, v, D, tol=TOL)
 
@@ -169,6 +174,21 @@ def personalized(make: Any, count: int, setup: Setup) -> Job:
             return np.stack([graph.personalized_pagerank(damping=D, reset=row.tolist()) for row in v])
 
         job.peer("igraph loop", loop)
+    return job
+
+
+def personalized_prepared(make: Any, count: int, setup: Setup) -> Job:
+    """The same with each contestant's graph made before."""
+    a = make()
+    v = one_hot(a, count, setup)
+    job = Job(partial(error, reference(a, v)), ERROR, limit=TOL)
+    job.ours(mf.graph.pagerank_many, mf.graph.Links(a), v, D, tol=TOL)
+    at = a.T.tocsr()
+    job.peer("scipy loop", lambda: np.stack([power(at.T, row, transposed=False) for row in v]))
+    if igraph := setup.library("igraph"):
+        graph = with_igraph(igraph, a)
+        rank = graph.personalized_pagerank
+        job.peer("igraph loop", lambda: np.stack([rank(damping=D, reset=row.tolist()) for row in v]))
     return job
 
 
@@ -266,6 +286,13 @@ if data_folder() is not None:
             "pagerank-web-many",
             "64 personalized rankings of cnr-2000",
             partial(personalized, web, 64),
+            (Faster(10),),
+            slow=True,
+        ),
+        Case(
+            "pagerank-web-many-prepared",
+            "64 personalized rankings of cnr-2000, prepared",
+            partial(personalized_prepared, web, 64),
             (Faster(10),),
             slow=True,
         ),

@@ -2,16 +2,36 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "bind/errors.hpp"
 #include "bind/numpy_api.hpp"
-#include "drivers/links.hpp"
+#include "drivers/link_components.hpp"
 
 namespace mmlfast::bind {
 
 struct LinksObject {
   drivers::Links links;
+
+  // The components, found at the first call; without the GIL. The search may run Python code (Ctrl-C), which may ask
+  // for them too: it is outside of the lock, and who comes second throws his away.
+  Outcome find_components() const {
+    if (components() != nullptr) return {};
+    auto found = std::make_unique<drivers::LinkComponents>();
+    const Outcome outcome = found->build(links);
+    const std::lock_guard lock(busy_);
+    if (outcome.ok() && !components_) components_ = std::move(found);
+    return outcome;
+  }
+  const drivers::LinkComponents* components() const {
+    const std::lock_guard lock(busy_);
+    return components_.get();
+  }
+
+ private:
+  mutable std::mutex busy_;
+  mutable std::unique_ptr<drivers::LinkComponents> components_;
 };
 
 }  // namespace mmlfast::bind

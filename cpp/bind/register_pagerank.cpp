@@ -44,7 +44,10 @@ py::tuple pagerank_many(const LinksObject& graph, const Doubles& personalization
   Outcome outcome;
   {
     const py::gil_scoped_release unlocked;
-    outcome = drivers::pagerank_many(graph.links, count, from, stop.data(), to, certificate.data());
+    outcome = graph.find_components();
+    if (outcome.ok())
+      outcome =
+          drivers::pagerank_many(graph.links, graph.components(), count, from, stop.data(), to, certificate.data());
   }
   raise_unless_ok(outcome);
   for (Size i = 0; i < count; ++i) {

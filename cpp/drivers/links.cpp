@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "drivers/link_components_search.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace mmlfast::drivers {
@@ -337,5 +338,7 @@ Outcome Links::build(const LinksOut<Index>& out, LinksFault& fault) noexcept {
 
 template Outcome Links::build<std::int32_t>(const LinksOut<std::int32_t>&, LinksFault&) noexcept;
 template Outcome Links::build<std::int64_t>(const LinksOut<std::int64_t>&, LinksFault&) noexcept;
+
+Outcome LinkComponents::build(const Links& links) noexcept { return ComponentsBuilder(links, *this).run(); }
 
 }  // namespace mmlfast::drivers

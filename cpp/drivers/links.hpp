@@ -48,6 +48,7 @@ class Links {
  private:
   template <class Index>
   friend class LinksBuilder;
+  friend class ComponentsBuilder;
 
   Size n_ = 0, n_core_ = 0, n_links_ = 0, n_blocks_ = 0, n_core_blocks_ = 0, largest_row_ = 0;
   bool has_zeros_ = false;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 
+#include "drivers/pagerank_components.hpp"
 #include "drivers/pagerank_krylov.hpp"
 #include "drivers/pagerank_lanes.hpp"
 #include "drivers/pagerank_stationary.hpp"
@@ -107,18 +108,75 @@ Outcome rank_by_steps(const Links& links, const OrderedVector& v, const OrderedV
   return state.outcome;
 }
 
-Outcome rank_lanes(const Links& links, Size count, const double* personalization, const RankStop* stop, Team& team,
-                   double* score, RankCertificate* certificate, const std::atomic<bool>* stopped = nullptr) {
+// The state of rankings that several threads work on.
+struct Work {
+  std::atomic<bool> memory{true}, stopped{false};
+  void join(const Outcome& outcome) {
+    if (outcome.status == Outcome::Status::interrupted) stopped.store(true, std::memory_order_relaxed);
+    if (outcome.status == Outcome::Status::no_memory) memory.store(false, std::memory_order_relaxed);
+  }
+  Outcome outcome(bool finished) const {
+    if (!memory) return {Outcome::Status::no_memory};
+    return outcome_of(!finished || stopped);
+  }
+};
+
+// Rankings which[0] .. which[count - 1], by accelerated sweeps over the whole graph.
+Outcome rank_lanes(const Links& links, const Size* which, Size count, const RankTable& table, Team& team,
+                   const std::atomic<bool>* stopped = nullptr) {
   constexpr Size lanes = LaneRanking::lanes;
   LaneRanking ranking(links, team, stopped);
   if (!ranking.ready()) return {Outcome::Status::no_memory};
-  for (Size first = 0; first < count; first += lanes) {
-    const Size at = first * links.n_nodes();
-    if (!ranking.run(std::min(lanes, count - first), personalization + at, stop + first, score + at,
-                     certificate + first))
-      return outcome_of(true);
-  }
+  for (Size first = 0; first < count; first += lanes)
+    if (!ranking.run(which + first, std::min(lanes, count - first), table)) return outcome_of(true);
   return {};
+}
+
+Outcome rank_whole(const Links& links, const Size* which, Size count, const RankTable& table) {
+  constexpr Size lanes = LaneRanking::lanes;
+  const Size n_groups = (count + lanes - 1) / lanes;
+  const bool large = lanes * sweep_ns(links) > 4 * worth_a_team_ns;
+  if (large || n_groups == 1) {
+    Outcome outcome;
+    const bool led = with_team(lanes * sweep_ns(links) > worth_a_team_ns,
+                               [&](Team& team) { outcome = rank_lanes(links, which, count, table, team); });
+    if (!led) outcome.join(outcome_of(true));
+    return outcome;
+  }
+  // A small graph: one group of rankings per thread.
+  Work work;
+  const bool finished =
+      parallel_blocks(n_groups, 20 * lanes * sweep_ns(links) * static_cast<double>(n_groups), [&](Size group) {
+        const Size first = group * lanes;
+        if (work.stopped.load(std::memory_order_relaxed)) return;
+        with_team(false, [&](Team& team) {
+          work.join(rank_lanes(links, which + first, std::min(lanes, count - first), table, team, &work.stopped));
+        });
+      });
+  return work.outcome(finished);
+}
+
+// By components, one group of rankings per thread; each thread keeps its memory for the groups that it takes.
+Outcome rank_components(const LinkComponents& components, const Size* which, Size count, const RankTable& table) {
+  constexpr Size lanes = ComponentRanking::lanes;
+  const Size n_groups = (count + lanes - 1) / lanes;
+  const double ns = 20 * lanes * sweep_ns(components.links()) * static_cast<double>(n_groups);
+  Work work;
+  std::atomic<Size> next{0};
+  const Size n_workers = std::min<Size>(n_groups, get_num_threads());
+  const bool finished = parallel_blocks(n_workers, ns, [&](Size) {
+    with_team(false, [&](Team& team) {
+      Size group = next.fetch_add(1);
+      if (group >= n_groups) return;
+      ComponentRanking ranking(components, team, work.stopped);
+      if (!ranking.ready()) return work.join({Outcome::Status::no_memory});
+      for (; group < n_groups && !work.stopped.load(std::memory_order_relaxed); group = next.fetch_add(1)) {
+        const Size first = group * lanes;
+        work.join(outcome_of(!ranking.run(which + first, std::min(lanes, count - first), table)));
+      }
+    });
+  });
+  return work.outcome(finished);
 }
 
 }  // namespace
@@ -139,34 +197,26 @@ Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop&
   return outcome;
 }
 
-Outcome pagerank_many(const Links& links, Size count, const double* personalization, const RankStop* stop,
-                      double* score, RankCertificate* certificate) noexcept {
-  constexpr Size lanes = LaneRanking::lanes;
-  const Size n = links.n_nodes(), n_groups = (count + lanes - 1) / lanes;
-  const bool large = lanes * sweep_ns(links) > 4 * worth_a_team_ns;
-  if (large || n_groups == 1) {
-    Outcome outcome;
-    const bool led = with_team(lanes * sweep_ns(links) > worth_a_team_ns, [&](Team& team) {
-      outcome = rank_lanes(links, count, personalization, stop, team, score, certificate);
-    });
-    if (!led) outcome.join(outcome_of(true));
-    return outcome;
+Outcome pagerank_many(const Links& links, const LinkComponents* components, Size count, const double* personalization,
+                      const RankStop* stop, double* score, RankCertificate* certificate) noexcept {
+  const Room<bool> done(count);
+  const Room<Size> which(count);
+  if (!done || !which) return {Outcome::Status::no_memory};
+  const RankTable table{personalization, stop, score, certificate, done.data()};
+  const bool by_components = components != nullptr && components->largest() <= ComponentRanking::most_rows;
+  Size n_which = 0;
+  for (Size i = 0; i < count; ++i) {
+    done[i] = false;
+    if (by_components && ComponentRanking::suits(stop[i])) which[n_which++] = i;
   }
-  // A small graph: one group of rankings per thread.
-  std::atomic<bool> memory{true}, stopped{false};
-  const bool finished =
-      parallel_blocks(n_groups, 20 * lanes * sweep_ns(links) * static_cast<double>(n_groups), [&](Size group) {
-        const Size first = group * lanes;
-        if (stopped.load(std::memory_order_relaxed)) return;
-        with_team(false, [&](Team& team) {
-          const Outcome outcome = rank_lanes(links, std::min(lanes, count - first), personalization + first * n,
-                                             stop + first, team, score + first * n, certificate + first, &stopped);
-          if (outcome.status == Outcome::Status::interrupted) stopped.store(true, std::memory_order_relaxed);
-          if (outcome.status == Outcome::Status::no_memory) memory.store(false, std::memory_order_relaxed);
-        });
-      });
-  if (!memory) return {Outcome::Status::no_memory};
-  return outcome_of(!finished || stopped);
+  if (n_which > 0) {
+    const Outcome outcome = rank_components(*components, which.data(), n_which, table);
+    if (!outcome.ok()) return outcome;
+  }
+  n_which = 0;
+  for (Size i = 0; i < count; ++i)
+    if (!done[i]) which[n_which++] = i;
+  return n_which == 0 ? Outcome{} : rank_whole(links, which.data(), n_which, table);
 }
 
 }  // namespace mmlfast::drivers

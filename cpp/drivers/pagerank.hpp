@@ -1,7 +1,7 @@
 // PageRank of a prepared graph, with a bound on the error of the answer.
 #pragma once
 
-#include "drivers/links.hpp"
+#include "drivers/link_components.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {
@@ -32,8 +32,17 @@ Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop&
                  RankCertificate& certificate) noexcept;
 
 // `count` rankings at once: personalization and score are count x n_nodes, row by row; stop and certificate one each.
-// The score of nodes without links out goes to the personalization.
-Outcome pagerank_many(const Links& links, Size count, const double* personalization, const RankStop* stop,
-                      double* score, RankCertificate* certificate) noexcept;
+// The score of nodes without links out goes to the personalization. `components` are those of `links`, or nullptr.
+Outcome pagerank_many(const Links& links, const LinkComponents* components, Size count, const double* personalization,
+                      const RankStop* stop, double* score, RankCertificate* certificate) noexcept;
+
+// Rankings of one call, row by row; `done` says which have their answer.
+struct RankTable {
+  const double* personalization;
+  const RankStop* stop;
+  double* score;
+  RankCertificate* certificate;
+  bool* done;
+};
 
 }  // namespace mmlfast::drivers

@@ -38,10 +38,9 @@ class LaneRanking {
 
   bool ready() const { return right_ && t_ && y_ && r_ && z_ && sums_ && differences_; }
 
-  // `count` <= 8 rankings. False if interrupted.
-  bool run(Size count, const double* personalization, const RankStop* stop, double* score,
-           RankCertificate* certificate) {
-    load(count, personalization, stop);
+  // Rankings which[0] .. which[count - 1], count <= 8, of the table. False if interrupted.
+  bool run(const Size* which, Size count, const RankTable& table) {
+    load(which, count, table);
     Size n_iter = 0, left = count;
     for (;;) {
       for (int sweep = 0; sweep < sweeps_per_round; ++sweep) relax(sweep);
@@ -52,11 +51,13 @@ class LaneRanking {
       remember();
       bool rest_known = false;
       for (Size l = 0; l < count && !interrupted_; ++l) {
-        const bool last = n_iter + sweeps_per_round + 1 > stop[l].max_iter;  // another round would be too many
-        if (done_[l] || !(good_enough(l, stop[l]) || last)) continue;
+        const Size i = which[l];
+        const RankStop& stop = table.stop[i];
+        const bool last = n_iter + sweeps_per_round + 1 > stop.max_iter;  // another round would be too many
+        if (done_[l] || !(good_enough(l, stop) || last)) continue;
         if (!rest_known) pull_rest();
         rest_known = true;
-        put_down(l, stop[l], n_iter, score + l * n_, certificate[l]);
+        put_down(l, stop, n_iter, table.score + i * n_, table.certificate[i]);
         --left;
       }
       if (interrupted_) return false;
@@ -79,11 +80,12 @@ class LaneRanking {
   }
 
   // Lanes without a ranking repeat the last one.
-  void load(Size count, const double* personalization, const RankStop* stop) {
+  void load(const Size* which, Size count, const RankTable& table) {
     const double* from[lanes];
     for (Size l = 0; l < lanes; ++l) {
-      from[l] = personalization + std::min(l, count - 1) * n_;
-      damping_[l] = stop[std::min(l, count - 1)].damping;
+      const Size i = which[std::min(l, count - 1)];
+      from[l] = table.personalization + i * n_;
+      damping_[l] = table.stop[i].damping;
       of_rest_[l] = 0;
       done_[l] = interrupted_ = false;
     }

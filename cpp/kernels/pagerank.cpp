@@ -1,5 +1,6 @@
 #include "kernels/pagerank.hpp"
 
+#include "kernels/rank_components.hpp"
 #include "kernels/sparse_rows.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -239,5 +240,111 @@ void pull_lanes(const ArrivingLinks& links, std::int64_t first, std::int64_t las
 
 const PageRankKernel pagerank_f64 = {relax,    pull,        project,        subtract,  advance,
                                      residual, relax_lanes, remember_lanes, mix_lanes, pull_lanes};
+
+// ---- sixteen rankings at once, by components ----
+
+namespace by_components {
+namespace {
+
+constexpr int width = RankComponentsKernel::lanes, half = RankComponentsKernel::half;
+static_assert(lanes<float> == width && lanes<double> == half);
+
+// What link e brings from z.
+MMLFAST_INLINE vec<float> add_link(const ComponentRows& rows, std::int64_t e, const float* z, const vec<float>& sum) {
+  const vec<float> x = load(z + width * std::int64_t{rows.column[e]});
+  return rows.weight == nullptr ? sum + x : fma(broadcast<float>(static_cast<float>(rows.weight[e])), x, sum);
+}
+
+MMLFAST_INLINE vec<float> sum_few(const ComponentRows& rows, std::int64_t e, std::int64_t end, const float* z) {
+  vec<float> even = zero<float>(), odd = zero<float>();
+  for (; e + 2 <= end; e += 2) {
+    even = add_link(rows, e, z, even);
+    odd = add_link(rows, e + 1, z, odd);
+  }
+  if (e < end) even = add_link(rows, e, z, even);
+  return even + odd;
+}
+
+// The sum of z over the links [e, end). Of a long row by pieces, and those with compensation: a page to which all
+// others lead has much of the score.
+MMLFAST_INLINE vec<float> sum_links(const ComponentRows& rows, std::int64_t e, std::int64_t end, const float* z) {
+  constexpr std::int64_t piece = 64;
+  if (end - e <= piece) return sum_few(rows, e, end, z);
+  vec<float> sum = zero<float>(), lost = zero<float>();
+  for (; e < end; e += piece) {
+    const vec<float> x = sum_few(rows, e, end - e < piece ? end : e + piece, z) - lost, next = sum + x;
+    lost = (next - sum) - x;
+    sum = next;
+  }
+  return sum;
+}
+
+// z of row r from z before, with a link to itself solved for; `a` is what arrives from all nodes.
+MMLFAST_INLINE vec<float> given(const ComponentRows& rows, const vec<float>& damping, std::int64_t r,
+                                const vec<float>& a, const vec<float>& before) {
+  const vec<float> z = damping * broadcast<float>(rows.inverse_strength[r]) * a;
+  if (rows.own[r] == 0) return z;
+  return before + (z - before) / fnma(damping, broadcast<float>(rows.own[r]), broadcast<float>(1));
+}
+
+void enter(const ComponentRows& rows, const float* damping, std::int64_t first, std::int64_t last, float* right,
+           float* z) {
+  const vec<float> d = load(damping);
+  for (std::int64_t r = first; r < last; ++r) {
+    const vec<float> a = load(right + width * r) + sum_links(rows, rows.starts[r], rows.outer_end[r], z);
+    store(right + width * r, a);
+    store(z + width * r, given(rows, d, r, a, zero<float>()));
+  }
+}
+
+void sweep(const ComponentRows& rows, const float* damping, const float* live, std::int64_t first, std::int64_t last,
+           const float* right, float* z, float* sums) {
+  const vec<float> d = load(damping);
+  const auto moves = load(live) > zero<float>();
+  vec<float> changed = zero<float>(), whole = zero<float>(), sum = zero<float>();
+  for (std::int64_t r = first; r < last; ++r) {
+    if (rows.repeats[r] == 0) sum = sum_links(rows, rows.outer_end[r], rows.starts[r + 1], z);
+    const vec<float> a = load(right + width * r) + sum;
+    const vec<float> strength = broadcast<float>(rows.strength[r]), before = load(z + width * r);
+    const vec<float> after = select(moves, given(rows, d, r, a, before), before);
+    changed = fma(strength, abs(after - before), changed);
+    whole = fma(strength, abs(after), whole);
+    store(z + width * r, after);
+  }
+  store(sums, changed);
+  store(sums + width, whole);
+}
+
+void advance(const double* damping, const double* inverse_strength, const float* strength, const double* scale,
+             const float* z32, std::int64_t n, double* y, double* z) {
+  const vec<double> d = load(damping), factor = load(scale);
+  for (std::int64_t r = 0; r < n; ++r) {
+    const vec<double> step = broadcast<double>(static_cast<double>(strength[r])) * load_as_double(z32 + width * r);
+    const vec<double> yr = max(fma(factor, step, load(y + half * r)), zero<double>());
+    store(y + half * r, yr);
+    store(z + half * r, d * broadcast<double>(inverse_strength[r]) * yr);
+  }
+}
+
+void residual(const double* right, const double* t, const double* y, const double* scale, std::int64_t n, float* r32,
+              double* sums) {
+  const vec<double> factor = load(scale);
+  vec<double> sum[4] = {zero<double>(), zero<double>(), zero<double>(), zero<double>()};
+  for (std::int64_t row = 0; row < n; ++row) {
+    const vec<double> yr = load(y + half * row), tr = load(t + half * row), r = (load(right + half * row) - yr) + tr;
+    sum[0] = sum[0] + abs(r);
+    sum[1] = sum[1] + r;
+    sum[2] = sum[2] + yr;
+    sum[3] = sum[3] + tr;
+    store_from_double(r32 + width * row, factor * r);
+  }
+  for (int i = 0; i < 4; ++i) store(sums + half * i, sum[i]);
+}
+
+}  // namespace
+}  // namespace by_components
+
+const RankComponentsKernel rank_components_f32 = {by_components::enter, by_components::sweep, by_components::advance,
+                                                  by_components::residual};
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -191,8 +191,8 @@ def pagerank_many(
 ) -> Array | PageRank:
     """Many rankings of one graph at once: one for each personalization, each damping, or each pair of them.
 
-    Eight rankings share each access to memory, one in each SIMD lane, which makes one of them several times cheaper
-    than alone.
+    Eight or sixteen rankings share each access to memory, one in each SIMD lane, which makes one of them several times
+    cheaper than alone.
 
     Parameters
     ----------
@@ -229,13 +229,18 @@ def pagerank_many(
 
     Notes
     -----
-    A ranking has the same bits whatever is ranked with it, and for any number of threads. The method, in float64, is
-    rounds of three sweeps of block Gauss-Seidel and a step of the power method, with Anderson's acceleration between
-    rounds [1]_.
+    A ranking has the same bits whatever is ranked with it, and for any number of threads. For dampings from 0.01 to
+    0.99 the strongly connected components of the graph are solved one after the other [1]_, by Gauss-Seidel in float32
+    that corrects a solution in float64; `n_iter` counts the links read. They are found at the first call with a
+    `Links` and kept in it, which takes as much memory again as the links. Other dampings, and graphs with a component
+    of more than 262 144 nodes, take rounds of three sweeps of block Gauss-Seidel and a step of the power method, in
+    float64, with Anderson's acceleration between rounds [2]_.
 
     References
     ----------
-    .. [1] H. F. Walker, P. Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49 (2011)
+    .. [1] K. Avrachenkov, N. Litvak, Decomposition of the Google PageRank and optimal linking strategy, INRIA RR-5101
+       (2004).
+    .. [2] H. F. Walker, P. Ni, Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49 (2011)
        1715-1735.
 
     Examples
@@ -268,11 +273,14 @@ def pagerank_many(
     tol, most = _limits("pagerank_many", tol, max_iter, float(factors.max(initial=0, where=factors < 1)))
     v = np.ascontiguousarray(np.broadcast_to(rows, (*batch, n))).reshape(-1, n)
     d = np.ascontiguousarray(np.broadcast_to(factors, batch)).reshape(-1)
-    scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
     damped = d < 1
-    scores[damped], bounds[damped], counts[damped], converged = _core.pagerank_many(
-        graph._core, v[damped], d[damped], tol, most
-    )
+    if damped.all():
+        scores, bounds, counts, converged = _core.pagerank_many(graph._core, v, d, tol, most)
+    else:
+        scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
+        scores[damped], bounds[damped], counts[damped], converged = _core.pagerank_many(
+            graph._core, v[damped], d[damped], tol, most
+        )
     for i in np.flatnonzero(~damped):
         own = _limits("pagerank_many", tol, max_iter, 1.0)[1]
         scores[i], bounds[i], counts[i] = _rank("pagerank_many", graph, v[i], None, 1.0, tol, own)
@@ -349,8 +357,8 @@ def _rows(function: str, x: Any, n: int) -> Array:
 def _normalised(name: str, x: Array, n: int, ndim: int | None) -> Array:
     if x.ndim < 1 or x.shape[-1] != n or (ndim is not None and x.ndim != ndim):
         raise ValueError(f"{name} must have one entry for each of the {n} nodes, got shape {x.shape}")
-    good = (x >= 0) & (x < np.inf)
-    if not good.all():
+    if x.size and not (x.min() >= 0 and x.max() < np.inf):  # a NaN is the least and the largest
+        good = (x >= 0) & (x < np.inf)
         where = np.unravel_index(int(np.argmin(good)), x.shape)
         place = ", ".join(str(int(i)) for i in where)
         raise ValueError(f"{name}[{place}] is {x[where]}: entries must be finite and not negative")
@@ -358,14 +366,16 @@ def _normalised(name: str, x: Array, n: int, ndim: int | None) -> Array:
     if not (largest > 0).all():
         row = int(np.argmin(largest > 0))
         raise ValueError(f"{name} has no positive entry" + ("" if ndim == 1 else f" in row {row}"))
-    x = x / largest
-    return np.asarray(x / x.sum(axis=-1, keepdims=True))
+    if (largest != 1).any():
+        x = x / largest
+    total = x.sum(axis=-1, keepdims=True)
+    return np.asarray(x / total) if (total != 1).any() else x
 
 
 def _real(x: Any, name: str) -> Array:
     a = np.asarray(as_array(x))
     check_real(a, name)
-    return a.astype(np.float64)
+    return a.astype(np.float64, copy=False)
 
 
 def _damping(function: str, damping: Any) -> float:
