@@ -28,7 +28,12 @@ def as_float(x: Any, name: str) -> np.ndarray[Any, Any]:
     if a.dtype.type in (np.float64, np.float32):
         return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
     check_real(a, name)
-    return a.astype(np.float32 if a.dtype.type is np.float32 else np.float64)  # float32 here: byte-swapped
+    return a.astype(float_dtype(a))  # float32 here: byte-swapped
+
+
+def float_dtype(x: Any) -> np.dtype[Any]:
+    """The dtype that results for numbers of `x` have: float32 stays, all others become float64."""
+    return np.dtype(np.float32 if x.dtype.type is np.float32 else np.float64)
 
 
 def check_real(a: Any, name: str) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import linalg, stats
 from mmlfast._arrays import as_float
-from mmlfast._spectrum import ERROR, TOLERANCE
+from mmlfast._spectrum import is_inaccurate, signed
 
 Array = np.ndarray[Any, Any]
 
@@ -79,7 +79,7 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
     finite = np.asarray(np.isfinite(covariance).all(axis=(-2, -1)))
     values, vectors = linalg.eigh(np.where(finite[..., None, None], covariance, 0))
     values, components = values[..., ::-1].copy(), np.swapaxes(vectors[..., ::-1], -1, -2).copy()
-    small: Array = _inaccurate(values, min(k, n - 1), table.itemsize)
+    small = is_inaccurate(values[..., : min(k, n - 1)], values[..., :1], table.itemsize).any(axis=-1)
     if small.any():
         _, sigma, rows = linalg.svd(wide[small] - mean[small][..., None, :], full_matrices=False)
         values[small, : sigma.shape[-1]] = sigma**2 / (n - 1)
@@ -91,20 +91,5 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
         ratio = values / total
     bad = np.asarray(~finite)
     values[bad], components[bad], ratio[bad] = np.nan, np.nan, np.nan
-    results = (mean, _signed(components), values, ratio)
+    results = (mean, signed(components), values, ratio)
     return PrincipalComponents(*(a.astype(table.dtype, copy=False) for a in results))
-
-
-def _inaccurate(values: Array, k: int, itemsize: int) -> Array:
-    """Which tables have a component among the first `k` that the covariance matrix does not give accurately."""
-    if k < 1:
-        return np.zeros(values.shape[:-1], bool)
-    smallest, largest = values[..., k - 1], values[..., 0]
-    return np.asarray((smallest * TOLERANCE[itemsize] < ERROR * largest) & (largest > 0))
-
-
-def _signed(components: Array) -> Array:
-    if components.size == 0:
-        return components
-    index = np.abs(components).argmax(axis=-1)[..., None]
-    return components * np.where(np.take_along_axis(components, index, axis=-1) < 0, -1, 1)

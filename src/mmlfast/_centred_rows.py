@@ -20,7 +20,6 @@ class CentredRows:
         self.rows, self.blocks = rows, blocks
         self.n = rows.shape[0]
         self.sparse = hasattr(rows, "tocsr")
-        self.first_readings = 1
         if self.sparse:
             self.mean = np.asarray(rows.mean(axis=0), np.float64).ravel()
             columns = rows.tocsc()

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_errors, explain
-from mmlfast._metric import lowered, whiten
+from mmlfast._metric import lowered, rounded, whiten
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
@@ -62,7 +62,7 @@ def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any:
     a, b = as_float(x, "x"), as_float(y, "y")
     _check_vectors("inner", x=a, y=b)
     answer = _of_pairs("inner", _core.inner, a.astype(np.float64, copy=False), lowered("inner", metric, "y", b), None)
-    return _rounded(answer, np.result_type(a, b))
+    return rounded(answer, np.result_type(a, b))
 
 
 @short_way(_core.norm)
@@ -103,7 +103,7 @@ def norm(x: ArrayLike, metric: ArrayLike | None = None) -> Any:
     if metric is not None:
         (vectors,) = whiten("norm", metric, x=vectors)
     try:
-        return _rounded(_core.norm(vectors), dtype)
+        return rounded(_core.norm(vectors), dtype)
     except ValueError:
         raise ValueError(f"norm: x must hold vectors in its last axis, got shape {vectors.shape}") from None
 
@@ -153,7 +153,7 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any
         difference = np.subtract(a, b, dtype=np.float64)
     except ValueError as error:
         explain("distance", error, x=a, y=b)
-    return _rounded(norm(difference, metric), np.result_type(a, b))
+    return rounded(norm(difference, metric), np.result_type(a, b))
 
 
 @short_way(_core.angle)
@@ -262,7 +262,7 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | None = 
         vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
     units = directions / np.asarray(_core.norm(directions))[..., None]
     try:
-        return _rounded(_core.inner(vectors.astype(np.float64, copy=False), units), dtype)
+        return rounded(_core.inner(vectors.astype(np.float64, copy=False), units), dtype)
     except ValueError as error:
         explain("scalar_projection", error, x=vectors, onto=directions)
 
@@ -274,7 +274,7 @@ def _of_pairs(function: str, loop: Any, x: ArrayLike, y: ArrayLike, metric: Arra
     if metric is not None:
         a, b = whiten(function, metric, x=a, y=b)
     try:
-        return _rounded(loop(a, b), dtype)
+        return rounded(loop(a, b), dtype)
     except ValueError as error:
         explain(function, error, x=a, y=b)
 
@@ -287,10 +287,6 @@ def _check_vectors(function: str, **arrays: Array) -> None:
     if first.shape[-1] != second.shape[-1]:
         shapes = " and ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
         raise ValueError(f"{function}: {shapes}: their last axes must be equal")
-
-
-def _rounded(answer: Any, dtype: Any) -> Any:
-    return answer if answer.dtype == dtype else answer.astype(dtype)
 
 
 def _first(bad: Array) -> str:

@@ -85,4 +85,4 @@ class LowRankMoments:
         have = min(k, int(np.count_nonzero(squares)))
         values[:have] = squares[:have] / divisor
         vectors[:have] = self._rows[:have] / np.sqrt(squares[:have, None])
-        return Spectrum(values, vectors, float(self._squares.sum()) / divisor, None, "low rank")
+        return Spectrum(values, vectors, float(self._squares.sum()) / divisor, None, "low rank", 1)

@@ -21,6 +21,11 @@ def same_dtype(*arrays: Array) -> tuple[Array, ...]:
     return tuple(a.astype(dtype, copy=False) for a in arrays)
 
 
+def rounded(answer: Any, dtype: Any) -> Any:
+    """An array or a scalar in the dtype of the arguments."""
+    return answer if answer.dtype == dtype else answer.astype(dtype)
+
+
 def root_of_metric(function: str, metric: ArrayLike, d: int) -> Array:
     """L with L L' = metric in float64: lower triangular, (..., d, d), or a vector (d,) for positive weights."""
     given = as_float(metric, "metric")

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mmlfast._arrays import as_float
+from mmlfast._arrays import float_dtype
 from mmlfast._centred_rows import CentredRows
 from mmlfast._dimension import likely_dimension
 from mmlfast._errors import ConvergenceWarning
@@ -185,8 +185,7 @@ class PCA(PCABase):
         rows, blocks = self._take_in(X)
         if blocks.n_rows is not None:
             self._check_components(*rows.shape)
-        krylov = self._wants_krylov(rows)
-        if krylov:
+        if self._wants_krylov(rows):
             self._fit_krylov(rows, blocks)
         elif self._wants_gram(rows):
             self._fit_gram(rows)
@@ -228,17 +227,10 @@ class PCA(PCABase):
         n, d = int(moments.count), moments.n_features or 0
         if n < 2:
             raise ValueError(f"PCA needs at least 2 rows, got {n}")
-        mean = np.asarray(moments.mean, np.float64)
-        finite = np.isfinite(mean) & np.isfinite(np.diagonal(moments.covariance()))
-        if not finite.all():
-            raise ValueError(
-                f"Input X contains NaN or infinity, or overflows float64, in column {int(np.argmin(finite))}"
-            )
         self.n_features_in_ = d
-        self._check_parameters()
         self._check_components(n, d)
         spectrum = by_covariance(moments, self._upper_bound(n, d), refine, dtype.itemsize)
-        self._finish(spectrum, mean, n, 1 + ("R factor" in spectrum.solver), dtype)
+        self._finish(spectrum, moments.mean, n, dtype)
 
     def _moments(self, rows: Any, blocks: RowBlocks) -> tuple[Moments, np.dtype[Any], bool]:
         """The moments of all rows, or on Ctrl-C of those read so far; and the dtype of the rows."""
@@ -260,14 +252,12 @@ class PCA(PCABase):
         return moments, dtype, False
 
     def _fit_gram(self, rows: Any) -> None:
-        if isinstance(rows, np.ndarray):
-            rows = as_float(rows, "X")
         mean = column_means(rows)
         if not np.isfinite(mean).all():
             validate_rows(self, rows, reset=False)  # raises
         n, d = rows.shape
-        spectrum = by_gram(rows, mean, self._upper_bound(n, d))
-        self._finish(spectrum, mean, n, 1 + ("R factor" in spectrum.solver), rows.dtype)
+        dtype = float_dtype(rows)
+        self._finish(by_gram(rows, mean, self._upper_bound(n, d), dtype.itemsize), mean, n, dtype)
 
     def _fit_krylov(self, rows: Any, blocks: RowBlocks) -> None:
         n, d = rows.shape
@@ -293,9 +283,9 @@ class PCA(PCABase):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        spectrum = Spectrum(np.maximum(pairs.values, 0), pairs.vectors.T, operator.total, None, "krylov")
-        dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
-        self._finish(spectrum, operator.mean, n, pairs.products + operator.first_readings, dtype)
+        values, readings = np.maximum(pairs.values, 0), 1 + pairs.products
+        spectrum = Spectrum(values, pairs.vectors.T, operator.total, None, "krylov", readings)
+        self._finish(spectrum, operator.mean, n, float_dtype(rows))
 
     # ---- parameters ----
 
@@ -366,7 +356,7 @@ class PCA(PCABase):
                 stacklevel=5,
             )
 
-    def _finish(self, spectrum: Spectrum, mean: Array, n: int, readings: int, dtype: np.dtype[Any]) -> None:
+    def _finish(self, spectrum: Spectrum, mean: Array, n: int, dtype: np.dtype[Any]) -> None:
         k: Any = self.n_components
         values = spectrum.values
         if isinstance(k, str):
@@ -379,7 +369,7 @@ class PCA(PCABase):
         self._take(spectrum, k, mean, n, dtype)
         self.n_samples_ = n
         self.solver_ = spectrum.solver
-        self.n_readings_ = readings
+        self.n_readings_ = spectrum.readings
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mmlfast._arrays import as_float, float_dtype
 from mmlfast._estimator import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -16,7 +17,7 @@ from mmlfast._estimator import (
 )
 from mmlfast._row_blocks import spans
 from mmlfast._small_components import ExactProduct
-from mmlfast._spectrum import EPS, Spectrum
+from mmlfast._spectrum import EPS, Spectrum, signed
 from mmlfast.linalg import inv
 
 Array = np.ndarray[Any, Any]
@@ -82,7 +83,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self._scores(validate_rows(self, X, reset=False, accept_sparse=("csr", "csc")))
 
     def _scores(self, rows: Any) -> Array:
-        dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
+        dtype = float_dtype(rows)
         sparse = hasattr(rows, "tocsr")
         rows = rows.tocsr() if sparse else rows
         scale, tiny = self._scale()
@@ -124,7 +125,9 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             The rows; those of the span of the components for which `transform` gives these scores.
         """
         check_is_fitted(self)
-        scores = as_scores(X, self.n_components_)
+        scores = as_float(X, "X")
+        if scores.ndim != 2 or scores.shape[1] != self.n_components_:
+            raise ValueError(f"X must hold scores, shape (n, {self.n_components_}), got shape {scores.shape}")
         if self.whiten:
             scores = scores * np.sqrt(self.explained_variance_)
         rows: Array = scores @ self.components_.astype(scores.dtype, copy=False)
@@ -216,20 +219,3 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         float
         """
         return float(self.score_samples(X).mean())
-
-
-def signed(components: Array) -> Array:
-    """The components with the entry of largest magnitude positive in each: scikit-learn's convention."""
-    if components.size == 0:
-        return components
-    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], axis=1)
-    return components * np.where(largest < 0, -1, 1)
-
-
-def as_scores(X: Any, n_components: int) -> Array:
-    scores = np.asarray(X)
-    if scores.dtype not in (np.dtype(np.float32), np.dtype(np.float64)):
-        scores = scores.astype(np.float64)
-    if scores.ndim != 2 or scores.shape[1] != n_components:
-        raise ValueError(f"X must hold scores, shape (n, {n_components}), got shape {scores.shape}")
-    return scores

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_errors, raise_for_item
 from mmlfast._inner_product import norm
-from mmlfast._metric import root_of_metric, same_dtype
+from mmlfast._metric import root_of_metric, rounded, same_dtype
 
 Array = np.ndarray[Any, Any]
 
@@ -176,8 +176,7 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Non
     f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
     residual = wide - _core.projection_apply(wide, f.dual, f.primal)
     residual = residual - _core.projection_apply(residual, f.dual, f.primal)
-    length = norm(residual, metric)
-    return length if dtype == np.float64 else dtype.type(length) if np.ndim(length) == 0 else length.astype(dtype)
+    return rounded(norm(residual, metric), dtype)
 
 
 class _Factors(NamedTuple):

@@ -86,21 +86,23 @@ def refined(blocks: Iterable[Array], shift: Array, directions: Array) -> tuple[A
     rotation : ndarray of float64, shape (m, m)
         Orthogonal: ``directions @ rotation`` are the singular vectors.
     """
+    return centred_singular_values(scores_factor(blocks, shift, directions))
+
+
+def scores_factor(blocks: Iterable[Array], shift: Array, directions: Array) -> RFactor:
+    """R of a column of ones and the scores of the rows."""
+    product = ExactProduct(directions)
     state = RFactor(directions.shape[1] + 1)
     for block in blocks:
-        scores_factor(block, shift, directions, state)
-    # Behind a column of ones, R is that of the scores less their mean.
-    return graded_singular_values(state.r[1:, 1:])
-
-
-def scores_factor(block: Array, shift: Array, directions: Array, state: RFactor | None = None) -> RFactor:
-    """R of a column of ones and the scores of a block, taken into `state` if there is one."""
-    product = ExactProduct(directions)
-    state = RFactor(directions.shape[1] + 1) if state is None else state
-    for start, stop in spans(block.shape, 8, 1 << 21):
-        scores = product(block[start:stop], shift)
-        state.update(np.concatenate([np.ones((len(scores), 1)), scores], axis=1))
+        for start, stop in spans(block.shape, 8, 1 << 21):
+            scores = product(block[start:stop], shift)
+            state.update(np.concatenate([np.ones((len(scores), 1)), scores], axis=1))
     return state
+
+
+def centred_singular_values(factor: RFactor) -> tuple[Array, Array]:
+    """What `refined` gives, from `scores_factor`: behind the column of ones, R is that of the centred scores."""
+    return graded_singular_values(factor.r[1:, 1:])
 
 
 def graded_singular_values(r: Array) -> tuple[Array, Array]:

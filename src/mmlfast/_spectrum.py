@@ -27,6 +27,7 @@ EPS = float(np.finfo(np.float64).eps)
 # by up to ERROR of the largest eigenvalue, as measured over the tables of the tests.
 TOLERANCE = {8: 1e-12, 4: 2e-8}
 ERROR = 4 * EPS
+R_FACTOR = ", small components from the R factor"
 
 
 class Spectrum(NamedTuple):
@@ -37,6 +38,7 @@ class Spectrum(NamedTuple):
     total: float  # sum of all variances
     noise: float | None  # mean of the variances that are not among `values`, if they are known
     solver: str
+    readings: int  # of the rows
     blur: float = 0.0  # how wrong a variance may be, relative to the largest
 
 
@@ -46,24 +48,28 @@ def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int
     `refine` reads the rows again if accuracy needs it: `refined` of the rows. None: there is no second reading.
     """
     c = moments.covariance(ddof=min(1, moments.count - 1))
+    finite = np.isfinite(np.diagonal(c))
+    if not finite.all():
+        raise ValueError(f"Input X contains NaN or infinity, or overflows float64, in column {int(np.argmin(finite))}")
     rank = min(int(moments.count) - 1, c.shape[0])
     values, vectors = top_eigenpairs(c, k)
     total = float(np.trace(c))
     noise = float(values[k:].mean()) if len(values) == len(c) > k else None
     small = too_small(values, min(k, rank), itemsize)
-    solver = "covariance"
+    solver, readings = "covariance", 1
     if refine is not None and small.size:
-        solver = "covariance, small components from the R factor"
-        sigma, rotation = refine(np.asarray(moments.mean, np.float64), vectors[:, small])
+        solver, readings = solver + R_FACTOR, 2
+        sigma, rotation = refine(moments.mean, vectors[:, small])
         values[small] = sigma**2 / (moments.count - 1)
         vectors[:, small] = vectors[:, small] @ rotation
         values, vectors = sorted_pairs(values, vectors)
     values[rank:] = 0
     blur = ERROR if refine is None else 0.0
-    return Spectrum(np.maximum(values[:k], 0), np.ascontiguousarray(vectors[:, :k].T), total, noise, solver, blur)
+    rows = np.ascontiguousarray(vectors[:, :k].T)
+    return Spectrum(np.maximum(values[:k], 0), rows, total, noise, solver, readings, blur)
 
 
-def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
+def by_gram(x: Any, mean: Array, k: int, itemsize: int) -> Spectrum:
     """The first `k` components of a wide table: from the products of its centred rows, column block by block."""
     n = x.shape[0]
     gram = np.zeros((n, n))
@@ -78,14 +84,14 @@ def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
     values, left = top_eigenpairs((gram + gram.T) / 2, k)
     total = float(np.trace(gram)) / (n - 1)
     noise = float(values[k:].mean()) / (n - 1) if len(values) == n > k else None
-    small = too_small(values, min(k, n - 1), x.dtype.itemsize)
+    small = too_small(values, min(k, n - 1), itemsize)
     small = small[small < n - 1]
     sigma = np.sqrt(np.maximum(values, 0))
     large = np.arange(min(k, n - 1) if small.size == 0 else small[0])
     columns = [projected(x, mean, left[:, large] / np.where(sigma[large] > 0, sigma[large], 1))]
-    solver = "gram"
+    solver, readings = "gram", 3  # for the means, the products, and the components
     if small.size:
-        solver = "gram, small components from the R factor"
+        solver, readings = solver + R_FACTOR, 4
         # Orthogonal to the vector of ones, which belongs to the eigenvalue 0: rounding of the means drops out.
         directions = linalg.qr(left[:, small] - left[:, small].mean(axis=0)).Q
         scores = projected(x, mean, directions, exact=True)
@@ -94,7 +100,7 @@ def by_gram(x: Any, mean: Array, k: int) -> Spectrum:
     sigma, vectors = sorted_pairs(sigma[: large.size + small.size], np.concatenate(columns, axis=1))
     sigma = np.concatenate([sigma, np.zeros(max(k - sigma.size, 0))])[:k]
     sigma[sigma <= EPS * sigma.max(initial=0)] = 0
-    return Spectrum(sigma**2 / (n - 1), completed(vectors, sigma), total, noise, solver)
+    return Spectrum(sigma**2 / (n - 1), completed(vectors, sigma), total, noise, solver, readings)
 
 
 def projected(x: Any, mean: Array, directions: Array, exact: bool = False) -> Array:
@@ -152,11 +158,24 @@ def too_small(values: Array, k: int, itemsize: int) -> Array:
     With those that follow so closely that rounding may have mixed them with the last one.
     """
     largest = values[0] if len(values) else 0.0
-    wrong = np.flatnonzero(values[:k] * TOLERANCE[itemsize] < ERROR * largest)
-    if wrong.size == 0 or not largest > 0:
-        return wrong[:0]
+    wrong = np.flatnonzero(is_inaccurate(values[:k], largest, itemsize))
+    if wrong.size == 0:
+        return wrong
     near = values > values[k - 1] - 1e3 * ERROR * largest
     return np.arange(wrong[0], max(k, int(near.sum())))
+
+
+def is_inaccurate(values: Array, largest: Any, itemsize: int) -> Array:
+    """Whether rounding of the matrix, which is relative to its largest eigenvalue, may be above `TOLERANCE`."""
+    return np.asarray((values * TOLERANCE[itemsize] < ERROR * largest) & (largest > 0))
+
+
+def signed(components: Array) -> Array:
+    """The components with the entry of largest magnitude positive in each: scikit-learn's convention."""
+    if components.size == 0:
+        return components
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=-1)[..., None], axis=-1)
+    return components * np.where(largest < 0, -1, 1)
 
 
 def sorted_pairs(values: Array, vectors: Array) -> tuple[Array, Array]:

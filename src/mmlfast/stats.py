@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._affine_moments import AffineMoments, affine_moments
-from mmlfast._arrays import as_array, as_float, explain, ndarray
+from mmlfast._arrays import as_array, as_float, explain, float_dtype, ndarray
 from mmlfast._missing import check_policy, columns_omitting, correlation_omitting, covariance_omitting, raise_at_nan
 from mmlfast._moments import Moments, check_weights
 from mmlfast._row_blocks import RowBlocks, is_large_map
@@ -247,7 +247,7 @@ def _moments(
 
 def _covariance_of_map(table: Array, weights: Array | None, ddof: float) -> Array:
     """The same bits, in the memory of a few blocks."""
-    moments, taken = Moments(table.shape[1], np.float32 if table.dtype == np.float32 else np.float64), 0
+    moments, taken = Moments(table.shape[1], float_dtype(table)), 0
     for block in RowBlocks(table):
         moments.update(block, None if weights is None else weights[taken : taken + len(block)])
         taken += len(block)

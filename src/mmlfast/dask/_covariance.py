@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast.dask._table import Table, merged_moments, moments_of
+from mmlfast.dask._table import Table, moments_of
 from mmlfast.stats import Moments
 
 
@@ -57,7 +57,7 @@ def covariance(x: Any, *, ddof: float = 1, weights: Any = None) -> Any:
     """
     table = Table("covariance", "x", x)
     beside = [] if weights is None else [_weights(table, weights)]
-    moments = table.reduced(moments_of, merged_moments, *beside)
+    moments = table.reduced(moments_of, *beside)
     matrix = table.dask.delayed(_matrix)(moments, float(ddof), table.dtype)
     return table.to_array(matrix, (table.n_columns, table.n_columns))
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._small_components import graded_singular_values, scores_factor
+from mmlfast._small_components import centred_singular_values, scores_factor
 from mmlfast.dask._engine import survive
-from mmlfast.dask._table import Table, merged_factors, merged_moments, moments_of
+from mmlfast.dask._table import Table, moments_of
+from mmlfast.linalg import RFactor
 
 Array = np.ndarray[Any, Any]
 
@@ -60,13 +61,18 @@ def pca(x: Any, n_components: Any = None, *, whiten: bool = False) -> Any:
 
     table = Table("pca", "x", x)
     model = PCA(n_components, whiten=whiten)
+    model._check_parameters()
     compute = table.dask.compute
-    (moments,) = survive(lambda: compute(table.reduced(moments_of, merged_moments)))
+    (moments,) = survive(lambda: compute(table.reduced(moments_of)))
 
     def refine(shift: Array, directions: Array) -> tuple[Array, Array]:
-        leaf = partial(scores_factor, shift=shift, directions=directions)
-        (factor,) = survive(lambda: compute(table.reduced(leaf, merged_factors)))
-        return graded_singular_values(factor.r[1:, 1:])
+        leaf = partial(_scores_factor, shift=shift, directions=directions)
+        (factor,) = survive(lambda: compute(table.reduced(leaf)))
+        return centred_singular_values(factor)
 
     model._fit_moments(moments, refine, table.dtype)
     return model
+
+
+def _scores_factor(block: Any, shift: Array, directions: Array) -> RFactor:
+    return scores_factor([np.asarray(block)], shift, directions)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from mmlfast._arrays import float_dtype
 from mmlfast.dask._engine import import_dask, tree_sum
 from mmlfast.linalg import RFactor
 from mmlfast.stats import Moments
+
+State = TypeVar("State", Moments, RFactor)
 
 
 class Table:
@@ -36,7 +39,7 @@ class Table:
         if np.isnan(x.shape[1]):
             raise ValueError(f"{function}: {name} has an unknown number of columns")
         self.array = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
-        self.dtype = np.dtype(np.float32 if x.dtype == np.float32 else np.float64)
+        self.dtype = float_dtype(x)
         self.n_columns = int(x.shape[1])
         self.blocks: list[Any] = list(self.array.to_delayed().ravel())
 
@@ -45,12 +48,12 @@ class Table:
         """The number of rows of each block, NaN where it is not known."""
         return tuple(self.array.chunks[0])
 
-    def reduced(self, leaf: Callable[..., Any], merge: Callable[[Sequence[Any]], Any], *beside: Sequence[Any]) -> Any:
-        """`leaf` of each block, with what else belongs to that block, merged in a tree: delayed."""
+    def reduced(self, leaf: Callable[..., Any], *beside: Sequence[Any]) -> Any:
+        """The state that `leaf` makes of each block and what else belongs to it, merged in a tree: delayed."""
         delayed = self.dask.delayed
         first = delayed(leaf, pure=False)
         leaves = [first(*parts) for parts in zip(self.blocks, *beside, strict=True)]
-        return tree_sum(leaves, delayed(merge, pure=False))
+        return tree_sum(leaves, delayed(merged, pure=False))
 
     def to_array(self, value: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """A delayed value as a Dask array of one chunk."""
@@ -70,17 +73,9 @@ def moments_of(block: Any, weights: Any = None) -> Moments:
     return Moments(block.shape[1]).update(np.asarray(block), weights)
 
 
-def merged_moments(parts: Sequence[Moments]) -> Moments:
-    """Of all rows together; the parts, which others may need again, are left alone."""
-    total = Moments(parts[0].n_features)
-    for part in parts:
-        total.merge(part)
-    return total
-
-
-def merged_factors(parts: Sequence[RFactor]) -> RFactor:
-    """R of all rows together; the parts are left alone."""
-    total = RFactor(parts[0].n_features)
+def merged(parts: Sequence[State]) -> State:
+    """The state of all rows together; the parts, which others may need again, are left alone."""
+    total = type(parts[0])(parts[0].n_features)
     for part in parts:
         total.merge(part)
     return total

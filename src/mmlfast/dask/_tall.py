@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast import linalg
-from mmlfast.dask._table import Table, merged_factors
+from mmlfast.dask._table import Table
 
 Array = np.ndarray[Any, Any]
 FAN_IN = 8
@@ -84,9 +84,8 @@ def qr(a: Any) -> QR:
     pairs = [factor([block]) for block in table.blocks]
     heights = [min(int(rows), d) for rows in table.lengths]
     turns, r = _up_and_down(table, [pair[1] for pair in pairs], heights)
-    product = table.dask.delayed(_product)
     parts = [
-        table.to_array(product(pair[0], turn), (int(rows), d))
+        table.to_array(pair[0] @ turn, (int(rows), d))
         for pair, turn, rows in zip(pairs, turns, table.lengths, strict=True)
     ]
     return QR(table.together(parts), table.to_array(r, (d, d)))
@@ -102,13 +101,11 @@ def _up_and_down(table: Table, factors: list[Any], heights: list[int]) -> tuple[
         above, r = [root[0]], root[1]
     else:
         tops, r = _up_and_down(table, [pair[1] for pair in pairs], [min(sum(heights[g]), d) for g in groups])
-        above = [delayed(_product)(pair[0], top) for pair, top in zip(pairs, tops, strict=True)]
+        above = [pair[0] @ top for pair, top in zip(pairs, tops, strict=True)]
     turns = []
     for group, q in zip(groups, above, strict=True):
         ends = np.cumsum(heights[group])
-        turns += [
-            delayed(_rows)(q, int(end - height), int(end)) for end, height in zip(ends, heights[group], strict=True)
-        ]
+        turns += [q[int(end - height) : int(end)] for end, height in zip(ends, heights[group], strict=True)]
     return turns, r
 
 
@@ -121,14 +118,6 @@ def _positive(pair: tuple[Array, Array]) -> tuple[Array, Array]:
     q, r = pair
     signs = np.where(np.diagonal(r) < 0, -1, 1).astype(r.dtype)
     return q * signs, np.triu(r * signs[:, None])
-
-
-def _product(a: Array, b: Array) -> Array:
-    return a @ b
-
-
-def _rows(q: Array, start: int, stop: int) -> Array:
-    return q[start:stop]
 
 
 def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
@@ -192,7 +181,7 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
         right = Table("lstsq", "b", columns.rechunk((table.lengths, -1)))
     d, k = table.n_columns, right.n_columns
     dtype = np.result_type(table.dtype, right.dtype)
-    factor = table.reduced(_augmented_factor, merged_factors, right.blocks)
+    factor = table.reduced(_augmented_factor, right.blocks)
     x, residuals, rank, s = table.dask.delayed(_solution, nout=4)(factor, k, rcond, dtype)
     shape = (d,) if b.ndim == 1 else (d, k)
     return Lstsq(

@@ -25,7 +25,7 @@ def run(tour: Tour) -> None:
     x = images.pixels.astype(np.float64)
     pca = _eigenfaces(tour, images.name, x)
     shown = _rebuilt(tour, x, pca)
-    _mean_of_each(tour, x, pca)
+    _unseen(tour, x)
     _picture(tour, images, x, pca, shown)
 
 
@@ -69,7 +69,7 @@ def _rebuilt(tour: Tour, x: Array, pca: Any) -> dict[int, Array]:
     return shown
 
 
-def _mean_of_each(tour: Tour, x: Array, pca: Any) -> None:
+def _unseen(tour: Tour, x: Array) -> None:
     """Scores of one half by the eigenfaces of the other half."""
     tour.say("faces that the eigenfaces have not seen")
     half = mf.decomposition.PCA(50).fit(x[::2])

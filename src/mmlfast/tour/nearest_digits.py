@@ -63,17 +63,14 @@ def _neighbours(tour: Tour, queries: Array, points: Array) -> Any:
         peer='NearestNeighbors(algorithm="brute")',
         seconds=2.0,
     )
-    exact = np.empty(found.indices.shape, np.int64)
-    for i, query in enumerate(queries.astype(np.int64)):  # pixels are whole numbers: no rounding at all
-        squares = ((points.astype(np.int32) - query.astype(np.int32)) ** 2).sum(axis=1) if i < 100 else None
-        if squares is None:
-            break
-        exact[i] = np.argsort(squares, kind="stable")[:NEIGHBOURS]
     checked = min(100, len(queries))
+    whole = points.astype(np.int32)  # pixels are whole numbers: no rounding at all
+    squares = (((whole - query) ** 2).sum(axis=1) for query in queries[:checked].astype(np.int32))
+    exact = np.array([np.argsort(row, kind="stable")[:NEIGHBOURS] for row in squares])
     tour.check(
         f"knn: {len(queries)} images of {queries.shape[1]} pixels among {len(points)}; wrong ones of {checked}, "
         f"beside whole numbers",
-        error=float(np.sum(found.indices[:checked] != exact[:checked])),
+        error=float(np.sum(found.indices[:checked] != exact)),
         limit=0,
         times=times,
     )
