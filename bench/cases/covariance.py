@@ -122,6 +122,56 @@ def mean(setup: Setup) -> Job:
     return job
 
 
+def omitted_error(x: Array, answer: Any) -> float:
+    """Largest error beside pairs of columns in extended precision, relative to the two standard deviations."""
+    found, worst = np.asarray(answer), 0.0
+    scale = np.sqrt(np.diagonal(found))
+    for i in range(x.shape[1]):
+        for j in range(i, x.shape[1]):
+            both = ~np.isnan(x[:, i] + x[:, j])
+            a, b = (x[both, k].astype(np.longdouble) for k in (i, j))
+            right = ((a - a.mean()) * (b - b.mean())).sum() / (len(a) - 1)
+            worst = max(worst, float(abs(found[i, j] - right) / (scale[i] * scale[j])))
+    return worst
+
+
+def omitted(setup: Setup) -> Job:
+    x = setup.rng.standard_normal((100_000, 20)) + 100.0
+    x[setup.rng.random(x.shape) < 0.1] = np.nan
+    job = Job(partial(omitted_error, x), "largest |error| / (sd sd)", limit=1e-10, bytes=x.nbytes)
+    job.ours(mf.stats.covariance, x, nan_policy="omit")
+    job.peer("numpy ma.cov", np.ma.cov, np.ma.masked_invalid(x), rowvar=False, allow_masked=True)
+    if pandas := setup.library("pandas"):
+        job.peer("pandas", pandas.DataFrame(x).cov)
+    return job
+
+
+def affine(setup: Setup) -> Job:
+    n = 5_000 if setup.quick else 50_000
+    mean, a = setup.rng.standard_normal((n, 4)), setup.rng.standard_normal((n, 4, 4))
+    root = setup.rng.standard_normal((n, 4, 4))
+    cov = root @ root.swapaxes(1, 2)
+    cov = (cov + cov.swapaxes(1, 2)) / 2
+    wide = a.astype(np.longdouble)
+    right = np.einsum("nij,njk,nlk->nil", wide, cov, wide)
+
+    def error(answer: Any) -> float:
+        scale = np.abs(right).max(axis=(1, 2), keepdims=True)
+        return float((np.abs(np.asarray(answer[1]) - right) / scale).max())
+
+    def formulas(m: Any, c: Any, a: Any) -> Any:
+        return (a @ m[..., None])[..., 0], a @ c @ a.swapaxes(1, 2)
+
+    job = Job(error, "largest |error| / largest covariance", limit=1e-13)
+    job.ours(mf.stats.affine_moments, mean, cov, a)
+    job.peer("numpy", formulas, mean, cov, a)
+    if torch := setup.library("torch"):
+        job.peer("torch", formulas, *map(torch.from_numpy, (mean, cov, a)))
+    if setup.library("jax"):
+        job.jax("jax", formulas, mean, cov, a)
+    return job
+
+
 def _case(
     rows: int, columns: int, goals: tuple[Goal, ...], dtype: str = "float64", offset: float = 0.0, slow: bool = False
 ) -> Case:
@@ -149,4 +199,6 @@ CASES = [
         partial(groups, 100_000, 50, 4, "float32"),
     ),
     Case("mean-1000000x10", "mean, 1000000 x 10", mean),
+    Case("covariance-omit", "covariance, 100000 x 20, a tenth of the numbers missing", omitted),
+    Case("affine-moments", "affine_moments, 50000 of 4 x 4", affine),
 ]

@@ -26,6 +26,8 @@ def exact(name: str, x: Array, y: Array) -> Array:
         return np.asarray(np.sqrt((a * a).sum(axis=-1)))
     if name == "distance":
         return np.asarray(np.sqrt(((a - b) ** 2).sum(axis=-1)))
+    if name == "scalar_projection":
+        return np.asarray((a * b).sum(axis=-1) / np.sqrt((b * b).sum(axis=-1)))
     u, v = (z / np.sqrt((z * z).sum(axis=-1, keepdims=True)) for z in (a, b))
     return np.asarray(2 * np.arctan2(np.sqrt(((u - v) ** 2).sum(axis=-1)), np.sqrt(((u + v) ** 2).sum(axis=-1))))
 
@@ -40,6 +42,7 @@ NUMPY: dict[str, Callable[..., Any]] = {
     "norm": lambda x, y: np.linalg.norm(x, axis=-1),
     "distance": lambda x, y: np.linalg.norm(x - y, axis=-1),
     "angle": partial(by_arccos, np),
+    "scalar_projection": lambda x, y: np.einsum("...i,...i", x, y) / np.linalg.norm(y, axis=-1),
 }
 
 
@@ -56,6 +59,7 @@ def pairs(name: str, n: int, d: int, dtype: str, setup: Setup) -> Job:
             "inner": lambda a, b: (a * b).sum(-1),
             "norm": lambda a, b: torch.linalg.vector_norm(a, dim=-1),
             "distance": lambda a, b: torch.linalg.vector_norm(a - b, dim=-1),
+            "scalar_projection": lambda a, b: (a * b).sum(-1) / torch.linalg.vector_norm(b, dim=-1),
             "angle": lambda a, b: torch.arccos(torch.nn.functional.cosine_similarity(a, b, dim=-1).clamp(-1, 1)),
         }
         job.peer("torch", theirs[name], torch.from_numpy(x), torch.from_numpy(y))
@@ -66,6 +70,7 @@ def pairs(name: str, n: int, d: int, dtype: str, setup: Setup) -> Job:
             "norm": lambda a, b: jnp.linalg.norm(a, axis=-1),
             "distance": lambda a, b: jnp.linalg.norm(a - b, axis=-1),
             "angle": partial(by_arccos, jnp),
+            "scalar_projection": lambda a, b: (a * b).sum(-1) / jnp.linalg.norm(b, axis=-1),
         }
         job.jax("jax", compiled[name], x, y)
     return job
@@ -79,6 +84,7 @@ CASES = [
             ("norm", (Faster(5, "numpy"),)),
             ("distance", (Faster(4, "numpy"),)),
             ("angle", (Faster(3, "numpy"),)),
+            ("scalar_projection", ()),
         )
     ),
     Case("norm-1e5x3-float32", "norm, 100000 vectors of 3-D, float32", partial(pairs, "norm", 10**5, 3, "float32")),

@@ -97,6 +97,31 @@ def with_metric(points: int, dims: int, subspace: int, setup: Setup) -> Job:
     return job
 
 
+def reconstruction(setup: Setup) -> Job:
+    """Points close to the subspace, of which the difference of two squares would leave nothing."""
+    basis = setup.rng.standard_normal((64, 8))
+    x = setup.rng.standard_normal((100_000, 8)) @ basis.T + 1e-9 * setup.rng.standard_normal((100_000, 64))
+    some = slice(None, None, 50)
+    q = orthonormal(basis, np.eye(64, dtype=np.longdouble))
+    points = x[some].astype(np.longdouble)
+    right = np.sqrt(((points - points @ q @ q.T) ** 2).sum(axis=1))
+    length = np.sqrt((points**2).sum(axis=1))
+
+    def error(answer: Any) -> float:
+        return float((np.abs(np.asarray(answer)[some] - right) / length).max() / (np.finfo(float).eps / 2))
+
+    def residual(linalg: Any, x: Any, basis: Any) -> Any:
+        q = linalg.qr(basis)[0]
+        return linalg.norm(x - (x @ q) @ q.T, axis=1)
+
+    job = Job(error, "largest error / (norm(x) u)", bytes=2.0 * x.nbytes)
+    job.ours(mf.geometry.reconstruction_error, x, basis)
+    job.peer("numpy", residual, np.linalg, x, basis)
+    if jax := setup.library("jax"):
+        job.jax("jax", partial(residual, jax.numpy.linalg), x, basis)
+    return job
+
+
 CASES = [
     Case("project-plane", "project 1000000 points of 3-D onto a plane", partial(cloud, 1_000_000, 3, 2, "float64")),
     Case(
@@ -107,5 +132,6 @@ CASES = [
     ),
     Case("project-64-8", "project 100000 points of 64-D onto 8-D", partial(cloud, 100_000, 64, 8, "float64")),
     Case("project-metric", "project 100000 points of 64-D onto 8-D, metric", partial(with_metric, 100_000, 64, 8)),
+    Case("reconstruction-error", "reconstruction_error, 100000 points of 64-D and 8-D", reconstruction),
     Case("project-many", "project 20000 points of 8-D, each onto its own 3-D subspace", many),
 ]

@@ -250,17 +250,21 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | None = 
     vectors, directions = as_float(x, "x"), as_float(onto, "onto")
     _check_vectors("scalar_projection", x=vectors, onto=directions)
     dtype = np.result_type(vectors, directions)
-    zero = (directions == 0).all(axis=-1)
+    directions = directions.astype(np.float64, copy=False)
+    length = np.asarray(_core.norm(directions))
+    zero = length == 0
     if zero.any() and directions.shape[-1]:
         place = "" if directions.ndim == 1 else f" (vector {_first(zero)} of onto)"
         raise ValueError(f"scalar_projection: onto must not be the zero vector{place}")
-    # The lengths of the directions do not matter: by a power of two each is brought to where nothing underflows.
-    directions = directions.astype(np.float64, copy=False)
-    exponent = np.frexp(np.abs(directions).max(axis=-1, initial=0, keepdims=True))[1]
-    directions = np.ldexp(directions, -exponent)
+    if not ((length > 1e-100) & (length < 1e100)).all():
+        # The lengths of the directions do not matter: by a power of two each is brought to where nothing underflows.
+        exponent = np.frexp(np.abs(directions).max(axis=-1, initial=0, keepdims=True))[1]
+        directions = np.ldexp(directions, -exponent)
+        length = np.asarray(_core.norm(directions))
     if metric is not None:
         vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
-    units = directions / np.asarray(_core.norm(directions))[..., None]
+        length = np.asarray(_core.norm(directions))
+    units = directions / length[..., None]
     try:
         return rounded(_core.inner(vectors.astype(np.float64, copy=False), units), dtype)
     except ValueError as error:
