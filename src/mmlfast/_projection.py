@@ -174,8 +174,10 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Non
     wide = points.astype(np.float64, copy=False)
     _check_points("reconstruction_error", wide, vectors)
     f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
-    residual = wide - _core.projection_apply(wide, f.dual, f.primal)
-    residual = residual - _core.projection_apply(residual, f.dual, f.primal)
+    residual = wide
+    for _ in range(2):
+        within = np.asarray(_core.projection_apply(residual, f.dual, f.primal))
+        residual = np.subtract(residual, within, out=within)  # fresh memory costs more than the subtraction
     return rounded(norm(residual, metric), dtype)
 
 
