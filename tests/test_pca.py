@@ -80,6 +80,16 @@ def test_variances_of_a_wide_table_have_twelve_digits(offset: float, ratio: floa
     np.testing.assert_allclose(pca.components_ @ pca.components_.T, np.eye(8), atol=1e-14)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_variances_on_both_sides_of_the_limit_of_a_second_reading(seed: int) -> None:
+    """Rounding turns the components that are kept towards the small ones: not so far that they lose digits."""
+    rng = np.random.default_rng(seed)
+    u = np.linalg.qr(rng.standard_normal((60, 6)))[0]
+    v = np.linalg.qr(rng.standard_normal((6, 6)))[0]
+    x = (u - u.mean(axis=0)) * [1, 0.5, 0.05, 0.04, 0.035, 1e-8] @ v.T
+    assert relative_errors(PCA().fit(x).explained_variance_, exact_variances(x)).max() <= 1e-12
+
+
 def test_small_components_of_float32_in_kelvin() -> None:
     rng = np.random.default_rng(0)
     q = np.linalg.qr(rng.standard_normal((8, 8)))[0]

@@ -82,8 +82,8 @@ class PCA(PCABase):
     -----
     Blocks of rows are centred in cache and summed in float64, also for float32, so a large mean loses nothing.
     Variances that the covariance matrix gives to less than 1e-12 of themselves (float32: 2e-8), which are those below
-    about 1e-3 of the largest (4e-8), are found again from the scores, each to about 1e-15 of itself as far as 1e-20 of
-    the largest: more accurate than an SVD of the table. Where nothing varies the variance is 0, and whitened scores
+    about 1e-3 of the largest (4e-8), are found again from the scores, each to 1e-12 of itself as far as 1e-16 of the
+    largest: more accurate than an SVD of the table. Where nothing varies the variance is 0, and whitened scores
     are 0.
 
     `fit` also takes a memory map of any numbers, which is read in blocks that are given back to the system, and an
