@@ -88,7 +88,7 @@ Outcome Moments::close_open() noexcept {
   } else {
     const Workspace work = Workspace::request(shape_, full_, 0);
     if (work.nodes == nullptr) return no_memory;
-    reduce_block(shape_, full_, open_.data(), open_rows_, weights, work.nodes);
+    reduce_packed(shape_, want_, open_.data(), open_rows_, weights, work, work.nodes);
     outcome = push(work.nodes, 0);
     if (!outcome.ok()) return outcome;
   }
@@ -220,10 +220,10 @@ Outcome Moments::total(Doubles& node) const noexcept {
           add_sequential(shape_, full_, node.data(), block.data(), open_rows_, weights, [](Size, Size) {});
       if (!outcome.ok()) return outcome;
     } else {
-      Doubles last;
-      if (!last.allocate(node_size())) return no_memory;
-      reduce_block(shape_, full_, block.data(), open_rows_, weights, last.data());
-      combine(shape_, full_, node.data(), last.data(), delta.data());
+      const Workspace work = Workspace::request(shape_, full_, 0);
+      if (work.nodes == nullptr) return no_memory;
+      reduce_packed(shape_, want_, block.data(), open_rows_, weights, work, work.nodes);
+      combine(shape_, full_, node.data(), work.nodes, delta.data());
     }
   }
   if (merged_) combine(shape_, full_, node.data(), merged_.data(), delta.data());

@@ -29,17 +29,11 @@ Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const 
     if (one_block) {
       const Workspace work = Workspace::request(shape, full, 0);
       if (work.nodes == nullptr) return no_memory;
-      const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
-      const MomentShape rows_shape = shape.few(l.rows) ? shape.of_few() : shape;
-      if (want == Want::mean && reduce_means(rows_shape, table, work.block, work.nodes)) {
-        write(item, shape, work.nodes);
-        return {};
-      }
-      if (shape.few(l.rows)) {
+      if (!shape.few(l.rows)) {
+        reduce_rows(shape, want, table, work, work.nodes);
+      } else if (want != Want::mean || !reduce_means(shape.of_few(), table, work.block, work.nodes)) {
+        const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
         reduce_few(shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
-      } else {
-        pack(shape, table.data, l, work.block);
-        reduce_block(shape, full, work.block, l.rows, packed, work.nodes);
       }
       write(item, shape, work.nodes);
       return {};

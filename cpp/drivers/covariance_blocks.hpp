@@ -60,20 +60,24 @@ void combine(const MomentShape& shape, bool full, double* a, const double* b, do
     moment_kernel().merge(shape, full, a, b, 1, delta);
 }
 
+void multiply(const MomentShape& shape, bool full, const double* block, Size rows, double* m2,
+              const void* next = nullptr, Size ahead = 0) noexcept {
+  if (full)
+    moment_kernel().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next, ahead);
+  else
+    moment_kernel().squares(shape, block, rows, 0, shape.strips, false, m2);
+}
+
 // The node of the packed rows of a block, which is centred in place. The `ahead` bytes from `next` on are read next.
 void reduce_block(const MomentShape& shape, bool full, double* block, Size rows, const double* weights, double* node,
                   const void* next = nullptr, Size ahead = 0) noexcept {
-  const MomentKernel& kernel = moment_kernel();
   const BlockWeights w(weights, rows);
   std::fill_n(node, shape.node_size(full), 0.0);
   if (w.total == 0) return;
   node[0] = w.total;
-  kernel.centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
-                node + shape.lo());
-  if (full)
-    kernel.products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, node + shape.m2(), next, ahead);
-  else
-    kernel.squares(shape, block, rows, 0, shape.strips, false, node + shape.m2());
+  moment_kernel().centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
+                         node + shape.lo());
+  multiply(shape, full, block, rows, node + shape.m2(), next, ahead);
 }
 
 // The node of a block of which the mean is all that is asked for, or false: it takes reduce_block. SCRATCH a block.
@@ -106,11 +110,11 @@ void reduce_few(const MomentShape& shape, bool full, const T* x, const Layout& l
 
 // What a thread needs to reduce 2^level blocks.
 struct Workspace {
-  double *block, *weights, *delta, *strips, *nodes;
+  double *block, *weights, *delta, *strips, *nodes, *packed;
 
   static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
     return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + few_node_size(shape, full) +
-                (level + 1) * shape.node_size(full));
+                (level + 1) * shape.node_size(full) + (shape.shifted ? shape.block_size() : 0));
   }
   static Size few_node_size(const MomentShape& shape, bool full) noexcept {
     return shape.by_columns ? shape.of_few().node_size(full) : 0;
@@ -124,9 +128,89 @@ struct Workspace {
     double* weights = all + block_size(shape) / 8 * 8 + 8;
     double* delta = weights + weights_size(shape);
     double* strips = delta + shape.padded();
-    return {all, weights, delta, strips, strips + few_node_size(shape, full)};
+    double* nodes = strips + few_node_size(shape, full);
+    return {all, weights, delta, strips, nodes, nodes + (level + 1) * shape.node_size(full)};
   }
 };
+
+// Unweighted rows of a table that is `shifted`: strips of consecutive columns where they lie, the others by way of
+// work.packed; finish() makes the node of them.
+class ShiftedRows {
+ public:
+  ShiftedRows(const MomentShape& shape, Want want, Size rows, const Workspace& work, double* node) noexcept
+      : shape_(shape), want_(want), rows_(rows), work_(work), node_(node) {
+    std::fill_n(node, shape.node_size(want == Want::covariance), 0.0);
+    node[0] = static_cast<double>(rows);
+  }
+
+  void take_strips(const double* strips, Size from = 0) const noexcept {
+    if (from < shape_.strips) shift(strips, 8, shape_.stride * 8, from, shape_.strips);
+  }
+  template <class T>
+  void take(const T* x, const Layout& l) const noexcept {
+    const Size direct = l.col_stride == 1 ? shape_.d / 8 : 0, first = direct * 8;
+    shift(x, l.row_stride, 8, 0, direct);
+    if (first == shape_.d) return;
+    pack(shape_, x + first * l.col_stride, Layout{l.rows, l.cols - first, l.row_stride, l.col_stride}, work_.packed);
+    take_strips(work_.packed, direct);
+  }
+  void finish() const noexcept {
+    if (want_ == Want::mean) return;
+    const bool full = want_ == Want::covariance;
+    double* m2 = node_ + shape_.m2();
+    multiply(shape_, full, work_.block, rows_, m2);
+    moment_kernel().unshift(shape_, full, rows_, work_.delta, m2);
+  }
+
+ private:
+  template <class T>
+  void shift(const T* x, Size row_step, Size strip_step, Size from, Size to) const noexcept {
+    double* block = want_ == Want::mean ? nullptr : work_.block + from * shape_.stride * 8;
+    const auto call = [&](auto kernel) noexcept {
+      kernel(shape_, x, rows_, row_step, strip_step, to - from, block, node_ + shape_.hi() + from * 8,
+             node_ + shape_.lo() + from * 8, work_.delta + from * 8);
+    };
+    if constexpr (sizeof(T) == 8)
+      call(moment_kernel().shift_f64);
+    else
+      call(moment_kernel().shift_f32);
+  }
+
+  const MomentShape& shape_;
+  Want want_;
+  Size rows_;
+  const Workspace& work_;
+  double* node_;
+};
+
+// The node of at most shape.rows rows. What follows them in memory is taken for the rows of the next block.
+template <class T>
+void reduce_rows(const MomentShape& shape, Want want, const Table<T>& table, const Workspace& work,
+                 double* node) noexcept {
+  const Layout& l = table.layout;
+  if (shape.shifted && table.weights == nullptr && l.rows > 0) {
+    const ShiftedRows shifted(shape, want, l.rows, work, node);
+    shifted.take(table.data, l);
+    shifted.finish();
+    return;
+  }
+  if (want == Want::mean && reduce_means(shape, table, work.block, node)) return;
+  pack(shape, table.data, l, work.block);
+  const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
+  const bool contiguous = l.col_stride == 1 && l.row_stride == l.cols;
+  reduce_block(shape, want == Want::covariance, work.block, l.rows, weights, node, table.data + l.rows * shape.d,
+               contiguous ? l.rows * shape.d * Size{sizeof(T)} : 0);
+}
+
+// The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.
+void reduce_packed(const MomentShape& shape, Want want, double* block, Size rows, const double* weights,
+                   const Workspace& work, double* node) noexcept {
+  if (!shape.shifted || weights != nullptr)
+    return reduce_block(shape, want == Want::covariance, block, rows, weights, node);
+  const ShiftedRows shifted(shape, want, rows, work, node);
+  shifted.take_strips(block);
+  shifted.finish();
+}
 
 // The node of 2^level whole blocks, merged two by two.
 template <class T>
@@ -138,15 +222,7 @@ void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, 
   for (int l = 0; l < level; ++l) slot[l] = work.nodes + l * node_size;
   double* current = work.nodes + level * node_size;
   for (Size k = 0; k < Size{1} << level; ++k) {
-    const Table<T> rows = table.rows(k * shape.rows, shape.rows);
-    if (want != Want::mean || !reduce_means(shape, rows, work.block, current)) {
-      pack(shape, rows.data, rows.layout, work.block);
-      const double* weights = pack_weights(rows.weights, rows.weights_stride, shape.rows, work.weights);
-      const bool contiguous = rows.layout.col_stride == 1 && rows.layout.row_stride == rows.layout.cols;
-      const Size bytes = shape.rows * shape.d * Size{sizeof(T)};
-      reduce_block(shape, full, work.block, shape.rows, weights, current, rows.data + shape.rows * shape.d,
-                   contiguous ? bytes : 0);
-    }
+    reduce_rows(shape, want, table.rows(k * shape.rows, shape.rows), work, current);
     int l = 0;
     for (; (k >> l) & 1; ++l) {
       combine(shape, full, slot[l], current, work.delta);

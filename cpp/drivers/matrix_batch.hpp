@@ -14,7 +14,9 @@
 
 namespace mmlfast::drivers {
 
-enum class Uses { own_code, lapack };
+// serial_lapack: LAPACK that more than one BLAS thread makes no faster. Such a thread goes on looking for work for some
+// 20 ms after its last, and takes a processor from whatever comes next: our own threads, or the caller's.
+enum class Uses { own_code, lapack, serial_lapack };
 
 // Runs call(i, scratch) -> Outcome for each of n_items items, with `scratch_bytes` of working memory. Items of less
 // than 20 ms go to one thread each (Ctrl-C is asked for between items); larger ones one after another.
@@ -29,7 +31,10 @@ Outcome run_matrices(Size n_items, double item_ns, Size scratch_bytes, Uses uses
   };
   std::optional<SingleBlasThread> single;
   bool shared = n_items > 1 && item_ns < most_shared_ns;
-  if (shared && uses == Uses::lapack) shared = single.emplace().held();
+  if (uses == Uses::serial_lapack || (shared && uses == Uses::lapack)) {
+    const bool held = single.emplace().held();
+    shared = shared && held;
+  }
   if (shared) {
     const Size per_block = std::clamp<Size>(static_cast<Size>(block_ns / item_ns), 1, n_items);
     const Size n_blocks = (n_items + per_block - 1) / per_block;

@@ -61,7 +61,9 @@ Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) 
     call(i, static_cast<const SingularFactors<T>&>(f));
     return f.outcome;
   };
-  return run_matrices(n_items, item_ns, bytes < 0 ? bytes : bytes + 64 * k + 64, Uses::lapack, one);
+  constexpr double most_serial_ns = 5e6;  // measured: more BLAS threads gain nothing up to there
+  const Uses uses = item_ns < most_serial_ns ? Uses::serial_lapack : Uses::lapack;
+  return run_matrices(n_items, item_ns, bytes < 0 ? bytes : bytes + 64 * k + 64, uses, one);
 }
 
 }  // namespace mmlfast::drivers

@@ -3,6 +3,7 @@
 #include "kernels/covariance_centre.hpp"
 #include "kernels/covariance_lanes.hpp"
 #include "kernels/covariance_means.hpp"
+#include "kernels/covariance_shift.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -296,30 +297,34 @@ MMLFAST_INLINE void outer_products(const double* a, const double* const* b, Inde
   }
 }
 
+// Registers of the next tile when `left` are left: three, but no single one at the end, whose few sums would wait for
+// each other.
+constexpr Index next_registers(Index left) { return left == 4 || left == 2 ? 2 : left < 3 ? left : 3; }
+
 void products_of_strips(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0,
                         Index sj1, bool add, double* m2) {
   const Index strip = shape.stride * 8;
   for (Index si = si0; si < si1; ++si) {
     const Index first = si > sj0 ? si : sj0;
     const Index registers = (sj1 - first) * vec_parts;
-    for (Index q0 = 0; q0 < registers; q0 += 3) {
-      const double* b[3] = {};
-      double* c[3] = {};
-      const Index count = registers - q0 < 3 ? registers - q0 : 3;
-      for (Index q = 0; q < count; ++q) {
-        const Index sj = first + (q0 + q) / vec_parts, part = (q0 + q) % vec_parts * width;
-        b[q] = block + sj * strip + part;
-        c[q] = m2 + shape.tile(si, sj) + part;
-      }
-      for (int k = 0; k < 8; k += rows_of_a) {
-        const double* a = block + si * strip + k;
+    for (int k = 0; k < 8; k += rows_of_a) {
+      const double* a = block + si * strip + k;
+      // What is left of the diagonal is not computed.
+      for (Index q0 = first == si ? k / width : 0, count = 0; q0 < registers; q0 += count) {
+        const double* b[3] = {};
+        double* c[3] = {};
+        count = next_registers(registers - q0);
+        for (Index q = 0; q < count; ++q) {
+          const Index sj = first + (q0 + q) / vec_parts, part = (q0 + q) % vec_parts * width;
+          b[q] = block + sj * strip + part;
+          c[q] = m2 + shape.tile(si, sj) + k * 8 + part;
+        }
         if (count == 3)
           outer_products<3>(a, b, rows, add, c);
         else if (count == 2)
           outer_products<2>(a, b, rows, add, c);
         else
           outer_products<1>(a, b, rows, add, c);
-        for (Index q = 0; q < count; ++q) c[q] += rows_of_a * 8;
       }
     }
   }
@@ -386,30 +391,44 @@ double merge_means(const MomentShape& shape, double* a, const double* b, double 
   return na * (nb / n);
 }
 
+// m2 := m2 + factor delta delta'
+void add_outer(const MomentShape& shape, bool full, double factor, const double* delta, double* m2) {
+  if (!full) {
+    for (Index j = 0; j < shape.d; ++j) m2[j] = m2[j] + factor * (delta[j] * delta[j]);
+  } else if (shape.by_columns) {
+    for (Index i = 0; i < shape.d; ++i)
+      for (Index j = i; j < shape.d; ++j, ++m2) *m2 = *m2 + factor * (delta[i] * delta[j]);
+  } else {
+    for (Index si = 0; si < shape.strips; ++si)
+      for (Index sj = si; sj < shape.strips; ++sj, m2 += 64)
+        for (Index i = 0; i < 8; ++i) {
+          const V outer = broadcast(delta[si * 8 + i]) * load(delta + sj * 8);
+          store(m2 + i * 8, load(m2 + i * 8) + broadcast(factor) * outer);
+        }
+  }
+}
+
 void merge(const MomentShape& shape, bool full, double* a, const double* b, double sign, double* delta) {
   const double factor = merge_means(shape, a, b, sign, delta);
   double* m2 = a + shape.m2();
   const double* other = b + shape.m2();
-  if (!full) {
-    for (Index j = 0; j < shape.d; ++j) m2[j] = (m2[j] + sign * other[j]) + factor * (delta[j] * delta[j]);
-  } else if (shape.by_columns) {
-    for (Index i = 0; i < shape.d; ++i)
-      for (Index j = i; j < shape.d; ++j, ++m2, ++other) *m2 = (*m2 + sign * *other) + factor * (delta[i] * delta[j]);
-  } else {
-    for (Index si = 0; si < shape.strips; ++si)
-      for (Index sj = si; sj < shape.strips; ++sj, m2 += 64, other += 64)
-        for (Index i = 0; i < 8; ++i) {
-          const V outer = broadcast(delta[si * 8 + i]) * load(delta + sj * 8);
-          const V sum = load(m2 + i * 8) + broadcast(sign) * load(other + i * 8);
-          store(m2 + i * 8, sum + broadcast(factor) * outer);
-        }
+  for (Index k = 0; k < shape.m2_size(full); k += 8) store(m2 + k, load(m2 + k) + broadcast(sign) * load(other + k));
+  add_outer(shape, full, factor, delta, m2);
+}
+
+void unshift(const MomentShape& shape, bool full, Index rows, const double* delta, double* m2) {
+  add_outer(shape, full, -static_cast<double>(rows), delta, m2);
+  for (Index j = 0; j < shape.d; ++j) {  // denormal numbers can round to less than nothing
+    double& square = m2[full ? shape.entry(j, j) : j];
+    if (square < 0) square = 0;
   }
 }
 
 }  // namespace
 
-const MomentKernel moment_kernel = {pack<double>,          pack<float>,          centre, products, squares, merge_means,
-                                    means_of_rows<double>, means_of_rows<float>, merge};
+const MomentKernel moment_kernel = {
+    pack<double>, pack<float>, centre,      shift_rows<double>,    shift_rows<float>,    unshift,
+    products,     squares,     merge_means, means_of_rows<double>, means_of_rows<float>, merge};
 
 const MomentLanesKernel<double> moment_lanes_f64 = {in_lanes::covariance<double>, in_lanes::variance<double>,
                                                     in_lanes::mean<double>};

@@ -7,6 +7,9 @@
 //
 //   pack      IN  rows x cols of T, any strides      OUT  rows `first`.. of a block, float64
 //   centre    IN/OUT  block (packed in, centred out, times sqrt(weight))   IN weights or null   OUT  hi, lo: the mean
+//   shift     IN  strips of rows of T    OUT  block: rows less a provisional mean   OUT  hi, lo: the mean
+//             OUT  delta: the mean less the provisional one
+//   unshift   IN/OUT  m2 of shifted rows in, of centred rows out   IN  delta
 //   products  IN  centred block    OUT  m2 (+)= Z'Z for a rectangle of strips, upper half
 //   squares   IN  centred block    OUT  the diagonal of the same, with the same bits
 //   merge     IN/OUT  node a       IN  node b        SCRATCH  padded(d) doubles
@@ -19,13 +22,17 @@
 // last block of a narrow table, if it has few rows (`few`), is made of strips too: its sums are then those of
 // kernels/covariance_lanes.hpp, which takes eight such tables at once.
 //
+// Unweighted blocks of 17 to 256 columns (`shifted`) are packed, shifted by a provisional mean and summed in one
+// reading, and M2 is put right after the products (kernels/covariance_shift.hpp).
+//
 // Flops: n d (d + 1) + 6 n d; bytes: the table once. Accumulation: float64 whatever T is. Error of an entry (i, j):
 // a few u sqrt(M2_ii M2_jj) (sums run over at most 128 terms before they are
 // added to the next), for any ratio of mean to standard deviation up to 1e15. A column of
 // equal numbers has a variance of exactly 0. NaN and infinity in a column reach only the entries of that column.
 //
 // Source: Chan, Golub, LeVeque, "Algorithms for computing the sample variance", Am. Stat. 37 (1983), the corrected
-// two-pass algorithm (1.7) inside blocks and the pairwise update (1.5) between them; Schubert and Gertz, SSDBM 2018.
+// two-pass algorithm (1.7) or a shift inside blocks and the pairwise update (1.5) between them; Schubert and Gertz,
+// SSDBM 2018.
 //
 //     z = x - numpy.average(x, axis=0, weights=w); m2 = (w * z.T) @ z
 #pragma once
@@ -47,6 +54,7 @@ struct MomentShape {
   std::ptrdiff_t stride;  // rows that a block has room for; chosen so that columns (strips) do not share cache sets
   bool by_columns;        // element (r, j) at j * stride + r; else at ((j / 8) * stride + r) * 8 + j % 8
   bool sequential;        // too wide for a tree of nodes: blocks are added to one node, one after the other
+  bool shifted;           // blocks without weights are shifted, not centred
 
   static constexpr std::ptrdiff_t columns_limit = 16, tree_limit = 256;
 
@@ -63,7 +71,8 @@ struct MomentShape {
                                         : 256),
         stride(columns <= columns_limit ? rows + 8 : rows + 1),
         by_columns(columns <= columns_limit),
-        sequential(columns > tree_limit) {}
+        sequential(columns > tree_limit),
+        shifted(!by_columns && !sequential) {}
 
   // Are these so few rows of a narrow table that they are reduced as strips of `of_few`? Fewer than `rows`; measured:
   // up to there it is faster in lanes and not slower alone.
@@ -73,7 +82,7 @@ struct MomentShape {
     MomentShape strips_of = *this;
     strips_of.rows = few_rows();
     strips_of.stride = few_rows() + 1;
-    strips_of.by_columns = false;
+    strips_of.by_columns = false;  // and not shifted
     return strips_of;
   }
 
@@ -112,6 +121,15 @@ struct MomentKernel {
   // NaN too.
   void (*centre)(const MomentShape& shape, double* block, std::ptrdiff_t rows, const double* weights, double total,
                  std::ptrdiff_t reference, std::ptrdiff_t from, std::ptrdiff_t to, double* hi, double* lo);
+  // Strips s = 0 .. strips - 1 of 8 columns each, `rows` (at least 1) rows that begin at x + r * row_step + s *
+  // strip_step. block may be null: the mean is all that is wanted. hi, lo and delta start at the first strip.
+  void (*shift_f64)(const MomentShape& shape, const double* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
+                    std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
+                    double* delta);
+  void (*shift_f32)(const MomentShape& shape, const float* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
+                    std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
+                    double* delta);
+  void (*unshift)(const MomentShape& shape, bool full, std::ptrdiff_t rows, const double* delta, double* m2);
   // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything). by_columns:
   // meanwhile the `ahead` bytes from `next` on, the rows of the next block, are fetched.
   void (*products)(const MomentShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t si0,
