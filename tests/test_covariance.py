@@ -101,6 +101,53 @@ def test_far_from_the_origin(d, ratio, rng):
     np.testing.assert_allclose(stats.mean(x)[columns], mean, rtol=4e-16, atol=0 if ratio else 1e-15)
 
 
+def _every_eighth_row_elsewhere(rng, n, d):
+    x = 1e9 + rng.standard_normal((n, d))
+    x[::8] = rng.standard_normal((len(x[::8]), d)) * 1e-3
+    return x
+
+
+def _trend(rng, n, d):
+    return np.linspace(-1e6, 3e6, n)[:, None] + rng.standard_normal((n, d))
+
+
+def _one_row_elsewhere(rng, n, d):
+    x = rng.standard_normal((n, d))
+    x[8 * rng.integers(0, n // 8, d), np.arange(d)] = 1e9
+    return x
+
+
+@pytest.mark.parametrize("rows_like", [_every_eighth_row_elsewhere, _trend, _one_row_elsewhere])
+@pytest.mark.parametrize("n", [9, 512, 700])
+def test_rows_whose_provisional_mean_is_wrong(rows_like, n, rng):
+    """Blocks of 17 to 256 columns are shifted by the mean of every eighth row; what that is off by is taken out."""
+    x = rows_like(rng, n, 20)
+    columns = [0, 7, 19]
+    mean, cov = exact(x[:, columns])
+    assert error(stats.covariance(x)[np.ix_(columns, columns)], cov) < 1e-14
+    np.testing.assert_allclose(stats.mean(x)[columns], mean, rtol=4e-16, atol=1e-16 * np.abs(x).max())
+    same_bits(stats.variance(x), np.diagonal(stats.covariance(x)))
+
+
+@pytest.mark.parametrize("d", [5, 20, 300])
+def test_a_finite_mean_of_numbers_whose_differences_overflow(d, rng):
+    x = rng.standard_normal((30, d))
+    x[:, 2] = 0
+    x[4, 2], x[5, 2] = 1.7e308, -1.7e308
+    mean, good = stats.mean(x), [j for j in range(d) if j != 2]
+    assert mean[2] == 0
+    np.testing.assert_allclose(mean[good], x[:, good].mean(axis=0), rtol=0, atol=1e-15)
+    assert np.isinf(stats.variance(x)[2])
+
+
+@pytest.mark.parametrize("d", [5, 20, 300])
+def test_variances_of_denormal_numbers_are_not_negative(d, rng):
+    x = rng.standard_normal((40, d)) * np.geomspace(1e-164, 1e-154, d)
+    v = stats.variance(x)
+    assert (v >= 0).all()
+    assert (np.diagonal(stats.covariance(x)) == v).all()
+
+
 def test_the_naive_formula_loses_everything_here_and_we_do_not(rng):
     x = rng.standard_normal((20_000, 10))
     shifted = x + 1e8

@@ -134,7 +134,7 @@ Outcome Moments::whole_blocks(const Table<T>& table, Size n_blocks) noexcept {
     int level;
   };
   constexpr int most_tasks = 256;
-  constexpr double task_ns = 200'000;
+  constexpr double task_ns = 900'000;
   Task tasks[most_tasks];
   const double block_ns = static_cast<double>(shape.rows) * row_ns(shape.d, full_);
   int highest = 0;

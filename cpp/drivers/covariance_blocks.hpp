@@ -154,11 +154,11 @@ class ShiftedRows {
     pack(shape_, x + first * l.col_stride, Layout{l.rows, l.cols - first, l.row_stride, l.col_stride}, work_.packed);
     take_strips(work_.packed, direct);
   }
-  void finish() const noexcept {
+  void finish(const void* next = nullptr, Size ahead = 0) const noexcept {
     if (want_ == Want::mean) return;
     const bool full = want_ == Want::covariance;
     double* m2 = node_ + shape_.m2();
-    multiply(shape_, full, work_.block, rows_, m2);
+    multiply(shape_, full, work_.block, rows_, m2, next, ahead);
     moment_kernel().unshift(shape_, full, rows_, work_.delta, m2);
   }
 
@@ -188,18 +188,18 @@ template <class T>
 void reduce_rows(const MomentShape& shape, Want want, const Table<T>& table, const Workspace& work,
                  double* node) noexcept {
   const Layout& l = table.layout;
+  const T* next = table.data + l.rows * shape.d;
+  const bool contiguous = l.col_stride == 1 && l.row_stride == l.cols;
+  const Size ahead = contiguous ? l.rows * shape.d * Size{sizeof(T)} : 0;
   if (shape.shifted && table.weights == nullptr && l.rows > 0) {
     const ShiftedRows shifted(shape, want, l.rows, work, node);
     shifted.take(table.data, l);
-    shifted.finish();
-    return;
+    return shifted.finish(next, ahead);
   }
   if (want == Want::mean && reduce_means(shape, table, work.block, node)) return;
   pack(shape, table.data, l, work.block);
   const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
-  const bool contiguous = l.col_stride == 1 && l.row_stride == l.cols;
-  reduce_block(shape, want == Want::covariance, work.block, l.rows, weights, node, table.data + l.rows * shape.d,
-               contiguous ? l.rows * shape.d * Size{sizeof(T)} : 0);
+  reduce_block(shape, want == Want::covariance, work.block, l.rows, weights, node, next, ahead);
 }
 
 // The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.

@@ -243,23 +243,35 @@ constexpr Dots dots_by_size[4][4] = {{dots<1, 1>, dots<1, 2>, dots<1, 3>, dots<1
                                      {dots<4, 1>, dots<4, 2>, dots<4, 3>, dots<4, 4>}};
 constexpr Index tile_rows = native_bytes == 64 ? 4 : 2;  // sums of a tile and their operands fit the registers
 
+// So many lines of the next block at each tile: the memory is never asked for much at once. A prefetch of memory that
+// is not there does nothing.
+struct FetchAhead {
+  std::uintptr_t at, end;
+  std::uintptr_t per_tile;
+
+  FetchAhead(const void* next, Index bytes, Index tiles) noexcept
+      : at(reinterpret_cast<std::uintptr_t>(next)),
+        end(at + static_cast<std::uintptr_t>(bytes)),
+        per_tile(static_cast<std::uintptr_t>((bytes / 64 + tiles - 1) / tiles * 64)) {}
+
+  MMLFAST_INLINE void tile() {
+    for (const std::uintptr_t stop = at + per_tile; at < stop && at < end; at += 64)
+      __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
+  }
+};
+
 void products_of_columns(const MomentShape& shape, const double* block, Index rows, bool add, double* m2,
                          const void* next, Index ahead) {
   const Index d = shape.d, vectors = (rows + 7) / 8;
   Index tiles = 0;
   for (Index i = 0; i < d; i += tile_rows) tiles += (d - i + 3) / 4;
-  // So many lines of the next block at each tile: the memory is never asked for much at once. A prefetch of memory that
-  // is not there does nothing.
-  const Index bytes_per_tile = (ahead / 64 + tiles - 1) / tiles * 64;
-  std::uintptr_t at = reinterpret_cast<std::uintptr_t>(next);
-  const std::uintptr_t end = at + static_cast<std::uintptr_t>(ahead);
+  FetchAhead fetch(next, ahead, tiles);
   alignas(vec_bytes) double out[16];
   for (Index i = 0; i < d; i += tile_rows) {
     const Index ni = d - i < tile_rows ? d - i : tile_rows;
     for (Index j = i; j < d; j += 4) {
       const Index nj = d - j < 4 ? d - j : 4;
-      for (Index b = 0; b < bytes_per_tile && at < end; b += 64, at += 64)
-        __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
+      fetch.tile();
       dots_by_size[ni - 1][nj - 1](block + i * shape.stride, block + j * shape.stride, shape.stride, vectors, out);
       for (Index k = 0; k < ni; ++k) {
         for (Index l = 0; l < nj; ++l) {
@@ -302,7 +314,7 @@ MMLFAST_INLINE void outer_products(const double* a, const double* const* b, Inde
 constexpr Index next_registers(Index left) { return left == 4 || left == 2 ? 2 : left < 3 ? left : 3; }
 
 void products_of_strips(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0,
-                        Index sj1, bool add, double* m2) {
+                        Index sj1, bool add, double* m2, FetchAhead& fetch) {
   const Index strip = shape.stride * 8;
   for (Index si = si0; si < si1; ++si) {
     const Index first = si > sj0 ? si : sj0;
@@ -314,6 +326,7 @@ void products_of_strips(const MomentShape& shape, const double* block, Index row
         const double* b[3] = {};
         double* c[3] = {};
         count = next_registers(registers - q0);
+        fetch.tile();
         for (Index q = 0; q < count; ++q) {
           const Index sj = first + (q0 + q) / vec_parts, part = (q0 + q) % vec_parts * width;
           b[q] = block + sj * strip + part;
@@ -332,12 +345,12 @@ void products_of_strips(const MomentShape& shape, const double* block, Index row
 
 void products(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0, Index sj1,
               bool add, double* m2, const void* next, Index ahead) {
-  if (shape.by_columns)
-    products_of_columns(shape, block, rows, add, m2, next, ahead);
-  else
-    for (Index r = 0; r < rows; r += moment_chain)
-      products_of_strips(shape, block + r * 8, rows - r < moment_chain ? rows - r : moment_chain, si0, si1, sj0, sj1,
-                         add || r > 0, m2);
+  if (shape.by_columns) return products_of_columns(shape, block, rows, add, m2, next, ahead);
+  const Index chains = (rows + moment_chain - 1) / moment_chain, registers = shape.strips * vec_parts;
+  FetchAhead fetch(next, ahead, chains * registers * (registers + 1) / 6 + 1);  // three registers at a time, and a half
+  for (Index r = 0; r < rows; r += moment_chain)
+    products_of_strips(shape, block + r * 8, rows - r < moment_chain ? rows - r : moment_chain, si0, si1, sj0, sj1,
+                       add || r > 0, m2, fetch);
 }
 
 void squares(const MomentShape& shape, const double* block, Index rows, Index from, Index to, bool add, double* m2) {

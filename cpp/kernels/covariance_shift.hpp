@@ -9,6 +9,8 @@
 // data by the mean of a sample of them.
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/covariance.hpp"
 #include "simd/vec.hpp"
 
@@ -27,22 +29,28 @@ struct StripRows {
   StripRows sample() const { return {x, (rows + shift_every - 1) / shift_every, row_step * shift_every, strip_step}; }
 };
 
-// sum[j] = sum over rows of x[j] - shift[j], and with Store these differences in the block; four rows are added to each
-// other first.
-template <bool Store, class T>
+enum class Then { nothing, store, fetch };  // with the differences; fetch: with the rows after these
+
+// sum[j] = sum over rows of x[j] - shift[j], and to store, these differences in the block; four rows are added to each
+// other first. Fetched is the same place among as many rows more; a prefetch of memory that is not there does nothing.
+template <Then Also, class T>
 void sum_differences(const StripRows<T>& from, std::ptrdiff_t strips, const double* shift, std::ptrdiff_t block_step,
                      double* block, double* sum) {
   using N = native<double>;
   constexpr int width = native_lanes<double>;
   const auto difference = [&](std::ptrdiff_t r, std::ptrdiff_t s, int p, const N& by) {
     const N z = load_part<double>(from.at(r, s) + p * width) - by;
-    if constexpr (Store) store_part(block + s * block_step + r * 8 + p * width, z);
+    if constexpr (Also == Then::store) store_part(block + s * block_step + r * 8 + p * width, z);
     return z;
   };
+  const std::uintptr_t ahead = static_cast<std::uintptr_t>(from.rows * from.row_step) * sizeof(T);
   for (std::ptrdiff_t j = 0; j < strips * 8; ++j) sum[j] = 0;
   std::ptrdiff_t r = 0;
   for (; r + 4 <= from.rows; r += 4) {
     for (std::ptrdiff_t s = 0; s < strips; ++s) {
+      for (int k = 0; Also == Then::fetch && k < 4; ++k)
+        __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from.at(r + k, s)) + ahead),
+                           0, 2);
       for (int p = 0; p < vec_parts; ++p) {
         const N by = load_part<double>(shift + s * 8 + p * width);
         const N first = difference(r, s, p, by) + difference(r + 1, s, p, by);
@@ -68,10 +76,10 @@ template <bool Store, class T>
 void shift_poisoned(const StripRows<T>& from, const mask<double>& good, std::ptrdiff_t block_step, double* block,
                     double* shift) {
   alignas(vec_bytes) double none[8] = {}, sum[8];
-  sum_differences<false>(from, 1, none, 0, nullptr, sum);
+  sum_differences<Then::nothing>(from, 1, none, 0, nullptr, sum);
   const vec<double> mean = load(sum) / broadcast(static_cast<double>(from.rows));
   store(shift, select(good, load(shift), mean));
-  if constexpr (Store) sum_differences<true>(from, 1, shift, block_step, block, sum);
+  if constexpr (Store) sum_differences<Then::store>(from, 1, shift, block_step, block, sum);
 }
 
 template <bool Store, class T>
@@ -85,9 +93,9 @@ void shift_group(const StripRows<T>& from, std::ptrdiff_t strips, std::ptrdiff_t
                     n = broadcast(static_cast<double>(from.rows));
   double* shift = hi;
   each([&](std::ptrdiff_t s, std::ptrdiff_t j) { store(shift + j, load_as_double(from.at(0, s))); });
-  sum_differences<false>(sample, strips, shift, 0, nullptr, delta);
+  sum_differences<Then::nothing>(sample, strips, shift, 0, nullptr, delta);
   each([&](std::ptrdiff_t, std::ptrdiff_t j) { store(shift + j, load(shift + j) + load(delta + j) / n_sample); });
-  sum_differences<Store>(from, strips, shift, block_step, block, delta);
+  sum_differences<Store ? Then::store : Then::fetch>(from, strips, shift, block_step, block, delta);
   each([&](std::ptrdiff_t s, std::ptrdiff_t j) {
     const vec<double> step = load(delta + j) / n;
     const mask<double> good = abs(load(shift + j) + step) <= broadcast(__DBL_MAX__);
