@@ -27,21 +27,27 @@ inline constexpr T relative_floor = sizeof(T) == 8 ? static_cast<T>(0x1p-120) : 
 template <class T>
 inline constexpr T unit_roundoff = sizeof(T) == 8 ? static_cast<T>(0x1p-53) : static_cast<T>(0x1p-24);
 
-// What a sweep starts from, lane by lane: the first rows from the top that are still coupled.
+// The topmost two rows of each lane that are still coupled: what a sweep takes its shift from.
 template <class T>
 struct Top {
   vec<T> d = zero<T>(), e = broadcast<T>(1), next_d = zero<T>();
 
-  // Decides whether rows i and i + 1 are still coupled, and makes e[i] zero where they are not. To be called from the
-  // last row to the first.
-  MMLFAST_INLINE void look_at(const Tridiagonal<T>& t, const vec<T>& floor, std::ptrdiff_t i) {
-    const vec<T> here = t.d[i], next = t.d[i + 1];
-    const vec<T> small = max(broadcast<T>(unit_roundoff<T>) * (abs(here) + abs(next)), floor);
-    const mask<T> coupled = abs(t.e[i]) > small;
-    t.e[i] = select(coupled, t.e[i], zero<T>());
-    d = select(coupled, here, d);
-    e = select(coupled, t.e[i], e);
-    next_d = select(coupled, next, next_d);
+  // Looks for them from row `first` on, and makes the couplings above them zero: they are negligible. `idle` are the
+  // lanes that have none left; nothing below the topmost two rows has to be looked at, and most lanes are found at
+  // once.
+  MMLFAST_INLINE Top(const Tridiagonal<T>& t, const vec<T>& floor, std::ptrdiff_t first, mask<T>& idle) {
+    mask<T> found = idle;
+    for (std::ptrdiff_t i = first; i < t.n - 1 && !all(found); ++i) {
+      const vec<T> here = t.d[i], next = t.d[i + 1];
+      const vec<T> small = max(broadcast<T>(unit_roundoff<T>) * (abs(here) + abs(next)), floor);
+      const mask<T> these = (abs(t.e[i]) > small) & ~found;
+      t.e[i] = select(found | these, t.e[i], zero<T>());
+      d = select(these, here, d);
+      e = select(these, t.e[i], e);
+      next_d = select(these, next, next_d);
+      found = found | these;
+    }
+    idle = idle | ~found;
   }
 
   // Wilkinson's shift: the eigenvalue of these two rows that is nearer to the first of them.
@@ -112,10 +118,11 @@ struct Chase {
 // Rotation i of a QL sweep with an explicit shift. The sweep goes through all rows of the lane that are coupled, those
 // below its topmost block too; where rows are not coupled it starts afresh by itself, and rows on their own it leaves
 // as they are, to the last bit. So it does not matter at which row below all coupled ones the lanes set out together.
+// Couplings up to `floor`, whose squares would leave the range, are none.
 template <bool Vectors, class T>
-MMLFAST_INLINE void chase(const Tridiagonal<T>& t, Chase<T>& x, std::ptrdiff_t i) {
+MMLFAST_INLINE void chase(const Tridiagonal<T>& t, Chase<T>& x, const vec<T>& floor, std::ptrdiff_t i) {
   const vec<T> one = broadcast<T>(1), e = t.e[i], d = t.d[i] - x.shift;
-  const mask<T> coupled = e != zero<T>(), below = x.s != zero<T>();
+  const mask<T> coupled = abs(e) > floor, below = x.s != zero<T>();
   const vec<T> square = fma(x.p, x.p, e * e), r = sqrt(square);
   const vec<T> inverse = r * (one / square);  // the processor works on both at once
   const vec<T> g = x.c * e, h = x.c * x.p, q = fnma(e, g, x.p * d);
@@ -144,19 +151,19 @@ template <bool Vectors, int Groups, class T>
 MMLFAST_INLINE void diagonalize(const Tridiagonal<T> (&t)[Groups], const vec<T> (&floor)[Groups],
                                 mask<T> (&unconverged)[Groups]) {
   const std::ptrdiff_t n = t[0].n;
-  Top<T> top[Groups];
+  mask<T> idle[Groups];
   Range rows[Groups];
   _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
+    idle[k] = no_lanes<T>();
     rows[k] = {0, n - 2};
-    for (std::ptrdiff_t i = n - 2; i >= 0; --i) top[k].look_at(t[k], floor[k], i);
   }
   for (std::ptrdiff_t sweeps = 0; sweeps < 30 * n; ++sweeps) {
     std::ptrdiff_t first = n, last = -1;
     Chase<T> x[Groups];
     _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
+      const Top<T> top(t[k], floor[k], rows[k].first, idle[k]);
       rows[k].shrink(t[k].e);
-      x[k] = Chase<T>(top[k], t[k].d[rows[k].last + 1]);
-      top[k] = Top<T>();
+      x[k] = Chase<T>(top, t[k].d[rows[k].last + 1]);
       if (rows[k].first > rows[k].last) continue;
       first = rows[k].first < first ? rows[k].first : first;
       last = rows[k].last > last ? rows[k].last : last;
@@ -164,14 +171,11 @@ MMLFAST_INLINE void diagonalize(const Tridiagonal<T> (&t)[Groups], const vec<T> 
     if (first > last) return;
     for (std::ptrdiff_t i = last; i >= first; --i) _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
         if (Groups > 1 && (i > rows[k].last || i < rows[k].first)) continue;
-        chase<Vectors>(t[k], x[k], i);
-        // The rows below are done: what becomes of the next sweep can be seen while this one goes on.
-        if (i < rows[k].last) top[k].look_at(t[k], floor[k], i + 1);
+        chase<Vectors>(t[k], x[k], floor[k], i);
       }
     _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
       if (rows[k].first > rows[k].last) continue;
       finish(t[k], x[k], rows[k].first);
-      top[k].look_at(t[k], floor[k], rows[k].first);
       if constexpr (Vectors) rotate_vectors(t[k], rows[k].last, rows[k].first);
     }
   }
