@@ -236,7 +236,7 @@ def run(options: argparse.Namespace, threads: int) -> int:
         print(f"no function is called {' '.join(options.only)}; there are {' '.join(c.name for c in CURVES)}")
         return 2
     sizes: Sequence[int] = parse_sizes(options.sizes)
-    effort = Effort(pairs=options.pairs, most=options.pairs, budget=1.0, sample=2e-3, rest=0.01)
+    effort = Effort(pairs=options.pairs, most=options.pairs, budget=1.0, sample=2e-3)
     results: dict[str, list[tuple[int, run_case.Result]]] = {c.name: [] for c in wanted}
     interrupted = False
     try:

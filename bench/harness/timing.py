@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 from bench.harness import interrupt
 from bench.harness.case import Contestant
 
-# After a parallel loop the threads of OpenMP and OpenBLAS keep spinning for up to about 25 ms, on a core that the next
-# contestant needs. So everybody starts after a rest, and then warms up: the rest lets processor and caches go cold.
-REST = 0.025
+# After a parallel loop the threads of OpenMP and OpenBLAS keep spinning (OpenBLAS for 2^26 or 2^28 ticks of the clock: 25
+# or 100 ms), on a core that the next contestant needs. So everybody starts after a rest, when all threads sleep, and then
+# warms up: the rest lets processor and caches go cold.
+REST = 0.15  # at most
+REST_STEP = 0.005
 WARM = 0.005
 LONG = 0.05  # a call this long needs no warming up
 # A sample is the fastest of some repeats, so that a moment in which the system did something else does not count.
@@ -53,6 +55,16 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
     return low, middle, high
 
 
+def rest(longest: float) -> None:
+    """Wait until no thread of this process works, but no longer than that."""
+    end = time.perf_counter() + longest
+    while time.perf_counter() < end:
+        used = time.process_time()
+        time.sleep(REST_STEP)
+        if time.process_time() - used < 0.1 * REST_STEP:
+            return
+
+
 class _Runner:
     """A contestant with its loop count, ready to give samples."""
 
@@ -76,7 +88,7 @@ class _Runner:
 
     def sample(self) -> float:
         interrupt.check()
-        time.sleep(self._effort.rest)
+        rest(self._effort.rest)
         if self.once < LONG:
             self._time(max(1, int(WARM / self.once)))
         gc.disable()
