@@ -29,7 +29,8 @@ from mmlfast._reference.lstsq import lstsq as reference
 SHAPES = [
     (1, 1), (2, 2), (3, 3), (8, 8), (16, 16), (17, 17), (2, 1), (1, 2), (5, 3), (3, 5), (9, 4), (4, 9), (50, 5),
     (5, 50), (100, 10), (10, 100), (100, 16), (127, 15), (128, 16),
-    (40, 20), (20, 40), (32, 32), (33, 33), (2000, 1), (2100, 1), (500, 6),
+    (40, 20), (20, 40), (32, 32), (33, 33), (2000, 1), (2100, 1), (500, 6), (60, 40),
+    (700, 35),
 ]  # fmt: skip
 
 
@@ -84,7 +85,9 @@ def test_agrees_with_numpy(shape, k, dtype, rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (8, 8), (50, 5), (5, 50), (128, 16), (40, 30), (30, 40)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(5, 3), (3, 5), (8, 8), (50, 5), (5, 50), (128, 16), (40, 30), (30, 40), (60, 36)], ids=str
+)
 def test_deficient_rank(shape, dtype, rng):
     """The solution of minimum norm; residuals are not known."""
     (m, n), full = shape, min(shape)
@@ -158,7 +161,7 @@ def test_hard_rectangles(shape, dtype, rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("shape", [(3, 3), (9, 4), (4, 9), (40, 24)], ids=str)
+@pytest.mark.parametrize("shape", [(3, 3), (9, 4), (4, 9), (40, 24), (90, 34)], ids=str)
 def test_extreme_scales(shape, dtype, rng):
     """A and b at powers of two apart have the same solution, up to that power, as far as it fits."""
     info = np.finfo(dtype)
@@ -197,10 +200,28 @@ def test_every_layout_gives_the_same_bits(case):
 
 
 @every_layout
-def test_every_layout_through_lapack(layout, rng):
-    a, b = rng.standard_normal((3, 45, 38)), rng.standard_normal((3, 45, 2))
+@pytest.mark.parametrize("shape", [(45, 38), (38, 45), (600, 36)], ids=str)
+def test_every_layout_of_large_problems(shape, layout, rng):
+    a, b = rng.standard_normal((3, *shape)), rng.standard_normal((3, shape[0], 2))
     for got, expected in zip(mf.linalg.lstsq(layout(a), layout(b))[:3], mf.linalg.lstsq(a, b)[:3], strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_many_right_hand_sides_of_a_tall_problem(rng):
+    """Few of them are columns like those of A, many are left to LAPACK: the same solutions."""
+    a, b = rng.standard_normal((300, 40)), rng.standard_normal((300, 60))
+    many = mf.linalg.lstsq(a, b)
+    for j in range(0, 60, 20):
+        few = mf.linalg.lstsq(a, b[:, j : j + 20])
+        np.testing.assert_allclose(few.x, many.x[:, j : j + 20], rtol=0, atol=1e-13)
+        np.testing.assert_allclose(few.residuals, many.residuals[j : j + 20], rtol=1e-12)
+        np.testing.assert_allclose(few.s, many.s, rtol=1e-12)
+
+
+def test_tall_problems_have_the_same_bits_in_a_batch_and_alone(rng):
+    a, b = rng.standard_normal((5, 700, 35)), rng.standard_normal((5, 700, 3))
+    for k, x in enumerate(mf.linalg.lstsq(a, b).x):
+        same_bits(x, mf.linalg.lstsq(a[k], b[k]).x)
 
 
 @every_dtype

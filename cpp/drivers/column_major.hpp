@@ -22,14 +22,16 @@ void by_tiles(Size rows, Size cols, Body&& body) {
 }
 
 // Element (i, j) of the item to to[i + j * ld].
-template <class T>
-void to_columns(const T* item, const Layout& l, T* to, Size ld) {
-  by_tiles(l.rows, l.cols, [&](Size i, Size j) { to[i + j * ld] = item[i * l.row_stride + j * l.col_stride]; });
+template <class T, class C>
+void to_columns(const T* item, const Layout& l, C* to, Size ld) {
+  by_tiles(l.rows, l.cols,
+           [&](Size i, Size j) { to[i + j * ld] = static_cast<C>(item[i * l.row_stride + j * l.col_stride]); });
 }
 
-template <class T>
-void from_columns(const T* from, Size ld, T* item, const Layout& l) {
-  by_tiles(l.rows, l.cols, [&](Size i, Size j) { item[i * l.row_stride + j * l.col_stride] = from[i + j * ld]; });
+template <class C, class T>
+void from_columns(const C* from, Size ld, T* item, const Layout& l) {
+  by_tiles(l.rows, l.cols,
+           [&](Size i, Size j) { item[i * l.row_stride + j * l.col_stride] = static_cast<T>(from[i + j * ld]); });
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 
 #include "drivers/column_major.hpp"
 #include "drivers/lane_batch.hpp"
+#include "drivers/lstsq_tall.hpp"
 #include "drivers/matrix_batch.hpp"
 #include "drivers/room.hpp"
 #include "kernels/lstsq.hpp"
@@ -82,13 +83,6 @@ void fail(const LstsqCall<T>& c, Size i) noexcept {
 }
 
 template <class T>
-T threshold(T given, Size longer) noexcept {
-  constexpr T eps = std::numeric_limits<T>::epsilon();
-  if (std::isnan(given)) return eps * static_cast<T>(longer);
-  return given > 0 && given < 1 ? given : eps / 2;
-}
-
-template <class T>
 bool solve_one(const LstsqCall<T>& c, const Gelsd<T>& g, Size i, void* scratch) noexcept {
   std::int64_t* iwork = static_cast<std::int64_t*>(scratch);
   T *a = reinterpret_cast<T*>(iwork + Gelsd<T>::iwork_per_value * g.r + 1), *b = a + g.m * g.n;
@@ -121,19 +115,33 @@ bool solve_one(const LstsqCall<T>& c, const Gelsd<T>& g, Size i, void* scratch) 
   return true;
 }
 
+// Up to so many unknowns more BLAS threads do not pay for singular values.
+constexpr Size most_serial_values = 250;
+
 template <class T>
 Outcome run_lapack(const LstsqCall<T>& c) noexcept {
   const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
   if (!fits_blas_int(m) || !fits_blas_int(n) || !fits_blas_int(k)) return {Outcome::Status::too_large};
-  const LapackRoutines<T>* routines = lapack_routines<T>();
-  if (routines == nullptr) return {Outcome::Status::no_lapack};
-  const Gelsd<T> g{*routines, m, n, k};
+  const LapackTable* table = lapack();
+  if (table == nullptr) return {Outcome::Status::no_lapack};
+  const Gelsd<T> g{*lapack_routines<T>(), m, n, k};
+  const TallLstsq<T> tall(table->f64, m, n, k);
+  const bool is_tall = TallLstsq<T>::suits(m, n, k);
   const double r = static_cast<double>(g.r), longer = static_cast<double>(g.longer);
   const double item_ns = 5e3 + longer * r * (r + 2 * static_cast<double>(k)) * 0.3 + r * r * r;
-  return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, [&](Size i, void* scratch) -> Outcome {
+  const auto by_gelsd = [&](Size i, void* scratch) -> Outcome {
+    if (scratch == nullptr) return {Outcome::Status::no_memory};
     if (solve_one(c, g, i, scratch)) return {};
     fail(c, i);
     return {Outcome::Status::failed_items};
+  };
+  if (!is_tall) return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, by_gelsd);
+  const Uses uses = n <= most_serial_values ? Uses::serial_lapack : Uses::lapack;
+  return run_matrices(c.n_items, item_ns, 0, uses, [&](Size i, void*) -> Outcome {
+    bool full = true;
+    const Outcome outcome = tall.run(c, i, full);
+    if (outcome.status == Outcome::Status::failed_items) fail(c, i);
+    return full ? outcome : by_gelsd(i, OwnScratch(g.bytes()).data());
   });
 }
 
