@@ -99,7 +99,8 @@ class Ladder {
     const View<const T> from = source();
     gather(from.data, from.part(n_), columns.data(), padded);
     for (int t = in_q_; t < count_; ++t)
-      kernel().solve_upper(columns.data(), padded, n_, padded, triangles_[t]->r(), triangles_[t]->reciprocal());
+      kernel().solve_upper(columns.data(), padded, n_, padded, triangles_[t]->r(), triangles_[t]->reciprocal(), nullptr,
+                           0);
     for (Size i = 0; i < n_; ++i)
       for (Size j = 0; j < n_; ++j) rows[i * n_ + j] = columns[j * padded + i];
     const Triangle& last = *triangles_[count_ - 1];

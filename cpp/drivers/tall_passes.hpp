@@ -142,14 +142,20 @@ class Passes {
   // matrix (lower triangle) of X as it is written (nullptr: not wanted).
   bool run(const View<const T>& a, const Triangle* const* triangles, int count, const View<T>& q, double* total,
            Status& status) noexcept {
-    return each_chunk(count + (total != nullptr), total, status, [&](Size chunk, double* x, double* sums) {
+    const int products = std::max(1, count + (total != nullptr));
+    return each_chunk(products, total, status, [&](Size chunk, double* x, double* sums) {
       Size rows = load(a, chunk, x);
-      for (int t = 0; t < count; ++t)
-        kernel().solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal());
+      // Each product fetches its share of the rows of the next chunk.
+      const bool last = chunk + 1 == c_.count, contiguous = a.layout.col_stride == 1 && a.layout.row_stride == c_.n;
+      const Size share = last || !contiguous ? 0 : c_.rows_of(chunk + 1) * c_.n / products;
+      const T* next = a.at(c_.first(chunk) + c_.rows_of(chunk));
+      const Size ahead = share * Size{sizeof(T)};
+      for (int t = 0; t < count; ++t, next += share)
+        kernel().solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal(), next, ahead);
       if (q.data != nullptr) scatter(x, c_.ld, q.at(c_.first(chunk)), q.part(c_.rows_of(chunk)));
       if (total == nullptr) return;
       if (sizeof(T) == 4 && q.data != nullptr) rows = load({q.data, q.layout}, chunk, x);
-      kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums);
+      kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums, next, ahead);
     });
   }
 

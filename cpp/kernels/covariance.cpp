@@ -4,6 +4,7 @@
 #include "kernels/covariance_lanes.hpp"
 #include "kernels/covariance_means.hpp"
 #include "kernels/covariance_shift.hpp"
+#include "kernels/fetch_ahead.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -242,23 +243,6 @@ constexpr Dots dots_by_size[4][4] = {{dots<1, 1>, dots<1, 2>, dots<1, 3>, dots<1
                                      {dots<3, 1>, dots<3, 2>, dots<3, 3>, dots<3, 4>},
                                      {dots<4, 1>, dots<4, 2>, dots<4, 3>, dots<4, 4>}};
 constexpr Index tile_rows = native_bytes == 64 ? 4 : 2;  // sums of a tile and their operands fit the registers
-
-// So many lines of the next block at each tile: the memory is never asked for much at once. A prefetch of memory that
-// is not there does nothing.
-struct FetchAhead {
-  std::uintptr_t at, end;
-  std::uintptr_t per_tile;
-
-  FetchAhead(const void* next, Index bytes, Index tiles) noexcept
-      : at(reinterpret_cast<std::uintptr_t>(next)),
-        end(at + static_cast<std::uintptr_t>(bytes)),
-        per_tile(static_cast<std::uintptr_t>((bytes / 64 + tiles - 1) / tiles * 64)) {}
-
-  MMLFAST_INLINE void tile() {
-    for (const std::uintptr_t stop = at + per_tile; at < stop && at < end; at += 64)
-      __builtin_prefetch(reinterpret_cast<const void*>(at), 0, 2);
-  }
-};
 
 void products_of_columns(const MomentShape& shape, const double* block, Index rows, bool add, double* m2,
                          const void* next, Index ahead) {

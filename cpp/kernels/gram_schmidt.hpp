@@ -68,14 +68,16 @@ struct Columns {
   // gram[j * n + k], k <= j: columns[j] . columns[k], added to what is there.
   void (*add_gram)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* gram);
   // The same for many calls: sums (gram_sums(n) numbers, 64-byte aligned) has the lanes apart, in an order of its own,
-  // and starts at zero; reduce_gram() adds them up. rows is a multiple of lanes<T>.
+  // and starts at zero; reduce_gram() adds them up. rows is a multiple of lanes<T>. Meanwhile the `ahead` bytes from
+  // `next` on are fetched.
   std::ptrdiff_t (*gram_sums)(std::ptrdiff_t n);
-  void (*add_gram_in_lanes)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums);
+  void (*add_gram_in_lanes)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums,
+                            const void* next, std::ptrdiff_t ahead);
   void (*reduce_gram)(const T* sums, std::ptrdiff_t n, T* gram);
   // columns := columns R^-1 in place; r[k * n + j] upper triangular, reciprocal[j] = 1 / r_jj. rows is a multiple of
-  // 2 lanes<T>.
+  // 2 lanes<T>. Meanwhile memory is fetched, as in add_gram_in_lanes().
   void (*solve_upper)(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* r,
-                      const T* reciprocal);
+                      const T* reciprocal, const void* next, std::ptrdiff_t ahead);
   // to[j] = sum over k < n of columns[k] * s[k * n + j], for j < n.
   void (*multiply)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* s, T* to);
 };

@@ -4,6 +4,7 @@
 
 #include <type_traits>
 
+#include "kernels/fetch_ahead.hpp"
 #include "kernels/layout.hpp"
 #include "kernels/product.hpp"
 #include "simd/vec.hpp"
@@ -293,8 +294,11 @@ std::ptrdiff_t gram_sums(std::ptrdiff_t n) {
 }
 
 template <class T>
-void add_gram_in_lanes(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums) {
+void add_gram_in_lanes(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums,
+                       const void* next, std::ptrdiff_t ahead) {
+  FetchAhead fetch(next, ahead, n * (n + gram_tile) / (8 * gram_tile) + 1);  // most tiles are 4 x gram_tile
   each_tile(n, [&](auto k_size, auto c_size, std::ptrdiff_t k, std::ptrdiff_t j) {
+    fetch.tile();
     add_tile<k_size(), c_size()>(columns + k * ld, columns + j * ld, ld, rows, sums);
     sums += k_size() * c_size() * lanes<T>;
   });
@@ -346,15 +350,24 @@ MMLFAST_INLINE void solve_columns(T* columns, std::ptrdiff_t ld, std::ptrdiff_t 
 }
 
 template <class T>
-void solve_upper(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* r,
-                 const T* reciprocal) {
+void solve_upper(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* r, const T* reciprocal,
+                 const void* next, std::ptrdiff_t ahead) {
   std::ptrdiff_t j = 0;
 #if defined(__AVX512F__) || defined(__aarch64__)
-  for (; j + 8 <= n; j += 8) solve_columns<8>(columns, ld, n, rows, r, reciprocal, j);
+  constexpr std::ptrdiff_t width = 8;
+#else
+  constexpr std::ptrdiff_t width = 4;
 #endif
-  for (; j + 4 <= n; j += 4) solve_columns<4>(columns, ld, n, rows, r, reciprocal, j);
-  if (j + 2 <= n) solve_columns<2>(columns, ld, n, rows, r, reciprocal, j), j += 2;
-  if (j < n) solve_columns<1>(columns, ld, n, rows, r, reciprocal, j);
+  FetchAhead fetch(next, ahead, n / width + 1);
+  const auto solve = [&](auto size) {
+    fetch.tile();
+    solve_columns<size()>(columns, ld, n, rows, r, reciprocal, j);
+    j += size();
+  };
+  while (j + width <= n) solve(Constant<width>{});
+  if (j + 4 <= n) solve(Constant<4>{});
+  if (j + 2 <= n) solve(Constant<2>{});
+  if (j < n) solve(Constant<1>{});
 }
 
 template <class T>
