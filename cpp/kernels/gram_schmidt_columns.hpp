@@ -238,11 +238,13 @@ MMLFAST_INLINE void put_native(T* to, int part, native<T> x) {
   *reinterpret_cast<typename native_of<T>::unaligned*>(to + part * native_lanes<T>) = x;
 }
 
-// A tile is K x C vectors of sums, which fit the registers one native part at a time.
-#if defined(__AVX512F__) || defined(__aarch64__)
+// A tile is K x C vectors of sums, which fit the registers one native part at a time: K columns that come from the
+// second cache by C that stay in the first.
 inline constexpr int gram_tile = 4;
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int gram_rows = 4;
 #else
-inline constexpr int gram_tile = 2;
+inline constexpr int gram_rows = 3;
 #endif
 
 template <int N>
@@ -253,7 +255,7 @@ template <int C, class Tile>
 MMLFAST_INLINE void tiles_of_columns(std::ptrdiff_t j, Tile&& tile) {
   std::ptrdiff_t k = 0;
   const std::ptrdiff_t end = j + C;
-  for (; k + 4 <= end; k += 4) tile(Constant<4>{}, Constant<C>{}, k, j);
+  for (; k + gram_rows <= end; k += gram_rows) tile(Constant<gram_rows>{}, Constant<C>{}, k, j);
   if (k + 2 <= end) tile(Constant<2>{}, Constant<C>{}, k, j), k += 2;
   if (k < end) tile(Constant<1>{}, Constant<C>{}, k, j);
 }
@@ -261,9 +263,7 @@ template <class Tile>
 MMLFAST_INLINE void each_tile(std::ptrdiff_t n, Tile&& tile) {
   std::ptrdiff_t j = 0;
   for (; j + gram_tile <= n; j += gram_tile) tiles_of_columns<gram_tile>(j, tile);
-  if constexpr (gram_tile > 2) {
-    if (n - j >= 2) tiles_of_columns<2>(j, tile), j += 2;
-  }
+  if (n - j >= 2) tiles_of_columns<2>(j, tile), j += 2;
   if (j < n) tiles_of_columns<1>(j, tile);
 }
 
@@ -296,7 +296,7 @@ std::ptrdiff_t gram_sums(std::ptrdiff_t n) {
 template <class T>
 void add_gram_in_lanes(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, T* sums,
                        const void* next, std::ptrdiff_t ahead) {
-  FetchAhead fetch(next, ahead, n * (n + gram_tile) / (8 * gram_tile) + 1);  // most tiles are 4 x gram_tile
+  FetchAhead fetch(next, ahead, n * (n + gram_tile) / (2 * gram_rows * gram_tile) + 1);
   each_tile(n, [&](auto k_size, auto c_size, std::ptrdiff_t k, std::ptrdiff_t j) {
     fetch.tile();
     add_tile<k_size(), c_size()>(columns + k * ld, columns + j * ld, ld, rows, sums);
@@ -356,7 +356,7 @@ void solve_upper(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t
 #if defined(__AVX512F__) || defined(__aarch64__)
   constexpr std::ptrdiff_t width = 8;
 #else
-  constexpr std::ptrdiff_t width = 4;
+  constexpr std::ptrdiff_t width = 6;
 #endif
   FetchAhead fetch(next, ahead, n / width + 1);
   const auto solve = [&](auto size) {
