@@ -246,8 +246,8 @@ void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const
   unpack(u, u_layout, f.a, f.ld, 1);
 }
 
-// Runs `small(N)` for the sizes that have code of their own, else `any`. Where a vector is one register, the matrix
-// stays out of memory to a good part up to n = 8.
+// Runs `small(N)` for the sizes that have code of their own, else `any`. The matrix stays out of memory to a good part
+// up to n = 8 where a vector is one register, up to n = 7 where it is two.
 #define MMLFAST_BY_SIZE(n, small, any) \
   switch (n) {                         \
     case 1:                            \
@@ -262,19 +262,13 @@ void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const
       return any;                      \
   }
 #define MMLFAST_BY_SIZE_TO_8(n, small, any) \
+  if constexpr (vec_parts <= 2) {           \
+    if (n == 5) return small(5);            \
+    if (n == 6) return small(6);            \
+    if (n == 7) return small(7);            \
+  }                                         \
   if constexpr (vec_parts == 1) {           \
-    switch (n) {                            \
-      case 5:                               \
-        return small(5);                    \
-      case 6:                               \
-        return small(6);                    \
-      case 7:                               \
-        return small(7);                    \
-      case 8:                               \
-        return small(8);                    \
-      default:                              \
-        break;                              \
-    }                                       \
+    if (n == 8) return small(8);            \
   }                                         \
   MMLFAST_BY_SIZE(n, small, any)
 
@@ -282,8 +276,8 @@ template <class T>
 LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Layout& bl, T* const* x, const Layout& xl,
                void* scratch) {
 #define MMLFAST_SMALL(N) solve_small<N>(a, al, b, bl, x, xl)
-  MMLFAST_BY_SIZE_TO_8(bl.cols == 1 ? al.rows : 0, MMLFAST_SMALL,
-                       solve_any(a, al, b, bl, x, xl, static_cast<vec<T>*>(scratch)))
+  const std::ptrdiff_t n = bl.cols == 1 ? al.rows : 0;
+  MMLFAST_BY_SIZE_TO_8(n, MMLFAST_SMALL, solve_any(a, al, b, bl, x, xl, static_cast<vec<T>*>(scratch)))
 #undef MMLFAST_SMALL
 }
 
