@@ -100,12 +100,11 @@ MMLFAST_INLINE bool all_tiles(const NeighborScan<Word>& o, NeighborCursor& curso
 // whether some query has too little room left.
 template <ptrdiff_t Points, class Word, class Near, class Save>
 MMLFAST_INLINE bool take_tile(const NeighborScan<Word>& o, ptrdiff_t panel, ptrdiff_t query, Near near, Save save) {
-  uint32_t hits[rows_of_tile], some = 0;
-  _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
-    hits[r] = to_bitmask(near(r));
-    some |= hits[r];
-  }
-  if (__builtin_expect(some == 0, 1)) return false;
+  auto some = near(0);
+  _Pragma("GCC unroll 16") for (int r = 1; r < rows_of_tile; ++r) some = some | near(r);
+  if (__builtin_expect(!any(some), 1)) return false;
+  uint32_t hits[rows_of_tile];
+  _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) hits[r] = to_bitmask(near(r));
   alignas(vec_bytes) Word scores[rows_of_tile][Points];
   uint32_t rows = 0;
   _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
