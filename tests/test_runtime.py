@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -15,7 +16,7 @@ import scipy.sparse
 from cases import same_bits
 
 import mmlfast as mf
-from mmlfast import _core
+from mmlfast import _blas_threads, _core
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="no fork, no POSIX signals")
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -27,6 +28,23 @@ def batch(seed, count=20_000, n=4):
 
 
 # ---- threads ----
+
+
+def test_blas_is_held_to_one_thread_and_given_back():
+    address, _ = _blas_threads.addresses()
+    if not address:
+        pytest.skip("another BLAS than OpenBLAS")
+    n_threads = ctypes.CFUNCTYPE(ctypes.c_int)(address)
+    before = n_threads()
+    with _core.SingleBlasThread():
+        assert n_threads() == 1
+        with _core.SingleBlasThread():
+            assert n_threads() == 1
+        assert n_threads() == 1
+    assert n_threads() == before
+    with pytest.raises(ZeroDivisionError), _core.SingleBlasThread():
+        raise ZeroDivisionError
+    assert n_threads() == before
 
 
 def test_eight_python_threads_at_once(threads):

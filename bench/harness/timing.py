@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from bench.harness import interrupt
 from bench.harness.case import Contestant
 
-# After a parallel loop the threads of OpenMP and OpenBLAS keep spinning (OpenBLAS for 2^26 or 2^28 ticks of the clock: 25
-# or 100 ms), on a core that the next contestant needs. So everybody starts after a rest, when all threads sleep, and then
-# warms up: the rest lets processor and caches go cold.
+# After a parallel loop the threads of OpenMP and OpenBLAS keep spinning (OpenBLAS for 2^26 or 2^28 ticks of the clock:
+# 25 or 100 ms), on a core that the next contestant needs. So everybody starts after a rest, when all threads sleep, and
+# then warms up: the rest lets processor and caches go cold.
 REST = 0.15  # at most
 REST_STEP = 0.005
 WARM = 0.005

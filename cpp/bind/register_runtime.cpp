@@ -1,6 +1,9 @@
+#include <optional>
+
 #include "bind/batched_function.hpp"
 #include "bind/public_function.hpp"
 #include "bind/registers.hpp"
+#include "runtime/blas_threads.hpp"
 #include "runtime/lapack_table.hpp"
 #include "runtime/thread_pool.hpp"
 #include "simd/level.hpp"
@@ -46,12 +49,21 @@ py::dict build_config() {
   return d;
 }
 
+// SingleBlasThread for Python's `with`.
+struct HeldBlas {
+  std::optional<SingleBlasThread> held;
+};
+
 }  // namespace
 
 void register_runtime(py::module_& m) {
   m.attr("__version__") = MMLFAST_VERSION;
   m.attr("BatchedFunction") = batched_function_type();
   m.attr("PublicFunction") = public_function_type();
+  py::class_<HeldBlas>(m, "SingleBlasThread", py::is_final())
+      .def(py::init<>())
+      .def("__enter__", [](HeldBlas& self) { self.held.emplace(); })
+      .def("__exit__", [](HeldBlas& self, const py::args&) { self.held.reset(); });
   m.def("public_function", &make_public_function);
   m.def("build_config", &build_config);
   m.def("get_num_threads", &get_num_threads);

@@ -73,9 +73,9 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None, *, errors:
 
     Notes
     -----
-    Problems of up to 32 unknowns (or equations) and 2048 numbers are worked on in SIMD lanes, by QR. Of larger ones with
-    more equations than unknowns, R of a and b together is found on all threads, in float64, and solved where the rank is
-    full; the others go to LAPACK's xGELSD.
+    Problems of up to 32 unknowns (or equations) and 2048 numbers are worked on in SIMD lanes, by QR. Of larger ones
+    with more equations than unknowns, R of a and b together is found on all threads, in float64, and solved where the
+    rank is full; the others go to LAPACK's xGELSD.
 
     References
     ----------

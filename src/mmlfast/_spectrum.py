@@ -8,12 +8,13 @@ than `TOLERANCE`, the table is read once more and the small components are found
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
 
-from mmlfast import linalg
+from mmlfast import _core, linalg
 from mmlfast._row_blocks import spans
 from mmlfast._small_components import ExactProduct, graded_singular_values
 from mmlfast.stats import Moments
@@ -27,6 +28,7 @@ EPS = float(np.finfo(np.float64).eps)
 # by up to ERROR of the largest eigenvalue, as measured over the tables of the tests.
 TOLERANCE = {8: 1e-12, 4: 2e-8}
 ERROR = 4 * EPS
+MOST_ALONE = 1200  # rows of a matrix whose eigenvectors one BLAS thread finds as fast as two (measured)
 R_FACTOR = ", small components from the R factor"
 
 
@@ -146,7 +148,10 @@ def top_eigenpairs(c: Array, k: int) -> tuple[Array, Array]:
     """At least the `k` largest eigenvalues of a symmetric matrix, decreasing, and their eigenvectors in columns."""
     d, wanted = len(c), k + 8
     if d > 200 and wanted < d // 4:
-        values, vectors = scipy.linalg.eigh(c, subset_by_index=(d - wanted, d - 1), check_finite=False)
+        # The reduction to tridiagonal form waits for memory: a second BLAS thread makes it no faster, and waits for its
+        # turn on a busy machine a hundred times as long.
+        with _core.SingleBlasThread() if d <= MOST_ALONE else nullcontext():
+            values, vectors = scipy.linalg.eigh(c, subset_by_index=(d - wanted, d - 1), check_finite=False)
     else:
         values, vectors = linalg.eigh(c)
     return values[::-1].copy(), vectors[:, ::-1].copy()
