@@ -258,7 +258,7 @@ def test_nothing(sizes, rng):
     assert mf.linalg.lstsq(np.zeros((0, 5, 3)), np.zeros((0, 5, 1))).x.shape == (0, 3, 1)
 
 
-@pytest.mark.parametrize("shape", [(4, 2), (2, 4), (3, 3), (40, 36)], ids=str)
+@pytest.mark.parametrize("shape", [(4, 2), (2, 4), (3, 3), (40, 36), (36, 40), (60, 36)], ids=str)
 def test_nan_and_infinity(shape, rng):
     a, b = rng.standard_normal((3, *shape)), rng.standard_normal((3, shape[0], 1))
     good = mf.linalg.lstsq(a, b)

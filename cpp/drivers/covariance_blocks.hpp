@@ -51,6 +51,13 @@ const double* pack_weights(const double* from, Size stride, Size rows, double* t
   return to;
 }
 
+// Do all rows count once? Weights of 1 then change no bit.
+bool all_one(const double* weights, Size stride, Size rows) noexcept {
+  for (Size r = 0; weights != nullptr && r < rows; ++r)
+    if (weights[r * stride] != 1) return false;
+  return true;
+}
+
 // a := a + b
 void combine(const MomentShape& shape, bool full, double* a, const double* b, double* delta) noexcept {
   if (b[0] == 0) return;
@@ -133,7 +140,7 @@ struct Workspace {
   }
 };
 
-// Unweighted rows of a table that is `shifted`: strips of consecutive columns where they lie, the others by way of
+// Rows of weight 1 of a table that is `shifted`: strips of consecutive columns where they lie, the others by way of
 // work.packed; finish() makes the node of them.
 class ShiftedRows {
  public:
@@ -191,7 +198,7 @@ void reduce_rows(const MomentShape& shape, Want want, const Table<T>& table, con
   const T* next = table.data + l.rows * shape.d;
   const bool contiguous = l.col_stride == 1 && l.row_stride == l.cols;
   const Size ahead = contiguous ? l.rows * shape.d * Size{sizeof(T)} : 0;
-  if (shape.shifted && table.weights == nullptr && l.rows > 0) {
+  if (shape.shifted && l.rows > 0 && all_one(table.weights, table.weights_stride, l.rows)) {
     const ShiftedRows shifted(shape, want, l.rows, work, node);
     shifted.take(table.data, l);
     return shifted.finish(next, ahead);
@@ -205,7 +212,7 @@ void reduce_rows(const MomentShape& shape, Want want, const Table<T>& table, con
 // The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.
 void reduce_packed(const MomentShape& shape, Want want, double* block, Size rows, const double* weights,
                    const Workspace& work, double* node) noexcept {
-  if (!shape.shifted || weights != nullptr)
+  if (!shape.shifted || !all_one(weights, 1, rows))
     return reduce_block(shape, want == Want::covariance, block, rows, weights, node);
   const ShiftedRows shifted(shape, want, rows, work, node);
   shifted.take_strips(block);

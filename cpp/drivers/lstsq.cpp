@@ -115,18 +115,13 @@ bool solve_one(const LstsqCall<T>& c, const Gelsd<T>& g, Size i, void* scratch) 
   return true;
 }
 
-// Up to so many unknowns more BLAS threads do not pay for singular values.
-constexpr Size most_serial_values = 250;
-
 template <class T>
 Outcome run_lapack(const LstsqCall<T>& c) noexcept {
   const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
   if (!fits_blas_int(m) || !fits_blas_int(n) || !fits_blas_int(k)) return {Outcome::Status::too_large};
-  const LapackTable* table = lapack();
-  if (table == nullptr) return {Outcome::Status::no_lapack};
-  const Gelsd<T> g{*lapack_routines<T>(), m, n, k};
-  const TallLstsq<T> tall(table->f64, m, n, k);
-  const bool is_tall = TallLstsq<T>::suits(m, n, k);
+  const LapackRoutines<T>* routines = lapack_routines<T>();
+  if (routines == nullptr) return {Outcome::Status::no_lapack};
+  const Gelsd<T> g{*routines, m, n, k};
   const double r = static_cast<double>(g.r), longer = static_cast<double>(g.longer);
   const double item_ns = 5e3 + longer * r * (r + 2 * static_cast<double>(k)) * 0.3 + r * r * r;
   const auto by_gelsd = [&](Size i, void* scratch) -> Outcome {
@@ -135,9 +130,9 @@ Outcome run_lapack(const LstsqCall<T>& c) noexcept {
     fail(c, i);
     return {Outcome::Status::failed_items};
   };
-  if (!is_tall) return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, by_gelsd);
-  const Uses uses = n <= most_serial_values ? Uses::serial_lapack : Uses::lapack;
-  return run_matrices(c.n_items, item_ns, 0, uses, [&](Size i, void*) -> Outcome {
+  if (!TallLstsq<T>::suits(m, n, k)) return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, by_gelsd);
+  const TallLstsq<T> tall(m, n, k);
+  return run_matrices(c.n_items, item_ns, 0, Uses::lapack, [&](Size i, void*) -> Outcome {
     bool full = true;
     const Outcome outcome = tall.run(c, i, full);
     if (outcome.status == Outcome::Status::failed_items) fail(c, i);

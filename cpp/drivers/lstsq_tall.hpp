@@ -10,7 +10,7 @@
 #include "drivers/lstsq.hpp"
 #include "drivers/rfactor.hpp"
 #include "drivers/room.hpp"
-#include "runtime/lapack_table.hpp"
+#include "drivers/svd_lapack.hpp"
 
 namespace mmlfast::drivers {
 
@@ -28,21 +28,18 @@ class TallLstsq {
   // Right-hand sides are columns like the others, which is only cheap if they are few.
   static bool suits(Size m, Size n, Size k) noexcept { return m > n && 2 * k <= n + 1; }
 
-  TallLstsq(const LapackRoutines<double>& routines, Size m, Size n, Size k) noexcept
-      : routines_(routines), m_(m), n_(n), k_(k), width_(n + k), lwork_(workspace<double>([&](double* work) {
-          std::int64_t iwork = 0;
-          routines.gesdd('N', n, n, nullptr, nullptr, nullptr, nullptr, work, -1, &iwork);
-        })) {}
+  TallLstsq(Size m, Size n, Size k) noexcept : m_(m), n_(n), k_(k), width_(n + k) {}
 
   // Problem i; if `full` turns out false, its rank is not full and nothing has been done.
   Outcome run(const LstsqCall<T>& c, Size i, bool& full) const noexcept {
-    const Room<double> table(checked_product(m_, width_)), r(checked_product(width_, width_)), x(n_ * k_);
-    if (!table || !r || !x) return {Outcome::Status::no_memory};
+    const Room<double> table(checked_product(m_, width_)), r(checked_product(width_, width_)), x(n_ * k_), s(n_);
+    if (!table || !r || !x || !s) return {Outcome::Status::no_memory};
     Exponents of;
     if (!pack(c, i, table.data(), of)) return {Outcome::Status::failed_items};
     Outcome outcome = r_of_rows<double>(table.data(), Layout{m_, width_, width_, 1}, r.data());
-    const Room<double> s(n_);
-    if (outcome.ok()) outcome = singular_values(r.data(), s);
+    const Batch<const double> square{r.data(), 0, {n_, n_, width_, 1}};
+    if (outcome.ok())
+      outcome = run_gesdd('N', 1, square, [&](Size, const auto& factors) { std::copy_n(factors.s, n_, s.data()); });
     if (!outcome.ok()) return outcome;
     full = s[n_ - 1] > static_cast<double>(threshold(*c.rcond.item(i), m_)) * s[0];
     if (!full) return {};
@@ -71,16 +68,6 @@ class TallLstsq {
     return part(c.a.item(i), c.a.layout, table, of.a) && part(c.b.item(i), c.b.layout, table + n_, of.b);
   }
 
-  Outcome singular_values(const double* r, const Room<double>& s) const noexcept {
-    const Room<double> matrix(n_ * n_), work(lwork_);
-    const Room<std::int64_t> iwork(8 * n_);
-    if (!matrix || !s || !work || !iwork) return {Outcome::Status::no_memory};
-    to_columns(r, Layout{n_, n_, width_, 1}, matrix.data(), n_);
-    const auto info =
-        routines_.gesdd('N', n_, n_, matrix.data(), s.data(), nullptr, nullptr, work.data(), lwork_, iwork.data());
-    return {info == 0 ? Outcome::Status::ok : Outcome::Status::failed_items};
-  }
-
   // x := R^-1 x, columns of n.
   void substitute(const double* r, double* x) const noexcept {
     for (Size j = 0; j < k_; ++j, x += n_)
@@ -104,8 +91,7 @@ class TallLstsq {
     *c.rank.item(i) = n_;
   }
 
-  const LapackRoutines<double>& routines_;
-  Size m_, n_, k_, width_, lwork_;
+  Size m_, n_, k_, width_;
 };
 
 }  // namespace mmlfast::drivers

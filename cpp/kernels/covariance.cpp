@@ -330,8 +330,10 @@ void products_of_strips(const MomentShape& shape, const double* block, Index row
 void products(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0, Index sj1,
               bool add, double* m2, const void* next, Index ahead) {
   if (shape.by_columns) return products_of_columns(shape, block, rows, add, m2, next, ahead);
-  const Index chains = (rows + moment_chain - 1) / moment_chain, registers = shape.strips * vec_parts;
-  FetchAhead fetch(next, ahead, chains * registers * (registers + 1) / 6 + 1);  // three registers at a time, and a half
+  // Most tiles are rows_of_a columns by three registers of the strips from theirs on.
+  const Index chains = (rows + moment_chain - 1) / moment_chain,
+              registers = shape.strips * (shape.strips + 1) / 2 * vec_parts;
+  FetchAhead fetch(next, ahead, chains * registers / 3 * (8 / rows_of_a) + 1);
   for (Index r = 0; r < rows; r += moment_chain)
     products_of_strips(shape, block + r * 8, rows - r < moment_chain ? rows - r : moment_chain, si0, si1, sj0, sj1,
                        add || r > 0, m2, fetch);

@@ -22,8 +22,8 @@
 // last block of a narrow table, if it has few rows (`few`), is made of strips too: its sums are then those of
 // kernels/covariance_lanes.hpp, which takes eight such tables at once.
 //
-// Unweighted blocks of 17 to 256 columns (`shifted`) are packed, shifted by a provisional mean and summed in one
-// reading, and M2 is put right after the products (kernels/covariance_shift.hpp).
+// Blocks of 17 to 256 columns (`shifted`) whose rows all have weight 1 are packed, shifted by a provisional mean and
+// summed in one reading, and M2 is put right after the products (kernels/covariance_shift.hpp).
 //
 // Flops: n d (d + 1) + 6 n d; bytes: the table once. Accumulation: float64 whatever T is. Error of an entry (i, j):
 // a few u sqrt(M2_ii M2_jj) (sums run over at most 128 terms before they are
@@ -54,7 +54,7 @@ struct MomentShape {
   std::ptrdiff_t stride;  // rows that a block has room for; chosen so that columns (strips) do not share cache sets
   bool by_columns;        // element (r, j) at j * stride + r; else at ((j / 8) * stride + r) * 8 + j % 8
   bool sequential;        // too wide for a tree of nodes: blocks are added to one node, one after the other
-  bool shifted;           // blocks without weights are shifted, not centred
+  bool shifted;           // blocks of weights 1 are shifted, not centred
 
   static constexpr std::ptrdiff_t columns_limit = 16, tree_limit = 256;
 
@@ -130,8 +130,8 @@ struct MomentKernel {
                     std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
                     double* delta);
   void (*unshift)(const MomentShape& shape, bool full, std::ptrdiff_t rows, const double* delta, double* m2);
-  // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything). by_columns:
-  // meanwhile the `ahead` bytes from `next` on, the rows of the next block, are fetched.
+  // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything). Meanwhile the
+  // `ahead` bytes from `next` on, the rows of the next block, are fetched.
   void (*products)(const MomentShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t si0,
                    std::ptrdiff_t si1, std::ptrdiff_t sj0, std::ptrdiff_t sj1, bool add, double* m2, const void* next,
                    std::ptrdiff_t ahead);
