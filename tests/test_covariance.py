@@ -98,10 +98,16 @@ def test_a_finite_mean_of_numbers_whose_differences_overflow(d, rng):
 
 @pytest.mark.parametrize("d", [5, 20, 300])
 def test_variances_of_denormal_numbers_are_not_negative(d, rng):
-    x = rng.standard_normal((40, d)) * np.geomspace(1e-164, 1e-154, d)
-    v = stats.variance(x)
-    assert (v >= 0).all()
-    assert (np.diagonal(stats.covariance(x)) == v).all()
+    scales = rng.standard_normal((40, d)) * np.geomspace(1e-164, 1e-154, d)
+    # Squares that round to zero one by one, while the square of their mean does not: the provisional mean, of every
+    # eighth row, is zero.
+    rounded_away = np.full((512, d), 0.699)
+    rounded_away[1::10] = 2
+    rounded_away[::8] = 0
+    for x in (scales, rounded_away * math.sqrt(5e-324)):
+        v = stats.variance(x)
+        assert (v >= 0).all()
+        assert (np.diagonal(stats.covariance(x)) == v).all()
 
 
 def test_the_naive_formula_loses_everything_here_and_we_do_not(rng):

@@ -36,13 +36,14 @@ def test_blas_is_held_to_one_thread_and_given_back():
         pytest.skip("another BLAS than OpenBLAS")
     n_threads = ctypes.CFUNCTYPE(ctypes.c_int)(address)
     before = n_threads()
-    with _core.SingleBlasThread():
+    hold = _core.SingleBlasThread()  # which outlives what it holds
+    with hold:
         assert n_threads() == 1
         with _core.SingleBlasThread():
             assert n_threads() == 1
         assert n_threads() == 1
     assert n_threads() == before
-    with pytest.raises(ZeroDivisionError), _core.SingleBlasThread():
+    with pytest.raises(ZeroDivisionError), hold:
         raise ZeroDivisionError
     assert n_threads() == before
 
