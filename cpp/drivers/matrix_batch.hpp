@@ -14,8 +14,8 @@
 
 namespace mmlfast::drivers {
 
-// serial_lapack: LAPACK that more than one BLAS thread makes no faster. Such a thread goes on looking for work for 25 or
-// 100 ms after its last, and takes a processor from whatever comes next: our own threads, or the caller's.
+// serial_lapack: LAPACK that more than one BLAS thread makes no faster. Such a thread goes on looking for work for 25
+// or 100 ms after its last, and takes a processor from whatever comes next: our own threads, or the caller's.
 enum class Uses { own_code, lapack, serial_lapack };
 
 // Runs call(i, scratch) -> Outcome for each of n_items items, with `scratch_bytes` of working memory. Items of less
