@@ -1,5 +1,6 @@
 #include "kernels/elimination.hpp"
 
+#include "kernels/elimination_columns.hpp"
 #include "kernels/elimination_panels.hpp"
 #include "kernels/elimination_small.hpp"
 
@@ -9,6 +10,12 @@ namespace {
 // A row that is a multiple of 1 KiB apart from the next would put whole columns into a few sets of the cache.
 constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
 
+// Pivot k with the sign of the exchange of row k with `row`.
+template <class T>
+MMLFAST_INLINE vec<T> with_sign(const vec<T>& pivot, const vec<T>& row, std::ptrdiff_t k) {
+  return select(row == broadcast<T>(static_cast<T>(k)), pivot, -pivot);
+}
+
 // N > 0: the size, known at compile time, worked on in registers. N = 0: any size, worked on in scratch memory.
 template <int N, class T>
 struct Group : SmallFactors<N, T> {
@@ -17,7 +24,7 @@ struct Group : SmallFactors<N, T> {
     factor(*this);
   }
   static constexpr std::ptrdiff_t size() { return N; }
-  MMLFAST_INLINE vec<T> diagonal(std::ptrdiff_t k) const { return this->a[k][k]; }
+  MMLFAST_INLINE vec<T> signed_pivot(std::ptrdiff_t k) const { return with_sign(this->a[k][k], this->pivot[k], k); }
 };
 
 template <class T>
@@ -35,7 +42,9 @@ struct Group<0, T> : PanelFactors<T> {
     factor<MoveMultipliers>(*static_cast<PanelFactors<T>*>(this));
   }
   std::ptrdiff_t size() const { return this->n; }
-  MMLFAST_INLINE vec<T> diagonal(std::ptrdiff_t k) const { return this->a[k * this->ld + k]; }
+  MMLFAST_INLINE vec<T> signed_pivot(std::ptrdiff_t k) const {
+    return with_sign(this->a[k * this->ld + k], this->pivot[k], k);
+  }
 };
 
 // Vectors of scratch that the factors of order n take; the right-hand sides come after them.
@@ -76,6 +85,24 @@ LaneBits solve_any(const T* const* a, const Layout& a_layout, const T* const* b,
   blank_singular(f.singular, rhs, n * m);
   unpack(x, x_layout, rhs, m, 1);
   return to_bitmask(f.singular);
+}
+
+// As solve_any, whose bits these are.
+template <int N, class T>
+LaneBits solve_by_columns(const T* const* a, const Layout& a_layout, const T* const* b, const Layout& b_layout,
+                          T* const* x, const Layout& x_layout, vec<T>* scratch) {
+  vec<T> matrix[N * N], rhs[N];
+  pack(a, Layout{N, N, a_layout.row_stride, a_layout.col_stride}, matrix, N, 1);
+  pack(b, Layout{N, 1, b_layout.row_stride, 1}, rhs, 1, 1);
+  ColumnFactors<N, T> f[vec_parts];
+  for (int p = 0; p < vec_parts; ++p)
+    if (!factor(f[p], matrix, p)) return solve_any(a, a_layout, b, b_layout, x, x_layout, scratch);
+  ColumnRows<N, T> c[vec_parts];
+  unrolled(0, vec_parts, [&](int p) { unrolled(0, N, [&](int i) { c[p][i] = part_of(rhs[i], p); }); });
+  substitute(f, c);
+  unrolled(0, vec_parts, [&](int p) { unrolled(0, N, [&](int i) { rhs[i].part[p] = c[p][i].part[0]; }); });
+  unpack(x, Layout{N, 1, x_layout.row_stride, 1}, rhs, 1, 1);
+  return 0;
 }
 
 template <int N, class T>
@@ -120,30 +147,39 @@ LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, con
   return to_bitmask(f.singular);
 }
 
+// As inverse_any, whose bits these are.
+template <int N, class T>
+LaneBits inverse_by_columns(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout,
+                            vec<T>* scratch) {
+  vec<T> matrix[N * N];
+  pack(a, Layout{N, N, a_layout.row_stride, a_layout.col_stride}, matrix, N, 1);
+  ColumnFactors<N, T> f[vec_parts];
+  for (int p = 0; p < vec_parts; ++p)
+    if (!factor(f[p], matrix, p)) return inverse_any(a, a_layout, x, x_layout, scratch);
+  ColumnRows<N, T> order[vec_parts];
+  for (int p = 0; p < vec_parts; ++p) move_multipliers(f[p], order[p]);
+  invert(f, order, matrix);
+  unpack(x, Layout{N, N, x_layout.row_stride, x_layout.col_stride}, matrix, N, 1);
+  return 0;
+}
+
 template <class T>
 inline constexpr T sqrt_largest = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
 
-// Pivot k with the sign of its row exchange.
-template <class F>
-MMLFAST_INLINE auto signed_pivot(const F& f, std::ptrdiff_t k) {
-  const auto pivot = f.diagonal(k);
-  using T = typename decltype(f.diagonal(k))::value_type;
-  return select(f.pivot[k] == broadcast<T>(static_cast<T>(k)), pivot, -pivot);
-}
-
 // The product of the pivots, zero for a singular lane. False if in some other lane it left the range where no partial
 // product overflows or underflows.
-template <class F, class T>
-MMLFAST_INLINE bool plain_product(const F& f, vec<T>& product) {
-  const vec<T> low = broadcast<T>(1 / (static_cast<T>(16) * sqrt_largest<T>)), high = broadcast<T>(sqrt_largest<T>);
-  mask<T> within = ~no_lanes<T>();
-  product = broadcast<T>(1);
+template <class F, class T, int P>
+MMLFAST_INLINE bool plain_product(const F& f, const mask<T, P>& singular, vec<T, P>& product) {
+  const vec<T, P> low = broadcast<T, P>(1 / (static_cast<T>(16) * sqrt_largest<T>)),
+                  high = broadcast<T, P>(sqrt_largest<T>);
+  mask<T, P> within = ~no_lanes<T, P>();
+  product = broadcast<T, P>(1);
   for (std::ptrdiff_t k = 0; k < f.size(); ++k) {
-    product = product * signed_pivot(f, k);
+    product = product * f.signed_pivot(k);
     within = within & (abs(product) > low) & (abs(product) < high);
   }
-  product = select(f.singular, zero<T>(), product);
-  return all(within | f.singular);
+  product = select(singular, zero<T, P>(), product);
+  return all(within | singular);
 }
 
 // The same as mantissa * 2^exponent, whatever its size. A pivot of zero ends the product, whatever the rows below it
@@ -154,7 +190,7 @@ MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent
   exponent = zero<T>();
   for (std::ptrdiff_t k = 0; k < f.size(); ++k) {
     vec<T> m, e;
-    split_exponent(signed_pivot(f, k), m, e);
+    split_exponent(f.signed_pivot(k), m, e);
     exponent = exponent + e;
     split_exponent(mantissa * m, mantissa, e);
     exponent = exponent + e;
@@ -178,7 +214,7 @@ template <int N, class T>
 LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   const Group<N, T> f(a, layout, scratch);
   vec<T> product;
-  if (!plain_product(f, product)) {
+  if (!plain_product(f, f.singular, product)) {
     vec<T> exponent;
     split_product(f, product, exponent);
     product = scale_by_power(product, exponent);
@@ -190,6 +226,22 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
   }
   scatter(det, product);
   return to_bitmask(f.singular);
+}
+
+// As determinant_sized<0>, whose bits these are.
+template <int N, class T>
+LaneBits determinant_by_columns(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
+  vec<T> matrix[N * N], result;
+  pack(a, Layout{N, N, layout.row_stride, layout.col_stride}, matrix, N, 1);
+  ColumnFactors<N, T> f;
+  for (int p = 0; p < vec_parts; ++p) {
+    vec<T, 1> product;
+    if (!factor(f, matrix, p) || !plain_product(f, no_lanes<T, 1>(), product))
+      return determinant_sized<0>(a, layout, det, scratch);
+    result.part[p] = product.part[0];
+  }
+  scatter(det, result);
+  return 0;
 }
 
 template <class T>
@@ -246,54 +298,71 @@ void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const
   unpack(u, u_layout, f.a, f.ld, 1);
 }
 
-// Runs `small(N)` for the sizes that have code of their own, else `any`. The matrix stays out of memory to a good part
-// up to n = 8 where a vector is one register, up to n = 7 where it is two.
-#define MMLFAST_BY_SIZE(n, small, any) \
-  switch (n) {                         \
-    case 1:                            \
-      return small(1);                 \
-    case 2:                            \
-      return small(2);                 \
-    case 3:                            \
-      return small(3);                 \
-    case 4:                            \
-      return small(4);                 \
-    default:                           \
-      return any;                      \
+// Sizes with unrolled code: the matrix stays in registers to a good part.
+template <int N>
+inline constexpr bool unrolls = N >= 1 && N <= (vec_parts == 1 ? 8 : 4);
+
+// Sizes worked on column by column: with two registers to a vector, a column of whole vectors would not stay in them.
+template <int N>
+inline constexpr bool goes_by_columns = N >= 5 && N <= 8 && vec_parts == 2;
+
+// run(constant N) with N = n for the sizes that may have code of their own, else with 0.
+template <class Run>
+MMLFAST_INLINE LaneBits with_size(std::ptrdiff_t n, Run&& run) {
+#define MMLFAST_SIZE(N) \
+  case N:               \
+    return run(std::integral_constant<int, N>{});
+  switch (n) {
+    MMLFAST_SIZE(1)
+    MMLFAST_SIZE(2)
+    MMLFAST_SIZE(3)
+    MMLFAST_SIZE(4)
+    MMLFAST_SIZE(5)
+    MMLFAST_SIZE(6)
+    MMLFAST_SIZE(7)
+    MMLFAST_SIZE(8)
+    default:
+      return run(std::integral_constant<int, 0>{});
   }
-#define MMLFAST_BY_SIZE_TO_8(n, small, any) \
-  if constexpr (vec_parts <= 2) {           \
-    if (n == 5) return small(5);            \
-    if (n == 6) return small(6);            \
-    if (n == 7) return small(7);            \
-  }                                         \
-  if constexpr (vec_parts == 1) {           \
-    if (n == 8) return small(8);            \
-  }                                         \
-  MMLFAST_BY_SIZE(n, small, any)
+#undef MMLFAST_SIZE
+}
 
 template <class T>
 LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Layout& bl, T* const* x, const Layout& xl,
-               void* scratch) {
-#define MMLFAST_SMALL(N) solve_small<N>(a, al, b, bl, x, xl)
-  const std::ptrdiff_t n = bl.cols == 1 ? al.rows : 0;
-  MMLFAST_BY_SIZE_TO_8(n, MMLFAST_SMALL, solve_any(a, al, b, bl, x, xl, static_cast<vec<T>*>(scratch)))
-#undef MMLFAST_SMALL
+               void* memory) {
+  vec<T>* scratch = static_cast<vec<T>*>(memory);
+  return with_size(bl.cols == 1 ? al.rows : 0, [&]<int N>(std::integral_constant<int, N>) {
+    if constexpr (unrolls<N>)
+      return solve_small<N>(a, al, b, bl, x, xl);
+    else if constexpr (goes_by_columns<N>)
+      return solve_by_columns<N>(a, al, b, bl, x, xl, scratch);
+    else
+      return solve_any(a, al, b, bl, x, xl, scratch);
+  });
 }
 
 template <class T>
-LaneBits inverse(const T* const* a, const Layout& al, T* const* x, const Layout& xl, void* scratch) {
-#define MMLFAST_SMALL(N) inverse_small<N>(a, al, x, xl)
-  MMLFAST_BY_SIZE(al.rows, MMLFAST_SMALL, inverse_any(a, al, x, xl, static_cast<vec<T>*>(scratch)))
-#undef MMLFAST_SMALL
+LaneBits inverse(const T* const* a, const Layout& al, T* const* x, const Layout& xl, void* memory) {
+  vec<T>* scratch = static_cast<vec<T>*>(memory);
+  return with_size(al.rows, [&]<int N>(std::integral_constant<int, N>) {
+    if constexpr (unrolls<N> && N <= 4)
+      return inverse_small<N>(a, al, x, xl);
+    else if constexpr (goes_by_columns<N>)
+      return inverse_by_columns<N>(a, al, x, xl, scratch);
+    else
+      return inverse_any(a, al, x, xl, scratch);
+  });
 }
 
 template <class T>
-LaneBits determinant(const T* const* a, const Layout& al, T* const* det, void* scratch) {
-  vec<T>* s = static_cast<vec<T>*>(scratch);
-#define MMLFAST_SMALL(N) determinant_sized<N>(a, al, det, s)
-  MMLFAST_BY_SIZE_TO_8(al.rows, MMLFAST_SMALL, determinant_sized<0>(a, al, det, s))
-#undef MMLFAST_SMALL
+LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, void* memory) {
+  vec<T>* scratch = static_cast<vec<T>*>(memory);
+  return with_size(layout.rows, [&]<int N>(std::integral_constant<int, N>) {
+    if constexpr (goes_by_columns<N>)
+      return determinant_by_columns<N>(a, layout, det, scratch);
+    else
+      return determinant_sized<unrolls<N> ? N : 0>(a, layout, det, scratch);
+  });
 }
 
 template <class T>

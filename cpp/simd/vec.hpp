@@ -69,26 +69,33 @@ using native = typename native_of<T>::type;
 template <class T>
 using native_bits = typename native_of<T>::bits;
 
-template <class T>
+template <class T, int Parts = vec_parts>
 struct vec {
   using value_type = T;
-  native<T> part[vec_parts];
+  native<T> part[Parts];
 };
 
 // One truth value per lane: a mask register with AVX-512, else a vector of all-ones and all-zeros
 // integers.
-template <class T>
+template <class T, int Parts = vec_parts>
 struct mask {
 #if defined(__AVX512F__)
-  std::conditional_t<sizeof(T) == 8, __mmask8, __mmask16> part[vec_parts];
+  std::conditional_t<sizeof(T) == 8, __mmask8, __mmask16> part[Parts];
 #else
-  native_bits<T> part[vec_parts];
+  native_bits<T> part[Parts];
 #endif
 };
 
-#define MMLFAST_EACH_PART _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p)
+#define MMLFAST_EACH_PART_OF(count) _Pragma("GCC unroll 4") for (int p = 0; p < (count); ++p)
+#define MMLFAST_EACH_PART MMLFAST_EACH_PART_OF(vec_parts)
 
 // ---- memory ----
+
+// Part p of a vector as a vector of its own: for kernels that would need more registers than there are for whole ones.
+template <class T>
+MMLFAST_INLINE vec<T, 1> part_of(const vec<T>& x, int p) {
+  return {{x.part[p]}};
+}
 
 template <class T>
 MMLFAST_INLINE vec<T> load(const T* from) {
@@ -106,16 +113,16 @@ MMLFAST_INLINE void store(T* to, const vec<T>& x) {
   MMLFAST_EACH_PART target[p] = x.part[p];
 }
 
-template <class T>
-MMLFAST_INLINE vec<T> broadcast(T value) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = value - native<T>{};
+template <class T, int P = vec_parts>
+MMLFAST_INLINE vec<T, P> broadcast(T value) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = value - native<T>{};
   return r;
 }
 
-template <class T>
-MMLFAST_INLINE vec<T> zero() {
-  return vec<T>{};
+template <class T, int P = vec_parts>
+MMLFAST_INLINE vec<T, P> zero() {
+  return vec<T, P>{};
 }
 
 // The first `count` elements; the other lanes are zero. Never touches memory past them.
@@ -135,34 +142,34 @@ MMLFAST_INLINE void store_first(T* to, const vec<T>& x, int count) {
 
 // ---- arithmetic ----
 
-template <class T>
-MMLFAST_INLINE vec<T> operator+(const vec<T>& a, const vec<T>& b) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = a.part[p] + b.part[p];
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> operator+(const vec<T, P>& a, const vec<T, P>& b) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] + b.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> operator-(const vec<T>& a, const vec<T>& b) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = a.part[p] - b.part[p];
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> operator-(const vec<T, P>& a, const vec<T, P>& b) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] - b.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> operator*(const vec<T>& a, const vec<T>& b) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = a.part[p] * b.part[p];
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> operator*(const vec<T, P>& a, const vec<T, P>& b) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] * b.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> operator/(const vec<T>& a, const vec<T>& b) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = a.part[p] / b.part[p];
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> operator/(const vec<T, P>& a, const vec<T, P>& b) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] / b.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> operator-(const vec<T>& a) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = -a.part[p];
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> operator-(const vec<T, P>& a) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = -a.part[p];
   return r;
 }
 
@@ -211,40 +218,40 @@ MMLFAST_INLINE __m128 sqrt(__m128 a) { return _mm_sqrt_ps(a); }
 }  // namespace op
 
 // a * b + c and c - a * b with one rounding.
-template <class T>
-MMLFAST_INLINE vec<T> fma(const vec<T>& a, const vec<T>& b, const vec<T>& c) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = op::fma(a.part[p], b.part[p], c.part[p]);
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> fma(const vec<T, P>& a, const vec<T, P>& b, const vec<T, P>& c) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = op::fma(a.part[p], b.part[p], c.part[p]);
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> fnma(const vec<T>& a, const vec<T>& b, const vec<T>& c) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = op::fnma(a.part[p], b.part[p], c.part[p]);
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> fnma(const vec<T, P>& a, const vec<T, P>& b, const vec<T, P>& c) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = op::fnma(a.part[p], b.part[p], c.part[p]);
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> sqrt(const vec<T>& a) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = op::sqrt(a.part[p]);
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> sqrt(const vec<T, P>& a) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = op::sqrt(a.part[p]);
   return r;
 }
 
 // The bits of a lane as an integer of the same width, and back.
-template <class T>
+template <class T, int Parts = vec_parts>
 struct bits {
-  native_bits<T> part[vec_parts];
+  native_bits<T> part[Parts];
 };
-template <class T>
-MMLFAST_INLINE bits<T> as_bits(const vec<T>& a) {
-  bits<T> r;
-  MMLFAST_EACH_PART r.part[p] = reinterpret_cast<native_bits<T>>(a.part[p]);
+template <class T, int P>
+MMLFAST_INLINE bits<T, P> as_bits(const vec<T, P>& a) {
+  bits<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = reinterpret_cast<native_bits<T>>(a.part[p]);
   return r;
 }
-template <class T>
-MMLFAST_INLINE vec<T> from_bits(const bits<T>& a) {
-  vec<T> r;
-  MMLFAST_EACH_PART r.part[p] = reinterpret_cast<native<T>>(a.part[p]);
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> from_bits(const bits<T, P>& a) {
+  vec<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = reinterpret_cast<native<T>>(a.part[p]);
   return r;
 }
 
@@ -252,37 +259,37 @@ template <class T>
 inline constexpr auto sign_bit = static_cast<typename native_of<T>::integer>(
     std::make_unsigned_t<typename native_of<T>::integer>{1} << (8 * sizeof(T) - 1));
 
-template <class T>
-MMLFAST_INLINE vec<T> abs(const vec<T>& a) {
-  bits<T> r = as_bits(a);
-  MMLFAST_EACH_PART r.part[p] &= ~sign_bit<T>;
-  return from_bits<T>(r);
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> abs(const vec<T, P>& a) {
+  bits<T, P> r = as_bits(a);
+  MMLFAST_EACH_PART_OF(P) r.part[p] &= ~sign_bit<T>;
+  return from_bits<T, P>(r);
 }
-template <class T>
-MMLFAST_INLINE vec<T> copysign(const vec<T>& magnitude, const vec<T>& sign) {
-  bits<T> m = as_bits(magnitude);
-  const bits<T> s = as_bits(sign);
-  MMLFAST_EACH_PART m.part[p] = (m.part[p] & ~sign_bit<T>) | (s.part[p] & sign_bit<T>);
-  return from_bits<T>(m);
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> copysign(const vec<T, P>& magnitude, const vec<T, P>& sign) {
+  bits<T, P> m = as_bits(magnitude);
+  const bits<T, P> s = as_bits(sign);
+  MMLFAST_EACH_PART_OF(P) m.part[p] = (m.part[p] & ~sign_bit<T>) | (s.part[p] & sign_bit<T>);
+  return from_bits<T, P>(m);
 }
 
 // ---- comparison and selection ----
 
 #if defined(__AVX512F__)
-#define MMLFAST_COMPARISON(symbol, predicate)                                   \
-  template <class T>                                                            \
-  MMLFAST_INLINE mask<T> operator symbol(const vec<T>& a, const vec<T>& b) {    \
-    mask<T> r;                                                                  \
-    MMLFAST_EACH_PART r.part[p] = op::compare<predicate>(a.part[p], b.part[p]); \
-    return r;                                                                   \
+#define MMLFAST_COMPARISON(symbol, predicate)                                         \
+  template <class T, int P>                                                           \
+  MMLFAST_INLINE mask<T, P> operator symbol(const vec<T, P>& a, const vec<T, P>& b) { \
+    mask<T, P> r;                                                                     \
+    MMLFAST_EACH_PART_OF(P) r.part[p] = op::compare<predicate>(a.part[p], b.part[p]); \
+    return r;                                                                         \
   }
 #else
-#define MMLFAST_COMPARISON(symbol, predicate)                                   \
-  template <class T>                                                            \
-  MMLFAST_INLINE mask<T> operator symbol(const vec<T>& a, const vec<T>& b) {    \
-    mask<T> r;                                                                  \
-    MMLFAST_EACH_PART r.part[p] = (native_bits<T>)(a.part[p] symbol b.part[p]); \
-    return r;                                                                   \
+#define MMLFAST_COMPARISON(symbol, predicate)                                         \
+  template <class T, int P>                                                           \
+  MMLFAST_INLINE mask<T, P> operator symbol(const vec<T, P>& a, const vec<T, P>& b) { \
+    mask<T, P> r;                                                                     \
+    MMLFAST_EACH_PART_OF(P) r.part[p] = (native_bits<T>)(a.part[p] symbol b.part[p]); \
+    return r;                                                                         \
   }
 #endif
 MMLFAST_COMPARISON(<, _CMP_LT_OQ)
@@ -293,38 +300,38 @@ MMLFAST_COMPARISON(==, _CMP_EQ_OQ)
 MMLFAST_COMPARISON(!=, _CMP_NEQ_UQ)
 #undef MMLFAST_COMPARISON
 
-template <class T>
-MMLFAST_INLINE vec<T> select(const mask<T>& m, const vec<T>& a, const vec<T>& b) {
-  vec<T> r;
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> select(const mask<T, P>& m, const vec<T, P>& a, const vec<T, P>& b) {
+  vec<T, P> r;
 #if defined(__AVX512F__)
-  MMLFAST_EACH_PART r.part[p] = op::select(m.part[p], a.part[p], b.part[p]);
+  MMLFAST_EACH_PART_OF(P) r.part[p] = op::select(m.part[p], a.part[p], b.part[p]);
 #else
-  MMLFAST_EACH_PART r.part[p] = m.part[p] ? a.part[p] : b.part[p];
+  MMLFAST_EACH_PART_OF(P) r.part[p] = m.part[p] ? a.part[p] : b.part[p];
 #endif
   return r;
 }
 
-template <class T>
-MMLFAST_INLINE mask<T> operator&(const mask<T>& a, const mask<T>& b) {
-  mask<T> r;
-  MMLFAST_EACH_PART r.part[p] = a.part[p] & b.part[p];
+template <class T, int P>
+MMLFAST_INLINE mask<T, P> operator&(const mask<T, P>& a, const mask<T, P>& b) {
+  mask<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] & b.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE mask<T> operator|(const mask<T>& a, const mask<T>& b) {
-  mask<T> r;
-  MMLFAST_EACH_PART r.part[p] = a.part[p] | b.part[p];
+template <class T, int P>
+MMLFAST_INLINE mask<T, P> operator|(const mask<T, P>& a, const mask<T, P>& b) {
+  mask<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] | b.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE mask<T> operator~(const mask<T>& a) {
-  mask<T> r;
-  MMLFAST_EACH_PART r.part[p] = ~a.part[p];
+template <class T, int P>
+MMLFAST_INLINE mask<T, P> operator~(const mask<T, P>& a) {
+  mask<T, P> r;
+  MMLFAST_EACH_PART_OF(P) r.part[p] = ~a.part[p];
   return r;
 }
-template <class T>
-MMLFAST_INLINE mask<T> no_lanes() {
-  return mask<T>{};
+template <class T, int P = vec_parts>
+MMLFAST_INLINE mask<T, P> no_lanes() {
+  return mask<T, P>{};
 }
 
 // True in lane l alone. For loops over the lanes that are unrolled, where it is a constant.
@@ -342,13 +349,13 @@ MMLFAST_INLINE mask<T> only_lane(int l) {
 }
 
 // Lane i of the mask as bit i.
-template <class T>
-MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T>& m) {
+template <class T, int P>
+MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T, P>& m) {
 #if defined(__AVX512F__)
   return m.part[0];
 #else
   std::uint32_t r = 0;
-  MMLFAST_EACH_PART {
+  MMLFAST_EACH_PART_OF(P) {
 #if defined(__AVX__)
     if constexpr (sizeof(T) == 8)
       r |= static_cast<std::uint32_t>(_mm256_movemask_pd(reinterpret_cast<__m256d>(m.part[p])))
@@ -368,22 +375,22 @@ MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T>& m) {
   return r;
 #endif
 }
-template <class T>
-MMLFAST_INLINE bool any(const mask<T>& m) {
+template <class T, int P>
+MMLFAST_INLINE bool any(const mask<T, P>& m) {
   return to_bitmask(m) != 0;
 }
-template <class T>
-MMLFAST_INLINE bool all(const mask<T>& m) {
-  return to_bitmask(m) == (lanes<T> == 8 ? 0xffu : 0xffffu);
+template <class T, int P>
+MMLFAST_INLINE bool all(const mask<T, P>& m) {
+  return to_bitmask(m) == (1u << (P * native_lanes<T>)) - 1;
 }
 
 // b where a is NaN, like the x86 instruction: a > b ? a : b.
-template <class T>
-MMLFAST_INLINE vec<T> max(const vec<T>& a, const vec<T>& b) {
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> max(const vec<T, P>& a, const vec<T, P>& b) {
   return select(a > b, a, b);
 }
-template <class T>
-MMLFAST_INLINE vec<T> min(const vec<T>& a, const vec<T>& b) {
+template <class T, int P>
+MMLFAST_INLINE vec<T, P> min(const vec<T, P>& a, const vec<T, P>& b) {
   return select(a < b, a, b);
 }
 

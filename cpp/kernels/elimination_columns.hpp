@@ -1,0 +1,168 @@
+// Elimination in lanes for sizes known at compile time, column by column: all steps so far are applied to a column
+// while its N rows stay in registers, one native register each, then its own pivots are found. Nothing but the factors
+// is written, and the exchanges of rows, half of the work of elimination in lanes, go without a load or a store.
+//
+// The parts of a vector are worked on in turn, so that 16 registers hold a column of 8 rows. Every element sees the
+// same operations in the same order as in elimination_small.hpp and elimination_panels.hpp, hence has the same bits.
+#pragma once
+
+#include "kernels/elimination_small.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+
+// One column of a part: its rows.
+template <int N, class T>
+using ColumnRows = vec<T, 1>[N];
+
+// The factors of one part of a group.
+template <int N, class T>
+struct ColumnFactors {
+  ColumnRows<N, T> column[N];  // column[j][i]: U for i <= j; below, the multipliers, in the rows they were made in
+  mask<T, 1> here[N][N];       // here[k][i]: the lanes in which step k exchanges rows k and i > k
+  mask<T, 1> exchanged[N];     // here[k][i] of all i
+  ColumnRows<N, T> reciprocal;
+  vec<T, 1> smallest, largest;  // of the sizes of the pivots
+
+  static constexpr std::ptrdiff_t size() { return N; }
+  MMLFAST_INLINE vec<T, 1> signed_pivot(std::ptrdiff_t k) const {
+    return select(exchanged[k], -column[k][k], column[k][k]);
+  }
+
+  // False if some lane is singular, or has a pivot by which FragileLanes would divide. Nothing here looks after those.
+  MMLFAST_INLINE bool sound() const {
+    const mask<T, 1> fragile =
+        (smallest < broadcast<T, 1>(FragileLanes<T>::smallest)) | (largest > broadcast<T, 1>(FragileLanes<T>::largest));
+    return !any(fragile);
+  }
+};
+
+template <int N, int K, class T>
+MMLFAST_INLINE void exchange_rows(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
+  const vec<T, 1> upper = c[K];
+  unrolled(K + 1, N, [&](int i) {
+    const vec<T, 1> lower = c[i];
+    c[K] = select(f.here[K][i], lower, c[K]);
+    c[i] = select(f.here[K][i], upper, lower);
+  });
+}
+
+// Step K, exchange and elimination, applied to a column.
+template <int N, int K, class T>
+MMLFAST_INLINE void apply_step(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
+  exchange_rows<N, K>(f, c);
+  unrolled(K + 1, N, [&](int i) { c[i] = fnma(f.column[K][i], c[K], c[i]); });
+}
+
+template <int N, int Steps, int K = 0, class T>
+MMLFAST_INLINE void apply_steps(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
+  if constexpr (K < Steps) {
+    apply_step<N, K>(f, c);
+    apply_steps<N, Steps, K + 1>(f, c);
+  }
+}
+
+// The pivots of column J, in which the steps before have been applied, and its multipliers.
+template <int N, int J, class T>
+MMLFAST_INLINE void find_pivots(ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
+  vec<T, 1> size = abs(c[J]);
+  unrolled(J + 1, N, [&](int i) { size = max(abs(c[i]), size); });
+  f.smallest = J == 0 ? size : min(size, f.smallest);
+  f.largest = J == 0 ? size : max(size, f.largest);
+  // The division starts before it is known which row has the pivot; its sign comes later.
+  const vec<T, 1> reciprocal = broadcast<T, 1>(1) / size, upper = c[J];
+  // The first of equal pivots is taken.
+  const mask<T, 1> stays = abs(upper) == size;
+  mask<T, 1> found = stays;
+  unrolled(J + 1, N, [&](int i) {
+    const mask<T, 1> equal = abs(c[i]) == size, here = equal & ~found;
+    found = found | equal;
+    f.here[J][i] = here;
+    c[J] = select(here, c[i], c[J]);
+    c[i] = select(here, upper, c[i]);
+  });
+  f.exchanged[J] = found & ~stays;
+  f.reciprocal[J] = copysign(reciprocal, c[J]);
+  unrolled(J + 1, N, [&](int i) { c[i] = c[i] * f.reciprocal[J]; });
+}
+
+template <int N, int J = 0, class T>
+MMLFAST_INLINE void factor_columns(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
+  if constexpr (J < N) {
+    ColumnRows<N, T> c;
+    unrolled(0, N, [&](int i) { c[i] = part_of(a[i * N + J], part); });
+    apply_steps<N, J>(f, c);
+    find_pivots<N, J>(f, c);
+    unrolled(0, N, [&](int i) { f.column[J][i] = c[i]; });
+    factor_columns<N, J + 1>(f, a, part);
+  }
+}
+
+// The factors of part `part` of the matrices a[i * N + j]. One copy of this code serves all callers.
+template <int N, class T>
+__attribute__((noinline)) bool factor(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
+  factor_columns<N>(f, a, part);
+  return f.sound();
+}
+
+// c := A^-1 c, all parts side by side: every step waits for the one before it.
+template <int N, int K = 0, class T>
+MMLFAST_INLINE void substitute(const ColumnFactors<N, T> (&f)[vec_parts], ColumnRows<N, T> (&c)[vec_parts]) {
+  if constexpr (K < N) {
+    unrolled(0, vec_parts, [&](int p) { apply_step<N, K>(f[p], c[p]); });
+    substitute<N, K + 1>(f, c);
+    unrolled(0, vec_parts, [&](int p) {
+      c[p][K] = c[p][K] * f[p].reciprocal[K];
+      unrolled(0, K, [&](int i) { c[p][i] = fnma(f[p].column[K][i], c[p][K], c[p][i]); });
+    });
+  }
+}
+
+// The exchanges of the steps after `done`.
+template <int N, int K = 0, class T>
+MMLFAST_INLINE void exchange_rows_after(const ColumnFactors<N, T>& f, int done, ColumnRows<N, T>& c) {
+  if constexpr (K < N - 1) {
+    if (K > done) exchange_rows<N, K>(f, c);
+    exchange_rows_after<N, K + 1>(f, done, c);
+  }
+}
+
+// Moves the multipliers to the rows that the later exchanges bring them to. order[i]: the row of the given matrix that
+// the exchanges brought to row i, as a number.
+template <int N, class T>
+MMLFAST_INLINE void move_multipliers(ColumnFactors<N, T>& f, ColumnRows<N, T>& order) {
+  for (int j = 0; j < N - 2; ++j) {
+    ColumnRows<N, T> c;
+    unrolled(0, N, [&](int i) { c[i] = f.column[j][i]; });
+    exchange_rows_after(f, j, c);
+    unrolled(0, N, [&](int i) { f.column[j][i] = c[i]; });
+  }
+  unrolled(0, N, [&](int i) { order[i] = broadcast<T, 1>(static_cast<T>(i)); });
+  exchange_rows_after(f, -1, order);
+}
+
+// x := A^-1, x[i * N + j], from factors whose multipliers have moved, column by column from the identity to the end.
+template <int N, class T>
+MMLFAST_INLINE void invert(const ColumnFactors<N, T> (&f)[vec_parts], const ColumnRows<N, T> (&order)[vec_parts],
+                           vec<T>* x) {
+  for (int j = 0; j < N; ++j) {
+    ColumnRows<N, T> c[vec_parts];
+    const vec<T, 1> number = broadcast<T, 1>(static_cast<T>(j)), one = broadcast<T, 1>(1);
+    unrolled(0, vec_parts, [&](int p) {
+      unrolled(0, N, [&](int i) { c[p][i] = select(order[p][i] == number, one, zero<T, 1>()); });
+    });
+    unrolled(0, N, [&](int k) {
+      unrolled(0, vec_parts,
+               [&](int p) { unrolled(k + 1, N, [&](int i) { c[p][i] = fnma(f[p].column[k][i], c[p][k], c[p][i]); }); });
+    });
+    unrolled(0, N, [&](int from_the_end) {
+      const int k = N - 1 - from_the_end;
+      unrolled(0, vec_parts, [&](int p) {
+        c[p][k] = c[p][k] * f[p].reciprocal[k];
+        x[k * N + j].part[p] = c[p][k].part[0];
+        unrolled(0, k, [&](int i) { c[p][i] = fnma(f[p].column[k][i], c[p][k], c[p][i]); });
+      });
+    });
+  }
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL
