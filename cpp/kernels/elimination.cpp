@@ -151,15 +151,16 @@ LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, con
 template <int N, class T>
 LaneBits inverse_by_columns(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout,
                             vec<T>* scratch) {
-  vec<T> matrix[N * N];
+  vec<T> matrix[N * N], inverse[N * N];
   pack(a, Layout{N, N, a_layout.row_stride, a_layout.col_stride}, matrix, N, 1);
-  ColumnFactors<N, T> f[vec_parts];
-  for (int p = 0; p < vec_parts; ++p)
-    if (!factor(f[p], matrix, p)) return inverse_any(a, a_layout, x, x_layout, scratch);
-  ColumnRows<N, T> order[vec_parts];
-  for (int p = 0; p < vec_parts; ++p) move_multipliers(f[p], order[p]);
-  invert(f, order, matrix);
-  unpack(x, Layout{N, N, x_layout.row_stride, x_layout.col_stride}, matrix, N, 1);
+  ColumnFactors<N, T> f;
+  for (int p = 0; p < vec_parts; ++p) {
+    if (!factor(f, matrix, p)) return inverse_any(a, a_layout, x, x_layout, scratch);
+    ColumnRows<N, T> order;
+    move_multipliers(f, order);
+    invert(f, order, inverse, p);
+  }
+  unpack(x, Layout{N, N, x_layout.row_stride, x_layout.col_stride}, inverse, N, 1);
   return 0;
 }
 

@@ -140,27 +140,22 @@ MMLFAST_INLINE void move_multipliers(ColumnFactors<N, T>& f, ColumnRows<N, T>& o
   exchange_rows_after(f, -1, order);
 }
 
-// x := A^-1, x[i * N + j], from factors whose multipliers have moved, column by column from the identity to the end.
+// Part `part` of x := A^-1, x[i * N + j], from factors whose multipliers have moved, column by column from the identity
+// to the end.
 template <int N, class T>
-MMLFAST_INLINE void invert(const ColumnFactors<N, T> (&f)[vec_parts], const ColumnRows<N, T> (&order)[vec_parts],
-                           vec<T>* x) {
+MMLFAST_INLINE void invert(const ColumnFactors<N, T>& f, const ColumnRows<N, T>& order, vec<T>* x, int part) {
+  const vec<T, 1> one = broadcast<T, 1>(1);
   for (int j = 0; j < N; ++j) {
-    ColumnRows<N, T> c[vec_parts];
-    const vec<T, 1> number = broadcast<T, 1>(static_cast<T>(j)), one = broadcast<T, 1>(1);
-    unrolled(0, vec_parts, [&](int p) {
-      unrolled(0, N, [&](int i) { c[p][i] = select(order[p][i] == number, one, zero<T, 1>()); });
-    });
-    unrolled(0, N, [&](int k) {
-      unrolled(0, vec_parts,
-               [&](int p) { unrolled(k + 1, N, [&](int i) { c[p][i] = fnma(f[p].column[k][i], c[p][k], c[p][i]); }); });
-    });
+    ColumnRows<N, T> c;
+    const vec<T, 1> number = broadcast<T, 1>(static_cast<T>(j));
+    unrolled(0, N, [&](int i) { c[i] = select(order[i] == number, one, zero<T, 1>()); });
+    const auto subtract = [&](int k, int i) { c[i] = fnma(f.column[k][i], c[k], c[i]); };
+    unrolled(0, N, [&](int k) { unrolled(k + 1, N, [&](int i) { subtract(k, i); }); });
     unrolled(0, N, [&](int from_the_end) {
       const int k = N - 1 - from_the_end;
-      unrolled(0, vec_parts, [&](int p) {
-        c[p][k] = c[p][k] * f[p].reciprocal[k];
-        x[k * N + j].part[p] = c[p][k].part[0];
-        unrolled(0, k, [&](int i) { c[p][i] = fnma(f[p].column[k][i], c[p][k], c[p][i]); });
-      });
+      c[k] = c[k] * f.reciprocal[k];
+      x[k * N + j].part[part] = c[k].part[0];
+      unrolled(0, k, [&](int i) { subtract(k, i); });
     });
   }
 }
