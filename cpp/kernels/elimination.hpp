@@ -1,16 +1,16 @@
 // Gaussian elimination with partial pivoting, eight (float64) or sixteen (float32) matrices at
 // once, one per SIMD lane.
 //
-// The pivot of each lane is chosen by comparing and selecting whole vectors; the rows are exchanged
-// lane by lane with the same masks. No lane ever branches, so a batch costs the same whatever its
-// pivots are, and a singular lane does not disturb the others.
+// The pivot of each lane is chosen by comparing and selecting whole vectors; the rows are exchanged lane by lane with
+// the same masks. No lane ever branches, so a batch costs the same whatever its pivots are, and a singular lane does
+// not disturb the others. (Up to 8 rows a group with a pivot that is zero, or beyond the range of reciprocals, may be
+// worked on twice: the fastest code knows none of these.)
 //
 //   a        IN       n x n item per lane, any strides, n <= max_lane_order
 //   b        IN       n x m item per lane, any strides
-//   x        OUT      n x m (inverse: n x n) item per lane; must not overlap a or b unless equal to
-//   b in place scratch  SCRATCH  scratch_vectors(n, m) vectors of 64 bytes, 64-byte aligned returns
-//   bit l is set if a pivot of lane l is exactly zero (the criterion of LAPACK's xGETRF); that
-//   lane's x is NaN
+//   x        OUT      n x m (inverse: n x n) item per lane; must not overlap a or b unless equal to b in place
+//   scratch  SCRATCH  scratch_vectors(n, m) vectors of 64 bytes, 64-byte aligned
+//   returns bit l is set if a pivot of lane l is exactly zero (the criterion of LAPACK's xGETRF); that lane's x is NaN
 //
 // Flops: 2/3 n^3 + 2 n^2 m per item; bytes: each item is read and written once. Accumulation is in
 // T with fused multiply-add. Normwise backward error <= 3 n u in practice (growth factor as in
