@@ -7,6 +7,7 @@
 #include "kernels/fetch_ahead.hpp"
 #include "kernels/layout.hpp"
 #include "kernels/product.hpp"
+#include "kernels/short_rows.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::long_columns {
@@ -41,6 +42,8 @@ template <class U, class T>
 void gather(const U* a, const Layout& l, T* to, std::ptrdiff_t ld) {
   constexpr int width = lanes<T>;
   std::ptrdiff_t done = 0;  // rows
+  if constexpr (std::is_same_v<U, T>)
+    if (l.cols < width) done = short_rows::gather(a, l, to, ld);
   if constexpr (by_squares<U, T>) {
     if (l.col_stride == 1) {
       // Rows shorter than a vector may be read past their end, into the next ones, if they lie without gaps.
@@ -93,6 +96,8 @@ template <class U, class T>
 void scatter(const T* from, std::ptrdiff_t ld, U* a, const Layout& l) {
   constexpr int width = lanes<T>;
   std::ptrdiff_t done = 0;
+  if constexpr (std::is_same_v<U, T>)
+    if (l.cols < width) done = short_rows::scatter(from, ld, a, l);
   if constexpr (by_squares<U, T>) {
     if (l.col_stride == 1 && l.cols >= width) {
       for (; done + width <= l.rows; done += width) {

@@ -46,16 +46,17 @@ struct ProductOperands {
 
 namespace tile {
 
-// Rows x Vectors vectors of C over `depth` steps. `from` is what to start from, nullptr for zero.
+// Rows x Vectors vectors of C over `depth` steps. `from` is what to start from, nullptr for zero. Of the operands only
+// the strides count here: what changes from tile to tile is passed beside them. (A changed copy of them, loaded in
+// whole registers just after some members were stored, would wait for these stores: as long as a small tile takes.)
 template <int Rows, int Vectors, class T>
-void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::ptrdiff_t from_row, bool add) {
+void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* a, const T* b, T* c, const T* from,
+         std::ptrdiff_t from_row, bool add) {
   vec<T> sum[Rows][Vectors];
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] =
         from == nullptr ? zero<T>() : load(from + r * from_row + v * lanes<T>);
   }
-  const T* a = o.a;
-  const T* b = o.b;
   for (std::ptrdiff_t k = 0; k < depth; ++k, a += o.a_col, b += o.b_row) {
     vec<T> row[Vectors];
     _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) row[v] = load(b + v * lanes<T>);
@@ -66,7 +67,7 @@ void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::
   }
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) {
-      T* to = o.c + r * o.c_row + v * lanes<T>;
+      T* to = c + r * o.c_row + v * lanes<T>;
       store(to, add ? load(to) + sum[r][v] : sum[r][v]);
     }
   }
@@ -74,22 +75,22 @@ void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* from, std::
 
 // All rows of one panel of Vectors vectors: full tiles, then what is left in powers of two.
 template <int Vectors, class T>
-void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, ProductOperands<T> o, const T* from, std::ptrdiff_t from_row,
-           bool add) {
+void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const ProductOperands<T>& o, const T* a, const T* b, T* c,
+           const T* from, std::ptrdiff_t from_row, bool add) {
   const auto advance = [&](int n) {
-    o.a += n * o.a_row;
-    o.c += n * o.c_row;
+    a += n * o.a_row;
+    c += n * o.c_row;
     if (from != nullptr) from += n * from_row;
     rows -= n;
   };
-  for (; rows >= tile_rows; advance(tile_rows)) run<tile_rows, Vectors>(depth, o, from, from_row, add);
+  for (; rows >= tile_rows; advance(tile_rows)) run<tile_rows, Vectors>(depth, o, a, b, c, from, from_row, add);
   if constexpr (tile_rows > 4) {
-    for (; rows >= 4; advance(4)) run<4, Vectors>(depth, o, from, from_row, add);
+    for (; rows >= 4; advance(4)) run<4, Vectors>(depth, o, a, b, c, from, from_row, add);
   }
   if constexpr (tile_rows > 2) {
-    for (; rows >= 2; advance(2)) run<2, Vectors>(depth, o, from, from_row, add);
+    for (; rows >= 2; advance(2)) run<2, Vectors>(depth, o, a, b, c, from, from_row, add);
   }
-  for (; rows >= 1; advance(1)) run<1, Vectors>(depth, o, from, from_row, add);
+  for (; rows >= 1; advance(1)) run<1, Vectors>(depth, o, a, b, c, from, from_row, add);
 }
 
 }  // namespace tile
@@ -101,12 +102,10 @@ void product(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, con
   for (std::ptrdiff_t k = 0; k == 0 || k < depth; k += k_block) {
     const std::ptrdiff_t steps = depth - k < k_block ? depth - k : k_block;
     for (std::ptrdiff_t j = 0; j < cols;) {
-      ProductOperands<T> o = operands;
-      o.a += k * o.a_col;
-      o.b += k * o.b_row + j;
-      o.c += j;
-      const T* from = o.c;
-      std::ptrdiff_t from_row = o.c_row;
+      const T *a = operands.a + k * operands.a_col, *b = operands.b + k * operands.b_row + j;
+      T* c = operands.c + j;
+      const T* from = c;
+      std::ptrdiff_t from_row = operands.c_row;
       if (k == 0 && start != Start::c) {
         from = start == Start::row ? start_row + j : nullptr;
         from_row = 0;
@@ -114,16 +113,16 @@ void product(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, con
       const std::ptrdiff_t left = (cols - j) / lanes<T>;
       if constexpr (tile_vectors >= 3) {
         if (left >= 3) {
-          tile::panel<3>(rows, steps, o, from, from_row, add);
+          tile::panel<3>(rows, steps, operands, a, b, c, from, from_row, add);
           j += 3 * lanes<T>;
           continue;
         }
         if (left == 2) {
-          tile::panel<2>(rows, steps, o, from, from_row, add);
+          tile::panel<2>(rows, steps, operands, a, b, c, from, from_row, add);
           break;
         }
       }
-      tile::panel<1>(rows, steps, o, from, from_row, add);
+      tile::panel<1>(rows, steps, operands, a, b, c, from, from_row, add);
       j += lanes<T>;
     }
   }
