@@ -15,23 +15,21 @@ MMLFAST_INLINE void unrolled(int from, int to, Body&& body) {
 
 // Lanes with a pivot so small or so large that its reciprocal is not a normal number: they divide where the others
 // multiply, so that no lane's bits depend on its neighbours.
-template <class T, int Parts = vec_parts>
+template <class T>
 struct FragileLanes {
-  using Vector = vec<T, Parts>;
   static constexpr T smallest = Format<T>::smallest_normal, largest = static_cast<T>(0.25) / smallest;
-  mask<T, Parts> lane = no_lanes<T, Parts>();
+  mask<T> lane = no_lanes<T>();
   bool some = false;
 
-  MMLFAST_INLINE void add(const Vector& pivot_size) {
-    lane = lane | (pivot_size < broadcast<T, Parts>(smallest)) | (pivot_size > broadcast<T, Parts>(largest));
+  MMLFAST_INLINE void add(const vec<T>& pivot_size) {
+    lane = lane | (pivot_size < broadcast<T>(smallest)) | (pivot_size > broadcast<T>(largest));
     some = any(lane);
   }
-  MMLFAST_INLINE Vector quotient(const Vector& x, const Vector& pivot, const Vector& reciprocal) const {
-    const Vector product = x * reciprocal;
+  MMLFAST_INLINE vec<T> quotient(const vec<T>& x, const vec<T>& pivot, const vec<T>& reciprocal) const {
+    const vec<T> product = x * reciprocal;
     if (!some) return product;
     // Nothing but zeros below a pivot of zero: they stay, as in LAPACK.
-    const Vector divisor = select(pivot == zero<T, Parts>(), broadcast<T, Parts>(1), pivot);
-    return select(lane, x / divisor, product);
+    return select(lane, x / select(pivot == zero<T>(), broadcast<T>(1), pivot), product);
   }
 };
 

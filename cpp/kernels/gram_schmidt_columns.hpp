@@ -12,11 +12,21 @@
 
 namespace mmlfast::MMLFAST_LEVEL::long_columns {
 
-// Elements from .. from + 7 of a row, as doubles or floats of T. (One load; 16 floats are not needed as such.)
-MMLFAST_INLINE vec<double> row_part(const double* from) { return load(from); }
-MMLFAST_INLINE vec<double> row_part(const float* from) { return load_as_double(from); }
-MMLFAST_INLINE void put_row_part(double* to, const vec<double>& x) { store(to, x); }
-MMLFAST_INLINE void put_row_part(float* to, const vec<double>& x) { store_from_double(to, x); }
+// The first lanes<T> elements of a row of U, and back. (One load; 16 floats are not needed as doubles.)
+template <class T, class U>
+MMLFAST_INLINE vec<T> row_part(const U* from) {
+  if constexpr (std::is_same_v<U, T>)
+    return load(from);
+  else
+    return load_as_double(from);
+}
+template <class U, class T>
+MMLFAST_INLINE void put_row_part(U* to, const vec<T>& x) {
+  if constexpr (std::is_same_v<U, T>)
+    store(to, x);
+  else
+    store_from_double(to, x);
+}
 
 // The transpose of lanes<T> vectors, square of native registers by square.
 template <class T>
@@ -42,48 +52,32 @@ template <class U, class T>
 void gather(const U* a, const Layout& l, T* to, std::ptrdiff_t ld) {
   constexpr int width = lanes<T>;
   std::ptrdiff_t done = 0;  // rows
-  if constexpr (std::is_same_v<U, T>)
-    if (l.cols < width) done = short_rows::gather(a, l, to, ld);
   if constexpr (by_squares<U, T>) {
-    if (l.col_stride == 1) {
-      // Rows shorter than a vector may be read past their end, into the next ones, if they lie without gaps.
-      const std::ptrdiff_t reach = l.cols >= width ? 0 : (width - 1) / l.cols + 1;
-      if (reach == 0 || l.row_stride == l.cols) {
-        for (; done + width + reach <= l.rows || (reach == 0 && done + width <= l.rows); done += width) {
-          const U* from = a + done * l.row_stride;
-          for (std::ptrdiff_t j = 0; j < l.cols; j += width) {
-            // The last square overlaps the one before it instead of reading past the end.
-            const std::ptrdiff_t first = j + width <= l.cols || reach > 0 ? j : l.cols - width;
-            vec<T> row[width], column[width];
-            _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
-              // What comes after this chunk, while this one is worked on. A prefetch of memory that is not there does
-              // nothing.
-              __builtin_prefetch(reinterpret_cast<const void*>(
-                  reinterpret_cast<std::uintptr_t>(from + r * l.row_stride + first) + bytes_ahead));
-              if constexpr (std::is_same_v<U, T>)
-                row[r] = load(from + r * l.row_stride + first);
-              else
-                row[r] = row_part(from + r * l.row_stride + first);
-            }
-            transpose(row, column);
-            if (reach == 0) {
-              _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) store(to + (first + c) * ld + done, column[c]);
-            } else {
-              for (std::ptrdiff_t c = 0; c < l.cols; ++c) store(to + c * ld + done, column[c]);
-            }
-          }
-        }
-      }
-    } else if (l.row_stride == 1) {
+    if (l.row_stride == 1) {
       const std::ptrdiff_t whole = l.rows / width * width;
       for (std::ptrdiff_t k = 0; k < l.cols; ++k)
-        for (std::ptrdiff_t i = 0; i < whole; i += width) {
-          if constexpr (std::is_same_v<U, T>)
-            store(to + k * ld + i, load(a + k * l.col_stride + i));
-          else
-            store(to + k * ld + i, row_part(a + k * l.col_stride + i));
-        }
+        for (std::ptrdiff_t i = 0; i < whole; i += width) store(to + k * ld + i, row_part<T>(a + k * l.col_stride + i));
       done = whole;
+    } else if (l.cols < width) {
+      done = short_rows::gather(a, l, to, ld);
+    } else if (l.col_stride == 1) {
+      for (; done + width <= l.rows; done += width) {
+        const U* from = a + done * l.row_stride;
+        for (std::ptrdiff_t j = 0; j < l.cols; j += width) {
+          // The last square overlaps the one before it instead of reading past the end.
+          const std::ptrdiff_t first = j + width <= l.cols ? j : l.cols - width;
+          vec<T> row[width], column[width];
+          _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
+            // What comes after this chunk, while this one is worked on. A prefetch of memory that is not there does
+            // nothing.
+            __builtin_prefetch(reinterpret_cast<const void*>(
+                reinterpret_cast<std::uintptr_t>(from + r * l.row_stride + first) + bytes_ahead));
+            row[r] = row_part<T>(from + r * l.row_stride + first);
+          }
+          transpose(row, column);
+          _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) store(to + (first + c) * ld + done, column[c]);
+        }
+      }
     }
   }
   const std::ptrdiff_t end = (l.rows + width - 1) / width * width;
@@ -96,10 +90,16 @@ template <class U, class T>
 void scatter(const T* from, std::ptrdiff_t ld, U* a, const Layout& l) {
   constexpr int width = lanes<T>;
   std::ptrdiff_t done = 0;
-  if constexpr (std::is_same_v<U, T>)
-    if (l.cols < width) done = short_rows::scatter(from, ld, a, l);
   if constexpr (by_squares<U, T>) {
-    if (l.col_stride == 1 && l.cols >= width) {
+    if (l.row_stride == 1) {
+      const std::ptrdiff_t whole = l.rows / width * width;
+      for (std::ptrdiff_t k = 0; k < l.cols; ++k)
+        for (std::ptrdiff_t i = 0; i < whole; i += width)
+          put_row_part(a + k * l.col_stride + i, load(from + k * ld + i));
+      done = whole;
+    } else if (l.cols < width) {
+      done = short_rows::scatter(from, ld, a, l);
+    } else if (l.col_stride == 1) {
       for (; done + width <= l.rows; done += width) {
         U* to = a + done * l.row_stride;
         for (std::ptrdiff_t j = 0; j < l.cols; j += width) {
@@ -107,24 +107,9 @@ void scatter(const T* from, std::ptrdiff_t ld, U* a, const Layout& l) {
           vec<T> row[width], column[width];
           _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) column[c] = load(from + (first + c) * ld + done);
           transpose(column, row);
-          _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
-            if constexpr (std::is_same_v<U, T>)
-              store(to + r * l.row_stride + first, row[r]);
-            else
-              put_row_part(to + r * l.row_stride + first, row[r]);
-          }
+          _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) put_row_part(to + r * l.row_stride + first, row[r]);
         }
       }
-    } else if (l.row_stride == 1) {
-      const std::ptrdiff_t whole = l.rows / width * width;
-      for (std::ptrdiff_t k = 0; k < l.cols; ++k)
-        for (std::ptrdiff_t i = 0; i < whole; i += width) {
-          if constexpr (std::is_same_v<U, T>)
-            store(a + k * l.col_stride + i, load(from + k * ld + i));
-          else
-            put_row_part(a + k * l.col_stride + i, load(from + k * ld + i));
-        }
-      done = whole;
     }
   }
   for (std::ptrdiff_t i = done; i < l.rows; ++i)

@@ -1,5 +1,5 @@
-// Between short rows in memory, at most a vec<T> long, and long columns: in squares of native registers. For use inside
-// other kernels.
+// Between short rows in memory, at most a vec<T> long, and long columns: in squares of native registers. Rows are of T,
+// or of float where columns are of double. For use inside other kernels.
 #pragma once
 
 #include "kernels/layout.hpp"
@@ -23,51 +23,40 @@ MMLFAST_INLINE std::ptrdiff_t whole_squares(const Layout& l) {
   return rows < width ? 0 : rows / width * width;
 }
 
-// body(first) for groups of native_lanes<T> columns: the last group overlaps the one before it, a single one is cut
-// off.
+// body(row, column) for the first of each square's rows and columns; the last columns' squares overlap those before
+// them, a single one is cut off. Returns how many rows that is.
 template <class T, class Body>
-MMLFAST_INLINE void for_each_group(std::ptrdiff_t cols, Body&& body) {
+MMLFAST_INLINE std::ptrdiff_t for_each_square(const Layout& l, Body&& body) {
   constexpr std::ptrdiff_t width = native_lanes<T>;
-  for (std::ptrdiff_t j = 0; j < cols; j += width) body(j + width <= cols || j == 0 ? j : cols - width);
+  const std::ptrdiff_t rows = whole_squares<T>(l);
+  for (std::ptrdiff_t i = 0; i < rows; i += width)
+    for (std::ptrdiff_t j = 0; j < l.cols; j += width) body(i, j + width <= l.cols || j == 0 ? j : l.cols - width);
+  return rows;
 }
 
 // to[k * ld + i] = element (i, k) for the first rows; returns how many.
-template <class T>
-MMLFAST_INLINE std::ptrdiff_t gather(const T* a, const Layout& l, T* to, std::ptrdiff_t ld) {
+template <class U, class T>
+MMLFAST_INLINE std::ptrdiff_t gather(const U* a, const Layout& l, T* to, std::ptrdiff_t ld) {
   constexpr int width = native_lanes<T>;
-  using Unaligned = typename native_of<T>::unaligned;
-  const std::ptrdiff_t rows = whole_squares<T>(l);
-  for (std::ptrdiff_t done = 0; done < rows; done += width)
-    for_each_group<T>(l.cols, [&](std::ptrdiff_t first) {
-      native<T> square[width];
-      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) square[r] =
-          *reinterpret_cast<const Unaligned*>(a + (done + r) * l.row_stride + first);
-      transpose_native<T>(square);
-      _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) if (first + c < l.cols) *
-          reinterpret_cast<Unaligned*>(to + (first + c) * ld + done) = square[c];
-    });
-  return rows;
+  return for_each_square<T>(l, [&](std::ptrdiff_t i, std::ptrdiff_t j) {
+    native<T> square[width];
+    for (int r = 0; r < width; ++r) square[r] = load_part<T>(a + (i + r) * l.row_stride + j);
+    transpose_native<T>(square);
+    for (int c = 0; c < width && j + c < l.cols; ++c) store_part(to + (j + c) * ld + i, square[c]);
+  });
 }
 
 // Element (i, k) = from[k * ld + i] for the first rows; returns how many. What a register leaves behind the end of its
 // row, the next rows overwrite.
-template <class T>
-MMLFAST_INLINE std::ptrdiff_t scatter(const T* from, std::ptrdiff_t ld, T* a, const Layout& l) {
+template <class U, class T>
+MMLFAST_INLINE std::ptrdiff_t scatter(const T* from, std::ptrdiff_t ld, U* a, const Layout& l) {
   constexpr int width = native_lanes<T>;
-  using Unaligned = typename native_of<T>::unaligned;
-  const std::ptrdiff_t rows = whole_squares<T>(l);
-  for (std::ptrdiff_t done = 0; done < rows; done += width)
-    for_each_group<T>(l.cols, [&](std::ptrdiff_t first) {
-      native<T> square[width];
-      _Pragma("GCC unroll 16") for (int c = 0; c < width; ++c) {
-        const std::ptrdiff_t column = first + c < l.cols ? first + c : l.cols - 1;
-        square[c] = *reinterpret_cast<const Unaligned*>(from + column * ld + done);
-      }
-      transpose_native<T>(square);
-      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) *
-          reinterpret_cast<Unaligned*>(a + (done + r) * l.row_stride + first) = square[r];
-    });
-  return rows;
+  return for_each_square<T>(l, [&](std::ptrdiff_t i, std::ptrdiff_t j) {
+    native<T> square[width];
+    for (int c = 0; c < width; ++c) square[c] = load_part<T>(from + (j + c < l.cols ? j + c : l.cols - 1) * ld + i);
+    transpose_native<T>(square);
+    for (int r = 0; r < width; ++r) store_part(a + (i + r) * l.row_stride + j, square[r]);
+  });
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL::short_rows
