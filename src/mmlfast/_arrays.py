@@ -1,34 +1,62 @@
-"""What every public function does with its array arguments, in one place."""
+"""What every public function does with its array arguments, in one place.
+
+`as_array` is the only door through which the caller's objects come in. What NumPy would drop in silence on the way (a
+mask, a unit of measurement, the digits of an integer beyond 2**53) is refused here by name.
+"""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.linalg import LinAlgError
 
 ndarray = np.ndarray
+Array = np.ndarray[Any, Any]
+
+# Types of the items of lists that need no second look.
+_PLAIN = frozenset((float, int, list, ndarray))
+
+# From here on not every integer is a float64.
+LARGEST_EXACT = 2**53
 
 
-def as_array(x: Any) -> Any:
+def as_array(x: Any, name: str) -> Any:
     """Anything array-like as an ndarray, without a copy where NumPy needs none.
 
-    Dask arrays pass as they are: NumPy's generalized ufuncs hand them to Dask by `__array_ufunc__`.
+    Dask arrays pass as they are: batched functions hand them to Dask (`mmlfast._lazy`). Tables of mixed numeric columns
+    are numbers. TypeError, with `name`, for what holds no numbers and for what would lose something.
     """
-    if type(x) is ndarray or hasattr(x, "__dask_graph__"):
+    if type(x) is ndarray:
         return x
+    if isinstance(x, list | tuple):
+        return _array_of_list(x, name)
+    if is_dask(x):
+        return x
+    _refuse_what_holds_no_array(x, name)
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
         return np.from_dlpack(x)
-    return np.asarray(x)
+    if isinstance(x, ndarray):
+        return _without_subclass(x, name)
+    columns = _columns_of(x)
+    if columns is not None:
+        return _joined(x, columns, name)
+    a = np.asarray(x)
+    return _numbers(a, name) if a.dtype.kind == "O" else a
 
 
-def as_float(x: Any, name: str) -> np.ndarray[Any, Any]:
-    """`x` as a float32 or float64 array: integers and booleans become float64, anything else is a TypeError."""
-    a = np.asarray(as_array(x))
+def as_float(x: Any, name: str) -> Array:
+    """`x` as a native float32 or float64 array: integers and booleans become float64, anything else is a TypeError."""
+    a = as_array(x, name)
+    if type(a) is not ndarray:
+        refuse_dask(name)
     if a.dtype.type in (np.float64, np.float32):
         return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
     check_real(a, name)
-    return a.astype(float_dtype(a))  # float32 here: byte-swapped
+    check_digits(a, name)
+    return a.astype(np.float64)
 
 
 def float_dtype(x: Any) -> np.dtype[Any]:
@@ -36,15 +64,243 @@ def float_dtype(x: Any) -> np.dtype[Any]:
     return np.dtype(np.float32 if x.dtype.type is np.float32 else np.float64)
 
 
+def is_dask(x: Any) -> bool:
+    """Whether it is a Dask array. Labelled arrays may have Dask's methods too, but are not arrays of Dask."""
+    array = sys.modules.get("dask.array")  # who has a Dask array has imported it
+    return array is not None and isinstance(x, array.Array)
+
+
+def refuse_dask(name: str) -> NoReturn:
+    raise TypeError(
+        f"{name} is a Dask array, which this function does not take: mmlfast.dask has covariance, pca, lstsq, qr and "
+        f"pagerank of arrays in chunks, {name}.compute() gives an array in memory, and {name}.map_blocks(...) calls a "
+        f"function for each chunk"
+    )
+
+
 def check_real(a: Any, name: str) -> None:
     """TypeError unless the dtype of `a` is boolean, integer or a float that fits float64."""
-    if a.dtype.kind not in "biuf" or a.dtype.itemsize > 8:
-        raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}")
+    if a.dtype.kind in "biuf" and a.dtype.itemsize <= 8:
+        return
+    way_out = {
+        "c": f"; pass {name}.real and {name}.imag apart",
+        "M": f"; subtract a date and divide by a unit, ({name} - {name}[0]) / np.timedelta64(1, 's')",
+        "m": f"; divide by a unit, {name} / np.timedelta64(1, 's')",
+        "U": f"; convert text with {name}.astype(float)",
+        "S": f"; convert text with {name}.astype(float)",
+        "f": f"; convert with {name}.astype(float)",
+        "V": f"; take the fields apart, {name}['field']",
+    }.get(a.dtype.kind, "")
+    raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}{way_out}")
+
+
+def check_digits(a: Array, name: str) -> None:
+    """TypeError if `a` holds integers that float64 cannot hold."""
+    if a.dtype.kind not in "iu" or a.dtype.itemsize < 8 or a.size == 0:
+        return
+    if -LARGEST_EXACT <= int(a.min()) and int(a.max()) <= LARGEST_EXACT:
+        return
+    flat = a.reshape(-1)
+    with np.errstate(invalid="ignore"):
+        # 2**63 and 2**64, to which the largest integers are rounded, do not fit their type: they count as lost.
+        top = np.float64(2) ** (63 if a.dtype.kind == "i" else 64)
+        wide = flat.astype(np.float64)
+        lost = (wide >= top) | (np.where(wide < top, wide, 0).astype(flat.dtype) != flat)
+    if lost.any():
+        value = int(flat[int(np.argmax(lost))])
+        raise TypeError(
+            f"{name} holds the integer {value}, which float64 would round (it holds every integer up to 2**53): "
+            f"subtract an offset first, or say that rounding is meant with {name}.astype(float)"
+        )
+
+
+def nan_where_masked(x: Any, name: str) -> Any:
+    """For functions that leave NaN out: a masked array as floats with NaN where the mask hides something."""
+    if not isinstance(x, np.ma.MaskedArray):
+        return x
+    values = as_float(x.data, name)
+    return np.where(np.ma.getmaskarray(x), values.dtype.type(np.nan), values) if np.ma.is_masked(x) else values
+
+
+# ---- labels ----
+
+
+def check_labels(function: str, **arguments: tuple[Any, str, str]) -> None:
+    """ValueError if two labelled arguments (pandas, xarray) have different labels along an axis that they share.
+
+    Each argument comes with letters for its axes, those of a table and that of a vector: ``a=(a, "mn", "n")`` and
+    ``b=(b, "mk", "m")`` have the rows m in common.
+    """
+    seen: dict[str, tuple[str, Any]] = {}
+    for name, (x, table, vector) in arguments.items():
+        if type(x) is ndarray or type(x) is list:
+            continue
+        labels = _labels_of(x)
+        for letter, here in zip((vector if len(labels) == 1 else table), labels, strict=False):
+            if here is None:
+                continue
+            first, there = seen.setdefault(letter, (name, here))
+            if len(there) == len(here) and not there.equals(here):
+                raise ValueError(
+                    f"{function}: the labels of {name} are not those of {first}, or in another order: "
+                    f"{name}.reindex(...) puts them in order, {name}.to_numpy() means the order as it is"
+                )
+
+
+def _labels_of(x: Any) -> list[Any]:
+    """The labels (a pandas Index, or None) of each axis."""
+    if hasattr(x, "iloc") and hasattr(x, "index"):
+        return [x.index] if x.ndim == 1 else [x.index, x.columns]
+    if hasattr(x, "indexes") and hasattr(x, "dims"):
+        return [x.indexes.get(dim) for dim in x.dims]
+    return []
+
+
+# ---- what NumPy would convert, and should not ----
+
+
+def _refuse_what_holds_no_array(x: Any, name: str) -> None:
+    if x is None:
+        raise TypeError(f"{name} must be an array, got None")
+    if hasattr(x, "tocsr"):
+        raise TypeError(
+            f"{name} is a sparse matrix, which this function does not take: {name}.toarray() makes it dense "
+            f"(sparse input: mmlfast.decomposition, mmlfast.graph, linalg.power_iteration; scipy.sparse.linalg)"
+        )
+    if isinstance(x, Iterator):
+        raise TypeError(f"{name} must be an array, got an iterator ({type(x).__name__}): list({name}) makes it one")
+    if isinstance(x, dict | set | frozenset | str | bytes) or hasattr(x, "data_vars"):
+        raise TypeError(f"{name} must be an array, got {type(x).__name__}: np.array(list({name}.values())) or the like")
+    if hasattr(x, "__dask_graph__") and hasattr(x, "npartitions"):
+        raise TypeError(
+            f"{name} is a Dask {type(x).__name__}: mmlfast.dask takes Dask arrays ({name}.to_dask_array(lengths=True)), "
+            f"and {name}.compute() gives a table in memory"
+        )
+    unit = _unit_of(x)
+    if unit is not None:
+        value = ".magnitude" if hasattr(x, "magnitude") else ".value"
+        raise TypeError(f"{name} has a unit of measurement ({unit}), which would be lost: pass {name}{value}")
+
+
+def _unit_of(x: Any) -> str | None:
+    """The unit of a quantity of pint, astropy or unyt."""
+    if hasattr(x, "magnitude") and hasattr(x, "units"):
+        return str(x.units)
+    if isinstance(x, ndarray):
+        unit = getattr(x, "unit", getattr(x, "units", None))
+        return None if unit is None else str(unit)
+    return None
+
+
+def _without_subclass(x: Array, name: str) -> Array:
+    """Matrices, memory maps and masked arrays as plain arrays."""
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise TypeError(
+                f"{name} is a masked array, and {int(np.ma.getmaskarray(x).sum())} of its {x.size} numbers are masked: "
+                f"pass {name}.compressed() or the rows that are complete, or {name}.data if the mask does not matter "
+                f"(the functions of mmlfast.stats with nan_policy='omit' leave masked numbers out)"
+            )
+        return np.asarray(x.data)
+    return np.asarray(x)
+
+
+def _array_of_list(x: list[Any] | tuple[Any, ...], name: str) -> Array:
+    for item in x if not set(map(type, x)) <= _PLAIN else ():
+        if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+            raise TypeError(f"{name} holds masked arrays: np.ma.stack({name}) makes it one masked array")
+        if _unit_of(item) is not None:
+            raise TypeError(f"{name} holds numbers with a unit of measurement ({_unit_of(item)}), which would be lost")
+    try:
+        a = np.asarray(x)
+    except ValueError as error:  # ragged lists
+        raise ValueError(f"{name} cannot be made an array: {error}") from None
+    return _numbers(a, name) if a.dtype.kind == "O" else a
+
+
+def _numbers(a: Array, name: str) -> Array:
+    """An array of Python objects as numbers, if all of them are real numbers that fit."""
+    for value in a.reshape(-1):
+        if isinstance(value, complex | np.complexfloating):
+            raise TypeError(f"{name} must hold real numbers, got the complex number {value}")
+        if not isinstance(value, int | float | np.number | np.bool_):
+            raise TypeError(
+                f"{name} must hold real numbers, got an object of type {type(value).__name__}: {value!r:.60}"
+            )
+        if isinstance(value, int) and abs(value) > LARGEST_EXACT and int(float(value)) != value:
+            raise TypeError(
+                f"{name} holds the integer {value}, which float64 would round: say that rounding is meant with "
+                f"np.asarray({name}, float)"
+            )
+    return a.astype(np.float64)
+
+
+def _columns_of(x: Any) -> list[tuple[Any, Any]] | None:
+    """(label, column) of a data frame, [(None, x)] of a series, None of anything else."""
+    if hasattr(x, "get_columns") and hasattr(x, "schema"):  # polars
+        return [(column.name, column) for column in x.get_columns()]
+    if hasattr(x, "iloc") and hasattr(x, "to_numpy"):  # pandas
+        return [(None, x)] if x.ndim == 1 else [(label, x.iloc[:, k]) for k, label in enumerate(x.columns)]
+    return None
+
+
+def _joined(x: Any, columns: list[tuple[Any, Any]], name: str) -> Array:
+    """Columns of numbers side by side in their common type."""
+    if getattr(x, "ndim", 2) == 1:
+        return _column(x, name)
+    kinds = {str(column.dtype) for _, column in columns}
+    if len(kinds) == 1:
+        a = np.asarray(x)
+        if a.dtype.kind in "biuf":
+            return a
+    parts = [_column(column, f"column {label!r} of {name}") for label, column in columns]
+    if not parts:
+        return np.empty(x.shape)
+    dtype = np.result_type(*parts)
+    if dtype.kind == "f":
+        for (label, _), part in zip(columns, parts, strict=True):
+            check_digits(part, f"column {label!r} of {name}")
+    out = np.empty((len(parts[0]), len(parts)), dtype)
+    for k, part in enumerate(parts):
+        out[:, k] = part
+    return out
+
+
+def _column(column: Any, name: str) -> Array:
+    """One column of a data frame as numbers; what is missing in it becomes NaN."""
+    dtype = column.dtype
+    nullable = getattr(dtype, "na_value", None) is not None and not isinstance(dtype, np.dtype)
+    if nullable and getattr(dtype, "kind", "O") in "biuf":  # pandas' Int64, boolean, Float32, ...
+        plain = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
+        if not column.isna().any():
+            return np.asarray(column.to_numpy(dtype=plain))
+        if plain.kind in "iu":
+            check_digits(column.dropna().to_numpy(dtype=plain), name)
+        return np.asarray(column.to_numpy(dtype=plain if plain.kind == "f" else np.float64, na_value=np.nan))
+    a = np.asarray(column)
+    if a.dtype.kind == "O":
+        return _numbers(a, name)
+    check_real(a, name)
+    return a
+
+
+# ---- errors in the words of the caller ----
 
 
 def check_errors(errors: str) -> None:
     if errors not in ("raise", "nan"):
         raise ValueError(f"errors must be 'raise' or 'nan', got {errors!r}")
+
+
+def as_integer(value: Any, name: str, least: int | None = None) -> int:
+    """A whole number as an int; TypeError or ValueError with its name for anything else. 2.0 is none, as in NumPy."""
+    try:
+        number = value.__index__()
+    except AttributeError:
+        raise TypeError(f"{name} must be a whole number (an int), got {value!r:.60}") from None
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}")
+    return int(number)
 
 
 def check_square(function: str, **matrices: Any) -> None:
@@ -66,7 +322,7 @@ def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
     raise error
 
 
-def raise_for_item(function: str, what: str, failed: np.ndarray[Any, Any]) -> NoReturn:
+def raise_for_item(function: str, what: str, failed: Array) -> NoReturn:
     """LinAlgError that names the first failed item of a batch. `failed` is boolean, of the shape of the batch."""
     if failed.ndim == 0:
         raise LinAlgError(f"{function}: {what}") from None

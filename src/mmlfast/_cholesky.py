@@ -60,7 +60,7 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
     array([[2., 0.],
            [1., 3.]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     if errors == "raise":
         loop = _core.cholesky_upper if upper else _core.cholesky
     else:

@@ -223,7 +223,7 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     array([[0.25  , 0.    ],
            [0.    , 0.0625]])
     """
-    x = np.asarray(as_array(a))
+    x = np.asarray(as_array(a, "a"))
     check_real(x, "a")
     check_square("matrix_power", a=x)
     try:

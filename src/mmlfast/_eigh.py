@@ -90,7 +90,7 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     array([[2., 1.],
            [1., 2.]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         return EighResult(*_EIGH[UPLO, errors](matrix))
     except KeyError:
@@ -134,7 +134,7 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
     >>> mf.linalg.eigvalsh([[2.0, 1.0], [1.0, 2.0]])
     array([1., 3.])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         values: Array = _EIGVALSH[UPLO, errors](matrix)
         return values

@@ -75,7 +75,7 @@ def einsum(
     """
     if isinstance(subscripts, str):
         text = subscripts.replace(" ", "")
-        arrays = [as_array(x) for x in operands]
+        arrays = [as_array(x, f"operand {k}") for k, x in enumerate(operands)]
     else:
         text, arrays = _from_sublists(subscripts, *operands)
     if any(x.dtype.kind == "c" for x in arrays) or (dtype is not None and np.dtype(dtype).kind == "c"):
@@ -106,7 +106,9 @@ def _from_sublists(*arguments: Any) -> tuple[str, list[Any]]:
         return "".join("..." if s is Ellipsis else LETTERS[int(s)] for s in sublist)
 
     text = ",".join(letters(sublist) for sublist in pairs[1::2])
-    return text + "".join("->" + letters(sublist) for sublist in last), [as_array(x) for x in pairs[::2]]
+    return text + "".join("->" + letters(sublist) for sublist in last), [
+        as_array(x, f"operand {k}") for k, x in enumerate(pairs[::2])
+    ]
 
 
 @lru_cache(maxsize=512)

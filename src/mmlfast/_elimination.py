@@ -97,8 +97,8 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     array([[0.8, 1.4],
            [5. , 3. ]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
-    rhs: Any = b if type(b) is ndarray else as_array(b)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
+    rhs: Any = b if type(b) is ndarray else as_array(b, "b")
     if errors == "raise":
         loop = _core.solve_vector if rhs.ndim == 1 else _core.solve
     else:
@@ -145,7 +145,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
     array([[0.5 , 0.  ],
            [0.  , 0.25]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     if errors == "raise":
         loop = _core.inv
     else:
@@ -193,7 +193,7 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     >>> float(mf.linalg.det([[9007199254740994, 9007199254740992], [9007199254740996, 9007199254740994]]))
     4.0
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         return _core.det(matrix) if out is None else _core.det(matrix, out=out)
     except Exception as error:
@@ -232,7 +232,7 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
     >>> float(sign), round(float(logabsdet), 6)
     (1.0, -1381.551056)
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         return SlogdetResult(*_core.slogdet(matrix))
     except Exception as error:
@@ -297,7 +297,7 @@ def lu(
     array([[1., 2.],
            [4., 4.]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     if check_finite and not np.isfinite(matrix).all():
         raise ValueError("lu: a must not contain infs or NaNs")
     try:

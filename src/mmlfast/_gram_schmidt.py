@@ -100,7 +100,7 @@ def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None =
     >>> rank
     2
     """
-    vectors: Any = a if type(a) is ndarray else as_array(a)
+    vectors: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         if rtol is None:
             basis, rank, orthogonality = _DEFAULT[method](vectors)

@@ -217,7 +217,7 @@ def _from_igraph(graph: Any, weight: str | None) -> _core.LinksObject:
 
 
 def _node_numbers(x: ArrayLike, name: str) -> Array:
-    a = np.asarray(as_array(x))
+    a = np.asarray(as_array(x, name))
     if a.ndim != 1:
         raise ValueError(f"links: {name} must have one dimension, got shape {a.shape}")
     if a.size == 0:
@@ -232,7 +232,7 @@ def _from_edges(sources: Array, targets: Array, weights: ArrayLike | None, n_nod
 
     if sources.size != targets.size:
         raise ValueError(f"links: {sources.size} sources, but {targets.size} targets")
-    data = np.ones(sources.size) if weights is None else np.asarray(as_array(weights))
+    data = np.ones(sources.size) if weights is None else np.asarray(as_array(weights, "weights"))
     if data.shape != sources.shape:
         raise ValueError(f"links: weights has shape {data.shape}, but there are {sources.size} links")
     check_real(data, "weights")
@@ -270,7 +270,7 @@ def _from_matrix(graph: Any) -> _core.LinksObject:
     from scipy import sparse
 
     if not sparse.issparse(graph):
-        dense = np.asarray(as_array(graph))
+        dense = np.asarray(as_array(graph, "links"))
         _check_shape(dense.shape)
         check_real(dense, "links")
         return _from_csr(sparse.csr_array(dense.astype(np.float64, copy=False)))

@@ -92,8 +92,8 @@ def lstsq(a: ArrayLike, b: ArrayLike, rcond: ArrayLike | None = None, *, errors:
     array([[ 1.,  2.],
            [ 5., -1.]])
     """
-    left: Any = a if type(a) is ndarray else as_array(a)
-    right: Any = b if type(b) is ndarray else as_array(b)
+    left: Any = a if type(a) is ndarray else as_array(a, "a")
+    right: Any = b if type(b) is ndarray else as_array(b, "b")
     if errors == "raise":
         loops = _RAISE
     else:

@@ -66,8 +66,8 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
            [[-1., -3.],
             [ 3.,  1.]]])
     """
-    x: Any = a if type(a) is ndarray else as_array(a)
-    y: Any = b if type(b) is ndarray else as_array(b)
+    x: Any = a if type(a) is ndarray else as_array(a, "a")
+    y: Any = b if type(b) is ndarray else as_array(b, "b")
     try:
         if x.size > 4096 or y.size > 4096:
             return product(x, y, out)
@@ -109,8 +109,8 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     array([[1., 3.],
            [3., 7.]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
-    vector: Any = x if type(x) is ndarray else as_array(x)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
+    vector: Any = x if type(x) is ndarray else as_array(x, "x")
     try:
         if (
             matrix.size > 4096
@@ -163,8 +163,8 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
     >>> mf.linalg.vecdot([[1.0, 2.0], [3.0, 4.0]], [1.0, 10.0])
     array([21., 43.])
     """
-    left: Any = x if type(x) is ndarray else as_array(x)
-    right: Any = y if type(y) is ndarray else as_array(y)
+    left: Any = x if type(x) is ndarray else as_array(x, "x")
+    right: Any = y if type(y) is ndarray else as_array(y, "y")
     try:
         if axis == -1 and out is None:
             return _core.vecdot(left, right)

@@ -47,7 +47,7 @@ def orth(A: ArrayLike, rcond: float | None = None) -> Array:
     array([[1.],
            [1.]])
     """
-    matrix: Any = A if type(A) is ndarray else as_array(A)
+    matrix: Any = A if type(A) is ndarray else as_array(A, "A")
     try:
         result = svd(matrix, full_matrices=False)
     except Exception as error:
@@ -94,7 +94,7 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
            [-2],
            [ 1]])
     """
-    matrix: Any = A if type(A) is ndarray else as_array(A)
+    matrix: Any = A if type(A) is ndarray else as_array(A, "A")
     try:
         if rcond is None and matrix.ndim >= 2 and is_exact(matrix):
             return _null_space_of_integers(matrix)

@@ -91,7 +91,7 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     >>> np.allclose(q @ r, [[3.0, 1.0], [4.0, 2.0]])
     True
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         shape = matrix.shape
         if mode == "reduced":

@@ -95,7 +95,7 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     >>> mf.linalg.row_echelon([[0.1, 0.2], [0.3, 0.6]]).rank
     1
     """
-    matrix: Any = as_array(a)
+    matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
     if matrix.ndim < 2:
         raise np.linalg.LinAlgError(f"row_echelon: a must be a matrix or a stack of matrices, got shape {matrix.shape}")
@@ -162,7 +162,7 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
     >>> bool(mf.linalg.is_singular([[1.0, 0.0], [0.0, 1e-30]]))
     False
     """
-    matrix: Any = as_array(a)
+    matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
     check_square("is_singular", a=matrix)
     if tol is not None and not tol >= 0:
@@ -226,7 +226,7 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
     >>> mf.linalg.characteristic_polynomial([[2, 1], [1, 2]])
     array([ 1, -4,  3])
     """
-    matrix: Any = as_array(a)
+    matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
     check_square("characteristic_polynomial", a=matrix)
     if is_exact(matrix):

@@ -105,7 +105,7 @@ def svd(
     >>> np.allclose(u @ np.diag(s) @ vh, a)
     True
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         m, n = matrix.shape[-2:]
         if hermitian:
@@ -150,7 +150,7 @@ def svdvals(x: ArrayLike, /) -> Array:
     >>> mf.linalg.svdvals([[0.0, 2.0], [3.0, 0.0]])
     array([3., 2.])
     """
-    matrix: Any = x if type(x) is ndarray else as_array(x)
+    matrix: Any = x if type(x) is ndarray else as_array(x, "x")
     try:
         m, n = matrix.shape[-2:]
         values: Array = (_core.svdvals_wide if m < n else _core.svdvals_tall)(matrix)
@@ -206,7 +206,7 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
     """
     if rcond is not None and rtol is not _NO_VALUE:
         raise ValueError("pinv: `rtol` and `rcond` can't be both set.")
-    matrix: Any = a if type(a) is ndarray else as_array(a)
+    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     try:
         m, n = matrix.shape[-2:]
         single = matrix.dtype.type is np.float32
@@ -278,7 +278,7 @@ def matrix_rank(
     if tol is not None and rtol is not None:
         raise ValueError("matrix_rank: `tol` and `rtol` can't be both set.")
     check_errors(errors)
-    matrix: Any = A if type(A) is ndarray else as_array(A)
+    matrix: Any = A if type(A) is ndarray else as_array(A, "A")
     if matrix.ndim < 2:
         return int(bool((as_float(matrix, "A") != 0).any()))
     try:
@@ -332,7 +332,7 @@ def cond(x: ArrayLike, p: float | str | None = None) -> Any:
     >>> float(mf.linalg.cond([[4.0, 0.0], [0.0, 0.5]]))
     8.0
     """
-    matrix: Any = x if type(x) is ndarray else as_array(x)
+    matrix: Any = x if type(x) is ndarray else as_array(x, "x")
     try:
         if 0 in matrix.shape[-2:] and matrix.ndim >= 2:
             raise LinAlgError(f"cond: not defined for empty matrices, got shape {matrix.shape}")

@@ -326,7 +326,7 @@ def _as_dense(links: Any) -> Array | None:
     """The array behind `links`, if it is an array or becomes one."""
     if isinstance(links, Links) or any(hasattr(links, name) for name in ("tocsr", "adjacency", "get_edgelist")):
         return None
-    a = np.asarray(as_array(links))
+    a = np.asarray(as_array(links, "links"))
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ValueError(f"pagerank: the matrix of a graph must be square, got shape {a.shape}")
     if a.shape[-1] == 0:
@@ -373,7 +373,7 @@ def _normalised(name: str, x: Array, n: int, ndim: int | None) -> Array:
 
 
 def _real(x: Any, name: str) -> Array:
-    a = np.asarray(as_array(x))
+    a = np.asarray(as_array(x, name))
     check_real(a, name)
     return a.astype(np.float64, copy=False)
 

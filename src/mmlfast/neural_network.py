@@ -421,7 +421,7 @@ class Network:
 
     @staticmethod
     def _labels(n: int, n_out: int, y: Any) -> Array:
-        a = np.asarray(as_array(y))
+        a = np.asarray(as_array(y, "y"))
         if a.dtype.kind not in "iub":
             raise TypeError(f"y must hold integer labels for loss='cross_entropy', got {a.dtype}")
         if a.shape != (n,):

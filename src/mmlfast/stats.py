@@ -221,7 +221,7 @@ def correlation(x: ArrayLike, *, weights: ArrayLike | None = None, nan_policy: s
 
 
 def _table(function: str, x: ArrayLike) -> Any:
-    table: Any = x if type(x) is ndarray else as_array(x)
+    table: Any = x if type(x) is ndarray else as_array(x, "x")
     if table.ndim < 2:
         raise ValueError(f"{function}: x must have samples in rows, shape (..., n, d); got shape {table.shape}")
     return table

@@ -57,7 +57,7 @@ def take(part: Any, number: int, is_rows: bool | None) -> Partition:
     is_sparse = hasattr(part, "tocsr")
     is_rows = is_sparse if is_rows is None else is_rows
     if is_rows:
-        block = part.tocsr() if is_sparse else sparse.csr_array(np.atleast_2d(np.asarray(as_array(part))))
+        block = part.tocsr() if is_sparse else sparse.csr_array(np.atleast_2d(np.asarray(as_array(part, "links"))))
         check_real(block, "links")
         matrix = block.tocoo()
         source, target, weights, (n_sources, n_targets) = matrix.row, matrix.col, matrix.data, block.shape
@@ -82,7 +82,7 @@ def _edges(part: Any, number: int) -> tuple[Array, Array, Array | None]:
             raise ValueError(f"links: partition {number} has columns {names}; it needs source and target")
         columns = [np.asarray(part[name]) for name in ("source", "target", "weight") if name in names]
     else:
-        edges = np.asarray(as_array(part))
+        edges = np.asarray(as_array(part, "links"))
         if edges.ndim != 2 or edges.shape[1] not in (2, 3):
             raise ValueError(
                 f"links: an array of edges has 2 or 3 columns, got shape {edges.shape} in partition {number}"
