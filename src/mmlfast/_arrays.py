@@ -83,13 +83,13 @@ def check_real(a: Any, name: str) -> None:
     if a.dtype.kind in "biuf" and a.dtype.itemsize <= 8:
         return
     way_out = {
-        "c": f"; pass {name}.real and {name}.imag apart",
-        "M": f"; subtract a date and divide by a unit, ({name} - {name}[0]) / np.timedelta64(1, 's')",
-        "m": f"; divide by a unit, {name} / np.timedelta64(1, 's')",
-        "U": f"; convert text with {name}.astype(float)",
-        "S": f"; convert text with {name}.astype(float)",
-        "f": f"; convert with {name}.astype(float)",
-        "V": f"; take the fields apart, {name}['field']",
+        "c": ": its .real and .imag are real numbers",
+        "M": ": subtract a date and divide by a unit such as np.timedelta64(1, 's')",
+        "m": ": divide by a unit such as np.timedelta64(1, 's')",
+        "U": ": .astype(float) converts text",
+        "S": ": .astype(float) converts text",
+        "f": ": .astype(float) rounds to float64",
+        "V": ": take the fields apart",
     }.get(a.dtype.kind, "")
     raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}{way_out}")
 
@@ -98,7 +98,7 @@ def check_digits(a: Array, name: str) -> None:
     """TypeError if `a` holds integers that float64 cannot hold."""
     if a.dtype.kind not in "iu" or a.dtype.itemsize < 8 or a.size == 0:
         return
-    if -LARGEST_EXACT <= int(a.min()) and int(a.max()) <= LARGEST_EXACT:
+    if int(a.min()) >= -LARGEST_EXACT and int(a.max()) <= LARGEST_EXACT:
         return
     flat = a.reshape(-1)
     with np.errstate(invalid="ignore"):
@@ -110,7 +110,7 @@ def check_digits(a: Array, name: str) -> None:
         value = int(flat[int(np.argmax(lost))])
         raise TypeError(
             f"{name} holds the integer {value}, which float64 would round (it holds every integer up to 2**53): "
-            f"subtract an offset first, or say that rounding is meant with {name}.astype(float)"
+            f"subtract an offset first, or say with .astype(float) that rounding is meant"
         )
 
 
@@ -169,12 +169,14 @@ def _refuse_what_holds_no_array(x: Any, name: str) -> None:
         )
     if isinstance(x, Iterator):
         raise TypeError(f"{name} must be an array, got an iterator ({type(x).__name__}): list({name}) makes it one")
-    if isinstance(x, dict | set | frozenset | str | bytes) or hasattr(x, "data_vars"):
-        raise TypeError(f"{name} must be an array, got {type(x).__name__}: np.array(list({name}.values())) or the like")
+    if isinstance(x, dict) or hasattr(x, "data_vars"):
+        raise TypeError(f"{name} must be an array, got {type(x).__name__}: stack its values in the order that is meant")
+    if isinstance(x, set | frozenset | str | bytes):
+        raise TypeError(f"{name} must be an array, got {type(x).__name__}")
     if hasattr(x, "__dask_graph__") and hasattr(x, "npartitions"):
         raise TypeError(
-            f"{name} is a Dask {type(x).__name__}: mmlfast.dask takes Dask arrays ({name}.to_dask_array(lengths=True)), "
-            f"and {name}.compute() gives a table in memory"
+            f"{name} is a Dask {type(x).__name__}: {name}.to_dask_array(lengths=True) gives an array for the functions "
+            f"of mmlfast.dask, and {name}.compute() a table in memory"
         )
     unit = _unit_of(x)
     if unit is not None:
@@ -224,13 +226,11 @@ def _numbers(a: Array, name: str) -> Array:
         if isinstance(value, complex | np.complexfloating):
             raise TypeError(f"{name} must hold real numbers, got the complex number {value}")
         if not isinstance(value, int | float | np.number | np.bool_):
-            raise TypeError(
-                f"{name} must hold real numbers, got an object of type {type(value).__name__}: {value!r:.60}"
-            )
+            raise TypeError(f"{name} must hold real numbers, got {type(value).__name__} ({value!r:.40})")
         if isinstance(value, int) and abs(value) > LARGEST_EXACT and int(float(value)) != value:
             raise TypeError(
-                f"{name} holds the integer {value}, which float64 would round: say that rounding is meant with "
-                f"np.asarray({name}, float)"
+                f"{name} holds the integer {value}, which float64 would round: say with "
+                f".astype(float) that rounding is meant"
             )
     return a.astype(np.float64)
 
