@@ -128,7 +128,7 @@ def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
     check_errors(errors)
     x = as_float(a, "a")
     check_square("diagonalize", a=x)
-    finite = np.isfinite(x).all(axis=(-2, -1))
+    finite = np.asarray(np.isfinite(x).all(axis=(-2, -1)))
     if errors == "raise" and not finite.all():
         raise_for_item("diagonalize", "Matrix is not finite", ~finite)
     wide = np.where(finite[..., None, None], x, 0).astype(np.float64)
