@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <stdexcept>
 
+#include "bind/ufunc_call.hpp"
+
 namespace mmlfast::bind {
 namespace {
 
@@ -19,7 +21,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t n_args_and_fla
   ShortCall done;
   if (PyVectorcall_NARGS(n_args_and_flag) == f.n_in && keywords == nullptr)
     done = short_call(f, args, nullptr, Integers::numpy);
-  if (!done.taken) return PyObject_Vectorcall(f.ufunc.ptr(), args, n_args_and_flag, keywords);
+  if (!done.taken) return call_ufunc(self, f, args, n_args_and_flag, keywords);
   if (!done.outcome.ok()) {
     set_python_error(done.outcome, f.failed_items_message);
   } else if (done.outcome.rcond != 1 && !warn_if_ill_conditioned(done.outcome)) {

@@ -89,6 +89,7 @@ def check_real(a: Any, name: str) -> None:
         "U": ": .astype(float) converts text",
         "S": ": .astype(float) converts text",
         "f": ": .astype(float) rounds to float64",
+        "O": ": .astype(float) converts objects that are numbers",
         "V": ": take the fields apart",
     }.get(a.dtype.kind, "")
     raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}{way_out}")
@@ -316,6 +317,8 @@ def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
     """Raise `error` again in the words of the caller: with the names, dtypes and shapes of the arguments."""
     for name, a in arrays.items():
         check_real(a, name)
+        if isinstance(error, TypeError):
+            check_digits(a, name)
     if isinstance(error, ValueError):
         shapes = ", ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
         raise ValueError(f"{function}: {shapes}: they do not fit together ({error})") from None

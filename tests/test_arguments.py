@@ -1,0 +1,308 @@
+"""The door through which arguments come in: what is converted, what is refused, and in which words."""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import same_bits
+
+import mmlfast as mf
+from mmlfast import _core
+from mmlfast._arrays import as_array, as_float, as_integer, check_digits, check_labels, nan_where_masked
+
+la = mf.linalg
+
+
+# ---- what has to be refused, or would lose something ----
+
+
+class Quantity:
+    """What a quantity of pint looks like."""
+
+    magnitude, units = np.eye(2), "metre"
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        return self.magnitude
+
+
+class QuantityArray(np.ndarray[Any, Any]):
+    """What quantities of astropy and unyt look like."""
+
+    unit = "km"
+
+
+REFUSED = {
+    "None": (lambda: None, "None"),
+    "generator": (lambda: (x for x in [1.0]), "iterator"),
+    "dict": (lambda: {"a": [1.0]}, "dict"),
+    "set": (lambda: {1.0, 2.0}, "set"),
+    "text": (lambda: "1 2 3", "str"),
+    "list of text": (lambda: [["a", "b"]], "text"),
+    "complex": (lambda: np.eye(2) * 1j, "complex"),
+    "complex objects": (lambda: [np.array([1j, 2], object)], "complex"),
+    "objects": (lambda: [[object(), 1.0]], "object"),
+    "dates": (lambda: np.array([["2020-01-01"]], "M8[D]"), "datetime"),
+    "pint": (Quantity, "metre"),
+    "astropy": (lambda: np.eye(2).view(QuantityArray), "km"),
+    "list of pint": (lambda: [Quantity(), Quantity()], "metre"),
+    "masked": (lambda: np.ma.masked_equal(np.eye(2), 0.0), "2 of its 4"),
+    "list of masked": (lambda: [np.ma.masked_equal([1.0, 0.0], 0.0), [1.0, 2.0]], "mask"),
+    "int64": (lambda: np.array([[2**53 + 1, 0], [0, 1]]), str(2**53 + 1)),
+    "uint64": (lambda: np.array([[2**64 - 1]], np.uint64), str(2**64 - 1)),
+    "large int": (lambda: [[2**70 + 1, 0], [0, 1]], str(2**70 + 1)),
+    "long double": (lambda: np.eye(2, dtype=np.longdouble), "float128"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_would_lose_something_is_refused_by_name(kind: str) -> None:
+    make, word = REFUSED[kind]
+    with pytest.raises(TypeError, match="the_argument") as caught:
+        as_float(make(), "the_argument")
+    assert word in str(caught.value)
+
+
+def test_sparse_matrix_is_refused_by_name() -> None:
+    sparse = pytest.importorskip("scipy.sparse")
+    for call in (lambda s: la.solve(s, np.ones(2)), mf.stats.mean):
+        with pytest.raises(TypeError, match="sparse") as caught:
+            call(sparse.csr_array(np.eye(2)))
+        assert "toarray" in str(caught.value)
+
+
+@pytest.mark.parametrize("function", [la.matmul, la.cholesky, la.lstsq, la.svd, la.qr, la.eigh, mf.stats.mean])
+def test_integers_that_float64_would_round_are_refused(function: Any) -> None:
+    exact = np.diag([2**53, 2**60, 1])
+    two = function in (la.matmul, la.lstsq)
+    function(*(exact,) * (1 + two))
+    for bad in (exact + 1, (exact + 1).astype(np.uint64), (exact + 1).astype(">i8"), (exact + 1)[::-1, ::-1]):
+        with pytest.raises(TypeError, match="holds the integer") as caught:
+            function(*(bad,) * (1 + two))
+        assert "astype(float)" in str(caught.value)
+
+
+def test_digits_at_the_ends_of_the_integers() -> None:
+    for dtype, values in ((np.int64, [-(2**63), 2**53, -(2**53)]), (np.uint64, [2**63, 2**64 - 2**11])):
+        check_digits(np.array(values, dtype), "a")
+    for dtype, value in (
+        (np.int64, 2**63 - 1),
+        (np.int64, -(2**63) + 1),
+        (np.uint64, 2**64 - 1),
+        (np.int64, 2**62 + 1),
+    ):
+        with pytest.raises(TypeError, match=str(value)):
+            check_digits(np.array([0, value], dtype), "a")
+        with pytest.raises(TypeError, match=str(value)):  # the same in C++
+            _core.norm(np.array([0, value], dtype))
+    assert float(_core.norm(np.array([-(2**63)]))) == 2.0**63
+
+
+# ---- what is converted ----
+
+
+def test_mask_that_hides_nothing_is_no_obstacle() -> None:
+    x = np.ma.array(np.eye(2), mask=False)
+    same_bits(as_array(x, "x"), np.eye(2))
+    assert np.isnan(nan_where_masked(np.ma.masked_equal([1.0, 2.0], 2.0), "x")).tolist() == [False, True]
+
+
+def test_labelled_array_with_methods_of_dask() -> None:
+    """Faults C3: any object that NumPy can convert is converted, whatever other attributes it has."""
+
+    class Labelled:
+        ndim, shape, dtype = 2, (3, 3), np.dtype(float)
+
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            return np.eye(3)
+
+        def __array_ufunc__(self, ufunc: Any, *_: Any, **__: Any) -> Any:
+            raise NotImplementedError(ufunc)
+
+        def __dask_graph__(self) -> None:
+            return None
+
+    same_bits(mf.stats.mean(Labelled()), mf.stats.mean(np.eye(3)))
+    same_bits(la.inv(Labelled()), np.eye(3))
+    same_bits(la.matmul(Labelled(), Labelled()), np.eye(3))
+
+
+def test_frames_of_mixed_numbers() -> None:
+    """Faults C6: a frame whose columns are all numbers is an array of numbers."""
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [2.0, 3, 7], "ok": [True, False, True]})
+    same_bits(mf.stats.covariance(frame), mf.stats.covariance(frame.to_numpy(float)))
+    nullable = pd.DataFrame(
+        {
+            "i": pd.array([1, None, 3], dtype="Int64"),
+            "b": pd.array([True, None, False], dtype="boolean"),
+            "f": pd.array([1.5, 2.5, None], dtype="Float32"),
+            "o": np.array([1, 2.5, 3], dtype=object),
+            "u": np.array([1, 2, 3], np.uint8),
+        }
+    )
+    nan = np.nan
+    same_bits(
+        as_array(nullable, "x"),
+        np.array([[1, 1, 1.5, 1, 1], [nan, nan, 2.5, 2.5, 2], [3, 0, nan, 3, 3.0]]).astype(float),
+    )
+    assert as_array(pd.DataFrame({"a": np.float32([1, 2]), "b": [True, False]}), "x").dtype == np.float32
+    assert as_array(pd.DataFrame({"a": [1, 2], "b": [True, False]}), "x").dtype == np.int64
+    same_bits(as_array(pd.Series([1, 2, None], dtype="Int64"), "x"), np.array([1, 2, nan]))
+    for column in (["x", "y"], pd.to_datetime(["2020", "2021"]), pd.Categorical(["u", "v"]), [None, 1]):
+        with pytest.raises(TypeError, match="column 'c' of x"):
+            as_array(
+                pd.DataFrame({"a": [1.0, 2.0], "c": pd.Series(column, dtype=object if None in column else None)}), "x"
+            )
+    with pytest.raises(TypeError, match=f"column 'i' of x holds the integer {2**53 + 1}"):
+        as_array(pd.DataFrame({"a": [1.0, 2.0], "i": [2**53 + 1, 3]}), "x")
+
+
+def test_frames_of_polars() -> None:
+    pl = pytest.importorskip("polars")
+    frame = pl.DataFrame({"i": [1, None, 3], "b": [True, False, True], "f": [1.5, 2.5, None]})
+    same_bits(as_array(frame, "x"), np.array([[1, 1, 1.5], [np.nan, 0, 2.5], [3, 1, np.nan]]))
+    with pytest.raises(TypeError, match="column 'c' of x"):
+        as_array(pl.DataFrame({"a": [1.0], "c": ["text"]}), "x")
+
+
+def test_labels_in_another_order_are_refused() -> None:
+    """Faults B5: labelled arguments are never matched by position in silence."""
+    pd = pytest.importorskip("pandas")
+    a = pd.DataFrame(np.eye(2), index=["r", "s"], columns=["x", "y"])
+    check_labels("f", a=(a, "mn", "n"), b=(pd.Series([1.0, 2.0], index=["r", "s"]), "mk", "m"))
+    check_labels("f", a=(a, "mn", "n"), b=([1.0, 2.0], "mk", "m"), c=(None, "m", "m"))
+    with pytest.raises(ValueError, match="labels of b are not those of a"):
+        check_labels("f", a=(a, "mn", "n"), b=(pd.Series([1.0, 2.0], index=["s", "r"]), "mk", "m"))
+    with pytest.raises(ValueError, match="labels of b are not those of a"):
+        check_labels("f", a=(a, "mn", "n"), b=(a[["y", "x"]], "kn", "n"))
+
+
+def test_whole_numbers() -> None:
+    assert as_integer(np.int64(3), "k") == 3
+    with pytest.raises(TypeError, match=r"k must be a whole number .* got 2\.0"):
+        as_integer(2.0, "k")
+    with pytest.raises(ValueError, match="k must be at least 1, got 0"):
+        as_integer(0, "k", 1)
+
+
+# ---- out= in the place of an operand ----
+
+
+def places(n: int) -> dict[str, Any]:
+    """Ways in which the result can lie over the operand in one piece of memory."""
+    return {
+        "the operand": lambda room: (room[: n * n].reshape(n, n), room[: n * n].reshape(n, n)),
+        "shifted": lambda room: (room[: n * n].reshape(n, n), room[1 : n * n + 1].reshape(n, n)),
+        "transposed": lambda room: (room[: n * n].reshape(n, n), room[: n * n].reshape(n, n).T),
+        "reversed": lambda room: (room[: n * n].reshape(n, n), room[: n * n].reshape(n, n)[::-1]),
+    }
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 12, 33, 70])
+@pytest.mark.parametrize("place", places(1))
+@pytest.mark.parametrize("stack", [False, True])
+@pytest.mark.parametrize("name", ["matmul", "solve", "inv", "cholesky", "einsum"])
+def test_out_may_be_an_operand(name: str, n: int, place: str, stack: bool, rng: np.random.Generator) -> None:
+    """Faults A2: the result is that of a copy, in whatever way `out` shares memory with an operand."""
+    batch = 3 if stack else 1
+    room = np.zeros((batch, n * n + 1))
+    x, out = zip(*(places(n)[place](row) for row in room), strict=True)
+    for k in range(batch):
+        square = rng.standard_normal((n, n))
+        x[k][...] = square @ square.T + n * np.eye(n)
+    a = np.lib.stride_tricks.as_strided(x[0], (batch, n, n), (room.strides[0], *x[0].strides))
+    target = np.lib.stride_tricks.as_strided(out[0], (batch, n, n), (room.strides[0], *out[0].strides))
+    if not stack:
+        a, target = a[0], target[0]
+    before, other = a.copy(), rng.standard_normal((n, n))
+    calls: dict[str, Any] = {
+        "matmul": (lambda a, **o: la.matmul(a, a, **o)),
+        "solve": (lambda a, **o: la.solve(a, other if a is before else other.copy(), **o)),
+        "inv": la.inv,
+        "cholesky": la.cholesky,
+        "einsum": (lambda a, **o: la.einsum("...ij,...jk->...ik", a, a, **o)),
+    }
+    expected = calls[name](before)
+    result = calls[name](a, out=target)
+    assert result is target
+    same_bits(target.copy(), np.ascontiguousarray(expected))
+
+
+def test_out_of_matvec_vecdot_and_det_may_be_an_operand(rng: np.random.Generator) -> None:
+    a = rng.standard_normal((12, 12))
+    x = rng.standard_normal(12)
+    expected = la.matvec(a, x)
+    same_bits(la.matvec(a, x, out=x), expected)
+    a = rng.standard_normal((12, 12))
+    expected = la.matvec(a, a[0].copy())
+    same_bits(la.matvec(a, a[0], out=a[0]).copy(), expected)
+    y = rng.standard_normal((5, 5))
+    expected = la.vecdot(y, y)
+    same_bits(la.vecdot(y, y, out=y[:, 0]).copy(), expected)
+    y = rng.standard_normal((5, 3, 3))
+    expected = la.det(y)
+    same_bits(la.det(y, out=y[:, 1, 1]).copy(), expected)
+
+
+# ---- Dask ----
+
+STACKS: dict[str, Any] = {
+    "solve": lambda a: la.solve(a, a),
+    "solve vector": lambda a: la.solve(a, np.ones(a.shape[-1])),
+    "solve integers": lambda a: la.solve(a, np.ones((3, 1), int)),
+    "inv": la.inv,
+    "inv errors=nan": lambda a: la.inv(a, errors="nan"),
+    "det": la.det,
+    "slogdet": la.slogdet,
+    "cholesky": lambda a: la.cholesky(la.matmul(a, a.swapaxes(-1, -2))),
+    "lu": la.lu,
+    "qr": la.qr,
+    "lstsq": lambda a: la.lstsq(a, a)[:3],
+    "eigh": la.eigh,
+    "eigvalsh": la.eigvalsh,
+    "svd": lambda a: la.svd(a, full_matrices=False),
+    "svdvals": la.svdvals,
+    "pinv": la.pinv,
+    "cond": la.cond,
+    "matmul": lambda a: la.matmul(a, a),
+    "matvec": lambda a: la.matvec(a, a[..., 0]),
+    "vecdot": lambda a: la.vecdot(a, a),
+    "einsum": lambda a: la.einsum("...ij,...jk->...ik", a, a),
+    "gram_schmidt": la.gram_schmidt,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64], ids=["f64", "f32", "i64"])
+@pytest.mark.parametrize("name", STACKS)
+def test_stacks_in_dask(name: str, dtype: Any, rng: np.random.Generator) -> None:
+    """Faults C4: lazy and right for stacks in chunks along the batch, with the shape and the dtype it says."""
+    da = pytest.importorskip("dask.array")
+    a = (10 * rng.standard_normal((6, 3, 3)) + 40 * np.eye(3)).astype(dtype)
+    expected = STACKS[name](a)
+    result = STACKS[name](da.from_array(a, chunks=(2, 3, 3)))
+    results, expectations = (x if isinstance(x, tuple) else (x,) for x in (result, expected))
+    for x, y in zip(results, expectations, strict=True):
+        assert isinstance(x, da.Array), "not lazy"
+        value = x.compute()
+        assert (x.shape, x.dtype) == (value.shape, value.dtype)
+        same_bits(np.asarray(value), np.asarray(y))
+
+
+def test_dask_arrays_in_chunks_of_rows_are_sent_to_mmlfast_dask() -> None:
+    da = pytest.importorskip("dask.array")
+    rows = da.ones((40, 3), chunks=(10, 3))
+    for call in (la.qr, la.svd, la.lstsq, mf.geometry.norm, mf.stats.covariance):
+        with pytest.raises(TypeError, match=r"mmlfast\.dask"):
+            call(rows, rows) if call is la.lstsq else call(rows)
+    with pytest.raises(TypeError, match="out="):
+        la.inv(da.ones((4, 3, 3), chunks=(2, 3, 3)), out=np.empty((4, 3, 3)))
+
+
+def test_dask_is_not_imported_to_find_out(run_python: Any) -> None:
+    run_python("import sys, mmlfast as mf; mf.linalg.inv([[2.0]]); assert 'dask' not in sys.modules")
+    assert "mmlfast" in sys.modules
+    assert Fraction(as_float([[2**60]], "a")[0, 0]) == 2**60
