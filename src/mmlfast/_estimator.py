@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmlfast import _estimator_alone
+from mmlfast._arrays import as_array, check_digits, is_dask, refuse_dask
 
 if TYPE_CHECKING:
     from mmlfast._estimator_alone import (
@@ -53,8 +54,13 @@ def validate_rows(
     """`X` as finite float32 or float64 rows, with scikit-learn's error messages; ``reset`` when fitting.
 
     Sets `n_features_in_` (and `feature_names_in_` with scikit-learn) or compares with them. With ``finite=False`` the
-    caller looks for NaN and infinity.
+    caller looks for NaN and infinity. What scikit-learn would drop (a mask, a unit, digits) is refused first.
     """
+    if not hasattr(X, "tocsr"):
+        table = as_array(X, "X")
+        if is_dask(table):
+            refuse_dask("X")
+        check_digits(table, "X")
     return validate_data(
         estimator,
         X,

@@ -1,7 +1,7 @@
 """Batched functions of Dask arrays: lazy, chunk by chunk along the batch.
 
-Called by `_core` for a batched function that meets a Dask array. Dask would find shape and dtype of the result by calling
-the function on ones, which many functions refuse; the generalized ufunc knows both.
+Called by `_core` for a batched function that meets a Dask array. Dask would find shape and dtype of the result by
+calling the function on ones, which many functions refuse; the generalized ufunc knows both.
 """
 
 from __future__ import annotations
@@ -32,6 +32,6 @@ def lazily(function: _core.BatchedFunction, *operands: Any, **options: Any) -> A
             raise
         raise TypeError(
             "a Dask array is in several chunks along an axis that the function needs as a whole: mmlfast.dask has "
-            "covariance, pca, lstsq and qr of arrays in chunks of rows; x.rechunk({-1: -1, -2: -1}) leaves chunks along "
-            "the batch axes only"
+            "covariance, pca, lstsq and qr of arrays in chunks of rows; x.rechunk({-1: -1, -2: -1}) leaves chunks "
+            "along the batch axes only"
         ) from None
