@@ -1,12 +1,12 @@
 """Batched functions of Dask arrays: lazy, chunk by chunk along the batch.
 
-Called by `_core` for a batched function that meets a Dask array. Dask would find shape and dtype of the result by
-calling the function on ones, which many functions refuse; the generalized ufunc knows both.
+Dask would find shape and dtype of the result by calling the function on ones, which many functions refuse; here both
+are known before.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from mmlfast import _core
 
 
 def lazily(function: _core.BatchedFunction, *operands: Any, **options: Any) -> Any:
-    """The Dask array, or the tuple of them, of `function` for each item of the batch."""
+    """The Dask array, or the tuple of them, of `function` for each item of the batch; `_core` calls this."""
     import dask.array as da
 
     ufunc = function.ufunc
@@ -28,10 +28,48 @@ def lazily(function: _core.BatchedFunction, *operands: Any, **options: Any) -> A
             function, signature, *arrays, output_dtypes=dtypes if ufunc.nout > 1 else dtypes[0], **options
         )
     except ValueError as error:
-        if "multiple chunks" not in str(error):
-            raise
-        raise TypeError(
-            "a Dask array is in several chunks along an axis that the function needs as a whole: mmlfast.dask has "
-            "covariance, pca, lstsq and qr of arrays in chunks of rows; x.rechunk({-1: -1, -2: -1}) leaves chunks "
-            "along the batch axes only"
-        ) from None
+        _explain_chunks(error)
+
+
+def of_stacks(function: Any, signature: str, kinds: str, *arrays: Any, **options: Any) -> tuple[Any, ...]:
+    """The lazy results of a batched `function` that is written in Python, for Dask arrays chunked along the batch.
+
+    Parameters
+    ----------
+    function : callable
+        Takes and gives arrays; several results as a tuple.
+    signature : str
+        Core dimensions of the arrays and of the results, ``"(n,n)->(n),(n,n)"``.
+    kinds : str
+        A letter for each result: "f" float32 or float64 as the arrays, "c" the complex type of that width, "i" int64,
+        "b" bool.
+    """
+    import dask.array as da
+
+    single = all(x.dtype.type is np.float32 for x in arrays)
+    types = {"f": "f4" if single else "f8", "c": "c8" if single else "c16", "i": "i8", "b": "?"}
+    dtypes = [np.dtype(types[kind]) for kind in kinds]
+
+    def of_chunk(*chunks: Any) -> Any:
+        answer = function(*chunks, **options)
+        parts = answer if isinstance(answer, tuple) else (answer,)
+        cast = tuple(np.asarray(part, dtype) for part, dtype in zip(parts, dtypes, strict=True))
+        return cast if len(cast) > 1 else cast[0]
+
+    try:
+        results = da.apply_gufunc(  # type: ignore[no-untyped-call]
+            of_chunk, signature, *arrays, output_dtypes=dtypes if len(dtypes) > 1 else dtypes[0]
+        )
+    except ValueError as error:
+        _explain_chunks(error)
+    return results if isinstance(results, tuple) else (results,)
+
+
+def _explain_chunks(error: ValueError) -> NoReturn:
+    if "multiple chunks" not in str(error):
+        raise error
+    raise TypeError(
+        "a Dask array is in several chunks along an axis that the function needs as a whole: mmlfast.dask has "
+        "covariance, pca, lstsq and qr of arrays in chunks of rows; x.rechunk({-1: -1, -2: -1}) leaves chunks "
+        "along the batch axes only"
+    ) from None
