@@ -18,7 +18,7 @@ ndarray = np.ndarray
 Array = np.ndarray[Any, Any]
 
 # Types of the items of lists that need no second look.
-_PLAIN = frozenset((float, int, list, ndarray))
+_PLAIN = frozenset((float, int, bool, list, tuple, ndarray, np.float64, np.float32))
 
 # From here on not every integer is a float64.
 LARGEST_EXACT = 2**53
@@ -30,10 +30,17 @@ def as_array(x: Any, name: str) -> Any:
     Dask arrays pass as they are: batched functions hand them to Dask (`mmlfast._lazy`). Tables of mixed numeric columns
     are numbers. TypeError, with `name`, for what holds no numbers and for what would lose something.
     """
-    if type(x) is ndarray:
+    kind = type(x)
+    if kind is ndarray:
         return x
-    if isinstance(x, list | tuple):
-        return _array_of_list(x, name)
+    if kind is list or kind is tuple:
+        if not _PLAIN.issuperset(map(type, x)):
+            _refuse_items(x, name)
+        try:
+            a = np.asarray(x)
+        except ValueError as error:  # ragged lists
+            raise ValueError(f"{name} cannot be made an array: {error}") from None
+        return a if a.dtype.char != "O" else _numbers(a, name)
     if is_dask(x):
         return x
     _refuse_what_holds_no_array(x, name)
@@ -209,17 +216,12 @@ def _without_subclass(x: Array, name: str) -> Array:
     return np.asarray(x)
 
 
-def _array_of_list(x: list[Any] | tuple[Any, ...], name: str) -> Array:
-    for item in x if not set(map(type, x)) <= _PLAIN else ():
+def _refuse_items(items: list[Any] | tuple[Any, ...], name: str) -> None:
+    for item in items:
         if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
             raise TypeError(f"{name} holds masked arrays: np.ma.stack({name}) makes it one masked array")
         if _unit_of(item) is not None:
             raise TypeError(f"{name} holds numbers with a unit of measurement ({_unit_of(item)}), which would be lost")
-    try:
-        a = np.asarray(x)
-    except ValueError as error:  # ragged lists
-        raise ValueError(f"{name} cannot be made an array: {error}") from None
-    return _numbers(a, name) if a.dtype.kind == "O" else a
 
 
 def _numbers(a: Array, name: str) -> Array:
