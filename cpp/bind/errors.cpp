@@ -1,30 +1,29 @@
 #include "bind/errors.hpp"
 
+#include <atomic>
+
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
 #include "runtime/interrupt.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::bind {
 namespace {
 
-class Gil {
- public:
-  Gil() : state_(PyGILState_Ensure()) {}
-  ~Gil() { PyGILState_Release(state_); }
-  Gil(const Gil&) = delete;
-  Gil& operator=(const Gil&) = delete;
-
- private:
-  PyGILState_STATE state_;
-};
+// Python runs signal handlers in one thread only. The others need not ask, nor wait for the GIL in order to ask.
+std::atomic<unsigned long> main_thread{0};
 
 // Runs pending signal handlers; an exception from one of them stays set in this thread.
 bool user_interrupted() {
-  const Gil gil;
+  if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return false;
+  const AcquiredGil gil;
   return PyErr_CheckSignals() != 0;
 }
 
 const LapackTable* load_lapack() {
-  const Gil gil;
+  const AcquiredGil gil;
   PyObject* module = PyImport_ImportModule("mmlfast._lapack");
   if (module == nullptr) return nullptr;
   PyObject* capsule = PyObject_GetAttrString(module, "capsule");
@@ -89,6 +88,11 @@ bool warn_if_ill_conditioned(Outcome outcome) noexcept {
 }
 
 void install_runtime_hooks() {
+  main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+#if !defined(_WIN32)
+  // The thread that forks is the main one of the child.
+  pthread_atfork(nullptr, nullptr, [] { main_thread.store(PyThread_get_thread_ident()); });
+#endif
   set_interrupt_check(user_interrupted);
   set_lapack_loader(load_lapack);
 }

@@ -1,6 +1,7 @@
 // From an Outcome to a Python exception.
 #pragma once
 
+#include "bind/gil.hpp"
 #include "bind/numpy_api.hpp"
 #include "runtime/outcome.hpp"
 

@@ -34,9 +34,8 @@ thread_local bool failed_before = false;
 
 bool error_is_pending() {
   if (!failed_before) return false;
-  const PyGILState_STATE gil = PyGILState_Ensure();
+  const AcquiredGil gil;
   failed_before = PyErr_Occurred() != nullptr;
-  PyGILState_Release(gil);
   return failed_before;
 }
 
@@ -45,22 +44,6 @@ bool interrupted_between_pieces() {
   thread_local unsigned calls = 0;
   return (++calls & 63) == 0 && InterruptTimer().interrupted();
 }
-
-// NumPy lets go of the GIL only if the batch has many items. One large item is work enough.
-class ReleasedGil {
- public:
-  explicit ReleasedGil(Size elements) noexcept {
-    if (elements > 4096 && PyGILState_Check()) state_ = PyEval_SaveThread();
-  }
-  ~ReleasedGil() {
-    if (state_ != nullptr) PyEval_RestoreThread(state_);
-  }
-  ReleasedGil(const ReleasedGil&) = delete;
-  ReleasedGil& operator=(const ReleasedGil&) = delete;
-
- private:
-  PyThreadState* state_ = nullptr;
-};
 
 // The items times all core dimensions, as far as it takes to see that it is much.
 Size work_size(const npy_intp* dimensions, int n_core_dimensions) noexcept {
@@ -75,21 +58,21 @@ void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
   GufuncFrame frame(args, dimensions, steps, data.n_operands);
   Outcome outcome;
   {
-    const ReleasedGil released(work_size(dimensions, data.n_core_dimensions));
+    // NumPy lets go of the GIL only if the batch has many items. One large item is work enough.
+    const ReleasedGil released(work_size(dimensions, data.n_core_dimensions) > 4096 && PyGILState_Check());
     outcome = data.body(frame);
   }
   if (interrupted_between_pieces()) outcome.join({Outcome::Status::interrupted});
   clear_float_flags();
   if (outcome.ok() && outcome.rcond == 1) return;
   if (outcome.status == Outcome::Status::failed_items && data.message == nullptr) return;
-  const PyGILState_STATE gil = PyGILState_Ensure();
+  const AcquiredGil gil;
   if (outcome.ok()) {
     failed_before = !warn_if_ill_conditioned(outcome);
   } else {
     set_python_error(outcome, data.message);
     failed_before = true;
   }
-  PyGILState_Release(gil);
 }
 
 int type_number(char c) {

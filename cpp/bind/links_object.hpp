@@ -2,12 +2,13 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
+#include <mutex>  // lock_guard
 #include <string>
 
 #include "bind/errors.hpp"
 #include "bind/numpy_api.hpp"
 #include "drivers/link_components.hpp"
+#include "runtime/locked_state.hpp"
 
 namespace mmlfast::bind {
 
@@ -20,17 +21,17 @@ struct LinksObject {
     if (components() != nullptr) return {};
     auto found = std::make_unique<drivers::LinkComponents>();
     const Outcome outcome = found->build(links);
-    const std::lock_guard lock(busy_);
+    const std::lock_guard<StateLock> lock(busy_);
     if (outcome.ok() && !components_) components_ = std::move(found);
     return outcome;
   }
   const drivers::LinkComponents* components() const {
-    const std::lock_guard lock(busy_);
+    const std::lock_guard<StateLock> lock(busy_);
     return components_.get();
   }
 
  private:
-  mutable std::mutex busy_;
+  mutable StateLock busy_;
   mutable std::unique_ptr<drivers::LinkComponents> components_;
 };
 

@@ -31,6 +31,7 @@ struct Arguments {
   std::vector<Activation> activations;
   std::vector<T*> w, b;
   drivers::Network<T> network;
+  std::vector<std::int64_t> labels;
   drivers::Samples<T> samples{};
 
   Arguments(const py::tuple& sizes_in, const py::tuple& activations_in, const py::list& weights,
@@ -66,16 +67,19 @@ struct Arguments {
       samples.y = data_of<T>(y, {samples.n, sizes.back()}, "y");
       return;
     }
-    samples.labels = data_of<std::int64_t>(y, {samples.n}, "y");
-    for (Size i = 0; i < samples.n; ++i) {
-      if (samples.labels[i] < 0 || samples.labels[i] >= sizes.back()) throw py::value_error("y: label out of range");
+    // A copy: another thread may write into y while this one computes, and a label is an index.
+    const std::int64_t* given = data_of<std::int64_t>(y, {samples.n}, "y");
+    labels.assign(given, given + samples.n);
+    for (const std::int64_t label : labels) {
+      if (label < 0 || label >= sizes.back()) throw py::value_error("y: label out of range");
     }
+    samples.labels = labels.data();
   }
 };
 
 template <class Call>
 Outcome without_gil(Call&& call) {
-  const py::gil_scoped_release released;
+  const ReleasedGil released;
   return call();
 }
 
@@ -140,7 +144,7 @@ struct Reporter {
     const auto now = std::chrono::steady_clock::now();
     if (epoch != 0 && epoch + 1 != self->epochs && now - self->last < report_interval) return true;
     self->last = now;
-    const py::gil_scoped_acquire gil;
+    const AcquiredGil gil;
     PyObject* r = PyObject_CallFunction(self->function.ptr(), "Ld", static_cast<long long>(epoch), loss);
     Py_XDECREF(r);
     return r != nullptr;

@@ -1,10 +1,10 @@
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "bind/gufunc.hpp"
 #include "bind/registers.hpp"
+#include "bind/shared_state.hpp"
 #include "drivers/covariance.hpp"
 
 namespace mmlfast::bind {
@@ -56,92 +56,84 @@ Outcome weighted_mean(GufuncCall<T>& call) {
 }
 
 // The state behind stats.Moments. Arguments have been checked and converted in Python: x is a native, aligned float32
-// or float64 array of two dimensions, weights a float64 array of one. Work is done without the GIL, under a mutex.
-class MomentState {
+// or float64 array of two dimensions, weights a float64 array of one.
+class MomentState : SharedState<drivers::Moments> {
  public:
   // -1: as many columns as the first table has.
   explicit MomentState(Size d) {
-    if (d >= 0) start(d);
+    if (d >= 0) change([&](Owner& state) { start(state, d); });
   }
 
-  Size n_features() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return moments_ ? moments_->columns() : -1;
+  Size n_features() const {
+    Size columns = -1;
+    look([&](const drivers::Moments& state) { columns = state.columns(); });
+    return columns;
   }
-  double count() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return moments_ ? moments_->weight() : 0;
+  double count() const {
+    double weight = 0;
+    look([&](const drivers::Moments& state) { weight = state.weight(); });
+    return weight;
   }
-  bool weighted() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return moments_ && moments_->weighted();
+  bool weighted() const {
+    bool weighted = false;
+    look([&](const drivers::Moments& state) { weighted = state.weighted(); });
+    return weighted;
   }
 
   void update(const py::array& x, const py::object& weights) {
     const Operands operands(x, weights);
     Outcome outcome;
-    Size had;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start(operands.cols);
-      had = moments_->columns();
-      if (had == operands.cols) outcome = operands.add_to(*moments_);
-    }
+    Size had = 0;
+    change([&](Owner& state) {
+      had = start(state, operands.cols);
+      if (had == operands.cols) outcome = operands.add_to(*state);
+    });
     check_columns(operands.cols, had);
     raise_unless_ok(outcome);
   }
 
   void remove(const py::array& x, const py::object& weights) {
     const Operands operands(x, weights);
+    drivers::Moments leaving(operands.cols, drivers::Want::covariance);
     Outcome outcome;
-    Size had;
-    double excess = 0;
     {
-      const py::gil_scoped_release release;
-      drivers::Moments leaving(operands.cols, drivers::Want::covariance);
+      const ReleasedGil released;
       outcome = operands.add_to(leaving);
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start(operands.cols);
-      had = moments_->columns();
-      if (had == operands.cols && outcome.ok()) {
-        excess = leaving.weight() - moments_->weight();
-        if (!(excess > 0)) outcome = moments_->remove(leaving);
-      }
     }
+    Size had = 0;
+    double excess = 0;
+    change([&](Owner& state) {
+      had = start(state, operands.cols);
+      if (had != operands.cols || !outcome.ok()) return;
+      excess = leaving.weight() - state->weight();
+      if (!(excess > 0)) outcome = state->remove(leaving);
+    });
     check_columns(operands.cols, had);
     if (excess > 0) throw py::value_error("downdate: x has more rows than were taken in: the count would be negative");
     raise_unless_ok(outcome);
   }
 
-  void merge(MomentState& other) {
+  void merge(const MomentState& other) {
     Outcome outcome;
-    Size mine = -1, others = -1;
-    {
-      const py::gil_scoped_release release;
-      std::unique_ptr<drivers::Moments> copy;
-      {
-        const std::lock_guard<std::mutex> lock(other.mutex_);
-        if (!other.moments_) return;
-        others = other.moments_->columns();
-        copy = std::make_unique<drivers::Moments>(others, drivers::Want::covariance);
-        outcome = copy->copy(*other.moments_);
-      }
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start(others);
-      mine = moments_->columns();
-      if (mine == others && outcome.ok()) outcome = moments_->merge(*copy);
-    }
+    Owner copy;
+    other.look([&](const drivers::Moments& theirs) {
+      copy = std::make_unique<drivers::Moments>(theirs.columns(), drivers::Want::covariance);
+      outcome = copy->copy(theirs);
+    });
+    if (!copy) return;
+    const Size others = copy->columns();
+    Size mine = 0;
+    change([&](Owner& state) {
+      mine = start(state, others);
+      if (mine == others && outcome.ok()) outcome = state->merge(*copy);
+    });
     if (mine != others)
       throw py::value_error("merge: other has " + std::to_string(others) + " features, this has " +
                             std::to_string(mine));
     raise_unless_ok(outcome);
   }
 
-  py::array mean(bool single) {
+  py::array mean(bool single) const {
     return result([&](const MomentShape& shape, const double* node) {
       return with_type(single, [&](auto zero) {
         using T = decltype(zero);
@@ -152,7 +144,7 @@ class MomentState {
     });
   }
 
-  py::array covariance(double ddof, bool single) {
+  py::array covariance(double ddof, bool single) const {
     return result([&](const MomentShape& shape, const double* node) {
       return with_type(single, [&](auto zero) {
         using T = decltype(zero);
@@ -164,23 +156,20 @@ class MomentState {
   }
 
   // The whole state as an array of float64, empty if there is none yet.
-  py::array save() {
+  py::array save() const {
     std::vector<double> numbers;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (moments_) moments_->save(numbers);
-    }
+    look([&](const drivers::Moments& state) { state.save(numbers); });
     return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
   }
 
   void restore(const py::array_t<double, py::array::c_style>& numbers) {
     if (numbers.size() == 0) return;
     const std::vector<double> from(numbers.data(), numbers.data() + numbers.size());
-    const std::lock_guard<std::mutex> lock(mutex_);
     const bool plausible = from.size() > 1 && from[1] >= 0 && from[1] < 0x1p31;
-    if (plausible) moments_ = std::make_unique<drivers::Moments>(static_cast<Size>(from[1]), drivers::Want::covariance);
-    if (!plausible || !moments_->restore(from)) throw py::value_error("this is not a state of Moments");
+    auto restored =
+        std::make_unique<drivers::Moments>(plausible ? static_cast<Size>(from[1]) : 0, drivers::Want::covariance);
+    if (!plausible || !restored->restore(from)) throw py::value_error("this is not a state of Moments");
+    change([&](Owner& state) { state = std::move(restored); });
   }
 
  private:
@@ -214,8 +203,10 @@ class MomentState {
     }
   };
 
-  void start(Size d) {
-    if (!moments_) moments_ = std::make_unique<drivers::Moments>(d, drivers::Want::covariance);
+  // The number of columns, which is d if there was no state before.
+  static Size start(Owner& state, Size d) {
+    if (!state) state = std::make_unique<drivers::Moments>(d, drivers::Want::covariance);
+    return state->columns();
   }
 
   static void check_columns(Size got, Size had) {
@@ -229,26 +220,21 @@ class MomentState {
   }
 
   template <class Make>
-  py::array result(Make&& make) {
+  py::array result(Make&& make) const {
     drivers::Doubles node;
     Outcome outcome;
-    Size d = 0;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (moments_) {
-        d = moments_->columns();
-        outcome = moments_->total(node);
-      } else if (!node.allocate(8)) {
-        outcome = {Outcome::Status::no_memory};
-      }
+    Size d = -1;
+    look([&](const drivers::Moments& state) {
+      d = state.columns();
+      outcome = state.total(node);
+    });
+    if (d < 0) {
+      d = 0;
+      if (!node.allocate(8)) outcome = {Outcome::Status::no_memory};
     }
     raise_unless_ok(outcome);
     return make(MomentShape(d), node.data());
   }
-
-  std::mutex mutex_;
-  std::unique_ptr<drivers::Moments> moments_;  // made when the number of columns is known
 };
 
 }  // namespace

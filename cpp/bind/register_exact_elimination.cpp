@@ -27,7 +27,7 @@ void with_matrix(const py::array& a, Use&& use) {
   if (!is_signed && !py::isinstance<py::array_t<std::uint64_t>>(a)) throw py::type_error("expected int64 or uint64");
   Outcome outcome;
   {
-    const py::gil_scoped_release release;
+    const ReleasedGil release;
     outcome = is_signed ? use(Batch<const std::int64_t>{static_cast<const std::int64_t*>(data), 0, layout})
                         : use(Batch<const std::uint64_t>{static_cast<const std::uint64_t*>(data), 0, layout});
   }

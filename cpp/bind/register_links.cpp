@@ -22,7 +22,7 @@ void build(drivers::Links& links, Size n, const py::array& starts, const py::arr
                             weights};
   Outcome outcome;
   {
-    const py::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     outcome = links.build(out, fault);
   }
   raise_unless_ok(outcome);

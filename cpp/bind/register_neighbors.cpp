@@ -15,7 +15,7 @@ py::tuple search(const py::array& x, const py::array& y, Size k) {
   std::int64_t* i = indices.mutable_data();
   Outcome outcome;
   {
-    const py::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     outcome = drivers::neighbors<T>(queries, points, k, d, i);
   }
   raise_unless_ok(outcome);

@@ -22,7 +22,7 @@ py::tuple pagerank(const LinksObject& graph, const Doubles& personalization, con
   double* to = score.mutable_data();
   Outcome outcome;
   {
-    const py::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     outcome = drivers::pagerank(graph.links, vectors, {damping, tol, max_iter}, to, certificate);
   }
   raise_unless_ok(outcome);
@@ -43,7 +43,7 @@ py::tuple pagerank_many(const LinksObject& graph, const Doubles& personalization
   double* to = score.mutable_data();
   Outcome outcome;
   {
-    const py::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     outcome = graph.find_components();
     if (outcome.ok())
       outcome =

@@ -24,7 +24,7 @@ Outcome power_iteration(GufuncCall<T>& call) {
   // NumPy keeps the GIL for a few small items, which is wrong for those that may iterate for long.
   const double n = static_cast<double>(a.layout.rows), most_flops = n * n * static_cast<double>(stop.max_iter);
   if (most_flops < 2e5 || PyGILState_Check() == 0) return run();
-  const py::gil_scoped_release unlocked;
+  const ReleasedGil unlocked;
   return run();
 }
 
@@ -61,7 +61,7 @@ py::tuple run_sparse(const py::array& data, const py::array& columns, const py::
                                     {&converged, 1, {1, 1, 1, 1}}};
   Outcome outcome;
   {
-    const py::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     formed = drivers::well_formed(a);
     if (formed) outcome = drivers::power_iteration(a, start, {tol, max_iter}, pair);
   }

@@ -1,46 +1,43 @@
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
 #include "bind/gufunc.hpp"
 #include "bind/registers.hpp"
+#include "bind/shared_state.hpp"
 #include "drivers/rfactor.hpp"
 
 namespace mmlfast::bind {
 namespace {
 
 // The state behind linalg.RFactor. Arguments have been checked and converted in Python: x is a native, aligned float32
-// or float64 array of two dimensions. Work is done without the GIL, under a mutex.
-class RFactorState {
+// or float64 array of two dimensions.
+class RFactorState : SharedState<drivers::RFactor> {
  public:
   // -1: as many columns as the first table has.
   explicit RFactorState(Size n) {
-    if (n >= 0) start(n);
+    if (n >= 0) change([&](Owner& state) { start(state, n); });
   }
 
-  Size n_features() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return state_ ? state_->columns() : -1;
+  Size n_features() const {
+    Size columns = -1;
+    look([&](const drivers::RFactor& state) { columns = state.columns(); });
+    return columns;
   }
-  Size count() {
-    const py::gil_scoped_release release;
-    const std::lock_guard<std::mutex> lock(mutex_);
-    return state_ ? state_->count() : 0;
+  Size count() const {
+    Size rows = 0;
+    look([&](const drivers::RFactor& state) { rows = state.count(); });
+    return rows;
   }
 
   void update(const py::array& x) {
     const Rows rows(x);
     Outcome outcome;
-    Size had;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start(rows.cols);
-      had = state_->columns();
-      if (had == rows.cols) outcome = rows.add_to(*state_);
-    }
+    Size had = 0;
+    change([&](Owner& state) {
+      had = start(state, rows.cols);
+      if (had == rows.cols) outcome = rows.add_to(*state);
+    });
     check_columns(rows.cols, had);
     raise_unless_ok(outcome);
   }
@@ -48,19 +45,19 @@ class RFactorState {
   // False if the rows cannot be taken out; nothing has changed then.
   bool remove(const py::array& x) {
     const Rows rows(x);
+    drivers::RFactor leaving(rows.cols);
     Outcome outcome;
-    Size had, count = 0;
-    bool possible = true;
     {
-      const py::gil_scoped_release release;
-      drivers::RFactor leaving(rows.cols);
+      const ReleasedGil released;
       outcome = rows.add_to(leaving);
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start(rows.cols);
-      had = state_->columns();
-      count = state_->count();
-      if (had == rows.cols && outcome.ok() && rows.rows <= count) outcome = state_->remove(leaving, possible);
     }
+    Size had = 0, count = 0;
+    bool possible = true;
+    change([&](Owner& state) {
+      had = start(state, rows.cols);
+      count = state->count();
+      if (had == rows.cols && outcome.ok() && rows.rows <= count) outcome = state->remove(leaving, possible);
+    });
     check_columns(rows.cols, had);
     if (rows.rows > count)
       throw py::value_error("downdate: x has " + std::to_string(rows.rows) + " rows, only " + std::to_string(count) +
@@ -69,42 +66,34 @@ class RFactorState {
     return possible;
   }
 
-  void merge(RFactorState& other) {
+  void merge(const RFactorState& other) {
     Outcome outcome;
-    Size mine = -1, others = -1;
-    {
-      const py::gil_scoped_release release;
-      std::unique_ptr<drivers::RFactor> copy;
-      {
-        const std::lock_guard<std::mutex> lock(other.mutex_);
-        if (!other.state_) return;
-        others = other.state_->columns();
-        copy = std::make_unique<drivers::RFactor>(others);
-        outcome = copy->copy(*other.state_);
-      }
-      const std::lock_guard<std::mutex> lock(mutex_);
-      start(others);
-      mine = state_->columns();
-      if (mine == others && outcome.ok()) outcome = state_->merge(*copy);
-    }
+    Owner copy;
+    other.look([&](const drivers::RFactor& theirs) {
+      copy = std::make_unique<drivers::RFactor>(theirs.columns());
+      outcome = copy->copy(theirs);
+    });
+    if (!copy) return;
+    const Size others = copy->columns();
+    Size mine = 0;
+    change([&](Owner& state) {
+      mine = start(state, others);
+      if (mine == others && outcome.ok()) outcome = state->merge(*copy);
+    });
     if (mine != others)
       throw py::value_error("merge: other has " + std::to_string(others) + " features, this has " +
                             std::to_string(mine));
     raise_unless_ok(outcome);
   }
 
-  py::array_t<double> r() {
+  py::array_t<double> r() const {
     drivers::Doubles numbers;
     Outcome outcome;
     Size n = 0;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (state_) {
-        n = state_->columns();
-        outcome = state_->total(numbers);
-      }
-    }
+    look([&](const drivers::RFactor& state) {
+      n = state.columns();
+      outcome = state.total(numbers);
+    });
     raise_unless_ok(outcome);
     py::array_t<double> r({n, n});
     std::copy_n(numbers.data(), n * n, r.mutable_data());
@@ -112,23 +101,18 @@ class RFactorState {
   }
 
   // The whole state as an array of float64, empty if there is none yet.
-  py::array save() {
+  py::array save() const {
     std::vector<double> numbers;
-    {
-      const py::gil_scoped_release release;
-      const std::lock_guard<std::mutex> lock(mutex_);
-      if (state_) state_->save(numbers);
-    }
+    look([&](const drivers::RFactor& state) { state.save(numbers); });
     return py::array_t<double>(static_cast<py::ssize_t>(numbers.size()), numbers.data());
   }
 
   void restore(const py::array_t<double, py::array::c_style>& numbers) {
     if (numbers.size() == 0) return;
     const std::vector<double> from(numbers.data(), numbers.data() + numbers.size());
-    auto state = std::make_unique<drivers::RFactor>(0);
-    if (!state->restore(from)) throw py::value_error("this is not a state of RFactor");
-    const std::lock_guard<std::mutex> lock(mutex_);
-    state_ = std::move(state);
+    auto restored = std::make_unique<drivers::RFactor>(0);
+    if (!restored->restore(from)) throw py::value_error("this is not a state of RFactor");
+    change([&](Owner& state) { state = std::move(restored); });
   }
 
  private:
@@ -155,17 +139,16 @@ class RFactorState {
     }
   };
 
-  void start(Size n) {
-    if (!state_) state_ = std::make_unique<drivers::RFactor>(n);
+  // The number of columns, which is n if there was no state before.
+  static Size start(Owner& state, Size n) {
+    if (!state) state = std::make_unique<drivers::RFactor>(n);
+    return state->columns();
   }
 
   static void check_columns(Size got, Size had) {
     if (got != had)
       throw py::value_error("x has " + std::to_string(got) + " features, expected " + std::to_string(had));
   }
-
-  std::mutex mutex_;
-  std::unique_ptr<drivers::RFactor> state_;  // made when the number of columns is known
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ Outcome Moments::push(const double* node, int level) noexcept {
   Doubles current, delta;
   if (!current.allocate(node_size()) || !delta.allocate(shape_.padded())) return no_memory;
   std::copy_n(node, node_size(), current.data());
+  const Commit commit;
   int l = level;
   for (; (n_blocks_ >> l) & 1; ++l) {
     combine(shape_, full_, levels_[l].data(), current.data(), delta.data());
@@ -57,6 +58,7 @@ template <class T>
 Outcome Moments::fill_open(const Table<T>& table) noexcept {
   const Size rows = table.layout.rows;
   if (rows == 0) return {};
+  const Commit commit;
   if (!open_ && !open_.allocate(shape_.block_size())) return no_memory;
   if (table.weights != nullptr && !open_weights_) {
     if (!open_weights_.allocate(weights_size(shape_))) return no_memory;
@@ -106,6 +108,7 @@ Outcome Moments::sequential_block(const Table<T>& table) noexcept {
   if (table.weights != nullptr && !packed.allocate(weights_size(shape_))) return no_memory;
   const Layout& l = table.layout;
   const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, packed.data());
+  const Commit commit;
   const auto pack_strips = [&](Size from, Size to) noexcept {
     const Size first = from * 8, cols = std::min(shape_.d, to * 8) - first;
     pack(shape_, table.data + first * l.col_stride, Layout{l.rows, cols, l.row_stride, l.col_stride},
@@ -242,11 +245,13 @@ Outcome Moments::copy(const Moments& other) noexcept {
   fresh.open_rows_ = other.open_rows_;
   fresh.open_weight_ = other.open_weight_;
   fresh.closed_weight_ = other.closed_weight_;
+  const Commit commit;
   *this = std::move(fresh);
   return {};
 }
 
 Outcome Moments::merge(const Moments& other) noexcept {
+  const Commit commit;
   if (n_blocks_ == 0 && open_rows_ == 0 && !merged_ && !removed_) {
     const bool weighted = weighted_ || other.weighted_;
     const Outcome outcome = copy(other);
@@ -261,6 +266,7 @@ Outcome Moments::merge(const Moments& other) noexcept {
 }
 
 Outcome Moments::remove(const Moments& other) noexcept {
+  const Commit commit;
   Doubles node;
   Outcome outcome = other.total(node);
   if (outcome.ok()) outcome = join(removed_, node, 1);

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "drivers/covariance.hpp"
+#include "runtime/locked_state.hpp"
 #include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {
@@ -240,26 +241,9 @@ void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, 
   std::copy_n(current, node_size, out);
 }
 
-// All of 0 .. n - 1, in parallel, whatever happens; true if the user wants to stop.
-template <class Body>
-bool run_all(Size n, double ns, Body&& body) noexcept {
-  Doubles done;
-  if (!done.allocate(n)) {
-    for (Size i = 0; i < n; ++i) body(i);
-    return false;
-  }
-  const bool finished = parallel_blocks(n, ns, [&](std::int64_t i) {
-    body(i);
-    done.data()[i] = 1;
-  });
-  if (finished) return false;
-  for (Size i = 0; i < n; ++i)
-    if (done.data()[i] == 0) body(i);
-  return true;
-}
-
 // Adds the rows of a block to the node of everything before it. The two means differ by delta, which adds a multiple of
-// delta delta' to M2: one more row of the block. pack_strips(from, to) fills in the rows.
+// delta delta' to M2: one more row of the block. pack_strips(from, to) fills in the rows. Nobody looks at the node
+// before all of it is done: the caller asks for Ctrl-C afterwards.
 template <class PackStrips>
 Outcome add_sequential(const MomentShape& shape, bool full, double* node, double* block, Size rows,
                        const double* weights, PackStrips&& pack_strips) noexcept {
@@ -268,13 +252,15 @@ Outcome add_sequential(const MomentShape& shape, bool full, double* node, double
   const BlockWeights w(weights, rows);
   Doubles leaf, delta;
   if (!leaf.allocate(shape.m2()) || !delta.allocate(shape.padded())) return no_memory;
+  const Commit commit;
   const double ns = static_cast<double>(rows) * row_ns(shape.d, full);
   const auto strip_tasks = [&](auto&& body) noexcept {
-    return run_all((shape.strips + strips_per_task - 1) / strips_per_task, ns,
-                   [&](Size i) { body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task)); });
+    parallel_blocks((shape.strips + strips_per_task - 1) / strips_per_task, ns, [&](std::int64_t i) {
+      body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task));
+    });
   };
   if (w.total == 0) return {};
-  bool stop = strip_tasks([&](Size from, Size to) {
+  strip_tasks([&](Size from, Size to) {
     pack_strips(from, to);
     kernel.centre(shape, block, rows, w.values, w.total, w.reference, from, to, leaf.data() + shape.hi(),
                   leaf.data() + shape.lo());
@@ -289,19 +275,19 @@ Outcome add_sequential(const MomentShape& shape, bool full, double* node, double
   }
   double* m2 = node + shape.m2();
   if (!full) {
-    stop = strip_tasks([&](Size from, Size to) { kernel.squares(shape, block, rows, from, to, true, m2); }) || stop;
+    strip_tasks([&](Size from, Size to) { kernel.squares(shape, block, rows, from, to, true, m2); });
   } else {
     const Size sides = (shape.strips + strips_per_side - 1) / strips_per_side;
-    const auto products = [&](Size task) {
+    const auto products = [&](std::int64_t task) {
       Size i = 0;
       for (; task >= sides - i; ++i) task -= sides - i;
       const Size j = i + task;
       kernel.products(shape, block, rows, i * strips_per_side, std::min(shape.strips, (i + 1) * strips_per_side),
                       j * strips_per_side, std::min(shape.strips, (j + 1) * strips_per_side), true, m2, nullptr, 0);
     };
-    stop = run_all(sides * (sides + 1) / 2, ns, products) || stop;
+    parallel_blocks(sides * (sides + 1) / 2, ns, products);
   }
-  return stop ? interrupted : Outcome{};
+  return {};
 }
 
 }  // namespace

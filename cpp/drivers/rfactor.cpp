@@ -9,6 +9,7 @@
 #include "drivers/tall_passes.hpp"
 #include "kernels/rfactor.hpp"
 #include "runtime/interrupt.hpp"
+#include "runtime/locked_state.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -193,6 +194,7 @@ Outcome RFactor::push(const double* node, int level) noexcept {
   const Workspace work = Workspace::request(n_, 0);
   if (work.columns == nullptr) return no_memory;
   std::copy_n(node, node_size(), current.data());
+  const Commit commit;
   int l = level;
   for (; (n_leaves_ >> l) & 1; ++l) {
     combine(levels_[l].data(), current.data(), n_, work);
@@ -206,6 +208,7 @@ Outcome RFactor::push(const double* node, int level) noexcept {
 template <class T>
 Outcome RFactor::fill_open(const T* rows, const Layout& layout) noexcept {
   if (layout.rows == 0) return {};
+  const Commit commit;
   const Size most = leaf_rows(n_);
   if (!open_ && !open_.allocate(checked_product(most, n_))) return no_memory;
   for (Size i = 0; i < layout.rows; ++i)
@@ -267,6 +270,7 @@ Outcome RFactor::whole_leaves(const T* rows, const Layout& layout, Size n_leaves
     });
     for (int t = 0; t < n_tasks; ++t) {
       if (done_flags.data()[t] == 0) return memory ? interrupted : no_memory;
+      const Commit commit;
       const Outcome outcome = push(results.data() + t * node_size(), tasks[t].level);
       if (!outcome.ok()) return outcome;
       count_ += per_leaf << tasks[t].level;
@@ -358,6 +362,7 @@ Outcome RFactor::copy(const RFactor& other) noexcept {
   fresh.count_ = other.count_;
   fresh.n_leaves_ = other.n_leaves_;
   fresh.open_rows_ = other.open_rows_;
+  const Commit commit;
   std::swap(n_, fresh.n_);
   std::swap(count_, fresh.count_);
   std::swap(n_leaves_, fresh.n_leaves_);
@@ -370,6 +375,7 @@ Outcome RFactor::copy(const RFactor& other) noexcept {
 }
 
 Outcome RFactor::merge(const RFactor& other) noexcept {
+  const Commit commit;
   if (count_ == 0 && !removed_) return copy(other);
   Doubles theirs;
   Outcome outcome = other.before_removal(theirs);
@@ -390,6 +396,7 @@ Outcome RFactor::merge(const RFactor& other) noexcept {
 }
 
 Outcome RFactor::remove(const RFactor& other, bool& possible) noexcept {
+  const Commit commit;
   possible = true;
   Doubles theirs, before;
   Outcome outcome = other.total(theirs);

@@ -14,7 +14,7 @@ class FetchAhead {
   FetchAhead(const void* next, std::ptrdiff_t bytes, std::ptrdiff_t tiles) noexcept
       : at_(reinterpret_cast<std::uintptr_t>(next)),
         end_(at_ + static_cast<std::uintptr_t>(bytes)),
-        per_tile_(static_cast<std::uintptr_t>((bytes / 64 + tiles) / tiles * 64)) {}
+        per_tile_(tiles > 0 ? static_cast<std::uintptr_t>((bytes / 64 + tiles) / tiles * 64) : 0) {}
 
   MMLFAST_INLINE void tile() {
     for (const std::uintptr_t stop = at_ + per_tile_; at_ < stop && at_ < end_; at_ += 64)

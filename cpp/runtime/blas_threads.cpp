@@ -3,12 +3,13 @@
 #include <mutex>
 
 #include "runtime/lapack_table.hpp"
+#include "runtime/locked_state.hpp"
 
 namespace mmlfast {
 namespace {
 
 // Calls of several Python threads may overlap: the first one in sets the number, the last one out restores it.
-std::mutex guard;
+StateLock guard;
 int holders = 0, threads_before = 1;
 
 }  // namespace
@@ -17,7 +18,7 @@ SingleBlasThread::SingleBlasThread() noexcept : held_(false) {
   const LapackTable* table = lapack();
   if (table == nullptr || table->get_blas_threads == nullptr || table->set_blas_threads == nullptr) return;
   held_ = true;
-  const std::lock_guard<std::mutex> lock(guard);
+  const std::lock_guard<StateLock> lock(guard);
   if (holders++ > 0) return;
   threads_before = table->get_blas_threads();
   if (threads_before != 1) table->set_blas_threads(1);
@@ -25,7 +26,7 @@ SingleBlasThread::SingleBlasThread() noexcept : held_(false) {
 
 SingleBlasThread::~SingleBlasThread() {
   if (!held_) return;
-  const std::lock_guard<std::mutex> lock(guard);
+  const std::lock_guard<StateLock> lock(guard);
   if (--holders == 0 && threads_before != 1) lapack()->set_blas_threads(threads_before);
 }
 

@@ -10,6 +10,15 @@ using InterruptCheck = bool (*)();
 
 void set_interrupt_check(InterruptCheck check) noexcept;
 
+// While one lives in this thread, the thread does not ask: something is half done that a signal handler could look at.
+class HeldInterrupts {
+ public:
+  HeldInterrupts() noexcept;
+  ~HeldInterrupts();
+  HeldInterrupts(const HeldInterrupts&) = delete;
+  HeldInterrupts& operator=(const HeldInterrupts&) = delete;
+};
+
 class InterruptTimer {
  public:
   // Cheap (one clock reading); true once the user wants to stop.

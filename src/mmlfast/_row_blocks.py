@@ -1,7 +1,7 @@
 """Rows of any source, block by block: arrays, memory maps, sparse matrices, iterables of chunks.
 
 What is read of a memory map is given back to the system at once, so that a file larger than memory can be read in the
-space of a few blocks.
+space of a few blocks. That is done only where the system itself says that it can read the same bytes again.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import mmap
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -116,6 +117,30 @@ def is_large_map(x: Any) -> bool:
     return isinstance(x, np.ndarray) and x.ndim == 2 and x.nbytes > 2 * BLOCK_BYTES and mapped(x) is not None
 
 
+def is_shared_memory(start: int, stop: int) -> bool:
+    """Whether the system says that every byte of ``start .. stop - 1`` lies in a mapping that is shared.
+
+    The pages of a shared mapping belong to its file (or, without a file, to an object of the kernel): a process that
+    gives them back finds the same bytes there, whoever wrote them last. A private mapping holds what this process has
+    written into it and nobody else has. Neither the type nor the mode of an array tells which of them it lies in.
+    False where the system does not say.
+    """
+    try:
+        with open("/proc/self/maps", encoding="ascii", errors="replace") as lines:
+            for line in lines:
+                addresses, permissions = line.split(None, 2)[:2]
+                first, last = (int(number, 16) for number in addresses.split("-"))
+                if first <= start < last:
+                    if permissions[3] != "s":
+                        return False
+                    start = last
+                    if start >= stop:
+                        return True
+    except (OSError, ValueError, IndexError):
+        pass
+    return False
+
+
 class Pages:
     """The pages of a shared memory map under an array in rows."""
 
@@ -126,17 +151,26 @@ class Pages:
 
     @classmethod
     def of(cls, x: Array) -> Pages | None:
-        """None if there is no map, or none whose pages the system could read again."""
+        """None if there is no map, or none whose pages the system could certainly read again.
+
+        Asked at the beginning of each reading: it costs about what 100 000 numbers cost.
+        """
         mapping = mapped(x)
-        if mapping is None or not hasattr(mmap, "MADV_DONTNEED") or x.strides[0] <= 0:
+        if mapping is None or not hasattr(mmap, "MADV_DONTNEED") or x.size == 0:
             return None
-        private = getattr(x, "mode", None) == "c" or getattr(getattr(x, "base", None), "mode", None) == "c"
-        return None if private else cls(mapping)
+        if x.strides[1] < 0 or x.strides[0] < x.strides[1] * (x.shape[1] - 1) + x.itemsize:
+            return None  # not row after row: a block is not a stretch of the file
+        pages = cls(mapping)
+        first = x.__array_interface__["data"][0]
+        last = first + (x.shape[0] - 1) * x.strides[0] + (x.shape[1] - 1) * x.strides[1] + x.itemsize
+        inside = pages.start <= first and last <= pages.start + pages.size
+        return pages if inside and is_shared_memory(first, last) else None
 
     def _span(self, block: Array, whole: bool) -> tuple[int, int]:
         page = mmap.PAGESIZE
         first = block.__array_interface__["data"][0] - self.start
-        last = first + (block.shape[0] - 1) * block.strides[0] + block.shape[1] * block.itemsize
+        last = first + (block.shape[0] - 1) * block.strides[0] + (block.shape[1] - 1) * block.strides[1]
+        last += block.itemsize
         if whole:
             return math.ceil(first / page) * page, last // page * page
         return first // page * page, min(self.size, math.ceil(last / page) * page)
@@ -144,10 +178,12 @@ class Pages:
     def read(self, block: Array) -> None:
         """Ask for the pages of a block and of the one after it."""
         start, stop = self._span(block, False)
-        self.mapping.madvise(mmap.MADV_WILLNEED, start, min(self.size, 2 * stop - start) - start)
+        with suppress(OSError):  # a file system, or locked memory, that knows no such advice
+            self.mapping.madvise(mmap.MADV_WILLNEED, start, min(self.size, 2 * stop - start) - start)
 
     def release(self, block: Array) -> None:
         """Give the pages of a block back; they stay in the cache of the system."""
         start, stop = self._span(block, True)
         if start < stop:
-            self.mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)
+            with suppress(OSError):
+                self.mapping.madvise(mmap.MADV_DONTNEED, start, stop - start)

@@ -1,0 +1,98 @@
+#include "runtime/locked_state.hpp"
+
+#include <chrono>
+#include <thread>
+
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace mmlfast {
+namespace {
+
+constexpr std::uint64_t ticket_mask = 0xffffff, next_shift = 24, generation_shift = 48, generation_mask = 0xffff;
+
+// How often this process is a forked child of one that used this library. Starts at 1: an unused lock is of no process.
+std::atomic<std::uint64_t> generation{1};
+
+// Threads within a commit, and threads that want to fork.
+std::atomic<int> committing{0}, forking{0};
+
+void before_fork() {
+  forking.fetch_add(1);
+  while (committing.load() != 0) std::this_thread::yield();
+}
+void after_fork_in_parent() { forking.fetch_sub(1); }
+void after_fork_in_child() {
+  // Of the other threads, which are not here, some may have been about to begin a commit.
+  committing.store(0);
+  forking.store(0);
+  generation.fetch_add(1);
+}
+
+#if !defined(_WIN32)
+const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+#endif
+
+std::uint64_t this_thread() noexcept {
+  static std::atomic<std::uint64_t> threads{0};
+  thread_local const std::uint64_t id = ++threads;
+  return id;
+}
+
+thread_local int commits_here = 0;
+
+std::uint64_t current_generation() noexcept { return generation.load(std::memory_order_acquire) & generation_mask; }
+
+}  // namespace
+
+bool StateLock::mine() const noexcept {
+  return owner_.load(std::memory_order_acquire) == this_thread() &&
+         word_.load(std::memory_order_acquire) >> generation_shift == current_generation();
+}
+
+void StateLock::lock() noexcept {
+  const std::uint64_t here = current_generation();
+  std::uint64_t word = word_.load(std::memory_order_acquire), wanted, ticket;
+  do {
+    // Held or queued for in another process, or never used: as if nobody was there.
+    const std::uint64_t now = word >> generation_shift == here ? word : here << generation_shift;
+    ticket = now >> next_shift & ticket_mask;
+    wanted = (now & ~(ticket_mask << next_shift)) | ((ticket + 1) & ticket_mask) << next_shift;
+  } while (!word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_acquire));
+  auto pause = std::chrono::microseconds(20);
+  for (int looks = 0; (word_.load(std::memory_order_acquire) & ticket_mask) != ticket; ++looks) {
+    if (looks < 100) {
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(pause);
+      if (pause < std::chrono::milliseconds(1)) pause *= 2;
+    }
+  }
+  owner_.store(this_thread(), std::memory_order_release);
+}
+
+void StateLock::unlock() noexcept {
+  if (!mine()) return;  // this is a child that a signal handler forked
+  owner_.store(0, std::memory_order_release);
+  std::uint64_t word = word_.load(std::memory_order_relaxed), wanted;
+  do {
+    wanted = (word & ~ticket_mask) | ((word + 1) & ticket_mask);
+  } while (!word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_relaxed));
+}
+
+Commit::Commit() noexcept {
+  if (commits_here++ > 0) return;
+  committing.fetch_add(1);
+  while (forking.load() != 0) {
+    committing.fetch_sub(1);
+    while (forking.load() != 0) std::this_thread::yield();
+    committing.fetch_add(1);
+  }
+}
+
+Commit::~Commit() {
+  if (--commits_here == 0) committing.fetch_sub(1);
+}
+
+}  // namespace mmlfast
