@@ -96,7 +96,9 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | No
         answer = np.asarray(loop(a, b))
     except ValueError as error:
         explain("cdist", error, X=a, Y=b)
-    return np.asarray(rounded(half_squares(answer) if isinstance(metric, str) and metric == "cosine" else answer, dtype))
+    return np.asarray(
+        rounded(half_squares(answer) if isinstance(metric, str) and metric == "cosine" else answer, dtype)
+    )
 
 
 def check_name(function: str, metric: str, names: tuple[str, ...] = NAMES) -> None:

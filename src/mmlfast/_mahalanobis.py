@@ -1,4 +1,4 @@
-"""The metric of Mahalanobis distances, factored from the covariance itself; public as `mmlfast.geometry.Mahalanobis`."""
+"""The metric of Mahalanobis distances, from the covariance itself; public as `mmlfast.geometry.Mahalanobis`."""
 
 from __future__ import annotations
 
