@@ -207,6 +207,8 @@ def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
             if zero.any():
                 place = "" if a.ndim == 1 else f" (vector {_first(zero)} of {name})"
                 raise ValueError(f"angle: {name} must not be the zero vector, which has no angle{place}")
+            if isinstance(metric, Mahalanobis) and not norm(a, metric).all():
+                raise ValueError(f"angle: {name} has a vector without length in this metric (a singular Mahalanobis)")
     return answer
 
 
@@ -278,7 +280,7 @@ def in_range(vectors: Array) -> Array:
     if ((length > 1e-100) & (length < 1e100)).all():
         return wide
     with np.errstate(all="ignore"):
-        return np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1])
+        return np.asarray(np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1]))
 
 
 def _vectors(function: str, x: Any, y: Any, metric: Any, second: str = "y") -> tuple[Array, Array]:
@@ -290,7 +292,7 @@ def _vectors(function: str, x: Any, y: Any, metric: Any, second: str = "y") -> t
     return a, b
 
 
-def _of_pairs(function: str, loop: Any, x: ArrayLike, y: ArrayLike, metric: ArrayLike | None) -> Any:
+def _of_pairs(function: str, loop: Any, x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None) -> Any:
     a, b = _vectors(function, x, y, metric)
     dtype = np.result_type(a, b)
     if metric is not None:

@@ -78,10 +78,34 @@ class Mahalanobis:
         given = as_float(covariance, "covariance")
         self._labels = _first_column(covariance)
         self.covariance = _checked(given)
-        self.whitening = _whitening(self.covariance, float(np.finfo(given.dtype).eps) / 2)
+        self._unit = float(np.finfo(given.dtype).eps) / 2
+        self.whitening = _whitening(self.covariance, self._unit)
         self.rank = self.whitening.shape[1]
         self.covariance.setflags(write=False)
         self.whitening.setflags(write=False)
+
+    @np.errstate(all="ignore")
+    def whiten(self, x: Array) -> Array:
+        """``x @ whitening`` in float64, exactly zero for vectors of which the metric sees nothing but rounding.
+
+        Parameters
+        ----------
+        x : ndarray, shape (..., D)
+            Vectors.
+
+        Returns
+        -------
+        ndarray, shape (..., rank)
+            Vectors with Euclidean lengths.
+        """
+        d = len(self.covariance)
+        rows = x.astype(np.float64, copy=False).reshape(-1, d)
+        answer = np.asarray(_core.projection_coordinates(rows, self.whitening))
+        if self.rank < d:
+            seen = np.abs(_core.projection_coordinates(rows, self.covariance))
+            size = _core.projection_coordinates(np.abs(rows), np.abs(self.covariance))
+            answer[(seen <= rounding(d, self._unit) * size).all(axis=-1)] = 0
+        return answer.reshape(*x.shape[:-1], self.rank)
 
     def __repr__(self) -> str:
         return f"Mahalanobis(covariance of {len(self.covariance)} dimensions, rank {self.rank})"

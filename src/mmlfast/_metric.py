@@ -93,6 +93,8 @@ def whiten(function: str, metric: Any, **arrays: Array) -> list[Array]:
             raise ValueError(f"{function}: {name} must hold vectors in its last axis, got a scalar")
     d = next(iter(arrays.values())).shape[-1]
     root = root_of_metric(function, metric, d)
+    if isinstance(metric, Mahalanobis):
+        return [metric.whiten(a) for a in arrays.values()]
     return [_times(function, root, name, a) for name, a in arrays.items()]
 
 
@@ -129,7 +131,7 @@ def lowered(function: str, metric: Any, x: Array, y: Array) -> tuple[Array, Arra
     d = x.shape[-1]
     root = root_of_metric(function, metric, d)  # for its checks
     if isinstance(metric, Mahalanobis):
-        return _times(function, root, "x", x), _times(function, root, "y", y)
+        return metric.whiten(x), metric.whiten(y)
     # Not through the root: products of whole numbers stay exact.
     wide = np.ascontiguousarray(as_float(metric, "metric"), dtype=np.float64)
     x = x.astype(np.float64, copy=False)

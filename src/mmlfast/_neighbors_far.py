@@ -60,8 +60,8 @@ def _in_bands(queries: Array, points: Array, k: int, squared: bool) -> tuple[Arr
     # Small numbers beside large ones may have vanished with the unit: then rows that differ are at distance zero.
     q, j = np.nonzero(distances == 0)
     np.logical_or.at(lost, q, (queries[q] != points[indices[q, j]]).any(axis=1))
-    for q in np.flatnonzero(lost):
-        distances[q], indices[q] = _directly(queries[q], points, k, squared)
+    for row in np.flatnonzero(lost):
+        distances[row], indices[row] = _directly(queries[row], points, k, squared)
     return distances, indices
 
 
