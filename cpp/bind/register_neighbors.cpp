@@ -6,7 +6,7 @@ namespace mmlfast::bind {
 namespace {
 
 template <class T>
-py::tuple search(const py::array& x, const py::array& y, Size k) {
+py::tuple search(const py::array& x, const py::array& y, Size k, bool squared) {
   const drivers::RowTable<T> queries{static_cast<const T*>(x.data()), x.shape(0), x.shape(1)};
   const drivers::RowTable<T> points{static_cast<const T*>(y.data()), y.shape(0), y.shape(1)};
   py::array_t<T> distances({queries.count, k});
@@ -16,7 +16,7 @@ py::tuple search(const py::array& x, const py::array& y, Size k) {
   Outcome outcome;
   {
     const ReleasedGil unlocked;
-    outcome = drivers::neighbors<T>(queries, points, k, d, i);
+    outcome = drivers::neighbors<T>(queries, points, k, squared, d, i);
   }
   raise_unless_ok(outcome);
   return py::make_tuple(std::move(distances), std::move(indices));
@@ -24,9 +24,9 @@ py::tuple search(const py::array& x, const py::array& y, Size k) {
 
 // Checked and converted in Python: x and y are contiguous, native, of two dimensions, both float32 or both float64,
 // finite; 1 <= k <= len(y).
-py::tuple neighbors(const py::array& x, const py::array& y, Size k) {
+py::tuple neighbors(const py::array& x, const py::array& y, Size k, bool squared) {
   if (y.shape(0) > drivers::most_neighbor_points) throw py::value_error("knn: at most 2**31 points");
-  return x.itemsize() == 4 ? search<float>(x, y, k) : search<double>(x, y, k);
+  return x.itemsize() == 4 ? search<float>(x, y, k, squared) : search<double>(x, y, k, squared);
 }
 
 }  // namespace

@@ -12,9 +12,10 @@ constexpr Size few_queries = 8, few_points = 64, few_dimensions = 3;
 }  // namespace
 
 template <class T>
-Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, T* distances, std::int64_t* indices) noexcept {
+Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, bool squared, T* distances,
+                  std::int64_t* indices) noexcept {
   if (x.count == 0) return {};
-  const NeighborAnswer<T> answer{k, distances, indices};
+  const NeighborAnswer<T> answer{x, y, k, squared, distances, indices};
   if (x.count <= few_queries || y.count <= few_points || y.d <= few_dimensions ||
       y.d > QuantizedPoints<T>::most_dimensions)
     return DirectSearch<T>(x, y, answer, nullptr, x.count).run();
@@ -28,8 +29,9 @@ Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, T* distanc
   return DirectSearch<T>(x, y, answer, left.data(), n_left).run();
 }
 
-template Outcome neighbors<double>(const RowTable<double>&, const RowTable<double>&, Size, double*,
+template Outcome neighbors<double>(const RowTable<double>&, const RowTable<double>&, Size, bool, double*,
                                    std::int64_t*) noexcept;
-template Outcome neighbors<float>(const RowTable<float>&, const RowTable<float>&, Size, float*, std::int64_t*) noexcept;
+template Outcome neighbors<float>(const RowTable<float>&, const RowTable<float>&, Size, bool, float*,
+                                  std::int64_t*) noexcept;
 
 }  // namespace mmlfast::drivers

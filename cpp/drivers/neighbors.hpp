@@ -16,9 +16,11 @@ struct RowTable {
 
 inline constexpr Size most_neighbor_points = Size{1} << 31;
 
-// 1 <= k <= y.count <= most_neighbor_points; x.d = y.d > 0; distances and indices are x.count x k. Squares of
-// distances must be in the range of float64.
+// 1 <= k <= y.count <= most_neighbor_points; x.d = y.d > 0; distances (or, with `squared`, their squares) and indices
+// are x.count x k. Squares of distances must not exceed the range of float64. Where they may have lost digits to
+// underflow (float64 only), the query has NaN for its first distance, and its neighbours mean nothing.
 template <class T>
-Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, T* distances, std::int64_t* indices) noexcept;
+Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, bool squared, T* distances,
+                  std::int64_t* indices) noexcept;
 
 }  // namespace mmlfast::drivers

@@ -26,18 +26,30 @@ inline bool nearer(const Measured& a, const Measured& b) noexcept {
 
 template <class T>
 struct NeighborAnswer {
+  RowTable<T> x, y;
   Size k;
+  bool squared;
   T* distances;
   std::int64_t* indices;
+
+  // Whether digits of the square of this distance may have been lost to underflow; squares of float32 never lose any.
+  bool lost(Size query, const Measured& found) const noexcept {
+    if (sizeof(T) < 8 || !(found.score < 0x1p-900)) return false;
+    return found.score > 0 || !std::equal(x.row(query), x.row(query) + x.d, y.row(found.index));
+  }
 
   // The k nearest of `count` >= k candidates.
   void write(Size query, Measured* candidates, Size count) const noexcept {
     if (count > k) std::nth_element(candidates, candidates + k - 1, candidates + count, nearer);
     std::sort(candidates, candidates + k, nearer);
+    bool any_lost = false;
     for (Size i = 0; i < k; ++i) {
-      distances[query * k + i] = static_cast<T>(std::sqrt(candidates[i].score));
+      const double square = candidates[i].score;
+      distances[query * k + i] = static_cast<T>(squared ? square : std::sqrt(square));
       indices[query * k + i] = candidates[i].index;
+      any_lost |= lost(query, candidates[i]);
     }
+    if (any_lost) distances[query * k] = std::numeric_limits<T>::quiet_NaN();
   }
 };
 

@@ -22,9 +22,9 @@ constexpr double smallest_square = sizeof(T) == 8 ? 0x1p-900 : 0x1p-90;
 template <class T>
 constexpr double largest_square = sizeof(T) == 8 ? __DBL_MAX__ : __FLT_MAX__;
 
-// The distance of one pair whose square in T was out of range.
+// The distance of one pair whose square in T was out of range, or that square as far as float64 can hold it.
 template <class T>
-double again(const T* x, const T* panel, ptrdiff_t lane, ptrdiff_t d, double square) {
+double again(const T* x, const T* panel, ptrdiff_t lane, ptrdiff_t d, double square, bool squared) {
   double scale = 1;
   if (sizeof(T) == 8) scale = square < smallest_square<T> ? 0x1p600 : 0x1p-600;
   double sum = 0;
@@ -32,7 +32,7 @@ double again(const T* x, const T* panel, ptrdiff_t lane, ptrdiff_t d, double squ
     const double c = (static_cast<double>(x[k]) - static_cast<double>(panel[k * lanes<T> + lane])) * scale;
     sum += c * c;
   }
-  return __builtin_sqrt(sum) / scale;
+  return squared ? sum / scale / scale : __builtin_sqrt(sum) / scale;
 }
 
 template <class T>
@@ -42,14 +42,13 @@ void write(const T* x, const T* panel, ptrdiff_t count, ptrdiff_t d, bool square
   const mask<T> fine = (square >= broadcast(static_cast<T>(smallest_square<T>))) &
                        (square <= broadcast(static_cast<T>(largest_square<T>)));
   store(result, squared ? square : sqrt(square));
-  if (!all(fine) && !(squared && sizeof(T) == 8)) {
+  if (!all(fine)) {
     alignas(vec_bytes) T squares[lanes<T>];
     store(squares, square);
     for (std::uint32_t bad = ~to_bitmask(fine); bad != 0; bad &= bad - 1) {
       const int l = __builtin_ctz(bad);
       if (l >= count) break;
-      const double r = again(x, panel, l, d, static_cast<double>(squares[l]));
-      result[l] = static_cast<T>(squared ? r * r : r);
+      result[l] = static_cast<T>(again(x, panel, l, d, static_cast<double>(squares[l]), squared));
     }
   }
   if (stride == 1 && count == lanes<T>) return store(out, load(result));

@@ -136,6 +136,23 @@ MMLFAST_INLINE Numbers length(const Items& items, bool any_range, Component comp
   return sqrt(items.sum(scale, scaled)) / scale.of[0];
 }
 
+template <class Items>
+MMLFAST_INLINE Numbers inner(const Items& items, bool any_range) {
+  const Numbers s = items.sum(
+      NoFactors{}, [](const Numbers& x, const Numbers& y, const Numbers& sum, const auto&) { return fma(x, y, sum); });
+  const Numbers largest = broadcast(__DBL_MAX__);
+  const mask<double> fine = (s >= zero<double>() - largest) & (s <= largest);
+  if (!any_range || all(fine)) return s;
+  // Terms or partial sums left the range; their sum may lie within it.
+  const Factors<1> down{{broadcast(0x1p-550)}};
+  const Numbers again =
+      items.sum(down, [](const Numbers& x, const Numbers& y, const Numbers& sum, const Factors<1>& f) {
+        return fma(x * f.of[0], y * f.of[0], sum);
+      });
+  const Numbers up = broadcast(0x1p550);
+  return select(fine, s, again * up * up);
+}
+
 // atan(t) for 0 <= t <= 1: the relative error is below 2 u.
 MMLFAST_INLINE Numbers arc_tangent(const Numbers& t) {
   const mask<double> large = t > broadcast(0.66);
@@ -197,8 +214,7 @@ template <class Items>
 MMLFAST_INLINE Numbers result(InnerStep step, const Items& items, bool any_range, LaneBits& zeros) {
   switch (step) {
     case InnerStep::inner:
-      return items.sum(NoFactors{},
-                       [](const Numbers& x, const Numbers& y, const Numbers& s, const auto&) { return fma(x, y, s); });
+      return inner(items, any_range);
     case InnerStep::norm:
       return length(items, any_range, [](const Numbers& x, const Numbers&) { return x; });
     case InnerStep::distance:

@@ -11,7 +11,8 @@
 // the SIMD level changes a bit.
 //
 // Accuracy: relative error of a norm or distance at most (d / 2 + 2) u, whatever the range of the components: where
-// the sum of squares over- or underflows it is summed again, scaled by a power of two. Inner products: d u |x|'|y|.
+// the sum of squares over- or underflows it is summed again, scaled by a power of two. Inner products: d u |x|'|y|,
+// also where terms or partial sums overflow.
 // Angles: a few u in absolute terms, for parallel and opposite vectors too. float32: all of this in float64, rounded
 // once. NaN and infinity propagate within their item.
 //

@@ -143,7 +143,7 @@ projection_coordinates: Final[BatchedFunction]
 projection_matrix: Final[BatchedFunction]
 
 def neighbors(
-    arg0: np.ndarray[Any, Any], arg1: np.ndarray[Any, Any], arg2: int, /
+    arg0: np.ndarray[Any, Any], arg1: np.ndarray[Any, Any], arg2: int, arg3: bool, /
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
 def exact_echelon(
     arg0: np.ndarray[Any, Any], arg1: bool, /

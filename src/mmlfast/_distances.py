@@ -9,12 +9,16 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float, explain
-from mmlfast._metric import whiten_tables
+from mmlfast._inner_product import in_range
+from mmlfast._mahalanobis import Mahalanobis
+from mmlfast._metric import check_axes, rounded, whiten_tables
 
 Array = np.ndarray[Any, Any]
 
+NAMES = ("euclidean", "sqeuclidean", "cosine")
 
-def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | str | None = None) -> Array:
+
+def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | None = None) -> Array:
     """Distance of every point of one set to every point of another.
 
     Parameters
@@ -23,14 +27,15 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | str | None = None) -> 
         Points in rows, float32 or float64.
     Y : array_like, shape (..., M, D)
         Points in rows; the leading axes broadcast with those of `X`.
-    metric : array_like, shape (D, D) or (D,), or {"euclidean", "sqeuclidean"}, optional
-        The matrix of an inner product, see the module; with the inverse of a covariance these are Mahalanobis
-        distances. Or one of two names of SciPy. Default: the Euclidean distance.
+    metric : array_like, shape (D, D) or (D,), or Mahalanobis, or {"euclidean", "sqeuclidean", "cosine"}, optional
+        The matrix of an inner product, see the module; a `Mahalanobis` for the distances in the inverse of a
+        covariance, which may be singular; or a name of SciPy. Default: the Euclidean distance.
 
     Returns
     -------
     ndarray, shape (..., N, M)
-        Distances, of the dtype of the points; with "sqeuclidean" their squares.
+        Distances, of the dtype of the points; with "sqeuclidean" their squares; with "cosine" one minus the cosine of
+        the angle between them, from 0 to 2, and NaN for the zero vector, which has no angle.
 
     Raises
     ------
@@ -50,7 +55,8 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | str | None = None) -> 
     points that are close together or far from the origin. Every distance is right to about ``sqrt(D)`` units of
     rounding, the distance of equal points is 0, and ``cdist(X, Y)`` is ``cdist(Y, X).T`` to the bit. With a matrix as
     metric, the points are brought to coordinates around a common centre in which it is the dot product; that rounding
-    is relative to the distances from the centre.
+    is relative to the distances from the centre. The cosine distance is half the square of the difference of the unit
+    vectors, which is right for small angles too, where of ``1 - cos`` nothing would be left.
 
     References
     ----------
@@ -63,21 +69,22 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | str | None = None) -> 
     array([[4., 3.],
            [5., 0.]])
     """
+    check_axes("cdist", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     a, b = as_float(X, "X"), as_float(Y, "Y")
     for name, points in (("X", a), ("Y", b)):
         if points.ndim < 2:
-            raise ValueError(f"cdist: {name} must hold points in rows, got shape {points.shape}")
+            way_out = f": {name}[None] makes one point a table of one" if points.ndim == 1 else ""
+            raise ValueError(f"cdist: {name} must hold points in rows, got shape {points.shape}{way_out}")
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(f"cdist: X has shape {a.shape} and Y has shape {b.shape}: their last axes must be equal")
     dtype = np.result_type(a, b)
     loop = _core.cdist
     if isinstance(metric, str):
-        if metric not in ("euclidean", "sqeuclidean"):
-            raise ValueError(
-                f"cdist: metric must be a symmetric positive definite matrix, a vector of weights, None, 'euclidean' "
-                f"or 'sqeuclidean', got {metric!r}"
-            )
-        loop = _core.cdist_squared if metric == "sqeuclidean" else loop
+        check_name("cdist", metric)
+        if metric != "euclidean":
+            loop = _core.cdist_squared
+        if metric == "cosine":
+            a, b = unit_vectors(a), unit_vectors(b)
     elif metric is not None:
         try:
             a, b = whiten_tables("cdist", metric, a, b)
@@ -86,6 +93,30 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | str | None = None) -> 
                 explain("cdist", error, X=a, Y=b)
             raise
     try:
-        return np.asarray(loop(a, b)).astype(dtype, copy=False)
+        answer = np.asarray(loop(a, b))
     except ValueError as error:
         explain("cdist", error, X=a, Y=b)
+    return np.asarray(
+        rounded(half_squares(answer) if isinstance(metric, str) and metric == "cosine" else answer, dtype)
+    )
+
+
+def check_name(function: str, metric: str, names: tuple[str, ...] = NAMES) -> None:
+    if metric in names:
+        return
+    what = f"{function}: metric must be one of {', '.join(map(repr, names))}, a symmetric positive definite matrix, a "
+    if metric == "mahalanobis":
+        raise ValueError(f"{what}vector of positive weights or geometry.Mahalanobis(covariance), got 'mahalanobis'")
+    raise ValueError(f"{what}vector of positive weights, a Mahalanobis or None, got {metric!r}")
+
+
+def unit_vectors(a: Array) -> Array:
+    """Vectors of length one in float64; NaN for the zero vector."""
+    a = in_range(a)
+    with np.errstate(all="ignore"):
+        return np.asarray(a / np.asarray(_core.norm(a))[..., None])
+
+
+def half_squares(squares: Array) -> Array:
+    """``1 - cos`` from the squares of the differences of unit vectors, in place."""
+    return np.minimum(np.multiply(squares, 0.5, out=squares), 2.0, out=squares)

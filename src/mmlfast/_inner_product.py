@@ -11,21 +11,23 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_errors, explain
-from mmlfast._metric import lowered, rounded, whiten
+from mmlfast._mahalanobis import Mahalanobis
+from mmlfast._metric import check_axes, lowered, rounded, whiten
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
+ndarray = np.ndarray
 
 
 @short_way(_core.inner)
-def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any:
+def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     """Inner product of vectors: ``x' metric y``.
 
     Parameters
     ----------
     x, y : array_like, shape (..., D)
         Vectors, float32 or float64; the leading axes broadcast.
-    metric : array_like, shape (..., D, D) or (D,), optional
+    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
 
     Returns
@@ -59,21 +61,19 @@ def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any:
     """
     if metric is None:
         return _of_pairs("inner", _core.inner, x, y, None)
-    a, b = as_float(x, "x"), as_float(y, "y")
-    _check_vectors("inner", x=a, y=b)
-    answer = _of_pairs("inner", _core.inner, a.astype(np.float64, copy=False), lowered("inner", metric, "y", b), None)
-    return rounded(answer, np.result_type(a, b))
+    a, b = _vectors("inner", x, y, metric)
+    return rounded(_of_pairs("inner", _core.inner, *lowered("inner", metric, a, b), None), np.result_type(a, b))
 
 
 @short_way(_core.norm)
-def norm(x: ArrayLike, metric: ArrayLike | None = None) -> Any:
+def norm(x: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     """Length of vectors: the square root of ``inner(x, x, metric)``.
 
     Parameters
     ----------
     x : array_like, shape (..., D)
         Vectors, float32 or float64.
-    metric : array_like, shape (..., D, D) or (D,), optional
+    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
 
     Returns
@@ -101,6 +101,7 @@ def norm(x: ArrayLike, metric: ArrayLike | None = None) -> Any:
     vectors = as_float(x, "x")
     dtype = vectors.dtype
     if metric is not None:
+        check_axes("norm", metric, x=(x, "nd", "d"))
         (vectors,) = whiten("norm", metric, x=vectors)
     try:
         return rounded(_core.norm(vectors), dtype)
@@ -109,7 +110,7 @@ def norm(x: ArrayLike, metric: ArrayLike | None = None) -> Any:
 
 
 @short_way(_core.distance)
-def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any:
+def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     """Distance between points: ``norm(x - y, metric)``.
 
     For the distances of every point to every other, see `cdist`.
@@ -118,7 +119,7 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any
     ----------
     x, y : array_like, shape (..., D)
         Points, float32 or float64; the leading axes broadcast.
-    metric : array_like, shape (..., D, D) or (D,), optional
+    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
 
     Returns
@@ -147,24 +148,25 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None) -> Any
     if metric is None:
         return _of_pairs("distance", _core.distance, x, y, None)
     # The difference first: close points would come out of the change of coordinates with its rounding between them.
-    a, b = as_float(x, "x"), as_float(y, "y")
-    _check_vectors("distance", x=a, y=b)
+    a, b = _vectors("distance", x, y, metric)
     try:
-        difference = np.subtract(a, b, dtype=np.float64)
+        with np.errstate(all="ignore"):
+            difference = np.subtract(a, b, dtype=np.float64)
     except ValueError as error:
         explain("distance", error, x=a, y=b)
-    return rounded(norm(difference, metric), np.result_type(a, b))
+    (difference,) = whiten("distance", metric, x=difference)
+    return rounded(_core.norm(difference), np.result_type(a, b))
 
 
 @short_way(_core.angle)
-def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None, *, errors: str = "raise") -> Any:
+def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = None, *, errors: str = "raise") -> Any:
     """Angle between vectors, in radians.
 
     Parameters
     ----------
     x, y : array_like, shape (..., D)
         Vectors, float32 or float64; the leading axes broadcast.
-    metric : array_like, shape (..., D, D) or (D,), optional
+    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
     errors : {"raise", "nan"}
         What to do about the zero vector, which has no angle: raise, or give NaN.
@@ -205,10 +207,12 @@ def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | None = None, *, errors
             if zero.any():
                 place = "" if a.ndim == 1 else f" (vector {_first(zero)} of {name})"
                 raise ValueError(f"angle: {name} must not be the zero vector, which has no angle{place}")
+            if isinstance(metric, Mahalanobis) and not norm(a, metric).all():
+                raise ValueError(f"angle: {name} has a vector without length in this metric (a singular Mahalanobis)")
     return answer
 
 
-def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | None = None) -> Any:
+def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     """Component of vectors in a direction: ``inner(x, onto) / norm(onto)``, positive where they point the same way.
 
     Parameters
@@ -217,7 +221,7 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | None = 
         Vectors, float32 or float64.
     onto : array_like, shape (..., D)
         Directions of any length but 0; the leading axes broadcast with those of `x`.
-    metric : array_like, shape (..., D, D) or (D,), optional
+    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
 
     Returns
@@ -247,33 +251,49 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | None = 
     >>> mf.geometry.scalar_projection([[2.0, 1.0], [-3.0, 5.0]], onto=[10.0, 0.0])
     array([ 2., -3.])
     """
-    vectors, directions = as_float(x, "x"), as_float(onto, "onto")
-    _check_vectors("scalar_projection", x=vectors, onto=directions)
+    vectors, directions = _vectors("scalar_projection", x, onto, metric, second="onto")
     dtype = np.result_type(vectors, directions)
-    directions = directions.astype(np.float64, copy=False)
+    directions = in_range(directions)
     length = np.asarray(_core.norm(directions))
-    zero = length == 0
-    if zero.any() and directions.shape[-1]:
+    if not length.all() and directions.shape[-1]:
+        zero = length == 0
         place = "" if directions.ndim == 1 else f" (vector {_first(zero)} of onto)"
         raise ValueError(f"scalar_projection: onto must not be the zero vector{place}")
-    if not ((length > 1e-100) & (length < 1e100)).all():
-        # The lengths of the directions do not matter: by a power of two each is brought to where nothing underflows.
-        exponent = np.frexp(np.abs(directions).max(axis=-1, initial=0, keepdims=True))[1]
-        directions = np.ldexp(directions, -exponent)
-        length = np.asarray(_core.norm(directions))
     if metric is not None:
         vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
+        directions = in_range(directions)
         length = np.asarray(_core.norm(directions))
-    units = directions / length[..., None]
+        if not length.all() and directions.shape[-1]:
+            raise ValueError("scalar_projection: onto has no length in this metric (a singular Mahalanobis)")
+    with np.errstate(all="ignore"):
+        units = directions / length[..., None]
     try:
         return rounded(_core.inner(vectors.astype(np.float64, copy=False), units), dtype)
     except ValueError as error:
         explain("scalar_projection", error, x=vectors, onto=directions)
 
 
-def _of_pairs(function: str, loop: Any, x: ArrayLike, y: ArrayLike, metric: ArrayLike | None) -> Any:
-    a, b = as_float(x, "x"), as_float(y, "y")
-    _check_vectors(function, x=a, y=b)
+def in_range(vectors: Array) -> Array:
+    """Vectors in float64 whose lengths do not matter: by a power of two each is brought to where nothing underflows."""
+    wide = vectors.astype(np.float64, copy=False)
+    length = np.asarray(_core.norm(wide))
+    if ((length > 1e-100) & (length < 1e100)).all():
+        return wide
+    with np.errstate(all="ignore"):
+        return np.asarray(np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1]))
+
+
+def _vectors(function: str, x: Any, y: Any, metric: Any, second: str = "y") -> tuple[Array, Array]:
+    """Two arguments that hold vectors, checked for their kind, their labels and their last axes."""
+    if type(x) is not ndarray or type(y) is not ndarray or metric is not None:
+        check_axes(function, metric, **{"x": (x, "nd", "d"), second: (y, "nd", "d")})
+    a, b = as_float(x, "x"), as_float(y, second)
+    _check_vectors(function, **{"x": a, second: b})
+    return a, b
+
+
+def _of_pairs(function: str, loop: Any, x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None) -> Any:
+    a, b = _vectors(function, x, y, metric)
     dtype = np.result_type(a, b)
     if metric is not None:
         a, b = whiten(function, metric, x=a, y=b)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float
-from mmlfast._elimination import det
-from mmlfast._row_echelon import is_singular
+from mmlfast._arrays import as_array, as_float, check_labels
+from mmlfast._definite import FINE, NOT_FINITE, NOT_SYMMETRIC, triangular_roots
+from mmlfast._mahalanobis import Mahalanobis
 
 Array = np.ndarray[Any, Any]
 
@@ -23,44 +22,83 @@ def same_dtype(*arrays: Array) -> tuple[Array, ...]:
 
 def rounded(answer: Any, dtype: Any) -> Any:
     """An array or a scalar in the dtype of the arguments."""
-    return answer if answer.dtype == dtype else answer.astype(dtype)
+    if answer.dtype == dtype:
+        return answer
+    with np.errstate(all="ignore"):  # what float32 cannot hold is infinite or 0
+        return answer.astype(dtype)
 
 
-def root_of_metric(function: str, metric: ArrayLike, d: int) -> Array:
-    """L with L L' = metric in float64: lower triangular, (..., d, d), or a vector (d,) for positive weights."""
-    given = as_float(metric, "metric")
+def check_axes(function: str, metric: Any, **arguments: tuple[Any, str, str]) -> None:
+    """`check_labels` of points in the dimensions d, and of their metric."""
+    labelled = metric.labels if isinstance(metric, Mahalanobis) else metric
+    check_labels(function, **arguments, metric=([] if labelled is None else labelled, "dd", "d"))
+
+
+def root_of_metric(function: str, metric: Any, d: int) -> Array:
+    """R with R R' = metric in float64: (..., d, d), (d, rank) of a `Mahalanobis`, or a vector (d,) for weights."""
+    if isinstance(metric, Mahalanobis):
+        if len(metric.covariance) != d:
+            raise ValueError(
+                f"{function}: metric is a Mahalanobis of {len(metric.covariance)} dimensions, but the vectors have {d}"
+            )
+        return metric.whitening
+    given, wide = _numbers(function, metric, d)
+    if given.ndim == 1:
+        if not (np.isfinite(wide) & (wide > 0)).all():
+            raise ValueError(f"{function}: a metric given as a vector must hold positive numbers")
+        return np.asarray(np.sqrt(wide.astype(np.float64, copy=False)))
+    lower, fault = triangular_roots(given, wide)
+    if fault.any():
+        _refuse(function, given, fault)
+    return lower
+
+
+def _numbers(function: str, metric: Any, d: int) -> tuple[Array, Array]:
+    """A metric as an array as it is and of floating-point numbers, of the right shape."""
+    if isinstance(metric, str):
+        raise ValueError(
+            f"{function}: metric must be a symmetric positive definite matrix, a vector of positive weights, a "
+            f"Mahalanobis or None, got {metric!r} (names are for cdist, knn and NearestNeighbors)"
+        )
+    given = as_array(metric, "metric")
+    wide = as_float(given, "metric")
     if given.shape != (d,) and (given.ndim < 2 or given.shape[-2:] != (d, d)):
         raise ValueError(
             f"{function}: metric must have shape ({d}, {d}) or ({d},) for vectors of {d}, got {given.shape}"
         )
-    wide = given.astype(np.float64, copy=False)
-    if wide.ndim == 1:
-        if not (np.isfinite(wide) & (wide > 0)).all():
-            raise ValueError(f"{function}: a metric given as a vector must hold positive numbers")
-        return np.asarray(np.sqrt(wide))
-    if not np.isfinite(wide).all():
-        raise ValueError(f"{function}: metric must not hold NaN or infinity")
-    if not _symmetric(wide, given.dtype).all():
-        raise ValueError(f"{function}: metric must be symmetric positive definite, but it is not symmetric")
-    try:
-        return np.asarray(_core.cholesky(wide))
-    except LinAlgError:
-        raise ValueError(
-            f"{function}: metric must be symmetric positive definite, but it has an eigenvalue that is not positive"
-        ) from None
+    return given, wide
 
 
-def whiten(function: str, metric: ArrayLike, **arrays: Array) -> list[Array]:
+def _refuse(function: str, given: Array, fault: Array) -> None:
+    index = np.unravel_index(int(np.argmax(fault != FINE)), fault.shape)
+    place = f" (matrix {', '.join(str(int(i)) for i in index)} of metric)" if fault.ndim else ""
+    a = given[index]
+    if fault[index] == NOT_FINITE:
+        raise ValueError(f"{function}: metric must not hold NaN or infinity{place}")
+    if fault[index] == NOT_SYMMETRIC:
+        i, j = (int(i) for i in np.unravel_index(int(np.argmax(a != a.T)), a.shape))
+        what = f"it is not symmetric: entry ({i}, {j}) is {a[i, j]!s} and ({j}, {i}) is {a[j, i]!s}"
+    else:
+        what = "it has, up to rounding, an eigenvalue that is not positive"
+    raise ValueError(
+        f"{function}: metric must be symmetric positive definite, but {what}{place}. If it is the inverse of a "
+        f"covariance, pass geometry.Mahalanobis(covariance), which takes singular ones too"
+    )
+
+
+def whiten(function: str, metric: Any, **arrays: Array) -> list[Array]:
     """The arrays of points in coordinates in which `metric` is the dot product, in float64."""
     for name, a in arrays.items():
         if a.ndim < 1:
             raise ValueError(f"{function}: {name} must hold vectors in its last axis, got a scalar")
     d = next(iter(arrays.values())).shape[-1]
     root = root_of_metric(function, metric, d)
+    if isinstance(metric, Mahalanobis):
+        return [metric.whiten(a) for a in arrays.values()]
     return [_times(function, root, name, a) for name, a in arrays.items()]
 
 
-def whiten_tables(function: str, metric: ArrayLike, X: Array, Y: Array) -> list[Array]:
+def whiten_tables(function: str, metric: Any, X: Array, Y: Array) -> list[Array]:
     """Two tables of points in coordinates in which `metric` is the dot product, and around a common centre.
 
     Distances stay, and the rounding of the change of coordinates becomes relative to the spread of the points.
@@ -68,29 +106,55 @@ def whiten_tables(function: str, metric: ArrayLike, X: Array, Y: Array) -> list[
     if np.ndim(metric) > 2:
         raise ValueError(f"{function}: metric must be one matrix or a vector, got shape {np.shape(metric)}")
     if X.shape[-2] and Y.shape[-2]:
-        # Symmetric in X and Y, so that exchanging them changes no bit.
         with np.errstate(all="ignore"):
-            centre = (X.mean(axis=-2, keepdims=True, dtype=float) + Y.mean(axis=-2, keepdims=True, dtype=float)) / 2
-        X, Y = X - centre, Y - centre
+            centre = _centre(X, Y)
+            X, Y = X - centre, Y - centre
     return whiten(function, metric, X=X, Y=Y)
 
 
-def lowered(function: str, metric: ArrayLike, name: str, a: Array) -> Array:
-    """``metric @ v`` for the vectors v of `a`, in float64."""
-    root_of_metric(function, metric, a.shape[-1])  # for its checks
-    return _times(function, as_float(metric, "metric").astype(np.float64, copy=False), name, a)
+def _centre(X: Array, Y: Array) -> Array:
+    """The median of some rows of both, component by component: no far point moves it, nor does infinity.
+
+    Symmetric in X and Y, so that exchanging them changes no bit.
+    """
+    most = 33
+    some = [a[..., np.arange(most) * n // most, :] if (n := a.shape[-2]) > most else a for a in (X, Y)]
+    batch = np.broadcast_shapes(*(a.shape[:-2] for a in some))
+    pool = np.concatenate([np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in some], axis=-2, dtype=np.float64)
+    middle = (pool.shape[-2] - 1) // 2
+    centre = np.partition(pool, middle, axis=-2)[..., middle : middle + 1, :]
+    return np.where(np.isfinite(centre), centre, 0.0)
+
+
+def lowered(function: str, metric: Any, x: Array, y: Array) -> tuple[Array, Array]:
+    """Vectors in float64 of which the dot product is ``x' metric y``."""
+    d = x.shape[-1]
+    root = root_of_metric(function, metric, d)  # for its checks
+    if isinstance(metric, Mahalanobis):
+        return metric.whiten(x), metric.whiten(y)
+    # Not through the root: products of whole numbers stay exact.
+    wide = np.ascontiguousarray(as_float(metric, "metric"), dtype=np.float64)
+    x = x.astype(np.float64, copy=False)
+    largest = float(np.abs(wide).max(initial=0))
+    if wide.ndim > 1:
+        wide = np.where(wide == wide.mT, wide, wide / 2 + wide.mT / 2)
+    if largest and not 1e-60 < largest < 1e60:  # the unit of the metric does not matter
+        half = int(np.frexp(largest)[1]) // 2
+        x, y, wide = np.ldexp(x, half), np.ldexp(y, half, dtype=np.float64), np.ldexp(wide, -2 * half)
+    return x, _times(function, wide, "y", y)
 
 
 def _times(function: str, root: Array, name: str, a: Array) -> Array:
     """The vectors of `a`, as rows, times a matrix or a diagonal, in float64."""
-    if a.shape[-1] != root.shape[-1]:
+    if a.shape[-1] != root.shape[0 if root.ndim == 2 else -1]:
         raise ValueError(f"{function}: {name} has shape {a.shape}, which does not fit a metric for {root.shape[-1]}")
     wide = a.astype(np.float64, copy=False)
     if root.ndim == 1:
-        return wide * root
+        with np.errstate(all="ignore"):
+            return wide * root
     if root.ndim == 2 and wide.ndim > 1:
         rows = wide.reshape(-1, wide.shape[-1])
-        return np.asarray(_core.projection_coordinates(rows, root)).reshape(wide.shape)
+        return np.asarray(_core.projection_coordinates(rows, root)).reshape(*wide.shape[:-1], root.shape[-1])
     try:
         return np.asarray(_core.projection_coordinates(wide, root))
     except ValueError:
@@ -100,26 +164,22 @@ def _times(function: str, root: Array, name: str, a: Array) -> Array:
         ) from None
 
 
-def _symmetric(a: Array, dtype: Any) -> Array:
-    """Whether each matrix is symmetric up to the rounding of `dtype`."""
-    largest = np.abs(a).max(axis=(-2, -1), initial=0, keepdims=True)
-    return np.asarray((np.abs(a - a.mT) <= 16 * float(np.finfo(dtype).eps) * largest).all(axis=(-2, -1)))
-
-
-def is_inner_product(metric: ArrayLike) -> Any:
+def is_inner_product(metric: ArrayLike | Mahalanobis) -> Any:
     """Whether ``<x, y> = x' metric y`` is an inner product: the matrix is symmetric and positive definite.
 
     Parameters
     ----------
-    metric : array_like, shape (..., D, D) or (D,)
+    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis
         Matrices, or one vector of weights, the diagonal of a matrix.
 
     Returns
     -------
     bool, or ndarray of bool, shape (...)
-        True where the matrix is symmetric (up to 16 roundings of its largest entry), its Cholesky factor exists, and
-        no singular matrix lies within rounding of it. Integer matrices of up to 32 rows are decided exactly. False for
-        NaN and infinity.
+        True where the matrix will do as `metric` of the functions of this module, and False where they refuse it: it
+        has to be symmetric, and no singular matrix may lie within ``64 D`` roundings, both relative to its diagonal, so
+        that the units of the coordinates do not matter. An inverse that was computed may be as far from symmetric as
+        its condition explains. Integer matrices of up to 32 rows are decided exactly. False for NaN and infinity. A
+        `Mahalanobis` is one if its covariance is not singular.
 
     Raises
     ------
@@ -142,26 +202,14 @@ def is_inner_product(metric: ArrayLike) -> Any:
     >>> mf.geometry.is_inner_product([[1, 2], [2, 4]])  # and (2, -1) the length 0
     False
     """
-    given = np.asarray(metric)
-    wide = as_float(metric, "metric")
+    if isinstance(metric, Mahalanobis):
+        return metric.rank == len(metric.covariance)
+    given = as_array(metric, "metric")
+    wide = as_float(given, "metric")
     if wide.ndim == 1:
         return bool((np.isfinite(wide) & (wide > 0)).all())
     if wide.ndim == 0 or wide.shape[-1] != wide.shape[-2]:
         raise ValueError(f"is_inner_product: metric must hold square matrices or be a vector, got shape {wide.shape}")
-    items = wide.reshape(-1, *wide.shape[-2:])
-    exact = given.dtype.kind in "iu" and wide.shape[-1] <= 32
-    decide = _is_positive_exactly if exact else _is_positive
-    found = [decide(a) for a in (given.reshape(items.shape) if exact else items)]
-    return found[0] if wide.ndim == 2 else np.array(found, dtype=bool).reshape(wide.shape[:-2])
-
-
-def _is_positive(a: Array) -> bool:
-    wide = a.astype(np.float64, copy=False)
-    if not (np.isfinite(wide).all() and _symmetric(wide, a.dtype)):
-        return False
-    return not np.isnan(_core.cholesky_nan(wide)).any() and not (a.size and is_singular(a))
-
-
-def _is_positive_exactly(a: Array) -> bool:
-    """Sylvester's criterion: all leading minors are positive."""
-    return bool((a == a.T).all()) and all(det(a[:k, :k]) > 0 for k in range(1, len(a) + 1))
+    check_axes("is_inner_product", metric)
+    fine = triangular_roots(given, wide).fault == FINE
+    return bool(fine) if wide.ndim == 2 else fine

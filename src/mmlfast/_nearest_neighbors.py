@@ -11,7 +11,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmlfast._distances import NAMES, check_name
 from mmlfast._estimator import BaseEstimator, check_is_fitted, validate_rows
+from mmlfast._mahalanobis import Mahalanobis
+from mmlfast._metric import check_axes, root_of_metric
 from mmlfast._neighbors import nearest
 
 Array = np.ndarray[Any, Any]
@@ -24,9 +27,12 @@ class NearestNeighbors(BaseEstimator):
     ----------
     n_neighbors : int
         How many neighbours `kneighbors` looks for if it is not told.
-    metric : array_like, shape (D, D) or (D,), optional
-        The matrix of an inner product, symmetric and positive definite, or a vector of positive weights. Default: the
-        Euclidean distance.
+    metric : {"euclidean", "sqeuclidean", "cosine", "minkowski"}, array_like or Mahalanobis, optional
+        A name as for `cdist`; "minkowski" is scikit-learn's default and, for ``p=2``, the Euclidean distance. Or the
+        matrix of an inner product, symmetric and positive definite, shape (D, D), a vector of positive weights, or a
+        `Mahalanobis`. Default: the Euclidean distance.
+    p : float
+        The power of "minkowski"; only 2.
 
     Attributes
     ----------
@@ -56,9 +62,12 @@ class NearestNeighbors(BaseEstimator):
            [0]])
     """
 
-    def __init__(self, *, n_neighbors: int = 5, metric: ArrayLike | None = None) -> None:
+    def __init__(
+        self, *, n_neighbors: int = 5, metric: ArrayLike | Mahalanobis | str | None = None, p: float = 2
+    ) -> None:
         self.n_neighbors = n_neighbors
         self.metric = metric
+        self.p = p
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Keep the points.
@@ -76,9 +85,23 @@ class NearestNeighbors(BaseEstimator):
             The estimator itself.
         """
         _count(self.n_neighbors)
+        metric = self._metric()
+        if metric is not None and not isinstance(metric, str):
+            check_axes("NearestNeighbors", metric, X=(X, "nd", "d"))
         self._points = validate_rows(self, X, reset=True)
+        if metric is not None and not isinstance(metric, str):
+            root_of_metric("NearestNeighbors", metric, self._points.shape[1])  # for its checks
         self.n_samples_fit_ = len(self._points)
         return self
+
+    def _metric(self) -> Any:
+        """The metric in the words of `knn`."""
+        if not isinstance(self.metric, str):
+            return self.metric
+        check_name("NearestNeighbors", self.metric, (*NAMES, "minkowski"))
+        if self.metric == "minkowski" and self.p != 2:
+            raise ValueError(f"NearestNeighbors: p must be 2, the Euclidean distance, got {self.p!r}")
+        return "euclidean" if self.metric == "minkowski" else self.metric
 
     def kneighbors(
         self, X: ArrayLike | None = None, n_neighbors: int | None = None, return_distance: bool = True
@@ -111,7 +134,7 @@ class NearestNeighbors(BaseEstimator):
                 f"Expected n_neighbors <= {'n_samples_fit - 1' if own else 'n_samples_fit'}, but n_neighbors = {k}, "
                 f"n_samples_fit = {self.n_samples_fit_}, n_samples = {len(queries)}"
             )
-        distances, indices = nearest(queries, self._points, k + own, self.metric)
+        distances, indices = nearest("NearestNeighbors", queries, self._points, k + own, self._metric())
         if own:
             others = indices != np.arange(len(indices))[:, None]
             others[others.all(axis=1), -1] = False  # so many duplicates that the point itself is not among them

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float
-from mmlfast._metric import same_dtype, whiten_tables
+from mmlfast._arrays import as_float, as_integer
+from mmlfast._distances import check_name, half_squares, unit_vectors
+from mmlfast._mahalanobis import Mahalanobis
+from mmlfast._metric import check_axes, rounded, same_dtype, whiten_tables
+from mmlfast._neighbors_far import neighbors_of_any_range
 
 Array = np.ndarray[Any, Any]
 
@@ -22,31 +24,31 @@ class Neighbors(NamedTuple):
     indices: Array
 
 
-def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | None = None) -> Neighbors:
+def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahalanobis | str | None = None) -> Neighbors:
     """The `k` nearest points in `Y` of every point in `X`, exactly.
 
     Parameters
     ----------
-    X : array_like, shape (N, D)
-        Queries in rows, float32 or float64.
+    X : array_like, shape (N, D) or (D,)
+        Queries in rows, float32 or float64, or one query.
     Y : array_like, shape (M, D)
         Points in rows.
     k : int
         How many neighbours, from 1 to M.
-    metric : array_like, shape (D, D) or (D,), optional
-        The matrix of an inner product, see the module. Default: the Euclidean distance.
+    metric : array_like, shape (D, D) or (D,), or Mahalanobis, or {"euclidean", "sqeuclidean", "cosine"}, optional
+        The matrix of an inner product, see the module, or a name as for `cdist`. Default: the Euclidean distance.
 
     Returns
     -------
     Neighbors
-        NamedTuple of `distances` (N, k), of the dtype of the points, and `indices` (N, k) of rows of `Y`. Among points
-        at the same distance, the one with the smaller index comes first.
+        NamedTuple of `distances` (N, k), of the dtype of the points, and `indices` (N, k) of rows of `Y`; of shape (k,)
+        for one query. Among points at the same distance, the one with the smaller index comes first.
 
     Raises
     ------
     ValueError
-        If the shapes do not fit together, `k` is out of range, a number is NaN or infinite, or the metric is not
-        symmetric positive definite.
+        If the shapes do not fit together, `k` is out of range, a number is NaN or infinite, the metric is not
+        symmetric positive definite or its name is not known, or a vector is zero, which has no cosine distance.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -76,38 +78,61 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | None =
     >>> distances
     array([[1.        , 1.41421356]])
     """
+    check_axes("knn", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     queries, points = as_float(X, "X"), as_float(Y, "Y")
-    for name, a in (("X", queries), ("Y", points)):
-        if a.ndim != 2:
-            raise ValueError(f"knn: {name} must hold points in rows, got shape {a.shape}")
-    if queries.shape[1] != points.shape[1]:
+    one = queries.ndim == 1
+    if queries.ndim not in (1, 2):
+        raise ValueError(f"knn: X must hold points in rows or be one point, got shape {queries.shape}")
+    if points.ndim != 2:
+        way_out = ": Y[:, None] makes points of one coordinate of it" if points.ndim == 1 else ""
+        raise ValueError(f"knn: Y must hold points in rows, got shape {points.shape}{way_out}")
+    if queries.shape[-1] != points.shape[1]:
         raise ValueError(
             f"knn: X has shape {queries.shape} and Y has shape {points.shape}: their last axes must be equal"
         )
-    n_neighbors = operator.index(k)
+    n_neighbors = as_integer(k, "knn: k")
     if not 1 <= n_neighbors <= len(points):
         raise ValueError(f"knn: k must be from 1 to the number of points, {len(points)}, got {n_neighbors}")
+    if isinstance(metric, str):
+        check_name("knn", metric)
     for name, a in (("X", queries), ("Y", points)):
         _check_finite(name, a)
-    return nearest(queries, points, n_neighbors, metric)
+    found = nearest("knn", queries[None] if one else queries, points, n_neighbors, metric)
+    return Neighbors(found.distances[0], found.indices[0]) if one else found
 
 
-def nearest(queries: Array, points: Array, k: int, metric: ArrayLike | None) -> Neighbors:
+def nearest(
+    function: str, queries: Array, points: Array, k: int, metric: ArrayLike | Mahalanobis | str | None
+) -> Neighbors:
     """knn of arguments that have been checked."""
     dtype = np.result_type(queries, points)
-    if metric is not None:
-        queries, points = whiten_tables("knn", metric, queries, points)
+    name = metric if isinstance(metric, str) else "euclidean"
+    if name == "cosine":
+        queries, points = _directions(function, "X", queries), _directions(function, "Y", points)
+    elif metric is not None and not isinstance(metric, str):
+        queries, points = whiten_tables(function, metric, queries, points)
     queries, points = (np.ascontiguousarray(a) for a in same_dtype(queries, points))
     if points.shape[1] == 0:
         indices = np.broadcast_to(np.arange(k), (len(queries), k)).copy()
         return Neighbors(np.zeros((len(queries), k), dtype), indices)
-    exponent = _exponent(queries, points)
-    if exponent:
-        queries, points = np.ldexp(queries, -exponent), np.ldexp(points, -exponent)
-    distances, indices = _core.neighbors(queries, points, k)
-    if exponent:
-        distances = np.ldexp(distances, exponent)
-    return Neighbors(distances.astype(dtype, copy=False), indices)
+    squared = name != "euclidean"
+    if points.dtype == np.float32:  # whose squares float64 holds, whatever they are
+        distances, indices = _core.neighbors(queries, points, k, squared)
+    else:
+        distances, indices = neighbors_of_any_range(queries, points, k, squared)
+    if name == "cosine":
+        distances = half_squares(distances)
+    return Neighbors(rounded(distances, dtype), indices)
+
+
+def _directions(function: str, name: str, a: Array) -> Array:
+    units = unit_vectors(a)
+    if np.isnan(units).any():
+        row = int(np.argmax(np.isnan(units).any(axis=1)))
+        raise ValueError(
+            f"{function}: {name} must not hold the zero vector, which has no cosine distance, but does in row {row}"
+        )
+    return units
 
 
 def _check_finite(name: str, a: Array) -> None:
@@ -116,13 +141,5 @@ def _check_finite(name: str, a: Array) -> None:
         return
     finite = np.isfinite(a)
     if not finite.all():
-        row, column = (int(i) for i in np.argwhere(~finite)[0])
-        raise ValueError(f"knn: {name} must not hold NaN or infinity, but does at ({row}, {column})")
-
-
-def _exponent(*arrays: Array) -> int:
-    """A power of two that brings float64 numbers to where their squares are in range; 0 as a rule."""
-    if arrays[0].dtype != np.float64:
-        return 0
-    largest = max((max(a.max(), -a.min()) for a in arrays if a.size), default=0.0)
-    return 0 if largest == 0 or 1e-100 < largest < 1e140 else int(np.frexp(largest)[1])
+        place = tuple(int(i) for i in np.argwhere(~finite)[0])
+        raise ValueError(f"knn: {name} must not hold NaN or infinity, but does at {place if a.ndim > 1 else place[0]}")

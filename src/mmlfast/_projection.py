@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_errors, raise_for_item
 from mmlfast._inner_product import norm
-from mmlfast._metric import root_of_metric, rounded, same_dtype
+from mmlfast._mahalanobis import Mahalanobis
+from mmlfast._metric import check_axes, root_of_metric, rounded, same_dtype
 
 Array = np.ndarray[Any, Any]
 
@@ -18,7 +19,7 @@ Array = np.ndarray[Any, Any]
 def project(
     x: ArrayLike,
     basis: ArrayLike,
-    metric: ArrayLike | None = None,
+    metric: ArrayLike | Mahalanobis | None = None,
     *,
     coordinates: bool = False,
     errors: str = "raise",
@@ -32,10 +33,10 @@ def project(
     ----------
     x : array_like, shape (..., D)
         Points, float32 or float64.
-    basis : array_like, shape (..., D, M)
+    basis : array_like, shape (..., D, M) or (D,)
         Basis vectors in the columns. One basis for all points, or a stack of bases whose leading axes broadcast
-        with those of `x`.
-    metric : array_like, shape (D, D) or (D,), optional
+        with those of `x`. A vector is one direction: M is 1.
+    metric : array_like, shape (D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
     coordinates : bool
         Return the coordinates of the projections in `basis` instead of points of the whole space.
@@ -46,7 +47,8 @@ def project(
     Returns
     -------
     ndarray, shape (..., D) or, with ``coordinates=True``, (..., M)
-        The nearest points of the span, or their coordinates.
+        The nearest points of the span, or their coordinates. In the metric of a singular `Mahalanobis`, basis vectors
+        count as dependent that its distances cannot tell apart.
 
     Raises
     ------
@@ -77,7 +79,8 @@ def project(
     array([-1.,  2.])
     """
     check_errors(errors)
-    points, vectors = same_dtype(as_float(x, "x"), as_float(basis, "basis"))
+    check_axes("project", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
+    points, vectors = same_dtype(as_float(x, "x"), _columns("project", basis))
     _check_points("project", points, vectors)
     f = _factors("project", vectors, metric)
     if not coordinates:
@@ -85,19 +88,19 @@ def project(
     deficient = f.rank < vectors.shape[-1]
     if errors == "raise" and deficient.any():
         raise_for_item("project", "coordinates in a dependent basis are not unique", deficient)
-    return np.asarray(_core.projection_coordinates(points, _core.projection_dual(f.orthonormal, f.vectors, f.dual)))
+    return np.asarray(_core.projection_coordinates(points, _coordinate_factor(f, vectors.dtype)))
 
 
-def projection_matrix(basis: ArrayLike, metric: ArrayLike | None = None) -> Array:
+def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Array:
     """Matrix P that projects orthogonally onto the span of a basis: P @ x is the nearest point of the span.
 
     To project points use `project`: it needs no D x D matrix.
 
     Parameters
     ----------
-    basis : array_like, shape (..., D, M)
-        Basis vectors in the columns, float32 or float64. Dependent ones are left out.
-    metric : array_like, shape (D, D) or (D,), optional
+    basis : array_like, shape (..., D, M) or (D,)
+        Basis vectors in the columns, float32 or float64, or one vector. Dependent ones are left out.
+    metric : array_like, shape (D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
 
     Returns
@@ -123,22 +126,21 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | None = None) -> Arra
     array([[0., 0.],
            [0., 1.]])
     """
-    vectors = as_float(basis, "basis")
-    _check_basis("projection_matrix", vectors)
-    f = _factors("projection_matrix", vectors, metric)
+    check_axes("projection_matrix", metric, basis=(basis, "dm", "d"))
+    f = _factors("projection_matrix", _columns("projection_matrix", basis), metric)
     return np.asarray(_core.projection_matrix(f.primal, f.dual))
 
 
-def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | None = None) -> Any:
+def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     """Distance of points from the span of a basis: how much of them the projection loses.
 
     Parameters
     ----------
     x : array_like, shape (..., D)
         Points, float32 or float64.
-    basis : array_like, shape (..., D, M)
-        Basis vectors in the columns; the leading axes broadcast with those of `x`.
-    metric : array_like, shape (D, D) or (D,), optional
+    basis : array_like, shape (..., D, M) or (D,)
+        Basis vectors in the columns; the leading axes broadcast with those of `x`. A vector is one direction.
+    metric : array_like, shape (D, D) or (D,), or Mahalanobis, optional
         The inner product, see the module. Default: the dot product.
 
     Returns
@@ -169,15 +171,17 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Non
     >>> mf.geometry.reconstruction_error([[3.0, 4.0], [0.0, 2.0]], [[1.0], [0.0]])
     array([4., 2.])
     """
-    points, vectors = as_float(x, "x"), as_float(basis, "basis")
+    check_axes("reconstruction_error", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
+    points, vectors = as_float(x, "x"), _columns("reconstruction_error", basis)
     dtype = np.result_type(points, vectors)
     wide = points.astype(np.float64, copy=False)
     _check_points("reconstruction_error", wide, vectors)
     f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
     residual = wide
-    for _ in range(2):
-        within = np.asarray(_core.projection_apply(residual, f.dual, f.primal))
-        residual = np.subtract(residual, within, out=within)  # fresh memory costs more than the subtraction
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            within = np.asarray(_core.projection_apply(residual, f.dual, f.primal))
+            residual = np.subtract(residual, within, out=within)  # fresh memory costs more than the subtraction
     return rounded(norm(residual, metric), dtype)
 
 
@@ -188,41 +192,66 @@ class _Factors(NamedTuple):
     dual: Array
     orthonormal: Array  # of the span of `vectors`, the basis in coordinates in which the metric is the identity
     vectors: Array
+    wide_dual: Array  # in the dtype of the two above
     rank: Array
 
 
-def _factors(function: str, vectors: Array, metric: ArrayLike | None) -> _Factors:
+def _factors(function: str, basis: Array, metric: ArrayLike | Mahalanobis | None) -> _Factors:
     if metric is None:
-        q, rank, _ = _core.gram_schmidt_cgs2(vectors)
-        return _Factors(q, q, q, vectors, np.asarray(rank))
+        q, rank, _ = _core.gram_schmidt_cgs2(basis)
+        return _Factors(q, q, q, basis, q, np.asarray(rank))
+    # In float64: in a metric, rounding grows with the root of its condition.
+    vectors = basis.astype(np.float64, copy=False)
     root = _root(function, metric, vectors)
-    matrix = root.ndim == 2
-    w = _core.projection_to_metric(vectors, root) if matrix else _core.projection_to_weighted(vectors, root)
-    q, rank, _ = _core.gram_schmidt_cgs2(w)
-    back = _core.projection_from_metric if matrix else _core.projection_from_weighted
-    primal, dual = back(q, root)
-    return _Factors(primal, dual, q, w, np.asarray(rank))
+    if isinstance(metric, Mahalanobis):
+        root = np.pad(root, ((0, 0), (0, len(root) - root.shape[1])))  # square, for the kernels
+        w = np.zeros(vectors.shape)
+        w[..., : metric.rank, :] = metric.whiten(vectors.mT).mT
+        q, rank, _ = _core.gram_schmidt_cgs2(w)
+        primal, dual = _within_span(vectors, w, q), np.asarray(_core.matmul(root, q))
+    else:
+        matrix = root.ndim == 2
+        w = _core.projection_to_metric(vectors, root) if matrix else _core.projection_to_weighted(vectors, root)
+        q, rank, _ = _core.gram_schmidt_cgs2(w)
+        primal, dual = (_core.projection_from_metric if matrix else _core.projection_from_weighted)(q, root)
+    return _Factors(rounded(primal, basis.dtype), rounded(dual, basis.dtype), q, w, dual, np.asarray(rank))
 
 
-def _root(function: str, metric: ArrayLike, vectors: Array) -> Array:
-    """The root of one metric for vectors in columns, in their dtype."""
-    if np.ndim(metric) > 2:
-        raise ValueError(f"{function}: metric must be one matrix or a vector, got {np.shape(metric)}")
-    return root_of_metric(function, metric, vectors.shape[-2]).astype(vectors.dtype)
+def _within_span(basis: Array, w: Array, q: Array) -> Array:
+    """E with ``E @ (q.T @ w) = basis`` on the columns that count: the orthonormal basis q as vectors of the span."""
+    left_out = np.asarray(~q.any(axis=-2))  # columns of zeros: the metric sees nothing in them, or nothing new
+    m = basis.shape[-1]
+    r = np.asarray(np.triu(q.mT @ w))
+    r[np.broadcast_to(left_out[..., None, :], r.shape)] = 0
+    r[..., range(m), range(m)] += left_out
+    columns = np.where(left_out[..., None, :], 0, basis)
+    return np.ascontiguousarray(np.linalg.solve(r.mT, columns.mT).mT) if m else columns
 
 
-def _check_basis(function: str, vectors: Array) -> None:
-    if vectors.ndim < 2:
-        raise ValueError(
-            f"{function}: basis must hold vectors in the columns of a matrix or a stack of matrices, "
-            f"got shape {vectors.shape}"
-        )
+def _coordinate_factor(f: _Factors, dtype: Any) -> Array:
+    return np.asarray(rounded(_core.projection_dual(f.orthonormal, f.vectors, f.wide_dual), dtype))
+
+
+def _root(function: str, metric: ArrayLike | Mahalanobis, vectors: Array) -> Array:
+    """The root of one metric for vectors in columns, whose unit does not matter: it is brought to near 1."""
+    if np.ndim(metric) > 2:  # type: ignore[arg-type]
+        raise ValueError(f"{function}: metric must be one matrix or a vector, got {np.shape(metric)}")  # type: ignore[arg-type]
+    root = root_of_metric(function, metric, vectors.shape[-2])
+    exponent = int(np.frexp(np.abs(root).max(initial=0))[1])
+    return root if abs(exponent) < 100 else np.ldexp(root, -exponent)
+
+
+def _columns(function: str, basis: ArrayLike) -> Array:
+    """Basis vectors in columns; a vector is one of them."""
+    vectors = as_float(basis, "basis")
+    if vectors.ndim == 0:
+        raise ValueError(f"{function}: basis must hold vectors in the columns of a matrix or be a vector, got a scalar")
+    return vectors[:, None] if vectors.ndim == 1 else vectors
 
 
 def _check_points(function: str, points: Array, vectors: Array) -> None:
     if points.ndim < 1:
         raise ValueError(f"{function}: x must hold points in its last axis, got a scalar")
-    _check_basis(function, vectors)
     if points.shape[-1] != vectors.shape[-2]:
         raise ValueError(
             f"{function}: x has shape {points.shape} and basis has shape {vectors.shape}: points of {points.shape[-1]} "

@@ -1,8 +1,9 @@
 """Geometry with any inner product: lengths, angles, distances, projections, neighbours.
 
 Points are rows, bases are columns. ``metric`` is the matrix M of the inner product ``<x, y> = x' M y``, symmetric and
-positive definite; None is the dot product, and a vector stands for a diagonal (positive weights). Leading axes are
-batch axes and broadcast; where vectors come one by one or in pairs, a stack of matrices gives each a metric of its own.
+positive definite; None is the dot product, a vector stands for a diagonal (positive weights), and `Mahalanobis` for
+the inverse of a covariance that it factors itself, singular or not. Leading axes are batch axes and broadcast; where
+vectors come one by one or in pairs, a stack of matrices gives each a metric of its own.
 
 Each family of functions has a module of its own; this one is their public name.
 """
@@ -15,6 +16,7 @@ from numpy.linalg import LinAlgError
 
 from mmlfast._distances import cdist
 from mmlfast._inner_product import angle, distance, inner, norm, scalar_projection
+from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import is_inner_product
 from mmlfast._neighbors import Neighbors, knn
 from mmlfast._projection import project, projection_matrix, reconstruction_error
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LinAlgError",
+    "Mahalanobis",
     "NearestNeighbors",
     "Neighbors",
     "angle",
