@@ -168,7 +168,7 @@ def test_spare_room_behind_the_links():
 def test_edges():
     same(Links.from_edges([0, 0, 1, 0], [1, 2, 0, 1]), np.array([[0, 2.0, 1], [1, 0, 0], [0, 0, 0]]))
     same(Links.from_edges([0, 0], [1, 2], [3, 0], n_nodes=4), np.diag([1.0, 0, 0], 1))
-    same(Links.from_edges(np.array([2], np.uint64), [0], [True]), np.diag([1.0], -2))
+    same(Links.from_edges(np.array([2], np.uint64), [0], [True], n_nodes=3), np.diag([1.0], -2))
     assert Links.from_edges([0], [1], n_nodes=np.int64(9)).n_nodes == 9
     a = GRAPHS["weighted"].tocoo()
     same(Links.from_edges(*a.coords, a.data, n_nodes=a.shape[0]), GRAPHS["weighted"])
@@ -303,7 +303,7 @@ def test_a_negative_weight_does_not_hide_in_a_sum():
     a = sparse.coo_array(([5.0, -1.0, 1.0], ([0, 0, 1], [1, 1, 0])), shape=(2, 2))
     with pytest.raises(ValueError, match=r"\(0, 1\) is -1"):
         Links(a)
-    with pytest.raises(ValueError, match=r"weights\[1\] is -1"):
+    with pytest.raises(ValueError, match=r"weights\[1\], of the link \(0, 1\), is -1"):
         Links.from_edges([0, 0], [1, 1], [5, -1])
 
 
@@ -337,14 +337,14 @@ def test_more_nodes_than_there_may_be():
     ("args", "keywords", "error", "message"),
     [
         (([0, 1], [1]), {}, ValueError, "2 sources, but 1 targets"),
-        (([0, -1], [1, 0]), {}, ValueError, r"sources\[1\] is -1, which is no node"),
+        (([0, -1], [1, 0]), {"n_nodes": 2}, ValueError, r"sources\[1\] is -1, which is no node"),
         (([0, 1], [1, 5]), {"n_nodes": 3}, ValueError, r"targets\[1\] is 5, which is no node: there are 3"),
         (([0, 1], [1, 0], [1]), {}, ValueError, r"weights has shape \(1,\), but there are 2 links"),
-        (([0, 1], [1, 0], [1, math.nan]), {}, ValueError, r"weights\[1\] is nan"),
-        (([0.0, 1], [1, 0]), {}, TypeError, "sources must hold integers, got float64"),
+        (([0, 1], [1, 0], [1, math.nan]), {}, ValueError, r"weights\[1\], of the link \(1, 0\), is nan"),
+        (([0.0, 1], [1, 0]), {}, TypeError, "sources must hold integers or names .* got float64"),
         (([[0, 1]], [1, 0]), {}, ValueError, r"sources must have one dimension, got shape \(1, 2\)"),
         (([0, 1], [1, 0], [1, 2j]), {}, TypeError, "complex128"),
-        (([0, 1], [1, 0]), {"n_nodes": 2.5}, TypeError, "float"),
+        (([0, 1], [1, 0]), {"n_nodes": 2.5}, TypeError, r"n_nodes must be a whole number \(an int\), got 2\.5"),
         (([], []), {}, ValueError, "has no nodes"),
         (([], []), {"n_nodes": -2}, ValueError, "has no nodes"),
     ],

@@ -503,7 +503,7 @@ BAD = [
     ({"tol": 0}, ValueError, r"tol must be positive, got 0\.0"),
     ({"tol": math.nan}, ValueError, "got nan"),
     ({"max_iter": 0}, ValueError, "max_iter must be positive, got 0"),
-    ({"max_iter": 2.5}, TypeError, "float"),
+    ({"max_iter": 2.5}, TypeError, r"max_iter must be a whole number \(an int\), got 2\.5"),
     ({"personalization": [1, 2]}, ValueError, r"personalization must have one entry for each of the 3 nodes.*\(2,\)"),
     ({"personalization": [1, -2, 3]}, ValueError, r"personalization\[1\] is -2"),
     ({"personalization": [1, 2, math.nan]}, ValueError, r"personalization\[2\] is nan"),

@@ -12,13 +12,14 @@ namespace {
 
 using Doubles = py::array_t<double, py::array::c_style>;
 
-// personalization and dangling (or None): n numbers, checked and normalised in Python. (score, error_bound, n_iter,
-// converged).
+// personalization, dangling (or None) and start (or None): n numbers, checked and normalised in Python. (score,
+// error_bound, n_iter, converged).
 py::tuple pagerank(const LinksObject& graph, const Doubles& personalization, const std::optional<Doubles>& dangling,
-                   double damping, double tol, Size max_iter) {
+                   double damping, double tol, Size max_iter, const std::optional<Doubles>& start) {
   Doubles score(graph.links.n_nodes());
   drivers::RankCertificate certificate;
-  const drivers::RankVectors vectors{personalization.data(), dangling ? dangling->data() : nullptr};
+  const drivers::RankVectors vectors{personalization.data(), dangling ? dangling->data() : nullptr,
+                                     start ? start->data() : nullptr};
   double* to = score.mutable_data();
   Outcome outcome;
   {

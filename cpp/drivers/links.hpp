@@ -15,6 +15,17 @@ struct LinksFault {
   Size at = 0;
 };
 
+// What a graph consists of, to be written down and read back; arrays as Links gives them, blocks of n_blocks + 1 rows.
+struct LinksState {
+  Size n, n_core, n_links, n_blocks, n_core_blocks;
+  const std::int64_t* starts;
+  const Node* columns;
+  const double* weights;  // nullptr where all are equal
+  const Node* label;
+  const double* inverse_strength;
+  const Size* blocks;
+};
+
 // Nodes are renumbered. The first n_core are those that links leave; only they feed back into a ranking. Nothing
 // changes after build(), so that any number of threads may rank with one object.
 class Links {
@@ -25,6 +36,22 @@ class Links {
   // n <= most_nodes; the arrays are not needed any more afterwards. On a fault nothing is usable.
   template <class Index>
   Outcome build(const LinksOut<Index>& out, LinksFault& fault) noexcept;
+
+  // A copy of a state that any Links may have given; else `fault` names the part that none would have.
+  Outcome restore(const LinksState& state, const char*& fault) noexcept;
+  LinksState state() const noexcept {
+    return {n_,
+            n_core_,
+            n_links_,
+            n_blocks_,
+            n_core_blocks_,
+            starts_.data(),
+            columns(),
+            weight_.data(),
+            label_.data(),
+            inverse_strength_.data(),
+            blocks_.data()};
+  }
 
   Size n_nodes() const noexcept { return n_; }
   Size n_core() const noexcept { return n_core_; }

@@ -93,15 +93,16 @@ Outcome rank(const Links& links, const OrderedVector& v, const OrderedVector* da
 // At damping 1 and next to it.
 constexpr double most_damping_in_float = 1 - 1e-5;
 
-Outcome rank_by_steps(const Links& links, const OrderedVector& v, const OrderedVector& w, const RankStop& stop,
-                      Team& team, double* score, RankCertificate& certificate) {
+Outcome rank_by_steps(const Links& links, const Jumps& jumps, const double* start, const RankStop& stop, Team& team,
+                      double* score, RankCertificate& certificate) {
   const double d = stop.damping, amplification = d < 1 ? d / (1 - d) : 1;
-  const double rounding = d < 1 ? rounding_of_rank(links, true, d) : 0;
+  // Sums are as if in twice the precision; a few more roundings are in the jumps of each step.
+  const double rounding = d < 1 ? rounding_of_rank(links, 0, d) + 4 * 0x1p-53 / (1 - d) : 0;
   constexpr double least = 0x1p-50;  // smaller residuals may not be had
   const Room<double> x(links.n_nodes());
   if (!x) return {Outcome::Status::no_memory};
   const double tol = d < 1 ? std::max((stop.tol - rounding) / amplification, least) : stop.tol;
-  const Stationary state = stationary(links, {d, v.data, w.data}, tol, stop.max_iter, team, x.data());
+  const Stationary state = stationary(links, jumps, start, tol, stop.max_iter, team, x.data());
   for (Size i = 0; i < links.n_nodes(); ++i) score[i] = x[links.label()[i]];
   const double bound = std::min(amplification * state.residual + rounding, most_error);
   certificate = {bound, state.n_iter, bound <= stop.tol};
@@ -185,12 +186,15 @@ Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop&
                  RankCertificate& certificate) noexcept {
   const bool other = vectors.dangling != nullptr && links.n_core() < links.n_nodes();
   const Ordered v(links, vectors.personalization), w(links, other ? vectors.dangling : nullptr);
-  if (!v.ready() || (other && !w.ready())) return {Outcome::Status::no_memory};
+  const bool started = vectors.start != nullptr;
+  const Ordered start(links, vectors.start);
+  if (!v.ready() || (other && !w.ready()) || (started && !start.ready())) return {Outcome::Status::no_memory};
   const OrderedVector of_v = v.view(), of_w = other ? w.view() : of_v;
   Outcome outcome;
   const bool led = with_team(sweep_ns(links) > worth_a_team_ns, [&](Team& team) {
-    outcome = stop.damping > most_damping_in_float
-                  ? rank_by_steps(links, of_v, of_w, stop, team, score, certificate)
+    outcome = stop.damping > most_damping_in_float || started
+                  ? rank_by_steps(links, {stop.damping, of_v.data, of_w.data}, started ? start.data() : of_v.data, stop,
+                                  team, score, certificate)
                   : rank(links, of_v, other ? &of_w : nullptr, stop, team, score, certificate);
   });
   if (!led) outcome.join(outcome_of(true));

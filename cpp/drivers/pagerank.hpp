@@ -21,10 +21,12 @@ struct RankCertificate {
 };
 
 // By old node numbers, not negative, with sum 1. `dangling` is where the score of nodes without links out goes: nullptr
-// for `personalization`.
+// for `personalization`. `start` is a first answer that is to be made better, step by step, and certified: nullptr for
+// none.
 struct RankVectors {
   const double* personalization;
   const double* dangling;
+  const double* start;
 };
 
 // score OUT: n_nodes numbers by old node number, not negative, with sum 1.

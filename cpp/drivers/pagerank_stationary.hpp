@@ -22,8 +22,10 @@ struct Jumps {
   const double *v, *w;
 };
 
-// x OUT: answer, with sum 1, in the new order. Stops at a residual of at most `tol`.
-inline Stationary stationary(const Links& links, const Jumps& jumps, double tol, Size max_iter, Team& team, double* x) {
+// start: where the walk begins, with sum 1; x OUT: answer, with sum 1, in the new order. Stops at a residual of at most
+// `tol`.
+inline Stationary stationary(const Links& links, const Jumps& jumps, const double* start, double tol, Size max_iter,
+                             Team& team, double* x) {
   const Size n = links.n_nodes(), n_core = links.n_core(), n_blocks = links.n_blocks();
   const Room<double> z(checked_product(2, n_core)), image(n), sums(checked_product(2, n_blocks));
   Stationary state;
@@ -35,10 +37,11 @@ inline Stationary stationary(const Links& links, const Jumps& jumps, double tol,
   const auto over_blocks = [&](auto&& body) {
     over_row_blocks(team, links, 0, n_blocks, body, [&] { interrupted = interrupted || timer.interrupted(); });
   };
-  std::copy_n(jumps.v, n, x);
+  std::copy_n(start, n, x);
   for (;;) {
-    double outside = 0;
-    for (Size r = n_core; r < n; ++r) outside += x[r];
+    CarefulSum outside_sum;
+    for (Size r = n_core; r < n; ++r) outside_sum.add(x[r]);
+    const double outside = outside_sum.value();
     over_blocks([&](Size, Size first, Size last) {
       for (Size r = first; r < std::min(last, n_core); ++r) z[r] = z[n_core + r] = links.inverse_strength()[r] * x[r];
     });

@@ -228,6 +228,29 @@ class LinksObject:
 def make_links(
     arg0: np.ndarray[Any, Any], arg1: np.ndarray[Any, Any], arg2: object, /
 ) -> tuple[LinksObject | None, str, int]: ...
+def links_state(
+    arg0: LinksObject, /
+) -> tuple[
+    int,
+    int,
+    np.ndarray[Any, Any],
+    np.ndarray[Any, Any],
+    np.ndarray[Any, Any] | None,
+    np.ndarray[Any, Any],
+    np.ndarray[Any, Any],
+    np.ndarray[Any, Any],
+]: ...
+def links_from_state(
+    arg0: int,
+    arg1: int,
+    arg2: np.ndarray[Any, Any],
+    arg3: np.ndarray[Any, Any],
+    arg4: object,
+    arg5: np.ndarray[Any, Any],
+    arg6: np.ndarray[Any, Any],
+    arg7: np.ndarray[Any, Any],
+    /,
+) -> LinksObject: ...
 def arriving_links(arg0: LinksObject, /) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]: ...
 def pagerank(
     arg0: LinksObject,
@@ -236,6 +259,7 @@ def pagerank(
     arg3: float,
     arg4: float,
     arg5: int,
+    arg6: np.ndarray[Any, Any] | None,
     /,
 ) -> tuple[np.ndarray[Any, Any], float, int, bool]: ...
 def pagerank_many(

@@ -16,12 +16,12 @@ most_dense_nodes = 64
 _UNIT = float(np.finfo(np.float64).eps) / 2
 
 
-def _system(a: Array, damping: float, w: Array) -> Array:
+def _system(a: Array, damping: float, w: Array, nodes: list[Any] | None) -> Array:
     """I - damping P', where P is the matrix of the walk: rows divided by their sums, `w` for rows of zeros."""
     with np.errstate(over="ignore", invalid="ignore"):
         total = a.sum(axis=-1)
     if not (a.min(initial=0) >= 0 and total.max(initial=0) < np.inf and total.min(initial=1, where=total > 0) > 1e-250):
-        a = _scaled(a)
+        a = _scaled(a, nodes)
         total = a.sum(axis=-1)
     empty = total == 0
     matrix = a * (-damping / np.where(empty, 1, total))[..., None]
@@ -31,12 +31,13 @@ def _system(a: Array, damping: float, w: Array) -> Array:
     return matrix.swapaxes(-1, -2)
 
 
-def _scaled(a: Array) -> Array:
+def _scaled(a: Array, nodes: list[Any] | None) -> Array:
     """The weights, checked, with 1 as the largest of each row: sums can neither overflow nor lose their digits."""
     good = (a >= 0) & (a < np.inf)
     if not good.all():
         where = np.unravel_index(int(np.argmin(good)), a.shape)
-        place = ", ".join(str(int(i)) for i in where)
+        named = where if nodes is None else (*where[:-2], *(nodes[i] for i in where[-2:]))
+        place = ", ".join(repr(i.item() if isinstance(i, np.generic) else i) for i in named)
         raise ValueError(
             f"links: the weight of the link ({place}) is {a[where]}: weights must be finite and not negative"
         )
@@ -52,10 +53,12 @@ def _solve(a: Array, b: Array, damping: float) -> Array:
         return np.asarray(_core.solve_nan(a, b))
 
 
-def rank_dense(a: Array, damping: float, v: Array, w: Array | None) -> tuple[Array, Any, Any, float]:
-    """Scores, error bound and number of iterations of each matrix of a stack; damping < 1."""
+def rank_dense(
+    a: Array, damping: float, v: Array, w: Array | None, nodes: list[Any] | None
+) -> tuple[Array, Any, Any, float]:
+    """Scores, error bound and number of iterations of each matrix of a stack; damping < 1. `nodes` is for messages."""
     n = a.shape[-1]
-    system = _system(a.astype(np.float64, copy=False), damping, v if w is None else w)
+    system = _system(a.astype(np.float64, copy=False), damping, v if w is None else w, nodes)
     b = np.broadcast_to((1 - damping) * v, a.shape[:-1])
     x = np.maximum(_solve(system, b[..., None], damping)[..., 0], 0)
     total = x.sum(axis=-1, keepdims=True)

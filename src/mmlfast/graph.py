@@ -7,21 +7,22 @@ graph, or `Links`, a graph taken in once to be ranked often.
 from __future__ import annotations
 
 import math
-import operator
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, check_real
+from mmlfast._arrays import as_float, as_integer, check_digits, check_real
 from mmlfast._closed_groups import closed_groups
 from mmlfast._errors import ConvergenceWarning
-from mmlfast._links import Links, number_of_node
+from mmlfast._jumps import distribution, distributions
+from mmlfast._link_intake import table_and_nodes
+from mmlfast._links import Links
+from mmlfast._node_ids import Names
 from mmlfast._rank_dense import most_dense_nodes, rank_dense
 
 __all__ = ["Links", "PageRank", "pagerank", "pagerank_many"]
@@ -150,12 +151,12 @@ def pagerank(
     damping = _damping("pagerank", damping)
     tol, max_iter = _limits("pagerank", tol, max_iter, damping)
     dense = _as_dense(links)
-    if dense is not None and (dense.ndim > 2 or (dense.shape[0] <= most_dense_nodes and damping < 1)):
-        answer = _rank_stack(dense, damping, personalization, dangling, tol, max_iter)
+    if dense is not None and (dense[0].ndim > 2 or (dense[0].shape[0] <= most_dense_nodes and damping < 1)):
+        answer = _rank_stack(*dense, damping, personalization, dangling, tol, max_iter)
     else:
-        graph = links if isinstance(links, Links) else Links(links if dense is None else dense)
-        v = _distribution("personalization", personalization, graph.n_nodes, graph.index)
-        w = None if dangling is None else _distribution("dangling", dangling, graph.n_nodes, graph.index)
+        graph = links if isinstance(links, Links) else Links(links)
+        v = distribution("personalization", personalization, graph)
+        w = None if dangling is None else distribution("dangling", dangling, graph)
         answer = _rank("pagerank", graph, v, w, damping, tol, max_iter)
     return answer if full_output else answer.scores
 
@@ -259,8 +260,8 @@ def pagerank_many(
     """
     graph = links if isinstance(links, Links) else Links(links)
     n = graph.n_nodes
-    rows = np.full(n, 1 / n) if personalization is None else _rows("pagerank_many", personalization, n)
-    factors = _real(damping, "damping")
+    rows = distributions("pagerank_many", personalization, graph)
+    factors = as_float(damping, "damping").astype(np.float64, copy=False)
     good = (factors >= 0) & (factors <= 1)
     if not good.all():
         raise ValueError(f"pagerank_many: damping must be from 0 to 1, got {factors[~good][0]}")
@@ -274,26 +275,37 @@ def pagerank_many(
     v = np.ascontiguousarray(np.broadcast_to(rows, (*batch, n))).reshape(-1, n)
     d = np.ascontiguousarray(np.broadcast_to(factors, batch)).reshape(-1)
     damped = d < 1
+    scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
     if damped.all():
-        scores, bounds, counts, converged = _core.pagerank_many(graph._core, v, d, tol, most)
+        scores, bounds, counts, _ = _core.pagerank_many(graph._core, v, d, tol, most)
     else:
-        scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
-        scores[damped], bounds[damped], counts[damped], converged = _core.pagerank_many(
+        scores[damped], bounds[damped], counts[damped], _ = _core.pagerank_many(
             graph._core, v[damped], d[damped], tol, most
         )
+    factored: dict[float, Any] = {}
+    for i in np.flatnonzero(damped & (bounds > tol)):
+        own = PageRank(scores[i], bounds[i], counts[i])
+        scores[i], bounds[i], counts[i] = _directly(graph, v[i], None, d[i], tol, most - _ROUND, own, factored)
     for i in np.flatnonzero(~damped):
-        own = _limits("pagerank_many", tol, max_iter, 1.0)[1]
-        scores[i], bounds[i], counts[i] = _rank("pagerank_many", graph, v[i], None, 1.0, tol, own)
-    if not converged.all():
+        own_most = _limits("pagerank_many", tol, max_iter, 1.0)[1]
+        scores[i], bounds[i], counts[i] = _rank("pagerank_many", graph, v[i], None, 1.0, tol, own_most)
+    if (damped & (bounds > tol)).any():
         worst = int(np.argmax(np.where(damped, bounds, 0)))
-        place = np.unravel_index(worst, batch) if batch else ()
-        _warn("pagerank_many", bounds[worst], tol, f", ranking {tuple(int(i) for i in place)}" if batch else "")
+        place = f", ranking {tuple(int(i) for i in np.unravel_index(worst, batch))}" if batch else ""
+        warn_of_bound("pagerank_many", bounds[worst], tol, place, counts[worst] > most - _ROUND)
     answer = PageRank(scores.reshape(*batch, n), bounds.reshape(batch)[()], counts.reshape(batch)[()])
     return answer if full_output else answer.scores
 
 
+# What pagerank_many goes through the links for before it looks.
+_ROUND = 4
+# Sweeps at damping 1 and next to it before elimination is tried: most graphs need fewer.
+_FIRST_SWEEPS = 300
+_UNIT = 2.0**-53
+
+
 def _rank(function: str, graph: Links, v: Array, w: Array | None, damping: float, tol: float, most: int) -> PageRank:
-    scores, bound, n_iter, converged = _core.pagerank(graph._core, v, w, damping, tol, most)
+    answer = _iterated(graph, v, w, damping, tol, most)
     if damping == 1:
         groups = closed_groups(graph, v if w is None else w)
         if groups > 1:
@@ -301,20 +313,79 @@ def _rank(function: str, graph: Links, v: Array, w: Array | None, damping: float
                 f"{function}: at damping 1 the scores are not unique: the graph has {groups} closed groups of nodes; "
                 "these are the limit for damping below 1"
             )
-    if not converged:
-        _warn(function, bound, tol, "")
-    return PageRank(scores, bound, n_iter)
+    if not answer.error_bound <= tol:
+        warn_of_bound(function, answer.error_bound, tol, "", answer.n_iter >= most)
+    return answer
 
 
-def _rank_stack(a: Array, damping: float, personalization: Any, dangling: Any, tol: float, max_iter: int) -> PageRank:
+def _iterated(graph: Links, v: Array, w: Array | None, damping: float, tol: float, most: int) -> PageRank:
+    """By Krylov's method or step by step, and by elimination where that takes too long."""
+    by_steps = damping > 1 - 1e-5
+    first = min(most, _FIRST_SWEEPS) if by_steps else most
+    answer = PageRank(*_core.pagerank(graph._core, v, w, damping, tol, first, None)[:3])
+    if answer.error_bound <= tol:
+        return answer
+    answer = _directly(graph, v, w, damping, tol, most, answer)
+    left = most - answer.n_iter
+    if by_steps and left > 0 and answer.error_bound > tol and _is_within_reach(answer.error_bound, tol, damping):
+        answer = _certified(graph, v, w, damping, tol, left, answer)
+    return answer
+
+
+def _is_within_reach(bound: float, tol: float, damping: float) -> bool:
+    """Whether rounding may allow less than `bound`."""
+    least = _UNIT / (1 - damping) if damping < 1 else 0.0
+    return tol >= 4 * least or bound > 1000 * least
+
+
+def _directly(
+    graph: Links,
+    v: Array,
+    w: Array | None,
+    damping: float,
+    tol: float,
+    most: int,
+    answer: PageRank,
+    cache: dict[float, Any] | None = None,
+) -> PageRank:
+    """The answer by elimination, if there may be a better one and it is one."""
+    if damping < 0.9 or answer.n_iter >= most or not _is_within_reach(answer.error_bound, tol, damping):
+        return answer
+    from mmlfast._rank_directly import DirectRanking, NoWay
+
+    cache = {} if cache is None else cache
+    try:
+        if damping not in cache:
+            cache[damping] = DirectRanking(graph, damping)
+        before = cache[damping].n_iter
+        scores = cache[damping].scores(v, w)
+    except NoWay:
+        return answer
+    n_iter = answer.n_iter + cache[damping].n_iter - before
+    direct = _certified(graph, v, w, damping, tol, 20, PageRank(scores, math.inf, n_iter))
+    return direct if direct.error_bound < answer.error_bound else answer._replace(n_iter=direct.n_iter)
+
+
+def _certified(
+    graph: Links, v: Array, w: Array | None, damping: float, tol: float, most: int, start: PageRank
+) -> PageRank:
+    """`start` made better, step by step, until it is good enough."""
+    scores, bound, n_iter, _ = _core.pagerank(graph._core, v, w, damping, tol, most, start.scores)
+    return PageRank(scores, bound, start.n_iter + n_iter)
+
+
+def _rank_stack(
+    a: Array, nodes: list[Any] | None, damping: float, personalization: Any, dangling: Any, tol: float, max_iter: int
+) -> PageRank:
     """One dense matrix of a few nodes, or a stack of matrices of any size."""
     n = a.shape[-1]
-    v = _distribution("personalization", personalization, n, partial(number_of_node, n))
-    w = None if dangling is None else _distribution("dangling", dangling, n, partial(number_of_node, n))
+    names = Names(n, nodes)
+    v = distribution("personalization", personalization, names)
+    w = None if dangling is None else distribution("dangling", dangling, names)
     if n <= most_dense_nodes and damping < 1:
-        scores, bound, n_iter, worst = rank_dense(a, damping, v, w)
+        scores, bound, n_iter, worst = rank_dense(a, damping, v, w, nodes)
         if worst > tol:
-            _warn("pagerank", worst, tol, "")
+            warn_of_bound("pagerank", worst, tol, "", False)
         return PageRank(scores, bound[()], n_iter[()])
     parts = [_rank("pagerank", Links(item), v, w, damping, tol, max_iter) for item in a.reshape(-1, n, n)]
     batch = a.shape[:-2]
@@ -322,60 +393,18 @@ def _rank_stack(a: Array, damping: float, personalization: Any, dangling: Any, t
     return PageRank(np.array([part[0] for part in parts]).reshape(*batch, n), bound, n_iter)
 
 
-def _as_dense(links: Any) -> Array | None:
-    """The array behind `links`, if it is an array or becomes one."""
+def _as_dense(links: Any) -> tuple[Array, list[Any] | None] | None:
+    """The array behind `links`, if it is an array or becomes one, and the names of its rows."""
     if isinstance(links, Links) or any(hasattr(links, name) for name in ("tocsr", "adjacency", "get_edgelist")):
         return None
-    a = np.asarray(as_array(links, "links"))
+    a, nodes = table_and_nodes(links)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
         raise ValueError(f"pagerank: the matrix of a graph must be square, got shape {a.shape}")
     if a.shape[-1] == 0:
         raise ValueError("pagerank: the graph has no nodes")
     check_real(a, "links")
-    return a
-
-
-def _distribution(name: str, x: Any, n: int, index: Callable[[Any], int]) -> Array:
-    """A row of n weights, not negative, with sum 1."""
-    if x is None:
-        return np.full(n, 1 / n)
-    if isinstance(x, Mapping):
-        row = np.zeros(n)
-        for node, value in x.items():
-            try:
-                row[index(node)] += float(value)
-            except ValueError as error:
-                raise ValueError(f"{name}: {error}") from None
-        x = row
-    return _normalised(name, _real(x, name), n, ndim=1)
-
-
-def _rows(function: str, x: Any, n: int) -> Array:
-    return _normalised(f"{function}: personalization", _real(x, "personalization"), n, ndim=None)
-
-
-def _normalised(name: str, x: Array, n: int, ndim: int | None) -> Array:
-    if x.ndim < 1 or x.shape[-1] != n or (ndim is not None and x.ndim != ndim):
-        raise ValueError(f"{name} must have one entry for each of the {n} nodes, got shape {x.shape}")
-    if x.size and not (x.min() >= 0 and x.max() < np.inf):  # a NaN is the least and the largest
-        good = (x >= 0) & (x < np.inf)
-        where = np.unravel_index(int(np.argmin(good)), x.shape)
-        place = ", ".join(str(int(i)) for i in where)
-        raise ValueError(f"{name}[{place}] is {x[where]}: entries must be finite and not negative")
-    largest = x.max(axis=-1, keepdims=True)
-    if not (largest > 0).all():
-        row = int(np.argmin(largest > 0))
-        raise ValueError(f"{name} has no positive entry" + ("" if ndim == 1 else f" in row {row}"))
-    if (largest != 1).any():
-        x = x / largest
-    total = x.sum(axis=-1, keepdims=True)
-    return np.asarray(x / total) if (total != 1).any() else x
-
-
-def _real(x: Any, name: str) -> Array:
-    a = np.asarray(as_array(x, name))
-    check_real(a, name)
-    return a.astype(np.float64, copy=False)
+    check_digits(a, "links")
+    return a, nodes
 
 
 def _damping(function: str, damping: Any) -> float:
@@ -395,17 +424,20 @@ def _limits(function: str, tol: float, max_iter: int | None, damping: float) -> 
             return tol, 10_000
         wanted = math.log(min(tol, 1.0)) + math.log((1 - damping) / 4)
         return tol, 100 + min(math.ceil(2 * wanted / math.log(damping)), 10**6)
-    most = operator.index(max_iter)
+    most = as_integer(max_iter, f"{function}: max_iter")
     if most < 1:
         raise ValueError(f"{function}: max_iter must be positive, got {most}")
     return tol, min(most, 2**62)
 
 
-def _warn(function: str, bound: float, tol: float, where: str) -> None:
-    _warn_caller(
-        f"{function}: error bound {bound:.2g} where tol is {tol:.2g}{where}: raise max_iter, or tol if rounding is in "
-        "the way"
-    )
+def warn_of_bound(function: str, bound: float, tol: float, where: str, is_over: bool) -> None:
+    if is_over:
+        way_out = "max_iter was reached: raise it"
+    elif bound < 0.5:
+        way_out = f"rounding is in the way: tol={2 * bound:.1g} can be had"
+    else:
+        way_out = "rounding is in the way: so close to 1, the damping leaves no digits"
+    _warn_caller(f"{function}: error bound {bound:.2g} where tol is {tol:.2g}{where}: {way_out}")
 
 
 def _warn_caller(message: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast._arrays import as_array, check_real
-from mmlfast._links import _check_weights
+from mmlfast._link_intake import _check_weights
 from mmlfast.dask._engine import client_in_use, depth_of_tree, import_dask, survive, tree_sum
 
 Array = np.ndarray[Any, Any]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._links import number_of_node
+from mmlfast._jumps import distribution
+from mmlfast._node_ids import Names
 from mmlfast.dask._link_partitions import LinkPartitions
 from mmlfast.dask._ranking import Ranking
-from mmlfast.graph import PageRank, _damping, _distribution, _limits, _warn
+from mmlfast.graph import PageRank, _damping, _limits, warn_of_bound
 
 Array = np.ndarray[Any, Any]
 
@@ -126,15 +126,15 @@ def pagerank(
     damping = _damping("dask.pagerank", damping)
     tol, max_iter = _limits("dask.pagerank", tol, max_iter, damping)
     partitions = LinkPartitions(links, n_nodes)
-    n = partitions.n_nodes
-    v = _distribution("personalization", personalization, n, partial(number_of_node, n))
-    w = v if dangling is None else _distribution("dangling", dangling, n, partial(number_of_node, n))
+    names = Names(partitions.n_nodes, None)
+    v = distribution("personalization", personalization, names)
+    w = v if dangling is None else distribution("dangling", dangling, names)
     ranking = Ranking(partitions, v, w, damping)
     answer = ranking.solve(tol, max_iter) if damping < 1 else ranking.stationary(tol, max_iter)
     if not answer.error_bound <= tol:
-        _tell(answer.error_bound, tol)
+        _tell(answer, tol, max_iter)
     return answer if full_output else answer.scores
 
 
-def _tell(bound: float, tol: float) -> None:
-    _warn("dask.pagerank", bound, tol, "")
+def _tell(answer: PageRank, tol: float, max_iter: int) -> None:
+    warn_of_bound("dask.pagerank", answer.error_bound, tol, "", answer.n_iter >= max_iter)
