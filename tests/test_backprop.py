@@ -182,8 +182,12 @@ def test_nan_stays_in_its_sample(rng, output, dtype):
     np.testing.assert_array_equal(np.delete(out, 7, axis=0), np.delete(clean, 7, axis=0))
     assert math.isnan(net.loss(x, y))
     assert np.isnan(net.gradients(x, y)[-1][1]).any()
-    losses = net.fit(x, y, epochs=2, batch_size=8, learning_rate=0.1)
-    assert np.isnan(losses).all()
+    before = [w.copy() for w in net.weights]
+    with pytest.warns(mf.ConvergenceWarning, match="x holds NaN, infinity or a number beyond .*, first in row 7"):
+        losses = net.fit(x, y, epochs=2, batch_size=8, learning_rate=0.1)
+    assert losses.shape == (0,)
+    for w, b in zip(net.weights, before, strict=True):
+        np.testing.assert_array_equal(w, b)
 
 
 def test_relu_has_slope_zero_at_zero():
@@ -259,10 +263,140 @@ def test_learns_digits(dtype):
     assert np.mean(net.forward(x_test).argmax(axis=1) == y_test) >= 0.95
 
 
-def test_diverging_training_ends():
-    x = np.linspace(-1, 1, 64)[:, None]
-    losses = Network([1, 4, 1], activation="identity").fit(x, x, epochs=300, batch_size=8, learning_rate=1e6)
-    assert not np.isfinite(losses[-1])
+def parameters(net):
+    return [*net.weights, *net.biases]
+
+
+def same_networks(one, other):
+    for a, b in zip(parameters(one), parameters(other), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_training_that_explodes():
+    """faults.md D1: all NaN without a word."""
+    x = np.random.default_rng(1).normal(size=(120, 2))
+    net = Network([2, 15, 1], activation="relu")
+    with pytest.warns(mf.ConvergenceWarning, match=r"epoch 1 of 2, .* smaller learning_rate \(it is 0.02\)") as caught:
+        losses = net.fit(x, 2e4 * x[:, 0] + 3e5, epochs=2, batch_size=12, learning_rate=0.02)
+    assert caught[0].filename == __file__
+    assert np.isfinite(losses).all()
+    assert net.epoch == len(losses) == 0
+    same_networks(net, Network([2, 15, 1], activation="relu"))
+    assert np.isfinite(net.forward(x)).all()
+    losses = net.fit(x, x[:, 0], epochs=20, batch_size=12, learning_rate=0.02)
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(("n", "batch_size"), [(64, 8), (4, 4), (65, 8), (700, 7)])
+def test_diverging_training_ends_with_the_last_finite_weights(n, batch_size, momentum, dtype):
+    """Those that epochs one by one come to, also where many short epochs pass between two looks."""
+    x = np.linspace(-1, 1, n)[:, None]
+    for rate in (1.7, 3.0, 1e6):
+        how = {"batch_size": batch_size, "learning_rate": rate, "momentum": momentum}
+        net, slow = (Network([1, 4, 1], activation="identity", dtype=dtype, seed=4) for _ in range(2))
+        with pytest.warns(mf.ConvergenceWarning, match="left the finite numbers in epoch"):
+            losses = net.fit(x, 3 * x + 1, epochs=5000, **how)
+        assert np.isfinite(losses).all()
+        assert all(np.isfinite(p).all() for p in parameters(net))
+        assert len(losses) == net.epoch < 5000
+        last = copy.deepcopy(slow)
+        expected = []
+        for _ in range(len(losses)):
+            expected.extend(slow.fit(x, 3 * x + 1, epochs=1, **how))
+        np.testing.assert_array_equal(losses, expected)
+        same_networks(net, slow)
+        with pytest.warns(mf.ConvergenceWarning, match="epoch 1 of 1"):
+            slow.fit(x, 3 * x + 1, epochs=1, **how)
+        same_networks(net, slow)
+        last.fit(x, 3 * x + 1, epochs=0, **how)
+
+
+def test_numbers_too_large_for_float32_are_named(rng):
+    net = Network([2, 3, 1], dtype=np.float32)
+    with pytest.warns(mf.ConvergenceWarning, match="y holds .* beyond float32, first in row 3"):
+        net.fit(np.ones((5, 2)), [0.0, 1, 2, 1e300, 4], epochs=3, batch_size=2, learning_rate=0.1)
+    assert all(np.isfinite(p).all() for p in parameters(net))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize(("n", "batch_size"), [(32, 8), (33, 8), (7, 100), (300, 150)])
+def test_fit_called_again_goes_on(rng, n, batch_size, shuffle, momentum, dtype):
+    """As one longer fit, to the bit; through copies and pickles too."""
+    start, _, _ = make(rng, [3, 9, 2], "tanh", "softmax", dtype)
+    x, y = samples(rng, n, [3, 9, 2], "softmax", dtype)
+    how = {"batch_size": batch_size, "learning_rate": 0.1, "momentum": momentum, "shuffle": shuffle, "seed": 3}
+    whole = copy.copy(start)
+    losses = whole.fit(x, y, epochs=5, **how)
+    assert whole.epoch == 5
+    for duplicate in (lambda n: n, copy.copy, copy.deepcopy, lambda n: pickle.loads(pickle.dumps(n))):
+        net = copy.copy(start)
+        first = net.fit(x, y, epochs=2, **how)
+        net = duplicate(net)
+        net.fit(x, y, epochs=0, **how)
+        assert net.epoch == 2
+        np.testing.assert_array_equal([*first, *net.fit(x, y, epochs=3, **how)], losses)
+        same_networks(net, whole)
+        assert net.epoch == 5
+
+
+def test_reset_starts_anew(rng):
+    x, y = samples(rng, 20, [3, 5, 1], "identity")
+    how = {"epochs": 2, "batch_size": 8, "learning_rate": 0.1, "momentum": 0.9}
+    net = Network([3, 5, 1], seed=8)
+    first = net.fit(x, y, **how)
+    trained = copy.copy(net)
+    assert (net.fit(x, y, **how) != first).any()
+    net.reset()
+    assert net.epoch == 0
+    same_networks(net, Network([3, 5, 1], seed=8))
+    np.testing.assert_array_equal(net.fit(x, y, **how), first)
+    same_networks(net, trained)
+
+
+def test_networks_pickled_before_they_had_an_epoch(rng):
+    x, y = samples(rng, 20, [3, 5, 1], "identity")
+    net = Network([3, 5, 1])
+    state = {name: value for name, value in vars(net).items() if name not in ("_seed", "_epoch", "_velocity")}
+    old = Network.__new__(Network)
+    old.__setstate__(state)
+    how = {"epochs": 2, "batch_size": 8, "learning_rate": 0.1, "momentum": 0.9}
+    np.testing.assert_array_equal(old.fit(x, y, **how), net.fit(x, y, **how))
+    assert old.epoch == 2
+    with pytest.raises(ValueError, match="did not keep its seed"):
+        old.reset()
+    for bad in ({"_epoch": -1}, {"_epoch": 2.5}):
+        with pytest.raises((ValueError, TypeError), match="epoch must be"):
+            old.__setstate__({**state, **bad})
+    good = net.__getstate__()
+    for bad in (([np.zeros((2, 2))] * 2, [np.zeros(5), np.zeros(1)]), ([], []), good["_velocity"][::-1]):
+        with pytest.raises(ValueError, match=r"velocities of a network of sizes \[3, 5, 1\]"):
+            old.__setstate__({**good, "_velocity": bad})
+
+
+def test_labels_are_those_that_were_checked(rng):
+    """A contiguous int64 array is not used as it is: another thread may write into it."""
+    net, _, _ = make(rng, [3, 4], "tanh", "softmax")
+    x, y = samples(rng, 9, [3, 4], "softmax")
+    y = np.ascontiguousarray(y, np.int64)
+    assert not np.shares_memory(net._targets(x, y, x), y)
+    for bad in ([0] * 8 + [4], [0] * 8 + [-1], np.array([0] * 8 + [2**63], np.uint64)):
+        with pytest.raises(ValueError, match="y must hold labels from 0 to 3"):
+            net.loss(x, bad)
+
+
+def test_labels_of_rows_agree(rng):
+    pandas = pytest.importorskip("pandas")
+    x = pandas.DataFrame(rng.normal(size=(4, 2)), index=list("abcd"))
+    y = pandas.Series(rng.normal(size=4), index=list("abcd"))
+    net = Network([2, 3, 1])
+    assert net.loss(x, y) == net.loss(x.to_numpy(), y.to_numpy())
+    for call in (net.loss, net.gradients, lambda x, y: net.fit(x, y, epochs=1, batch_size=2, learning_rate=0.1)):
+        with pytest.raises(ValueError, match="labels of y"):
+            call(x, y[::-1])
 
 
 def test_fit_leaves_old_arrays_and_zero_epochs_leave_all(rng):
@@ -541,6 +675,7 @@ def test_interrupted_weights_are_those_of_a_finished_step(rng):
         again.fit(x, y, epochs=1, batch_size=128, learning_rate=0.01, shuffle=False)
     else:
         pytest.fail("no number of whole steps leads to these weights")
+    assert net.epoch == again.epoch
 
 
 def test_an_exception_in_the_report_stops_the_training(monkeypatch):

@@ -149,7 +149,7 @@ def test_batches_and_errors(rng):
     with pytest.raises(LinAlgError, match=r"defective.* at batch index \(0, 1\), 1 of 8 items"):
         mf.linalg.diagonalize(a)
     a[1, 3, 0, 0] = np.inf
-    with pytest.raises(LinAlgError, match=r"not finite at batch index \(1, 3\)"):
+    with pytest.raises(LinAlgError, match=r"not finite \(inf in row 0, column 0\) at batch index \(1, 3\)"):
         mf.linalg.diagonalize(a)
     d = mf.linalg.diagonalize(a, errors="nan")
     bad = np.zeros((2, 4), bool)
@@ -179,13 +179,28 @@ def test_law_powers_through_diagonalization(n, seed):
 # ---- matrix_power ----
 
 
+def exact_power(a, n):
+    """In Python's integers."""
+    power = np.broadcast_to(np.eye(a.shape[-1], dtype=object), a.shape)
+    for _ in range(n):
+        power = power @ a.astype(object)
+    return power
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 5, 7, 8, 13, 100])
 @pytest.mark.parametrize("dtype", ["?", "i1", "u2", "i4", "i8", "f4", "f8"])
 def test_powers_like_numpy(n, dtype, rng):
     for shape in ((3, 3), (5, 2, 2), (0, 2, 2), (2, 0, 0), (1, 1)):
         a = rng.integers(0, 3, shape).astype(dtype)
         with np.errstate(over="ignore", invalid="ignore"):
-            expected, power = np.linalg.matrix_power(a, n), mf.linalg.matrix_power(a, n)
+            expected = np.linalg.matrix_power(a, n)
+            if dtype[0] in "iu":
+                exact = exact_power(a, n)
+                if (exact != expected).any():
+                    with pytest.raises(OverflowError, match=f"to the power {n} do not fit {a.dtype}"):
+                        mf.linalg.matrix_power(a, n)
+                    continue
+            power = mf.linalg.matrix_power(a, n)
         assert power.dtype == expected.dtype
         assert power.shape == expected.shape
         if dtype.startswith("f"):
@@ -219,7 +234,7 @@ def test_power_is_not_the_argument():
 
 def test_power_arguments():
     for exponent in (1.5, "2", None, [3], 2.0):
-        with pytest.raises(TypeError, match="the exponent must be an integer"):
+        with pytest.raises(TypeError, match="n, the exponent, must be an integer"):
             mf.linalg.matrix_power(np.eye(2), exponent)
     assert mf.linalg.matrix_power(np.eye(2), np.int64(3)).shape == (2, 2)
     with pytest.raises(LinAlgError, match=r"got shape \(2, 3\)"):
@@ -233,3 +248,84 @@ def test_power_arguments():
 def test_hilbert_power_and_cases(rng):
     a = cases.hilbert(5)
     np.testing.assert_allclose(mf.linalg.matrix_power(a, 6), np.linalg.matrix_power(a, 6), rtol=1e-13)
+
+
+def test_integers_do_not_wrap():
+    """faults.md B10: a negative entry; right: 573147844013817084101 ..."""
+    with pytest.raises(OverflowError, match=r"power 50 do not fit int64: \.astype\(float\)"):
+        mf.linalg.matrix_power([[2, 1], [1, 1]], 50)
+    assert mf.linalg.matrix_power(np.array([[2.0, 1], [1, 1]]), 50)[0, 0] == float(573147844013817084101)
+    assert mf.linalg.matrix_power([[2, 1], [1, 1]], 45)[0, 0] == 4660046610375530309
+    with pytest.raises(OverflowError, match="batch index"):
+        mf.linalg.matrix_power(np.array([[[1, 0], [0, 1]], [[2, 1], [1, 1]]]), 10**9)
+    with pytest.raises(OverflowError, match=r"int8.*astype\(np.int64\)"):
+        mf.linalg.matrix_power(np.array([[100]], "i1"), 2)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "u1", "i4", "u8", "i8"])
+def test_integers_at_the_edge_of_their_type(dtype):
+    info = np.iinfo(dtype)
+    bits = info.bits - (info.min < 0)
+    for exponent in range(1, 70):
+        a = np.array([[2]], dtype)
+        if exponent < bits:
+            assert int(mf.linalg.matrix_power(a, exponent)[0, 0]) == 2**exponent
+        else:
+            with pytest.raises(OverflowError):
+                mf.linalg.matrix_power(a, exponent)
+    for value in (info.min, info.max):
+        assert mf.linalg.matrix_power(np.array([[value]], dtype), 1)[0, 0] == value
+    if info.min < 0:
+        assert mf.linalg.matrix_power(np.array([[-2]], dtype), bits)[0, 0] == info.min
+    # What cancels fits, however large what is multiplied on the way.
+    a = np.array([[1, -1], [1, -1]]).astype(dtype) if info.min < 0 else np.eye(2, dtype=dtype)
+    assert mf.linalg.matrix_power(a, 10**6).max() <= 1
+    shift = (100 * np.eye(4, k=1)).astype(dtype)
+    np.testing.assert_array_equal(mf.linalg.matrix_power(shift, 10**4), 0)
+
+
+@law
+@given(st.integers(1, 4), st.integers(0, 80), st.sampled_from(["i1", "i2", "u4", "i8", "u8"]), seeds)
+def test_law_integers_are_exact_or_refused(n, exponent, dtype, seed):
+    rng = np.random.default_rng(seed)
+    a = rng.integers(0 if dtype[0] == "u" else -3, 4, (3, n, n)).astype(dtype)
+    exact = exact_power(a, exponent)
+    info = np.iinfo(dtype)
+    if all(info.min <= v <= info.max for v in exact.reshape(-1)):
+        power = mf.linalg.matrix_power(a, exponent)
+        assert power.dtype == a.dtype
+        np.testing.assert_array_equal(power, exact.astype(dtype))
+    else:
+        with pytest.raises(OverflowError):
+            mf.linalg.matrix_power(a, exponent)
+
+
+@pytest.mark.parametrize("dtype", [">f8", ">f4", ">i8", ">u2"])
+def test_powers_have_the_byte_order_of_the_machine(dtype):
+    for n in (0, 1, 2, -1):
+        assert mf.linalg.matrix_power(np.diag([1, 2]).astype(dtype), n).dtype.isnative
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [1e308, 1e300, 1e160, 1e-160, 1e-300])
+def test_huge_and_tiny_matrices_are_diagonalized_in_silence(scale, rng):
+    """faults.md G9: warnings of NumPy leaked."""
+    for a in (
+        np.array([[0.4, 0.1], [0.2, 0.3]]),
+        np.array([[0.4, 0.1], [0.1, 0.3]]),
+        np.array([[0.0, -0.4], [0.4, 0]]),
+    ):
+        d, plain = mf.linalg.diagonalize(a * scale), mf.linalg.diagonalize(a)
+        np.testing.assert_allclose(d.eigenvalues / scale, plain.eigenvalues, rtol=1e-13)
+        np.testing.assert_allclose(rebuilt(d) / scale, a, atol=1e-13)
+    with pytest.raises(LinAlgError, match="defective"):
+        mf.linalg.diagonalize(np.array([[0.5, 1.0], [0.0, 0.5]]) * scale)
+    mf.linalg.diagonalize(np.full((2, 2, 2), np.inf), errors="nan")
+
+
+def test_matrices_that_are_not_finite_say_where():
+    a = np.zeros((2, 3, 3))
+    a[1, 2, 0] = np.inf
+    for function in (mf.linalg.eig, mf.linalg.diagonalize):
+        with pytest.raises(LinAlgError, match=r"not finite \(inf in row 2, column 0\) at batch index \(1,\)"):
+            function(a)

@@ -633,117 +633,16 @@ def test_many_python_threads_get_the_same_answer(rng):
         same_pair(result[1], expected[1])
 
 
-# ---- several pairs ----
+def test_labels_of_matrix_and_start_agree():
+    pandas = pytest.importorskip("pandas")
+    a = pandas.DataFrame([[2.0, 1.0], [1.0, 3.0]], index=["u", "v"], columns=["u", "v"])
+    start = pandas.Series([1.0, 0.5], index=["u", "v"])
+    same_pair(power_iteration(a, start), power_iteration(a.to_numpy(), start.to_numpy()))
+    with pytest.raises(ValueError, match="labels of x0"):
+        power_iteration(a, start[::-1])
 
 
-def with_spectrum(rng, values, symmetric=True, dtype=np.float64, batch=()):
-    n = len(values)
-    s = rng.standard_normal((*batch, n, n))
-    if symmetric:
-        q = np.linalg.qr(s)[0]
-        a = (q * values) @ np.swapaxes(q, -1, -2)
-        return ((a + np.swapaxes(a, -1, -2)) / 2).astype(dtype)
-    s = s / 4 + np.eye(n)
-    return ((s * values) @ np.linalg.inv(s)).astype(dtype)
-
-
-@every_dtype
-@pytest.mark.parametrize("symmetric", [True, False])
-@pytest.mark.parametrize("n", [2, 3, 5, 9, 33, 130])
-def test_several_pairs(n, symmetric, dtype, rng):
-    values = np.array([(-1) ** i * 0.6**i for i in range(min(n, 6))] + [0.01] * (n - 6))
-    a = with_spectrum(rng, values, symmetric, dtype, (4,))
-    k = min(n, 5)
-    pairs = mf.linalg.power_iteration(a, k=k)
-    assert pairs.value.shape == pairs.residual.shape == pairs.n_iter.shape == pairs.converged.shape == (4, k)
-    assert pairs.vector.shape == (4, n, k)
-    assert pairs.value.dtype == pairs.vector.dtype == pairs.residual.dtype == dtype
-    assert pairs.converged.all()
-    eps = np.finfo(dtype).eps
-    condition = 1 if symmetric else 50 * n
-    np.testing.assert_allclose(pairs.value, np.broadcast_to(values[:k], (4, k)), atol=100 * n * condition * eps + 1e-11)
-    wide, x = a.astype(float), pairs.vector.astype(float)
-    residual = np.linalg.norm(wide @ x - x * pairs.value[..., None, :].astype(float), axis=-2)
-    np.testing.assert_allclose(pairs.residual, residual, atol=20 * n * eps)
-    np.testing.assert_allclose(np.linalg.norm(x, axis=-2), 1, atol=10 * eps)
-    if symmetric:
-        gram = np.swapaxes(x, -1, -2) @ x
-        assert np.abs(gram - np.eye(k)).max() <= 100 * n * eps
-    leader = np.take_along_axis(x, np.abs(x).argmax(axis=-2)[..., None, :], axis=-2)
-    assert np.all(leader > 0)
-
-
-def test_the_first_of_several_pairs_is_that_of_one(rng):
-    a = with_spectrum(rng, np.array([3.0, 2, 1, 0.5]), False, batch=(3,))
-    several, one = mf.linalg.power_iteration(a, k=3), mf.linalg.power_iteration(a)
-    same_bits(several.value[:, 0], one.value)
-    same_bits(several.vector[..., 0], one.vector)
-    same_bits(several.residual[:, 0], one.residual)
-    np.testing.assert_array_equal(several.n_iter[:, 0], one.n_iter)
-
-
-def test_several_pairs_do_not_depend_on_the_batch(rng):
-    """A symmetric matrix beside others, alone, and beside a poisoned one."""
-    a = with_spectrum(rng, np.array([3.0, -2, 1, 0.5, 0.1]), batch=(10,))
-    a[3] = with_spectrum(rng, np.array([3.0, -2, 1, 0.5, 0.1]), False)
-    pairs = mf.linalg.power_iteration(a, k=4)
-    for item in range(10):
-        for alone, stacked in zip(mf.linalg.power_iteration(a[item], k=4), pairs, strict=True):
-            np.testing.assert_array_equal(alone, stacked[item])
-    bad = a.copy()
-    bad[5, 2, 1] = np.nan
-    with pytest.warns(mf.ConvergenceWarning):
-        poisoned = mf.linalg.power_iteration(bad, k=4)
-    others = np.arange(10) != 5
-    same_bits(poisoned.value[others], pairs.value[others])
-    same_bits(poisoned.vector[others], pairs.vector[others])
-    assert np.isnan(poisoned.value[5]).all()
-    assert not poisoned.converged[5].any()
-
-
-def test_several_pairs_of_low_rank_and_of_special_matrices(rng):
-    u = rng.standard_normal((9, 2))
-    pairs = mf.linalg.power_iteration(u @ u.T, k=4)
-    assert pairs.converged.all()
-    np.testing.assert_allclose(pairs.value[:2], np.linalg.eigvalsh(u @ u.T)[::-1][:2], rtol=1e-12)
-    np.testing.assert_allclose(pairs.value[2:], 0, atol=1e-13)
-    for a in (np.zeros((3, 3)), np.eye(3), np.diag([3.0, 2.0, 1.0]), np.diag([5.0, 5.0, 1.0])):
-        pairs = mf.linalg.power_iteration(a, k=3)
-        assert pairs.converged.all()
-        np.testing.assert_allclose(np.sort(pairs.value), np.sort(np.diag(a)), atol=1e-11)
-        np.testing.assert_allclose(pairs.vector.T @ pairs.vector, np.eye(3), atol=1e-12)
-    for scale in (1e300, 1e-300):
-        pairs = mf.linalg.power_iteration(scale * np.diag([3.0, 2.0, 1.0]), k=3)
-        np.testing.assert_allclose(pairs.value / scale, [3, 2, 1], rtol=1e-11)
-    with pytest.warns(mf.ConvergenceWarning):
-        pairs = mf.linalg.power_iteration([[0.0, 1.0, 0.0], [-1.0, 0.0, 0.0], [0.0, 0.0, 3.0]], k=3, max_iter=200)
-    assert pairs.converged.tolist() == [True, False, pairs.converged[2]]
-    np.testing.assert_allclose(pairs.value[0], 3)
-
-
-def test_several_pairs_of_operators(rng):
-    sparse = pytest.importorskip("scipy.sparse")
-    a = with_spectrum(rng, 0.7 ** np.arange(40.0))
-    expected = 0.7 ** np.arange(4.0)
-    matrix = sparse.csr_array(a)
-    operator = pytest.importorskip("scipy.sparse.linalg").aslinearoperator(matrix)
-    for pairs in (
-        mf.linalg.power_iteration(matrix, k=4),
-        mf.linalg.power_iteration(operator, k=4),
-        mf.linalg.power_iteration(lambda x: a @ x, x0=np.ones(40), k=4),
-        mf.linalg.power_iteration(a, x0=np.ones(40), k=4),
-    ):
-        assert pairs.converged.all()
-        np.testing.assert_allclose(pairs.value, expected, atol=1e-11)
-        np.testing.assert_allclose(np.linalg.norm(a @ pairs.vector - pairs.vector * pairs.value, axis=0), 0, atol=1e-11)
-    assert mf.linalg.power_iteration(matrix.astype(np.float32), k=2).vector.dtype == np.float32
-
-
-def test_bad_numbers_of_pairs():
-    for k in (0, -1, 4):
-        with pytest.raises(ValueError, match="k must be at"):
-            mf.linalg.power_iteration(np.eye(3), k=k)
-    with pytest.raises(ValueError, match="k must be at most 3"):
-        mf.linalg.power_iteration(lambda x: x, x0=np.ones(3), k=4)
-    with pytest.raises(TypeError):
-        mf.linalg.power_iteration(np.eye(3), k=1.5)
+def test_counts_that_are_no_integers_are_named():
+    for name in ("k", "max_iter"):
+        with pytest.raises(TypeError, match=f"{name} must be a whole number"):
+            power_iteration(np.eye(3), **{name: 2.0})

@@ -154,24 +154,51 @@ struct Reporter {
 py::object network_fit(const py::tuple& sizes, const py::tuple& activations, const py::list& weights,
                        const py::list& biases, const py::array& x, const py::array& y, Size epochs, Size batch_size,
                        double learning_rate, double momentum, bool shuffle, std::uint64_t seed,
-                       const py::object& report) {
+                       const py::object& report, Size first_epoch, const py::list& w_velocity,
+                       const py::list& b_velocity, const py::array& progress) {
   return by_dtype(x, [&](auto zero) -> py::object {
     using T = decltype(zero);
     Arguments<T> in(sizes, activations, weights, biases);
     in.set_samples(x, y);
-    for (const py::list& list : {weights, biases}) {
+    for (const py::list& list : {weights, biases, w_velocity, b_velocity}) {
       for (const py::handle& a : list) {
         if (!PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(a.ptr()))) throw py::value_error("read-only array");
       }
     }
-    if (epochs < 0 || batch_size < 1) throw py::value_error("epochs or batch_size out of range");
+    if (epochs < 0 || batch_size < 1 || first_epoch < 0) throw py::value_error("epochs or batch_size out of range");
+    std::vector<T*> w_speed, b_speed;
+    if (!w_velocity.empty()) {
+      if (w_velocity.size() != in.w.size() || b_velocity.size() != in.w.size())
+        throw py::value_error("velocities: wrong number");
+      for (std::size_t l = 0; l < in.w.size(); ++l) {
+        w_speed.push_back(data_of<T>(w_velocity[l], {in.sizes[l], in.sizes[l + 1]}, "velocities"));
+        b_speed.push_back(data_of<T>(b_velocity[l], {in.sizes[l + 1]}, "velocities"));
+      }
+    }
+    // {finished, diverged}: the caller has them after an exception too.
+    auto* told = const_cast<std::int64_t*>(data_of<std::int64_t>(progress, {2}, "progress"));
     py::array_t<double> losses(epochs);
     Reporter reporter{report, epochs};
-    const drivers::Training<T> training{
-        epochs,   batch_size, static_cast<T>(learning_rate), static_cast<T>(momentum),
-        shuffle,  seed,       losses.mutable_data(),         report.is_none() ? nullptr : &Reporter::report,
-        &reporter};
-    raise_unless_ok(without_gil([&] { return drivers::fit<T>(in.network, in.samples, training); }));
+    Size finished = 0;
+    bool diverged = false;
+    const drivers::Training<T> training{epochs,
+                                        batch_size,
+                                        static_cast<T>(learning_rate),
+                                        static_cast<T>(momentum),
+                                        shuffle,
+                                        seed,
+                                        losses.mutable_data(),
+                                        first_epoch,
+                                        w_speed.empty() ? nullptr : w_speed.data(),
+                                        b_speed.empty() ? nullptr : b_speed.data(),
+                                        &finished,
+                                        &diverged,
+                                        report.is_none() ? nullptr : &Reporter::report,
+                                        &reporter};
+    const Outcome outcome = without_gil([&] { return drivers::fit<T>(in.network, in.samples, training); });
+    told[0] = finished;
+    told[1] = diverged ? 1 : 0;
+    raise_unless_ok(outcome);
     return losses;
   });
 }

@@ -2,46 +2,27 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
 #include <memory>
 #include <new>
 
+#include "drivers/backprop_snapshot.hpp"
+#include "drivers/backprop_workspace.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
-namespace {
 
-template <class T>
-const Backprop<T>& kernel() {
-  if constexpr (sizeof(T) == 8)
-    return backprop_f64();
-  else
-    return backprop_f32();
-}
+using namespace backprop;
+
+namespace {
 
 // Weights up to here (2 MB of them) are updated by the block that made their gradient; a larger network has a phase of
 // its own for the update, which is short, so that Ctrl-C may drop an unfinished step.
 constexpr Size fused_update_limit = Size{1} << 18;
-// Samples and rows of weights in a block of work. Only the loss depends on the first: partial sums of that many.
-constexpr Size block_rows = 32, block_weights = 64;
 // forward() and loss() keep nothing of a chunk, so theirs can be longer than samples_per_chunk.
 constexpr Size long_chunk = 1024;
-
-template <class T>
-constexpr Size lane_count = 64 / static_cast<Size>(sizeof(T));
-
-template <class T>
-Size padded(Size n) {
-  return (n + lane_count<T> - 1) / lane_count<T> * lane_count<T>;
-}
-
-// Whole vectors; an odd number of them where a power of two would crowd the rows into few sets of the cache.
-template <class T>
-Size row_stride(Size n) {
-  const Size vectors = padded<T>(n) / lane_count<T>;
-  return (vectors >= 4 && vectors % 2 == 0 ? vectors + 1 : vectors) * lane_count<T>;
-}
 
 // splitmix64 (Steele, Lea and Flood, OOPSLA 2014) as a function of a counter: the same numbers in any order of asking.
 std::uint64_t mix(std::uint64_t x) {
@@ -64,162 +45,6 @@ bool shuffle(Size* order, Size n, std::uint64_t seed, Size epoch, Stop&& stop) {
   }
   return true;
 }
-
-// Divides one piece of memory; with no memory given, only counts.
-class Arena {
- public:
-  explicit Arena(void* memory) : memory_(static_cast<char*>(memory)) {}
-  template <class U>
-  U* take(Size rows, Size cols = 1) {
-    const Size bytes = checked_product(checked_product(rows, cols), static_cast<Size>(sizeof(U)));
-    if (bytes < 0 || used_ < 0 || bytes > (Size{1} << 60) || used_ > (Size{1} << 60)) {
-      used_ = -1;
-      return nullptr;
-    }
-    U* r = memory_ == nullptr ? nullptr : reinterpret_cast<U*>(memory_ + used_);
-    used_ += (bytes + 63) / 64 * 64;
-    return r;
-  }
-  Size used() const { return used_; }
-
- private:
-  char* memory_;
-  Size used_ = 0;
-};
-
-enum class Purpose { values, gradients, training };
-
-// The network with padded rows, and room for what a chunk of samples makes of it.
-template <class T>
-class Workspace {
- public:
-  Workspace(const Network<T>& network, const Samples<T>& samples, Purpose purpose, Size chunk, bool gather)
-      : network_(network), samples_(samples), chunk_(std::min(chunk, padded<T>(samples.n))), gather_(gather) {
-    const int n = network.n_layers;
-    layers_.reset(new (std::nothrow) DenseLayer<T>[static_cast<std::size_t>(n)]);
-    if (layers_ == nullptr) return;
-    Arena counted(nullptr);
-    lay_out(counted, purpose);
-    if (counted.used() < 0) return;
-    const auto bytes = static_cast<std::size_t>(counted.used());
-    memory_.reset(static_cast<char*>(::operator new(bytes, std::align_val_t{64}, std::nothrow)));
-    if (memory_ == nullptr) return;
-    std::memset(memory_.get(), 0, bytes);
-    Arena arena(memory_.get());
-    lay_out(arena, purpose);
-    load_weights();
-    ready_ = true;
-  }
-  bool ready() const { return ready_; }
-  Size chunk() const { return chunk_; }
-  DenseLayer<T>* layers() { return layers_.get(); }
-  const DenseLayer<T>& last() const { return layers_[network_.n_layers - 1]; }
-  Size* order() { return order_; }
-  double* partial_losses() { return partial_; }
-  Size n_weights() const { return n_weights_; }
-
-  // The chunk of samples that the next calls are about: positions start .. of the order.
-  void aim(Size start) {
-    start_ = start;
-    if (!gather_) layers_[0].in = samples_.x + start * network_.sizes[0];
-  }
-
-  // Copies the inputs and targets of samples first .. first + count - 1 of the chunk to where the kernel wants them.
-  void gather(Size first, Size count) {
-    const Size n_in = network_.sizes[0], n_out = last().n_out;
-    for (Size s = first; s < first + count; ++s) {
-      const Size from = order_ == nullptr ? start_ + s : order_[start_ + s];
-      if (gather_) copy(samples_.x + from * n_in, n_in, inputs_ + s * layers_[0].in_row);
-      if (samples_.y != nullptr) copy(samples_.y + from * n_out, n_out, targets_ + s * last().out_row);
-      if (samples_.labels != nullptr) labels_[s] = samples_.labels[from];
-    }
-  }
-
-  double forward_and_output(Size first, Size count, T scale) {
-    gather(first, count);
-    kernel<T>().forward(layers(), network_.n_layers, first, count);
-    return kernel<T>().output(last(), first, count, {targets_, labels_}, scale);
-  }
-
-  void store_weights() const {
-    for (int l = 0; l < network_.n_layers; ++l) {
-      const DenseLayer<T>& layer = layers_[l];
-      unpad(layer.w, layer, network_.w[l]);
-      std::copy_n(layer.b, layer.n_out, network_.b[l]);
-    }
-  }
-  static void unpad(const T* rows, const DenseLayer<T>& layer, T* to) {
-    for (Size i = 0; i < layer.n_in; ++i) std::copy_n(rows + i * layer.w_row, layer.n_out, to + i * layer.n_out);
-  }
-
- private:
-  static void copy(const T* from, Size n, T* to) {
-    if (n > 16) {
-      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
-    } else {
-      for (Size i = 0; i < n; ++i) to[i] = from[i];
-    }
-  }
-
-  void lay_out(Arena& arena, Purpose purpose) {
-    const bool backward = purpose != Purpose::values, training = purpose == Purpose::training;
-    n_weights_ = 0;
-    for (int l = 0; l < network_.n_layers; ++l) {
-      const Size n_in = network_.sizes[l], n_out = network_.sizes[l + 1];
-      const Size rows = padded<T>(n_in), w_row = row_stride<T>(n_out);
-      DenseLayer<T>& layer = layers_[l];
-      layer = {};
-      layer.n_in = n_in;
-      layer.n_out = n_out;
-      layer.activation = network_.activations[l];
-      layer.w_row = w_row;
-      layer.w = arena.template take<T>(rows, w_row);
-      layer.b = arena.template take<T>(w_row);
-      layer.wt_row = row_stride<T>(n_in);
-      if (backward && l > 0) layer.wt = arena.template take<T>(padded<T>(n_out), layer.wt_row);
-      if (backward) layer.gradient = arena.template take<T>(rows, w_row);
-      if (backward) layer.b_gradient = arena.template take<T>(w_row);
-      if (training) layer.velocity = arena.template take<T>(rows, w_row);
-      if (training) layer.b_velocity = arena.template take<T>(w_row);
-      layer.out_row = row_stride<T>(n_out);
-      layer.out = arena.template take<T>(chunk_, layer.out_row);
-      layer.delta = arena.template take<T>(chunk_, layer.out_row);
-      if (l > 0) layer.in = layers_[l - 1].out, layer.in_row = layers_[l - 1].out_row;
-      n_weights_ += rows * w_row;
-    }
-    layers_[0].in_row = gather_ ? row_stride<T>(network_.sizes[0]) : network_.sizes[0];
-    if (gather_) layers_[0].in = inputs_ = arena.template take<T>(chunk_, layers_[0].in_row);
-    if (samples_.y != nullptr) targets_ = arena.template take<T>(chunk_, last().out_row);
-    labels_ = arena.template take<std::int64_t>(chunk_);
-    partial_ = arena.template take<double>(chunk_ / block_rows + 1);
-    if (gather_) order_ = arena.template take<Size>(samples_.n);
-  }
-
-  void load_weights() {
-    for (int l = 0; l < network_.n_layers; ++l) {
-      const DenseLayer<T>& layer = layers_[l];
-      for (Size i = 0; i < layer.n_in; ++i)
-        std::copy_n(network_.w[l] + i * layer.n_out, layer.n_out, layer.w + i * layer.w_row);
-      std::copy_n(network_.b[l], layer.n_out, layer.b);
-      kernel<T>().transpose(layer, 0, layer.n_in);
-    }
-  }
-
-  const Network<T>& network_;
-  const Samples<T>& samples_;
-  std::unique_ptr<DenseLayer<T>[]> layers_;
-  // Not of Scratch: a signal handler or a report in the middle of a long training may call other functions.
-  struct Free {
-    void operator()(char* memory) const { ::operator delete(memory, std::align_val_t{64}); }
-  };
-  std::unique_ptr<char, Free> memory_;
-  Size chunk_, start_ = 0, n_weights_ = 0;
-  bool gather_, ready_ = false;
-  T *inputs_ = nullptr, *targets_ = nullptr;
-  std::int64_t* labels_ = nullptr;
-  double* partial_ = nullptr;
-  Size* order_ = nullptr;
-};
 
 template <class T>
 double ns_per_sample(const Network<T>& network, double passes) {
@@ -402,33 +227,132 @@ Outcome gradients(const Network<T>& network, const Samples<T>& samples, T* const
   return outcome;
 }
 
+namespace {
+
+// The epochs of a training. From time to time the weights are looked at and saved; when they, or a loss, are not finite
+// the epochs since are done again from what was saved, and looked at one by one: they are the same to the bit.
+template <class T>
+class Epochs {
+ public:
+  Epochs(const Network<T>& network, const Samples<T>& samples, const Training<T>& training, Workspace<T>& workspace)
+      : samples_(samples),
+        training_(training),
+        workspace_(workspace),
+        batch_(std::min(training.batch_size, samples.n)),
+        step_ns_(ns_per_sample(network, 3) * static_cast<double>(batch_)),
+        saved_(workspace.layers(), network.n_layers, training.momentum != T{0},
+               [](const DenseLayer<T>& layer) { return padded<T>(layer.n_in); }) {}
+  bool ready() const { return saved_.ready(); }
+  double step_ns() const { return step_ns_; }
+
+  // After an interruption: the last finished step, if that is finite.
+  void settle() {
+    if (saved_.finite()) return;
+    restore();
+    *training_.finished = good_;
+  }
+
+  // False if the training was interrupted.
+  bool run(Passes<T>& passes) {
+    // About the time that saving takes is to be a hundredth of what was done since.
+    const double save_ns = 100 + 1.0 * static_cast<double>(saved_.n_numbers());
+    const double epoch_ns = (step_ns_ + 500) * static_cast<double>((samples_.n + batch_ - 1) / batch_);
+    const auto patience = static_cast<Size>(std::min(100 * save_ns / epoch_ns, 1e6)) + 1;
+    Size& done = *training_.finished;
+    while (done < training_.epochs) {
+      if (!one(passes, done, training_.losses[done])) return false;
+      const bool finite = std::isfinite(training_.losses[done]);
+      const bool look = finite && (done + 1 - good_ >= patience || done + 1 == training_.epochs);
+      if (!finite || (look && !saved_.finite())) {
+        const Size failed = done;
+        restore();
+        done = good_;
+        return creep(passes, failed);
+      }
+      if (look && done + 1 < training_.epochs && saved_.save()) good_ = done + 1;
+      if (!report(done++)) return false;
+    }
+    return !passes.stopped();
+  }
+
+ private:
+  // Epoch number `epoch` of this training: its loss, and whether all its steps were taken.
+  bool one(Passes<T>& passes, Size epoch, double& loss) {
+    if (training_.shuffle && !shuffle(workspace_.order(), samples_.n, training_.seed, training_.first_epoch + epoch,
+                                      [&] { return passes.ask(); }))
+      return false;
+    const auto work = static_cast<Size>(std::min(step_ns_, 1e6)) + 500;
+    double sum = 0;
+    for (Size start = 0; start < samples_.n; start += batch_) {
+      if (passes.stopped()) return false;
+      sum += passes.step(start, std::min(batch_, samples_.n - start), training_.learning_rate, training_.momentum);
+      if (passes.stopped()) return false;  // the step was not taken
+      passes.ask_now_and_then(work);
+    }
+    loss = sum / static_cast<double>(samples_.n);
+    return true;
+  }
+
+  // From what was saved, epoch by epoch, until the one that fails (`failed`, or one before).
+  bool creep(Passes<T>& passes, Size failed) {
+    Size& done = *training_.finished;
+    for (; done <= failed; ++done) {
+      if (!one(passes, done, training_.losses[done])) return false;
+      if (!std::isfinite(training_.losses[done]) || !saved_.finite()) break;
+      if (!saved_.save()) break;
+      good_ = done + 1;
+    }
+    restore();
+    *training_.diverged = true;
+    return !passes.stopped();
+  }
+
+  // To good_ epochs; nothing was saved before the first look, and the caller's arrays are still what they were.
+  void restore() {
+    if (saved_.holds()) {
+      saved_.restore();
+      workspace_.transpose();
+      return;
+    }
+    saved_.clear();
+    workspace_.load_weights();
+    if (training_.w_velocity != nullptr) workspace_.load_velocities(training_.w_velocity, training_.b_velocity);
+  }
+
+  bool report(Size epoch) const {
+    return training_.report == nullptr || training_.report(training_.report_context, epoch, training_.losses[epoch]);
+  }
+
+  const Samples<T>& samples_;
+  const Training<T>& training_;
+  Workspace<T>& workspace_;
+  Size batch_, good_ = 0;  // good_: the finished epochs when saved_ was saved
+  double step_ns_;
+  Snapshot<T> saved_;
+};
+
+}  // namespace
+
 template <class T>
 Outcome fit(const Network<T>& network, const Samples<T>& samples, const Training<T>& training) noexcept {
+  *training.finished = 0;
+  *training.diverged = false;
   const Size batch = std::min(training.batch_size, samples.n);
   Workspace<T> workspace(network, samples, Purpose::training, std::min<Size>(samples_per_chunk, padded<T>(batch)),
                          training.shuffle);
   if (!workspace.ready()) return {Outcome::Status::no_memory};
+  if (training.w_velocity != nullptr) workspace.load_velocities(training.w_velocity, training.b_velocity);
+  Epochs<T> epochs(network, samples, training, workspace);
+  if (!epochs.ready()) return {Outcome::Status::no_memory};
   bool finished = true;
-  const double step_ns = ns_per_sample(network, 3) * static_cast<double>(batch);
-  const auto work = static_cast<Size>(std::min(step_ns, 1e6)) + 500;
-  const bool quiet = with_team(step_ns > threading_threshold_ns / 2, [&](Team& team) {
+  const bool quiet = with_team(epochs.step_ns() > threading_threshold_ns / 2, [&](Team& team) {
     InterruptTimer timer;
     Passes<T> passes(network, workspace, team, timer);
-    for (Size epoch = 0; epoch < training.epochs && finished; ++epoch) {
-      if (training.shuffle)
-        finished = shuffle(workspace.order(), samples.n, training.seed, epoch, [&] { return passes.ask(); });
-      double sum = 0;
-      for (Size start = 0; start < samples.n && finished; start += batch) {
-        sum += passes.step(start, std::min(batch, samples.n - start), training.learning_rate, training.momentum);
-        passes.ask_now_and_then(work);
-        finished = !passes.stopped();
-      }
-      training.losses[epoch] = sum / static_cast<double>(samples.n);
-      if (finished && training.report != nullptr)
-        finished = training.report(training.report_context, epoch, training.losses[epoch]);
-    }
+    finished = epochs.run(passes);
   });
+  if (!finished) epochs.settle();
   workspace.store_weights();
+  if (training.w_velocity != nullptr) workspace.store_velocities(training.w_velocity, training.b_velocity);
   return outcome_of(finished && quiet);
 }
 

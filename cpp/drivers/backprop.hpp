@@ -33,7 +33,13 @@ struct Training {
   T learning_rate, momentum;
   bool shuffle;
   std::uint64_t seed;
-  double* losses;  // OUT: one per epoch, the mean over its samples of the loss before the step that used them
+  double* losses;    // OUT: one per epoch, the mean over its samples of the loss before the step that used them
+  Size first_epoch;  // how many went before: seed and number of an epoch give the order of its samples
+  // IN and OUT, in the shapes of w and b; nullptr with momentum 0, which needs none.
+  T* const* w_velocity;
+  T* const* b_velocity;
+  Size* finished;  // OUT: epochs that were finished, and have a loss
+  bool* diverged;  // OUT: the next one left the finite numbers
   // Called after each epoch, by the calling thread; false stops the training (an exception is pending).
   bool (*report)(void* context, Size epoch, double loss);
   void* report_context;
@@ -50,6 +56,8 @@ template <class T>
 Outcome gradients(const Network<T>& network, const Samples<T>& samples, T* const* dw, T* const* db) noexcept;
 
 // Mini-batch gradient descent. The weights of the last finished step are in w and b afterwards, interrupted or not.
+// Training that leaves the finite numbers ends: w and b are those after the last epoch whose loss and weights were
+// finite. What is continued from `finished` epochs has the bits of what was not interrupted.
 template <class T>
 Outcome fit(const Network<T>& network, const Samples<T>& samples, const Training<T>& training) noexcept;
 

@@ -199,6 +199,10 @@ def network_fit(
     arg10: bool,
     arg11: int,
     arg12: Any,
+    arg13: int,
+    arg14: list[Any],
+    arg15: list[Any],
+    arg16: np.ndarray[Any, Any],
     /,
 ) -> np.ndarray[Any, Any]: ...
 def power_iteration_csr(

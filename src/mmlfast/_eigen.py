@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
+from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
-from mmlfast._arrays import as_array, as_float, check_errors, check_real, check_square, raise_for_item
+from mmlfast._arrays import as_array, as_float, check_errors, check_real, check_square, raise_for_item, refuse_dask
 from mmlfast._eigh import eigh
 from mmlfast._elimination import inv
 from mmlfast._matmul import matmul
@@ -42,7 +45,8 @@ def eig(a: ArrayLike) -> EigResult:
     Returns
     -------
     eigenvalues : ndarray, shape (..., n)
-        In no particular order. Complex if one of the matrices has complex eigenvalues, else real.
+        In no particular order (`eigh` is ascending): ``np.argsort(-abs(eigenvalues))`` puts the dominant one first.
+        Complex if one of the matrices has complex eigenvalues, else real.
     eigenvectors : ndarray, shape (..., n, n)
         Column k is a unit vector of eigenvalue k. The columns of a defective matrix are linearly dependent up to
         rounding: `diagonalize` decides.
@@ -64,6 +68,8 @@ def eig(a: ArrayLike) -> EigResult:
     """
     x = as_float(a, "a")
     check_square("eig", a=x)
+    if not np.isfinite(x).all():
+        _raise_not_finite("eig", x)
     return EigResult(*np.linalg.eig(x))
 
 
@@ -130,9 +136,10 @@ def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
     check_square("diagonalize", a=x)
     finite = np.asarray(np.isfinite(x).all(axis=(-2, -1)))
     if errors == "raise" and not finite.all():
-        raise_for_item("diagonalize", "Matrix is not finite", ~finite)
+        _raise_not_finite("diagonalize", x)
     wide = np.where(finite[..., None, None], x, 0).astype(np.float64)
-    vectors, values, inverse, good = _factors(wide, 1 / np.sqrt(10 * max(x.shape[-1], 1) * np.finfo(x.dtype).eps))
+    with np.errstate(all="ignore"):
+        vectors, values, inverse, good = _factors(wide, 1 / np.sqrt(10 * max(x.shape[-1], 1) * np.finfo(x.dtype).eps))
     if errors == "raise" and not good.all():
         raise_for_item("diagonalize", "Matrix is defective, it has too few independent eigenvectors", ~good)
     good = good & finite
@@ -141,7 +148,8 @@ def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
         values = np.where(good[..., None], values, np.nan)
     if x.dtype == np.float32:
         narrow = np.complex64 if np.iscomplexobj(values) else np.float32
-        vectors, values, inverse = (m.astype(narrow) for m in (vectors, values, inverse))
+        with np.errstate(all="ignore"):
+            vectors, values, inverse = (m.astype(narrow) for m in (vectors, values, inverse))
     return Diagonalization(vectors, values, inverse)
 
 
@@ -151,15 +159,21 @@ def _factors(a: Array, largest_condition: float) -> tuple[Array, Array, Array, A
     if symmetric.all():
         values, vectors = eigh(a)
         return vectors, values, vectors.swapaxes(-1, -2).copy(), np.ones(symmetric.shape, bool)
+    # A power of two off each matrix, so that no square over- or underflows; nothing is rounded by it.
+    largest = np.abs(a).max(axis=(-2, -1), initial=0)
+    power = np.ldexp(1.0, np.where(largest > 0, -np.frexp(largest)[1], 0) // 2)
+    own_values, own_vectors = eigh(a[symmetric])
+    a = a * power[..., None, None] * power[..., None, None]
     values, vectors = np.linalg.eig(a)
-    if symmetric.any():
-        values[symmetric], vectors[symmetric] = eigh(a[symmetric])
+    vectors[symmetric] = own_vectors
     good = _condition(vectors) < largest_condition
     for item in zip(*np.nonzero(~np.atleast_1d(good)), strict=True):
         index = item if good.ndim else ()
         values[index], vectors[index] = _regroup(a[index], values[index], vectors[index])
     if not good.all():
         good = _condition(vectors) < largest_condition
+    values = values / power[..., None] / power[..., None]
+    values[symmetric] = own_values
     safe = np.where(good[..., None, None], vectors, np.eye(a.shape[-1]))
     return vectors, values, np.linalg.inv(safe) if np.iscomplexobj(safe) else inv(safe), good
 
@@ -191,27 +205,45 @@ def _regroup(a: Array, values: Array, vectors: Array) -> tuple[Array, Array]:
     return new_values, new_vectors
 
 
+def _raise_not_finite(function: str, a: Array) -> NoReturn:
+    """LinAlgError that says where the first NaN or infinity is."""
+    index = np.unravel_index(int(np.argmin(np.isfinite(a))), a.shape)
+    what = f"Matrix is not finite ({a[index]} in row {index[-2]}, column {index[-1]})"
+    if function == "diagonalize":
+        raise_for_item(function, what, np.asarray(~np.isfinite(a).all(axis=(-2, -1))))
+    place = f" at batch index {tuple(map(int, index[:-2]))}" if a.ndim > 2 else ""
+    raise LinAlgError(f"{function}: {what}{place}")
+
+
 def matrix_power(a: ArrayLike, n: int) -> Array:
     """Raise square matrices to an integer power.
 
     Parameters
     ----------
     a : array_like, shape (..., m, m)
-        Matrices. Integers stay integers for powers that are not negative, and overflow as NumPy's do.
+        Matrices.
     n : int
         The exponent. 0 gives the identity, a negative one powers of the inverse.
 
     Returns
     -------
     ndarray, shape (..., m, m)
-        The powers, by repeated squaring.
+        The powers, by repeated squaring. Those of integers that are not negative are exact and have the dtype of `a`;
+        booleans stay booleans (a path of n steps exists); negative powers of integers are float64.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If a matrix is not square, or is singular and `n` is negative.
+    OverflowError
+        If an integer does not fit the dtype of `a`: ``a.astype(float)`` gives it rounded.
     TypeError
         If `n` is not an integer, or the numbers are complex or no numbers at all.
+
+    Notes
+    -----
+    Integers are multiplied modulo 2**64 (or what the dtype has); where the powers of ``abs(a)`` do not prove that the
+    result fits, it is compared with one modulo a number of 232 digits.
 
     Examples
     --------
@@ -223,25 +255,71 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     array([[0.25  , 0.    ],
            [0.    , 0.0625]])
     """
-    x = np.asarray(as_array(a, "a"))
+    x = as_array(a, "a")
+    if type(x) is not np.ndarray:
+        refuse_dask("a")
     check_real(x, "a")
     check_square("matrix_power", a=x)
+    x = as_float(x, "a") if x.dtype.kind == "f" else x.astype(x.dtype.newbyteorder("="), copy=False)
     try:
         exponent = operator.index(n)
     except TypeError:
-        raise TypeError(f"matrix_power: the exponent must be an integer, got {n!r}") from None
+        raise TypeError(f"matrix_power: n, the exponent, must be an integer, got {n!r}") from None
     if exponent == 0:
         identity = np.empty_like(x)
         identity[...] = np.eye(x.shape[-1], dtype=x.dtype)
         return identity
-    square = inv(x) if exponent < 0 else x
-    exponent, power = abs(exponent), None
-    multiply = matmul if square.dtype.type in (np.float64, np.float32) else np.matmul
-    while exponent > 0:
+    if exponent < 0:
+        return _power(inv(x), -exponent, matmul)
+    if x.dtype.kind == "f":
+        power = _power(x, exponent, matmul)
+    else:
+        power = _power(x, exponent, np.matmul)
+        if x.dtype.kind != "b":
+            _check_overflow(x, exponent, power)
+    return power.copy() if power is x else power
+
+
+def _power(square: Array, exponent: int, multiply: Callable[[Array, Array], Array]) -> Array:
+    """`square` to a positive power."""
+    power = None
+    while True:
         if exponent & 1:
             power = square if power is None else multiply(power, square)
         exponent >>= 1
-        if exponent:
-            square = multiply(square, square)
-    assert power is not None
-    return power.copy() if power is x else power
+        if not exponent:
+            assert power is not None
+            return power
+        square = multiply(square, square)
+
+
+# Two primes. What agrees modulo 2**64 and modulo their product is equal up to 2**839; beyond, two different numbers
+# agree by a chance of 2**-776.
+_MODULUS = (2**255 - 19) * (2**521 - 1)
+
+
+def _check_overflow(a: Array, exponent: int, power: Array) -> None:
+    """OverflowError unless the integers of `power`, which are right modulo what the dtype holds, are right."""
+    if a.size == 0:
+        return
+    size = np.abs(a.astype(np.float64))
+    most = float(np.iinfo(a.dtype).max)
+    largest = max(1.0, float(size.sum(axis=-1).max()))
+    if exponent * math.log2(largest) < math.log2(most) - 1e-6:
+        return
+    with np.errstate(all="ignore"):
+        bound = _power(size, exponent, np.matmul).max(axis=(-2, -1))
+    doubtful = np.asarray(~(bound < most * (1 - 1e-6)))
+    if not doubtful.any():
+        return
+    exact = _power(a[doubtful].astype(object), exponent, lambda x, y: np.matmul(x, y) % _MODULUS)
+    wrong = ((exact - power[doubtful].astype(object)) % _MODULUS != 0).any(axis=(-2, -1))
+    if wrong.any():
+        bad = np.zeros(doubtful.shape, bool)
+        bad[doubtful] = wrong
+        place = f" at batch index {tuple(map(int, np.argwhere(bad)[0]))}" if bad.ndim else ""
+        wider = "" if a.dtype.itemsize == 8 else " .astype(np.int64) has more room,"
+        raise OverflowError(
+            f"matrix_power: the integers of a to the power {exponent} do not fit {a.dtype}{place}:{wider} "
+            f".astype(float) gives them rounded, and repeated @ of .astype(object) with all digits"
+        )

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import operator
 import warnings
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple, SupportsIndex
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, check_real, check_square
+from mmlfast._arrays import as_float, as_integer, check_labels, check_real, check_square
 from mmlfast._deflation import dense_pairs, operator_pairs
 from mmlfast._errors import ConvergenceWarning
 
@@ -46,9 +45,11 @@ def power_iteration(
         takes a vector of shape (n,) and returns the product with it. Arrays are never copied.
     x0 : array_like, shape (n,) or (..., n), optional
         Where to start; required with a callable. The default is a fixed pseudo-random vector. A start without any
-        component along the dominant eigenvector may converge to another eigenpair.
+        component along the dominant eigenvector may converge to another eigenpair; with ``k > 1`` that is noticed, and
+        the first pair looked for again from another start.
     k : int
-        How many pairs. More than one are found one after the other: the known ones are projected out of the matrix.
+        How many pairs. More than one are found one after the other: the known ones are projected out of the matrix, and
+        each starts from a fixed vector of its own. An eigenvalue comes as often as it has eigenvectors.
     tol : float
         Converged means ``residual <= tol * abs(value)``; for the pairs after the first, that this was reached on the
         projected matrix, and that the residual on `a` itself is at most 4 tol times the first ``abs(value)``. Values
@@ -68,18 +69,19 @@ def power_iteration(
     n_iter : scalar or ndarray, shape (...)
         Products with `a` that were needed.
     converged : scalar or ndarray, shape (...)
-        Whether the residual reached the tolerance. A residual of zero with value zero counts: that is what the zero
-        matrix gives, and a nilpotent one.
+        Whether the residual reached the tolerance, and with ``k > 1`` that of all pairs before: then nothing larger is
+        left out. A residual of zero with value zero counts: that is what the zero matrix gives, and a nilpotent one.
 
     Raises
     ------
     ValueError
-        If `k` is below 1 or above n, `x0` does not fit or is zero, a matrix has no rows, `tol` is negative or NaN or
-        `max_iter` is not positive.
+        If `k` is below 1 or above n, `x0` does not fit or is zero, a matrix has no rows, `tol` is negative or NaN,
+        `max_iter` is not positive, or labels of `a` (a DataFrame) and `x0` differ.
     numpy.linalg.LinAlgError
         If a matrix is not square.
     TypeError
-        If the numbers are complex or no numbers at all, or a callable comes without `x0`.
+        If the numbers are complex or no numbers at all, `k` or `max_iter` is not an int, or a callable comes without
+        `x0`.
 
     Warns
     -----
@@ -98,6 +100,9 @@ def power_iteration(
     and the eigenvectors from the triangle that they bring it to, so the k dominant eigenvalues must be real. A matrix
     whose rank is used up gives pairs of value zero. An array is copied for ``k > 1``.
 
+    The matrix of a web whose **columns** sum to one (column j says where page j leads) goes in as it is: the ranks are
+    the dominant x of ``A x = x``. If its rows sum to one, transpose it; `mmlfast.graph.pagerank` takes links in rows.
+
     References
     ----------
     .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 7.3.1.
@@ -111,16 +116,13 @@ def power_iteration(
     >>> round(float(pair.value), 6), pair.vector.round(6), bool(pair.converged)
     (3.0, array([0.707107, 0.707107]), True)
     """
-    limit = operator.index(max_iter)
-    if limit < 1:
-        raise ValueError(f"power_iteration: max_iter must be at least 1, got {max_iter}")
-    limit = min(limit, 2**62)
+    limit = min(as_integer(max_iter, "max_iter", 1), 2**62)
     tol = float(tol)
     if not tol >= 0:
         raise ValueError(f"power_iteration: tol must not be negative, got {tol}")
-    count = operator.index(k)
-    if count < 1:
-        raise ValueError(f"power_iteration: k must be at least 1, got {count}")
+    count = as_integer(k, "k", 1)
+    if type(a) is not np.ndarray:
+        check_labels("power_iteration", a=(a, "mn", ""), x0=(x0, "bn", "n"))
     if hasattr(a, "tocsr"):
         pair = _sparse(a, x0, tol, limit) if count == 1 else _operator_pairs(a.dot, a, x0, count, tol, limit)
     elif hasattr(a, "matvec") and hasattr(a, "shape"):
@@ -137,7 +139,7 @@ def power_iteration(
     else:
         pair = _dense(a, x0, tol, limit) if count == 1 else _dense_pairs(a, x0, count, tol, limit)
     if not np.all(pair.converged):
-        _warn(pair, limit)
+        _warn(pair, limit, count)
     return pair
 
 
@@ -159,7 +161,8 @@ def _dense_pairs(a: Any, x0: Any, k: int, tol: float, max_iter: int) -> PowerIte
     start = _start(x0, a.shape[-1], a.dtype, a.shape)
     _check_count(k, a.shape[-1])
     limits = np.float64(tol), np.int64(max_iter)
-    return PowerIteration(*dense_pairs(a, start, k, tol, lambda b, x: _core.power_iteration(b, x, *limits)))
+    fresh = partial(_fresh, a.shape[-1])
+    return PowerIteration(*dense_pairs(a, start, fresh, k, tol, lambda b, x: _core.power_iteration(b, x, *limits)))
 
 
 def _operator_pairs(
@@ -175,7 +178,7 @@ def _operator_pairs(
     def dominant(f: Callable[[Array], Any], x: Array, floor: float) -> PowerIteration:
         return _operator(f, (n, n), kind, x, tol, max_iter, floor)
 
-    return PowerIteration(*operator_pairs(matvec, start, k, tol, dominant))
+    return PowerIteration(*operator_pairs(matvec, start, partial(_fresh, n), k, tol, dominant))
 
 
 def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
@@ -285,9 +288,10 @@ def _start(x0: Any, n: int, dtype: Any, shape: tuple[int, ...], most_dimensions:
     return x
 
 
-def _make_start(n: int, dtype: Any) -> Array:
+def _make_start(n: int, dtype: Any, number: int = 0) -> Array:
     """Entries in [-1/2, 1), so that the start is neither orthogonal to the constant vector nor close to it."""
-    z = np.arange(1, n + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    z = np.arange(1, n + 1, dtype=np.uint64) + np.uint64(number << 40)
+    z *= np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
@@ -299,15 +303,32 @@ def _make_start(n: int, dtype: Any) -> Array:
 start_vector = lru_cache(maxsize=64)(_make_start)
 
 
-def _warn(pair: PowerIteration, max_iter: int) -> None:
+def _fresh(n: int, pair: int) -> Array:
+    """The start of a pair after the first, or of the first (0) where the caller's start has led astray: none of those
+    before, whatever the dtype."""
+    return _make_start(n, np.dtype(np.float64), pair + 1)
+
+
+def _warn(pair: PowerIteration, max_iter: int, k: int) -> None:
     failed = ~np.asarray(pair.converged)
     index = np.unravel_index(int(np.argmax(failed)), failed.shape)
     value, residual = np.asarray(pair.value)[index], np.asarray(pair.residual)[index]
+    products = np.asarray(pair.n_iter)[index]
     if np.isnan(value):
         reason = "NaN, infinity or overflow"
+    elif products < max_iter:
+        reason = f"residual {residual:.2g} for value {value:.6g}, and a larger eigenvalue may be left out"
     else:
         reason = f"residual {residual:.2g} for value {value:.6g} after {max_iter} products"
-    if failed.ndim:
+    what = "matrices"
+    if k > 1:
+        what, reason, index = "pairs", f"pair {index[-1]}: {reason}", index[:-1]
+    if index:
         place = ", ".join(str(int(i)) for i in index) + ("," if len(index) == 1 else "")
-        reason = f"{int(failed.sum())} of {failed.size} matrices, first at batch index ({place}): {reason}"
+        reason = f"{int(failed.sum())} of {failed.size} {what}, first at batch index ({place}): {reason}"
+    if not np.isnan(value):
+        reason += (
+            "; raise max_iter or tol if eigenvalues are close; for two of the same absolute value and different signs, "
+            "or a complex pair, use linalg.eigh or linalg.eig"
+        )
     warnings.warn(f"power_iteration did not converge: {reason}", ConvergenceWarning, stacklevel=3)

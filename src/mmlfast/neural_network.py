@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import operator
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float
+from mmlfast._arrays import as_array, as_float, check_labels
+from mmlfast._training import integer, number, one_of, reporter, warn_of_divergence
 
 __all__ = ["Network"]
 
@@ -21,36 +20,6 @@ Array = np.ndarray[Any, Any]
 _ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
 _OUTPUTS = {**_ACTIVATIONS, "softmax": 4}
 _LOSSES = ("squared_error", "cross_entropy")
-
-
-def _one_of(name: str, value: Any, allowed: Any) -> str:
-    if not isinstance(value, str) or value not in allowed:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
-    return value
-
-
-def _integer(name: str, value: Any, lowest: int) -> int:
-    try:
-        n = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__}") from None
-    if n < lowest:
-        raise ValueError(f"{name} must be at least {lowest}, got {n}")
-    if n >= 2**63:
-        raise ValueError(f"{name} must be below 2**63, got {n}")
-    return n
-
-
-def _number(name: str, value: Any, below: float) -> float:
-    try:
-        x = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}") from None
-    if not 0 <= x < below:
-        raise ValueError(
-            f"{name} must be at least 0 and {'finite' if below == math.inf else f'below {below:g}'}, got {x}"
-        )
-    return x
 
 
 class Network:
@@ -75,7 +44,7 @@ class Network:
         Type of weights, computation and results. Inputs are converted to it.
     seed : int
         Of the initial weights: uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio), or +-sqrt(6 / n_in) in a
-        layer with relu (He et al.); biases are zero.
+        layer with relu (He et al.); biases are zero. `reset` makes them again.
 
     Attributes
     ----------
@@ -116,6 +85,8 @@ class Network:
 
     weights: list[Array]
     biases: list[Array]
+    _epoch: int
+    _velocity: tuple[list[Array], list[Array]] | None  # None: zero
 
     def __init__(
         self,
@@ -127,19 +98,19 @@ class Network:
         dtype: Any = np.float64,
         seed: int = 0,
     ) -> None:
-        self._sizes = tuple(_integer("sizes", n, 1) for n in sizes)
+        self._sizes = tuple(integer("sizes", n, 1) for n in sizes)
         if len(self._sizes) < 2:
             raise ValueError(f"sizes must hold at least the numbers of inputs and outputs, got {list(self._sizes)}")
         n_hidden = len(self._sizes) - 2
         hidden = [activation] * n_hidden if isinstance(activation, str) else list(activation)
         if isinstance(activation, str):
-            _one_of("activation", activation, _ACTIVATIONS)
+            one_of("activation", activation, _ACTIVATIONS)
         if len(hidden) != n_hidden:
             raise ValueError(f"activation must be one name or {n_hidden} (one per hidden layer), got {len(hidden)}")
         for name in hidden:
-            _one_of("activation", name, _ACTIVATIONS)
-        self._output = _one_of("output", output, _OUTPUTS)
-        self._loss = _one_of("loss", loss, _LOSSES)
+            one_of("activation", name, _ACTIVATIONS)
+        self._output = one_of("output", output, _OUTPUTS)
+        self._loss = one_of("loss", loss, _LOSSES)
         if (output == "softmax") != (loss == "cross_entropy"):
             raise ValueError(f"output='softmax' goes with loss='cross_entropy' only; got {output!r} with {loss!r}")
         self._activations = tuple(hidden)
@@ -147,12 +118,38 @@ class Network:
         self._dtype: np.dtype[Any] = np.dtype(dtype)
         if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
             raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
-        rng = np.random.default_rng(_integer("seed", seed, 0))
-        self.weights, self.biases = [], []
+        self._seed: int | None = integer("seed", seed, 0)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start anew: the initial weights, no finished epoch, no velocity.
+
+        Raises
+        ------
+        ValueError
+            If the network was pickled by a version that did not keep the seed.
+
+        Examples
+        --------
+        >>> from mmlfast.neural_network import Network
+        >>> net = Network([1, 1])
+        >>> how = {"epochs": 3, "batch_size": 2, "learning_rate": 0.1}
+        >>> first = net.fit([[1.0], [2.0]], [3.0, 5.0], **how)
+        >>> net.epoch
+        3
+        >>> net.reset()
+        >>> bool((net.fit([[1.0], [2.0]], [3.0, 5.0], **how) == first).all())
+        True
+        """
+        if self._seed is None:
+            raise ValueError("this network was pickled by a version that did not keep its seed: make a new Network")
+        rng = np.random.default_rng(self._seed)
+        weights, biases = [], []
         for n_in, n_out, code in zip(self._sizes, self._sizes[1:], self._codes, strict=False):
             bound = math.sqrt(6 / (n_in if code == _ACTIVATIONS["relu"] else n_in + n_out))
-            self.weights.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(self._dtype))
-            self.biases.append(np.zeros(n_out, self._dtype))
+            weights.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(self._dtype))
+            biases.append(np.zeros(n_out, self._dtype))
+        self.__dict__.update(weights=weights, biases=biases, _epoch=0, _velocity=None)
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -174,6 +171,11 @@ class Network:
         """The type of weights, computation and results."""
         return self._dtype
 
+    @property
+    def epoch(self) -> int:
+        """The epochs that `fit` has finished, in all its calls since the network was made or `reset`."""
+        return self._epoch
+
     def __repr__(self) -> str:
         activation: Any = self._activations
         if len(set(activation)) == 1:
@@ -184,7 +186,11 @@ class Network:
         )
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
+        # Networks pickled before there were these have none.
+        self.__dict__.update({"_seed": None, "_epoch": 0, "_velocity": None, **state})
+        self._epoch = integer("epoch", self._epoch, 0)
+        if self._velocity is not None:
+            self._check_velocity(self._velocity)
 
     def __copy__(self) -> Network:
         """A network of its own: its arrays are copies."""
@@ -192,6 +198,9 @@ class Network:
         other.__dict__.update(self.__dict__)
         other.weights = [np.array(w) for w in self.weights]
         other.biases = [np.array(b) for b in self.biases]
+        if self._velocity is not None:
+            w, b = self._velocity
+            other._velocity = [np.array(v) for v in w], [np.array(v) for v in b]
         return other
 
     def forward(self, x: Any) -> Array:
@@ -254,7 +263,7 @@ class Network:
         1.25
         """
         inputs = self._inputs(x)
-        return _core.network_loss(*self._parameters(), inputs, self._targets(inputs, y))
+        return _core.network_loss(*self._parameters(), inputs, self._targets(inputs, y, x))
 
     def gradients(self, x: Any, y: Any) -> list[tuple[Array, Array]]:
         """Return the gradient of the mean loss with respect to the weights and biases of each layer.
@@ -281,7 +290,8 @@ class Network:
         [((3, 5), (5,)), ((5, 2), (2,))]
         """
         inputs = self._inputs(x)
-        out: list[tuple[Array, Array]] = _core.network_gradients(*self._parameters(), inputs, self._targets(inputs, y))
+        targets = self._targets(inputs, y, x)
+        out: list[tuple[Array, Array]] = _core.network_gradients(*self._parameters(), inputs, targets)
         return out
 
     def fit(
@@ -299,10 +309,13 @@ class Network:
     ) -> Array:
         """Train by mini-batch gradient descent with momentum.
 
-        Each step changes a velocity that starts at zero in each call, and moves the weights by it::
+        Each step changes a velocity that starts at zero, and moves the weights by it::
 
             v = momentum * v - learning_rate * gradient
             w = w + v
+
+        Called again, it goes on as one longer training would, to the bit: the number of finished epochs (`epoch`),
+        which decides the order of the samples, and the velocity belong to the network. `reset` starts anew.
 
         Parameters
         ----------
@@ -317,7 +330,9 @@ class Network:
         shuffle : bool
             Visit the samples in a new order in each epoch.
         seed : int
-            Of the orders. The same seed gives the same result, bit for bit.
+            Of the orders: that of an epoch follows from the seed and the number of the epoch, counted over all calls.
+            The same seed gives the same result, bit for bit; another one in a later call gives the orders that a
+            training with it from the first epoch on would have from there.
         verbose : bool
             Print the loss after the first and the last epoch, and in between at most twice a second.
 
@@ -325,6 +340,7 @@ class Network:
         -------
         ndarray of float64, shape (epochs,)
             For each epoch the mean over its samples of the loss, each taken just before the step that used the sample.
+            Shorter if the training left the finite numbers: of the epochs before.
 
         Raises
         ------
@@ -333,12 +349,18 @@ class Network:
         TypeError
             As for `loss`, and for counts that are not integers.
         KeyboardInterrupt
-            After Ctrl-C. The network then has the weights of the last finished step.
+            After Ctrl-C. The network then has the weights and the velocity of the last finished step; an epoch that was
+            not finished does not count, and is begun again by the next call.
+
+        Warns
+        -----
+        mmlfast.ConvergenceWarning
+            If the loss or the weights leave the finite numbers. The training stops, and the network has the weights and
+            the velocity of the last epoch whose loss and weights are finite, or those from before the call.
 
         Notes
         -----
-        Other Python threads run meanwhile. Weights that grow beyond all bounds end as inf or NaN in the losses, without
-        an exception.
+        Other Python threads run meanwhile. With momentum 0 no velocity is left for a later call.
 
         Examples
         --------
@@ -350,23 +372,53 @@ class Network:
         True
         """
         inputs = self._inputs(x)
-        targets = self._targets(inputs, y)
+        targets = self._targets(inputs, y, x)
         settings = (
-            _integer("epochs", epochs, 0),
-            _integer("batch_size", batch_size, 1),
-            _number("learning_rate", learning_rate, math.inf),
-            _number("momentum", momentum, 1.0),
+            integer("epochs", epochs, 0),
+            integer("batch_size", batch_size, 1),
+            number("learning_rate", learning_rate, math.inf),
+            number("momentum", momentum, 1.0),
             bool(shuffle),
-            _integer("seed", seed, 0),
-            _reporter(epochs) if verbose else None,
+            integer("seed", seed, 0),
+            reporter(epochs) if verbose else None,
         )
         sizes, codes, weights, biases = self._parameters()
         weights, biases = [np.array(w) for w in weights], [np.array(b) for b in biases]
+        velocity = self._velocity_for(settings[3])
+        progress = np.zeros(2, np.int64)  # finished epochs, and whether it left the finite numbers
         try:
-            losses: Array = _core.network_fit(sizes, codes, weights, biases, inputs, targets, *settings)
+            losses: Array = _core.network_fit(
+                sizes, codes, weights, biases, inputs, targets, *settings, self._epoch, *velocity, progress
+            )
         finally:
-            self.weights, self.biases = weights, biases
+            finished = int(progress[0])
+            self.__dict__.update(
+                weights=weights,
+                biases=biases,
+                _epoch=self._epoch + finished,
+                _velocity=velocity if velocity[0] else None if finished else self._velocity,
+            )
+        if progress[1]:
+            warn_of_divergence(finished, settings[0], learning_rate, inputs, targets)
+            losses = losses[:finished].copy()
         return losses
+
+    def _check_velocity(self, velocity: Any) -> None:
+        shapes = [*zip(self._sizes, self._sizes[1:], strict=False), *((n,) for n in self._sizes[1:])]
+        w, b = velocity
+        if [(v.shape, v.dtype) for v in (*w, *b)] != [(shape, self._dtype) for shape in shapes]:
+            raise ValueError(f"the velocities of a network of sizes {list(self._sizes)} do not have such shapes")
+
+    def _velocity_for(self, momentum: float) -> tuple[list[Array], list[Array]]:
+        """The velocities, to be changed in place; nothing where they do not count."""
+        if momentum == 0:
+            return [], []
+        if self._velocity is None:
+            return (
+                [np.zeros(shape, self._dtype) for shape in zip(self._sizes, self._sizes[1:], strict=False)],
+                [np.zeros(n, self._dtype) for n in self._sizes[1:]],
+            )
+        return self._velocity
 
     def _parameters(self) -> tuple[tuple[int, ...], tuple[int, ...], list[Array], list[Array]]:
         """Sizes, codes of the activations, weights and biases as the compiled code wants them."""
@@ -406,7 +458,9 @@ class Network:
             raise ValueError(f"x must have shape (n, {self._sizes[0]}), got {a.shape}")
         return self._plain(a)
 
-    def _targets(self, inputs: Array, y: Any) -> Array:
+    def _targets(self, inputs: Array, y: Any, x: Any) -> Array:
+        if type(y) is not np.ndarray and type(x) is not np.ndarray:
+            check_labels("Network", x=(x, "ni", "n"), y=(y, "nj", "n"))
         n, n_out = len(inputs), self._sizes[-1]
         if n == 0:
             raise ValueError(f"x must hold at least one sample, got shape {inputs.shape}")
@@ -426,17 +480,9 @@ class Network:
             raise TypeError(f"y must hold integer labels for loss='cross_entropy', got {a.dtype}")
         if a.shape != (n,):
             raise ValueError(f"y must have shape ({n},) to fit the {n} samples of x, got {a.shape}")
+        # A copy: what is checked is what is used, whatever other threads do meanwhile. 2**63 becomes negative.
+        a = a.astype(np.int64, order="C")
         lowest, highest = int(a.min()), int(a.max())
         if lowest < 0 or highest >= n_out:
             raise ValueError(f"y must hold labels from 0 to {n_out - 1}, got {lowest} to {highest}")
-        return np.require(a, np.int64, ("C", "A"))
-
-
-def _reporter(epochs: int) -> Callable[[int, float], None]:
-    width = len(str(epochs))
-
-    def report(epoch: int, loss: float) -> None:
-        sys.stdout.write(f"epoch {epoch + 1:>{width}}/{epochs}  loss {loss:.6g}\n")
-        sys.stdout.flush()
-
-    return report
+        return a

@@ -1,0 +1,211 @@
+// The memory of a call about a network: its weights in padded rows, and room for what a chunk of samples makes of them.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "drivers/backprop.hpp"
+
+namespace mmlfast::drivers::backprop {
+
+template <class T>
+const Backprop<T>& kernel() {
+  if constexpr (sizeof(T) == 8)
+    return backprop_f64();
+  else
+    return backprop_f32();
+}
+
+// Samples and rows of weights in a block of work. Only the loss depends on the first: partial sums of that many.
+inline constexpr Size block_rows = 32, block_weights = 64;
+
+template <class T>
+constexpr Size lane_count = 64 / static_cast<Size>(sizeof(T));
+
+template <class T>
+Size padded(Size n) {
+  return (n + lane_count<T> - 1) / lane_count<T> * lane_count<T>;
+}
+
+// Whole vectors; an odd number of them where a power of two would crowd the rows into few sets of the cache.
+template <class T>
+Size row_stride(Size n) {
+  const Size vectors = padded<T>(n) / lane_count<T>;
+  return (vectors >= 4 && vectors % 2 == 0 ? vectors + 1 : vectors) * lane_count<T>;
+}
+
+// Divides one piece of memory; with no memory given, only counts.
+class Arena {
+ public:
+  explicit Arena(void* memory) : memory_(static_cast<char*>(memory)) {}
+  template <class U>
+  U* take(Size rows, Size cols = 1) {
+    const Size bytes = checked_product(checked_product(rows, cols), static_cast<Size>(sizeof(U)));
+    if (bytes < 0 || used_ < 0 || bytes > (Size{1} << 60) || used_ > (Size{1} << 60)) {
+      used_ = -1;
+      return nullptr;
+    }
+    U* r = memory_ == nullptr ? nullptr : reinterpret_cast<U*>(memory_ + used_);
+    used_ += (bytes + 63) / 64 * 64;
+    return r;
+  }
+  Size used() const { return used_; }
+
+ private:
+  char* memory_;
+  Size used_ = 0;
+};
+
+enum class Purpose { values, gradients, training };
+
+// The network with padded rows, and room for what a chunk of samples makes of it.
+template <class T>
+class Workspace {
+ public:
+  Workspace(const Network<T>& network, const Samples<T>& samples, Purpose purpose, Size chunk, bool gather)
+      : network_(network), samples_(samples), chunk_(std::min(chunk, padded<T>(samples.n))), gather_(gather) {
+    const int n = network.n_layers;
+    layers_.reset(new (std::nothrow) DenseLayer<T>[static_cast<std::size_t>(n)]);
+    if (layers_ == nullptr) return;
+    Arena counted(nullptr);
+    lay_out(counted, purpose);
+    if (counted.used() < 0) return;
+    const auto bytes = static_cast<std::size_t>(counted.used());
+    memory_.reset(static_cast<char*>(::operator new(bytes, std::align_val_t{64}, std::nothrow)));
+    if (memory_ == nullptr) return;
+    std::memset(memory_.get(), 0, bytes);
+    Arena arena(memory_.get());
+    lay_out(arena, purpose);
+    load_weights();
+    ready_ = true;
+  }
+  bool ready() const { return ready_; }
+  Size chunk() const { return chunk_; }
+  DenseLayer<T>* layers() { return layers_.get(); }
+  const DenseLayer<T>& last() const { return layers_[network_.n_layers - 1]; }
+  Size* order() { return order_; }
+  double* partial_losses() { return partial_; }
+  Size n_weights() const { return n_weights_; }
+
+  // The chunk of samples that the next calls are about: positions start .. of the order.
+  void aim(Size start) {
+    start_ = start;
+    if (!gather_) layers_[0].in = samples_.x + start * network_.sizes[0];
+  }
+
+  // Copies the inputs and targets of samples first .. first + count - 1 of the chunk to where the kernel wants them.
+  void gather(Size first, Size count) {
+    const Size n_in = network_.sizes[0], n_out = last().n_out;
+    for (Size s = first; s < first + count; ++s) {
+      const Size from = order_ == nullptr ? start_ + s : order_[start_ + s];
+      if (gather_) copy(samples_.x + from * n_in, n_in, inputs_ + s * layers_[0].in_row);
+      if (samples_.y != nullptr) copy(samples_.y + from * n_out, n_out, targets_ + s * last().out_row);
+      if (samples_.labels != nullptr) labels_[s] = samples_.labels[from];
+    }
+  }
+
+  double forward_and_output(Size first, Size count, T scale) {
+    gather(first, count);
+    kernel<T>().forward(layers(), network_.n_layers, first, count);
+    return kernel<T>().output(last(), first, count, {targets_, labels_}, scale);
+  }
+
+  void load_weights() {
+    for (int l = 0; l < network_.n_layers; ++l) {
+      pad(network_.w[l], layers_[l], layers_[l].w);
+      std::copy_n(network_.b[l], layers_[l].n_out, layers_[l].b);
+    }
+    transpose();
+  }
+  void store_weights() const {
+    for (int l = 0; l < network_.n_layers; ++l) {
+      const DenseLayer<T>& layer = layers_[l];
+      unpad(layer.w, layer, network_.w[l]);
+      std::copy_n(layer.b, layer.n_out, network_.b[l]);
+    }
+  }
+  void store_velocities(T* const* w, T* const* b) const {
+    for (int l = 0; l < network_.n_layers; ++l) {
+      unpad(layers_[l].velocity, layers_[l], w[l]);
+      std::copy_n(layers_[l].b_velocity, layers_[l].n_out, b[l]);
+    }
+  }
+  void load_velocities(const T* const* w, const T* const* b) const {
+    for (int l = 0; l < network_.n_layers; ++l) {
+      pad(w[l], layers_[l], layers_[l].velocity);
+      std::copy_n(b[l], layers_[l].n_out, layers_[l].b_velocity);
+    }
+  }
+  // wt of every layer, after a change of w.
+  void transpose() const {
+    for (int l = 0; l < network_.n_layers; ++l) kernel<T>().transpose(layers_[l], 0, layers_[l].n_in);
+  }
+  static void pad(const T* from, const DenseLayer<T>& layer, T* rows) {
+    for (Size i = 0; i < layer.n_in; ++i) std::copy_n(from + i * layer.n_out, layer.n_out, rows + i * layer.w_row);
+  }
+  static void unpad(const T* rows, const DenseLayer<T>& layer, T* to) {
+    for (Size i = 0; i < layer.n_in; ++i) std::copy_n(rows + i * layer.w_row, layer.n_out, to + i * layer.n_out);
+  }
+
+ private:
+  static void copy(const T* from, Size n, T* to) {
+    if (n > 16) {
+      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+    } else {
+      for (Size i = 0; i < n; ++i) to[i] = from[i];
+    }
+  }
+
+  void lay_out(Arena& arena, Purpose purpose) {
+    const bool backward = purpose != Purpose::values, training = purpose == Purpose::training;
+    n_weights_ = 0;
+    for (int l = 0; l < network_.n_layers; ++l) {
+      const Size n_in = network_.sizes[l], n_out = network_.sizes[l + 1];
+      const Size rows = padded<T>(n_in), w_row = row_stride<T>(n_out);
+      DenseLayer<T>& layer = layers_[l];
+      layer = {};
+      layer.n_in = n_in;
+      layer.n_out = n_out;
+      layer.activation = network_.activations[l];
+      layer.w_row = w_row;
+      layer.w = arena.template take<T>(rows, w_row);
+      layer.b = arena.template take<T>(w_row);
+      layer.wt_row = row_stride<T>(n_in);
+      if (backward && l > 0) layer.wt = arena.template take<T>(padded<T>(n_out), layer.wt_row);
+      if (backward) layer.gradient = arena.template take<T>(rows, w_row);
+      if (backward) layer.b_gradient = arena.template take<T>(w_row);
+      if (training) layer.velocity = arena.template take<T>(rows, w_row);
+      if (training) layer.b_velocity = arena.template take<T>(w_row);
+      layer.out_row = row_stride<T>(n_out);
+      layer.out = arena.template take<T>(chunk_, layer.out_row);
+      layer.delta = arena.template take<T>(chunk_, layer.out_row);
+      if (l > 0) layer.in = layers_[l - 1].out, layer.in_row = layers_[l - 1].out_row;
+      n_weights_ += rows * w_row;
+    }
+    layers_[0].in_row = gather_ ? row_stride<T>(network_.sizes[0]) : network_.sizes[0];
+    if (gather_) layers_[0].in = inputs_ = arena.template take<T>(chunk_, layers_[0].in_row);
+    if (samples_.y != nullptr) targets_ = arena.template take<T>(chunk_, last().out_row);
+    labels_ = arena.template take<std::int64_t>(chunk_);
+    partial_ = arena.template take<double>(chunk_ / block_rows + 1);
+    if (gather_) order_ = arena.template take<Size>(samples_.n);
+  }
+
+  const Network<T>& network_;
+  const Samples<T>& samples_;
+  std::unique_ptr<DenseLayer<T>[]> layers_;
+  // Not of Scratch: a signal handler or a report in the middle of a long training may call other functions.
+  struct Free {
+    void operator()(char* memory) const { ::operator delete(memory, std::align_val_t{64}); }
+  };
+  std::unique_ptr<char, Free> memory_;
+  Size chunk_, start_ = 0, n_weights_ = 0;
+  bool gather_, ready_ = false;
+  T *inputs_ = nullptr, *targets_ = nullptr;
+  std::int64_t* labels_ = nullptr;
+  double* partial_ = nullptr;
+  Size* order_ = nullptr;
+};
+
+}  // namespace mmlfast::drivers::backprop
