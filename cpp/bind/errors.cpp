@@ -1,6 +1,7 @@
 #include "bind/errors.hpp"
 
 #include <atomic>
+#include <cstring>
 
 #if !defined(_WIN32)
 #include <pthread.h>
@@ -42,6 +43,30 @@ PyObject* lin_alg_error() noexcept {
   return error;
 }
 
+// The stack level of the first line outside of this package.
+Py_ssize_t level_of_caller() noexcept {
+  Py_ssize_t level = 1;
+  PyObject* frame = reinterpret_cast<PyObject*>(PyEval_GetFrame());
+  Py_XINCREF(frame);
+  while (frame != nullptr && frame != Py_None) {
+    PyObject* globals = PyObject_GetAttrString(frame, "f_globals");
+    PyObject* name = globals == nullptr ? nullptr : PyMapping_GetItemString(globals, "__name__");
+    const char* text = name != nullptr && PyUnicode_Check(name) ? PyUnicode_AsUTF8(name) : nullptr;
+    constexpr std::size_t length = 8;
+    const bool ours = text != nullptr && std::strncmp(text, "mmlfast.", length) == 0;
+    Py_XDECREF(name);
+    Py_XDECREF(globals);
+    if (!ours) break;
+    PyObject* back = PyObject_GetAttrString(frame, "f_back");
+    Py_DECREF(frame);
+    frame = back;
+    ++level;
+  }
+  Py_XDECREF(frame);
+  PyErr_Clear();
+  return level;
+}
+
 }  // namespace
 
 void set_python_error(Outcome outcome, const char* failed_items_message) noexcept {
@@ -76,10 +101,9 @@ bool warn_if_ill_conditioned(Outcome outcome) noexcept {
   PyObject* category = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgWarning");
   PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond);
   PyObject* text = number == nullptr ? nullptr : PyObject_CallMethod(number, "__format__", "s", ".6g");
-  // Level 2: the line that called our Python function.
   const bool good =
-      text != nullptr &&
-      PyErr_WarnFormat(category, 2, "Ill-conditioned matrix (rcond=%U): result may not be accurate.", text) == 0;
+      text != nullptr && PyErr_WarnFormat(category, level_of_caller(),
+                                          "Ill-conditioned matrix (rcond=%U): result may not be accurate.", text) == 0;
   Py_XDECREF(text);
   Py_XDECREF(number);
   Py_XDECREF(category);

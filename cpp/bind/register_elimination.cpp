@@ -25,6 +25,12 @@ Outcome inverse(GufuncCall<T>& call) {
   return drivers::inverse<T>(call.n_items(), a, call.template matrix<T>(0, 0));
 }
 
+// For functions of this library that judge the condition themselves.
+template <class T>
+Outcome inverse_unwarned(GufuncCall<T>& call) {
+  return {inverse<T>(call).status};
+}
+
 template <class T>
 Outcome determinant(GufuncCall<T>& call) {
   const auto a = call.template matrix<const T>(0, 0);
@@ -141,6 +147,7 @@ void register_elimination(py::module_& m) {
              MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_solve_vector, "qd->d", "Qd->d", solve_vector, "dd->d", "ff->f"));
   add_gufunc(m, {"inv", "(n,n)->(n,n)", singular},
              MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_inverse, "q->d", "Q->d", inverse, "d->d", "f->f"));
+  add_gufunc(m, {"inv_unwarned", "(n,n)->(n,n)", singular}, MMLFAST_LOOPS(inverse_unwarned, "d->d", "f->f"));
   add_gufunc(m, {"det", "(n,n)->()", nullptr},
              MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_determinant, "q->d", "Q->d", determinant, "d->d", "f->f"));
   add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr},

@@ -88,7 +88,7 @@ std::unique_ptr<LinksObject> links_from_state(Size n_core, Size n_core_blocks, c
   const char* fault = nullptr;
   Outcome outcome;
   {
-    const py::gil_scoped_release unlocked;
+    const ReleasedGil unlocked;
     outcome = links->links.restore(s, fault);
   }
   raise_unless_ok(outcome);

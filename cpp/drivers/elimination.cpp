@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/elimination_condition.hpp"
 #include "drivers/elimination_lapack.hpp"
 #include "drivers/lane_batch.hpp"
 #include "kernels/elimination.hpp"
@@ -39,12 +40,33 @@ Outcome run_lanes(Size n_items, Size n, Size m, Call&& call) noexcept {
   return run_in_lanes<T>(n_items, lane_ns<T>(n, m), kernel<T>().scratch_vectors(n, m), call);
 }
 
+// One system of 2 to 32 rows, and its condition.
+template <class T>
+Outcome solve_one(const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& x) noexcept {
+  const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel<T>().scratch_vectors(n, m);
+  const Size numbers = checked_product(LanesOfOne<T>::numbers(n, m), static_cast<Size>(sizeof(T)));
+  void* scratch = Scratch::request(numbers < 0 ? numbers : 64 * vectors + numbers);
+  if (scratch == nullptr) return {Outcome::Status::no_memory};
+  T* room = reinterpret_cast<T*>(static_cast<char*>(scratch) + 64 * vectors);
+  const LanesOfOne<T> one(a, b, x, room);
+  const LaneBits bits = kernel<T>().solve(one.matrix, a.layout, one.rhs, one.layout(), one.to, one.layout(), scratch);
+  one.finish();
+  if (bits & 1) return {Outcome::Status::failed_items};
+  Outcome outcome;
+  outcome.rcond = one.rcond(
+      [&] { return scaled_condition(a.item(0), a.layout, kernel<T>().scratch_vectors(n, 1), kernel<T>().solve); });
+  return outcome;
+}
+
 }  // namespace
 
 template <class T>
 Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& x) noexcept {
   const Size n = a.layout.rows, m = b.layout.cols;
   if (n == 0 || m == 0 || n_items == 0) return {};
+  // What is written over cannot be looked at again.
+  const bool look = n_items == 1 && n > 1 && a.data != x.data;
+  if (look && n <= always_in_lanes) return solve_one(a, b, x);
   if (use_lanes<T>(n, n_items)) {
     return run_lanes<T>(n_items, n, m, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count), b_items(b, first, count);
@@ -56,9 +78,9 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   const LapackPlan<T> plan{m, static_cast<double>(m), nullptr};
   Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* rhs) {
     if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-    if (n_items == 1) rcond = f.reciprocal_condition(a.item(i), a.layout, rhs);
     copy_in(b.item(i), b.layout, rhs);
     f.substitute(false, rhs, m);
+    if (look) rcond = f.reciprocal_condition(a.item(i), a.layout, rhs, b.item(i), b.layout.row_stride);
     copy_out(rhs, x.item(i), x.layout);
   });
   outcome.rcond = rcond;
@@ -69,21 +91,31 @@ template <class T>
 Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexcept {
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
+  const bool look = n_items == 1 && n > 1 && a.data != x.data;  // as above
   if (use_lanes<T>(n, n_items)) {
-    return run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
+    Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> x_items(x, first, count);
       return kernel<T>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
+    if (look && n <= always_in_lanes && outcome.ok()) {
+      T room[2 * always_in_lanes];
+      outcome.rcond = condition_of_inverse(a.item(0), a.layout, x.item(0), x.layout, room);
+    }
+    return outcome;
   }
+  double rcond = 1;
   constexpr Size work_columns = 64;  // what LAPACK's getri likes to have
   const LapackPlan<T> plan{work_columns, static_cast<double>(n) * 2 / 3, &x};
-  return run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* work) {
+  Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* work) {
     if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
     f.invert(work, work_columns);
-    // The columns of the inverse of the transpose are the rows of the inverse.
+    // The rows of the inverse lie in memory as the columns of the inverse of the transpose do.
+    if (look) rcond = condition_of_inverse(a.item(i), a.layout, f.lu, Layout{n, n, n, 1}, work);
     if (f.lu != x.item(i)) copy_out(f.lu, x.item(i), transposed(x.layout));
   });
+  outcome.rcond = rcond;
+  return outcome;
 }
 
 template <class T>

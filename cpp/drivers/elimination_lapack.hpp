@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/elimination_condition.hpp"
 #include "drivers/matrix_batch.hpp"
 #include "runtime/lapack_table.hpp"
 
@@ -84,25 +85,31 @@ struct LapackFactors {
     scale_by_power(lu, n * n, power);
   }
 
-  // An estimate of 1 / (|a| |a^-1|) in the 1-norm, or 1 if it is certainly not as small as the roundoff. LAPACK's
-  // estimate costs a tenth of the factors. One solution with signs at random on the right, a hundredth, tells the size
-  // of the inverse up to a factor that is rarely above sqrt(n): only if that comes within a wide margin of trouble
-  // is LAPACK asked. `item` is the matrix itself, `work` has room for n numbers.
-  double reciprocal_condition(const T* item, const Layout& layout, T* work) const {
+  // 1, or the reciprocal condition number to warn of; `item` is the matrix itself, and x the solution for b, whose
+  // numbers are `step` apart. The first look costs a hundredth of the factors.
+  double reciprocal_condition(const T* item, const Layout& layout, const T* x, const T* b, Size step) const {
+    constexpr Size more = 7;
+    const OwnScratch room(checked_product(n, static_cast<Size>(more * sizeof(T))));
+    if (room.data() == nullptr) return 1;
+    T* y = static_cast<T*>(room.data());
+    for (Size i = 0; i < n; ++i) y[i] = probes<T>.number[i % probe_numbers];
+    substitute(false, y, 1);
+    if (looks_good(item, layout, y, x, b, step)) return 1;
+    const Scales scales(item, layout);
+    if (!scales.good()) return 1;
     std::uint64_t state = 0x9e3779b97f4a7c15;
     for (Size i = 0; i < n; ++i) {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      work[i] = (state >> 63) != 0 ? T{1} : T{-1};
+      const T sum = std::ldexp(scaled_row_sum(item, layout, scales, i), -scales.row(i));
+      for (Size k = 0; k < more; ++k) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        y[k * n + i] = (state >> 63) != 0 ? sum : -sum;
+      }
     }
-    routines.getrs(true, n, 1, lu, ipiv, work);
-    double largest = 0, norm = 0;
-    for (Size i = 0; i < n; ++i) largest = std::max(largest, static_cast<double>(std::fabs(work[i])));
-    for (Size i = 0; i < n; ++i) norm = std::max(norm, row_sum(item + i * layout.row_stride, layout.col_stride));
-    constexpr double eps = std::numeric_limits<T>::epsilon(), margin = sizeof(T) == 8 ? 1e3 : 1e2;
-    const double estimate = std::ldexp(norm, power) * largest * std::sqrt(static_cast<double>(n)) * margin;
-    if (!(estimate >= 1 / eps)) return 1;  // so also if there was NaN
-    const double exact = lapack_condition(item, layout);
-    return exact < eps ? exact : 1;
+    substitute(false, y, more);
+    double largest = 0;
+    for (Size i = 0; i < more * n; ++i)
+      largest = std::max(largest, std::ldexp(static_cast<double>(std::fabs(y[i])), -scales.column(i % n)));
+    return rcond_to_tell<T>(largest, backward_error(item, layout, x, b, step));
   }
 
   // b := a^-1 b, or a'^-1 b, for `columns` columns, column-major.
@@ -113,29 +120,6 @@ struct LapackFactors {
   }
 
  private:
-  double row_sum(const T* x, std::ptrdiff_t stride) const {
-    T sum[8] = {};  // separate sums, which the compiler may keep in vectors
-    Size j = 0;
-    for (; j + 8 <= n; j += 8)
-      for (Size k = 0; k < 8; ++k) sum[k] += std::fabs(x[(j + k) * stride]);
-    for (; j < n; ++j) sum[0] += std::fabs(x[j * stride]);
-    double total = 0;
-    for (const T part : sum) total += static_cast<double>(part);
-    return total;
-  }
-
-  double lapack_condition(const T* item, const Layout& layout) const {
-    const OwnScratch room(checked_product(n, static_cast<Size>(4 * sizeof(T) + 8)));
-    if (room.data() == nullptr) return 1;
-    T norm = 0, rcond = 1;
-    for (Size j = 0; j < n; ++j)
-      norm = std::max(norm, static_cast<T>(row_sum(item + j * layout.col_stride, layout.row_stride)));
-    void* iwork = static_cast<char*>(room.data()) + 4 * static_cast<std::size_t>(n) * sizeof(T);
-    // The factors are those of the transpose, whose infinity norm is the 1-norm of the matrix.
-    routines.gecon('I', n, lu, std::ldexp(norm, power), &rcond, static_cast<T*>(room.data()), iwork);
-    return static_cast<double>(rcond);
-  }
-
   bool all_pivots_normal() const {
     for (Size k = 0; k < n; ++k)
       if (std::fabs(lu[k * n + k]) < std::numeric_limits<T>::min()) return false;

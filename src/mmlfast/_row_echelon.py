@@ -177,7 +177,7 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
         size = np.abs(x)
         # Rows and columns of about the same size, by powers of two: so nothing overflows on the way.
         size, scaled = _balanced(size, x)
-        inverse = np.abs(_core.inv_nan(scaled))
+        inverse = np.abs(_core.inv_unwarned_nan(scaled))
         by_rows = (inverse @ size).sum(axis=-1).max(axis=-1, initial=0)
         by_columns = (size @ inverse).sum(axis=-2).max(axis=-1, initial=0)
         condition = np.minimum(by_rows, by_columns)

@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
-from mmlfast._elimination import inv
 from mmlfast._exact import is_exact, matrix_rank_exact
 from mmlfast._short_way import short_way
 
@@ -417,7 +416,7 @@ def _cond_by_norms(a: Array, p: Any) -> Any:
     wide = a.astype(np.float64)
     with np.errstate(all="ignore"):
         norm = np.linalg.norm(wide, p, axis=(-2, -1)) if np.isfinite(wide).all() else _norm_of_any(wide, p)
-        inverse = inv(wide, errors="nan")
+        inverse = _core.inv_unwarned_nan(wide)
         other = np.linalg.norm(inverse, p, axis=(-2, -1)) if np.isfinite(inverse).all() else _norm_of_any(inverse, p)
         product = np.asarray(norm * other, a.dtype)
     hopeless = np.isnan(product) & ~np.isnan(a).any(axis=(-2, -1))
