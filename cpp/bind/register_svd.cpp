@@ -50,19 +50,24 @@ Outcome pseudo_inverse(GufuncCall<T>& call) {
   return drivers::pseudo_inverse<T>(call.n_items(), a, rcond, call.template matrix<T>(1, 0));
 }
 
-template <class T, bool Relative>
+template <class T, drivers::RankTolerance Meaning>
 Outcome rank(GufuncCall<T>& call) {
   const auto a = call.template matrix<const T>(0, 1);
   const auto tolerance = call.template number<const T>();
-  return drivers::rank<T>(call.n_items(), a, tolerance, Relative, call.template number<std::int64_t>());
+  return drivers::rank<T>(call.n_items(), a, tolerance, Meaning, call.template number<std::int64_t>());
 }
 template <class T>
 Outcome rank_rtol(GufuncCall<T>& call) {
-  return rank<T, true>(call);
+  return rank<T, drivers::RankTolerance::relative>(call);
 }
 template <class T>
 Outcome rank_tol(GufuncCall<T>& call) {
-  return rank<T, false>(call);
+  return rank<T, drivers::RankTolerance::absolute>(call);
+}
+
+template <class T>
+Outcome rank_of_units(GufuncCall<T>& call) {
+  return rank<T, drivers::RankTolerance::of_columns_of_length_one>(call);
 }
 
 template <class T, bool Inverse>
@@ -88,10 +93,11 @@ void register_svd(py::module_& m) {
   add_gufunc(m, {"svd_tall", "(m,n)->(m,n),(n),(n,n)", nullptr}, MMLFAST_LOOPS(tall, "d->ddd", "f->fff"));
   add_gufunc(m, {"svdvals_wide", "(m,n)->(m)", nullptr}, MMLFAST_LOOPS(wide_values, "d->d", "f->f"));
   add_gufunc(m, {"svdvals_tall", "(m,n)->(n)", nullptr}, MMLFAST_LOOPS(tall_values, "d->d", "f->f"));
-  add_gufunc(m, {"pinv", "(m,n),()->(n,m)", nullptr}, MMLFAST_LOOPS(pseudo_inverse, "dd->d", "ff->f"));
+  add_gufunc(m, {"pinv", "(m,n),()->(n,m)", "badly scaled"}, MMLFAST_LOOPS(pseudo_inverse, "dd->d", "ff->f"));
   constexpr const char* no_rank = "NaN or infinity";
   add_gufunc(m, {"rank_rtol", "(m,n),()->()", no_rank}, MMLFAST_LOOPS(rank_rtol, "dd->q", "ff->q"));
   add_gufunc(m, {"rank_tol", "(m,n),()->()", no_rank}, MMLFAST_LOOPS(rank_tol, "dd->q", "ff->q"));
+  add_gufunc(m, {"rank_of_units", "(m,n),()->()", no_rank}, MMLFAST_LOOPS(rank_of_units, "dd->q", "ff->q"));
   add_gufunc(m, {"cond", "(m,n)->()", nullptr}, MMLFAST_LOOPS(largest_by_smallest, "d->d", "f->f"));
   add_gufunc(m, {"cond_inverse", "(m,n)->()", nullptr}, MMLFAST_LOOPS(smallest_by_largest, "d->d", "f->f"));
 }

@@ -1,10 +1,14 @@
 #include "drivers/svd.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "drivers/lane_batch.hpp"
+#include "drivers/rfactor.hpp"
+#include "drivers/room.hpp"
 #include "drivers/svd_lapack.hpp"
 #include "kernels/svd.hpp"
 
@@ -47,13 +51,13 @@ Outcome without_failures(Outcome outcome) {
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }
 
-// take(i, s) -> Outcome for each item, with its k >= 1 singular values.
+// take(i, s) -> Outcome for each item, with its k >= 1 singular values, of what is said.
 template <class T, class Take>
-Outcome for_each_values(Size n_items, const Batch<const T>& a, Take&& take) noexcept {
+Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf what, Take&& take) noexcept {
   const Size k = std::min(a.layout.rows, a.layout.cols);
   if (!use_lanes<T>(a.layout, n_items, false)) {
     std::atomic<bool> failed{false};
-    Outcome outcome = run_gesdd<T>('N', n_items, a, [&](Size i, const SingularFactors<T>& f) {
+    Outcome outcome = run_gesdd<T>('N', what, n_items, a, [&](Size i, const SingularFactors<T>& f) {
       if (!take(i, f.s).ok()) failed.store(true, std::memory_order_relaxed);
     });
     outcome = without_failures(outcome);
@@ -66,12 +70,29 @@ Outcome for_each_values(Size n_items, const Batch<const T>& a, Take&& take) noex
     const Batch<T> s{values, k, {k, 1, 1, 1}};
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> s_items(s, 0, group);
-    kernel<T>().values(a_items.item, a.layout, s_items.item, s.layout, scratch);
+    kernel<T>().values(a_items.item, a.layout, what, s_items.item, s.layout, scratch);
     LaneBits failed = 0;
     for (Size l = 0; l < count; ++l)
       if (!take(first + l, static_cast<const T*>(values + l * k)).ok()) failed |= LaneBits{1} << l;
     return failed;
   });
+}
+
+// Of long tall items, the values of their R factors, in double: what is lost in sums over many rows is not taken for
+// what tells columns apart.
+template <class T, class Take>
+Outcome rank_by_rows(Size n_items, const Batch<const T>& a, Take&& take) noexcept {
+  const Size n = a.layout.cols;
+  Room<double> r(checked_product(n, n));
+  if (!r) return {Outcome::Status::no_memory};
+  Outcome outcome;
+  for (Size i = 0; i < n_items; ++i) {
+    const Outcome rows = r_of_rows(a.item(i), a.layout, r.data());
+    if (!rows.ok()) return rows;
+    outcome.join(for_each_values<double>(1, {r.data(), 0, {n, n, n, 1}}, SingularValuesOf::columns_of_length_one,
+                                         [&](Size, const double* s) { return take(i, s); }));
+  }
+  return outcome;
 }
 
 template <class T>
@@ -118,7 +139,7 @@ template <class T>
 Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s) noexcept {
   const Size k = s.layout.rows;
   if (n_items == 0 || k == 0) return {};
-  return for_each_values<T>(n_items, a, [&](Size i, const T* values) -> Outcome {
+  return for_each_values<T>(n_items, a, SingularValuesOf::item, [&](Size i, const T* values) -> Outcome {
     copy_out(values, s.item(i), s.layout);
     return {};
   });
@@ -127,37 +148,42 @@ Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s
 template <class T>
 Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const T>& rcond, const Batch<T>& x) noexcept {
   if (n_items == 0 || a.layout.rows == 0 || a.layout.cols == 0) return {};
-  return without_failures(run_lanes<T>(n_items, a.layout, true, false, [&](Size first, Size count, void* scratch) {
+  return run_lanes<T>(n_items, a.layout, true, false, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count), rcond_items(rcond, first, count);
     const LaneItems<T> x_items(x, first, count);
     return kernel<T>().pseudo_inverse(a_items.item, a.layout, rcond_items.item, x_items.item, x.layout, scratch);
-  }));
+  });
 }
 
 template <class T>
-Outcome rank(Size n_items, const Batch<const T>& a, const Batch<const T>& tolerance, bool relative,
+Outcome rank(Size n_items, const Batch<const T>& a, const Batch<const T>& tolerance, RankTolerance meaning,
              const Batch<std::int64_t>& rank) noexcept {
-  const Size k = std::min(a.layout.rows, a.layout.cols);
+  const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n);
   if (n_items == 0) return {};
   if (k == 0) {
     for (Size i = 0; i < n_items; ++i) *rank.item(i) = 0;
     return {};
   }
-  return for_each_values<T>(n_items, a, [&](Size i, const T* s) -> Outcome {
-    const T limit = *tolerance.item(i) * (relative ? s[0] : T{1});
-    std::int64_t found = 0;
-    for (Size j = 0; j < k; ++j) found += s[j] > limit;
+  const auto count = [&](Size i, const auto* s) -> Outcome {
+    using Value = std::remove_cvref_t<decltype(*s)>;
+    const Value limit = static_cast<Value>(*tolerance.item(i)) * (meaning == RankTolerance::absolute ? 1 : s[0]);
     const bool none = std::isnan(s[0]);
-    *rank.item(i) = none ? -1 : found;
+    *rank.item(i) = none ? -1 : std::count_if(s, s + k, [&](Value value) { return value > limit; });
     return {none ? Outcome::Status::failed_items : Outcome::Status::ok};
-  });
+  };
+  if (meaning == RankTolerance::of_columns_of_length_one) {
+    if (m > longest_in_lanes && m >= 4 * n) return rank_by_rows(n_items, a, count);
+    return for_each_values<T>(n_items, a, SingularValuesOf::columns_of_length_one, count);
+  }
+  const bool relative = meaning == RankTolerance::relative;
+  return for_each_values<T>(n_items, a, relative ? SingularValuesOf::item_times_power : SingularValuesOf::item, count);
 }
 
 template <class T>
 Outcome condition(Size n_items, const Batch<const T>& a, bool inverse, const Batch<T>& condition) noexcept {
   const Size k = std::min(a.layout.rows, a.layout.cols);
   if (n_items == 0 || k == 0) return {};
-  return for_each_values<T>(n_items, a, [&](Size i, const T* s) -> Outcome {
+  return for_each_values<T>(n_items, a, SingularValuesOf::item_times_power, [&](Size i, const T* s) -> Outcome {
     T ratio = inverse ? s[k - 1] / s[0] : s[0] / s[k - 1];
     if (std::isnan(ratio) && !holds_nan(a.item(i), a.layout)) ratio = std::numeric_limits<T>::infinity();
     *condition.item(i) = ratio;
@@ -169,7 +195,7 @@ Outcome condition(Size n_items, const Batch<const T>& a, bool inverse, const Bat
   template Outcome svd<T>(Size, const Batch<const T>&, const Batch<T>&, const Batch<T>&, const Batch<T>&) noexcept; \
   template Outcome singular_values<T>(Size, const Batch<const T>&, const Batch<T>&) noexcept;                       \
   template Outcome pseudo_inverse<T>(Size, const Batch<const T>&, const Batch<const T>&, const Batch<T>&) noexcept; \
-  template Outcome rank<T>(Size, const Batch<const T>&, const Batch<const T>&, bool,                                \
+  template Outcome rank<T>(Size, const Batch<const T>&, const Batch<const T>&, RankTolerance,                       \
                            const Batch<std::int64_t>&) noexcept;                                                    \
   template Outcome condition<T>(Size, const Batch<const T>&, bool, const Batch<T>&) noexcept;
 MMLFAST_INSTANTIATE(double)

@@ -5,9 +5,31 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/column_major.hpp"
 #include "drivers/elimination_lapack.hpp"
+#include "kernels/svd.hpp"
 
 namespace mmlfast::drivers {
+
+// Rows of n numbers to the scale of the singular values that are asked for.
+template <class T>
+void prepare_for_values(SingularValuesOf what, T* a, Size m, Size n) noexcept {
+  if (what == SingularValuesOf::item_times_power) multiply_by_power(a, m * n, safe_exponent(largest_finite(a, m * n)));
+  if (what != SingularValuesOf::columns_of_length_one) return;
+  for (Size j = 0; j < n; ++j) {
+    T largest = 0;
+    for (Size i = 0; i < m; ++i) largest = std::max(largest, std::fabs(a[i * n + j]));
+    if (!(largest > 0 && largest <= std::numeric_limits<T>::max())) continue;
+    const int size = std::ilogb(largest);
+    double square = 0;
+    for (Size i = 0; i < m; ++i) {
+      const double x = static_cast<double>(std::ldexp(a[i * n + j], -size));
+      square += x * x;
+    }
+    const int shift = size + std::ilogb(std::sqrt(square));
+    for (Size i = 0; i < m; ++i) a[i * n + j] = std::ldexp(a[i * n + j], -shift);
+  }
+}
 
 // Of the transpose: a matrix in C order lies in memory as its transpose does in LAPACK's order, and its factors come
 // back as rows. u: rows of U, s: the values, vh: rows of V'; all NaN if the outcome is a failure.
@@ -24,9 +46,9 @@ bool all_finite(const T* x, Size count) {
   return sum == 0;
 }
 
-// call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values only.
+// call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values only, of what is said.
 template <class T, class Call>
-Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
+Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
   const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n);
   if (!fits_blas_int(m) || !fits_blas_int(n)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* routines = lapack_routines<T>();
@@ -52,6 +74,7 @@ Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) 
     f.vh = take(vh_size);
     T* work = take(lwork);
     copy_in(a.item(i), transposed(a.layout), copy);
+    prepare_for_values(what, copy, m, n);
     const bool failed =
         !all_finite(copy, a_size) || routines->gesdd(job, n, m, copy, f.s, f.vh, f.u, work, lwork, x) != 0;
     if (failed) {
@@ -64,6 +87,11 @@ Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) 
   constexpr double most_serial_ns = 5e6;  // measured: more BLAS threads gain nothing up to there
   const Uses uses = item_ns < most_serial_ns ? Uses::serial_lapack : Uses::lapack;
   return run_matrices(n_items, item_ns, bytes < 0 ? bytes : bytes + 64 * k + 64, uses, one);
+}
+
+template <class T, class Call>
+Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
+  return run_gesdd<T>(job, SingularValuesOf::item, n_items, a, call);
 }
 
 }  // namespace mmlfast::drivers

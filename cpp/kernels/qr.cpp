@@ -7,6 +7,7 @@ namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
 using reflections::Columns;
+using reflections::Range;
 using reflections::Reflected;
 
 // Room for n columns of A and p of Q. Rows that are a multiple of 1 KiB apart would put whole columns into a few sets
@@ -20,39 +21,48 @@ constexpr std::ptrdiff_t smaller(std::ptrdiff_t m, std::ptrdiff_t n) { return m 
 
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t p) {
-  return m * leading_dimension(n, p) + (p > m ? p : m) * n + 2 * smaller(m, n);
+  return m * leading_dimension(n, p) + (p > m ? p : m) * n + 2 * smaller(m, n) + n;
 }
 
-// Columns that are not reflected themselves have not been looked at: NaN and overflow in them.
+// Columns that are not reflected themselves have not been looked at: NaN, overflow, and sizes that lose digits in
+// products with the others.
 template <class T>
 MMLFAST_INLINE void look_at_the_rest(const Reflected<T>& f, mask<T>& unsafe) {
-  vec<T> nothing = zero<T>();
-  for (std::ptrdiff_t j = f.count(); j < f.x.n; ++j)
-    for (std::ptrdiff_t i = 0; i < f.x.m; ++i) nothing = nothing + (f.x(i, j) - f.x(i, j));
-  unsafe = unsafe | (nothing != zero<T>());
+  for (std::ptrdiff_t j = f.count(); j < f.x.n; ++j) {
+    vec<T> square = zero<T>();
+    for (std::ptrdiff_t i = 0; i < f.x.m; ++i) square = fma(f.x(i, j), f.x(i, j), square);
+    unsafe = unsafe | ~((square > broadcast<T>(Range<T>::low)) & (square < broadcast<T>(Range<T>::high)));
+  }
 }
 
-// What was done to the items before they were factored, and has to be undone.
+// What was done to the items before they were factored, and has to be undone: column j times 2^-exponent[j].
 template <class T>
 struct Treatment {
-  vec<T> exponent = zero<T>();
+  vec<T>* exponent;
+  bool scaled = false;
   mask<T> not_finite = no_lanes<T>();
 };
 
-// Factors the items that pack() put into f.x once more. N > 0: in the order of factor_sized.
+// Factors the items that pack() put into f.x once more: those in the lanes of `unsafe` with all columns at a size of
+// about one. N > 0: in the order of factor_sized.
 template <int N, class T>
-__attribute__((noinline)) Treatment<T> factor_with_care(const Reflected<T>& f) {
-  Treatment<T> t;
-  const vec<T> big = reflections::largest(f.x);
-  t.not_finite = big != big;
-  t.exponent = reflections::safe_exponent(select(t.not_finite, broadcast<T>(1), big));
-  reflections::scale(f.x, t.exponent);
-  mask<T> unsafe = no_lanes<T>();
+__attribute__((noinline)) void factor_with_care(const Reflected<T>& f, const mask<T>& unsafe, Treatment<T>& t) {
+  vec<T> nothing = zero<T>(), mantissa, size;
+  t.scaled = true;
+  for (std::ptrdiff_t j = 0; j < f.x.n; ++j) {
+    const Columns<T> column{&f.x(0, j), f.x.m, 1, f.x.ld};
+    const vec<T> big = reflections::largest(column);
+    nothing = nothing + (big - big);
+    split_exponent(big, mantissa, size);
+    t.exponent[j] = select(unsafe, size, zero<T>());
+    reflections::scale(column, -t.exponent[j]);
+  }
+  t.not_finite = nothing != zero<T>();
+  mask<T> unused = no_lanes<T>();
   if constexpr (N > 0)
-    reflections::factor_sized<true, N, N>(f, unsafe);
+    reflections::factor_sized<true, N, N>(f, unused);
   else
-    reflections::factor<true>(f, unsafe);
-  return t;
+    reflections::factor<true>(f, unused);
 }
 
 // R, p x n with rows n apart, from the factors: zeros below the diagonal.
@@ -68,20 +78,20 @@ MMLFAST_INLINE void copy_r(const Reflected<T>& f, std::ptrdiff_t p, vec<T>* r) {
 // Undoes the scaling of R and fills the items that are not finite.
 template <class T>
 __attribute__((noinline)) void finish(const Treatment<T>& t, vec<T>* r, std::ptrdiff_t rows, std::ptrdiff_t n) {
-  for (std::ptrdiff_t i = 0; i < rows && i < n; ++i) {
-    const Columns<T> row{r + i * n + i, 1, n - i, n};
-    reflections::scale(row, -t.exponent);
-    reflections::blank(row, t.not_finite);
+  for (std::ptrdiff_t j = 0; j < n; ++j) {
+    const Columns<T> column{r + j, j < rows ? j + 1 : rows, 1, n};
+    reflections::scale(column, t.exponent[j]);
+    reflections::blank(column, t.not_finite);
   }
 }
 
 template <int N, class T>
 void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const Layout& q_layout, T* const* r,
                   const Layout& r_layout) {
-  vec<T> x[N * N], upper[N * N], factors[N], diagonal[N];
+  vec<T> x[N * N], upper[N * N], factors[N], diagonal[N], exponent[N];
   const Reflected<T> f{{x, N, N, N}, factors, diagonal};
   const Layout from{N, N, a_layout.row_stride, a_layout.col_stride};
-  Treatment<T> t;
+  Treatment<T> t{exponent};
   mask<T> unsafe = no_lanes<T>();
   pack(a, from, x, N, 1);
   reflections::factor_sized<false, N, N>(f, unsafe);
@@ -89,7 +99,7 @@ void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const 
   const bool again = any(unsafe);
   if (again) {
     pack(a, from, x, N, 1);
-    t = factor_with_care<N>(f);
+    factor_with_care<N>(f, unsafe, t);
   }
   copy_r<N, N>(f, N, upper);
   if (again) finish(t, upper, N, N);
@@ -102,14 +112,14 @@ void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const 
 
 template <class T>
 Treatment<T> factor_any(const T* const* a, const Layout& a_layout, const Reflected<T>& f) {
-  Treatment<T> t;
+  Treatment<T> t{f.diagonal + smaller(f.x.m, f.x.n)};
   mask<T> unsafe = no_lanes<T>();
   pack(a, a_layout, f.x.a, f.x.ld, 1);
   reflections::factor<false>(f, unsafe);
   look_at_the_rest(f, unsafe);
   if (any(unsafe)) {
     pack(a, a_layout, f.x.a, f.x.ld, 1);
-    t = factor_with_care<0>(f);
+    factor_with_care<0>(f, unsafe, t);
   }
   return t;
 }
@@ -117,7 +127,7 @@ Treatment<T> factor_any(const T* const* a, const Layout& a_layout, const Reflect
 template <class T>
 Reflected<T> in_scratch(const Layout& a_layout, std::ptrdiff_t p, vec<T>* scratch) {
   const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, k = smaller(m, n);
-  vec<T>* x = scratch + 2 * k;
+  vec<T>* x = scratch + 2 * k + n;  // after factors and diagonal, the exponents of Treatment
   return {{x, m, n, leading_dimension(n, p)}, scratch, scratch + k};
 }
 
@@ -135,12 +145,11 @@ void factor(const T* const* a, const Layout& a_layout, T* const* q, const Layout
   const Treatment<T> t = factor_any(a, a_layout, f);
   vec<T>* upper = f.x.a + m * f.x.ld;
   copy_r<0, 0>(f, rows, upper);
-  const bool treated = any((t.exponent != zero<T>()) | t.not_finite);
-  if (treated) finish(t, upper, rows, n);
+  if (t.scaled) finish(t, upper, rows, n);
   unpack(r, r_layout, upper, n, 1);
   if (p == 0) return;
   reflections::form_q(f, p);
-  if (treated) reflections::blank(Columns<T>{f.x.a, m, p, f.x.ld}, t.not_finite);
+  if (t.scaled) reflections::blank(Columns<T>{f.x.a, m, p, f.x.ld}, t.not_finite);
   unpack(q, q_layout, f.x.a, f.x.ld, 1);
 }
 
@@ -157,8 +166,9 @@ void raw(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h
     for (std::ptrdiff_t i = j + 1; i < m; ++i) f.x(i, j) = select(nothing, zero<T>(), f.x(i, j) / head);
     f.x(j, j) = f.diagonal[j];
   }
-  if (any((t.exponent != zero<T>()) | t.not_finite)) {
-    for (std::ptrdiff_t i = 0; i < k; ++i) reflections::scale(Columns<T>{&f.x(i, i), 1, n - i, f.x.ld}, -t.exponent);
+  if (t.scaled) {
+    for (std::ptrdiff_t j = 0; j < n; ++j)
+      reflections::scale(Columns<T>{&f.x(0, j), j < k ? j + 1 : k, 1, f.x.ld}, t.exponent[j]);
     reflections::blank(f.x, t.not_finite);
     reflections::blank(Columns<T>{f.factor, k, 1, 1}, t.not_finite);
   }

@@ -5,8 +5,8 @@
 // does: the reflection is the identity. Reflections are applied two at a time, a strip of columns at a time.
 //
 // The first try trusts that no square leaves the range of T. Where one did, or a column was zero below its diagonal,
-// or there is NaN or infinity, the group is done once more with care: items of extreme size at a better scale, each
-// reflection at its own. Powers of two all, so that the lanes that were well the first time get the same bits again.
+// or there is NaN or infinity, the group is done once more with care: in the lanes where that was, each column at a
+// size of about one, and each reflection at its own. Powers of two all; the other lanes get the same bits again.
 //
 //   a            IN       m x n item per lane, any strides
 //   q            OUT      m x p item per lane, any strides, p = min(m, n) (reduced) or m (complete); item pointers are

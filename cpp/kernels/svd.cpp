@@ -1,5 +1,6 @@
 #include "kernels/svd.hpp"
 
+#include "kernels/svd_graded.hpp"
 #include "kernels/svd_jacobi.hpp"
 #include "kernels/svd_reflections.hpp"
 
@@ -11,6 +12,14 @@ namespace {
 template <class T>
 inline constexpr T middle_exponent = sizeof(T) == 8 ? 460 : 38;
 
+// Columns smaller than the largest of the item by more than this have exponents of their own (svd_graded.hpp): at the
+// scale of the item their squares, or what is left of them after some turns, would vanish.
+template <class T>
+inline constexpr T far_smaller = sizeof(T) == 8 ? static_cast<T>(0x1p-915) : static_cast<T>(0x1p-74);
+
+// Columns in units this far apart: what counts as zero beside the largest may count beside its own column.
+inline constexpr int uneven_ratio = 256;
+
 constexpr Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
 
 // One group of items with rows >= cols: a wide matrix comes as its transpose.
@@ -18,14 +27,16 @@ template <class T>
 struct Group {
   std::ptrdiff_t rows, cols;
   bool wide, vectors;
-  vec<T>*a, *tau;   // rows > cols: the reflections
-  Columns<T> core;  // cols x cols
-  vec<T>*u, *v;     // sorted vectors, cols x cols each
-  vec<T>* rest;     // what is left of the scratch memory
-  vec<T> power;     // the item was multiplied by 2^power
-  mask<T> finite, failed;
+  vec<T>*a, *tau;    // rows > cols: the reflections
+  Columns<T> core;   // cols x cols
+  vec<T>*u, *v;      // sorted vectors, cols x cols each
+  vec<T>* rest;      // what is left of the scratch memory
+  vec<T> power;      // the item was multiplied by 2^power
+  vec<T>* exponent;  // in the lanes of `far`: column j was multiplied by 2^-exponent[j], and power is 0
+  bool graded = false;
+  mask<T> finite, failed, far, uneven;
 
-  Group(const T* const* item, const Layout& given, vec<T>* scratch, bool with_vectors)
+  Group(const T* const* item, const Layout& given, vec<T>* scratch, bool with_vectors, bool equilibrate = false)
       : wide(given.rows < given.cols), vectors(with_vectors) {
     const Layout layout = wide ? transposed(given) : given;
     rows = layout.rows;
@@ -35,6 +46,7 @@ struct Group {
     core.norm = take(cols);
     core.weight = take(cols);
     core.least = take(cols);
+    exponent = take(cols);
     core.plan = take(7 * (cols / 2 + 1));
     core.rows = core.cols = cols;
     core.height = vectors ? 2 * cols : cols;
@@ -46,35 +58,75 @@ struct Group {
     rest = scratch;
     const std::ptrdiff_t column = tall ? rows : core.height;
     pack(item, layout, a, 1, column);
+    if (equilibrate) level_units(column);
     bring_to_middle(column);
     if (tall) take_triangle();
     if (vectors)
       for (std::ptrdiff_t j = 0; j < cols; ++j)
         for (std::ptrdiff_t i = 0; i < cols; ++i) core.column(j)[cols + i] = broadcast<T>(static_cast<T>(i == j));
-    failed = orthogonalize(core, finite) | ~finite;
+    failed = orthogonalize(core, finite & ~far) | ~finite;
+    if (graded) failed = failed | orthogonalize_graded(core, exponent, far);
+  }
+
+  // x_j, which was worked on at the scale of column j, at the scale of the item.
+  vec<T> unscaled(const vec<T>& x, std::ptrdiff_t j) const {
+    return scale_by_power(x, graded ? exponent[j] - power : -power);
   }
 
  private:
+  // The columns of the item as it was given to lengths between 1/2 and 2, by powers of two.
+  void level_units(std::ptrdiff_t column) {
+    const std::ptrdiff_t count = wide ? rows : cols, length = wide ? cols : rows;
+    for (std::ptrdiff_t k = 0; k < count; ++k) {
+      vec<T>* const x = wide ? a + k : a + k * column;
+      const std::ptrdiff_t step = wide ? column : 1;
+      vec<T> largest = zero<T>(), square = zero<T>(), mantissa, shift;
+      for (std::ptrdiff_t i = 0; i < length; ++i) largest = max(abs(x[i * step]), largest);
+      split_exponent(largest, mantissa, shift);
+      for (std::ptrdiff_t i = 0; i < length; ++i) x[i * step] = scale_by_power(x[i * step], -shift);
+      for (std::ptrdiff_t i = 0; i < length; ++i) square = fma(x[i * step], x[i * step], square);
+      split_exponent(square, mantissa, shift);
+      const vec<T> factor = power_of_two(-nearest(shift * broadcast<T>(static_cast<T>(0.5))));
+      for (std::ptrdiff_t i = 0; i < length; ++i) x[i * step] = x[i * step] * factor;
+    }
+  }
+
   void bring_to_middle(std::ptrdiff_t column) {
     const vec<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
-    vec<T> largest = zero<T>();
+    vec<T> largest = zero<T>(), smallest = infinity;
     finite = ~no_lanes<T>();
-    for (std::ptrdiff_t j = 0; j < cols; ++j)
+    for (std::ptrdiff_t j = 0; j < cols; ++j) {
+      vec<T> of_column = zero<T>();
       for (std::ptrdiff_t i = 0; i < rows; ++i) {
         const vec<T> size = abs(a[j * column + i]);
-        largest = max(size, largest);
+        of_column = max(size, of_column);
         finite = finite & (size < infinity);
       }
-    vec<T> mantissa, exponent;
-    split_exponent(largest, mantissa, exponent);
-    power = select(finite & (largest > zero<T>()), broadcast<T>(middle_exponent<T>) - exponent, zero<T>());
-    const vec<T> half = nearest(power * broadcast<T>(static_cast<T>(0.5)));
-    const vec<T> first = power_of_two(half), second = power_of_two(power - half);
-    for (std::ptrdiff_t j = 0; j < cols; ++j)
+      exponent[j] = of_column;
+      largest = max(of_column, largest);
+      smallest = select((of_column < smallest) & (of_column > zero<T>()), of_column, smallest);
+    }
+    uneven = smallest < largest * broadcast<T>(static_cast<T>(1.0 / uneven_ratio));
+    far = finite & (smallest < largest * broadcast<T>(far_smaller<T>));
+    graded = any(far);
+    vec<T> mantissa, size;
+    split_exponent(largest, mantissa, size);
+    const mask<T> moved = finite & (largest > zero<T>()) & ~far;
+    power = select(moved, broadcast<T>(middle_exponent<T>) - size, zero<T>());
+    vec<T> by = power;
+    for (std::ptrdiff_t j = 0; j < cols; ++j) {
+      if (graded) {
+        split_exponent(exponent[j], mantissa, size);
+        exponent[j] = select(far, size, zero<T>());
+        by = power - exponent[j];
+      }
+      const vec<T> half = nearest(by * broadcast<T>(static_cast<T>(0.5)));
+      const vec<T> first = power_of_two(half), second = power_of_two(by - half);
       for (std::ptrdiff_t i = 0; i < rows; ++i) {
         vec<T>& x = a[j * column + i];
         x = select(finite, x * first * second, zero<T>());
       }
+    }
   }
 
   void take_triangle() {
@@ -89,21 +141,25 @@ template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors, bool whole) {
   const std::ptrdiff_t rows = m > n ? m : n, cols = m > n ? n : m;
   const std::ptrdiff_t group =
-      3 * cols + 7 * (cols / 2 + 1) + (vectors ? 4 : 1) * cols * cols + (rows > cols ? (rows + 1) * cols : 0);
+      4 * cols + 7 * (cols / 2 + 1) + (vectors ? 4 : 1) * cols * cols + (rows > cols ? (rows + 1) * cols : 0);
   if (!vectors) return group;
   const std::ptrdiff_t completion = 2 * cols * cols + cols, all_rows = rows * (whole ? rows : cols);
   return group + (completion > all_rows ? completion : all_rows);
 }
 
-// order[j * lanes + l]: the column of lane l with the j-th largest norm. Equal norms keep their order.
+// order[j * lanes + l]: the column of lane l with the j-th largest norm, or, if there are exponents, the j-th in the
+// order of make_comparable. Equal norms keep their order.
 template <class T>
-void find_order(const vec<T>* norm, std::ptrdiff_t cols, std::int32_t* order) {
-  const T* value = reinterpret_cast<const T*>(norm);
+void find_order(const vec<T>* norm, const vec<T>* exponent, std::ptrdiff_t cols, std::int32_t* order) {
+  const T *value = reinterpret_cast<const T*>(norm), *grade = reinterpret_cast<const T*>(exponent);
+  const auto less = [&](std::ptrdiff_t i, std::ptrdiff_t j) {
+    if (grade != nullptr && grade[i] != grade[j]) return grade[i] < grade[j];
+    return value[i] < value[j];
+  };
   for (int l = 0; l < lanes<T>; ++l)
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
-      const T x = value[j * lanes<T> + l];
       std::ptrdiff_t k = j;
-      for (; k > 0 && value[order[(k - 1) * lanes<T> + l] * lanes<T> + l] < x; --k)
+      for (; k > 0 && less(order[(k - 1) * lanes<T> + l] * lanes<T> + l, j * lanes<T> + l); --k)
         order[k * lanes<T> + l] = order[(k - 1) * lanes<T> + l];
       order[k * lanes<T> + l] = static_cast<std::int32_t>(j);
     }
@@ -128,12 +184,14 @@ void sort_vectors(Group<T>& g) {
     c.norm[j] = length * correction;
   }
   std::int32_t* order = reinterpret_cast<std::int32_t*>(c.weight);
-  find_order(c.norm, n, order);
-  T* value = reinterpret_cast<T*>(c.plan);
+  if (g.graded) make_comparable(c.norm, g.exponent, n, g.far);
+  find_order(c.norm, g.graded ? g.exponent : nullptr, n, order);
+  T *value = reinterpret_cast<T*>(c.plan), *grade = value + n * lanes<T>;
   for (std::ptrdiff_t j = 0; j < n; ++j)
     for (int l = 0; l < lanes<T>; ++l) {
       const std::ptrdiff_t from = order[j * lanes<T> + l];
       value[j * lanes<T> + l] = reinterpret_cast<const T*>(c.norm + from)[l];
+      if (g.graded) grade[j * lanes<T> + l] = reinterpret_cast<const T*>(g.exponent + from)[l];
       const T* x = reinterpret_cast<const T*>(c.column(from)) + l;
       T* to_u = reinterpret_cast<T*>(g.u + j * n) + l;
       T* to_v = reinterpret_cast<T*>(g.v + j * n) + l;
@@ -143,6 +201,7 @@ void sort_vectors(Group<T>& g) {
       }
     }
   for (std::ptrdiff_t j = 0; j < n; ++j) c.norm[j] = c.plan[j];
+  for (std::ptrdiff_t j = 0; j < n && g.graded; ++j) g.exponent[j] = c.plan[n + j];
 }
 
 // NaN in the failed lanes; zeros without a sign, which a converged lane would else get or not by its neighbours' turns.
@@ -167,7 +226,7 @@ LaneBits factors(const T* const* a, const Layout& a_layout, T* const* u, const L
   const std::ptrdiff_t n = g.cols;
   sort_vectors(g);
   complete_basis(g.u, n, g.core.norm, g.rest);
-  for (std::ptrdiff_t j = 0; j < n; ++j) g.core.norm[j] = scale_by_power(g.core.norm[j], -g.power);
+  for (std::ptrdiff_t j = 0; j < n; ++j) g.core.norm[j] = g.unscaled(g.core.norm[j], j);
   const Layout left = g.wide ? transposed(vh_layout) : u_layout, right = g.wide ? transposed(u_layout) : vh_layout;
   vec<T>* all = g.u;
   if (g.rows > n) {
@@ -185,9 +244,18 @@ LaneBits factors(const T* const* a, const Layout& a_layout, T* const* u, const L
 }
 
 template <class T>
-LaneBits values(const T* const* a, const Layout& a_layout, T* const* s, const Layout& s_layout, void* scratch) {
-  Group<T> g(a, a_layout, static_cast<vec<T>*>(scratch), false);
+LaneBits values(const T* const* a, const Layout& a_layout, SingularValuesOf what, T* const* s, const Layout& s_layout,
+                void* scratch) {
+  Group<T> g(a, a_layout, static_cast<vec<T>*>(scratch), false, what == SingularValuesOf::columns_of_length_one);
   vec<T>* value = g.core.norm;
+  for (std::ptrdiff_t j = 0; j < g.cols; ++j) value[j] = sqrt(value[j]);
+  if (what == SingularValuesOf::item) {
+    for (std::ptrdiff_t j = 0; j < g.cols; ++j) value[j] = g.unscaled(value[j], j);
+  } else if (g.graded) {
+    vec<T> top = g.exponent[0];
+    for (std::ptrdiff_t j = 1; j < g.cols; ++j) top = max(g.exponent[j], top);
+    for (std::ptrdiff_t j = 0; j < g.cols; ++j) value[j] = scale_by_power(value[j], g.exponent[j] - top);
+  }
   for (std::ptrdiff_t j = 0; j < g.cols; ++j) {
     vec<T> x = value[j];
     for (std::ptrdiff_t k = 0; k < j; ++k) {
@@ -197,10 +265,30 @@ LaneBits values(const T* const* a, const Layout& a_layout, T* const* s, const La
     }
     value[j] = x;
   }
-  for (std::ptrdiff_t j = 0; j < g.cols; ++j) value[j] = scale_by_power(sqrt(value[j]), -g.power);
   finish(value, g.cols, g.failed);
   unpack(s, s_layout, value, 1, 1);
   return to_bitmask(g.failed);
+}
+
+// Which singular values count: the mask of column j is kept[j] > 0. g.core.norm has their square roots already, and
+// with them g.exponent is comparable; returns the exponent of the smallest of those that count.
+template <class T>
+vec<T> choose_graded(Group<T>& g, const vec<T>& rcond, vec<T>* kept) {
+  const std::ptrdiff_t n = g.cols;
+  make_comparable(g.core.norm, g.exponent, n, g.far);
+  vec<T> top = g.exponent[0], largest = zero<T>(), lowest = broadcast<T>(static_cast<T>(8 * Format<T>::bias));
+  for (std::ptrdiff_t j = 1; j < n; ++j) top = max(g.exponent[j], top);
+  for (std::ptrdiff_t j = 0; j < n; ++j) {
+    kept[j] = scale_by_power(g.core.norm[j], g.exponent[j] - top);
+    largest = max(kept[j], largest);
+  }
+  const vec<T> cutoff = largest * rcond;
+  for (std::ptrdiff_t j = 0; j < n; ++j) {
+    const mask<T> counts = (kept[j] > cutoff) | ((cutoff == zero<T>()) & (g.core.norm[j] > zero<T>()));
+    kept[j] = select(counts, broadcast<T>(1), zero<T>());
+    lowest = select(counts, min(g.exponent[j], lowest), lowest);
+  }
+  return lowest;
 }
 
 template <class T>
@@ -209,21 +297,27 @@ LaneBits pseudo_inverse(const T* const* a, const Layout& a_layout, const T* cons
   Group<T> g(a, a_layout, static_cast<vec<T>*>(scratch), true);
   const std::ptrdiff_t n = g.cols;
   const Columns<T>& c = g.core;
-  vec<T> largest = zero<T>();
+  vec<T>*kept = c.weight, largest = zero<T>(), lowest = zero<T>();
   for (std::ptrdiff_t j = 0; j < n; ++j) {
     c.norm[j] = sqrt(c.norm[j]);
     largest = max(c.norm[j], largest);
   }
   const vec<T> cutoff = largest * gather(rcond);
+  for (std::ptrdiff_t j = 0; j < n; ++j) kept[j] = c.norm[j] - cutoff;
+  if (g.graded) lowest = choose_graded(g, gather(rcond), kept);
   // The transpose of the pseudo-inverse of the core: sum of x v' / s^2 over the columns kept.
+  mask<T> dropped = no_lanes<T>();
   for (std::ptrdiff_t e = 0; e < n * n; ++e) g.u[e] = zero<T>();
   for (std::ptrdiff_t j = 0; j < n; ++j) {
-    const mask<T> kept = c.norm[j] > cutoff;
-    const vec<T> reciprocal = select(kept, broadcast<T>(1) / c.norm[j], zero<T>());
+    const mask<T> counts = kept[j] > zero<T>();
+    dropped = dropped | ~counts;
+    const vec<T> reciprocal = select(counts, broadcast<T>(1) / c.norm[j], zero<T>());
+    vec<T> for_right = reciprocal;
+    if (g.graded) for_right = scale_by_power(reciprocal, lowest - g.exponent[j]);
     vec<T>*left = c.column(j), *right = left + n;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       left[i] = left[i] * reciprocal;
-      right[i] = right[i] * reciprocal;
+      right[i] = right[i] * for_right;
     }
     for (std::ptrdiff_t k = 0; k < n; ++k)
       for (std::ptrdiff_t i = 0; i < n; ++i) g.u[k * n + i] = fma(left[i], right[k], g.u[k * n + i]);
@@ -234,10 +328,10 @@ LaneBits pseudo_inverse(const T* const* a, const Layout& a_layout, const T* cons
     extend(g.u, n, all, g.rows, n);
     apply_reflections(g.a, g.rows, n, g.tau, all, n);
   }
-  for (std::ptrdiff_t e = 0; e < g.rows * n; ++e) all[e] = scale_by_power(all[e], g.power);
+  for (std::ptrdiff_t e = 0; e < g.rows * n; ++e) all[e] = scale_by_power(all[e], g.power - lowest);
   finish(all, g.rows * n, g.failed);
   unpack(x, g.wide ? x_layout : transposed(x_layout), all, 1, g.rows);
-  return to_bitmask(g.failed);
+  return to_bitmask(dropped & g.uneven & ~g.failed);
 }
 
 template <class T>

@@ -14,13 +14,16 @@
 //   rcond    IN       one number per lane
 //   scratch  SCRATCH  scratch_vectors(m, n, ...) vectors of 64 bytes, 64-byte aligned
 //   returns  bit l is set if lane l has no answer: its item holds a NaN or an infinity, or `most_sweeps` were not
-//            enough (never seen). All its results are NaN.
+//            enough (never seen). All its results are NaN. pseudo_inverse() sets it where singular values counted as
+//            zero although columns (of a wide item, rows) are so far apart in size that they need not be: another
+//            measure may be wanted.
 //
 // Flops: about 5 n^3 per sweep and item for n x n with vectors, 3 n^3 without; 4 to 8 sweeps for n of 3 to 32; 4 m n^2
 // before and after for the reflections of m x n. Bytes: each item is read and written once. Accumulation is in T with
 // fused multiply-add. The turns are those of Gentleman and Rath without square roots: columns carry a weight, and an
 // element costs one fma per turn. Items are scaled by a power of two first, so denormals and huge numbers are as
-// accurate as others.
+// accurate as others; items with columns too far apart for one scale are turned once more, with an exponent for each
+// column (svd_graded.hpp), several times slower.
 // Accuracy: norm(A - U S V') <= 10 max(m, n) u norm(A), norm(U'U - I) and norm(V'V - I) <= 10 max(m, n) u. Small
 // singular values come to high relative accuracy where scaling the columns (m >= n; rows, if m < n) makes the matrix
 // well-conditioned. Vectors of a singular value of exactly zero are completed to an orthonormal basis by reflections.
@@ -38,13 +41,19 @@
 
 namespace mmlfast {
 
+// What singular values are asked for: those of the item; of the item times some power of two, so that neither the
+// largest nor those within the range of T of it leave this range; or of the item with the length of each of its columns
+// brought to about one by a power of two.
+enum class SingularValuesOf : int { item, item_times_power, columns_of_length_one };
+
 template <class T>
 struct Svd {
   // `vectors`: for factors and pseudo_inverse; `whole`: u and vh are square.
   std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors, bool whole);
   LaneBits (*factors)(const T* const* a, const Layout& a_layout, T* const* u, const Layout& u_layout, T* const* s,
                       const Layout& s_layout, T* const* vh, const Layout& vh_layout, void* scratch);
-  LaneBits (*values)(const T* const* a, const Layout& a_layout, T* const* s, const Layout& s_layout, void* scratch);
+  LaneBits (*values)(const T* const* a, const Layout& a_layout, SingularValuesOf what, T* const* s,
+                     const Layout& s_layout, void* scratch);
   LaneBits (*pseudo_inverse)(const T* const* a, const Layout& a_layout, const T* const* rcond, T* const* x,
                              const Layout& x_layout, void* scratch);
 };

@@ -216,7 +216,7 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
                 rcond = 1e-15 if rtol is _NO_VALUE else rtol
         if hermitian or (min(m, n) > _ALWAYS_IN_LANES and not _fills_lanes(matrix)) or max(m, n) > _LONGEST_IN_LANES:
             return _pinv_from_factors(matrix, rcond, hermitian)
-        x: Array = _core.pinv(matrix.astype(np.float64) if single else matrix, np.asarray(rcond, np.float64))
+        x: Array = _core.pinv_nan(matrix.astype(np.float64) if single else matrix, np.asarray(rcond, np.float64))
         if single:
             with np.errstate(over="ignore"):
                 x = x.astype(np.float32)
