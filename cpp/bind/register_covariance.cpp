@@ -28,18 +28,31 @@ Outcome weighted_covariance(GufuncCall<T>& call) {
 }
 
 template <class T>
-Outcome variance(GufuncCall<T>& call) {
+Outcome correlation(GufuncCall<T>& call) {
   const auto x = call.template matrix<const T>(0, 1);
-  const auto ddof = call.template number<const double>();
-  return drivers::variance<T>(call.n_items(), x, no_weights, ddof, call.template column<T>(1));
+  return drivers::correlation<T>(call.n_items(), x, no_weights, call.template matrix<T>(1, 1));
 }
 
 template <class T>
-Outcome weighted_variance(GufuncCall<T>& call) {
+Outcome weighted_correlation(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto weights = call.template column<const double>(0);
+  return drivers::correlation<T>(call.n_items(), x, weights, call.template matrix<T>(1, 1));
+}
+
+template <bool Root, class T>
+Outcome variance_or_root(GufuncCall<T>& call) {
+  const auto x = call.template matrix<const T>(0, 1);
+  const auto ddof = call.template number<const double>();
+  return drivers::variance<T>(call.n_items(), x, no_weights, ddof, Root, call.template column<T>(1));
+}
+
+template <bool Root, class T>
+Outcome weighted_variance_or_root(GufuncCall<T>& call) {
   const auto x = call.template matrix<const T>(0, 1);
   const auto weights = call.template column<const double>(0);
   const auto ddof = call.template number<const double>();
-  return drivers::variance<T>(call.n_items(), x, weights, ddof, call.template column<T>(1));
+  return drivers::variance<T>(call.n_items(), x, weights, ddof, Root, call.template column<T>(1));
 }
 
 template <class T>
@@ -138,7 +151,7 @@ class MomentState : SharedState<drivers::Moments> {
       return with_type(single, [&](auto zero) {
         using T = decltype(zero);
         py::array_t<T> r(shape.d);
-        drivers::Moments::write_mean<T>(shape, node, r.mutable_data(), 1);
+        drivers::Moments::write_mean<T>(shape, node, nullptr, r.mutable_data(), 1);
         return py::array(std::move(r));
       });
     });
@@ -149,7 +162,8 @@ class MomentState : SharedState<drivers::Moments> {
       return with_type(single, [&](auto zero) {
         using T = decltype(zero);
         py::array_t<T> r({shape.d, shape.d});
-        drivers::Moments::write_covariance<T>(shape, node, ddof, r.mutable_data(), {shape.d, shape.d, shape.d, 1});
+        drivers::Moments::write_covariance<T>(shape, node, nullptr, ddof, r.mutable_data(),
+                                              {shape.d, shape.d, shape.d, 1});
         return py::array(std::move(r));
       });
     });
@@ -243,9 +257,15 @@ void register_covariance(py::module_& m) {
   add_gufunc(m, {"covariance", "(n,d),()->(d,d)", nullptr}, MMLFAST_LOOPS(covariance, "dd->d", "fd->f"));
   add_gufunc(m, {"weighted_covariance", "(n,d),(n),()->(d,d)", nullptr},
              MMLFAST_LOOPS(weighted_covariance, "ddd->d", "fdd->f"));
-  add_gufunc(m, {"variance", "(n,d),()->(d)", nullptr}, MMLFAST_LOOPS(variance, "dd->d", "fd->f"));
+  add_gufunc(m, {"correlation", "(n,d)->(d,d)", nullptr}, MMLFAST_LOOPS(correlation, "d->d", "f->f"));
+  add_gufunc(m, {"weighted_correlation", "(n,d),(n)->(d,d)", nullptr},
+             MMLFAST_LOOPS(weighted_correlation, "dd->d", "fd->f"));
+  add_gufunc(m, {"variance", "(n,d),()->(d)", nullptr}, MMLFAST_LOOPS(variance_or_root<false>, "dd->d", "fd->f"));
   add_gufunc(m, {"weighted_variance", "(n,d),(n),()->(d)", nullptr},
-             MMLFAST_LOOPS(weighted_variance, "ddd->d", "fdd->f"));
+             MMLFAST_LOOPS(weighted_variance_or_root<false>, "ddd->d", "fdd->f"));
+  add_gufunc(m, {"std", "(n,d),()->(d)", nullptr}, MMLFAST_LOOPS(variance_or_root<true>, "dd->d", "fd->f"));
+  add_gufunc(m, {"weighted_std", "(n,d),(n),()->(d)", nullptr},
+             MMLFAST_LOOPS(weighted_variance_or_root<true>, "ddd->d", "fdd->f"));
   add_gufunc(m, {"mean", "(n,d)->(d)", nullptr}, MMLFAST_LOOPS(mean, "d->d", "f->f"));
   add_gufunc(m, {"weighted_mean", "(n,d),(n)->(d)", nullptr}, MMLFAST_LOOPS(weighted_mean, "dd->d", "fd->f"));
   py::class_<MomentState>(m, "MomentState")

@@ -104,15 +104,20 @@ class Moments {
   // The node of all rows together; `node` gets MomentShape::node_size() doubles. Changes nothing.
   Outcome total(Doubles& node) const noexcept;
 
-  // mean[j], and cov[i, j] = M2 / max(weight - ddof, 0), of the node. covariance: d x d, or d values if not full.
+  // mean[j], and cov[i, j] = M2 / max(weight - ddof, 0), of the node. covariance: d x d, or d values if not full; with
+  // `root` their square roots. The node is that of columns times 2^-powers[j] (null: of the columns).
   template <class T>
-  static void write_mean(const MomentShape& shape, const double* node, T* mean, Size stride) noexcept;
+  static void write_mean(const MomentShape& shape, const double* node, const double* powers, T* mean,
+                         Size stride) noexcept;
   template <class T>
-  static void write_covariance(const MomentShape& shape, const double* node, double ddof, T* cov,
+  static void write_covariance(const MomentShape& shape, const double* node, const double* powers, double ddof, T* cov,
                                const Layout& layout) noexcept;
   template <class T>
-  static void write_variance(const MomentShape& shape, const double* node, double ddof, T* variance,
-                             Size stride) noexcept;
+  static void write_variance(const MomentShape& shape, const double* node, const double* powers, double ddof, bool root,
+                             T* variance, Size stride) noexcept;
+  // cor[i, j] = M2_ij / sqrt(M2_ii M2_jj), which powers do not change; NaN where nothing varies.
+  template <class T>
+  static void write_correlation(const MomentShape& shape, const double* node, T* cor, const Layout& layout) noexcept;
 
   const MomentShape& shape() const noexcept { return shape_; }
 
@@ -151,8 +156,12 @@ template <class T>
 Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                    const Batch<const double>& ddof, const Batch<T>& cov) noexcept;
 template <class T>
+Outcome correlation(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+                    const Batch<T>& cor) noexcept;
+// root: standard deviations.
+template <class T>
 Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
-                 const Batch<const double>& ddof, const Batch<T>& var) noexcept;
+                 const Batch<const double>& ddof, bool root, const Batch<T>& var) noexcept;
 template <class T>
 Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, const Batch<T>& mean) noexcept;
 

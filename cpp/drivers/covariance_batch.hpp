@@ -8,6 +8,7 @@
 
 #include "drivers/covariance.hpp"
 #include "drivers/covariance_blocks.hpp"
+#include "drivers/covariance_scaled.hpp"
 #include "drivers/lane_batch.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -15,35 +16,46 @@ namespace mmlfast::drivers {
 
 namespace {
 
-// write(item, shape, node) for the node of every table.
+// write(item, shape, node, powers) for the node of a table. One whose numbers are too large or too small for `safe` is
+// that of the columns times 2^-powers[j]; else powers is null.
+template <class T, class Write>
+Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSquares& safe, Write&& write) noexcept {
+  const bool full = want == Want::covariance;
+  const Layout& l = table.layout;
+  const MomentShape shape(l.cols);
+  const auto written = [&](const double* node) noexcept -> Outcome {
+    Doubles result, powers;
+    const Outcome outcome = scaled_moments(table, want, safe, shape, node, result, powers);
+    if (outcome.ok()) write(item, shape, result ? result.data() : node, powers.data());
+    return outcome;
+  };
+  if (l.rows <= shape.rows && !shape.sequential) {
+    const Workspace work = Workspace::request(shape, full, 0);
+    if (work.nodes == nullptr) return no_memory;
+    if (!shape.few(l.rows)) {
+      reduce_rows(shape, want, table, work, work.nodes);
+    } else if (want != Want::mean || !reduce_means(shape.of_few(), table, work.block, work.nodes)) {
+      const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
+      reduce_few(shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
+    }
+    return written(work.nodes);
+  }
+  Moments moments(l.cols, want);
+  Doubles node;
+  Outcome outcome = moments.update(table);
+  if (outcome.ok()) outcome = moments.total(node);
+  return outcome.ok() ? written(node.data()) : outcome;
+}
+
+// `reduce_table` of every table.
 template <class T, class Write>
 Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, Want want,
-                       Write&& write) noexcept {
+                       const SafeSquares& safe, Write&& write) noexcept {
   const bool full = want == Want::covariance;
   const Layout& l = x.layout;
-  const MomentShape shape(l.cols);
-  const bool one_block = l.rows <= shape.rows && !shape.sequential;
   const auto reduce_item = [&](Size item) noexcept -> Outcome {
-    const Table<T> table{x.item(item), l, weights.data == nullptr ? nullptr : weights.item(item),
-                         weights.layout.row_stride};
-    if (one_block) {
-      const Workspace work = Workspace::request(shape, full, 0);
-      if (work.nodes == nullptr) return no_memory;
-      if (!shape.few(l.rows)) {
-        reduce_rows(shape, want, table, work, work.nodes);
-      } else if (want != Want::mean || !reduce_means(shape.of_few(), table, work.block, work.nodes)) {
-        const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
-        reduce_few(shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
-      }
-      write(item, shape, work.nodes);
-      return {};
-    }
-    Moments moments(l.cols, want);
-    Doubles node;
-    Outcome outcome = moments.update(table);
-    if (outcome.ok()) outcome = moments.total(node);
-    if (outcome.ok()) write(item, shape, node.data());
-    return outcome;
+    const double* w = weights.data == nullptr ? nullptr : weights.item(item);
+    return reduce_table(Table<T>{x.item(item), l, w, weights.layout.row_stride}, item, want, safe, write);
   };
   const double item_ns = 50 + static_cast<double>(l.rows) * row_ns(l.cols, full);
   if (n_items == 1 || item_ns > 2'000'000) {  // threads inside
@@ -73,25 +85,37 @@ bool in_lanes(Size n_items, const Layout& table) noexcept {
   return n_items >= 5 && MomentShape(table.cols).few(table.rows);
 }
 
-// call(kernel, item pointers, weight pointers or null, first, count, scratch) for eight tables after the other.
-template <class T, class Call>
-Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, bool full,
-                            Call&& call) noexcept {
+// call(kernel, item pointers, weight pointers or null, first, count, scratch) -> LaneBits for eight tables after the
+// other; those that it returns go through `reduce_table`.
+template <class T, class Call, class Write>
+Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, Want want,
+                            const SafeSquares& safe, Call&& call, Write&& write) noexcept {
   const Layout& l = x.layout;
   const bool weighted = weights.data != nullptr;
   const auto& kernel = of_type<T>(moment_lanes_f64, moment_lanes_f32);
-  const double item_ns = 10 + static_cast<double>(l.rows) * row_ns(l.cols, full) * 0.25;
+  const double item_ns = 10 + static_cast<double>(l.rows) * row_ns(l.cols, want == Want::covariance) * 0.25;
   const Size scratch_vectors = moment_lanes_scratch(l.rows, l.cols, weighted) / 8;
-  return run_in_lanes<double>(n_items, item_ns, scratch_vectors, [&](Size first, Size count, void* scratch) {
-    const LaneItems<const T> items(x, first, count);
-    if (weighted) {
-      const LaneItems<const double> of_rows(weights, first, count);
-      call(kernel, items.item, of_rows.item, first, count, static_cast<double*>(scratch));
-    } else {
-      call(kernel, items.item, nullptr, first, count, static_cast<double*>(scratch));
-    }
-    return LaneBits{0};
-  });
+  std::atomic<Outcome::Status> worst{Outcome::Status::ok};
+  const Outcome outcome =
+      run_in_lanes<double>(n_items, item_ns, scratch_vectors, [&](Size first, Size count, void* memory) {
+        double* scratch = static_cast<double*>(memory);
+        LaneBits left;
+        if (weighted) {
+          const LaneItems<const double> of_rows(weights, first, count);
+          left = call(kernel, LaneItems<const T>(x, first, count).item, of_rows.item, first, count, scratch);
+        } else {
+          left = call(kernel, LaneItems<const T>(x, first, count).item, nullptr, first, count, scratch);
+        }
+        for (left &= occupied(count); left != 0; left &= left - 1) {
+          const Size item = first + __builtin_ctz(left);
+          const double* w = weighted ? weights.item(item) : nullptr;
+          const Table<T> table{x.item(item), l, w, weights.layout.row_stride};
+          const Outcome of_table = reduce_table(table, item, want, safe, write);
+          if (!of_table.ok()) worst.store(of_table.status, std::memory_order_relaxed);
+        }
+        return LaneBits{0};
+      });
+  return outcome.ok() ? Outcome{worst} : outcome;
 }
 
 }  // namespace
@@ -99,50 +123,59 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
 template <class T>
 Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                    const Batch<const double>& ddof, const Batch<T>& cov) noexcept {
-  if (in_lanes(n_items, x.layout)) {
-    return for_each_lane_group(n_items, x, weights, true,
-                               [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
-                                 kernel.covariance(items, x.layout, w, weights.layout.row_stride,
-                                                   LaneItems<const double>(ddof, first, count).item,
-                                                   LaneItems<T>(cov, first, count).item, cov.layout, scratch);
-                               });
-  }
-  return for_each_table(n_items, x, weights, Want::covariance,
-                        [&](Size i, const MomentShape& shape, const double* node) {
-                          Moments::write_covariance(shape, node, *ddof.item(i), cov.item(i), cov.layout);
-                        });
+  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double* powers) {
+    Moments::write_covariance(shape, node, powers, *ddof.item(i), cov.item(i), cov.layout);
+  };
+  if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::covariance, safe_squares, write);
+  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+    return kernel.covariance(items, x.layout, w, weights.layout.row_stride,
+                             LaneItems<const double>(ddof, first, count).item, LaneItems<T>(cov, first, count).item,
+                             cov.layout, scratch);
+  };
+  return for_each_lane_group(n_items, x, weights, Want::covariance, safe_squares, call, write);
+}
+
+template <class T>
+Outcome correlation(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
+                    const Batch<T>& cor) noexcept {
+  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double*) {
+    Moments::write_correlation(shape, node, cor.item(i), cor.layout);
+  };
+  if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::covariance, safe_products, write);
+  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+    return kernel.correlation(items, x.layout, w, weights.layout.row_stride, LaneItems<T>(cor, first, count).item,
+                              cor.layout, scratch);
+  };
+  return for_each_lane_group(n_items, x, weights, Want::covariance, safe_products, call, write);
 }
 
 template <class T>
 Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
-                 const Batch<const double>& ddof, const Batch<T>& var) noexcept {
-  if (in_lanes(n_items, x.layout)) {
-    return for_each_lane_group(n_items, x, weights, false,
-                               [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
-                                 kernel.variance(items, x.layout, w, weights.layout.row_stride,
-                                                 LaneItems<const double>(ddof, first, count).item,
-                                                 LaneItems<T>(var, first, count).item, var.layout.row_stride, scratch);
-                               });
-  }
-  return for_each_table(n_items, x, weights, Want::variance, [&](Size i, const MomentShape& shape, const double* node) {
-    Moments::write_variance(shape, node, *ddof.item(i), var.item(i), var.layout.row_stride);
-  });
+                 const Batch<const double>& ddof, bool root, const Batch<T>& var) noexcept {
+  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double* powers) {
+    Moments::write_variance(shape, node, powers, *ddof.item(i), root, var.item(i), var.layout.row_stride);
+  };
+  if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::variance, safe_squares, write);
+  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+    return (root ? kernel.deviation : kernel.variance)(
+        items, x.layout, w, weights.layout.row_stride, LaneItems<const double>(ddof, first, count).item,
+        LaneItems<T>(var, first, count).item, var.layout.row_stride, scratch);
+  };
+  return for_each_lane_group(n_items, x, weights, Want::variance, safe_squares, call, write);
 }
 
 template <class T>
 Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
              const Batch<T>& result) noexcept {
-  if (in_lanes(n_items, x.layout)) {
-    return for_each_lane_group(n_items, x, weights, false,
-                               [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
-                                 kernel.mean(items, x.layout, w, weights.layout.row_stride,
-                                             LaneItems<T>(result, first, count).item, result.layout.row_stride,
-                                             scratch);
-                               });
-  }
-  return for_each_table(n_items, x, weights, Want::mean, [&](Size i, const MomentShape& shape, const double* node) {
-    Moments::write_mean(shape, node, result.item(i), result.layout.row_stride);
-  });
+  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double* powers) {
+    Moments::write_mean(shape, node, powers, result.item(i), result.layout.row_stride);
+  };
+  if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::mean, safe_squares, write);
+  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+    return kernel.mean(items, x.layout, w, weights.layout.row_stride, LaneItems<T>(result, first, count).item,
+                       result.layout.row_stride, scratch);
+  };
+  return for_each_lane_group(n_items, x, weights, Want::mean, safe_squares, call, write);
 }
 
 }  // namespace mmlfast::drivers

@@ -429,9 +429,12 @@ const MomentKernel moment_kernel = {
     pack<double>, pack<float>, centre,      shift_rows<double>,    shift_rows<float>,    unshift,
     products,     squares,     merge_means, means_of_rows<double>, means_of_rows<float>, merge};
 
-const MomentLanesKernel<double> moment_lanes_f64 = {in_lanes::covariance<double>, in_lanes::variance<double>,
-                                                    in_lanes::mean<double>};
-const MomentLanesKernel<float> moment_lanes_f32 = {in_lanes::covariance<float>, in_lanes::variance<float>,
-                                                   in_lanes::mean<float>};
+template <class T>
+constexpr MomentLanesKernel<T> moments_in_lanes = {in_lanes::covariance<T>, in_lanes::correlation<T>,
+                                                   in_lanes::variance<false, T>, in_lanes::variance<true, T>,
+                                                   in_lanes::mean<T>};
+
+const MomentLanesKernel<double> moment_lanes_f64 = moments_in_lanes<double>;
+const MomentLanesKernel<float> moment_lanes_f32 = moments_in_lanes<float>;
 
 }  // namespace mmlfast::MMLFAST_LEVEL

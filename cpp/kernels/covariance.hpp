@@ -166,21 +166,36 @@ constexpr std::ptrdiff_t moment_lanes_scratch(std::ptrdiff_t n, std::ptrdiff_t d
 //   apart
 //                        (no weights: null)
 //   OUT      covariance  M2 / max(weight - ddof[l], 0), d x d of T, both halves
-//            variance    its diagonal, d of T, the same bits
+//            variance    its diagonal, d of T, the same bits; `deviation` the square roots
+//            correlation M2_ij / sqrt(M2_ii M2_jj), d x d of T; NaN where M2_ii or M2_jj is not a positive number
 //            mean        d of T
 //   SCRATCH  moment_lanes_scratch(n, d, weighted) doubles, 64-byte aligned
 //
-// A table of no weight gives NaN.
+// A table of no weight gives NaN. Returned are the lanes of double in which sums of squares left the range of
+// SafeSquares (mean: in which a mean is not finite) though the column is not constant: NaN, infinity, or numbers for
+// which the driver takes powers of two (drivers/covariance_scaled.hpp). None for float, whose squares float64 holds.
+// Sums of squares between which nothing on the way to an answer leaves float64, and its rounding keeps no digit from
+// it.
+struct SafeSquares {
+  double low, high;
+};
+inline constexpr SafeSquares safe_squares{0x1p-900, 0x1p1000};
+inline constexpr SafeSquares safe_products{0x1p-480, 0x1p480};  // so that products of two of them are safe
+
 template <class T>
 struct MomentLanesKernel {
   using Items = const T* const*;
   using Numbers = const double* const*;
-  void (*covariance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
-                     T* const* cov, const Layout& cov_layout, double* scratch);
-  void (*variance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
-                   T* const* var, std::ptrdiff_t var_stride, double* scratch);
-  void (*mean)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, T* const* mean,
-               std::ptrdiff_t mean_stride, double* scratch);
+  LaneBits (*covariance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                         T* const* cov, const Layout& cov_layout, double* scratch);
+  LaneBits (*correlation)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride,
+                          T* const* cor, const Layout& cor_layout, double* scratch);
+  LaneBits (*variance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                       T* const* var, std::ptrdiff_t var_stride, double* scratch);
+  LaneBits (*deviation)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
+                        T* const* std, std::ptrdiff_t std_stride, double* scratch);
+  LaneBits (*mean)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, T* const* mean,
+                   std::ptrdiff_t mean_stride, double* scratch);
 };
 
 MMLFAST_KERNEL_TABLE(MomentLanesKernel<double>, moment_lanes_f64)

@@ -73,6 +73,21 @@ struct Tables {
     }
   }
 
+  // Rows of column j that differ from its mean, if only by so little that their squares are zero.
+  MMLFAST_INLINE mask<double> varies(Index j) const {
+    mask<double> some = no_lanes<double>();
+    for (Index r = 0; r < n; ++r) some = some | (z[r * ld + j] != zero<double>());
+    return some;
+  }
+
+  // The lanes of numbers of type T in which this sum of squares of column j says too little.
+  template <class T>
+  MMLFAST_INLINE LaneBits outside(const SafeSquares& safe, const V& square, Index j) const {
+    if constexpr (sizeof(T) == 4) return 0;
+    const mask<double> unsafe = ~((square >= broadcast(safe.low)) & (square <= broadcast(safe.high)));
+    return any(unsafe) ? to_bitmask(unsafe & varies(j)) : 0;
+  }
+
   // Where m2 holds entry (i, j), i <= j: the upper triangle, row by row.
   MMLFAST_INLINE Index entry(Index i, Index j) const { return i * d - i * (i - 1) / 2 + (j - i); }
 };
@@ -131,15 +146,44 @@ MMLFAST_INLINE void products(const Tables& t) {
 }
 
 template <class T>
-void covariance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
-                const double* const* ddof, T* const* cov, const Layout& cov_layout, double* scratch) {
+LaneBits covariance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+                    const double* const* ddof, T* const* cov, const Layout& cov_layout, double* scratch) {
   Tables t(item, layout, weights, weights_stride, scratch);
   t.centre();
   products(t);
   const Divisor by(t.total, ddof);
-  for (Index i = 0; i < t.d; ++i)
+  LaneBits outside = 0;
+  for (Index i = 0; i < t.d; ++i) {
+    outside |= t.outside<T>(safe_squares, t.m2[t.entry(i, i)], i);
     for (Index j = i; j < t.d; ++j) t.out[i * t.d + j] = t.out[j * t.d + i] = by.divide(t.m2[t.entry(i, j)]);
+  }
   unpack(cov, cov_layout, t.out, t.d, 1);
+  return outside;
+}
+
+template <class T>
+LaneBits correlation(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+                     T* const* cor, const Layout& cor_layout, double* scratch) {
+  Tables t(item, layout, weights, weights_stride, scratch);
+  t.centre();
+  products(t);
+  const V nan = broadcast(__builtin_nan("")), one = broadcast(1.0);
+  LaneBits outside = 0;
+  for (Index i = 0; i < t.d; ++i) {
+    const V square = t.m2[t.entry(i, i)];
+    outside |= t.outside<T>(safe_products, square, i);
+    t.hi[i] = select((square > zero<double>()) & (square <= broadcast(__DBL_MAX__)), square, nan);
+    t.out[i * t.d + i] = select(t.hi[i] > zero<double>(), one, nan);
+  }
+  for (Index i = 0; i < t.d; ++i) {
+    for (Index j = i + 1; j < t.d; ++j) {
+      const V r = t.m2[t.entry(i, j)] / sqrt(t.hi[i] * t.hi[j]);
+      const V within = select(r > one, one, select(r < -one, -one, r));
+      t.out[i * t.d + j] = t.out[j * t.d + i] = within;
+    }
+  }
+  unpack(cor, cor_layout, t.out, t.d, 1);
+  return outside;
 }
 
 // The diagonal of m2, columns j .. j + Columns - 1, into m2[0 ..]: the bits of `tile`.
@@ -161,27 +205,38 @@ MMLFAST_INLINE void squares(const Tables& t, Index j) {
   }
 }
 
-template <class T>
-void variance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
-              const double* const* ddof, T* const* var, Index var_stride, double* scratch) {
+template <bool Root, class T>
+LaneBits variance(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+                  const double* const* ddof, T* const* var, Index var_stride, double* scratch) {
   Tables t(item, layout, weights, weights_stride, scratch);
   t.centre();
   const Divisor by(t.total, ddof);
   Index j = 0;
   for (; j + 4 <= t.d; j += 4) squares<4>(t, j);
   for (; j < t.d; ++j) squares<1>(t, j);
-  for (j = 0; j < t.d; ++j) t.out[j] = by.divide(t.m2[j]);
+  LaneBits outside = 0;
+  for (j = 0; j < t.d; ++j) {
+    const V value = by.divide(t.m2[j]);
+    t.out[j] = Root ? sqrt(value) : value;
+    outside |= t.outside<T>(safe_squares, t.m2[j], j);
+  }
   unpack(var, Layout{t.d, 1, var_stride, 1}, t.out, 1, 1);
+  return outside;
 }
 
 template <class T>
-void mean(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
-          T* const* result, Index stride, double* scratch) {
+LaneBits mean(const T* const* item, const Layout& layout, const double* const* weights, Index weights_stride,
+              T* const* result, Index stride, double* scratch) {
   Tables t(item, layout, weights, weights_stride, scratch);
   t.centre();
-  for (Index j = 0; j < t.d; ++j)
-    t.out[j] = select(t.total == zero<double>(), broadcast(__builtin_nan("")), t.hi[j] + t.lo[j]);
+  mask<double> good = ~no_lanes<double>();
+  for (Index j = 0; j < t.d; ++j) {
+    const V value = t.hi[j] + t.lo[j];
+    good = good & (abs(value) <= broadcast(__DBL_MAX__));
+    t.out[j] = select(t.total == zero<double>(), broadcast(__builtin_nan("")), value);
+  }
   unpack(result, Layout{t.d, 1, stride, 1}, t.out, 1, 1);
+  return sizeof(T) == 4 ? 0 : to_bitmask(~good);
 }
 
 }  // namespace in_lanes

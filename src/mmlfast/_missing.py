@@ -12,6 +12,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._moments import Moments
+from mmlfast._weights import RowWeights
 
 Array = np.ndarray[Any, Any]
 
@@ -43,6 +44,7 @@ class Tables(NamedTuple):
 
     x: Array
     weights: Array | None
+    squares: Array | None  # of the weights with aweights, whose sum decides about the divisor (`RowWeights`)
     where: tuple[Array, ...]  # indices along the axes of the stack; () if there is no stack
 
     def column(self, item: Array, j: Array) -> Array:
@@ -52,17 +54,44 @@ class Tables(NamedTuple):
         """Weights of rows: 0 where a number is missing."""
         return present.astype(np.float64) if self.weights is None else np.where(present, self.weights[item], 0.0)
 
+    def less(self, item: Array, present: Array, counts: Array, ddof: float) -> Any:
+        """What is subtracted from the sum of the weights in the divisor."""
+        if self.squares is None:
+            return ddof
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return ddof * np.where(present, self.squares[item], 0.0).sum(axis=-1) / counts.sum(axis=-1)
 
-def incomplete(x: Array, weights: Array | None, result: Array, core_dimensions: int) -> Tables:
+    def some(self, rows: Any, items: Any = slice(None)) -> Tables:
+        """These rows of these tables."""
+        return Tables(
+            self.x[items][:, rows],
+            None if self.weights is None else self.weights[items][:, rows],
+            None if self.squares is None else self.squares[items][:, rows],
+            (),
+        )
+
+
+def incomplete(x: Array, w: RowWeights | None, result: Array, core_dimensions: int) -> Tables:
     """The tables of a stack whose results have NaN."""
     batch = result.shape[: result.ndim - core_dimensions]
     bad = np.isnan(result).any(axis=tuple(range(len(batch), result.ndim)))
     where = np.nonzero(bad) if batch else ()
+    pick = where or (None,)
     every = np.broadcast_to(x, (*batch, *x.shape[-2:]))
-    w = None if weights is None else np.broadcast_to(weights, (*batch, x.shape[-2]))
-    if not batch:
-        return Tables(every[None], None if w is None else w[None], where)
-    return Tables(every[where], None if w is None else w[where], where)
+    weights, squares = (None, None) if w is None else (w.values, w.squares)
+    wide = [None if v is None else np.broadcast_to(v, (*batch, x.shape[-2]))[pick] for v in (weights, squares)]
+    return Tables(every[pick], wide[0], wide[1], where)
+
+
+def in_range(t: Tables, variances: Array) -> tuple[Tables, Array]:
+    """Columns times powers of two, so that the fourth powers of their numbers are numbers of float64; the exponents."""
+    exponents = np.zeros(variances.shape, np.int64)
+    if t.x.dtype.itemsize == 4:
+        return t, exponents
+    item, j = np.nonzero(~((variances > 2.0**-240) & (variances < 2.0**240)))
+    deviations = _by_column(t, item, j, 0.0, _core.weighted_std)
+    exponents[item, j] = np.frexp(np.where(np.isfinite(deviations), deviations, 0))[1]
+    return (t._replace(x=np.ldexp(t.x, -exponents[:, None])), exponents) if exponents.any() else (t, exponents)
 
 
 def _chunks(count: int, size: int) -> list[slice]:
@@ -70,27 +99,42 @@ def _chunks(count: int, size: int) -> list[slice]:
     return [slice(first, first + step) for first in range(0, count, step)]
 
 
-def _by_column(t: Tables, item: Array, j: Array, ddof: float | None) -> Array:
-    """Mean (ddof None) or variance of column j of each item."""
+def _by_column(t: Tables, item: Array, j: Array, ddof: float | None, function: Any) -> Array:
+    """Mean (ddof None), variance or deviation of column j of each item."""
     out = np.empty(len(item))
     for part in _chunks(len(item), t.x.shape[1]):
         column = t.column(item[part], j[part])
-        counts = t.counting(item[part], ~np.isnan(column))
+        present = ~np.isnan(column)
+        counts = t.counting(item[part], present)
         table = column[..., None]
         if ddof is None:
-            out[part] = _core.weighted_mean(table, counts)[:, 0]
+            out[part] = function(table, counts)[:, 0]
         else:
-            out[part] = _core.weighted_variance(table, counts, ddof)[:, 0]
+            out[part] = function(table, counts, t.less(item[part], present, counts, ddof))[:, 0]
     return out
 
 
-def columns_omitting(x: Array, weights: Array | None, result: Array, ddof: float | None) -> Array:
-    """`result`, means or variances, with those that are NaN taken from the numbers that are there."""
-    t = incomplete(x, weights, result, 1)
-    mine = result[t.where] if t.where else result[None]
+def _columns_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float | None, function: Any) -> Array:
+    t = incomplete(x, w, result, 1)
+    mine = result[t.where or (None,)]
     item, j = np.nonzero(np.isnan(mine))
-    mine[item, j] = _by_column(t, item, j, ddof)
+    mine[item, j] = _by_column(t, item, j, ddof, function)
     return _put(result, t, mine)
+
+
+def mean_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float) -> Array:
+    """`result`, means, with those that are NaN taken from the numbers that are there."""
+    return _columns_omitting(x, w, result, None, _core.weighted_mean)
+
+
+def variance_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float) -> Array:
+    """`result`, variances, likewise."""
+    return _columns_omitting(x, w, result, ddof, _core.weighted_variance)
+
+
+def deviation_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float) -> Array:
+    """`result`, standard deviations, likewise."""
+    return _columns_omitting(x, w, result, ddof, _core.weighted_std)
 
 
 def _put(result: Array, t: Tables, mine: Array) -> Array:
@@ -101,23 +145,20 @@ def _put(result: Array, t: Tables, mine: Array) -> Array:
 # ---- pairs of columns ----
 
 
-class Pairs(NamedTuple):
-    """Of columns i and j of items: their covariance and their variances over the rows that have both."""
-
-    cov: Array
-    var_i: Array
-    var_j: Array
-
-
-def _by_pair(t: Tables, item: Array, i: Array, j: Array, ddof: float) -> Pairs:
-    """Each pair as a table of two columns, in which rows that miss one weigh nothing."""
-    out = Pairs(*np.empty((3, len(item))))
+def _by_pair(t: Tables, item: Array, i: Array, j: Array, ddof: float | None) -> Array:
+    """Covariance, or correlation (ddof None), of each pair: a table of two columns in which rows that miss one weigh
+    nothing."""
+    out = np.empty(len(item))
     for part in _chunks(len(item), 2 * t.x.shape[1]):
         a, b = t.column(item[part], i[part]), t.column(item[part], j[part])
         table = np.stack([a, b], axis=-1)
-        counts = t.counting(item[part], ~(np.isnan(a) | np.isnan(b)))
-        c = _core.weighted_covariance(table, counts, ddof)
-        out.cov[part], out.var_i[part], out.var_j[part] = c[:, 0, 1], c[:, 0, 0], c[:, 1, 1]
+        present = ~(np.isnan(a) | np.isnan(b))
+        counts = t.counting(item[part], present)
+        if ddof is None:
+            out[part] = _core.weighted_correlation(table, counts)[:, 0, 1]
+        else:
+            less = t.less(item[part], present, counts, ddof)
+            out[part] = _core.weighted_covariance(table, counts, less)[:, 0, 1]
     return out
 
 
@@ -156,7 +197,7 @@ def _raw_moments(x: Array, weights: Array | None, shift: Array) -> tuple[Array, 
     return mean, second
 
 
-def _by_products(t: Tables, i: Array, j: Array, ddof: float) -> tuple[Pairs, Array]:
+def _by_products(t: Tables, i: Array, j: Array, ddof: float | None) -> tuple[Array, Array]:
     """Pairs (i, j) of all items from the products of the extended columns, and where these have lost digits.
 
     With m for presence and z for differences from about the column's mean: E[m_i m_j] is the share s of rows with both,
@@ -166,9 +207,9 @@ def _by_products(t: Tables, i: Array, j: Array, ddof: float) -> tuple[Pairs, Arr
     """
     k, n, d = t.x.shape
     item, column = (index.ravel() for index in np.indices((k, d)))
-    some = np.s_[:, :: max(1, n // 4096)]  # near the mean is enough
-    sample = Tables(t.x[some], None if t.weights is None else t.weights[some], ())
-    shift = np.nan_to_num(_by_column(sample, item, column, None).reshape(k, d), posinf=0.0, neginf=0.0)
+    every = slice(None, None, max(1, n // 4096))  # near the mean is enough
+    sample = _by_column(t.some(every), item, column, None, _core.weighted_mean)
+    shift = np.nan_to_num(sample.reshape(k, d), posinf=0.0, neginf=0.0)
     with np.errstate(all="ignore"):
         _, second = _raw_moments(t.x, t.weights, shift)
         total = np.full(k, float(n)) if t.weights is None else t.weights.sum(axis=-1)
@@ -177,65 +218,76 @@ def _by_products(t: Tables, i: Array, j: Array, ddof: float) -> tuple[Pairs, Arr
         if t.weights is None:
             count = np.rint(count)
         a, b = second[:, i, d + j], second[:, j, d + i]
-        per = count / np.maximum(count - ddof, 0.0) / share
-        pairs = Pairs(
-            (second[:, i, j] - a * b / share) * per,
-            (second[:, 2 * d + i, d + j] - a * a / share) * per,
-            (second[:, 2 * d + j, d + i] - b * b / share) * per,
-        )
+        per = 1.0 / share if ddof is None else count / np.maximum(count - _less(t, i, j, ddof), 0.0) / share
+        cov = (second[:, i, j] - a * b / share) * per
+        var_i = (second[:, 2 * d + i, d + j] - a * a / share) * per
+        var_j = (second[:, 2 * d + j, d + i] - b * b / share) * per
         square = np.diagonal(second, axis1=1, axis2=2)
         size = np.maximum(square[:, :d], np.sqrt(square[:, 2 * d :]) / 4)
-        kept = (size[:, i] * per / pairs.var_i) * (size[:, j] * per / pairs.var_j) <= 2.0**10
-        kept &= (pairs.var_i > 0) & (pairs.var_j > 0)
-    return pairs, ~kept
+        kept = (size[:, i] * per / var_i) * (size[:, j] * per / var_j) <= 2.0**10
+        kept &= (var_i > 0) & (var_j > 0)
+        return (np.clip(cov / np.sqrt(var_i * var_j), -1, 1) if ddof is None else cov), ~kept
 
 
-def pairs_omitting(t: Tables, missing: Array, ddof: float) -> tuple[tuple[Array, Array, Array], Pairs]:
-    """The pairs i < j of each item of which a column is `missing` (k, d) something: (item, i, j), and their moments."""
+def _less(t: Tables, i: Array, j: Array, ddof: float) -> Any:
+    """What is subtracted from the sum of the weights in the divisor of each pair, (k, pairs)."""
+    if t.squares is None or t.weights is None:
+        return ddof
+    present = (~np.isnan(t.x)).astype(np.float64)
+    turned = np.swapaxes(present, 1, 2)
+    both = [(turned @ (present * v[..., None]))[:, i, j] for v in (t.squares, t.weights)]
+    return ddof * both[0] / both[1]
+
+
+def pairs_omitting(t: Tables, missing: Array, ddof: float | None) -> tuple[tuple[Array, Array, Array], Array]:
+    """The pairs i < j of each item of which a column is `missing` (k, d) something, as (item, i, j), and their
+    covariances, or correlations (ddof None)."""
     d = t.x.shape[-1]
     upper_i, upper_j = np.triu_indices(d, 1)
     wanted = missing[:, upper_i] | missing[:, upper_j]
     few = wanted.sum(axis=1) <= max(2 * d, 10)  # of each item by itself: what else is in the stack must not matter
     direct = wanted & few[:, None]
     every = np.nonzero(wanted)
-    out = Pairs(*(np.empty(wanted.shape) for _ in range(3)))
+    out = np.empty(wanted.shape)
     many = np.nonzero(~few)[0]
     for part in _chunks(len(many), 9 * d * d):
         items = many[part]
-        some = Tables(t.x[items], None if t.weights is None else t.weights[items], ())
-        found, lost = _by_products(some, upper_i, upper_j, ddof)
-        for whole, one in zip(out, found, strict=True):
-            whole[items] = one
+        out[items], lost = _by_products(t.some(slice(None), items), upper_i, upper_j, ddof)
         direct[items] = wanted[items] & lost
     item, pair = np.nonzero(direct)
-    for whole, one in zip(out, _by_pair(t, item, upper_i[pair], upper_j[pair], ddof), strict=True):
-        whole[item, pair] = one
-    return (every[0], upper_i[every[1]], upper_j[every[1]]), Pairs(*(whole[every] for whole in out))
+    out[item, pair] = _by_pair(t, item, upper_i[pair], upper_j[pair], ddof)
+    return (every[0], upper_i[every[1]], upper_j[every[1]]), out[every]
 
 
-def covariance_omitting(x: Array, weights: Array | None, result: Array, ddof: float) -> Array:
+def covariance_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float) -> Array:
     """`result`, covariances, with the entries that are NaN taken from the rows that have both columns."""
-    t = incomplete(x, weights, result, 2)
-    mine = result[t.where] if t.where else result[None]
+    t = incomplete(x, w, result, 2)
+    mine = result[t.where or (None,)]
     missing = np.isnan(np.diagonal(mine, axis1=1, axis2=2))
     item, j = np.nonzero(missing)
-    mine[item, j, j] = _by_column(t, item, j, ddof)
-    (item, i, j), pairs = pairs_omitting(t, missing, ddof)
-    mine[item, i, j] = mine[item, j, i] = pairs.cov
+    variances = np.diagonal(mine, axis1=1, axis2=2).astype(np.float64)
+    variances[item, j] = _by_column(t, item, j, ddof, _core.weighted_variance)
+    mine[item, j, j] = variances[item, j]
+    t, exponents = in_range(t, variances)
+    (item, i, j), cov = pairs_omitting(t, missing, ddof)
+    with np.errstate(over="ignore", under="ignore"):
+        mine[item, i, j] = mine[item, j, i] = np.ldexp(cov, exponents[item, i] + exponents[item, j])
     return _put(result, t, mine)
 
 
-def correlation_omitting(x: Array, weights: Array | None, result: Array, cov: Array) -> Array:
-    """`result`, correlations that belong to the covariances `cov`, likewise."""
-    t = incomplete(x, weights, cov, 2)
-    mine = result[t.where] if t.where else result[None]
-    square = np.diagonal(cov[t.where] if t.where else cov[None], axis1=1, axis2=2)
-    missing = np.isnan(square)
+def correlation_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float) -> Array:
+    """`result`, correlations, with the entries that are NaN because a number is missing likewise."""
+    t = incomplete(x, w, result, 2)
+    mine = result[t.where or (None,)]
+    plain = _core.variance(t.x, 0.0) if t.weights is None else _core.weighted_variance(t.x, t.weights, 0.0)
+    variances = plain.astype(np.float64)
+    missing = np.isnan(variances)
     item, j = np.nonzero(missing)
-    variance = _by_column(t, item, j, 0.0)
-    (item_, i_, j_), pairs = pairs_omitting(t, missing, 0.0)
-    with np.errstate(all="ignore"):
-        mine[item, j, j] = variance / variance
-        r = np.clip(pairs.cov / np.sqrt(pairs.var_i) / np.sqrt(pairs.var_j), -1, 1)
-    mine[item_, i_, j_] = mine[item_, j_, i_] = r
+    variances[item, j] = _by_column(t, item, j, 0.0, _core.weighted_variance)
+    deviations = _by_column(t, item, j, 0.0, _core.weighted_std)
+    with np.errstate(invalid="ignore"):
+        mine[item, j, j] = deviations / deviations
+    t, _ = in_range(t, variances)
+    (item, i, j), cor = pairs_omitting(t, missing, None)
+    mine[item, i, j] = mine[item, j, i] = cor
     return _put(result, t, mine)

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float
+from mmlfast._arrays import as_float, check_labels
+from mmlfast._weights import check_divisor, check_weights
 
 Array = np.ndarray[Any, Any]
 
@@ -36,6 +37,9 @@ class Moments:
     The rows of an unfinished block are kept, so that ``update`` over any chunking gives the bits of one call and those
     of `covariance`. Asking for results in between changes nothing. Objects pickle and copy; they may be shared between
     threads. If Ctrl-C stops an update, the rows up to some point have been taken in, and `count` says how many.
+
+    The state holds sums of squares in float64, so numbers should differ by more than 1e-150 and less than 1e150; the
+    functions of `mmlfast.stats`, which see all rows at once, have no such limit.
 
     Examples
     --------
@@ -91,14 +95,61 @@ class Moments:
         Parameters
         ----------
         ddof : float
-            What is subtracted from the number of rows in the divisor.
+            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
 
         Returns
         -------
         ndarray, shape (n_features, n_features)
             The covariances.
+
+        Raises
+        ------
+        ValueError
+            If there are weights that add up to no more than `ddof`.
         """
+        self._check_divisor("covariance", ddof)
         return self._state.covariance(float(ddof), self._dtype.itemsize == 4)
+
+    def variance(self, ddof: float = 1) -> Array:
+        """Return the variance of each column of the rows so far: the diagonal of `covariance`.
+
+        Parameters
+        ----------
+        ddof : float
+            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+
+        Returns
+        -------
+        ndarray, shape (n_features,)
+            The variances.
+        """
+        self._check_divisor("variance", ddof)
+        return np.diagonal(self._state.covariance(float(ddof), self._dtype.itemsize == 4)).copy()
+
+    def std(self, ddof: float = 1) -> Array:
+        """Return the standard deviation of each column of the rows so far.
+
+        Parameters
+        ----------
+        ddof : float
+            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+
+        Returns
+        -------
+        ndarray, shape (n_features,)
+            The square roots of the variances in float64.
+        """
+        self._check_divisor("std", ddof)
+        deviations: Array = np.sqrt(np.diagonal(divided(self, ddof))).astype(self._dtype)
+        return deviations
+
+    def _check_divisor(self, name: str, ddof: float) -> None:
+        if self._state.weighted() and self._state.count() - ddof < 1e-3:
+            count = self._state.count()
+            check_divisor(f"Moments.{name}", "weights", np.float64(count), ddof, self._varies)
+
+    def _varies(self) -> bool:
+        return bool((np.diagonal(divided(self, self._state.count() - 1)) > 0).any())
 
     def update(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
         """Take in rows.
@@ -106,7 +157,7 @@ class Moments:
         Parameters
         ----------
         x : array_like, shape (n, d) or (d,)
-            Rows, or one row.
+            Rows, or one row; with ``n_features=1`` one dimension is n rows of one number.
         weights : array_like, shape (n,), optional
             How often each row counts; for one row a number.
 
@@ -122,7 +173,7 @@ class Moments:
         TypeError
             If the numbers are complex or no numbers at all.
         """
-        self._state.update(*_rows("update", x, weights))
+        self._state.update(*_rows("update", x, weights, self.n_features))
         return self
 
     def downdate(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
@@ -134,7 +185,7 @@ class Moments:
         Parameters
         ----------
         x : array_like, shape (n, d) or (d,)
-            Rows, or one row.
+            Rows, or one row; with ``n_features=1`` one dimension is n rows of one number.
         weights : array_like, shape (n,), optional
             How often each row counted.
 
@@ -150,7 +201,7 @@ class Moments:
         TypeError
             If the numbers are complex or no numbers at all.
         """
-        self._state.remove(*_rows("downdate", x, weights))
+        self._state.remove(*_rows("downdate", x, weights, self.n_features))
         return self
 
     def merge(self, other: Moments) -> Self:
@@ -199,19 +250,19 @@ class Moments:
         return f"Moments(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
 
 
-def check_weights(function: str, weights: ArrayLike, shape: tuple[int, ...]) -> Array:
-    w = as_float(weights, "weights").astype(np.float64, copy=False)
-    if w.ndim < 1 or w.shape[-1] != shape[-1]:
-        raise ValueError(f"{function}: weights must have one number per row, shape {shape} here; got shape {w.shape}")
-    if not np.all((w >= 0) & (w < np.inf)):
-        raise ValueError(f"{function}: weights must not be negative, infinite or NaN")
-    return w
+def divided(moments: Moments, ddof: float) -> Array:
+    """The sums of products divided by the count less ddof, in float64."""
+    return moments._state.covariance(float(ddof), False)
 
 
-def _rows(function: str, x: ArrayLike, weights: ArrayLike | None) -> tuple[Array, Array | None]:
+def _rows(function: str, x: ArrayLike, weights: ArrayLike | None, columns: int | None) -> tuple[Array, Array | None]:
     """Native, aligned float32 or float64 rows and float64 weights."""
+    if weights is not None:
+        check_labels(function, x=(x, "nd", "n" if columns == 1 else "d"), weights=(weights, "n", "n"))
     rows = as_float(x, "x")
-    if rows.ndim == 1:
+    if rows.ndim == 1 and columns == 1:
+        rows = rows[:, None]
+    elif rows.ndim == 1:
         rows = rows[None]
         weights = None if weights is None else np.atleast_1d(np.asarray(weights))
     if rows.ndim != 2:

@@ -11,43 +11,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast import _core
 from mmlfast._affine_moments import AffineMoments, affine_moments
-from mmlfast._arrays import as_array, as_float, explain, float_dtype, ndarray
-from mmlfast._missing import check_policy, columns_omitting, correlation_omitting, covariance_omitting, raise_at_nan
-from mmlfast._moments import Moments, check_weights
-from mmlfast._row_blocks import RowBlocks, is_large_map
+from mmlfast._moments import Moments
+from mmlfast._statistics import CORRELATION, COVARIANCE, MEAN, STD, VARIANCE, statistic
 
-__all__ = ["AffineMoments", "Moments", "affine_moments", "correlation", "covariance", "mean", "variance"]
+__all__ = ["AffineMoments", "Moments", "affine_moments", "correlation", "covariance", "mean", "std", "variance"]
 
 Array = np.ndarray[Any, Any]
 
 
-def mean(x: ArrayLike, weights: ArrayLike | None = None, *, nan_policy: str = "propagate") -> Array:
-    """Mean of the rows of a table.
+def mean(
+    x: ArrayLike,
+    weights: ArrayLike | None = None,
+    *,
+    fweights: ArrayLike | None = None,
+    aweights: ArrayLike | None = None,
+    nan_policy: str = "propagate",
+) -> Array:
+    """Mean of the rows of a table, or of a list of numbers.
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d)
-        Samples in rows, float32 or float64.
+    x : array_like, shape (..., n, d) or (n,)
+        Samples in rows, float32 or float64; or one variable.
     weights : array_like, shape (..., n), optional
-        How often each row counts, see `covariance`.
+        Another name of `fweights`.
+    fweights, aweights : array_like, shape (..., n), optional
+        How often each row counts, and what share it has; see `covariance`.
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's mean
-        from the numbers that are there.
+        from the numbers that are there. ``"omit"`` takes what a mask hides for missing.
 
     Returns
     -------
-    ndarray, shape (..., d)
+    ndarray, shape (..., d), or a number
         The means; NaN if there is no row, or no row of positive weight.
 
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        If weights do not fit `x`, are negative or not finite;
         or, if asked for, if `x` has NaN.
     TypeError
-        If the numbers are complex or no numbers at all.
+        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
+        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
 
     Notes
     -----
@@ -61,93 +68,165 @@ def mean(x: ArrayLike, weights: ArrayLike | None = None, *, nan_policy: str = "p
     array([2., 4.])
     >>> mf.stats.mean([[1.0, 2.0], [3.0, float("nan")]], nan_policy="omit")
     array([2., 2.])
+    >>> float(mf.stats.mean([1, 2, 3, 2]))
+    2.0
     """
-    result, table, w = _moments("mean", _core.mean, _core.weighted_mean, x, weights)
-    gaps = _with_gaps("mean", nan_policy, result, table, w)
-    return result if gaps is None else columns_omitting(gaps, w, result, None)
+    return statistic(MEAN, x, 0, weights, fweights, aweights, nan_policy)
 
 
 def variance(
-    x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None, nan_policy: str = "propagate"
+    x: ArrayLike,
+    *,
+    ddof: float = 1,
+    fweights: ArrayLike | None = None,
+    aweights: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    nan_policy: str = "propagate",
 ) -> Array:
     """Variance of each column of a table: the diagonal of `covariance`, with the same bits.
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d)
-        Samples in rows, float32 or float64.
+    x : array_like, shape (..., n, d) or (n,)
+        Samples in rows, float32 or float64; or one variable.
     ddof : float
         The sum of squares is divided by ``n - ddof``.
+    fweights, aweights : array_like, shape (..., n), optional
+        How often each row counts, and what share it has; see `covariance`.
     weights : array_like, shape (..., n), optional
-        How often each row counts, see `covariance`.
+        Another name of `fweights`.
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's variance
-        from the numbers that are there.
+        from the numbers that are there. ``"omit"`` takes what a mask hides for missing.
 
     Returns
     -------
-    ndarray, shape (..., d)
-        The variances; exactly 0 for a column of equal numbers.
+    ndarray, shape (..., d), or a number
+        The variances: never negative, and exactly 0 for a column of equal numbers.
 
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        If weights do not fit `x`, are negative or not finite, or add up to no more than `ddof`;
         or, if asked for, if `x` has NaN.
     TypeError
-        If the numbers are complex or no numbers at all.
+        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
+        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
 
     Examples
     --------
     >>> import mmlfast as mf
     >>> mf.stats.variance([[1.0, 2.0], [3.0, 6.0]])
     array([2., 8.])
+    >>> float(mf.stats.variance([1, 2, 3, 2], ddof=0))
+    0.5
     """
-    result, table, w = _moments("variance", _core.variance, _core.weighted_variance, x, weights, ddof)
-    gaps = _with_gaps("variance", nan_policy, result, table, w)
-    return result if gaps is None else columns_omitting(gaps, w, result, float(ddof))
+    return statistic(VARIANCE, x, ddof, weights, fweights, aweights, nan_policy)
+
+
+def std(
+    x: ArrayLike,
+    *,
+    ddof: float = 1,
+    fweights: ArrayLike | None = None,
+    aweights: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    nan_policy: str = "propagate",
+) -> Array:
+    """Standard deviation of each column of a table: the square root of `variance`.
+
+    Parameters
+    ----------
+    x : array_like, shape (..., n, d) or (n,)
+        Samples in rows, float32 or float64; or one variable.
+    ddof : float
+        The sum of squares is divided by ``n - ddof``. `numpy.std` takes 0 unless told otherwise.
+    fweights, aweights : array_like, shape (..., n), optional
+        How often each row counts, and what share it has; see `covariance`.
+    weights : array_like, shape (..., n), optional
+        Another name of `fweights`.
+    nan_policy : {"propagate", "raise", "omit"}
+        What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; the
+        deviation of the numbers that are there. ``"omit"`` takes what a mask hides for missing.
+
+    Returns
+    -------
+    ndarray, shape (..., d), or a number
+        The standard deviations, also where the variance is too large or too small for the dtype.
+
+    Raises
+    ------
+    ValueError
+        If weights do not fit `x`, are negative or not finite, or add up to no more than `ddof`;
+        or, if asked for, if `x` has NaN.
+    TypeError
+        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
+        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
+
+    Examples
+    --------
+    >>> import mmlfast as mf
+    >>> mf.stats.std([[1.0, 2e200], [3.0, 6e200], [5.0, 4e200]])
+    array([2.e+000, 2.e+200])
+    """
+    return statistic(STD, x, ddof, weights, fweights, aweights, nan_policy)
 
 
 def covariance(
-    x: ArrayLike, *, ddof: float = 1, weights: ArrayLike | None = None, nan_policy: str = "propagate"
+    x: ArrayLike,
+    *,
+    ddof: float = 1,
+    fweights: ArrayLike | None = None,
+    aweights: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    nan_policy: str = "propagate",
 ) -> Array:
     """Covariance matrix of the columns of a table, or of a stack of tables.
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d)
-        Samples in rows (``numpy.cov(x, rowvar=False)``), float32 or float64. A memory map is read once, from front to
+    x : array_like, shape (..., n, d) or (n,)
+        Samples in rows, one variable in each column (``numpy.cov(x, rowvar=False)``), float32 or float64: a table with
+        variables in rows is ``x.T``. With one dimension it is one variable. A memory map is read once, from front to
         back, and what has been read is given back to the system.
     ddof : float
-        The sums of products are divided by ``n - ddof``, or with weights by ``sum(weights) - ddof``. As in
-        `numpy.cov`, the divisor is not allowed to become negative; where it is zero the result is NaN or infinite, here
-        without a warning.
+        The sums of products are divided by ``n - ddof``. As in `numpy.cov`, the divisor is not allowed to become
+        negative; where it is zero the result is NaN or infinite, here without a warning. With weights it must be
+        positive.
+    fweights : array_like, shape (..., n), optional
+        How often each row counts, not necessarily a whole number; the divisor is ``sum(fweights) - ddof``. A row of
+        weight zero counts for nothing, even if it holds NaN. If no row counts at all the result is NaN.
+    aweights : array_like, shape (..., n), optional
+        What share each row has, in any unit (`numpy.cov`'s ``aweights``): with w for them, times `fweights` if both are
+        given, the divisor is ``sum(w) - ddof * sum(w * aweights) / sum(w)``.
     weights : array_like, shape (..., n), optional
-        How often each row counts, not necessarily a whole number: ``numpy.cov``'s ``fweights``. A row of weight zero
-        counts for nothing, even if it holds NaN.
+        Another name of `fweights`.
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight. ``"propagate"``: it reaches the row and the column of
         its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the covariance of
-        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.cov``.
+        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.cov``; what a mask hides
+        counts as missing.
 
     Returns
     -------
-    ndarray, shape (..., d, d)
-        The covariances: exactly symmetric, of the dtype of `x`.
+    ndarray, shape (..., d, d), or a number
+        The covariances: exactly symmetric, of the dtype of `x`; of one variable its variance.
 
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        If weights do not fit `x`, are negative or not finite, or add up to no more than `ddof`;
         or, if asked for, if `x` has NaN.
     TypeError
-        If the numbers are complex or no numbers at all.
+        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
+        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
 
     Notes
     -----
     Each block of rows is centred by its own mean while it is in cache, and blocks are merged in a fixed tree [1]_. A
     mean of 1e8 standard deviations costs no accuracy. NaN or infinity in a column reaches only the entries of that
-    column.
+    column. Columns whose squares float64 cannot hold are multiplied by a power of two first, so that every entry that
+    the dtype can hold is right, whatever the units of the columns are.
 
     With ``nan_policy="omit"`` each entry is from other rows, so the matrix may have negative eigenvalues. Complete
     columns keep the bits they have without it.
@@ -170,38 +249,48 @@ def covariance(
     array([[13.,  4.],
            [ 4.,  8.]])
     """
-    result, table, w = _moments("covariance", _core.covariance, _core.weighted_covariance, x, weights, ddof)
-    gaps = _with_gaps("covariance", nan_policy, result, table, w)
-    return result if gaps is None else covariance_omitting(gaps, w, result, float(ddof))
+    return statistic(COVARIANCE, x, ddof, weights, fweights, aweights, nan_policy)
 
 
-def correlation(x: ArrayLike, *, weights: ArrayLike | None = None, nan_policy: str = "propagate") -> Array:
+def correlation(
+    x: ArrayLike,
+    *,
+    fweights: ArrayLike | None = None,
+    aweights: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    nan_policy: str = "propagate",
+) -> Array:
     """Pearson correlation of the columns of a table, or of a stack of tables.
 
     Parameters
     ----------
-    x : array_like, shape (..., n, d)
-        Samples in rows, float32 or float64.
+    x : array_like, shape (..., n, d) or (n,)
+        Samples in rows, one variable in each column, float32 or float64; or one variable.
+    fweights, aweights : array_like, shape (..., n), optional
+        How often each row counts, and what share it has; see `covariance`.
     weights : array_like, shape (..., n), optional
-        How often each row counts, see `covariance`.
+        Another name of `fweights`.
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight. ``"propagate"``: it reaches the row and the column of
         its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the correlation of
-        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.corr``.
+        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.corr``; what a mask hides
+        counts as missing.
 
     Returns
     -------
-    ndarray, shape (..., d, d)
-        The correlations: between -1 and 1, exactly 1 on the diagonal, and NaN in the row and column of a feature that
-        does not vary. There is no warning.
+    ndarray, shape (..., d, d), or a number
+        The correlations: exactly symmetric, between -1 and 1, exactly 1 on the diagonal, and NaN in the row and column
+        of a feature that does not vary. There is no warning. They do not depend on the units of the columns: times a
+        power of two, these give the same bits.
 
     Raises
     ------
     ValueError
-        If `x` has fewer than two dimensions, or `weights` does not fit it or holds a negative number or NaN;
+        If weights do not fit `x`, are negative or not finite;
         or, if asked for, if `x` has NaN.
     TypeError
-        If the numbers are complex or no numbers at all.
+        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
+        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
 
     Examples
     --------
@@ -210,59 +299,4 @@ def correlation(x: ArrayLike, *, weights: ArrayLike | None = None, nan_policy: s
     array([[1., 1.],
            [1., 1.]])
     """
-    c, table, w = _moments("correlation", _core.covariance, _core.weighted_covariance, x, weights, 0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        scale = np.sqrt(np.diagonal(c, axis1=-2, axis2=-1))
-        r: Array = np.clip(c / scale[..., :, None] / scale[..., None, :], -1, 1)
-        diagonal = np.arange(c.shape[-1])
-        r[..., diagonal, diagonal] = scale / scale
-    gaps = _with_gaps("correlation", nan_policy, c, table, w)
-    return r if gaps is None else correlation_omitting(gaps, w, r, c)
-
-
-def _table(function: str, x: ArrayLike) -> Any:
-    table: Any = x if type(x) is ndarray else as_array(x, "x")
-    if table.ndim < 2:
-        raise ValueError(f"{function}: x must have samples in rows, shape (..., n, d); got shape {table.shape}")
-    return table
-
-
-def _moments(
-    function: str, plain: Any, weighted: Any, x: ArrayLike, weights: ArrayLike | None, ddof: float | None = None
-) -> tuple[Array, Any, Array | None]:
-    """The result for numbers that are all there, the table and its weights."""
-    table = _table(function, x)
-    divisor = () if ddof is None else (np.float64(ddof),)
-    if plain is _core.covariance and is_large_map(table):
-        w = None if weights is None else check_weights(function, weights, table.shape[:-1])
-        return _covariance_of_map(table, w, 1.0 if ddof is None else ddof), table, w
-    try:
-        if weights is None:
-            return np.asarray(plain(table, *divisor)), table, None
-        w = check_weights(function, weights, table.shape[:-1])
-        return np.asarray(weighted(table, w, *divisor)), table, w
-    except (TypeError, ValueError) as error:
-        explain(function, error, x=table)
-
-
-def _covariance_of_map(table: Array, weights: Array | None, ddof: float) -> Array:
-    """The same bits, in the memory of a few blocks."""
-    moments, taken = Moments(table.shape[1], float_dtype(table)), 0
-    for block in RowBlocks(table):
-        moments.update(block, None if weights is None else weights[taken : taken + len(block)])
-        taken += len(block)
-    return moments.covariance(ddof)
-
-
-def _with_gaps(function: str, nan_policy: str, result: Array, table: Any, weights: Array | None) -> Array | None:
-    """The table if NaN must be left out of it; a result without NaN says that there is none."""
-    if nan_policy == "propagate":
-        return None
-    check_policy(function, nan_policy)
-    if table.dtype.kind != "f" or not np.isnan(result).any():
-        return None
-    x = as_float(table, "x")
-    if nan_policy == "omit":
-        return x
-    raise_at_nan(function, x, weights)
-    return None
+    return statistic(CORRELATION, x, 0, weights, fweights, aweights, nan_policy)

@@ -1,0 +1,114 @@
+"""Weights of rows: how often each counts (fweights), or its share (aweights), as in `numpy.cov`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mmlfast._arrays import as_float
+
+Array = np.ndarray[Any, Any]
+
+# Exponents of weights, beyond which products of them with numbers could leave float64.
+FAR = 200
+
+
+class RowWeights(NamedTuple):
+    """The weights of rows, what of their sum the divisor is, and what both are made from."""
+
+    values: Array  # float64, (..., n)
+    ddof: Any  # subtracted from the sum of the values in the divisor; one number, or one for each table
+    squares: Array | None = None  # with aweights: the products of values and aweights, whose sum decides about ddof
+
+
+def row_weights(
+    function: str,
+    shape: tuple[int, ...],
+    ddof: float,
+    weights: ArrayLike | None,
+    fweights: ArrayLike | None,
+    aweights: ArrayLike | None,
+    divides: bool,
+) -> RowWeights:
+    """The weights of rows of a table of this shape, from the arguments of that name.
+
+    ``divides``: whether sums are divided by the sum of the weights less `ddof`, which must then be positive.
+    """
+    if weights is not None and fweights is not None:
+        raise ValueError(f"{function}: weights is another name of fweights: give one of them")
+    name = "weights" if fweights is None else "fweights"
+    counts = weights if fweights is None else fweights
+    f = None if counts is None else check_weights(function, counts, shape[:-1], name)
+    if aweights is not None:
+        return _with_shares(function, ddof, f, check_weights(function, aweights, shape[:-1], "aweights"), divides)
+    assert f is not None
+    if divides:
+        check_divisor(function, name, f.sum(axis=-1), ddof, lambda: np.count_nonzero(f, axis=-1) > 1)
+    power = _far(f)
+    return RowWeights(np.ldexp(f, -power), ddof * 2.0**-power) if power else RowWeights(f, ddof)
+
+
+def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides: bool) -> RowWeights:
+    largest = a.max(axis=-1, initial=0, keepdims=True)
+    a = np.ldexp(a, -np.frexp(largest)[1])  # of about 1 in each table: their unit does not matter
+    if f is not None:
+        f = np.ldexp(f, -_far(f))
+    w = a if f is None else f * a
+    squares = w * a
+    total, twice = w.sum(axis=-1), squares.sum(axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        taken = np.where(total > 0, ddof * twice / total, 0.0)
+        short = (total > 0) & (ddof > 0) & (total - taken <= 1e-12 * total)
+    if divides and short.any() and np.any(short & (np.count_nonzero(w, axis=-1) > 1)):
+        raise ValueError(
+            f"{function}: the divisor, sum(w) - ddof sum(w aweights) / sum(w), is not positive for ddof={ddof}: nearly "
+            f"all the weight is on one row; ddof=0 divides by the sum of the weights"
+        )
+    return RowWeights(w, taken, squares)
+
+
+def _far(w: Array) -> int:
+    """The exponent of weights that are very large or small as a whole, or 0."""
+    exponent = int(np.frexp(w.max(initial=0))[1])
+    return exponent if abs(exponent) > FAR else 0
+
+
+def check_divisor(function: str, name: str, total: Any, ddof: float, several: Callable[[], Any]) -> None:
+    """ValueError unless sums of weights exceed ddof by more than rounding. `several` says where more than one row
+    counts: of one row alone, or none, the result is NaN in any case, as without weights.
+    """
+    if not ddof > 0:
+        return
+    short = np.asarray(total - ddof <= 1e-6 * min(ddof, 1.0))
+    if not short.any():
+        return
+    short = short & several()
+    if short.any():
+        value = float(np.asarray(total)[short].min())
+        raise ValueError(
+            f"{function}: {name} add up to {value:.15g}, which must exceed ddof={ddof:g}: they say how often each "
+            f"row counts; weights that add up to one are shares: pass aweights=, or ddof=0"
+        )
+
+
+def check_weights(function: str, weights: ArrayLike, shape: tuple[int, ...], name: str = "weights") -> Array:
+    """Weights as float64, one per row, finite and not negative."""
+    w = as_float(weights, name).astype(np.float64, copy=False)
+    if w.ndim < 1 or w.shape[-1] != shape[-1]:
+        raise ValueError(f"{function}: {name} must have one number per row, shape {shape} here; got shape {w.shape}")
+    good = (w >= 0) & (w < np.inf)
+    if not good.all():
+        index = np.unravel_index(int(np.argmin(good)), w.shape)
+        place = ", ".join(str(int(i)) for i in index)
+        raise ValueError(f"{function}: {name} must not be negative, infinite or NaN, got {name}[{place}] = {w[index]}")
+    if len(shape) > 1 or w.ndim > 1:
+        try:
+            np.broadcast_shapes(w.shape, shape)
+        except ValueError:
+            raise ValueError(
+                f"{function}: {name} must have one number per row, shape {shape} here; got shape {w.shape}"
+            ) from None
+    return w
