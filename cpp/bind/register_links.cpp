@@ -1,3 +1,4 @@
+#include "bind/gil.hpp"
 #include "bind/links_object.hpp"
 #include "bind/registers.hpp"
 

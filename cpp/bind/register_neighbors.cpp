@@ -1,4 +1,5 @@
 #include "bind/errors.hpp"
+#include "bind/gil.hpp"
 #include "bind/registers.hpp"
 #include "drivers/neighbors.hpp"
 
