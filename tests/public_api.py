@@ -39,7 +39,8 @@ class Use:
     axes : dict
         For `check_labels`: the letters of the axes of each array argument; arguments share an axis that has one letter.
     takes : set of str
-        What it takes that others refuse: "mask", "sparse", "integers" (exact beyond 2**53), "labels" (other than those
+        What it takes that others refuse: "mask", "sparse", "stream" (chunks),
+        "integers" (exact beyond 2**53), "labels" (other than those
         of axes), "names" (arguments that may be text).
     symmetric : tuple of int
         The numbers of the results that are symmetric matrices.
@@ -88,9 +89,9 @@ def public_names() -> Iterator[tuple[str, Any]]:
         module = importlib.import_module(f"mmlfast.{module_name}")
         for name in module.__all__:
             thing = getattr(module, name)
-            if not inspect.isclass(thing):
+            if not inspect.isclass(thing) or (thing.__module__.startswith("mmlfast") and array_parameters(thing)):
                 yield f"{module_name}.{name}", thing
-            elif thing.__module__.startswith("mmlfast") and not issubclass(thing, tuple):
+            if inspect.isclass(thing) and thing.__module__.startswith("mmlfast") and not issubclass(thing, tuple):
                 for method_name, method in inspect.getmembers(thing, callable):
                     if not method_name.startswith("_") and array_parameters(method):
                         yield f"{module_name}.{name}.{method_name}", method
@@ -340,6 +341,7 @@ def _geometry() -> Iterator[Use]:
         variant="metric",
     )
     yield _use("geometry.is_inner_product", arrays={"metric": S}, powers={"metric": (0,)}, takes={"integers"})
+    yield _use("geometry.Mahalanobis", _mahalanobis, arrays={"covariance": S}, powers={"covariance": (-0.5,)})
     rows = {"X": ("nd", "d"), "Y": ("md", "d")}
     yield _use("geometry.cdist", arrays={"X": M, "Y": TABLE}, axes=rows, nonnegative=(0,))
     yield _use(
@@ -377,15 +379,17 @@ def _geometry() -> Iterator[Use]:
     )
 
 
+def _mahalanobis(covariance: Any) -> Any:
+    return ge.norm(V, ge.Mahalanobis(covariance))
+
+
 def _stats() -> Iterator[Use]:
-    rows = {"x": ("nd", "n"), "weights": ("n", "n")}
     table, weighted = {"x": TABLE}, {"x": TABLE, "weights": SCORES}
-    for name, power in (("mean", 1), ("variance", 2), ("covariance", 2), ("correlation", 0)):
+    for name, power in (("mean", 1), ("variance", 2), ("std", 1), ("covariance", 2), ("correlation", 0)):
         exact: dict[str, Any] = {"symmetric": (0,)} if name[:2] == "co" else {}
-        if name == "variance":
+        if name in ("variance", "std"):
             exact = {"nonnegative": (0,)}
         yield _use(f"stats.{name}", arrays=table, powers={"x": (power,)}, **exact)
-        yield _use(f"stats.{name}", arrays=weighted, powers={"x": (power,)}, axes=rows, variant="weights", **exact)
         omit: dict[str, Any] = {
             "arrays": table,
             "powers": {"x": (power,)},
@@ -394,6 +398,17 @@ def _stats() -> Iterator[Use]:
             **exact,
         }
         yield _use(f"stats.{name}", lambda x, name=name: getattr(st, name)(x, nan_policy="omit"), **omit)
+        for kind in ("weights", "fweights", "aweights"):
+            unit = {kind: (0,)} if kind == "aweights" else {}
+            axes = {"x": ("nd", "n"), kind: ("n", "n")}
+            yield _use(
+                f"stats.{name}",
+                arrays=table | {kind: SCORES},
+                powers={"x": (power,)} | unit,
+                axes=axes,
+                variant=kind,
+                **exact,
+            )
     yield _use(
         "stats.affine_moments",
         arrays={"mean": V, "cov": S, "A": A, "b": W},
@@ -436,21 +451,21 @@ def _decomposition() -> Iterator[Use]:
             arrays={"X": TABLE},
             powers={"X": (1, 0, 2, 0, 2)},
             nonnegative=(2, 3, 4),
-            takes={"sparse"},
+            takes={"sparse", "stream"},
         )
         yield _use(
             f"decomposition.{name}.fit_transform",
             lambda X, make=make: make(2).fit_transform(X),
             arrays={"X": TABLE},
             powers={"X": (1,)},
-            takes={"sparse"},
+            takes={"sparse", "stream"},
         )
         yield _use(
             f"decomposition.{name}.fit_transform",
             lambda X, make=make: make(2, whiten=True).fit_transform(X),
             arrays={"X": TABLE},
             powers={"X": (0,)},
-            takes={"sparse"},
+            takes={"sparse", "stream"},
             variant="whiten",
         )
         yield _use(f"decomposition.{name}.transform", fitted("transform"), arrays={"X": TABLE[:5]}, takes={"sparse"})

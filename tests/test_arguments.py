@@ -12,7 +12,7 @@ from cases import same_bits
 
 import mmlfast as mf
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, as_integer, check_digits, check_labels, nan_where_masked
+from mmlfast._arrays import as_array, as_float, as_integer, as_real, check_digits, check_labels, nan_where_masked
 
 la = mf.linalg
 
@@ -187,6 +187,13 @@ def test_whole_numbers() -> None:
         as_integer(2.0, "k")
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         as_integer(0, "k", 1)
+
+
+def test_numbers() -> None:
+    assert as_real(np.float32(0.5), "tol") == as_real(np.array(0.5), "tol") == 0.5
+    for bad in ("0.5", None, [1.0, 2.0], 1j):
+        with pytest.raises(TypeError, match="tol must be a number"):
+            as_real(bad, "tol")
 
 
 # ---- out= in the place of an operand ----

@@ -307,6 +307,16 @@ def as_integer(value: Any, name: str, least: int | None = None) -> int:
     return int(number)
 
 
+def as_real(value: Any, name: str) -> float:
+    """A number as a float; TypeError with its name for anything else, also for text."""
+    if not isinstance(value, str | bytes):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    raise TypeError(f"{name} must be a number, got {value!r:.60}")
+
+
 def check_square(function: str, **matrices: Any) -> None:
     """LinAlgError naming the argument unless its last two dimensions are equal."""
     for name, a in matrices.items():
