@@ -97,7 +97,7 @@ def nearest(queries: Array, points: Array, k: int, metric: ArrayLike | None) -> 
     dtype = np.result_type(queries, points)
     if metric is not None:
         queries, points = whiten_tables("knn", metric, queries, points)
-    queries, points = (np.ascontiguousarray(a) for a in same_dtype(queries, points))
+    queries, points = (np.require(a, requirements=["C", "A"]) for a in same_dtype(queries, points))
     if points.shape[1] == 0:
         indices = np.broadcast_to(np.arange(k), (len(queries), k)).copy()
         return Neighbors(np.zeros((len(queries), k), dtype), indices)
