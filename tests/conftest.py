@@ -38,10 +38,15 @@ def threads() -> Iterator[Callable[[int | None], None]]:
 
 @pytest.fixture
 def run_python() -> Callable[..., str]:
-    """`run_python(code, MMLFAST_SIMD="avx2")` runs code in a new interpreter and returns what it printed."""
+    """`run_python(code, MMLFAST_SIMD="avx2")` runs code in a new interpreter and returns what it printed.
 
-    def run(code: str, *, timeout: float = 120, **environment: str) -> str:
-        env = {k: v for k, v in os.environ.items() if not k.startswith("MMLFAST_")} | environment
+    The modules of this folder can be imported there. The time limit is for code that hangs, on the slowest machine.
+    """
+
+    def run(code: str, *, timeout: float = 900, **environment: str) -> str:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("MMLFAST_") and k != "OMP_NUM_THREADS"}
+        here = os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(Path(__file__).parent)]))
+        env = kept | {"PYTHONPATH": here} | environment
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
             env=env,

@@ -306,5 +306,5 @@ def test_a_lost_worker_costs_time_only(rng, cluster, monkeypatch, moment):
     answer = mf.dask.pagerank(rows_of(a), tol=1e-5, full_output=True)
     np.testing.assert_array_equal(answer.scores, expected)
     assert count >= answer.n_iter > 3
-    cluster.wait_for_workers(2, timeout=30)
+    cluster.wait_for_workers(2, timeout=600)
     assert workers(cluster) != before

@@ -169,6 +169,6 @@ def test_a_lost_worker_costs_time_only(table: Any, tmp_path: Path, cluster: Any,
     with dask.config.set(scheduler=None):  # that is the cluster
         got = results(mortal)
     assert Path(flag).exists()
-    cluster.wait_for_workers(2, timeout=60)
+    cluster.wait_for_workers(2, timeout=600)
     for a, b in zip(got, right, strict=True):
         np.testing.assert_array_equal(a, b)

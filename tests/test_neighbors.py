@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pickle
-import signal
-import threading
 
 import numpy as np
 import pytest
 from cases import every_dtype, every_layout, same_bits, spd
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interrupts import interrupt
 
 import mmlfast as mf
 from mmlfast._reference import neighbors as reference
@@ -219,13 +218,7 @@ def search_for_ever(x):
 
 def test_ctrl_c_stops_a_search(rng):
     x = rng.standard_normal((40_000, 64)).astype(np.float32)
-    timer = threading.Timer(0.1, lambda: signal.raise_signal(signal.SIGINT))
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            search_for_ever(x)
-    finally:
-        timer.cancel()
+    interrupt(lambda: search_for_ever(x))
     check(x[:20], x[:500], 3)
 
 

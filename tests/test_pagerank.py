@@ -579,35 +579,28 @@ def test_complex_dense_graph():
         ("3", "pagerank(large, 1.0, tol=1e-300, max_iter=10**12)"),
         ("1", "pagerank(slow, 1.0, personalization={0: 1}, tol=1e-300, max_iter=10**12)"),
         ("3", "[pagerank_many(large, damping=np.full(16, 0.99)) for _ in range(10**6)]"),
-        ("1", "pagerank_many(np.roll(np.eye(30), 1, 1) + np.eye(30), rng.random((200_000, 30)), 0.9999)"),
-        ("3", "pagerank_many(np.roll(np.eye(30), 1, 1) + np.eye(30), rng.random((200_000, 30)), 0.9999)"),
+        ("1", "[pagerank_many(few, vectors, 0.9999) for _ in range(10**6)]"),
+        ("3", "[pagerank_many(few, vectors, 0.9999) for _ in range(10**6)]"),
         ("1", "[pagerank(large, 0.999) for _ in range(10**6)]"),
         ("3", "[Links(a) for _ in range(10**6)]"),
     ],
 )
 def test_interrupt(run_python, call, n_threads):
-    """No time is asserted but a bound that an unanswered Ctrl-C cannot meet."""
+    """Unanswered, the call would not come to its end: the time limit of the test is for that alone."""
     code = f"""
-        import os, signal, threading, time
         import numpy as np
+        from interrupts import interrupt
         from scipy import sparse
         from mmlfast.graph import *
         n, rng = 200_000, np.random.default_rng(1)
         a = sparse.csr_array((rng.random(8 * n), rng.integers(0, n, 8 * n), np.arange(0, 8 * n + 1, 8)), shape=(n, n))
         large, slow = Links(a), Links(np.roll(np.eye(3000), 1, 1) + np.eye(3000))
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        start = time.monotonic()
-        try:
-            {call}
-        except KeyboardInterrupt:
-            pass
-        else:
-            raise SystemExit("not interrupted")
-        assert time.monotonic() - start < 5, time.monotonic() - start
+        few, vectors = Links(np.roll(np.eye(30), 1, 1) + np.eye(30)), rng.random((200_000, 30))
+        interrupt(lambda: {call})
         assert abs(pagerank(large).sum() - 1) < 1e-12
         print("done")
     """
-    assert run_python(code, MMLFAST_NUM_THREADS=n_threads, timeout=60).strip() == "done"
+    assert run_python(code, MMLFAST_NUM_THREADS=n_threads).strip() == "done"
 
 
 # ---- real graphs ----

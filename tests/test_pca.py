@@ -12,13 +12,14 @@ import scipy.sparse
 import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.base import clone
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import mmlfast as mf
 from mmlfast._dimension import likely_dimension, log_evidence
 from mmlfast._krylov import dominant_eigenpairs
 from mmlfast._small_components import ExactProduct
+
+clone = pytest.importorskip("sklearn.base").clone
+parametrize_with_checks = pytest.importorskip("sklearn.utils.estimator_checks").parametrize_with_checks
 
 PCA, IncrementalPCA = mf.decomposition.PCA, mf.decomposition.IncrementalPCA
 

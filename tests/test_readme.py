@@ -22,7 +22,7 @@ def test_lines_of_use_run():
         capture_output=True,
         text=True,
         env={**os.environ, "PYTHONPATH": path},
-        timeout=120,
+        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split("\n")[0] == "(100000, 4, 1) (100000, 4, 4) (10, 10) 1 [0 1 2 3 4] 1"

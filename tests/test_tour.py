@@ -53,7 +53,7 @@ def _subprocess(*arguments: str, code: str = "") -> subprocess.CompletedProcess[
     """A new interpreter runs `code`, then the command line of mmlfast with these arguments."""
     program = f"import sys\n{code}\nfrom mmlfast.__main__ import main\nsys.exit(main(sys.argv[1:]))\n"
     return subprocess.run(
-        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=_environment(), timeout=300
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, env=_environment(), timeout=900
     )
 
 
@@ -249,7 +249,7 @@ def test_interrupt_of_the_process_gives_130(tmp_path):
     ) as process:
         assert process.stdout.readline().startswith("elimination        ok")
         process.send_signal(signal.SIGINT)
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=900)
     assert process.returncode == 130
     assert errors == "mmlfast: interrupted\n"
     assert "every check passed" not in output

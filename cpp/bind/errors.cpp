@@ -19,12 +19,10 @@ std::atomic<unsigned long> main_thread{0};
 // Runs pending signal handlers; an exception from one of them stays set in this thread.
 bool user_interrupted() {
   if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return false;
-  const AcquiredGil gil;
-  return PyErr_CheckSignals() != 0;
+  return with_gil([] { return PyErr_CheckSignals() != 0; });
 }
 
-const LapackTable* load_lapack() {
-  const AcquiredGil gil;
+const LapackTable* import_lapack() {
   PyObject* module = PyImport_ImportModule("mmlfast._lapack");
   if (module == nullptr) return nullptr;
   PyObject* capsule = PyObject_GetAttrString(module, "capsule");
@@ -34,6 +32,8 @@ const LapackTable* load_lapack() {
   Py_DECREF(module);
   return static_cast<const LapackTable*>(table);
 }
+
+const LapackTable* load_lapack() { return with_gil(import_lapack); }
 
 // The class, looked up once: numpy.linalg is imported by numpy itself.
 PyObject* lin_alg_error() noexcept {
@@ -67,6 +67,21 @@ Py_ssize_t level_of_caller() noexcept {
   return level;
 }
 
+bool warn(Outcome outcome) {
+  PyObject* module = PyImport_ImportModule("scipy.linalg");
+  PyObject* category = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgWarning");
+  PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond);
+  PyObject* text = number == nullptr ? nullptr : PyObject_CallMethod(number, "__format__", "s", ".6g");
+  const bool good =
+      text != nullptr && PyErr_WarnFormat(category, level_of_caller(),
+                                          "Ill-conditioned matrix (rcond=%U): result may not be accurate.", text) == 0;
+  Py_XDECREF(text);
+  Py_XDECREF(number);
+  Py_XDECREF(category);
+  Py_XDECREF(module);
+  return good;
+}
+
 }  // namespace
 
 void set_python_error(Outcome outcome, const char* failed_items_message) noexcept {
@@ -96,19 +111,7 @@ void set_python_error(Outcome outcome, const char* failed_items_message) noexcep
 }
 
 bool warn_if_ill_conditioned(Outcome outcome) noexcept {
-  if (!(outcome.rcond < 1)) return true;
-  PyObject* module = PyImport_ImportModule("scipy.linalg");
-  PyObject* category = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgWarning");
-  PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond);
-  PyObject* text = number == nullptr ? nullptr : PyObject_CallMethod(number, "__format__", "s", ".6g");
-  const bool good =
-      text != nullptr && PyErr_WarnFormat(category, level_of_caller(),
-                                          "Ill-conditioned matrix (rcond=%U): result may not be accurate.", text) == 0;
-  Py_XDECREF(text);
-  Py_XDECREF(number);
-  Py_XDECREF(category);
-  Py_XDECREF(module);
-  return good;
+  return !(outcome.rcond < 1) || take_or_stop([&] { return warn(outcome); });
 }
 
 void install_runtime_hooks() {

@@ -57,4 +57,11 @@ class AcquiredGil {
   PyGILState_STATE state_;
 };
 
+// f() with the GIL. Whatever Python does in there, this thread either comes back from it or stops in it.
+template <class F>
+auto with_gil(F&& f) {
+  const AcquiredGil gil;
+  return take_or_stop(f);
+}
+
 }  // namespace mmlfast::bind

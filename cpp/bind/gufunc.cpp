@@ -34,8 +34,7 @@ thread_local bool failed_before = false;
 
 bool error_is_pending() {
   if (!failed_before) return false;
-  const AcquiredGil gil;
-  failed_before = PyErr_Occurred() != nullptr;
+  failed_before = with_gil([] { return PyErr_Occurred() != nullptr; });
   return failed_before;
 }
 
@@ -66,13 +65,11 @@ void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
   clear_float_flags();
   if (outcome.ok() && outcome.rcond == 1) return;
   if (outcome.status == Outcome::Status::failed_items && data.message == nullptr) return;
-  const AcquiredGil gil;
-  if (outcome.ok()) {
-    failed_before = !warn_if_ill_conditioned(outcome);
-  } else {
+  failed_before = with_gil([&] {
+    if (outcome.ok()) return !warn_if_ill_conditioned(outcome);
     set_python_error(outcome, data.message);
-    failed_before = true;
-  }
+    return true;
+  });
 }
 
 int type_number(char c) {

@@ -144,10 +144,11 @@ struct Reporter {
     const auto now = std::chrono::steady_clock::now();
     if (epoch != 0 && epoch + 1 != self->epochs && now - self->last < report_interval) return true;
     self->last = now;
-    const AcquiredGil gil;
-    PyObject* r = PyObject_CallFunction(self->function.ptr(), "Ld", static_cast<long long>(epoch), loss);
-    Py_XDECREF(r);
-    return r != nullptr;
+    return with_gil([&] {
+      PyObject* r = PyObject_CallFunction(self->function.ptr(), "Ld", static_cast<long long>(epoch), loss);
+      Py_XDECREF(r);
+      return r != nullptr;
+    });
   }
 };
 

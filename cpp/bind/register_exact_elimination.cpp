@@ -20,7 +20,8 @@ py::array_t<T> as_array(const std::vector<T>& x) {
 // use(Batch) for an int64 or uint64 matrix, without the GIL.
 template <class Use>
 void with_matrix(const py::array& a, Use&& use) {
-  if (a.ndim() != 2) throw py::value_error("expected a matrix");
+  if (a.ndim() != 2 || !PyArray_ISALIGNED(reinterpret_cast<PyArrayObject*>(a.ptr())))
+    throw py::value_error("expected an aligned matrix");
   const Layout layout{a.shape(0), a.shape(1), a.strides(0) / 8, a.strides(1) / 8};
   const void* data = a.data();
   const bool is_signed = py::isinstance<py::array_t<std::int64_t>>(a);

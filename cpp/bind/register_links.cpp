@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "bind/gil.hpp"
 #include "bind/links_object.hpp"
 #include "bind/registers.hpp"
@@ -18,9 +20,9 @@ std::string describe(const drivers::LinksFault& fault) {
 
 template <class Index>
 void build(drivers::Links& links, Size n, const py::array& starts, const py::array& targets, const double* weights,
-           drivers::LinksFault& fault) {
+           Size n_stored, drivers::LinksFault& fault) {
   const LinksOut<Index> out{n, static_cast<const Index*>(starts.data()), static_cast<const Index*>(targets.data()),
-                            weights};
+                            weights, n_stored};
   Outcome outcome;
   {
     const ReleasedGil unlocked;
@@ -36,10 +38,13 @@ py::tuple make_links(const py::array& starts, const py::array& targets, const py
   auto links = std::make_unique<LinksObject>();
   drivers::LinksFault fault;
   const double* w = weights.is_none() ? nullptr : static_cast<const double*>(py::array(weights).data());
+  const Size n_stored = w == nullptr ? targets.size() : std::min(targets.size(), py::array(weights).size());
   if (starts.itemsize() == 4)
-    build<std::int32_t>(links->links, n, starts, targets, w, fault);
+    build<std::int32_t>(links->links, n, starts, targets, w, n_stored, fault);
   else
-    build<std::int64_t>(links->links, n, starts, targets, w, fault);
+    build<std::int64_t>(links->links, n, starts, targets, w, n_stored, fault);
+  if (fault.kind == drivers::LinksFault::Kind::changed)
+    throw py::value_error("links: the arrays of the matrix were written to while they were read");
   if (fault.kind == drivers::LinksFault::Kind::none) return py::make_tuple(std::move(links), "", -1);
   return py::make_tuple(py::none(), describe(fault), fault.at);
 }

@@ -26,6 +26,9 @@ py::tuple search(const py::array& x, const py::array& y, Size k, bool squared) {
 // Checked and converted in Python: x and y are contiguous, native, of two dimensions, both float32 or both float64,
 // finite; 1 <= k <= len(y).
 py::tuple neighbors(const py::array& x, const py::array& y, Size k, bool squared) {
+  for (const py::array& a : {x, y})
+    if (!PyArray_ISCARRAY_RO(reinterpret_cast<PyArrayObject*>(a.ptr())))
+      throw py::value_error("knn: rows that are not contiguous, aligned and native");
   if (y.shape(0) > drivers::most_neighbor_points) throw py::value_error("knn: at most 2**31 points");
   return x.itemsize() == 4 ? search<float>(x, y, k, squared) : search<double>(x, y, k, squared);
 }

@@ -1,3 +1,5 @@
+#include <vector>
+
 #include "bind/gufunc.hpp"
 #include "bind/registers.hpp"
 #include "drivers/power_iteration.hpp"
@@ -45,10 +47,15 @@ template <class T, class Index>
 py::tuple run_sparse(const py::array& data, const py::array& columns, const py::array& starts, const py::array& x0,
                      double tol, Size max_iter) {
   const Size n = x0.ndim() == 1 ? x0.shape(0) : 0, n_stored = data.ndim() == 1 ? data.shape(0) : 0;
-  const drivers::CsrMatrix<T, Index> a{
-      n, vector_of<T>(data, n_stored, "data must be a contiguous vector of the type of x0"),
-      vector_of<Index>(columns, n_stored, "indices must be a contiguous vector as long as data"),
-      vector_of<Index>(starts, n + 1, "indptr must be a contiguous vector of the type of indices"), n_stored};
+  const T* numbers = vector_of<T>(data, n_stored, "data must be a contiguous vector of the type of x0");
+  const Index* given_columns =
+      vector_of<Index>(columns, n_stored, "indices must be a contiguous vector as long as data");
+  const Index* given_starts =
+      vector_of<Index>(starts, n + 1, "indptr must be a contiguous vector of the type of indices");
+  // Copies: another thread may write into the matrix while this one computes, and these are indices.
+  const std::vector<Index> own_columns(given_columns, given_columns + n_stored),
+      own_starts(given_starts, given_starts + n + 1);
+  const drivers::CsrMatrix<T, Index> a{n, numbers, own_columns.data(), own_starts.data(), n_stored};
   const T* start = vector_of<T>(x0, n, "x0 must be a contiguous vector");
   require(n > 0 && max_iter > 0, "n and max_iter must be positive");
   py::array_t<T> vector(n), value(std::vector<py::ssize_t>{}), residual(std::vector<py::ssize_t>{});

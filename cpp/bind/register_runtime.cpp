@@ -45,6 +45,7 @@ py::dict build_config() {
   d["simd_refused"] =
       simd::refused_request() == nullptr ? py::none().cast<py::object>() : py::str(simd::refused_request());
   d["available_cpus"] = available_cpus();
+  d["threads_are_set"] = threads_are_set();
   d["lapack_loaded"] = lapack_loaded();
   return d;
 }
@@ -68,6 +69,7 @@ void register_runtime(py::module_& m) {
   m.def("build_config", &build_config);
   m.def("get_num_threads", &get_num_threads);
   m.def("set_num_threads", &set_num_threads);
+  m.def("set_default_threads", &set_default_threads);
 }
 
 }  // namespace mmlfast::bind

@@ -373,13 +373,64 @@ bool Moments::save(std::vector<double>& to) const {
   return true;
 }
 
+namespace {
+
+bool is_whole(double x, double below) noexcept { return x >= 0 && x < below && x == std::floor(x); }
+
+// Could it be a sum of weights? Without weights it is a number of rows.
+bool is_weight(double x, bool weighted) noexcept { return weighted ? x >= 0 : is_whole(x, 0x1p53); }
+
+// Is it a sum that rounding alone tells from the other?
+bool about(double x, double y) noexcept { return x == y || std::fabs(x - y) <= 1e-6 * std::fmax(x, y); }
+
+}  // namespace
+
+// Could update(), merge() and remove() have led here? What the numbers are measured by; not what they measure.
+bool Moments::consistent() const noexcept {
+  if (shape_.sequential && n_blocks_ > 1) return false;
+  if (open_weights_ && (!weighted_ || open_rows_ == 0)) return false;
+  double closed = 0, open = static_cast<double>(open_rows_);
+  for (int l = 0; l < most_levels; ++l) {
+    if (((n_blocks_ >> l) & 1) == 0) continue;
+    const double weight = levels_[l].data()[0], rows = std::ldexp(static_cast<double>(shape_.rows), l);
+    if (!is_weight(weight, weighted_)) return false;
+    if (!weighted_ && (shape_.sequential ? weight < 1 : weight != rows)) return false;
+    closed += weight;
+  }
+  if (open_weights_) {
+    open = 0;
+    for (Size r = 0; r < open_rows_; ++r) {
+      const double weight = open_weights_.data()[r];
+      if (!(weight >= 0 && weight < std::numeric_limits<double>::infinity())) return false;
+      open += weight;
+    }
+  }
+  if (!about(closed_weight_, closed) || !about(open_weight_, open)) return false;
+  if (!weighted_ && (closed_weight_ != closed || open_weight_ != open)) return false;
+  for (const Doubles* node : {&merged_, &removed_})
+    if (*node && !is_weight(node->data()[0], weighted_)) return false;
+  const double all = closed + open + (merged_ ? merged_.data()[0] : 0);
+  const double removed = removed_ ? removed_.data()[0] : 0;
+  if (!(removed <= all || about(removed, all))) return false;
+  const auto squares_are_negative = [&](const Doubles& node) {
+    if (!node) return false;
+    for (Size j = 0; j < shape_.d; ++j)
+      if (node.data()[shape_.m2() + (full_ ? shape_.entry(j, j) : j)] < 0) return true;
+    return false;
+  };
+  return !std::any_of(levels_, levels_ + most_levels, squares_are_negative) && !squares_are_negative(merged_) &&
+         !squares_are_negative(removed_);
+}
+
 bool Moments::restore(const std::vector<double>& from) {
   constexpr std::size_t header = 11;
   if (from.size() < header || from[0] != 1 || from[1] != static_cast<double>(shape_.d)) return false;
-  Moments fresh(shape_.d, from[2] != 0 ? Want::covariance : Want::variance);
+  if (from[2] != (full_ ? 1 : 0)) return false;
+  for (const std::size_t flag : {3, 6, 7, 8})
+    if (from[flag] != 0 && from[flag] != 1) return false;
+  Moments fresh(shape_.d, want_);
   fresh.weighted_ = from[3] != 0;
-  if (!(from[4] >= 0 && from[4] < 0x1p47) || !(from[5] >= 0 && from[5] < static_cast<double>(shape_.rows)))
-    return false;
+  if (!is_whole(from[4], 0x1p47) || !is_whole(from[5], static_cast<double>(shape_.rows))) return false;
   fresh.n_blocks_ = static_cast<std::uint64_t>(from[4]);
   fresh.open_rows_ = static_cast<Size>(from[5]);
   fresh.closed_weight_ = from[9];
@@ -407,6 +458,8 @@ bool Moments::restore(const std::vector<double>& from) {
       std::copy_n(rows + fresh.open_rows_ * shape_.d, fresh.open_rows_, fresh.open_weights_.data());
     }
   }
+  if (has_weights && !fresh.open_weights_) return false;
+  if (!fresh.consistent()) return false;
   *this = std::move(fresh);
   return true;
 }

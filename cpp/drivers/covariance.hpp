@@ -128,6 +128,8 @@ class Moments {
  private:
   static constexpr int most_levels = 48;
 
+  bool consistent() const noexcept;
+
   Size node_size() const noexcept { return shape_.node_size(full_); }
   Outcome push(const double* node, int level) noexcept;
   Outcome join(Doubles& into, const Doubles& node, double sign) const noexcept;

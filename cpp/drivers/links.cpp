@@ -33,13 +33,13 @@ template <class Index>
 class LinksBuilder {
  public:
   LinksBuilder(const LinksOut<Index>& out, Links& links, LinksFault& fault)
-      : out_(out), to_(links), fault_(fault), n_(out.n), m_(static_cast<Size>(out.starts[out.n])) {}
+      : out_(out), to_(links), fault_(fault), n_(out.n) {}
 
   Outcome run() {
     using Stage = Outcome (LinksBuilder::*)();
-    for (const Stage stage :
-         {&LinksBuilder::check_starts, &LinksBuilder::weigh, &LinksBuilder::number_nodes, &LinksBuilder::count_links,
-          &LinksBuilder::divide, &LinksBuilder::scatter_links, &LinksBuilder::gather_links, &LinksBuilder::measure}) {
+    for (const Stage stage : {&LinksBuilder::copy_starts, &LinksBuilder::check_starts, &LinksBuilder::weigh,
+                              &LinksBuilder::number_nodes, &LinksBuilder::count_links, &LinksBuilder::divide,
+                              &LinksBuilder::scatter_links, &LinksBuilder::gather_links, &LinksBuilder::measure}) {
       const Outcome outcome = (this->*stage)();
       if (!outcome.ok() || fault_.kind != LinksFault::Kind::none) return outcome;
     }
@@ -72,6 +72,19 @@ class LinksBuilder {
       far += std::abs(static_cast<Size>(out_.targets[e]) - row) > near;
     }
     return 2 * far > looked;
+  }
+
+  // The caller's arrays may be written to meanwhile, by another thread: what is an index is checked where it is used.
+  Outcome copy_starts() {
+    starts_ = Room<Index>(n_ + 1);
+    if (!starts_) return no_memory();
+    const Index end = out_.starts[n_];
+    std::copy_n(out_.starts, n_, starts_.data());
+    starts_[n_] = end;
+    out_.starts = starts_.data();
+    m_ = static_cast<Size>(end);
+    if (m_ > out_.n_stored) fail(LinksFault::Kind::starts, n_);
+    return {};
   }
 
   Outcome check_starts() {
@@ -218,13 +231,15 @@ class LinksBuilder {
     make_buckets(arriving);
     make_blocks(arriving);
     cursors_ = Room<Size>(checked_product(n_chunks_, n_buckets_));
-    if (!cursors_) return no_memory();
+    ends_ = Room<Size>(checked_product(n_chunks_, n_buckets_));
+    if (!cursors_ || !ends_) return no_memory();
     for (Size b = 0; b < n_buckets_; ++b) {
       Size at = buckets_[b].first;
       for (Size chunk = 0; chunk < n_chunks_; ++chunk) {
         cursors_[chunk * n_buckets_ + b] = at;
         for (Size s = buckets_[b].first_row >> shift_; s < n_slots_ && bucket_of_slot_[s] == b; ++s)
           at += slots_[chunk * n_slots_ + s];
+        ends_[chunk * n_buckets_ + b] = at;
       }
     }
     return {};
@@ -286,11 +301,15 @@ class LinksBuilder {
     if (out_.weights != nullptr) to_.weight_ = Room<double>(m);
     if (!to_.column_ || !row_ || (out_.weights != nullptr && !to_.weight_)) return no_memory();
     std::fill_n(to_.column_.data() + m, Links::padding, Node{0});
-    return finished(over_chunks([&](Size chunk) {
+    const bool done = over_chunks([&](Size chunk) {
+      const Size own = chunk * n_buckets_;
       kernel<Index>().scatter(out_, labels(), strength_.data(), chunk_row(chunk), chunk_row(chunk + 1),
-                              {bucket_of_slot_.data(), first_rows_.data(), cursors_.data() + chunk * n_buckets_},
+                              {bucket_of_slot_.data(), first_rows_.data(), cursors_.data() + own, ends_.data() + own},
                               stream());
-    }));
+    });
+    if (done && !std::equal(cursors_.data(), cursors_.data() + n_chunks_ * n_buckets_, ends_.data()))
+      fail(LinksFault::Kind::changed, 0);
+    return finished(done);
   }
 
   LinkStream stream() const { return {to_.column_.data(), row_.data(), to_.weight_.data()}; }
@@ -319,7 +338,9 @@ class LinksBuilder {
   LinksOut<Index> out_;
   Links& to_;
   LinksFault& fault_;
-  const Size n_, m_;
+  const Size n_;
+  Size m_ = 0;
+  Room<Index> starts_;
   int shift_ = 0;
   bool grouped_ = false;
   Size n_chunks_ = 0, n_slots_ = 0, n_buckets_ = 0;
@@ -327,7 +348,7 @@ class LinksBuilder {
   Room<Node> block_of_slot_, first_rows_;
   Room<std::uint32_t> slots_, bucket_of_slot_;
   Room<std::uint16_t> row_;
-  Room<Size> cursors_;
+  Room<Size> cursors_, ends_;
   Room<LinkBucket> buckets_;
 };
 

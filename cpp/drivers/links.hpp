@@ -10,7 +10,7 @@ namespace mmlfast::drivers {
 
 // What was wrong with a graph, and at which position of its arrays.
 struct LinksFault {
-  enum class Kind : std::uint8_t { none, starts, target, weight };
+  enum class Kind : std::uint8_t { none, starts, target, weight, changed };
   Kind kind = Kind::none;
   Size at = 0;
 };

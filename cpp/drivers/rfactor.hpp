@@ -48,6 +48,7 @@ class RFactor {
  private:
   static constexpr int most_levels = 48;
 
+  bool consistent() const noexcept;
   Size node_size() const noexcept { return n_ * n_; }
   Outcome push(const double* node, int level) noexcept;
   Outcome before_removal(Doubles& r) const noexcept;

@@ -54,6 +54,7 @@ struct LinksOut {
   const Index* starts;
   const Index* targets;
   const double* weights;
+  std::int64_t n_stored;  // targets and weights there are
 };
 
 struct WeightRange {
@@ -78,6 +79,9 @@ struct LinkBuckets {
   const std::uint32_t* bucket_of_slot;
   const Node* first_row;
   std::int64_t* cursor;
+  // Where the room of these links in each bucket ends. Links beyond it are counted by the cursor and not written: the
+  // targets are no longer those that were counted.
+  const std::int64_t* last;
 };
 
 // One bucket: links [first, last) of the stream, for rows [first_row, last_row).

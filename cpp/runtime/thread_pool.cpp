@@ -54,18 +54,9 @@ int count_cpus() {
   return cpus > most_threads ? most_threads : cpus;
 }
 
-int default_threads() noexcept {
-  static const int threads = [] {
-    if (const char* wanted = std::getenv("MMLFAST_NUM_THREADS")) {
-      const long n = std::strtol(wanted, nullptr, 10);
-      if (n >= 1) return static_cast<int>(n > most_threads ? most_threads : n);
-    }
-    return available_cpus();
-  }();
-  return threads;
-}
+std::atomic<int> requested{0}, usual{0};
 
-std::atomic<int> requested{0};
+int at_most_threads(int n) noexcept { return n < 1 ? 0 : (n > most_threads ? most_threads : n); }
 
 // This thread is working on a block. What it calls from there runs in this thread, and asks nobody whether to stop: the
 // thread of the public call does that, and it may hold the GIL while it waits for us.
@@ -191,12 +182,14 @@ int available_cpus() noexcept {
 
 int get_num_threads() noexcept {
   const int n = requested.load(std::memory_order_relaxed);
-  return n > 0 ? n : default_threads();
+  if (n > 0) return n;
+  const int m = usual.load(std::memory_order_relaxed);
+  return m > 0 ? m : available_cpus();
 }
 
-void set_num_threads(int n) noexcept {
-  requested.store(n < 1 ? 0 : (n > most_threads ? most_threads : n), std::memory_order_relaxed);
-}
+void set_num_threads(int n) noexcept { requested.store(at_most_threads(n), std::memory_order_relaxed); }
+void set_default_threads(int n) noexcept { usual.store(at_most_threads(n), std::memory_order_relaxed); }
+bool threads_are_set() noexcept { return requested.load(std::memory_order_relaxed) > 0; }
 
 bool detail::run_blocks(std::int64_t n_blocks, BlockFunction function, void* context, bool threaded) noexcept {
   if (inside_block) {

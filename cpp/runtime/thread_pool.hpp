@@ -1,8 +1,8 @@
 // Work in fixed blocks, claimed one by one by the calling thread and a few helpers.
 //
 // - Lazy: no thread exists until the first call that is worth one.
-// - Sized from the affinity mask and the container's CPU quota; set_num_threads and
-// MMLFAST_NUM_THREADS override.
+// - Sized from the affinity mask and the container's CPU quota, and by what mmlfast/_config.py finds in the
+// environment.
 // - Blocks are claimed, never dealt out: a helper that the system has put aside delays nobody but
 // its own block.
 // - Only blocks, never threads, decide what is computed: the same bits come out for every thread
@@ -24,6 +24,9 @@ namespace mmlfast {
 int get_num_threads() noexcept;
 // n < 1 restores the default.
 void set_num_threads(int n) noexcept;
+bool threads_are_set() noexcept;
+// n < 1: available_cpus().
+void set_default_threads(int n) noexcept;
 // What affinity mask and container quota allow.
 int available_cpus() noexcept;
 

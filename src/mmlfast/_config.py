@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import platform
 import sys
 import warnings
@@ -21,6 +22,39 @@ if _refused is not None:
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+def _threads_from(variable: str, value: str, instead: str) -> int | None:
+    """The number of threads that an environment variable asks for; None, with a warning, if that is no number."""
+    first = value.split(",")[0].strip()  # OMP_NUM_THREADS may have a number for each level of nesting
+    if first.isascii() and first.isdigit() and int(first) > 0:
+        return min(int(first), 2**30)
+    warnings.warn(
+        f"{variable}={value!r} is not a number of threads, which would be at least 1; using {instead}",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return None
+
+
+def _default_threads() -> tuple[int, str]:
+    """How many threads calls use by default, and what says so.
+
+    The affinity mask and the quota of the container are what there is. OMP_NUM_THREADS, which joblib, Dask and batch
+    systems set for their workers, may ask for fewer; MMLFAST_NUM_THREADS is about this library, and decides alone.
+    """
+    cpus = _core.build_config()["available_cpus"]
+    omp, ours = os.environ.get("OMP_NUM_THREADS"), os.environ.get("MMLFAST_NUM_THREADS")
+    count, says = cpus, "affinity mask and CPU quota"
+    asked = None if omp is None else _threads_from("OMP_NUM_THREADS", omp, f"{cpus}, from {says}")
+    if asked is not None and asked < cpus:
+        count, says = asked, f"OMP_NUM_THREADS={omp}"
+    own = None if ours is None else _threads_from("MMLFAST_NUM_THREADS", ours, f"{count}, from {says}")
+    return (count, says) if own is None else (own, f"MMLFAST_NUM_THREADS={ours}")
+
+
+_default, _default_says = _default_threads()
+_core.set_default_threads(_default)
 
 
 def get_num_threads() -> int:
@@ -48,8 +82,9 @@ def set_num_threads(n: int | None) -> None:
     Parameters
     ----------
     n : int or None
-        At least 1. None restores the default: the environment variable ``MMLFAST_NUM_THREADS``, else what the
-        affinity mask and the CPU quota of the container allow.
+        At least 1. None restores the default, which is found when the library is imported: the environment variable
+        ``MMLFAST_NUM_THREADS``, else what the affinity mask and the CPU quota of the container allow, or
+        ``OMP_NUM_THREADS`` if that is less.
 
     Raises
     ------
@@ -129,6 +164,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         "SIMD detected": build["simd_detected"],
         "SIMD in use": build["simd_in_use"],
         "threads": get_num_threads(),
+        "threads from": "set_num_threads" if build["threads_are_set"] else _default_says,
         "CPUs available": build["available_cpus"],
         "LAPACK loaded": build["lapack_loaded"],
         "BLAS": _blas_description(),

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_labels
+from mmlfast._states import restored
 from mmlfast._weights import check_divisor, check_weights
 
 Array = np.ndarray[Any, Any]
@@ -36,7 +37,8 @@ class Moments:
     -----
     The rows of an unfinished block are kept, so that ``update`` over any chunking gives the bits of one call and those
     of `covariance`. Asking for results in between changes nothing. Objects pickle and copy; they may be shared between
-    threads. If Ctrl-C stops an update, the rows up to some point have been taken in, and `count` says how many.
+    threads, and a signal handler may read what it interrupts an update of. If Ctrl-C stops an update, the rows up to
+    some point have been taken in, and `count` says how many.
 
     The state holds sums of squares in float64, so numbers should differ by more than 1e-150 and less than 1e150; the
     functions of `mmlfast.stats`, which see all rows at once, have no such limit.
@@ -242,9 +244,7 @@ class Moments:
         return self._dtype.name, self._state.save()
 
     def __setstate__(self, state: tuple[str, Array]) -> None:
-        self._dtype = np.dtype(state[0])
-        self._state = _core.MomentState(-1)
-        self._state.restore(np.asarray(state[1], np.float64))
+        self._dtype, self._state = restored("Moments", lambda: _core.MomentState(-1), state)
 
     def __repr__(self) -> str:
         return f"Moments(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"

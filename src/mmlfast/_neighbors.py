@@ -111,7 +111,7 @@ def nearest(
         queries, points = _directions(function, "X", queries), _directions(function, "Y", points)
     elif metric is not None and not isinstance(metric, str):
         queries, points = whiten_tables(function, metric, queries, points)
-    queries, points = (np.ascontiguousarray(a) for a in same_dtype(queries, points))
+    queries, points = (np.require(a, requirements=["C", "A"]) for a in same_dtype(queries, points))
     if points.shape[1] == 0:
         indices = np.broadcast_to(np.arange(k), (len(queries), k)).copy()
         return Neighbors(np.zeros((len(queries), k), dtype), indices)

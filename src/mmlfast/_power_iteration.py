@@ -186,12 +186,12 @@ def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
     check_square("power_iteration", a=a)
     a = a.tocsr()
     dtype = np.dtype(np.float32) if a.dtype == np.float32 else np.dtype(np.float64)
-    start = np.ascontiguousarray(_start(x0, a.shape[0], dtype, a.shape, most_dimensions=1))
+    start = np.require(_start(x0, a.shape[0], dtype, a.shape, most_dimensions=1), requirements=["C", "A"])
     index = np.result_type(a.indices.dtype, a.indptr.dtype, np.int32)
     value, vector, residual, n_iter, converged = _core.power_iteration_csr(
-        np.ascontiguousarray(a.data, dtype),
-        np.ascontiguousarray(a.indices, index),
-        np.ascontiguousarray(a.indptr, index),
+        np.require(a.data, dtype, ["C", "A"]),
+        np.require(a.indices, index, ["C", "A"]),
+        np.require(a.indptr, index, ["C", "A"]),
         start,
         tol,
         max_iter,

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float
+from mmlfast._states import restored
 
 Array = np.ndarray[Any, Any]
 
@@ -41,8 +42,8 @@ class RFactor:
     Rows are collected into blocks of fixed length, each is reduced by Householder reflections, and the R factors are
     merged in a fixed tree [1]_. The rows of an unfinished block are kept, so that ``update`` over any chunking gives
     the same bits, with any number of threads. Asking for results in between changes nothing. Objects pickle and copy;
-    they may be shared between threads. If Ctrl-C stops an update, the rows up to some point have been taken in, and
-    `count` says how many.
+    they may be shared between threads, and a signal handler may read what it interrupts an update of. If Ctrl-C stops
+    an update, the rows up to some point have been taken in, and `count` says how many.
 
     There is an orthonormal Q with ``X + E = Q R`` and a norm of each column of E of at most c n u times that of the
     column of X; scaling a column changes nothing. NaN or infinity in column j makes column j and all later columns of
@@ -273,9 +274,7 @@ class RFactor:
         return self._dtype.name, self._state.save()
 
     def __setstate__(self, state: tuple[str, Array]) -> None:
-        self._dtype = np.dtype(state[0])
-        self._state = _core.RFactorState(-1)
-        self._state.restore(np.asarray(state[1], np.float64))
+        self._dtype, self._state = restored("RFactor", lambda: _core.RFactorState(-1), state)
 
     def __repr__(self) -> str:
         return f"RFactor(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"

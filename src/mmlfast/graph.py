@@ -272,8 +272,8 @@ def pagerank_many(
             f"pagerank_many: damping of shape {factors.shape} does not fit personalization of shape {rows.shape}"
         ) from None
     tol, most = _limits("pagerank_many", tol, max_iter, float(factors.max(initial=0, where=factors < 1)))
-    v = np.ascontiguousarray(np.broadcast_to(rows, (*batch, n))).reshape(-1, n)
-    d = np.ascontiguousarray(np.broadcast_to(factors, batch)).reshape(-1)
+    v = np.require(np.broadcast_to(rows, (*batch, n)), requirements=["C", "A"]).reshape(-1, n)
+    d = np.require(np.broadcast_to(factors, batch), requirements=["C", "A"]).reshape(-1)
     damped = d < 1
     scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
     if damped.all():

@@ -188,9 +188,30 @@ class Network:
     def __setstate__(self, state: dict[str, Any]) -> None:
         # Networks pickled before there were these have none.
         self.__dict__.update({"_seed": None, "_epoch": 0, "_velocity": None, **state})
-        self._epoch = integer("epoch", self._epoch, 0)
-        if self._velocity is not None:
-            self._check_velocity(self._velocity)
+        self._check_state()
+
+    def _check_state(self) -> None:
+        """Refuse a state that no network has written."""
+        try:
+            sizes, dtype = self._sizes, self._dtype
+            codes = (*(_ACTIVATIONS[name] for name in self._activations), _OUTPUTS[self._output])
+            good = (
+                all(type(n) is int and n > 0 for n in sizes)
+                and len(sizes) == len(codes) + 1
+                and self._codes == codes
+                and (self._output == "softmax") == (self._loss == "cross_entropy")
+                and self._loss in _LOSSES
+                and dtype in (np.dtype(np.float64), np.dtype(np.float32))
+            )
+            if good:
+                self._parameters()
+                self._epoch = integer("epoch", self._epoch, 0)
+                if self._velocity is not None:
+                    self._check_velocity(self._velocity)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"Network.__setstate__: this is not a state that Network has written: {error}") from None
+        if not good:
+            raise ValueError("Network.__setstate__: this is not a state that Network has written")
 
     def __copy__(self) -> Network:
         """A network of its own: its arrays are copies."""
