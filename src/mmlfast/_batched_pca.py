@@ -76,12 +76,17 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
     wide = table.astype(np.float64, copy=False)
     mean = stats.mean(wide)
     covariance = stats.covariance(wide)
+    exponent = _exponents(wide, covariance)
+    centre = mean
+    if exponent.any():  # variances that float64 cannot hold, or as good as: in another unit
+        wide, centre = np.ldexp(wide, -exponent[..., None]), np.ldexp(mean, -exponent)
+        covariance = stats.covariance(wide)
     finite = np.asarray(np.isfinite(covariance).all(axis=(-2, -1)))
     values, vectors = linalg.eigh(np.where(finite[..., None, None], covariance, 0))
     values, components = values[..., ::-1].copy(), np.swapaxes(vectors[..., ::-1], -1, -2).copy()
     small = is_inaccurate(values[..., : min(k, n - 1)], values[..., :1], table.itemsize).any(axis=-1)
     if small.any():
-        _, sigma, rows = linalg.svd(wide[small] - mean[small][..., None, :], full_matrices=False)
+        _, sigma, rows = linalg.svd(wide[small] - centre[small][..., None, :], full_matrices=False)
         values[small, : sigma.shape[-1]] = sigma**2 / (n - 1)
         components[small, : sigma.shape[-1]] = rows
     values = np.maximum(values[..., :k], 0)
@@ -91,5 +96,20 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
         ratio = values / total
     bad = np.asarray(~finite)
     values[bad], components[bad], ratio[bad] = np.nan, np.nan, np.nan
+    if exponent.any():
+        with np.errstate(over="ignore", under="ignore"):
+            values = np.ldexp(values, 2 * exponent)
     results = (mean, signed(components), values, ratio)
-    return PrincipalComponents(*(a.astype(table.dtype, copy=False) for a in results))
+    with np.errstate(over="ignore", under="ignore"):
+        return PrincipalComponents(*(a.astype(table.dtype, copy=False) for a in results))
+
+
+def _exponents(x: Array, covariance: Array) -> Array:
+    """Of each table, shape (..., 1): 0 unless its largest variance is far from 1, or nothing that float64 can hold."""
+    largest = np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1, initial=0)
+    far = np.asarray(~((largest > 2.0**-200) & (largest < 2.0**200)))
+    exponent = np.zeros((*far.shape, 1), np.int64)
+    if far.any():
+        deviations = stats.std(x[far]).max(axis=-1, initial=0)
+        exponent[far] = np.frexp(np.where(np.isfinite(deviations), deviations, 0))[1][..., None]
+    return exponent

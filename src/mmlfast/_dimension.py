@@ -26,11 +26,12 @@ def log_evidence(spectrum: Array, rank: int, n: int) -> float:
     d = len(spectrum)
     if not 1 <= rank < d:
         raise ValueError(f"rank must be between 1 and {d - 1}, got {rank}")
-    if spectrum[rank - 1] < 1e-15:  # of no dimension that varies
+    nothing = 1e-15 * spectrum[0]  # relative: the unit of the data must not matter
+    if not spectrum[rank - 1] > nothing:  # of no dimension that varies
         return -np.inf
     sides = (d - np.arange(rank)) / 2
     prior = -rank * np.log(2) + float((gammaln(sides) - sides * np.log(np.pi)).sum())
-    noise = max(1e-15, float(spectrum[rank:].sum()) / (d - rank))
+    noise = max(nothing, float(spectrum[rank:].sum()) / (d - rank))
     likelihood = -n / 2 * (float(np.log(spectrum[:rank]).sum()) + (d - rank) * np.log(noise))
     parameters = d * rank - rank * (rank + 1) / 2
     shrunk = spectrum.astype(np.float64).copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from typing import Any, Self
 
 import numpy as np
@@ -25,6 +26,10 @@ SOLVED = (
     "mean_",
     "var_",
     "_mean",
+    "_values",
+    "_directions",
+    "_noise",
+    "_exponent",
     "_blur",
     "discarded_variance_",
 )
@@ -189,6 +194,8 @@ class IncrementalPCA(PCABase):
         if k is None:
             self.n_components_ = getattr(self, "n_components_", min(n, d))
             return
+        if not isinstance(k, numbers.Real):
+            raise TypeError(f"n_components must be a whole number or None, got {k!r:.60}")
         if not 1 <= k <= d:
             raise ValueError(
                 f"n_components={k!r} invalid for n_features={d}, need more rows than columns for "
@@ -215,7 +222,8 @@ class IncrementalPCA(PCABase):
             spectrum = by_covariance(state, k, None, 8)
             self.discarded_variance_ = 0.0
             variance = np.diagonal(state.covariance(ddof=0))
-        self.var_ = variance.astype(self._dtype)
+        with np.errstate(over="ignore"):
+            self.var_ = variance.astype(self._dtype)
         self._take(spectrum, k, mean, n, self._dtype)
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -118,7 +118,8 @@ def _columns_omitting(x: Array, w: RowWeights | None, result: Array, ddof: float
     t = incomplete(x, w, result, 1)
     mine = result[t.where or (None,)]
     item, j = np.nonzero(np.isnan(mine))
-    mine[item, j] = _by_column(t, item, j, ddof, function)
+    with np.errstate(over="ignore", under="ignore"):  # as float32
+        mine[item, j] = _by_column(t, item, j, ddof, function)
     return _put(result, t, mine)
 
 
@@ -267,7 +268,8 @@ def covariance_omitting(x: Array, w: RowWeights | None, result: Array, ddof: flo
     item, j = np.nonzero(missing)
     variances = np.diagonal(mine, axis1=1, axis2=2).astype(np.float64)
     variances[item, j] = _by_column(t, item, j, ddof, _core.weighted_variance)
-    mine[item, j, j] = variances[item, j]
+    with np.errstate(over="ignore", under="ignore"):
+        mine[item, j, j] = variances[item, j]
     t, exponents = in_range(t, variances)
     (item, i, j), cov = pairs_omitting(t, missing, ddof)
     with np.errstate(over="ignore", under="ignore"):

@@ -18,7 +18,7 @@ from mmlfast._krylov import dominant_eigenpairs
 from mmlfast._pca_base import PCABase
 from mmlfast._row_blocks import RowBlocks, is_stream, mapped
 from mmlfast._small_components import refined
-from mmlfast._spectrum import Refine, Spectrum, by_covariance, by_gram, column_means
+from mmlfast._spectrum import Refine, Spectrum, by_covariance, by_gram, column_means, rest_is_small
 from mmlfast.stats import Moments
 
 Array = np.ndarray[Any, Any]
@@ -220,7 +220,7 @@ class PCA(PCABase):
         if interrupted:
             raise KeyboardInterrupt(f"PCA.fit was stopped: it is fitted to the {moments.count} rows read so far")
         if not blocks.again:
-            self._warn_of_small(self.explained_variance_[: int(moments.count) - 1])
+            self._warn_of_small(self._values[: int(moments.count) - 1])
 
     def _fit_moments(self, moments: Moments, refine: Refine | None, dtype: np.dtype[Any]) -> None:
         """Fit to the moments of rows that `refine` can read again."""
@@ -283,8 +283,12 @@ class PCA(PCABase):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        values, readings = np.maximum(pairs.values, 0), 1 + pairs.products
-        spectrum = Spectrum(values, pairs.vectors.T, operator.total, None, "krylov", readings)
+        values, readings, rank, noise = np.maximum(pairs.values, 0), 1 + pairs.products, min(n, d), None
+        if rest_is_small(values, operator.total, k, rank):
+            noise, readings = operator.rest(pairs.vectors) / (rank - k), readings + 1
+        spectrum = Spectrum(
+            values, pairs.vectors.T, operator.total, noise, "krylov", readings, exponent=operator.exponent
+        )
         self._finish(spectrum, operator.mean, n, float_dtype(rows))
 
     # ---- parameters ----
@@ -362,7 +366,7 @@ class PCA(PCABase):
         if isinstance(k, str):
             k = likely_dimension(values, n)
         elif isinstance(k, numbers.Real) and not isinstance(k, numbers.Integral):
-            shares = np.cumsum(values / spectrum.total)
+            shares = np.cumsum(values) / spectrum.total if spectrum.total > 0 else np.ones(len(values))
             k = min(int(np.searchsorted(shares, float(k), side="right")) + 1, len(values))
         else:
             k = len(values)

@@ -17,10 +17,29 @@ from mmlfast._estimator import (
 )
 from mmlfast._row_blocks import spans
 from mmlfast._small_components import ExactProduct
-from mmlfast._spectrum import EPS, Spectrum, signed
-from mmlfast.linalg import inv
+from mmlfast._spectrum import EPS, NOTHING, Spectrum, signed
 
 Array = np.ndarray[Any, Any]
+
+
+def noise_of(spectrum: Spectrum, k: int, rank: int) -> float:
+    """The mean of the variances behind the first `k`, in the unit of the spectrum; 0 where it is rounding alone."""
+    values, total = spectrum.values, spectrum.total
+    if k >= rank:
+        return 0.0
+    noise = spectrum.noise
+    if k < len(values) == rank:
+        noise = float(values[k:].mean())
+    elif noise is None or k < len(values):
+        rest = total - float(values[:k].sum())
+        noise = rest / (rank - k) if rest > 4 * EPS * total else 0.0
+    largest = float(values.max(initial=0))
+    return noise if noise > max(NOTHING, 4 * spectrum.blur) * largest else 0.0
+
+
+def symmetric(x: Array) -> Array:
+    """The mean of a matrix and its transpose: the two halves are the same numbers but for rounding."""
+    return np.asarray((x + x.T) / 2)
 
 
 class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -35,27 +54,29 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     noise_variance_: float
     n_components_: int
     _mean: Array  # in float64
+    _values: Array  # the variances times 4^-_exponent, in float64 whatever the dtype is
+    _noise: float  # the noise likewise
+    _exponent: int
+    _directions: Array  # the components in float64
     _blur: float  # how wrong a variance may be, relative to the largest
 
     def _take(self, spectrum: Spectrum, k: int, mean: Array, n_rows: float, dtype: np.dtype[Any]) -> None:
         """Set the fitted attributes from `k` of the components."""
         values, total = spectrum.values[:k], spectrum.total
-        rank = min(int(n_rows), len(mean))
-        noise = spectrum.noise
-        if k < len(spectrum.values) == rank:
-            noise = float(spectrum.values[k:].mean())
-        elif noise is None or k < len(spectrum.values):
-            noise = max(total - float(values.sum()), 0.0) / (rank - k) if k < rank else 0.0
-        self.noise_variance_ = noise if k < rank else 0.0
-        self.n_components_ = k
-        self.components_ = signed(spectrum.vectors[:k]).astype(dtype)
-        self.explained_variance_ = values.astype(dtype)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            self.explained_variance_ratio_ = (values / total).astype(dtype)
-        self.singular_values_ = np.sqrt(values * (n_rows - 1)).astype(dtype)
-        self.mean_ = mean.astype(dtype)
+        exponent = spectrum.exponent
+        self._noise = noise_of(spectrum, k, min(int(n_rows), len(mean)))
+        self._values, self._exponent = values, exponent
         self._mean = mean
         self._blur = spectrum.blur
+        self.n_components_ = k
+        self._directions = signed(spectrum.vectors[:k])
+        self.components_ = self._directions.astype(dtype, copy=False)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
+            self.noise_variance_ = float(np.ldexp(self._noise, 2 * exponent))
+            self.explained_variance_ = np.ldexp(values, 2 * exponent).astype(dtype)
+            self.explained_variance_ratio_ = (values / total).astype(dtype)
+            self.singular_values_ = np.ldexp(np.sqrt(values * (n_rows - 1)), exponent).astype(dtype)
+            self.mean_ = mean.astype(dtype)
 
     @property
     def _n_features_out(self) -> int:
@@ -87,21 +108,33 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         sparse = hasattr(rows, "tocsr")
         rows = rows.tocsr() if sparse else rows
         scale, tiny = self._scale()
-        exact = ExactProduct(self.components_.T.astype(np.float64)) if tiny else None
+        exact = ExactProduct(self._components().T) if tiny else None
         turned = np.ascontiguousarray(self.components_.T, dtype=dtype)
         result = np.empty((rows.shape[0], self.n_components_), dtype)
         for start, stop in spans(rows.shape, 8, 1 << 20):
             block = rows[start:stop].toarray() if sparse else rows[start:stop]
-            if exact is not None:
-                scores = exact(block, self._mean)
-            else:
-                scores = (block - self._mean).astype(dtype, copy=False) @ turned
+            mean = self._mean
+            if self._exponent:
+                block, mean = self._ordinary(block), self._ordinary(mean)
+            scores = exact(block, mean) if exact else (block - mean).astype(dtype, copy=False) @ turned
+            if self._exponent and not self.whiten:
+                scores = np.ldexp(scores, self._exponent)
             result[start:stop] = scores * scale if self.whiten else scores
         return result
 
+    def _components(self) -> Array:
+        """In float64, and before they were rounded to the dtype unless somebody has changed them since."""
+        dtype = self.components_.dtype
+        same = np.array_equal(self._directions.astype(dtype, copy=False), self.components_)
+        return self._directions if same else self.components_.astype(np.float64, copy=False)
+
+    def _ordinary(self, x: Array) -> Array:
+        """Numbers of the rows in the unit of `_values`."""
+        return np.ldexp(x.astype(np.float64, copy=False), -self._exponent)
+
     def _scale(self) -> tuple[Array, bool]:
         """Factors that whiten, and whether scores are so small that a plain product would drown them in rounding."""
-        variance = self.explained_variance_.astype(np.float64)
+        variance = self._values
         largest = variance.max(initial=0)
         nothing = variance <= EPS**2 * largest
         # What may be rounding error makes scores smaller, never larger.
@@ -129,7 +162,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         if scores.ndim != 2 or scores.shape[1] != self.n_components_:
             raise ValueError(f"X must hold scores, shape (n, {self.n_components_}), got shape {scores.shape}")
         if self.whiten:
-            scores = scores * np.sqrt(self.explained_variance_)
+            scores = scores * np.ldexp(np.sqrt(self._values), self._exponent).astype(self.components_.dtype)
         rows: Array = scores @ self.components_.astype(scores.dtype, copy=False)
         rows += self.mean_
         return rows
@@ -146,10 +179,11 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         .. [1] M. E. Tipping and C. M. Bishop, Probabilistic principal component analysis, J. R. Stat. Soc. B 61 (1999).
         """
         check_is_fitted(self)
-        excess = np.maximum(self.explained_variance_ - self.noise_variance_, 0)
-        covariance: Array = (self.components_.T * excess) @ self.components_
-        covariance[np.diag_indices_from(covariance)] += self.noise_variance_
-        return covariance
+        components = self._components()
+        half = components * np.sqrt(np.maximum(self._values - self._noise, 0))[:, None]
+        covariance = symmetric(half.T @ half)
+        covariance[np.diag_indices_from(covariance)] += self._noise
+        return self._in_units(covariance, 2)
 
     def get_precision(self) -> Array:
         """Inverse of `get_covariance`, by the inverses of the variances.
@@ -157,20 +191,29 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         Returns
         -------
         ndarray, shape (n_features, n_features)
-
-        Raises
-        ------
-        numpy.linalg.LinAlgError
-            If the model has no noise and fewer components than features, or components without variance.
+            Where the model has directions without variance, which is if it has no noise and fewer components than
+            features, or components without variance: the pseudoinverse.
         """
         check_is_fitted(self)
-        d = self.components_.shape[1]
-        if self.noise_variance_ == 0:
-            return np.asarray(inv(self.get_covariance()))
-        noise = self.noise_variance_
-        lacking = 1 - noise / np.maximum(self.explained_variance_, noise)
-        precision: Array = (np.eye(d) - (self.components_.T * lacking) @ self.components_) / noise
-        return precision.astype(self.components_.dtype)
+        components = self._components()
+        noise = self._noise
+        if noise > 0:
+            half = components * np.sqrt(1 - noise / np.maximum(self._values, noise))[:, None]
+            precision = (np.eye(components.shape[1]) - symmetric(half.T @ half)) / noise
+        else:
+            there = self._values > self._least_variance()
+            half = components[there] / np.sqrt(self._values[there])[:, None]
+            precision = symmetric(half.T @ half)
+        return self._in_units(precision, -2)
+
+    def _in_units(self, x: Array, power: int) -> Array:
+        """A matrix in the unit of `_values` to some power of it, in the unit of the rows."""
+        with np.errstate(over="ignore", under="ignore"):
+            return np.asarray(np.ldexp(x, power * self._exponent), self.components_.dtype)
+
+    def _least_variance(self) -> float:
+        """The least variance that is told from rounding."""
+        return max(NOTHING, self._blur) * float(self._values.max(initial=self._noise))
 
     def score_samples(self, X: Any) -> Array:
         """Logarithm of the likelihood of each row under the probabilistic model.
@@ -186,23 +229,36 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Notes
         -----
-        From the scores and the distance to the span of the components: no matrix of n_features rows is formed unless
-        the model has no noise.
+        From the scores and the distance to the span of the components: no matrix of n_features rows is formed.
+
+        A variance below what rounding of the rows looks like, 3e-30 of the largest, counts as that
+        much: likelihoods of tables of exact rank are numbers, large where the rows are of that rank too. If nothing
+        varied at all it is infinite for rows equal to the mean, and minus infinity for others.
         """
         check_is_fitted(self)
         rows = validate_rows(self, X, reset=False)
-        z = rows - self._mean
-        d = z.shape[1]
-        if self.noise_variance_ == 0:
-            precision = self.get_precision()
-            log_det = -float(np.linalg.slogdet(precision)[1])
-            squares = np.einsum("ij,ij->i", z @ precision, z)
-        else:
-            scores = z @ self.components_.T
-            variance = np.maximum(self.explained_variance_, self.noise_variance_)
-            rest = z - scores @ self.components_
-            squares = (scores**2 / variance).sum(axis=1) + (rest**2).sum(axis=1) / self.noise_variance_
-            log_det = float(np.log(variance).sum()) + (d - len(variance)) * math.log(self.noise_variance_)
+        result = np.empty(len(rows))
+        for start, stop in spans(rows.shape, 8, 1 << 22):
+            result[start:stop] = self._log_likelihood(rows[start:stop])
+        return result
+
+    def _log_likelihood(self, rows: Array) -> Array:
+        x, mean = self._ordinary(rows), self._ordinary(self._mean)
+        components = self._components()
+        k, d = components.shape
+        least = self._least_variance()
+        if least == 0:
+            return np.where((x == mean).all(axis=1), np.inf, -np.inf)
+        variance = np.maximum(self._values, max(self._noise, least))
+        z = x - mean
+        tiny = variance.min(initial=np.inf) < 1e-10 * variance.max(initial=0)
+        scores = ExactProduct(components.T)(x, mean) if tiny else z @ components.T
+        squares = (scores**2 / variance).sum(axis=1)
+        log_det = float(np.log(variance).sum()) + 2 * d * self._exponent * math.log(2)
+        if k < d:
+            noise = max(self._noise, least)
+            squares += ((z - scores @ components) ** 2).sum(axis=1) / noise
+            log_det += (d - k) * math.log(noise)
         return np.asarray(-0.5 * (squares + d * math.log(2 * math.pi) + log_det))
 
     def score(self, X: Any, y: Any = None) -> float:

@@ -30,6 +30,8 @@ TOLERANCE = {8: 1e-12, 4: 2e-8}
 ERROR = 4 * EPS
 MOST_ALONE = 1200  # rows of a matrix whose eigenvectors one BLAS thread finds as fast as two (measured)
 R_FACTOR = ", small components from the R factor"
+NOTHING = (8 * EPS) ** 2  # times the largest variance: what rounding of the rows alone looks like
+SMALL_REST = 1e-10  # times the largest variance: from here on the mean of those left out is found by a second reading
 
 
 class Spectrum(NamedTuple):
@@ -42,6 +44,13 @@ class Spectrum(NamedTuple):
     solver: str
     readings: int  # of the rows
     blur: float = 0.0  # how wrong a variance may be, relative to the largest
+    exponent: int = 0  # the variances here are those of the rows times 4^-exponent, so that they are ordinary numbers
+
+
+def ordinary(variance: float) -> int:
+    """The exponent for a largest variance: 0 as long as it, and what is computed from it, is far from the limits."""
+    exponent = int(np.frexp(variance)[1]) if np.isfinite(variance) else 0
+    return 0 if abs(exponent) <= 200 else exponent // 2
 
 
 def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int) -> Spectrum:
@@ -54,21 +63,41 @@ def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int
     if not finite.all():
         raise ValueError(f"Input X contains NaN or infinity, or overflows float64, in column {int(np.argmin(finite))}")
     rank = min(int(moments.count) - 1, c.shape[0])
+    exponent = ordinary(float(np.diagonal(c).max(initial=0)))
+    c = np.ldexp(c, -2 * exponent) if exponent else c
     values, vectors = top_eigenpairs(c, k)
     total = float(np.trace(c))
-    noise = float(values[k:].mean()) if len(values) == len(c) > k else None
     small = too_small(values, min(k, rank), itemsize)
+    if refine is not None and rest_is_small(values, total, min(k, rank), rank):
+        values, vectors = values_of_all(c, values, vectors)
+        small = np.arange(small[0] if small.size else k, len(values))
     solver, readings = "covariance", 1
     if refine is not None and small.size:
         solver, readings = solver + R_FACTOR, 2
-        sigma, rotation = refine(moments.mean, vectors[:, small])
+        sigma, rotation = refine(moments.mean, vectors[:, small] * 2.0**-exponent)
         values[small] = sigma**2 / (moments.count - 1)
         vectors[:, small] = vectors[:, small] @ rotation
         values, vectors = sorted_pairs(values, vectors)
     values[rank:] = 0
+    values = np.maximum(values, 0)
+    noise = float(values[k:].mean()) if len(values) == len(c) > k else None
     blur = ERROR if refine is None else 0.0
     rows = np.ascontiguousarray(vectors[:, :k].T)
-    return Spectrum(np.maximum(values[:k], 0), rows, total, noise, solver, readings, blur)
+    return Spectrum(values[:k], rows, total, noise, solver, readings, blur, exponent)
+
+
+def rest_is_small(values: Array, total: float, k: int, rank: int) -> bool:
+    """Whether what the variances behind the first `k` add up to is so little that rounding hides it."""
+    rest = total - float(values[:k].sum())
+    return bool(k < rank and len(values) and rest < SMALL_REST * values[0] * (rank - k))
+
+
+def values_of_all(c: Array, values: Array, vectors: Array) -> tuple[Array, Array]:
+    """All eigenpairs, if so far only the largest are known."""
+    if len(values) == len(c):
+        return values, vectors
+    values, vectors = linalg.eigh(c)
+    return values[::-1].copy(), vectors[:, ::-1].copy()
 
 
 def by_gram(x: Any, mean: Array, k: int, itemsize: int) -> Spectrum:
@@ -83,26 +112,35 @@ def by_gram(x: Any, mean: Array, k: int, itemsize: int) -> Spectrum:
         raise ValueError("Input X overflows float64")
     gram -= gram.mean(axis=0)  # what rounding has left of the mean
     gram -= gram.mean(axis=1, keepdims=True)
-    values, left = top_eigenpairs((gram + gram.T) / 2, k)
+    gram = (gram + gram.T) / 2
+    exponent = ordinary(float(np.diagonal(gram).max(initial=0)))
+    gram, scale = (np.ldexp(gram, -2 * exponent), 2.0**-exponent) if exponent else (gram, 1.0)
+    values, left = top_eigenpairs(gram, k)
     total = float(np.trace(gram)) / (n - 1)
-    noise = float(values[k:].mean()) / (n - 1) if len(values) == n > k else None
     small = too_small(values, min(k, n - 1), itemsize)
+    if rest_is_small(values, float(np.trace(gram)), min(k, n - 1), n - 1):
+        values, left = values_of_all(gram, values, left)
+        small = np.arange(small[0] if small.size else k, n - 1)
     small = small[small < n - 1]
-    sigma = np.sqrt(np.maximum(values, 0))
+    values = np.maximum(values, 0)
+    sigma = np.sqrt(values)
     large = np.arange(min(k, n - 1) if small.size == 0 else small[0])
-    columns = [projected(x, mean, left[:, large] / np.where(sigma[large] > 0, sigma[large], 1))]
+    columns = [projected(x, mean, left[:, large] * scale / np.where(sigma[large] > 0, sigma[large], 1))]
     solver, readings = "gram", 3  # for the means, the products, and the components
     if small.size:
         solver, readings = solver + R_FACTOR, 4
         # Orthogonal to the vector of ones, which belongs to the eigenvalue 0: rounding of the means drops out.
         directions = linalg.qr(left[:, small] - left[:, small].mean(axis=0)).Q
-        scores = projected(x, mean, directions, exact=True)
+        scores = projected(x, mean, directions * scale, exact=True)
         sigma[small], rotation = graded_singular_values(linalg.RFactor().update(scores).r)
         columns.append(scores @ (rotation / np.where(sigma[small] > 0, sigma[small], 1)))
+    rest = sigma[k : n - 1] ** 2
+    noise = float(rest.sum()) / (n - k) / (n - 1) if len(values) == n > k else None
     sigma, vectors = sorted_pairs(sigma[: large.size + small.size], np.concatenate(columns, axis=1))
-    sigma = np.concatenate([sigma, np.zeros(max(k - sigma.size, 0))])[:k]
+    sigma, vectors = np.concatenate([sigma, np.zeros(max(k - sigma.size, 0))])[:k], vectors[:, :k]
     sigma[sigma <= EPS * sigma.max(initial=0)] = 0
-    return Spectrum(sigma**2 / (n - 1), completed(vectors, sigma), total, noise, solver, readings)
+    rows = completed(vectors, sigma)
+    return Spectrum(sigma**2 / (n - 1), rows, total, noise, solver, readings, exponent=exponent)
 
 
 def projected(x: Any, mean: Array, directions: Array, exact: bool = False) -> Array:

@@ -53,7 +53,8 @@ def row_weights(
 
 def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides: bool) -> RowWeights:
     largest = a.max(axis=-1, initial=0, keepdims=True)
-    a = np.ldexp(a, -np.frexp(largest)[1])  # of about 1 in each table: their unit does not matter
+    # Of about 1 in each table: their unit does not matter. Even powers: roots of weights keep their digits.
+    a = np.ldexp(a, -(np.frexp(largest)[1] // 2 * 2))
     if f is not None:
         f = np.ldexp(f, -_far(f))
     w = a if f is None else f * a
@@ -71,8 +72,8 @@ def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides:
 
 
 def _far(w: Array) -> int:
-    """The exponent of weights that are very large or small as a whole, or 0."""
-    exponent = int(np.frexp(w.max(initial=0))[1])
+    """The exponent, an even number, of weights that are very large or small as a whole, or 0."""
+    exponent = int(np.frexp(w.max(initial=0))[1]) // 2 * 2
     return exponent if abs(exponent) > FAR else 0
 
 
