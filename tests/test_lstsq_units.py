@@ -270,7 +270,7 @@ def test_least_norm_of_large_problems(shape, rng):
 
 def test_wide_problems_in_units_of_their_own():
     """Fewer equations than unknowns: the rank is that of columns of length one, the least norm that of the caller."""
-    t = 1.71e9 + 30.0 * np.arange(4)
+    t = 1.71e9 + 1e8 * np.arange(4)
     for a in (
         np.stack([np.ones(2), t[:2], np.array([3.0, 4])], 1),
         np.stack([np.ones(3), t[:3], np.cos(t[:3]) * 1e-9, np.array([1e-12, 2e-12, -1e-12])], 1),
@@ -280,11 +280,10 @@ def test_wide_problems_in_units_of_their_own():
         got = mf.linalg.lstsq(a, b)
         expected, rank = least_norm(a, b)
         assert got.rank == rank == len(a)
-        np.testing.assert_allclose(got.x, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+        assert np.linalg.norm(got.x) <= (1 + 1e-12) * np.linalg.norm(expected)
         lengths = np.linalg.norm(a, axis=0)
-        np.testing.assert_allclose(
-            got.x * lengths, expected * lengths, rtol=0, atol=1e-6 * np.abs(expected * lengths).max()
-        )
+        error = np.abs((got.x - expected) * lengths).max()
+        assert error <= 1e-12 * np.abs(expected * lengths).max()
 
 
 # ---- weights ----

@@ -102,8 +102,8 @@ MMLFAST_INLINE void factor(Problem<T>& p, const T* const* a, const Layout& al, c
   mask<T> unsafe = no_lanes<T>();
   pack_both(p, a, al, b, bl);
   reflections::factor<false>(p.f, unsafe, along);
-  const vec<T> last = abs(p.f.diagonal[p.r - 1]);
-  unsafe = unsafe | ~((last * last > broadcast<T>(Range::low)) & (last < broadcast<T>(Range::huge)));
+  const vec<T> last = p.f.diagonal[p.r - 1], square = last * last;  // of a square A, no reflection has looked at it
+  unsafe = unsafe | ~((square > broadcast<T>(Range::low)) & (square < broadcast<T>(Range::high)));
   squares_of_columns(p, 0, bl.rows);
   for (std::ptrdiff_t j = 0; j < p.k; ++j)
     unsafe = unsafe | ~((p.residual[j] > broadcast<T>(Range::low)) & (p.residual[j] < broadcast<T>(Range::high)));
@@ -246,12 +246,18 @@ LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Lay
   Problem<T> p = in_scratch(al, bl.cols, static_cast<vec<T>*>(scratch));
   factor(p, a, al, b, bl);
   p.failed = p.not_finite;
-  const mask<T> full = certainly_full(p, certain_limit(p, rcond));
+  const vec<T> limit = certain_limit(p, rcond);
+  mask<T> full = no_lanes<T>();
   if (s[0] != nullptr) {
     find_singular_values(p);
     reflections::blank(Columns<T>{p.s, p.r, 1, 1}, p.failed);
     unpack(s, sl, p.s, 1, 1);
+    // Where these say so, certainly_full() does too: no length and no norm is above the largest, nor norm(R^-1) above
+    // the root of r over the smallest.
+    const vec<T> twice = limit * broadcast<T>(2 * static_cast<T>(p.r));
+    if (!p.scaled) full = p.s[p.r - 1] > p.s[0] * twice;
   }
+  if (!all(full | p.failed)) full = certainly_full(p, limit);
   *uncertain = to_bitmask(~(full | p.failed));
   substitute(p);
   if (p.wide) {
