@@ -1,8 +1,11 @@
 #include "drivers/lstsq.hpp"
 
+#include <atomic>
+
 #include "drivers/column_major.hpp"
 #include "drivers/lane_batch.hpp"
 #include "drivers/lstsq_tall.hpp"
+#include "drivers/lstsq_wide.hpp"
 #include "drivers/matrix_batch.hpp"
 #include "drivers/room.hpp"
 #include "kernels/lstsq.hpp"
@@ -36,44 +39,6 @@ double lane_ns(Size m, Size n, Size k, bool with_s) {
 }
 
 template <class T>
-Outcome run_lanes(const LstsqCall<T>& c) noexcept {
-  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
-  const Size vectors = kernel<T>().scratch_vectors(m, n, k);
-  return run_in_lanes<T>(
-      c.n_items, lane_ns<T>(m, n, k, c.s.data != nullptr), vectors, [&](Size first, Size count, void* scratch) {
-        const LaneItems<const T> a(c.a, first, count), b(c.b, first, count), rcond(c.rcond, first, count);
-        const LaneItems<T> x(c.x, first, count), residuals(c.residuals, first, count);
-        LaneItems<T> s(c.s, first, count);
-        if (c.s.data == nullptr) s.item[0] = nullptr;
-        std::int64_t* rank[items_per_group<T>];
-        for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = c.rank.item(first + std::min<Size>(l, count - 1));
-        return kernel<T>().solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item, c.x.layout, residuals.item,
-                                 c.residuals.layout, rank, s.item, c.s.layout, scratch);
-      });
-}
-
-// The memory of one problem for gelsd.
-template <class T>
-struct Gelsd {
-  const LapackRoutines<T>& routines;
-  Size m, n, k;
-  Size r = std::min(m, n), longer = std::max(m, n);
-  Size lwork = workspace<T>([&](T* work) {
-    typename LapackRoutines<T>::Int rank = 0;
-    std::int64_t iwork = 0;
-    routines.gelsd(m, n, k, nullptr, nullptr, nullptr, T{-1}, &rank, work, -1, &iwork);
-  });
-  static constexpr Size iwork_per_value = 3 * 32 + 11;
-
-  Size bytes() const {
-    const Size elements = checked_product(m, n), more = checked_product(longer, k);
-    if (elements < 0 || more < 0) return -1;
-    const Size numbers = checked_product(elements + more + r + lwork + 16, static_cast<Size>(sizeof(T)));
-    return numbers < 0 ? -1 : numbers + 8 * (iwork_per_value * r + 1);
-  }
-};
-
-template <class T>
 void fail(const LstsqCall<T>& c, Size i) noexcept {
   constexpr T nan = std::numeric_limits<T>::quiet_NaN();
   set_all(c.x.item(i), c.x.layout, nan);
@@ -82,61 +47,76 @@ void fail(const LstsqCall<T>& c, Size i) noexcept {
   *c.rank.item(i) = 0;
 }
 
+// Problem i in float64 and with all care; c.s must be null if m < n.
 template <class T>
-bool solve_one(const LstsqCall<T>& c, const Gelsd<T>& g, Size i, void* scratch) noexcept {
-  std::int64_t* iwork = static_cast<std::int64_t*>(scratch);
-  T *a = reinterpret_cast<T*>(iwork + Gelsd<T>::iwork_per_value * g.r + 1), *b = a + g.m * g.n;
-  T *s = b + g.longer * g.k, *work = s + g.r;
-  to_columns(c.a.item(i), c.a.layout, a, g.m);
-  const T a_size = largest_finite(a, g.m * g.n);
-  std::fill_n(b, g.longer * g.k, T{0});
-  to_columns(c.b.item(i), c.b.layout, b, g.longer);
-  const T b_size = largest_finite(b, g.longer * g.k);
-  if (!std::isfinite(a_size) || !std::isfinite(b_size)) return false;
-  const int a_exponent = safe_exponent(a_size), b_exponent = safe_exponent(b_size);
-  multiply_by_power(a, g.m * g.n, a_exponent);
-  multiply_by_power(b, g.longer * g.k, b_exponent);
-  typename LapackRoutines<T>::Int rank = 0;
-  const T rcond = threshold(*c.rcond.item(i), g.longer);
-  if (g.routines.gelsd(g.m, g.n, g.k, a, b, s, rcond, &rank, work, g.lwork, iwork) != 0) return false;
-  const Layout& l = c.residuals.layout;
-  for (Size j = 0; j < g.k; ++j) {
-    T sum = 0;
-    for (Size e = g.n; e < g.m; ++e) sum += b[e + j * g.longer] * b[e + j * g.longer];
-    const bool known = rank == g.n && g.m >= g.n;
-    c.residuals.item(i)[j * l.row_stride] =
-        known ? std::ldexp(sum, -2 * b_exponent) : std::numeric_limits<T>::quiet_NaN();
-  }
-  multiply_by_power(s, g.r, -a_exponent);
-  multiply_by_power(b, g.longer * g.k, a_exponent - b_exponent);
-  from_columns(b, g.longer, c.x.item(i), c.x.layout);
-  if (c.s.data != nullptr) from_columns(s, g.r, c.s.item(i), c.s.layout);
-  *c.rank.item(i) = rank;
-  return true;
+Outcome with_care(const LstsqCall<T>& c, Size i) noexcept {
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
+  const Outcome outcome = m >= n ? TallLstsq<T>(m, n, k).run(c, i) : WideLstsq<T>(m, n, k).run(c, i);
+  if (outcome.status == Outcome::Status::failed_items) fail(c, i);
+  return outcome;
 }
 
 template <class T>
-Outcome run_lapack(const LstsqCall<T>& c) noexcept {
+Outcome run_lanes(const LstsqCall<T>& c) noexcept {
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
+  const Size vectors = kernel<T>().scratch_vectors(m, n, k);
+  LstsqCall<T> without_s = c;
+  without_s.s.data = nullptr;
+  std::atomic<int> worst{0};
+  const Outcome outcome = run_in_lanes<T>(
+      c.n_items, lane_ns<T>(m, n, k, c.s.data != nullptr), vectors, [&](Size first, Size count, void* scratch) {
+        const LaneItems<const T> a(c.a, first, count), b(c.b, first, count), rcond(c.rcond, first, count);
+        const LaneItems<T> x(c.x, first, count), residuals(c.residuals, first, count);
+        LaneItems<T> s(c.s, first, count);
+        if (c.s.data == nullptr) s.item[0] = nullptr;
+        std::int64_t* rank[items_per_group<T>];
+        for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = c.rank.item(first + std::min<Size>(l, count - 1));
+        LaneBits uncertain;
+        LaneBits failed =
+            kernel<T>().solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item, c.x.layout, residuals.item,
+                              c.residuals.layout, rank, s.item, c.s.layout, &uncertain, scratch);
+        for (Size l = 0; l < count; ++l) {
+          if (((uncertain >> l) & 1) == 0) continue;
+          const int status = static_cast<int>(with_care(without_s, first + l).status);
+          if (status == static_cast<int>(Outcome::Status::failed_items)) failed |= LaneBits{1} << l;
+          int seen = worst.load(std::memory_order_relaxed);
+          while (status > seen && !worst.compare_exchange_weak(seen, status)) {
+          }
+        }
+        return failed;
+      });
+  return {std::max(outcome.status, static_cast<Outcome::Status>(worst.load()))};
+}
+
+// Problems with at least as many equations as unknowns.
+template <class T>
+Outcome run_tall(const LstsqCall<T>& c) noexcept {
+  const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
+  const double r = static_cast<double>(n), longer = static_cast<double>(m);
+  const double item_ns = 5e3 + longer * r * (r + 2 * static_cast<double>(k)) * 0.3 + r * r * r;
+  return run_matrices(c.n_items, item_ns, 0, Uses::lapack, [&](Size i, void*) { return with_care(c, i); });
+}
+
+// Problems with fewer: by LAPACK as they are, and with care where that is not sure to be right.
+template <class T>
+Outcome run_wide(const LstsqCall<T>& c) noexcept {
   const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
   if (!fits_blas_int(m) || !fits_blas_int(n) || !fits_blas_int(k)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* routines = lapack_routines<T>();
   if (routines == nullptr) return {Outcome::Status::no_lapack};
   const Gelsd<T> g{*routines, m, n, k};
-  const double r = static_cast<double>(g.r), longer = static_cast<double>(g.longer);
+  const double r = static_cast<double>(m), longer = static_cast<double>(n);
   const double item_ns = 5e3 + longer * r * (r + 2 * static_cast<double>(k)) * 0.3 + r * r * r;
-  const auto by_gelsd = [&](Size i, void* scratch) -> Outcome {
+  LstsqCall<T> without_s = c;
+  without_s.s.data = nullptr;
+  return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, [&](Size i, void* scratch) -> Outcome {
     if (scratch == nullptr) return {Outcome::Status::no_memory};
-    if (solve_one(c, g, i, scratch)) return {};
-    fail(c, i);
-    return {Outcome::Status::failed_items};
-  };
-  if (!TallLstsq<T>::suits(m, n, k)) return run_matrices(c.n_items, item_ns, g.bytes(), Uses::lapack, by_gelsd);
-  const TallLstsq<T> tall(m, n, k);
-  return run_matrices(c.n_items, item_ns, 0, Uses::lapack, [&](Size i, void*) -> Outcome {
-    bool full = true;
-    const Outcome outcome = tall.run(c, i, full);
-    if (outcome.status == Outcome::Status::failed_items) fail(c, i);
-    return full ? outcome : by_gelsd(i, OwnScratch(g.bytes()).data());
+    bool certain;
+    if (!g.solve(c, i, scratch, certain)) {
+      fail(c, i);
+      return {Outcome::Status::failed_items};
+    }
+    return certain ? Outcome{} : with_care(without_s, i);
   });
 }
 
@@ -208,7 +188,7 @@ Outcome lstsq(const LstsqCall<T>& c) noexcept {
     with_one.residuals = {unused.data() + n, 0, {1, 1, 1, 1}};
     return lstsq<T>(with_one);
   }
-  if (!use_lanes(m, n, k)) return run_lapack(c);
+  if (!use_lanes(m, n, k)) return m >= n ? run_tall(c) : run_wide(c);
   return c.s.data == nullptr || std::min(m, n) <= most_rotated ? run_lanes(c) : run_both(c);
 }
 

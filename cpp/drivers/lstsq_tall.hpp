@@ -1,6 +1,7 @@
-// Least squares of one problem with more equations than unknowns that does not fit the lanes: R of [A b] by our own
-// reflections, leaf by leaf on all threads (rfactor.hpp), in float64 whatever T is. The singular values of R are those
-// of A, and where they say that the rank is full, x is found by substitution. Part of lstsq.cpp.
+// Least squares of one problem by R of [A b], in float64 whatever T is: our own reflections, leaf by leaf on all
+// threads (rfactor.hpp). For problems with at least as many equations as unknowns that do not fit the lanes, or whose
+// rank the lanes leave open. The rank is decided on R with columns of length one; where it is full, x is found by
+// substitution, else by lstsq_least_norm.hpp. Part of lstsq.cpp.
 #pragma once
 
 #include <algorithm>
@@ -8,90 +9,221 @@
 
 #include "drivers/column_major.hpp"
 #include "drivers/lstsq.hpp"
+#include "drivers/lstsq_least_norm.hpp"
 #include "drivers/rfactor.hpp"
 #include "drivers/room.hpp"
 #include "drivers/svd_lapack.hpp"
 
 namespace mmlfast::drivers {
 
-// What counts as zero, times the largest singular value, if `given` is asked for.
+// What counts as zero, times the largest singular value of columns of length one, if `given` is asked for. R is found
+// in float64, so that of float32 the rounding of the data is all there is: u for each column. In float64 the errors of
+// R count too, less than 6 u up to 10^7 rows (measured, by columns that are dependent).
 template <class T>
-T threshold(T given, Size longer) noexcept {
-  constexpr T eps = std::numeric_limits<T>::epsilon();
-  if (std::isnan(given)) return eps * static_cast<T>(longer);
-  return given > 0 && given < 1 ? given : eps / 2;
+double threshold(T given, Size n) noexcept {
+  constexpr double unit = std::numeric_limits<T>::epsilon() / 2;
+  if (std::isnan(given)) return unit * static_cast<double>(sizeof(T) == 8 ? std::max<Size>(n, 16) : n);
+  return given > 0 && given < 1 ? static_cast<double>(given) : unit;
+}
+
+// Numbers times this power of two are at a size near one if their largest is far from it.
+inline int exponent_if_far(double largest) noexcept {
+  constexpr int far = 400;
+  const int e = largest > 0 ? std::ilogb(largest) : 0;
+  return std::abs(e) > far ? -e : 0;
 }
 
 template <class T>
 class TallLstsq {
  public:
-  // Right-hand sides are columns like the others, which is only cheap if they are few.
-  static bool suits(Size m, Size n, Size k) noexcept { return m > n && 2 * k <= n + 1; }
+  TallLstsq(Size m, Size n, Size k) noexcept
+      : m_(m), n_(n), k_(k), chunk_(std::min(k, std::max<Size>(n, 32))), width_(n + chunk_) {}
 
-  TallLstsq(Size m, Size n, Size k) noexcept : m_(m), n_(n), k_(k), width_(n + k) {}
-
-  // Problem i; if `full` turns out false, its rank is not full and nothing has been done.
-  Outcome run(const LstsqCall<T>& c, Size i, bool& full) const noexcept {
-    const Room<double> table(checked_product(m_, width_)), r(checked_product(width_, width_)), x(n_ * k_), s(n_);
-    if (!table || !r || !x || !s) return {Outcome::Status::no_memory};
-    Exponents of;
-    if (!pack(c, i, table.data(), of)) return {Outcome::Status::failed_items};
-    Outcome outcome = r_of_rows<double>(table.data(), Layout{m_, width_, width_, 1}, r.data());
-    const Batch<const double> square{r.data(), 0, {n_, n_, width_, 1}};
-    if (outcome.ok())
-      outcome = run_gesdd('N', 1, square, [&](Size, const auto& factors) { std::copy_n(factors.s, n_, s.data()); });
-    if (!outcome.ok()) return outcome;
-    full = s[n_ - 1] > static_cast<double>(threshold(*c.rcond.item(i), m_)) * s[0];
-    if (!full) return {};
-    to_columns(r.data() + n_, Layout{n_, k_, width_, 1}, x.data(), n_);
-    substitute(r.data(), x.data());
-    give(c, i, r.data(), x.data(), s.data(), of);
+  // Problem i. Many right-hand sides are taken some at a time.
+  Outcome run(const LstsqCall<T>& c, Size i) const noexcept {
+    Memory of(*this);
+    if (!of.table || !of.r || !of.x || !of.numbers || !of.exponents) return {Outcome::Status::no_memory};
+    for (Size from = 0; from < k_; from += chunk_) {
+      const Size k = std::min(chunk_, k_ - from);
+      of.width = n_ + k;
+      if (!pack(c, i, from, k, of)) return {Outcome::Status::failed_items};
+      Outcome outcome = r_of_rows<double>(of.table.data(), Layout{m_, of.width, of.width, 1}, of.r.data());
+      if (outcome.ok()) outcome = from == 0 ? decide(c, i, of) : Outcome{};
+      if (outcome.ok()) outcome = solve(c, i, from, k, of);
+      if (!outcome.ok()) return outcome;
+    }
     return {};
   }
 
  private:
-  struct Exponents {  // of the powers of two that A and b were multiplied with
-    int a = 0, b = 0;
+  struct Memory {
+    Room<double> table, r, x, numbers;
+    Room<int> exponents;  // of the powers of two that the columns were multiplied with
+    Size width = 0;       // columns of `table` and r, n of A and some of b
+    bool full = true;
+
+    explicit Memory(const TallLstsq& t) noexcept
+        : table(checked_product(t.m_, t.width_)),
+          r(checked_product(t.width_, t.width_)),
+          x(checked_product(t.n_, t.chunk_)),
+          numbers(checked_product(3, t.width_)),
+          exponents(2 * t.width_) {}
+    double* lengths() const noexcept { return numbers.data(); }  // of the columns of R
   };
 
-  // [A b], rows one after the other, at a safe scale; false if it is not finite.
-  bool pack(const LstsqCall<T>& c, Size i, double* table, Exponents& of) const noexcept {
-    const auto part = [&](const T* item, const Layout& l, double* to, int& exponent) {
-      to_columns(item, Layout{l.cols, l.rows, l.col_stride, l.row_stride}, to, width_);
-      double largest = 0;
-      for (Size row = 0; row < m_; ++row) largest = std::max(largest, largest_finite(to + row * width_, l.cols));
-      if (!std::isfinite(largest)) return false;
-      exponent = safe_exponent(largest);
-      for (Size row = 0; exponent != 0 && row < m_; ++row) multiply_by_power(to + row * width_, l.cols, exponent);
-      return true;
-    };
-    return part(c.a.item(i), c.a.layout, table, of.a) && part(c.b.item(i), c.b.layout, table + n_, of.b);
+  // [A b], rows one after the other, each column at a safe scale; false if it is not finite.
+  bool pack(const LstsqCall<T>& c, Size i, Size from, Size k, const Memory& of) const noexcept {
+    const Layout &a = c.a.layout, &b = c.b.layout;
+    double* table = of.table.data();
+    to_columns(c.a.item(i), Layout{n_, m_, a.col_stride, a.row_stride}, table, of.width);
+    to_columns(c.b.item(i) + from * b.col_stride, Layout{k, m_, b.col_stride, b.row_stride}, table + n_, of.width);
+    double *largest = of.lengths() + width_, *nothing = largest + width_;
+    std::fill_n(largest, 2 * width_, 0.0);
+    for (Size row = 0; row < m_; ++row)
+      for (Size j = 0; j < n_ + k; ++j) {
+        const double x = table[row * of.width + j];
+        largest[j] = std::max(largest[j], std::fabs(x));
+        nothing[j] += x * 0;
+      }
+    for (Size j = 0; j < n_ + k; ++j) {
+      if (nothing[j] != 0) return false;
+      const int exponent = of.exponents[j] = exponent_if_far(largest[j]);
+      for (Size row = 0; exponent != 0 && row < m_; ++row)
+        table[row * of.width + j] = std::ldexp(table[row * of.width + j], exponent);
+    }
+    return true;
   }
 
-  // x := R^-1 x, columns of n.
-  void substitute(const double* r, double* x) const noexcept {
-    for (Size j = 0; j < k_; ++j, x += n_)
-      for (Size row = n_; row-- > 0;) {
-        double sum = x[row];
-        for (Size col = row + 1; col < n_; ++col) sum -= r[row * width_ + col] * x[col];
-        x[row] = sum / r[row * width_ + row];
+  // The rank, as far as it is full, and the singular values if they are wanted.
+  Outcome decide(const LstsqCall<T>& c, Size i, Memory& of) const noexcept {
+    const double *r = of.r.data(), limit = threshold(*c.rcond.item(i), n_);
+    double longest = 0;
+    std::fill_n(of.lengths(), n_, 0.0);
+    for (Size row = 0; row < n_; ++row)
+      for (Size j = row; j < n_; ++j) of.lengths()[j] += r[row * of.width + j] * r[row * of.width + j];
+    for (Size j = 0; j < n_; ++j) longest = std::max(longest, of.lengths()[j] = std::sqrt(of.lengths()[j]));
+    double smallest = 0;
+    if (c.s.data != nullptr) {
+      const Outcome outcome = singular_values(c, i, of, smallest);
+      if (!outcome.ok()) return outcome;
+    }
+    // With columns of length one, the smallest singular value is not less than `smallest` / `longest`, and the largest
+    // not more than the root of n.
+    const double margin = 2 * limit * std::sqrt(static_cast<double>(n_));
+    of.full = smallest > margin * longest || inverse_is_small(of, margin);
+    return {};
+  }
+
+  // Of A itself; `smallest` is that of R at the scale it has, or 0 if the columns are at several scales.
+  Outcome singular_values(const LstsqCall<T>& c, Size i, const Memory& of, double& smallest) const noexcept {
+    const int* exponents = of.exponents.data();
+    const bool one_scale = std::all_of(exponents, exponents + n_, [](int e) { return e == 0; });
+    int largest = 0;
+    const Room<double> copy(one_scale ? 1 : checked_product(n_, n_)), s(n_);
+    if (!copy || !s) return {Outcome::Status::no_memory};
+    Batch<const double> square{of.r.data(), 0, {n_, n_, of.width, 1}};
+    if (!one_scale) {
+      bool any = false;
+      for (Size j = 0; j < n_; ++j) {
+        if (!(of.lengths()[j] > 0)) continue;
+        const int own = std::ilogb(of.lengths()[j]) - exponents[j];
+        largest = any ? std::max(largest, own) : own;
+        any = true;
+      }
+      for (Size row = 0; row < n_; ++row)
+        for (Size j = 0; j < n_; ++j)
+          copy[row * n_ + j] = std::ldexp(of.r[row * of.width + j], -exponents[j] - largest);
+      square = {copy.data(), 0, {n_, n_, n_, 1}};
+    }
+    const Outcome outcome =
+        run_gesdd('N', 1, square, [&](Size, const auto& factors) { std::copy_n(factors.s, n_, s.data()); });
+    if (!outcome.ok()) return outcome;
+    if (one_scale) smallest = s[n_ - 1];
+    multiply_by_power(s.data(), n_, largest);
+    from_columns(s.data(), n_, c.s.item(i), c.s.layout);
+    return {};
+  }
+
+  // Is norm(B^-1) less than 1 / margin, B being R with columns of length one?
+  bool inverse_is_small(const Memory& of, double margin) const noexcept {
+    const double* r = of.r.data();
+    double *row_of_inverse = of.lengths() + width_, sum = 0;
+    for (Size i = n_; i-- > 0;) {  // row i of R^-1, times the length of column i
+      std::fill_n(row_of_inverse, n_, 0.0);
+      row_of_inverse[i] = of.lengths()[i];
+      for (Size j = i; j < n_; ++j) {
+        const double e = row_of_inverse[j] /= r[j * of.width + j];
+        sum += e * e;
+        for (Size l = j + 1; l < n_; ++l) row_of_inverse[l] -= e * r[j * of.width + l];
+      }
+      if (!(std::sqrt(sum) * margin < 1)) return false;
+    }
+    return true;
+  }
+
+  Outcome solve(const LstsqCall<T>& c, Size i, Size from, Size k, const Memory& of) const noexcept {
+    const double* r = of.r.data();
+    const double* x = of.x.data();
+    Size rank = n_;
+    if (!of.full) {
+      const Outcome outcome = without_full_rank(c, i, k, of, rank);
+      if (!outcome.ok()) return outcome;
+    }
+    if (rank == n_) substitute(of, k);
+    const Layout &xl = c.x.layout, &rl = c.residuals.layout;
+    for (Size j = 0; j < k; ++j) {
+      double sum = 0;
+      for (Size row = n_; row <= n_ + j; ++row) sum += r[row * of.width + n_ + j] * r[row * of.width + n_ + j];
+      for (Size row = 0; rank < n_ && row < n_; ++row) {
+        double left = r[row * of.width + n_ + j];
+        for (Size l = row; l < n_; ++l) left -= r[row * of.width + l] * x[l * k + j];
+        sum += left * left;
+      }
+      const int exponent = of.exponents[n_ + j];
+      c.residuals.item(i)[(from + j) * rl.row_stride] = static_cast<T>(std::ldexp(sum, -2 * exponent));
+      for (Size l = 0; l < n_; ++l)
+        c.x.item(i)[l * xl.row_stride + (from + j) * xl.col_stride] =
+            static_cast<T>(std::ldexp(x[l * k + j], of.exponents[l] - exponent));
+    }
+    *c.rank.item(i) = rank;
+    return {};
+  }
+
+  // x := R^-1 b, row by row.
+  void substitute(const Memory& of, Size k) const noexcept {
+    const double* r = of.r.data();
+    double* x = of.x.data();
+    for (Size row = n_; row-- > 0;)
+      for (Size j = 0; j < k; ++j) {
+        double sum = r[row * of.width + n_ + j];
+        for (Size col = row + 1; col < n_; ++col) sum -= r[row * of.width + col] * x[col * k + j];
+        x[row * k + j] = sum / r[row * of.width + row];
       }
   }
 
-  void give(const LstsqCall<T>& c, Size i, const double* r, double* x, double* s, Exponents of) const noexcept {
-    for (Size j = 0; j < k_; ++j) {
-      double sum = 0;
-      for (Size row = n_; row <= n_ + j; ++row) sum += r[row * width_ + n_ + j] * r[row * width_ + n_ + j];
-      c.residuals.item(i)[j * c.residuals.layout.row_stride] = static_cast<T>(std::ldexp(sum, -2 * of.b));
+  // The same with columns of R at lengths near one, if its rank is not full.
+  Outcome without_full_rank(const LstsqCall<T>& c, Size i, Size k, const Memory& of, Size& rank) const noexcept {
+    const Room<double> a(checked_product(n_, n_));
+    const Room<int> units(n_);
+    if (!a || !units) return {Outcome::Status::no_memory};
+    const double* r = of.r.data();
+    int* near_one = of.exponents.data() + width_;
+    for (Size j = 0; j < n_; ++j) {
+      near_one[j] = of.lengths()[j] > 0 ? std::ilogb(of.lengths()[j]) : 0;
+      units[j] = near_one[j] - of.exponents[j];
     }
-    multiply_by_power(s, n_, -of.a);
-    multiply_by_power(x, n_ * k_, of.a - of.b);
-    from_columns(x, n_, c.x.item(i), c.x.layout);
-    if (c.s.data != nullptr) from_columns(s, n_, c.s.item(i), c.s.layout);
-    *c.rank.item(i) = n_;
+    for (Size row = 0; row < n_; ++row)
+      for (Size j = 0; j < n_; ++j) a[row * n_ + j] = std::ldexp(r[row * of.width + j], -near_one[j]);
+    constexpr double unit = std::numeric_limits<T>::epsilon() / 2;
+    const double limit = threshold(*c.rcond.item(i), n_);
+    const Outcome outcome =
+        least_norm({n_, n_, k, a.data(), n_, units.data(), r + n_, of.width, limit, unit}, of.x.data(), rank);
+    for (Size j = 0; outcome.ok() && rank < n_ && j < n_; ++j)
+      for (Size e = 0; e < k; ++e) of.x[j * k + e] = std::ldexp(of.x[j * k + e], -near_one[j]);
+    return outcome;
   }
 
-  Size m_, n_, k_, width_;
+  Size m_, n_, k_, chunk_, width_;
 };
 
 }  // namespace mmlfast::drivers

@@ -490,6 +490,13 @@ bool RFactor::restore(const std::vector<double>& from) {
 
 template <class T>
 Outcome r_of_rows(const T* table, const Layout& layout, double* r) noexcept {
+  if (layout.rows <= RFactor::leaf_rows(layout.cols) && layout.cols > 0) {  // one leaf: the same without a state
+    const Workspace work = Workspace::request(layout.cols, 0);
+    if (work.columns == nullptr) return no_memory;
+    leaf(table, layout, work, r);
+    make_diagonal_nonnegative(r, layout.cols);
+    return {};
+  }
   RFactor state(layout.cols);
   Outcome outcome = state.update(table, layout);
   Doubles total;

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float
+from mmlfast._lstsq import lstsq
 from mmlfast._states import restored
 
 Array = np.ndarray[Any, Any]
@@ -199,13 +200,13 @@ class RFactor:
         return s[: min(self.count, len(r))].astype(self._dtype, copy=False)
 
     def rank(self, rtol: float | None = None) -> int:
-        """Return the number of singular values above `rtol` times the largest.
+        """Return the number of independent columns, whatever their units.
 
         Parameters
         ----------
         rtol : float, optional
-            The default is that of `numpy.linalg.matrix_rank` for all rows: ``max(count, n_features) * eps``, where eps
-            is that of `dtype`.
+            Of the columns scaled to length one, singular values of at most `rtol` times the largest count as zero. The
+            default is that of `mmlfast.linalg.lstsq`: u times the number of columns, in float64 at least 16 u.
 
         Returns
         -------
@@ -217,12 +218,7 @@ class RFactor:
         numpy.linalg.LinAlgError
             If a row holds NaN or infinity.
         """
-        s = self.singular_values().astype(np.float64)
-        if np.isnan(s).any():
-            raise LinAlgError("rank: the rows hold NaN or infinity")
-        if rtol is None:
-            rtol = max(self.count, self.n_features or 0) * float(np.finfo(self._dtype).eps)
-        return int((s > rtol * s.max(initial=0)).sum())
+        return self._solve("rank", 0, rtol)[2]
 
     def lstsq(self, n_rhs: int = 1, rtol: float | None = None) -> tuple[Array, Array]:
         """Least squares with the last columns as right-hand sides: the rows are those of ``[a, b]``.
@@ -232,8 +228,8 @@ class RFactor:
         n_rhs : int
             The number of columns of b.
         rtol : float, optional
-            Singular values of a below `rtol` times the largest count as zero; the default is that of `rank`. The
-            solution is then the one of least norm.
+            What counts as zero when the rank of a is decided, as in `rank`. Without full rank the solution is the one
+            of least norm, in the units of the columns as they are.
 
         Returns
         -------
@@ -248,21 +244,30 @@ class RFactor:
             If there are not that many columns.
         numpy.linalg.LinAlgError
             If a row holds NaN or infinity.
+
+        See Also
+        --------
+        mmlfast.linalg.lstsq : of arrays in memory.
         """
         n = (self.n_features or 0) - operator.index(n_rhs)
         if n < 0 or n_rhs < 1:
             raise ValueError(f"lstsq: n_rhs must be between 1 and n_features, got {n_rhs} of {self.n_features}")
+        return self._solve("lstsq", n_rhs, rtol)[:2]
+
+    def _solve(self, function: str, n_rhs: int, rtol: float | None) -> tuple[Array, Array, int]:
+        """x, residuals and rank."""
         r = self._state.r()
         if not np.isfinite(r).all():
-            raise LinAlgError("lstsq: the rows hold NaN or infinity")
-        if rtol is None:
-            rtol = max(self.count, n) * float(np.finfo(self._dtype).eps)
+            raise LinAlgError(f"{function}: the rows hold NaN or infinity")
+        n = len(r) - n_rhs
+        if rtol is None and self._dtype.char == "f" and n > 0:
+            rtol = n * 2.0**-24
         a, b, rest = r[:n, :n], r[:n, n:], r[n:, n:]
-        x = np.linalg.lstsq(a, b, rcond=rtol)[0]
-        # Of a that has full rank nothing is left above; else what R cannot reach counts too.
-        left = a @ x - b
-        residuals = (rest * rest).sum(axis=0) + (left * left).sum(axis=0)
-        return x.astype(self._dtype, copy=False), residuals.astype(self._dtype, copy=False)
+        x, _, rank, _ = lstsq(a[None], b[None], rtol)
+        residuals = (rest * rest).sum(axis=0)
+        if rank[0] < n:  # what R cannot reach counts too
+            residuals += np.square(a @ x[0] - b).sum(axis=0)
+        return x[0].astype(self._dtype, copy=False), residuals.astype(self._dtype, copy=False), int(rank[0])
 
     def __eq__(self, other: object) -> bool:
         """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from mmlfast.dask._table import Table, moments_of
 from mmlfast.stats import Moments
 
@@ -56,7 +54,7 @@ def covariance(x: Any, *, ddof: float = 1, weights: Any = None) -> Any:
            [4., 8.]])
     """
     table = Table("covariance", "x", x)
-    beside = [] if weights is None else [_weights(table, weights)]
+    beside = [] if weights is None else [table.weights(weights)]
     moments = table.reduced(moments_of, *beside)
     matrix = table.dask.delayed(_matrix)(moments, float(ddof), table.dtype)
     return table.to_array(matrix, (table.n_columns, table.n_columns))
@@ -64,12 +62,3 @@ def covariance(x: Any, *, ddof: float = 1, weights: Any = None) -> Any:
 
 def _matrix(moments: Moments, ddof: float, dtype: Any) -> Any:
     return moments.covariance(ddof).astype(dtype)
-
-
-def _weights(table: Table, weights: Any) -> list[Any]:
-    w = weights if hasattr(weights, "to_delayed") else table.beside(np.asarray(weights, np.float64))
-    if w.ndim != 1 or not (np.isnan(w.shape[0]) or w.shape[0] == table.array.shape[0]):
-        raise ValueError(f"covariance: weights must have shape ({table.array.shape[0]},), got {w.shape}")
-    if w.chunks[0] != table.lengths:
-        w = w.rechunk((table.lengths,))
-    return list(w.to_delayed())

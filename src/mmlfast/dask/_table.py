@@ -38,6 +38,7 @@ class Table:
             raise TypeError(f"{function}: {name} must hold real numbers, got {x.dtype}")
         if np.isnan(x.shape[1]):
             raise ValueError(f"{function}: {name} has an unknown number of columns")
+        self.function = function
         self.array = x.rechunk({1: -1}) if len(x.chunks[1]) > 1 else x
         self.dtype = float_dtype(x)
         self.n_columns = int(x.shape[1])
@@ -54,6 +55,16 @@ class Table:
         first = delayed(leaf, pure=False)
         leaves = [first(*parts) for parts in zip(self.blocks, *beside, strict=True)]
         return tree_sum(leaves, delayed(merged, pure=False))
+
+    def weights(self, weights: Any) -> list[Any]:
+        """Delayed blocks of a vector of weights, beside those of the rows."""
+        w = weights if hasattr(weights, "to_delayed") else self.beside(np.asarray(weights, np.float64))
+        n = self.array.shape[0]
+        if w.ndim != 1 or not (np.isnan(w.shape[0]) or w.shape[0] == n):
+            raise ValueError(f"{self.function}: weights must have shape ({n},), got {w.shape}")
+        if w.chunks[0] != self.lengths:
+            w = w.rechunk((self.lengths,))
+        return list(w.to_delayed())
 
     def to_array(self, value: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
         """A delayed value as a Dask array of one chunk."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast import linalg
+from mmlfast._moments import check_weights
 from mmlfast.dask._table import Table
 
 Array = np.ndarray[Any, Any]
@@ -120,7 +121,7 @@ def _positive(pair: tuple[Array, Array]) -> tuple[Array, Array]:
     return q * signs, np.triu(r * signs[:, None])
 
 
-def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
+def lstsq(a: Any, b: Any, rcond: float | None = None, *, weights: Any = None) -> Lstsq:
     """Least squares on Dask arrays: the x that minimises the norm of ``b - a @ x``, in one pass over the chunks.
 
     Parameters
@@ -130,17 +131,21 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
     b : dask.array.Array, shape (n,) or (n, k)
         Right-hand sides.
     rcond : float, optional
-        Singular values of at most `rcond` times the largest count as zero. The default is ``eps * max(n, d)``.
+        What counts as zero when the rank is decided: of the columns of `a` scaled to length one, singular values of at
+        most `rcond` times the largest. The default is ``d * u``, in float64 at least ``16 * u``, with u = eps / 2.
+    weights : dask.array.Array or array_like, shape (n,), optional
+        How often each row counts. A row of weight zero is not looked at, even if it holds NaN.
 
     Returns
     -------
     x : dask.array.Array, shape (d,) or (d, k)
-        The solution; that of least norm if `a` has not full rank.
+        The solution; that of least norm, in the units of the columns as they are, if `a` has not full rank.
     residuals : dask.array.Array, shape (k,), or (1,) for a vector
-        The squared norms of the columns of ``b - a @ x``.
+        The (weighted) sums of squares of the columns of ``b - a @ x``, whatever the rank.
     rank : dask.array.Array of int64, shape ()
+        Less than d where columns depend on each other to rounding.
     s : dask.array.Array, shape (d,)
-        Singular values of `a`, largest first.
+        Singular values of `a` as it is (its rows times the roots of their weights), largest first.
 
     Raises
     ------
@@ -149,12 +154,13 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
     TypeError
         If `a` or `b` is no Dask array of real numbers.
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together. Negative, infinite or NaN weights raise when computed.
     numpy.linalg.LinAlgError
         When computed, if there is NaN or infinity.
 
     See Also
     --------
+    mmlfast.linalg.lstsq : in memory; says more about the rank.
     mmlfast.linalg.RFactor : the state that is merged.
 
     Notes
@@ -181,7 +187,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
         right = Table("lstsq", "b", columns.rechunk((table.lengths, -1)))
     d, k = table.n_columns, right.n_columns
     dtype = np.result_type(table.dtype, right.dtype)
-    factor = table.reduced(_augmented_factor, right.blocks)
+    beside = [] if weights is None else [table.weights(weights)]
+    factor = table.reduced(_augmented_factor, right.blocks, *beside)
     x, residuals, rank, s = table.dask.delayed(_solution, nout=4)(factor, k, rcond, dtype)
     shape = (d,) if b.ndim == 1 else (d, k)
     return Lstsq(
@@ -192,15 +199,18 @@ def lstsq(a: Any, b: Any, rcond: float | None = None) -> Lstsq:
     )
 
 
-def _augmented_factor(a: Any, b: Any) -> linalg.RFactor:
+def _augmented_factor(a: Any, b: Any, weights: Any = None) -> linalg.RFactor:
     both = np.concatenate([np.asarray(a, np.float64), np.asarray(b, np.float64)], axis=1)
+    if weights is not None:
+        roots = np.sqrt(check_weights("lstsq", np.asarray(weights), both.shape[:1]))[:, None]
+        both = np.where(roots > 0, both, 0) * roots
     return linalg.RFactor(both.shape[1]).update(both)
 
 
 def _solution(factor: linalg.RFactor, k: int, rcond: float | None, dtype: Any) -> tuple[Array, Array, Array, Array]:
     d = (factor.n_features or 0) - k
-    cut = max(factor.count, d) * float(np.finfo(dtype).eps) if rcond is None else rcond
-    x, residuals = factor.lstsq(k, cut)
+    if rcond is None and np.dtype(dtype).char == "f" and d > 0:
+        rcond = d * 2.0**-24
+    x, residuals, rank = factor._solve("lstsq", k, rcond)
     s = np.linalg.svd(factor.r[:d, :d], compute_uv=False)
-    rank = np.int64((s > cut * s.max(initial=0)).sum())
-    return x.astype(dtype), residuals.astype(dtype), np.asarray(rank), s.astype(dtype)
+    return x.astype(dtype), residuals.astype(dtype), np.asarray(np.int64(rank)), s.astype(dtype)

@@ -1,0 +1,392 @@
+// The least-squares solution of least norm of one system whose columns have any units: for the systems that the other
+// ways of lstsq leave over, one at a time. Part of lstsq.cpp.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "drivers/room.hpp"
+#include "drivers/svd_lapack.hpp"
+
+namespace mmlfast::drivers {
+
+// a: p x n (p <= n), row by row, columns of lengths near one, or zero; column j stands for 2^exponents[j] times itself.
+// c: k right-hand sides, p x k, row by row. Singular values of a with columns of length one count up to `cut` times the
+// largest as zero; `unit` is the unit roundoff of the data.
+struct SmallSystem {
+  Size p, n, k;
+  const double* a;
+  Size a_ld;
+  const int* exponents;
+  const double* c;
+  Size c_ld;
+  double cut, unit;
+};
+
+namespace of_least_norm {
+
+constexpr Outcome no_memory{Outcome::Status::no_memory};
+
+// A matrix of doubles, row by row.
+struct Matrix {
+  double* data;
+  Size rows, cols, ld;
+
+  double* row(Size i) const noexcept { return data + i * ld; }
+  double& operator()(Size i, Size j) const noexcept { return data[i * ld + j]; }
+  void swap_columns(Size i, Size j) const noexcept {
+    for (Size r = 0; i != j && r < rows; ++r) std::swap((*this)(r, i), (*this)(r, j));
+  }
+};
+
+// ---- singular values ----
+
+// Rows p and q of g made orthogonal over the first n columns; all of them are rotated.
+inline bool rotate(const Matrix& g, Size n, Size p, Size q, double tolerance) noexcept {
+  double *x = g.row(p), *y = g.row(q), pp = 0, qq = 0, pq = 0;
+  for (Size j = 0; j < n; ++j) {
+    pp += x[j] * x[j];
+    qq += y[j] * y[j];
+    pq += x[j] * y[j];
+  }
+  if (!(pq * pq > tolerance * (pp * qq))) return false;
+  const double d = qq - pp, twice = 2 * pq, root = std::sqrt(d * d + twice * twice);
+  const double t = twice / (d + std::copysign(root, d)), c = 1 / std::sqrt(t * t + 1), s = c * t;
+  for (Size j = 0; j < g.cols; ++j) {
+    const double a = x[j], b = y[j];
+    x[j] = c * a - s * b;
+    y[j] = s * a + c * b;
+  }
+  return true;
+}
+
+// Rows of g become s_i v_i' (the first n columns) and what the same rotations make of the rest.
+inline bool orthogonalise_rows(const Matrix& g, Size n) noexcept {
+  constexpr int most_sweeps = 60;
+  const double relative = 0x1p-53 * static_cast<double>(g.rows), tolerance = relative * relative;
+  for (int sweep = 0; sweep < most_sweeps; ++sweep) {
+    bool rotated = false;
+    for (Size p = 0; p + 1 < g.rows; ++p)
+      for (Size q = p + 1; q < g.rows; ++q) rotated |= rotate(g, n, p, q, tolerance);
+    if (!rotated) return true;
+  }
+  return false;
+}
+
+// Singular triples of B (p x n, in the first columns of g, with c beside it): s in falling order, order[i] the row of g
+// that holds s_i v_i' and u_i'c.
+inline bool triples_by_rotations(const Matrix& g, Size n, double* s, Size* order) noexcept {
+  if (!orthogonalise_rows(g, n)) return false;
+  Room<double> lengths(g.rows);
+  if (!lengths) return false;
+  for (Size i = 0; i < g.rows; ++i) lengths[i] = std::sqrt(std::inner_product(g.row(i), g.row(i) + n, g.row(i), 0.0));
+  std::iota(order, order + g.rows, Size{0});
+  std::sort(order, order + g.rows,
+            [&](Size i, Size j) { return lengths[i] > lengths[j] || (lengths[i] == lengths[j] && i < j); });
+  for (Size i = 0; i < g.rows; ++i) s[i] = lengths[order[i]];
+  return true;
+}
+
+// The same by LAPACK.
+inline Outcome triples_by_lapack(const Matrix& g, Size n, double* s, Size* order) noexcept {
+  const Size p = g.rows, k = g.cols - n;
+  Room<double> right(checked_product(p, k));
+  if (!right) return no_memory;
+  const Batch<const double> b{g.data, 0, {p, n, g.ld, 1}};
+  return run_gesdd('S', 1, b, [&](Size, const auto& f) {
+    for (Size i = 0; i < p; ++i) {
+      order[i] = i;
+      s[i] = f.s[i];
+      double* to = right.data() + i * k;
+      std::fill_n(to, k, 0.0);
+      for (Size r = 0; r < p; ++r)
+        for (Size j = 0; j < k; ++j) to[j] += f.u[r * p + i] * g(r, n + j);
+    }
+    for (Size i = 0; i < p; ++i) {
+      for (Size j = 0; j < n; ++j) g(i, j) = f.s[i] * f.vh[i * n + j];
+      std::copy_n(right.data() + i * k, k, g.row(i) + n);
+    }
+  });
+}
+
+// ---- reflections ----
+
+// Takes rows step + 1 .. of column `step` of a matrix to zero; the vector stays there, below the diagonal.
+struct Reflector {
+  double head, factor;
+};
+
+inline Reflector make_reflector(const Matrix& w, Size step) noexcept {
+  double below = 0;
+  for (Size i = step + 1; i < w.rows; ++i) below += w(i, step) * w(i, step);
+  if (below == 0) return {0, 0};
+  const double alpha = w(step, step), beta = -std::copysign(std::sqrt(alpha * alpha + below), alpha);
+  const double head = alpha - beta;
+  w(step, step) = beta;
+  return {head, 2 / (head * head + below)};
+}
+
+// Column j of y := the reflection of it.
+inline void apply(const Reflector& h, const Matrix& w, Size step, const Matrix& y, Size j) noexcept {
+  if (h.factor == 0) return;
+  double sum = h.head * y(step, j);
+  for (Size i = step + 1; i < w.rows; ++i) sum += w(i, step) * y(i, j);
+  sum *= h.factor;
+  y(step, j) -= sum * h.head;
+  for (Size i = step + 1; i < w.rows; ++i) y(i, j) -= sum * w(i, step);
+}
+
+// The first `steps` columns of w become triangular, after choose(step, left) has brought the next one forward; left[j]
+// is the sum of squares that is left of column j. The reflectors go to `made`.
+template <class Choose>
+void triangulate(const Matrix& w, Size steps, double* left, Reflector* made, Choose&& choose) noexcept {
+  for (Size step = 0; step < steps; ++step) {
+    std::fill_n(left, w.cols, 0.0);
+    for (Size i = step; i < w.rows; ++i)
+      for (Size j = step; j < w.cols; ++j) left[j] += w(i, j) * w(i, j);
+    choose(step, left);
+    made[step] = make_reflector(w, step);
+    for (Size j = step + 1; j < w.cols; ++j) apply(made[step], w, step, w, j);
+  }
+}
+
+// Columns of y := the solution of R x = y, R the first r rows and columns of w.
+inline void substitute(const Matrix& w, Size r, const Matrix& y) noexcept {
+  for (Size i = r; i-- > 0;)
+    for (Size j = 0; j < y.cols; ++j) {
+      double sum = y(i, j);
+      for (Size l = i + 1; l < r; ++l) sum -= w(i, l) * y(l, j);
+      y(i, j) = sum / w(i, i);
+    }
+}
+
+// ---- the solution ----
+
+class LeastNorm {
+ public:
+  explicit LeastNorm(const SmallSystem& s) noexcept
+      : s_(s),
+        g_(checked_product(s.p, s.n + s.k)),
+        lengths_(s.n),
+        values_(s.p),
+        order_(s.p),
+        place_(s.n),
+        m_(checked_product(s.p, s.n + s.k)),
+        units_(s.n) {}
+
+  Outcome run(double* x, Size& rank) noexcept {
+    if (!g_ || !lengths_ || !values_ || !order_ || !place_ || !m_ || !units_) return no_memory;
+    constexpr Size most_rotated = 32;
+    const Size p = s_.p, n = s_.n, k = s_.k;
+    const Matrix g{g_.data(), p, n + k, n + k};
+    fill(g);
+    if (p <= most_rotated) {
+      if (!triples_by_rotations(g, n, values_.data(), order_.data())) return {Outcome::Status::failed_items};
+    } else {
+      const Outcome outcome = triples_by_lapack(g, n, values_.data(), order_.data());
+      if (!outcome.ok()) return outcome;
+    }
+    const double* s = values_.data();
+    rank = 0;
+    while (rank < p && s[rank] > s_.cut * s[0]) ++rank;
+    if (rank == n) return {};
+    std::fill_n(x, n * k, 0.0);
+    if (rank == 0) return {};
+    const double noise = std::max(16 * s_.unit, std::min(s_.cut, 0x1p-20));
+    const bool by_columns = rank == p || s[rank] <= noise * s[0];
+    const Matrix m{m_.data(), by_columns ? p : rank, n, n}, c{m_.data() + p * n, m.rows, k, k};
+    if (by_columns)
+      take_columns(m, c);
+    else
+      take_triples(g, m, c);
+    return solve(m, c, rank, 4 * noise, Matrix{x, n, k, k});
+  }
+
+ private:
+  // B, which is a with columns of length one, and c.
+  void fill(const Matrix& g) noexcept {
+    const Size p = s_.p, n = s_.n;
+    std::fill_n(lengths_.data(), n, 0.0);
+    for (Size i = 0; i < p; ++i)
+      for (Size j = 0; j < n; ++j) lengths_[j] += s_.a[i * s_.a_ld + j] * s_.a[i * s_.a_ld + j];
+    for (Size j = 0; j < n; ++j) lengths_[j] = std::sqrt(lengths_[j]);
+    for (Size i = 0; i < p; ++i) {
+      for (Size j = 0; j < n; ++j) g(i, j) = lengths_[j] > 0 ? s_.a[i * s_.a_ld + j] / lengths_[j] : 0;
+      std::copy_n(s_.c + i * s_.c_ld, s_.k, g.row(i) + n);
+    }
+  }
+
+  void take_columns(const Matrix& m, const Matrix& c) const noexcept {
+    for (Size i = 0; i < m.rows; ++i) {
+      std::copy_n(s_.a + i * s_.a_ld, m.cols, m.row(i));
+      std::copy_n(s_.c + i * s_.c_ld, c.cols, c.row(i));
+    }
+  }
+
+  void take_triples(const Matrix& g, const Matrix& m, const Matrix& c) const noexcept {
+    for (Size i = 0; i < m.rows; ++i) {
+      const double *from = g.row(order_[i]), size = values_[i];
+      for (Size j = 0; j < m.cols; ++j) m(i, j) = from[j] / size * lengths_[j];
+      for (Size j = 0; j < c.cols; ++j) c(i, j) = from[m.cols + j] / size;
+    }
+  }
+
+  // Units of the columns, from the largest down; what is 400 powers of two below it is all one.
+  void find_units() const noexcept {
+    int largest = 0;
+    bool any = false;
+    for (Size j = 0; j < s_.n; ++j)
+      if (lengths_[j] > 0) largest = any ? std::max(largest, s_.exponents[j]) : s_.exponents[j], any = true;
+    for (Size j = 0; j < s_.n; ++j) units_[j] = lengths_[j] > 0 ? std::max(s_.exponents[j] - largest, -400) : -400;
+  }
+
+  // m: a', with c beside it.
+  Outcome solve(const Matrix& m, const Matrix& c, Size rank, double noise, const Matrix& x) noexcept {
+    const Size n = s_.n;
+    const Room<Size> rows(n), columns(rank);
+    const Room<double> w_room(checked_product(n, rank)), h_room(checked_product(n, s_.k)), left(n);
+    const Room<Reflector> made(rank);
+    if (!rows || !columns || !w_room || !h_room || !left || !made) return no_memory;
+    choose_columns(m, c, rank, left.data(), made.data());
+    const Matrix t{m.data + rank, rank, n - rank, m.ld};  // R12, and then the combinations
+    const Room<double> r12(checked_product(rank, n - rank));
+    if (!r12) return no_memory;
+    const Matrix before{r12.data(), rank, n - rank, n - rank};
+    for (Size i = 0; i < rank; ++i) std::copy_n(t.row(i), t.cols, before.row(i));
+    substitute(m, rank, t);
+    substitute(m, rank, c);
+    leave_out_noise(m, before, t, noise, left.data(), made.data());
+    const auto element = [&](Size row, Size i) {  // of [I; K']
+      if (row < rank) return row == i ? 1.0 : 0.0;
+      return std::clamp(std::ldexp(t(i, row - rank), unit(row) - unit(i)), -0x1p480, 0x1p480);
+    };
+    std::iota(rows.data(), rows.data() + n, Size{0});
+    const Matrix w{w_room.data(), n, rank, rank}, h{h_room.data(), n, s_.k, s_.k};
+    for (Size row = 0; row < n; ++row)
+      for (Size i = 0; i < rank; ++i) w(row, i) = element(row, i);
+    std::iota(columns.data(), columns.data() + rank, Size{0});
+    triangulate(w, rank, left.data(), made.data(), [&](Size step, const double* rest) {
+      const Size best = std::max_element(rest + step, rest + rank) - rest;
+      w.swap_columns(step, best);
+      std::swap(columns[step], columns[best]);
+      Size largest = step;
+      for (Size row = step; row < n; ++row)
+        if (std::fabs(w(row, step)) > std::fabs(w(largest, step))) largest = row;
+      std::swap_ranges(w.row(step), w.row(step) + rank, w.row(largest));
+      std::swap(rows[step], rows[largest]);
+    });
+    for (Size e = 0; e < s_.k; ++e) {
+      for (Size i = 0; i < n; ++i) h(i, e) = 0;
+      for (Size i = 0; i < rank; ++i) {  // R'h = y, with y in the units of the unknowns
+        double sum = std::ldexp(c(columns[i], e), -unit(columns[i]));
+        for (Size l = 0; l < i; ++l) sum -= w(l, i) * h(l, e);
+        h(i, e) = sum / w(i, i);
+      }
+      for (Size step = rank; step-- > 0;) apply(made[step], w, step, h, e);
+      for (Size row = 0; row < n; ++row) x(place_[rows[row]], e) = std::ldexp(h(row, e), unit(rows[row]));
+    }
+    return {};
+  }
+
+  // Coefficients of the combinations t that are noise become zero: those that are too small to matter for the column
+  // that is combined, and those that are as small as the condition of the kept columns makes errors, if the column is a
+  // combination of the others to the same precision.
+  void leave_out_noise(const Matrix& r, const Matrix& before, const Matrix& t, double noise, double* left,
+                       Reflector* made) const noexcept {
+    constexpr Size most = 64;  // columns that are kept, for the second
+    const Size rank = t.rows;
+    const auto length = [&](Size column) { return lengths_[place_[column]]; };
+    for (Size i = 0; i < rank; ++i)
+      for (Size j = 0; j < t.cols; ++j)
+        if (std::fabs(t(i, j)) * length(i) <= noise * length(rank + j)) t(i, j) = 0;
+    if (rank > most) return;
+    const Room<double> room(checked_product(rank, rank) + 3 * rank);
+    if (!room) return;
+    double *errors = room.data() + rank * rank, *column = errors + rank, *x = column + rank;
+    inverse_sums(r, rank, errors, column);
+    for (Size j = 0; j < t.cols; ++j) {
+      Size kept[most], count = 0, amplified = 0;
+      for (Size i = 0; i < rank; ++i) {
+        const bool small = std::fabs(t(i, j)) <= noise * errors[i] * length(rank + j);
+        if (!small) kept[count++] = i;
+        if (small && t(i, j) != 0 && unit(rank + j) - unit(i) > 4) ++amplified;
+      }
+      if (amplified == 0) continue;
+      const Matrix some{room.data(), rank, count, std::max<Size>(count, 1)}, rest{x, rank, 1, 1};
+      for (Size i = 0; i < rank; ++i) {
+        rest(i, 0) = before(i, j);
+        for (Size l = 0; l < count; ++l) some(i, l) = i <= kept[l] ? r(i, kept[l]) : 0;
+      }
+      triangulate(some, count, left, made, [](Size, const double*) {});
+      for (Size step = 0; step < count; ++step) apply(made[step], some, step, rest, 0);
+      double square = 0;
+      for (Size i = count; i < rank; ++i) square += x[i] * x[i];
+      if (!(std::sqrt(square) <= noise * length(rank + j))) continue;
+      substitute(some, count, rest);
+      for (Size i = 0; i < rank; ++i) t(i, j) = 0;
+      for (Size l = 0; l < count; ++l) t(kept[l], j) = x[l];
+    }
+  }
+
+  // The sums of the absolute values in each row of the inverse of R.
+  static void inverse_sums(const Matrix& r, Size n, double* sums, double* column) noexcept {
+    std::fill_n(sums, n, 0.0);
+    for (Size j = 0; j < n; ++j)
+      for (Size i = j + 1; i-- > 0;) {
+        double e = i == j;
+        for (Size l = i + 1; l <= j; ++l) e -= r(i, l) * column[l];
+        column[i] = e / r(i, i);
+        sums[i] += std::fabs(column[i]);
+      }
+  }
+
+  int unit(Size chosen) const noexcept { return units_[place_[chosen]]; }
+
+  // QR of m with the columns that are kept in front. Of columns with nearly as much left as the one with the most,
+  // that in the largest units is next.
+  void choose_columns(const Matrix& m, const Matrix& c, Size rank, double* left, Reflector* made) const noexcept {
+    constexpr double nearly = 0x1p-8;
+    std::iota(place_.data(), place_.data() + m.cols, Size{0});
+    find_units();
+    triangulate(m, rank, left, made, [&](Size step, double* rest) {
+      const double most = *std::max_element(rest + step, rest + m.cols);
+      Size best = step;
+      for (Size j = step; j < m.cols; ++j) {
+        const int here = unit(j) / 8, there = unit(best) / 8;
+        if (!(rest[j] >= nearly * most)) continue;
+        if (!(rest[best] >= nearly * most) || here > there || (here == there && rest[j] > rest[best])) best = j;
+      }
+      m.swap_columns(step, best);
+      std::swap(place_[step], place_[best]);
+    });
+    for (Size step = 0; step < rank; ++step)
+      for (Size e = 0; e < c.cols; ++e) apply(made[step], m, step, c, e);
+  }
+
+  SmallSystem s_;
+  Room<double> g_, lengths_, values_;
+  Room<Size> order_, place_;
+  Room<double> m_;
+  Room<int> units_;
+};
+
+}  // namespace of_least_norm
+
+// rank: the number of singular values that count. If it is n, that is all: x is left to substitution. Else x (n x k,
+// row by row): of all that minimise norm(a' x - c), a' being a of that rank, those of least norm in the units of the
+// columns, so least sum of squares of 2^-exponents[j] x[j].
+//
+// Singular values by rotations up to 32 rows, else by LAPACK. Where what is left out is rounding noise, a' keeps `rank`
+// columns of a (chosen by pivoting, those in large units first) and makes the others their combinations: columns that
+// are equal stay equal, and coefficients of a combination that are noise are zero. (In units far apart they would
+// matter: 1e-16 of a column in small units is a lot of one in large units.) Where more is left out, a' is the sum of
+// the singular triples that count. With x1 and x2 the unknowns of the kept and of the other columns, all solutions are
+// x1 = y - K x2, and the least is Q R^-T y with [I; K'] = Q R: by reflections with pivoting of columns and rows, which
+// are stable row by row [Cox and Higham, Stability of Householder QR factorization for weighted least squares problems,
+// 1998].
+inline Outcome least_norm(const SmallSystem& system, double* x, Size& rank) noexcept {
+  return of_least_norm::LeastNorm(system).run(x, rank);
+}
+
+}  // namespace mmlfast::drivers
