@@ -21,6 +21,12 @@ Array = np.ndarray[Any, Any]
 _ALWAYS_IN_LANES, _FILLED_LANES, _LONGEST_IN_LANES = 12, 48, 1024
 
 
+# The default tolerances of float32 would else leave nothing of a million rows.
+_MOST_ROWS_THAT_COUNT = 1024
+# Columns further apart than this, as a power of two, are brought to the same size before it is decided what is zero.
+_UNEVEN = 8
+
+
 class SVDResult(NamedTuple):
     """Left singular vectors, singular values and the transpose of the right singular vectors."""
 
@@ -168,11 +174,13 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
         Matrices, float32 or float64.
     rcond : array_like, shape (...), optional
         Singular values of at most `rcond` times the largest one count as zero. The default is NumPy's, 1e-15, for
-        float64; for float32, where that is below rounding, it is ``max(m, n)`` times the machine epsilon.
+        float64; for float32, where that is below rounding, it is that of `matrix_rank`. By default what counts does
+        not depend on the units of the columns (``m >= n``; else of the rows): where singular values would count as
+        zero while these are far apart in size, they are brought to the same size before that is decided.
     hermitian : bool
         Take `a` to be symmetric, see `svd`.
     rtol : array_like, shape (...), optional
-        The same as `rcond`; None is ``max(m, n)`` times the machine epsilon. Only one of them may be given.
+        The same as `rcond`; None is the default of `matrix_rank`. Only one of them may be given.
 
     Returns
     -------
@@ -210,14 +218,23 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
     try:
         m, n = matrix.shape[-2:]
         single = matrix.dtype.type is np.float32
+        given = rcond is not None or (rtol is not None and rtol is not _NO_VALUE)
         if rcond is None:
             if rtol is None or (single and rtol is _NO_VALUE):
-                rcond = max(m, n) * float(np.finfo(np.float32 if single else np.float64).eps)
+                rcond = default_rtol(matrix)
             else:
                 rcond = 1e-15 if rtol is _NO_VALUE else rtol
         if hermitian or (min(m, n) > _ALWAYS_IN_LANES and not _fills_lanes(matrix)) or max(m, n) > _LONGEST_IN_LANES:
-            return _pinv_from_factors(matrix, rcond, hermitian)
-        x: Array = _core.pinv_nan(matrix.astype(np.float64) if single else matrix, np.asarray(rcond, np.float64))
+            return _pinv_from_factors(matrix, rcond, hermitian, given)
+        wide = matrix.astype(np.float64) if single else matrix
+        limit = np.asarray(rcond, np.float64)
+        if given or type(matrix) is not ndarray:
+            x: Array = _core.pinv_nan(wide, limit)
+        else:
+            try:
+                x = _core.pinv(wide, limit)
+            except LinAlgError:  # badly scaled
+                x = _pinv_of_units(as_float(wide, "a"), _core.pinv_nan(wide, limit), float(limit))
         if single:
             with np.errstate(over="ignore"):
                 x = x.astype(np.float32)
@@ -246,8 +263,10 @@ def matrix_rank(
     hermitian : bool
         Take `A` to be symmetric, see `svd`.
     rtol : array_like, shape (...), optional
-        The same relative to the largest singular value. The default is ``max(m, n)`` times the machine epsilon. Only
-        one of `tol` and `rtol` may be given.
+        The same relative to the largest singular value. Only one of `tol` and `rtol` may be given. If neither is, the
+        columns are brought to lengths of about one by powers of two first, so that the rank does not depend on their
+        units, and what is above ``max(m, n)`` times the machine epsilon counts (of a side longer than 1024 no more
+        than 1024, or the other side, so that columns do not disappear in many rows).
     errors : {"raise", "nan"}
         What to do with a matrix that holds a NaN or an infinity: raise, or give it the rank -1 and go on.
 
@@ -285,13 +304,15 @@ def matrix_rank(
         if rtol is None and tol is None:
             if is_exact(matrix):
                 return matrix_rank_exact(matrix)
-            rtol = max(matrix.shape[-2:]) * _epsilon(matrix)
-        limit = tol if rtol is None else rtol
-        if hermitian:
+            rank = _core.rank_of_units_nan(
+                _mirrored(matrix) if hermitian else matrix, _as_weak(default_rtol(matrix), matrix)
+            )
+        elif hermitian:
+            limit = tol if rtol is None else rtol
             rank = _rank_of_symmetric(matrix, limit, rtol is not None)
         else:
             loop = _core.rank_tol_nan if rtol is None else _core.rank_rtol_nan
-            rank = loop(matrix, _as_weak(limit, matrix))
+            rank = loop(matrix, _as_weak(tol if rtol is None else rtol, matrix))
     except Exception as error:
         fail_svd("matrix_rank", error, A=matrix)
     if errors == "raise" and (rank.min(initial=0) if rank.ndim else rank) < 0:
@@ -361,8 +382,46 @@ def fail_svd(function: str, error: Exception, **matrices: Any) -> NoReturn:
     explain(function, error, **matrices)
 
 
-def _epsilon(matrix: Any) -> float:
-    return 2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52
+def default_rtol(matrix: Any) -> float:
+    """Singular values of at most this, relative to the largest one, are what rounding leaves of zero."""
+    m, n = matrix.shape[-2:]
+    epsilon = 2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52
+    return min(max(m, n), max(min(m, n), _MOST_ROWS_THAT_COUNT)) * epsilon
+
+
+def length_exponents(a: Array) -> Array:
+    """Of each column, shape (..., 1, n): times two to the power of minus this its length is between 1/4 and 2."""
+    size: Array = np.frexp(np.abs(a).max(axis=-2, keepdims=True, initial=0))[1]
+    columns = np.ldexp(a, -size)
+    return size + np.frexp(np.sqrt(np.einsum("...ij,...ij->...j", columns, columns)))[1][..., None, :]
+
+
+def unevenness(a: Array) -> Array:
+    """Of the columns that are not zero, the largest by the smallest, at most: a power of two as its exponent."""
+    largest = np.abs(a).max(axis=-2, initial=0)
+    size = np.frexp(largest)[1].astype(np.int64)
+    there = (largest > 0) & np.isfinite(largest)
+    top = np.where(there, size, np.iinfo(np.int64).min).max(axis=-1, initial=-5000)
+    low = np.where(there, size, np.iinfo(np.int64).max).min(axis=-1, initial=5000)
+    return np.asarray(np.maximum(top - low, 0))
+
+
+def orthonormal(columns: Array) -> tuple[Array, Array, Array]:
+    """Q, R and p with ``columns[:, p] = Q @ R``, for independent columns whose rows may differ in size by orders of
+    magnitude: with the largest first, and pivoting, each row is as accurate as it is large."""
+    from scipy.linalg import qr
+
+    order = np.argsort(-np.abs(columns).max(axis=1, initial=0), kind="stable")
+    sorted_q, r, pivots = qr(columns[order], mode="economic", pivoting=True)
+    q = np.empty_like(sorted_q)
+    q[order] = sorted_q
+    return q, r, pivots
+
+
+def _mirrored(matrix: Any) -> Any:
+    """The lower triangle on both sides of the diagonal."""
+    below = np.tril(matrix)
+    return np.where(np.tri(*matrix.shape[-2:], dtype=bool), below, np.swapaxes(below, -1, -2))
 
 
 def _fills_lanes(matrix: Any) -> bool:
@@ -395,13 +454,42 @@ def _svd_of_symmetric(matrix: Any, compute_uv: bool) -> SVDResult | Array:
     return SVDResult(u, s, np.swapaxes(signed, -1, -2))
 
 
-def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool) -> Array:
+def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool, given: bool) -> Array:
     u, s, vh = svd(matrix, full_matrices=False, hermitian=hermitian)
     with np.errstate(all="ignore"):
-        kept = ~(s <= np.asarray(rcond, s.dtype)[..., None] * s.max(axis=-1, keepdims=True, initial=0))
-        reciprocal = np.divide(1, s, out=np.zeros_like(s), where=kept)
+        largest = s.max(axis=-1, keepdims=True, initial=0)
+        kept = ~(s <= np.asarray(rcond, s.dtype)[..., None] * largest)
+        power = np.frexp(largest)[1]
+        reciprocal = np.divide(1, np.ldexp(s, -power), out=np.zeros_like(s), where=kept)
         x: Array = np.swapaxes(vh, -1, -2) @ (reciprocal[..., None] * np.swapaxes(u, -1, -2))
+        x = np.ldexp(x, -power[..., None])
+    if given or hermitian or kept.all():
+        return x
+    return _pinv_of_units(as_float(matrix, "a"), x, rcond)
+
+
+def _pinv_of_units(a: Array, x: Array, rcond: float) -> Array:
+    """`x`, the pseudo-inverses of `a`, done again where columns (of wide matrices, rows) are far apart in size."""
+    if a.shape[-2] < a.shape[-1]:
+        return np.swapaxes(_pinv_of_units(np.swapaxes(a, -1, -2), np.swapaxes(x, -1, -2), rcond), -1, -2)
+    x = np.array(x)
+    for index in np.argwhere((unevenness(a) > _UNEVEN) & np.isfinite(a).all(axis=(-1, -2))):
+        x[tuple(index)] = _pinv_of_columns(a[tuple(index)], rcond)
     return x
+
+
+def _pinv_of_columns(a: Array, rcond: float) -> Array:
+    """The pseudo-inverse of one matrix, ``m >= n``: what counts as zero is decided with columns of length one."""
+    power = length_exponents(a)
+    u, s, vh = svd(np.ldexp(a, -power), full_matrices=False)
+    rank = int(np.count_nonzero(s > rcond * s[0]))
+    with np.errstate(all="ignore"):
+        if rank == len(s):
+            return np.ldexp((vh.T / s) @ u.T, -power.T)
+        # a = U (S V' D): independent columns times independent rows.
+        u, top = u[:, :rank], int(power.max(initial=0))
+        q, r, pivots = orthonormal(np.ldexp(vh[:rank].T * s[:rank], power.T - top))
+        return np.ldexp(q @ inv(r).T @ u.T[pivots], -top)
 
 
 def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
