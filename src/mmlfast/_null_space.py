@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, ndarray, raise_for_item
+from mmlfast._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast._exact import is_exact, matrix_rank_exact, null_space_exact
-from mmlfast._svd import default_rtol, fail_svd, length_exponents, orthonormal, svd, unevenness
+from mmlfast._svd import fail_svd, svd
 
 Array = np.ndarray[Any, Any]
 

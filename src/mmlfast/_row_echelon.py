@@ -292,7 +292,8 @@ def _centred(size: Array, x: Array) -> tuple[Array, Array]:
 
 def _mean(values: Array, there: Array, axis: int) -> Array:
     count: Array = there.sum(axis=axis, keepdims=True)
-    return values.sum(axis=axis, keepdims=True) / np.maximum(count, 1)
+    mean: Array = values.sum(axis=axis, keepdims=True) / np.maximum(count, 1)
+    return mean
 
 
 def _la_budde(a: Array) -> Array:

@@ -10,21 +10,12 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
+from mmlfast._column_units import default_rtol
 from mmlfast._elimination import inv
 from mmlfast._exact import is_exact, matrix_rank_exact
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
-
-# What pinv's kernel is for, in min(m, n): any number of matrices, and enough to fill the lanes. The others are products
-# of the factors.
-_ALWAYS_IN_LANES, _FILLED_LANES, _LONGEST_IN_LANES = 12, 48, 1024
-
-
-# The default tolerances of float32 would else leave nothing of a million rows.
-_MOST_ROWS_THAT_COUNT = 1024
-# Columns further apart than this, as a power of two, are brought to the same size before it is decided what is zero.
-_UNEVEN = 8
 
 
 class SVDResult(NamedTuple):
@@ -33,16 +24,6 @@ class SVDResult(NamedTuple):
     U: Any
     S: Any
     Vh: Any
-
-
-class _NoValue:
-    """The default of an argument for which None means something."""
-
-    def __repr__(self) -> str:
-        return "<no value>"
-
-
-_NO_VALUE: Any = _NoValue()
 
 
 @overload
@@ -163,84 +144,6 @@ def svdvals(x: ArrayLike, /) -> Array:
         return values
     except Exception as error:
         fail_svd("svdvals", error, x=matrix)
-
-
-def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *, rtol: Any = _NO_VALUE) -> Array:
-    """The pseudo-inverse of Moore and Penrose.
-
-    Parameters
-    ----------
-    a : array_like, shape (..., m, n)
-        Matrices, float32 or float64.
-    rcond : array_like, shape (...), optional
-        Singular values of at most `rcond` times the largest one count as zero. The default is NumPy's, 1e-15, for
-        float64; for float32, where that is below rounding, it is that of `matrix_rank`. By default what counts does
-        not depend on the units of the columns (``m >= n``; else of the rows): where singular values would count as
-        zero while these are far apart in size, they are brought to the same size before that is decided.
-    hermitian : bool
-        Take `a` to be symmetric, see `svd`.
-    rtol : array_like, shape (...), optional
-        The same as `rcond`; None is the default of `matrix_rank`. Only one of them may be given.
-
-    Returns
-    -------
-    ndarray, shape (..., n, m)
-        The pseudo-inverses; NaN for a matrix that holds a NaN or an infinity.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If `a` has fewer than two dimensions.
-    ValueError
-        If both `rcond` and `rtol` are given.
-    TypeError
-        If the numbers are complex or no numbers at all.
-
-    Notes
-    -----
-    float32 is worked on in float64, as in NumPy: the rounding of the answer is then the only one that matters.
-
-    References
-    ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.5.2.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import mmlfast as mf
-    >>> mf.linalg.pinv([[2.0, 0.0], [0.0, 0.0], [0.0, 4.0]])
-    array([[0.5 , 0.  , 0.  ],
-           [0.  , 0.  , 0.25]])
-    """
-    if rcond is not None and rtol is not _NO_VALUE:
-        raise ValueError("pinv: `rtol` and `rcond` can't be both set.")
-    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
-    try:
-        m, n = matrix.shape[-2:]
-        single = matrix.dtype.type is np.float32
-        given = rcond is not None or (rtol is not None and rtol is not _NO_VALUE)
-        if rcond is None:
-            if rtol is None or (single and rtol is _NO_VALUE):
-                rcond = default_rtol(matrix)
-            else:
-                rcond = 1e-15 if rtol is _NO_VALUE else rtol
-        if hermitian or (min(m, n) > _ALWAYS_IN_LANES and not _fills_lanes(matrix)) or max(m, n) > _LONGEST_IN_LANES:
-            return _pinv_from_factors(matrix, rcond, hermitian, given)
-        wide = matrix.astype(np.float64) if single else matrix
-        limit = np.asarray(rcond, np.float64)
-        if given or type(matrix) is not ndarray:
-            x: Array = _core.pinv_nan(wide, limit)
-        else:
-            try:
-                x = _core.pinv(wide, limit)
-            except LinAlgError:  # badly scaled
-                x = _pinv_of_units(as_float(wide, "a"), _core.pinv_nan(wide, limit), float(limit))
-        if single:
-            with np.errstate(over="ignore"):
-                x = x.astype(np.float32)
-        return x
-    except Exception as error:
-        fail_svd("pinv", error, a=matrix)
 
 
 def matrix_rank(
@@ -382,52 +285,10 @@ def fail_svd(function: str, error: Exception, **matrices: Any) -> NoReturn:
     explain(function, error, **matrices)
 
 
-def default_rtol(matrix: Any) -> float:
-    """Singular values of at most this, relative to the largest one, are what rounding leaves of zero."""
-    m, n = matrix.shape[-2:]
-    epsilon = 2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52
-    return min(max(m, n), max(min(m, n), _MOST_ROWS_THAT_COUNT)) * epsilon
-
-
-def length_exponents(a: Array) -> Array:
-    """Of each column, shape (..., 1, n): times two to the power of minus this its length is between 1/4 and 2."""
-    size: Array = np.frexp(np.abs(a).max(axis=-2, keepdims=True, initial=0))[1]
-    columns = np.ldexp(a, -size)
-    return size + np.frexp(np.sqrt(np.einsum("...ij,...ij->...j", columns, columns)))[1][..., None, :]
-
-
-def unevenness(a: Array) -> Array:
-    """Of the columns that are not zero, the largest by the smallest, at most: a power of two as its exponent."""
-    largest = np.abs(a).max(axis=-2, initial=0)
-    size = np.frexp(largest)[1].astype(np.int64)
-    there = (largest > 0) & np.isfinite(largest)
-    top = np.where(there, size, np.iinfo(np.int64).min).max(axis=-1, initial=-5000)
-    low = np.where(there, size, np.iinfo(np.int64).max).min(axis=-1, initial=5000)
-    return np.asarray(np.maximum(top - low, 0))
-
-
-def orthonormal(columns: Array) -> tuple[Array, Array, Array]:
-    """Q, R and p with ``columns[:, p] = Q @ R``, for independent columns whose rows may differ in size by orders of
-    magnitude: with the largest first, and pivoting, each row is as accurate as it is large."""
-    from scipy.linalg import qr
-
-    order = np.argsort(-np.abs(columns).max(axis=1, initial=0), kind="stable")
-    sorted_q, r, pivots = qr(columns[order], mode="economic", pivoting=True)
-    q = np.empty_like(sorted_q)
-    q[order] = sorted_q
-    return q, r, pivots
-
-
 def _mirrored(matrix: Any) -> Any:
     """The lower triangle on both sides of the diagonal."""
     below = np.tril(matrix)
-    return np.where(np.tri(*matrix.shape[-2:], dtype=bool), below, np.swapaxes(below, -1, -2))
-
-
-def _fills_lanes(matrix: Any) -> bool:
-    m, n = matrix.shape[-2:]
-    items = matrix.size // (m * n)
-    return bool(min(m, n) <= _FILLED_LANES and items >= (16 if matrix.dtype.type is np.float32 else 8))
+    return below + np.swapaxes(np.tril(matrix, -1), -1, -2)
 
 
 def _as_weak(limit: Any, matrix: Any) -> Any:
@@ -452,44 +313,6 @@ def _svd_of_symmetric(matrix: Any, compute_uv: bool) -> SVDResult | Array:
     u[bad] = np.nan
     signed = u * np.copysign(a.dtype.type(1), values)[..., None, :]
     return SVDResult(u, s, np.swapaxes(signed, -1, -2))
-
-
-def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool, given: bool) -> Array:
-    u, s, vh = svd(matrix, full_matrices=False, hermitian=hermitian)
-    with np.errstate(all="ignore"):
-        largest = s.max(axis=-1, keepdims=True, initial=0)
-        kept = ~(s <= np.asarray(rcond, s.dtype)[..., None] * largest)
-        power = np.frexp(largest)[1]
-        reciprocal = np.divide(1, np.ldexp(s, -power), out=np.zeros_like(s), where=kept)
-        x: Array = np.swapaxes(vh, -1, -2) @ (reciprocal[..., None] * np.swapaxes(u, -1, -2))
-        x = np.ldexp(x, -power[..., None])
-    if given or hermitian or kept.all():
-        return x
-    return _pinv_of_units(as_float(matrix, "a"), x, rcond)
-
-
-def _pinv_of_units(a: Array, x: Array, rcond: float) -> Array:
-    """`x`, the pseudo-inverses of `a`, done again where columns (of wide matrices, rows) are far apart in size."""
-    if a.shape[-2] < a.shape[-1]:
-        return np.swapaxes(_pinv_of_units(np.swapaxes(a, -1, -2), np.swapaxes(x, -1, -2), rcond), -1, -2)
-    x = np.array(x)
-    for index in np.argwhere((unevenness(a) > _UNEVEN) & np.isfinite(a).all(axis=(-1, -2))):
-        x[tuple(index)] = _pinv_of_columns(a[tuple(index)], rcond)
-    return x
-
-
-def _pinv_of_columns(a: Array, rcond: float) -> Array:
-    """The pseudo-inverse of one matrix, ``m >= n``: what counts as zero is decided with columns of length one."""
-    power = length_exponents(a)
-    u, s, vh = svd(np.ldexp(a, -power), full_matrices=False)
-    rank = int(np.count_nonzero(s > rcond * s[0]))
-    with np.errstate(all="ignore"):
-        if rank == len(s):
-            return np.ldexp((vh.T / s) @ u.T, -power.T)
-        # a = U (S V' D): independent columns times independent rows.
-        u, top = u[:, :rank], int(power.max(initial=0))
-        q, r, pivots = orthonormal(np.ldexp(vh[:rank].T * s[:rank], power.T - top))
-        return np.ldexp(q @ inv(r).T @ u.T[pivots], -top)
 
 
 def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
