@@ -325,14 +325,21 @@ def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
 
 def _cond_by_norms(a: Array, p: Any) -> Any:
     """By the inverse, in float64 whatever the input, as in NumPy. A singular matrix has no inverse: infinite."""
-    wide = a.astype(np.float64)
+    wide = a.astype(np.float64, order="C")  # the sums of a norm would else run in another order
     with np.errstate(all="ignore"):
+        wide, _ = _near_one(wide)
         norm = np.linalg.norm(wide, p, axis=(-2, -1)) if np.isfinite(wide).all() else _norm_of_any(wide, p)
-        inverse = inv(wide, errors="nan")
+        inverse, power = _near_one(np.ascontiguousarray(inv(wide, errors="nan")))
         other = np.linalg.norm(inverse, p, axis=(-2, -1)) if np.isfinite(inverse).all() else _norm_of_any(inverse, p)
-        product = np.asarray(norm * other, a.dtype)
+        product = np.asarray(np.ldexp(norm * other, power), a.dtype)
     hopeless = np.isnan(product) & ~np.isnan(a).any(axis=(-2, -1))
     return np.where(hopeless, a.dtype.type(np.inf), product)[()]
+
+
+def _near_one(a: Array) -> tuple[Array, Array]:
+    """Each matrix times a power of two, so that its squares stay in range, and the exponent that undoes it."""
+    power = np.asarray(np.frexp(np.abs(a).max(axis=(-2, -1), initial=0))[1])
+    return np.ldexp(a, -power[..., None, None]), power
 
 
 def _norm_of_any(a: Array, p: Any) -> Any:
