@@ -22,7 +22,8 @@ struct Working {
   std::int32_t* exponent;  // of the rows
   std::int32_t* unit;      // of the columns
   std::int32_t* shift;
-  T* mean;
+  T* mean;  // of exponents, and other numbers of each column
+  bool in_units = false, plain_units = true;
 
   static Size leading_dimension(Size n) noexcept {
     return (n + items_per_group<T> - 1) / items_per_group<T> * items_per_group<T>;
@@ -61,6 +62,7 @@ struct Working {
     if (nothing != 0) return false;
     std::fill_n(unit, n, 0);
     std::fill_n(exponent, m, 0);
+    in_units = false;
     constexpr int far = 24;
     if (level() < -far) {
       balance();
@@ -72,32 +74,46 @@ struct Working {
   // Columns, then rows, to a largest entry in [1/2, 1); columns that agree already stay. Returns the least power of two
   // by which a row was divided.
   int level() noexcept {
+    std::fill_n(mean, n, T{0});
+    for (Size i = 0; i < m; ++i)
+      for (Size j = 0; j < n; ++j) mean[j] = std::max(mean[j], std::fabs(a[i * ld + j]));
     bool same = true;
     int first = 0;
     for (Size j = 0, found = 0; j < n; ++j) {
-      T largest = 0;
-      for (Size i = 0; i < m; ++i) largest = std::max(largest, std::fabs(a[i * ld + j]));
-      shift[j] = largest > 0 ? std::ilogb(largest) : 0;
-      if (largest == 0) continue;
+      shift[j] = mean[j] > 0 ? std::ilogb(mean[j]) : 0;
+      if (mean[j] == 0) continue;
       if (found++ == 0) first = shift[j];
       same = same && shift[j] == first;
     }
-    if (same) std::fill_n(shift, n, 0);
+    if (!same) {
+      in_units = true;
+      bool plain = true;
+      for (Size j = 0; j < n; ++j) {
+        plain = plain && is_plain(shift[j]);
+        unit[j] += shift[j];
+      }
+      for (Size j = 0; j < n && plain; ++j) mean[j] = std::ldexp(T{1}, -shift[j]);
+      for (Size i = 0; i < m; ++i)
+        for (Size j = 0; j < n; ++j)
+          a[i * ld + j] = plain ? a[i * ld + j] * mean[j] : std::ldexp(a[i * ld + j], -shift[j]);
+    }
     int least = 0;
     for (Size i = 0; i < m; ++i) {
       T *row = a + i * ld, largest = 0;
-      for (Size j = 0; j < n; ++j) {
-        if (shift[j] != 0) row[j] = std::ldexp(row[j], -shift[j]);
-        largest = std::max(largest, std::fabs(row[j]));
-      }
+      for (Size j = 0; j < n; ++j) largest = std::max(largest, std::fabs(row[j]));
       int by = 0;
       size[i] = largest > 0 ? std::frexp(largest, &by) : T{1};
       if (by != 0) shift_row(row, -by);
       exponent[i] += by;
       least = std::min(least, same ? by - first : by);
     }
-    for (Size j = 0; j < n; ++j) unit[j] += shift[j];
     return least;
+  }
+
+  // Whether 2^k and 2^-k are normal numbers, with room for the product of two of them.
+  static bool is_plain(int k) noexcept {
+    constexpr int limit = std::numeric_limits<T>::max_exponent / 2 - 4;
+    return k > -limit && k < limit;
   }
 
   // Rows and columns by the powers of two that bring the entries nearest to one, by the squares of their exponents: to
@@ -105,6 +121,7 @@ struct Working {
   // Gaussian elimination, J. Inst. Maths Applics 10 (1972).)
   void balance() noexcept {
     constexpr int most_rounds = 40;
+    in_units = true;
     std::fill_n(mean, n, T{0});
     const auto centre = [&](Size i, Size j) { return static_cast<T>(std::ilogb(a[i * ld + j])); };
     for (int round = 0; round < most_rounds; ++round) {
@@ -130,16 +147,36 @@ struct Working {
     for (Size j = 0; j < n; ++j) unit[j] += static_cast<int>(std::lround(mean[j]));
   }
 
+  // The factors of restore_row.
+  void prepare_to_restore() noexcept {
+    plain_units = true;
+    for (Size j = 0; j < n; ++j) {
+      plain_units = plain_units && is_plain(unit[j]);
+      mean[j] = std::ldexp(T{1}, unit[j]);
+    }
+  }
+
   // Row r, whose pivot is in column `pivot`, back in the units of the columns; that of the pivot stays 1 if `reduced`.
   void restore_row(Size r, Size pivot, bool reduced) const noexcept {
     T* row = a + r * ld;
     const int by = reduced ? -unit[pivot] : exponent[r];
-    for (Size j = 0; j < n; ++j)
-      if (by + unit[j] != 0) row[j] = std::ldexp(row[j], by + unit[j]);
+    if (!in_units) {
+      if (by != 0) shift_row(row, by);
+    } else if (plain_units && is_plain(by)) {
+      const T factor = std::ldexp(T{1}, by);
+      for (Size j = 0; j < n; ++j) row[j] *= mean[j] * factor;
+    } else {
+      for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by + unit[j]);
+    }
   }
 
   void shift_row(T* row, int by) const noexcept {
-    for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by);
+    if (is_plain(by)) {
+      const T factor = std::ldexp(T{1}, by);
+      for (Size j = 0; j < n; ++j) row[j] *= factor;
+    } else {
+      for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by);
+    }
   }
 };
 
@@ -153,7 +190,8 @@ void one_form(Size i, Working<T>& work, const Batch<const T>& a, T tol, bool red
   if (work.load(a.item(i), a.layout)) {
     rank = kernel.eliminate(work.a, work.m, work.n, work.ld, tol, work.size, work.exponent, work.is_pivot, &gap);
     if (reduced) kernel.reduce(work.a, work.n, work.ld, rank, work.is_pivot);
-    for (Size r = 0, j = 0; r < rank; ++r, ++j) {
+    if (work.in_units) work.prepare_to_restore();
+    for (Size r = 0, j = 0; r < rank && (work.in_units || !reduced); ++r, ++j) {
       while (!work.is_pivot[j]) ++j;
       work.restore_row(r, j, reduced);
     }

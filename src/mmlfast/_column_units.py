@@ -15,9 +15,10 @@ _MOST_ROWS_THAT_COUNT = 1024
 def default_rtol(matrix: Any) -> float:
     """Singular values of at most this, relative to the largest one, are what rounding leaves of zero."""
     m, n = matrix.shape[-2:]
-    epsilon = 2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52
-    rows: int = min(max(m, n), max(min(m, n), _MOST_ROWS_THAT_COUNT))
-    return rows * epsilon
+    rows: int = max(m, n)
+    if rows > _MOST_ROWS_THAT_COUNT:
+        rows = max(min(m, n), _MOST_ROWS_THAT_COUNT)
+    return rows * (2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52)
 
 
 def length_exponents(a: Array) -> Array:

@@ -140,21 +140,26 @@ def _null_space_of_integers(matrix: Any) -> Array:
 def _common_rank(function: str, matrix: Any, s: Any, rcond: float | None) -> tuple[int, list[Any]]:
     """The one rank of all matrices of a stack, and the indices of those whose columns are too far apart in size for
     the singular vectors to show it."""
+    rtol = default_rtol(matrix) if rcond is None else rcond
+    if rcond is None and s.size and (s[..., -1] > s[..., 0] * (4 * rtol * matrix.shape[-1] ** 0.5)).all():
+        return s.shape[-1], []  # well above the limit it is full, whatever the lengths of the columns
+    return _rank_of_each(function, matrix, s, rtol, rcond is None)
+
+
+def _rank_of_each(function: str, matrix: Any, s: Any, rtol: float, by_units: bool) -> tuple[int, list[Any]]:
     if np.isnan(s).any():
         raise_for_item(function, "NaN or infinity", np.isnan(s).any(axis=-1))
-    rtol = default_rtol(matrix) if rcond is None else rcond
-    largest = s.max(axis=-1, keepdims=True, initial=0)
     with np.errstate(over="ignore", under="ignore"):
-        ranks = np.asarray(np.count_nonzero(s > largest * s.dtype.type(rtol), axis=-1))
+        limit = s.max(axis=-1, keepdims=True, initial=0) * s.dtype.type(rtol)
+    ranks = np.asarray(np.count_nonzero(s > limit, axis=-1))
     again: list[Any] = []
-    if rcond is None and s.size:
+    if by_units and s.size:
         a = as_float(matrix, "A")
         uneven = np.asarray(unevenness(a))
-        # Whatever the lengths of the columns, with all singular values well above the limit the rank is full.
-        if not (s[..., -1:] > largest * (4 * rtol * a.shape[-1] ** 0.5)).all() and uneven.any():
-            by_units = np.asarray(_core.rank_of_units_nan(a, s.dtype.type(rtol)))
-            again = [tuple(i) for i in np.argwhere((uneven > _FAR) | (ranks != by_units))]
-            ranks = by_units
+        if uneven.any():
+            right = np.asarray(_core.rank_of_units_nan(a, s.dtype.type(rtol)))
+            again = [tuple(i) for i in np.argwhere((uneven > _FAR) | (ranks != right))]
+            ranks = right
     _check_equal(function, ranks)
     return (int(ranks.flat[0]) if ranks.size else min(matrix.shape[-2:])), again
 

@@ -18,6 +18,10 @@ from mmlfast._short_way import short_way
 Array = np.ndarray[Any, Any]
 
 
+# Norms below this may have lost digits to squares that vanish.
+_FAR_BELOW_ONE = 1e-130
+
+
 class SVDResult(NamedTuple):
     """Left singular vectors, singular values and the transpose of the right singular vectors."""
 
@@ -327,13 +331,22 @@ def _cond_by_norms(a: Array, p: Any) -> Any:
     """By the inverse, in float64 whatever the input, as in NumPy. A singular matrix has no inverse: infinite."""
     wide = a.astype(np.float64, order="C")  # the sums of a norm would else run in another order
     with np.errstate(all="ignore"):
-        wide, _ = _near_one(wide)
-        norm = np.linalg.norm(wide, p, axis=(-2, -1)) if np.isfinite(wide).all() else _norm_of_any(wide, p)
-        inverse, power = _near_one(np.ascontiguousarray(inv(wide, errors="nan")))
-        other = np.linalg.norm(inverse, p, axis=(-2, -1)) if np.isfinite(inverse).all() else _norm_of_any(inverse, p)
+        norm, other, power = _norm(wide, p), _norm(inverse := inv(wide, errors="nan"), p), np.zeros((), int)
+        if not (
+            norm.min(initial=1) > _FAR_BELOW_ONE
+            and other.min(initial=1) > _FAR_BELOW_ONE
+            and (norm * other).max(initial=0) < 1 / _FAR_BELOW_ONE
+        ):
+            wide, _ = _near_one(wide)
+            inverse, power = _near_one(inv(wide, errors="nan"))
+            norm, other = _norm(wide, p), _norm(inverse, p)
         product = np.asarray(np.ldexp(norm * other, power), a.dtype)
     hopeless = np.isnan(product) & ~np.isnan(a).any(axis=(-2, -1))
     return np.where(hopeless, a.dtype.type(np.inf), product)[()]
+
+
+def _norm(a: Array, p: Any) -> Any:
+    return np.linalg.norm(a, p, axis=(-2, -1)) if np.isfinite(a).all() else _norm_of_any(a, p)
 
 
 def _near_one(a: Array) -> tuple[Array, Array]:
