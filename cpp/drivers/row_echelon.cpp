@@ -11,21 +11,27 @@
 namespace mmlfast::drivers {
 namespace {
 
-// The working copy of an item: rows by powers of two, so that their largest entries are in [1/2, 1).
+// The working copy of an item: columns, then rows, by powers of two, so that their largest entries are in [1/2, 1). So
+// neither the unit of a column nor the factor of an equation has a say in what counts as zero.
 template <class T>
 struct Working {
   Size m, n, ld;
   T* a;
   T* size;
   bool* is_pivot;
-  std::int32_t* exponent;
+  std::int32_t* exponent;  // of the rows
+  std::int32_t* unit;      // of the columns
+  std::int32_t* shift;
+  T* mean;  // of exponents, and other numbers of each column
+  bool in_units = false, plain_units = true;
 
   static Size leading_dimension(Size n) noexcept {
     return (n + items_per_group<T> - 1) / items_per_group<T> * items_per_group<T>;
   }
   static Size bytes(Size m, Size n) noexcept {
     const Size matrix = checked_product(m, leading_dimension(n), static_cast<Size>(sizeof(T)));
-    return matrix < 0 ? -1 : matrix + m * static_cast<Size>(sizeof(T) + sizeof(std::int32_t)) + n;
+    constexpr Size integer = static_cast<Size>(sizeof(std::int32_t));
+    return matrix < 0 ? -1 : matrix + (m + n) * static_cast<Size>(sizeof(T)) + (m + 2 * n) * integer + n;
   }
 
   Working(Size rows, Size cols, void* scratch) noexcept
@@ -35,33 +41,142 @@ struct Working {
         a(static_cast<T*>(scratch)),
         size(a + m * ld),
         is_pivot(nullptr),
-        exponent(reinterpret_cast<std::int32_t*>(size + m)) {
-    is_pivot = reinterpret_cast<bool*>(exponent + m);
+        exponent(reinterpret_cast<std::int32_t*>(size + m + n)),
+        unit(exponent + m),
+        shift(unit + n),
+        mean(size + m) {
+    is_pivot = reinterpret_cast<bool*>(shift + n);
   }
 
   // False if there is a number that is not finite.
   bool load(const T* from, const Layout& layout) noexcept {
-    bool finite = true;
+    T nothing = 0;
     for (Size i = 0; i < m; ++i) {
       T* row = a + i * ld;
-      T largest = 0;
       for (Size j = 0; j < n; ++j) {
         row[j] = from[i * layout.row_stride + j * layout.col_stride];
-        const T magnitude = std::fabs(row[j]);
-        finite = finite && magnitude <= std::numeric_limits<T>::max();
-        largest = std::max(largest, magnitude);
+        nothing += row[j] * 0;
       }
       std::fill(row + n, row + ld, T{0});
-      int shift = 0;
-      size[i] = largest > 0 ? std::frexp(largest, &shift) : T{1};
-      exponent[i] = finite ? shift : 0;
-      if (exponent[i] != 0) shift_row(row, -exponent[i]);
     }
-    return finite;
+    if (nothing != 0) return false;
+    std::fill_n(unit, n, 0);
+    std::fill_n(exponent, m, 0);
+    in_units = false;
+    constexpr int far = 24;
+    if (level() < -far) {
+      balance();
+      level();
+    }
+    return true;
+  }
+
+  // Columns, then rows, to a largest entry in [1/2, 1); columns that agree already stay. Returns the least power of two
+  // by which a row was divided.
+  int level() noexcept {
+    std::fill_n(mean, n, T{0});
+    for (Size i = 0; i < m; ++i)
+      for (Size j = 0; j < n; ++j) mean[j] = std::max(mean[j], std::fabs(a[i * ld + j]));
+    bool same = true;
+    int first = 0;
+    for (Size j = 0, found = 0; j < n; ++j) {
+      shift[j] = mean[j] > 0 ? std::ilogb(mean[j]) : 0;
+      if (mean[j] == 0) continue;
+      if (found++ == 0) first = shift[j];
+      same = same && shift[j] == first;
+    }
+    if (!same) {
+      in_units = true;
+      bool plain = true;
+      for (Size j = 0; j < n; ++j) {
+        plain = plain && is_plain(shift[j]);
+        unit[j] += shift[j];
+      }
+      for (Size j = 0; j < n && plain; ++j) mean[j] = std::ldexp(T{1}, -shift[j]);
+      for (Size i = 0; i < m; ++i)
+        for (Size j = 0; j < n; ++j)
+          a[i * ld + j] = plain ? a[i * ld + j] * mean[j] : std::ldexp(a[i * ld + j], -shift[j]);
+    }
+    int least = 0;
+    for (Size i = 0; i < m; ++i) {
+      T *row = a + i * ld, largest = 0;
+      for (Size j = 0; j < n; ++j) largest = std::max(largest, std::fabs(row[j]));
+      int by = 0;
+      size[i] = largest > 0 ? std::frexp(largest, &by) : T{1};
+      if (by != 0) shift_row(row, -by);
+      exponent[i] += by;
+      least = std::min(least, same ? by - first : by);
+    }
+    return least;
+  }
+
+  // Whether 2^k and 2^-k are normal numbers, with room for the product of two of them.
+  static bool is_plain(int k) noexcept {
+    constexpr int limit = std::numeric_limits<T>::max_exponent / 2 - 4;
+    return k > -limit && k < limit;
+  }
+
+  // Rows and columns by the powers of two that bring the entries nearest to one, by the squares of their exponents: to
+  // the same matrix, but for rounding, from any other units. (Curtis and Reid, On the automatic scaling of matrices for
+  // Gaussian elimination, J. Inst. Maths Applics 10 (1972).)
+  void balance() noexcept {
+    constexpr int most_rounds = 40;
+    in_units = true;
+    std::fill_n(mean, n, T{0});
+    const auto centre = [&](Size i, Size j) { return static_cast<T>(std::ilogb(a[i * ld + j])); };
+    for (int round = 0; round < most_rounds; ++round) {
+      for (Size i = 0; i < m; ++i) {
+        T sum = 0, count = 0;
+        for (Size j = 0; j < n; ++j)
+          if (a[i * ld + j] != 0) sum += centre(i, j) - mean[j], ++count;
+        size[i] = count > 0 ? sum / count : 0;
+      }
+      for (Size j = 0; j < n; ++j) {
+        T sum = 0, count = 0;
+        for (Size i = 0; i < m; ++i)
+          if (a[i * ld + j] != 0) sum += centre(i, j) - size[i], ++count;
+        mean[j] = count > 0 ? sum / count : 0;
+      }
+    }
+    for (Size i = 0; i < m; ++i) {
+      const int by = static_cast<int>(std::lround(size[i]));
+      for (Size j = 0; j < n; ++j)
+        a[i * ld + j] = std::ldexp(a[i * ld + j], -by - static_cast<int>(std::lround(mean[j])));
+      exponent[i] += by;
+    }
+    for (Size j = 0; j < n; ++j) unit[j] += static_cast<int>(std::lround(mean[j]));
+  }
+
+  // The factors of restore_row.
+  void prepare_to_restore() noexcept {
+    plain_units = true;
+    for (Size j = 0; j < n; ++j) {
+      plain_units = plain_units && is_plain(unit[j]);
+      mean[j] = std::ldexp(T{1}, unit[j]);
+    }
+  }
+
+  // Row r, whose pivot is in column `pivot`, back in the units of the columns; that of the pivot stays 1 if `reduced`.
+  void restore_row(Size r, Size pivot, bool reduced) const noexcept {
+    T* row = a + r * ld;
+    const int by = reduced ? -unit[pivot] : exponent[r];
+    if (!in_units) {
+      if (by != 0) shift_row(row, by);
+    } else if (plain_units && is_plain(by)) {
+      const T factor = std::ldexp(T{1}, by);
+      for (Size j = 0; j < n; ++j) row[j] *= mean[j] * factor;
+    } else {
+      for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by + unit[j]);
+    }
   }
 
   void shift_row(T* row, int by) const noexcept {
-    for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by);
+    if (is_plain(by)) {
+      const T factor = std::ldexp(T{1}, by);
+      for (Size j = 0; j < n; ++j) row[j] *= factor;
+    } else {
+      for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by);
+    }
   }
 };
 
@@ -74,10 +189,12 @@ void one_form(Size i, Working<T>& work, const Batch<const T>& a, T tol, bool red
   Size rank = 0;
   if (work.load(a.item(i), a.layout)) {
     rank = kernel.eliminate(work.a, work.m, work.n, work.ld, tol, work.size, work.exponent, work.is_pivot, &gap);
-    if (reduced)
-      kernel.reduce(work.a, work.n, work.ld, rank, work.is_pivot);
-    else
-      for (Size r = 0; r < rank; ++r) work.shift_row(work.a + r * work.ld, work.exponent[r]);
+    if (reduced) kernel.reduce(work.a, work.n, work.ld, rank, work.is_pivot);
+    if (work.in_units) work.prepare_to_restore();
+    for (Size r = 0, j = 0; r < rank && (work.in_units || !reduced); ++r, ++j) {
+      while (!work.is_pivot[j]) ++j;
+      work.restore_row(r, j, reduced);
+    }
   } else {
     std::fill_n(work.a, work.m * work.ld, std::numeric_limits<T>::quiet_NaN());
     std::fill_n(work.is_pivot, work.n, false);

@@ -58,9 +58,10 @@ struct Group {
     rest = scratch;
     const std::ptrdiff_t column = tall ? rows : core.height;
     pack(item, layout, a, 1, column);
-    if (equilibrate) level_units(column);
-    bring_to_middle(column);
+    if (equilibrate && wide) level_rows(column);
+    bring_to_middle(column, equilibrate && !wide);
     if (tall) take_triangle();
+    if (equilibrate && !wide) level_lengths();
     if (vectors)
       for (std::ptrdiff_t j = 0; j < cols; ++j)
         for (std::ptrdiff_t i = 0; i < cols; ++i) core.column(j)[cols + i] = broadcast<T>(static_cast<T>(i == j));
@@ -74,59 +75,89 @@ struct Group {
   }
 
  private:
-  // The columns of the item as it was given to lengths between 1/2 and 2, by powers of two.
-  void level_units(std::ptrdiff_t column) {
-    const std::ptrdiff_t count = wide ? rows : cols, length = wide ? cols : rows;
-    for (std::ptrdiff_t k = 0; k < count; ++k) {
-      vec<T>* const x = wide ? a + k : a + k * column;
-      const std::ptrdiff_t step = wide ? column : 1;
+  // Rows of a wide item's transpose, which are the columns of the item, to lengths between 1/2 and 2, by powers of two.
+  void level_rows(std::ptrdiff_t column) {
+    for (std::ptrdiff_t i = 0; i < rows; ++i) {
       vec<T> largest = zero<T>(), square = zero<T>(), mantissa, shift;
-      for (std::ptrdiff_t i = 0; i < length; ++i) largest = max(abs(x[i * step]), largest);
+      for (std::ptrdiff_t j = 0; j < cols; ++j) largest = max(abs(a[j * column + i]), largest);
       split_exponent(largest, mantissa, shift);
-      for (std::ptrdiff_t i = 0; i < length; ++i) x[i * step] = scale_by_power(x[i * step], -shift);
-      for (std::ptrdiff_t i = 0; i < length; ++i) square = fma(x[i * step], x[i * step], square);
+      for (std::ptrdiff_t j = 0; j < cols; ++j) {
+        vec<T>& x = a[j * column + i];
+        x = scale_by_power(x, -shift);
+        square = fma(x, x, square);
+      }
       split_exponent(square, mantissa, shift);
       const vec<T> factor = power_of_two(-nearest(shift * broadcast<T>(static_cast<T>(0.5))));
-      for (std::ptrdiff_t i = 0; i < length; ++i) x[i * step] = x[i * step] * factor;
+      for (std::ptrdiff_t j = 0; j < cols; ++j) a[j * column + i] = a[j * column + i] * factor;
     }
   }
 
-  void bring_to_middle(std::ptrdiff_t column) {
-    const vec<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
-    vec<T> largest = zero<T>(), smallest = infinity;
-    finite = ~no_lanes<T>();
+  // Columns of the core, whose largest entries were between 1/2 and 2 when they were columns of the item, the same.
+  void level_lengths() {
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
-      vec<T> of_column = zero<T>();
-      for (std::ptrdiff_t i = 0; i < rows; ++i) {
-        const vec<T> size = abs(a[j * column + i]);
-        of_column = max(size, of_column);
-        finite = finite & (size < infinity);
-      }
-      exponent[j] = of_column;
-      largest = max(of_column, largest);
-      smallest = select((of_column < smallest) & (of_column > zero<T>()), of_column, smallest);
+      vec<T>*x = core.column(j), mantissa, shift;
+      split_exponent(inner_product(x, x, cols), mantissa, shift);
+      const vec<T> factor = power_of_two(-nearest(shift * broadcast<T>(static_cast<T>(0.5))));
+      for (std::ptrdiff_t i = 0; i < cols; ++i) x[i] = x[i] * factor;
     }
-    uneven = smallest < largest * broadcast<T>(static_cast<T>(1.0 / uneven_ratio));
-    far = finite & (smallest < largest * broadcast<T>(far_smaller<T>));
-    graded = any(far);
-    vec<T> mantissa, size;
-    split_exponent(largest, mantissa, size);
-    const mask<T> moved = finite & (largest > zero<T>()) & ~far;
-    power = select(moved, broadcast<T>(middle_exponent<T>) - size, zero<T>());
-    vec<T> by = power;
+  }
+
+  // Item times 2^power, so that its largest element is of a middle size, or, in the lanes of `separate`, every column
+  // times a power of its own, so that its largest element is about one.
+  void scale_columns(std::ptrdiff_t column, const mask<T>& separate) {
+    vec<T> by = power, mantissa, size;
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
+      vec<T>* const x = a + j * column;
       if (graded) {
-        split_exponent(exponent[j], mantissa, size);
-        exponent[j] = select(far, size, zero<T>());
+        vec<T> largest = zero<T>();
+        for (std::ptrdiff_t i = 0; i < rows; ++i) largest = max(abs(x[i]), largest);
+        split_exponent(largest, mantissa, size);
+        exponent[j] = select(separate, size, zero<T>());
         by = power - exponent[j];
       }
       const vec<T> half = nearest(by * broadcast<T>(static_cast<T>(0.5)));
       const vec<T> first = power_of_two(half), second = power_of_two(by - half);
-      for (std::ptrdiff_t i = 0; i < rows; ++i) {
-        vec<T>& x = a[j * column + i];
-        x = select(finite, x * first * second, zero<T>());
-      }
+      for (std::ptrdiff_t i = 0; i < rows; ++i) x[i] = select(finite, x[i] * first * second, zero<T>());
     }
+  }
+
+  void bring_to_middle(std::ptrdiff_t column, bool equilibrate) {
+    const vec<T> infinity = broadcast<T>(static_cast<T>(__builtin_inf()));
+    vec<T> largest = zero<T>(), smallest = infinity, mantissa, size;
+    finite = ~no_lanes<T>();
+    for (std::ptrdiff_t j = 0; j < cols; ++j) {
+      vec<T> of_column = zero<T>();
+      for (std::ptrdiff_t i = 0; i < rows; ++i) {
+        const vec<T> here = abs(a[j * column + i]);
+        of_column = max(here, of_column);
+        finite = finite & (here < infinity);
+      }
+      largest = max(of_column, largest);
+      smallest = min(of_column, smallest);
+    }
+    const vec<T> little = largest * broadcast<T>(static_cast<T>(1.0 / uneven_ratio));
+    uneven = smallest < little;
+    far = no_lanes<T>();
+    if (any(uneven)) look_apart(column, largest, little);
+    split_exponent(largest, mantissa, size);
+    const mask<T> separate = equilibrate ? finite : far;
+    graded = any(separate);
+    power = select(finite & (largest > zero<T>()) & ~separate, broadcast<T>(middle_exponent<T>) - size, zero<T>());
+    scale_columns(column, separate);
+    // Lengths of one are what is wanted, not what has to be undone.
+    if (equilibrate) graded = false, far = no_lanes<T>();
+  }
+
+  // The same without columns of zeros, which are not small but not there.
+  __attribute__((noinline)) void look_apart(std::ptrdiff_t column, const vec<T>& largest, const vec<T>& little) {
+    vec<T> smallest = largest;
+    for (std::ptrdiff_t j = 0; j < cols; ++j) {
+      vec<T> of_column = zero<T>();
+      for (std::ptrdiff_t i = 0; i < rows; ++i) of_column = max(abs(a[j * column + i]), of_column);
+      smallest = select(of_column > zero<T>(), min(of_column, smallest), smallest);
+    }
+    uneven = smallest < little;
+    far = finite & (smallest < largest * broadcast<T>(far_smaller<T>));
   }
 
   void take_triangle() {

@@ -8,11 +8,16 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
-from mmlfast._arrays import as_array, ndarray, raise_for_item
+from mmlfast import _core
+from mmlfast._arrays import as_array, as_float, ndarray, raise_for_item
+from mmlfast._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast._exact import is_exact, matrix_rank_exact, null_space_exact
 from mmlfast._svd import fail_svd, svd
 
 Array = np.ndarray[Any, Any]
+
+# Columns further apart than this, as a power of two, are brought to the same size for their singular vectors.
+_FAR = 12
 
 
 def orth(A: ArrayLike, rcond: float | None = None) -> Array:
@@ -23,8 +28,8 @@ def orth(A: ArrayLike, rcond: float | None = None) -> Array:
     A : array_like, shape (..., m, n)
         Matrices, float32 or float64. The matrices of a stack must have the same rank.
     rcond : float, optional
-        Singular values of at most `rcond` times the largest one count as zero; the default is ``max(m, n)`` times the
-        machine epsilon.
+        Singular values of at most `rcond` times the largest one count as zero. By default the rank is that of
+        `matrix_rank`, which does not depend on the units of the columns.
 
     Returns
     -------
@@ -52,7 +57,11 @@ def orth(A: ArrayLike, rcond: float | None = None) -> Array:
         result = svd(matrix, full_matrices=False)
     except Exception as error:
         fail_svd("orth", error, A=matrix)
-    basis: Array = result.U[..., : _common_rank("orth", matrix, result.S, rcond)]
+    rank, again = _common_rank("orth", matrix, result.S, rcond)
+    basis: Array = result.U[..., :rank]
+    for index in again:  # the columns span the same at any length
+        a = np.asarray(matrix)[index]
+        basis[index] = svd(np.ldexp(a, -length_exponents(a)), full_matrices=False).U[:, :rank]
     return basis
 
 
@@ -64,8 +73,8 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
     A : array_like, shape (..., m, n)
         Matrices, float32 or float64, or integers. The matrices of a stack must have the same rank.
     rcond : float, optional
-        Singular values of at most `rcond` times the largest one count as zero; the default is ``max(m, n)`` times the
-        machine epsilon.
+        Singular values of at most `rcond` times the largest one count as zero. By default the rank is that of
+        `matrix_rank`, which does not depend on the units of the columns.
 
     Returns
     -------
@@ -101,9 +110,20 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
         result = svd(matrix, full_matrices=True)
     except Exception as error:
         fail_svd("null_space", error, A=matrix)
-    rank = _common_rank("null_space", matrix, result.S, rcond)
+    rank, again = _common_rank("null_space", matrix, result.S, rcond)
     basis: Array = np.swapaxes(result.Vh[..., rank:, :], -1, -2)
+    for index in again if rank < basis.shape[-2] else ():
+        basis[index] = _null_space_of_units(np.asarray(matrix)[index], rank)
     return basis
+
+
+def _null_space_of_units(a: Array, rank: int) -> Array:
+    """That of `a` with columns of length one, back in the units of `a`."""
+    power = length_exponents(a)
+    vectors = svd(np.ldexp(a, -power), full_matrices=True).Vh[rank:].T
+    # A column of zeros has no unit: its own axis is in the null space at any.
+    lengths = np.where(np.abs(a).max(axis=0) > 0, -power[0], -power[0][np.abs(a).max(axis=0) > 0].max(initial=0))
+    return orthonormal(np.ldexp(vectors, (lengths - lengths.max(initial=-5000))[:, None]))[0]
 
 
 def _null_space_of_integers(matrix: Any) -> Array:
@@ -117,15 +137,31 @@ def _null_space_of_integers(matrix: Any) -> Array:
     return np.array(items).reshape(*matrix.shape[:-2], n, columns)
 
 
-def _common_rank(function: str, matrix: Any, s: Any, rcond: float | None) -> int:
-    """The one rank of all matrices of a stack."""
+def _common_rank(function: str, matrix: Any, s: Any, rcond: float | None) -> tuple[int, list[Any]]:
+    """The one rank of all matrices of a stack, and the indices of those whose columns are too far apart in size for
+    the singular vectors to show it."""
+    rtol = default_rtol(matrix) if rcond is None else rcond
+    if rcond is None and s.size and (s[..., -1] > s[..., 0] * (4 * rtol * matrix.shape[-1] ** 0.5)).all():
+        return s.shape[-1], []  # well above the limit it is full, whatever the lengths of the columns
+    return _rank_of_each(function, matrix, s, rtol, rcond is None)
+
+
+def _rank_of_each(function: str, matrix: Any, s: Any, rtol: float, by_units: bool) -> tuple[int, list[Any]]:
     if np.isnan(s).any():
         raise_for_item(function, "NaN or infinity", np.isnan(s).any(axis=-1))
-    if rcond is None:
-        rcond = max(matrix.shape[-2:]) * float(np.finfo(s.dtype).eps)
-    ranks = np.asarray(np.count_nonzero(s > s.max(axis=-1, keepdims=True, initial=0) * s.dtype.type(rcond), axis=-1))
+    with np.errstate(over="ignore", under="ignore"):
+        limit = s.max(axis=-1, keepdims=True, initial=0) * s.dtype.type(rtol)
+    ranks = np.asarray(np.count_nonzero(s > limit, axis=-1))
+    again: list[Any] = []
+    if by_units and s.size:
+        a = as_float(matrix, "A")
+        uneven = np.asarray(unevenness(a))
+        if uneven.any():
+            right = np.asarray(_core.rank_of_units_nan(a, s.dtype.type(rtol)))
+            again = [tuple(i) for i in np.argwhere((uneven > _FAR) | (ranks != right))]
+            ranks = right
     _check_equal(function, ranks)
-    return int(ranks.flat[0]) if ranks.size else min(matrix.shape[-2:])
+    return (int(ranks.flat[0]) if ranks.size else min(matrix.shape[-2:])), again
 
 
 def _check_equal(function: str, ranks: Array) -> None:

@@ -19,6 +19,9 @@ from mmlfast._exact import (
 
 Array = np.ndarray[Any, Any]
 
+# Rows or columns further apart than this, as a power of two, are brought to the same size with more care.
+_FAR = 24
+
 
 class RowEchelon(NamedTuple):
     """A row echelon form, its pivots, and how clear the decisions were."""
@@ -39,8 +42,9 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     reduced : bool
         True: each pivot is 1 and alone in its column. False: only what is below the pivots is eliminated.
     tol : float, optional
-        For floating point: what is at most `tol` times the size of its row is taken for zero (see Notes). The default
-        is ``max(m, n) * eps``. Integers have no tolerance.
+        For floating point: what is at most `tol` times the size of its row is taken for zero (see Notes), after
+        columns and rows are brought to about the same size by powers of two: neither the unit of a column nor the
+        factor of an equation has a say. The default is ``max(m, n) * eps``. Integers have no tolerance.
 
     Returns
     -------
@@ -175,7 +179,7 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
         tol = n * float(np.finfo(x.dtype).eps) / 2
     with np.errstate(all="ignore"):
         size = np.abs(x)
-        # Rows and columns of about the same size, by powers of two: so nothing overflows on the way.
+        # Columns and rows of about the same size, by powers of two: so nothing overflows on the way.
         size, scaled = _balanced(size, x)
         inverse = np.abs(_core.inv_unwarned_nan(scaled))
         by_rows = (inverse @ size).sum(axis=-1).max(axis=-1, initial=0)
@@ -257,11 +261,39 @@ def _exact_forms(matrix: Array, reduced: bool) -> RowEchelon:
 
 
 def _balanced(size: Array, x: Array) -> tuple[Array, Array]:
-    """(|x|, x) with rows, then columns, scaled by powers of two to a largest entry in [1/2, 1)."""
-    for axis in (-1, -2):
+    """(|x|, x) with columns, then rows, scaled by powers of two to a largest entry in [1/2, 1)."""
+    size, x, rows_apart = _levelled(size, x)
+    if rows_apart > _FAR:
+        size, x, _ = _levelled(*_centred(size, x))
+    return size, x
+
+
+def _levelled(size: Array, x: Array) -> tuple[Array, Array, int]:
+    """And how far the largest entries of the rows were below one when the columns were done, as a power of two."""
+    exponent = np.zeros((), int)
+    for axis in (-2, -1):
         exponent = -np.frexp(size.max(axis=axis, keepdims=True, initial=0))[1]
         size, x = np.ldexp(size, exponent), np.ldexp(x, exponent)
-    return size, x
+    return size, x, int(exponent.max(initial=0))
+
+
+def _centred(size: Array, x: Array) -> tuple[Array, Array]:
+    """Rows and columns by the powers of two that bring the entries nearest to one, by the squares of their exponents:
+    to the same matrix, but for rounding, from any other units [Curtis and Reid, J. Inst. Maths Applics 10, 1972]."""
+    there = (size > 0) & np.isfinite(size)
+    exponent = np.where(there, np.frexp(size)[1], 0).astype(np.float64)
+    rows = columns = np.zeros(())
+    for _ in range(40):
+        rows = _mean(np.where(there, exponent - columns, 0), there, -1)
+        columns = _mean(np.where(there, exponent - rows, 0), there, -2)
+    shift = -(np.rint(rows) + np.rint(columns)).astype(np.int64)
+    return np.ldexp(size, shift), np.ldexp(x, shift)
+
+
+def _mean(values: Array, there: Array, axis: int) -> Array:
+    count: Array = there.sum(axis=axis, keepdims=True)
+    mean: Array = values.sum(axis=axis, keepdims=True) / np.maximum(count, 1)
+    return mean
 
 
 def _la_budde(a: Array) -> Array:

@@ -10,14 +10,15 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
+from mmlfast._column_units import default_rtol
 from mmlfast._exact import is_exact, matrix_rank_exact
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
 
-# What pinv's kernel is for, in min(m, n): any number of matrices, and enough to fill the lanes. The others are products
-# of the factors.
-_ALWAYS_IN_LANES, _FILLED_LANES, _LONGEST_IN_LANES = 12, 48, 1024
+
+# Norms below this may have lost digits to squares that vanish.
+_FAR_BELOW_ONE = 1e-130
 
 
 class SVDResult(NamedTuple):
@@ -26,16 +27,6 @@ class SVDResult(NamedTuple):
     U: Any
     S: Any
     Vh: Any
-
-
-class _NoValue:
-    """The default of an argument for which None means something."""
-
-    def __repr__(self) -> str:
-        return "<no value>"
-
-
-_NO_VALUE: Any = _NoValue()
 
 
 @overload
@@ -158,73 +149,6 @@ def svdvals(x: ArrayLike, /) -> Array:
         fail_svd("svdvals", error, x=matrix)
 
 
-def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *, rtol: Any = _NO_VALUE) -> Array:
-    """The pseudo-inverse of Moore and Penrose.
-
-    Parameters
-    ----------
-    a : array_like, shape (..., m, n)
-        Matrices, float32 or float64.
-    rcond : array_like, shape (...), optional
-        Singular values of at most `rcond` times the largest one count as zero. The default is NumPy's, 1e-15, for
-        float64; for float32, where that is below rounding, it is ``max(m, n)`` times the machine epsilon.
-    hermitian : bool
-        Take `a` to be symmetric, see `svd`.
-    rtol : array_like, shape (...), optional
-        The same as `rcond`; None is ``max(m, n)`` times the machine epsilon. Only one of them may be given.
-
-    Returns
-    -------
-    ndarray, shape (..., n, m)
-        The pseudo-inverses; NaN for a matrix that holds a NaN or an infinity.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If `a` has fewer than two dimensions.
-    ValueError
-        If both `rcond` and `rtol` are given.
-    TypeError
-        If the numbers are complex or no numbers at all.
-
-    Notes
-    -----
-    float32 is worked on in float64, as in NumPy: the rounding of the answer is then the only one that matters.
-
-    References
-    ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.5.2.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import mmlfast as mf
-    >>> mf.linalg.pinv([[2.0, 0.0], [0.0, 0.0], [0.0, 4.0]])
-    array([[0.5 , 0.  , 0.  ],
-           [0.  , 0.  , 0.25]])
-    """
-    if rcond is not None and rtol is not _NO_VALUE:
-        raise ValueError("pinv: `rtol` and `rcond` can't be both set.")
-    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
-    try:
-        m, n = matrix.shape[-2:]
-        single = matrix.dtype.type is np.float32
-        if rcond is None:
-            if rtol is None or (single and rtol is _NO_VALUE):
-                rcond = max(m, n) * float(np.finfo(np.float32 if single else np.float64).eps)
-            else:
-                rcond = 1e-15 if rtol is _NO_VALUE else rtol
-        if hermitian or (min(m, n) > _ALWAYS_IN_LANES and not _fills_lanes(matrix)) or max(m, n) > _LONGEST_IN_LANES:
-            return _pinv_from_factors(matrix, rcond, hermitian)
-        x: Array = _core.pinv_nan(matrix.astype(np.float64) if single else matrix, np.asarray(rcond, np.float64))
-        if single:
-            with np.errstate(over="ignore"):
-                x = x.astype(np.float32)
-        return x
-    except Exception as error:
-        fail_svd("pinv", error, a=matrix)
-
-
 def matrix_rank(
     A: ArrayLike,
     tol: ArrayLike | None = None,
@@ -245,8 +169,10 @@ def matrix_rank(
     hermitian : bool
         Take `A` to be symmetric, see `svd`.
     rtol : array_like, shape (...), optional
-        The same relative to the largest singular value. The default is ``max(m, n)`` times the machine epsilon. Only
-        one of `tol` and `rtol` may be given.
+        The same relative to the largest singular value. Only one of `tol` and `rtol` may be given. If neither is, the
+        columns are brought to lengths of about one by powers of two first, so that the rank does not depend on their
+        units, and what is above ``max(m, n)`` times the machine epsilon counts (of a side longer than 1024 no more
+        than 1024, or the other side, so that columns do not disappear in many rows).
     errors : {"raise", "nan"}
         What to do with a matrix that holds a NaN or an infinity: raise, or give it the rank -1 and go on.
 
@@ -284,13 +210,15 @@ def matrix_rank(
         if rtol is None and tol is None:
             if is_exact(matrix):
                 return matrix_rank_exact(matrix)
-            rtol = max(matrix.shape[-2:]) * _epsilon(matrix)
-        limit = tol if rtol is None else rtol
-        if hermitian:
+            rank = _core.rank_of_units_nan(
+                _mirrored(matrix) if hermitian else matrix, _as_weak(default_rtol(matrix), matrix)
+            )
+        elif hermitian:
+            limit = tol if rtol is None else rtol
             rank = _rank_of_symmetric(matrix, limit, rtol is not None)
         else:
             loop = _core.rank_tol_nan if rtol is None else _core.rank_rtol_nan
-            rank = loop(matrix, _as_weak(limit, matrix))
+            rank = loop(matrix, _as_weak(tol if rtol is None else rtol, matrix))
     except Exception as error:
         fail_svd("matrix_rank", error, A=matrix)
     if errors == "raise" and (rank.min(initial=0) if rank.ndim else rank) < 0:
@@ -360,14 +288,10 @@ def fail_svd(function: str, error: Exception, **matrices: Any) -> NoReturn:
     explain(function, error, **matrices)
 
 
-def _epsilon(matrix: Any) -> float:
-    return 2.0**-23 if matrix.dtype.type is np.float32 else 2.0**-52
-
-
-def _fills_lanes(matrix: Any) -> bool:
-    m, n = matrix.shape[-2:]
-    items = matrix.size // (m * n)
-    return bool(min(m, n) <= _FILLED_LANES and items >= (16 if matrix.dtype.type is np.float32 else 8))
+def _mirrored(matrix: Any) -> Any:
+    """The lower triangle on both sides of the diagonal."""
+    below = np.tril(matrix)
+    return below + np.swapaxes(np.tril(matrix, -1), -1, -2)
 
 
 def _as_weak(limit: Any, matrix: Any) -> Any:
@@ -394,15 +318,6 @@ def _svd_of_symmetric(matrix: Any, compute_uv: bool) -> SVDResult | Array:
     return SVDResult(u, s, np.swapaxes(signed, -1, -2))
 
 
-def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool) -> Array:
-    u, s, vh = svd(matrix, full_matrices=False, hermitian=hermitian)
-    with np.errstate(all="ignore"):
-        kept = ~(s <= np.asarray(rcond, s.dtype)[..., None] * s.max(axis=-1, keepdims=True, initial=0))
-        reciprocal = np.divide(1, s, out=np.zeros_like(s), where=kept)
-        x: Array = np.swapaxes(vh, -1, -2) @ (reciprocal[..., None] * np.swapaxes(u, -1, -2))
-    return x
-
-
 def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
     s = svd(matrix, compute_uv=False, hermitian=True)
     bound = np.asarray(limit)[..., None]
@@ -413,14 +328,30 @@ def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
 
 def _cond_by_norms(a: Array, p: Any) -> Any:
     """By the inverse, in float64 whatever the input, as in NumPy. A singular matrix has no inverse: infinite."""
-    wide = a.astype(np.float64)
+    wide = a.astype(np.float64, order="C")  # the sums of a norm would else run in another order
     with np.errstate(all="ignore"):
-        norm = np.linalg.norm(wide, p, axis=(-2, -1)) if np.isfinite(wide).all() else _norm_of_any(wide, p)
-        inverse = _core.inv_unwarned_nan(wide)
-        other = np.linalg.norm(inverse, p, axis=(-2, -1)) if np.isfinite(inverse).all() else _norm_of_any(inverse, p)
-        product = np.asarray(norm * other, a.dtype)
+        norm, other, power = _norm(wide, p), _norm(inverse := _core.inv_unwarned_nan(wide), p), np.zeros((), int)
+        if not (
+            norm.min(initial=1) > _FAR_BELOW_ONE
+            and other.min(initial=1) > _FAR_BELOW_ONE
+            and (norm * other).max(initial=0) < 1 / _FAR_BELOW_ONE
+        ):
+            wide, _ = _near_one(wide)
+            inverse, power = _near_one(_core.inv_unwarned_nan(wide))
+            norm, other = _norm(wide, p), _norm(inverse, p)
+        product = np.asarray(np.ldexp(norm * other, power), a.dtype)
     hopeless = np.isnan(product) & ~np.isnan(a).any(axis=(-2, -1))
     return np.where(hopeless, a.dtype.type(np.inf), product)[()]
+
+
+def _norm(a: Array, p: Any) -> Any:
+    return np.linalg.norm(a, p, axis=(-2, -1)) if np.isfinite(a).all() else _norm_of_any(a, p)
+
+
+def _near_one(a: Array) -> tuple[Array, Array]:
+    """Each matrix times a power of two, so that its squares stay in range, and the exponent that undoes it."""
+    power = np.asarray(np.frexp(np.abs(a).max(axis=(-2, -1), initial=0))[1])
+    return np.ldexp(a, -power[..., None, None]), power
 
 
 def _norm_of_any(a: Array, p: Any) -> Any:

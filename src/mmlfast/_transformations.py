@@ -129,14 +129,14 @@ def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | Non
     if (normal is None) == (basis is None):
         raise ValueError("reflection_matrix: give either normal or basis")
     if normal is not None:
-        n = as_float(normal, "normal")
+        n = np.asarray(as_float(normal, "normal"), order="C")  # sums would else run in another order
         if n.ndim < 1 or n.shape[-1] < 1:
             raise ValueError(f"reflection_matrix: normal must hold vectors, got shape {n.shape}")
         unit = _unit("reflection_matrix", "normal", n)[..., None]
         row = unit.swapaxes(-1, -2)
         flip: Array = np.eye(n.shape[-1]) - product(unit, row) * (2 / product(row, unit))  # u'u is not quite 1
         return flip.astype(n.dtype, copy=False)
-    vectors = as_float(basis, "basis")
+    vectors = np.asarray(as_float(basis, "basis"), order="C")
     q = _orthonormal("reflection_matrix", "basis", vectors)
     mirror: Array = 2 * product(q, q.swapaxes(-1, -2)) - np.eye(q.shape[-2])
     return mirror.astype(vectors.dtype, copy=False)

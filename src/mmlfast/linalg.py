@@ -20,11 +20,12 @@ from mmlfast._gram_schmidt import GramSchmidt, gram_schmidt
 from mmlfast._lstsq import LstsqResult, lstsq
 from mmlfast._matmul import matmul, matvec, vecdot
 from mmlfast._null_space import null_space, orth
+from mmlfast._pinv import pinv
 from mmlfast._power_iteration import PowerIteration, power_iteration
 from mmlfast._qr import QRResult, qr
 from mmlfast._rfactor import RFactor
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
-from mmlfast._svd import SVDResult, cond, matrix_rank, pinv, svd, svdvals
+from mmlfast._svd import SVDResult, cond, matrix_rank, svd, svdvals
 from mmlfast._transformations import change_of_basis, reflection_matrix, rotation_matrix, transform
 
 __all__ = [

@@ -11,7 +11,8 @@ Array = np.ndarray[Any, Any]
 
 def row_echelon(a: Array, tol: float, reduced: bool = True) -> tuple[Array, tuple[int, ...], float]:
     """The form, the columns of its pivots, and the smallest accepted over the largest rejected ratio."""
-    u = np.array(a)
+    unit = np.frexp(np.abs(a).max(axis=0, initial=0))[1]
+    u = np.ldexp(a, -unit)
     size = np.abs(u).max(axis=1, initial=0)
     size[size == 0] = 1
     pivots: list[int] = []
@@ -36,4 +37,5 @@ def row_echelon(a: Array, tol: float, reduced: bool = True) -> tuple[Array, tupl
             u[t] /= u[t, j]
             u[:t] -= np.outer(u[:t, j], u[t])
             u[:t, j] = 0
-    return u, tuple(pivots), accepted / rejected if rejected else np.inf
+        u[: len(pivots)] = np.ldexp(u[: len(pivots)], -unit[pivots][:, None])
+    return np.ldexp(u, unit), tuple(pivots), accepted / rejected if rejected else np.inf
