@@ -255,23 +255,28 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     array([[0.25  , 0.    ],
            [0.    , 0.0625]])
     """
-    x = as_array(a, "a")
+    x: Any = as_array(a, "a")
     if type(x) is not np.ndarray:
         refuse_dask("a")
-    check_real(x, "a")
-    check_square("matrix_power", a=x)
-    x = as_float(x, "a") if x.dtype.kind == "f" else x.astype(x.dtype.newbyteorder("="), copy=False)
+    floats = x.dtype.kind == "f"
+    if floats:
+        x = as_float(x, "a")
+    else:
+        check_real(x, "a")
+        x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        check_square("matrix_power", a=x)
     try:
         exponent = operator.index(n)
     except TypeError:
         raise TypeError(f"matrix_power: n, the exponent, must be an integer, got {n!r}") from None
     if exponent == 0:
-        identity = np.empty_like(x)
+        identity: Array = np.empty_like(x)
         identity[...] = np.eye(x.shape[-1], dtype=x.dtype)
         return identity
     if exponent < 0:
         return _power(inv(x), -exponent, matmul)
-    if x.dtype.kind == "f":
+    if floats:
         power = _power(x, exponent, matmul)
     else:
         power = _power(x, exponent, np.matmul)
@@ -283,14 +288,12 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
 def _power(square: Array, exponent: int, multiply: Callable[[Array, Array], Array]) -> Array:
     """`square` to a positive power."""
     power = None
-    while True:
+    while exponent > 1:
         if exponent & 1:
             power = square if power is None else multiply(power, square)
-        exponent >>= 1
-        if not exponent:
-            assert power is not None
-            return power
         square = multiply(square, square)
+        exponent >>= 1
+    return square if power is None else multiply(power, square)
 
 
 # Two primes. What agrees modulo 2**64 and modulo their product is equal up to 2**839; beyond, two different numbers

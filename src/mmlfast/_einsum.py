@@ -174,26 +174,28 @@ def _integers(text: str, arrays: list[Any], dtype: Any, out: Any, order: str, ca
 
 def _numpys(text: str, arrays: list[Any], **options: Any) -> Any:
     """`numpy.einsum` without its warnings, and with errors in the words of the caller."""
-    head = text.partition("->")[0].split(",")
-    if not arrays:
-        raise ValueError(f"einsum: there is no operand for the subscripts {text!r}")
-    if text.count("->") < 2 and len(head) == len(arrays) and set(text) <= set(LETTERS + ".,->"):
-        for k, (labels, x) in enumerate(zip(head, arrays, strict=True)):
-            named = len(labels.replace("...", ""))
-            if "." not in labels and named != x.ndim:
-                raise ValueError(
-                    f"einsum: the subscripts {labels!r} name {named} axes of operand {k}, which has {x.ndim}: "
-                    f"its shape is {x.shape}"
-                )
     try:
         with np.errstate(all="ignore"):
             return np.einsum(text, *arrays, **options)
-    except (IndexError, KeyError, AttributeError) as error:
+    except (ValueError, IndexError, KeyError, AttributeError) as error:
+        _check_counts(text, arrays)
         shapes = ", ".join(str(x.shape) for x in arrays)
-        raise ValueError(
-            f"einsum: subscripts {text!r}, operands of shapes {shapes} and optimize={options.get('optimize')!r} do not "
-            f"go together ({error})"
-        ) from None
+        raise ValueError(f"einsum: {error} (subscripts {text!r}, operands of shapes {shapes})") from None
+
+
+def _check_counts(text: str, arrays: list[Any]) -> None:
+    """ValueError if the subscripts name another number of operands, or of axes of one, than there are."""
+    head = text.partition("->")[0].split(",")
+    if text.count("->") > 1 or not set(text) <= set(LETTERS + ".,->"):
+        return
+    if len(head) != len(arrays) or not arrays:
+        raise ValueError(f"einsum: the subscripts {text!r} are for {len(head)} operands, got {len(arrays)}")
+    for k, (labels, x) in enumerate(zip(head, arrays, strict=True)):
+        if "." not in labels and len(labels) != x.ndim:
+            raise ValueError(
+                f"einsum: the subscripts {labels!r} name {len(labels)} axes of operand {k}, which has {x.ndim}: "
+                f"its shape is {x.shape}"
+            )
 
 
 def _check_axis_labels(text: str, operands: Sequence[Any]) -> None:

@@ -68,7 +68,7 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
     """
     x: Any = a if type(a) is ndarray else as_array(a, "a")
     y: Any = b if type(b) is ndarray else as_array(b, "b")
-    if x is not a and y is not b and type(b) is not list:
+    if x is not a and y is not b and not isinstance(b, list):
         check_labels("matmul", a=(a, "mk", "k"), b=(b, "kn", "k"))
     try:
         if x.size > 4096 or y.size > 4096:
@@ -113,7 +113,7 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     """
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     vector: Any = x if type(x) is ndarray else as_array(x, "x")
-    if matrix is not a and vector is not x and type(x) is not list:
+    if matrix is not a and vector is not x and not isinstance(x, list):
         check_labels("matvec", a=(a, "mk", "k"), x=(x, "bk", "k"))
     try:
         if (
@@ -169,7 +169,7 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
     """
     left: Any = x if type(x) is ndarray else as_array(x, "x")
     right: Any = y if type(y) is ndarray else as_array(y, "y")
-    if left is not x and right is not y and type(y) is not list:
+    if left is not x and right is not y and not isinstance(y, list):
         table = "bk" if axis in (-1, 1) else "kb"
         check_labels("vecdot", x=(x, table, "k"), y=(y, table, "k"))
     try:
