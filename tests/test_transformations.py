@@ -505,6 +505,23 @@ def test_labels_of_coordinates_agree(rng):
         rotation_matrix(between=(points.iloc[0], points.iloc[1][::-1]))
 
 
+@every_layout
+@every_dtype
+@pytest.mark.parametrize("size", [3, 9, 40])
+def test_bits_do_not_depend_on_the_layout(size, layout, dtype, rng):
+    """faults.md G8."""
+    n, other = rng.standard_normal((2, 6, size)).astype(dtype)
+    basis = rng.standard_normal((6, size, 2)).astype(dtype)
+    same_bits(reflection_matrix(layout(n)), reflection_matrix(n))
+    same_bits(reflection_matrix(basis=layout(basis)), reflection_matrix(basis=basis))
+    same_bits(rotation_matrix(0.5, plane=layout(basis)), rotation_matrix(0.5, plane=basis))
+    same_bits(rotation_matrix(0.5, layout(n[:, :3])), rotation_matrix(0.5, n[:, :3]))
+    same_bits(rotation_matrix(between=(layout(n), layout(other))), rotation_matrix(between=(n, other)))
+    for i in range(6):
+        same_bits(reflection_matrix(layout(n[i])), reflection_matrix(n)[i])
+        same_bits(rotation_matrix(between=(layout(n[i]), other[i])), rotation_matrix(between=(n, other))[i])
+
+
 # ---- laws ----
 
 coordinate = st.floats(-1e3, 1e3, allow_subnormal=False)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmlfast import _core
 from mmlfast._arrays import as_float, check_labels
 from mmlfast._matmul import product
 from mmlfast._transformations import orthonormal, unit
@@ -133,7 +134,7 @@ def _shortest(a: Array, b: Array) -> Array:
     """The rotations that take unit vectors a to unit vectors b."""
 
     def dot(x: Array, y: Array) -> Array:
-        return np.asarray((x * y).sum(axis=-1, keepdims=True))
+        return np.asarray(_core.vecdot(x, y))[..., None]
 
     # b = cos a + sin u, with a unit vector u at right angles to a; where b is along a, any u will do.
     cosine = dot(a, b)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
+from mmlfast import _core
 from mmlfast._arrays import as_float, check_labels, check_square, explain
 from mmlfast._elimination import solve
 from mmlfast._gram_schmidt import gram_schmidt
@@ -304,7 +305,7 @@ def unit(function: str, name: str, vectors: Array) -> Array:
         _raise(function, f"{name} is zero", (largest == 0)[..., 0])
     with np.errstate(invalid="ignore"):
         scaled = vectors / largest  # neither overflow nor underflow in the squares
-    return np.asarray(scaled / np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True)))
+        return np.asarray(scaled / np.sqrt(_core.vecdot(scaled, scaled))[..., None])
 
 
 def _raise(function: str, what: str, failed: Array) -> NoReturn:
