@@ -68,9 +68,12 @@ def eig(a: ArrayLike) -> EigResult:
     """
     x = as_float(a, "a")
     check_square("eig", a=x)
-    if not np.isfinite(x).all():
-        _raise_not_finite("eig", x)
-    return EigResult(*np.linalg.eig(x))
+    try:
+        return EigResult(*np.linalg.eig(x))
+    except LinAlgError:
+        if not np.isfinite(x).all():
+            _raise_not_finite("eig", x)
+        raise
 
 
 def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
@@ -159,21 +162,25 @@ def _factors(a: Array, largest_condition: float) -> tuple[Array, Array, Array, A
     if symmetric.all():
         values, vectors = eigh(a)
         return vectors, values, vectors.swapaxes(-1, -2).copy(), np.ones(symmetric.shape, bool)
-    # A power of two off each matrix, so that no square over- or underflows; nothing is rounded by it.
+    # A power of two off each matrix of extreme size, so that no square over- or underflows; nothing is rounded by it.
     largest = np.abs(a).max(axis=(-2, -1), initial=0)
-    power = np.ldexp(1.0, np.where(largest > 0, -np.frexp(largest)[1], 0) // 2)
-    own_values, own_vectors = eigh(a[symmetric])
-    a = a * power[..., None, None] * power[..., None, None]
-    values, vectors = np.linalg.eig(a)
-    vectors[symmetric] = own_vectors
+    extreme = (largest > 1e100) | ((largest < 1e-100) & (largest > 0))
+    power = np.ldexp(1.0, np.where(extreme, -np.frexp(largest)[1], 0) // 2) if extreme.any() else None
+    scaled = a if power is None else a * power[..., None, None] * power[..., None, None]
+    values, vectors = np.linalg.eig(scaled)
+    if symmetric.any():
+        own_values, vectors[symmetric] = eigh(a[symmetric])
+    a = scaled
     good = _condition(vectors) < largest_condition
     for item in zip(*np.nonzero(~np.atleast_1d(good)), strict=True):
         index = item if good.ndim else ()
         values[index], vectors[index] = _regroup(a[index], values[index], vectors[index])
     if not good.all():
         good = _condition(vectors) < largest_condition
-    values = values / power[..., None] / power[..., None]
-    values[symmetric] = own_values
+    if power is not None:
+        values = values / power[..., None] / power[..., None]
+    if symmetric.any():
+        values[symmetric] = own_values
     safe = np.where(good[..., None, None], vectors, np.eye(a.shape[-1]))
     return vectors, values, np.linalg.inv(safe) if np.iscomplexobj(safe) else inv(safe), good
 
@@ -212,7 +219,7 @@ def _raise_not_finite(function: str, a: Array) -> NoReturn:
     if function == "diagonalize":
         raise_for_item(function, what, np.asarray(~np.isfinite(a).all(axis=(-2, -1))))
     place = f" at batch index {tuple(map(int, index[:-2]))}" if a.ndim > 2 else ""
-    raise LinAlgError(f"{function}: {what}{place}")
+    raise LinAlgError(f"{function}: {what}{place}") from None
 
 
 def matrix_power(a: ArrayLike, n: int) -> Array:
