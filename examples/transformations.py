@@ -28,6 +28,11 @@ print(
     "the point (1, 0, 0) in a frame turned about the diagonal:", mf.linalg.change_of_basis([1.0, 0, 0], turn).round(3)
 )
 
+# From one vector to another, and a map with a shift, as image libraries write it: 2 x 3, the matrix and the shift.
+turn = mf.linalg.rotation_matrix(between=([1.0, 0.0], [3.0, 4.0]))
+print("the roof, turned so that the ground points along (3, 4), and put down at (10, 20):")
+print(mf.linalg.transform(drawing, np.column_stack([turn, [10.0, 20.0]]))[2:4].round(2))
+
 try:
     mf.linalg.reflection_matrix(basis=[[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
 except mf.linalg.LinAlgError as error:

@@ -372,7 +372,7 @@ def test_networks_pickled_before_they_had_an_epoch(rng):
     for bad in ({"_epoch": -1}, {"_epoch": 2.5}):
         with pytest.raises((ValueError, TypeError), match="epoch must be"):
             old.__setstate__({**state, **bad})
-    good = net.__getstate__()
+    good = dict(vars(net))
     for bad in (([np.zeros((2, 2))] * 2, [np.zeros(5), np.zeros(1)]), ([], []), good["_velocity"][::-1]):
         with pytest.raises(ValueError, match=r"velocities of a network of sizes \[3, 5, 1\]"):
             old.__setstate__({**good, "_velocity": bad})

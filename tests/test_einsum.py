@@ -82,9 +82,17 @@ def operands(subscripts, rng, dtype=np.float64):
         yield (rng.integers(-8, 9, shape) * 0.25).astype(dtype)  # exact in any order of summation
 
 
+def is_rearrangement(subscripts):
+    """Of one operand, without a sum."""
+    head, arrow, tail = subscripts.replace(" ", "").replace(".", "").partition("->")
+    return "," not in head and set(head) == (set(tail) if arrow else {c for c in head if head.count(c) == 1})
+
+
 def check(subscripts, *arrays, **options):
     expected = np.einsum(subscripts, *arrays, **options)
     result = mf.linalg.einsum(subscripts, *arrays, **options)
+    if expected.dtype.kind in "iu" and not is_rearrangement(subscripts):
+        expected = expected.astype(np.float64)  # integers are multiplied as float64
     assert isinstance(result, np.ndarray if expected.ndim else np.generic)
     assert result.dtype == expected.dtype
     np.testing.assert_array_equal(result, expected)
@@ -249,3 +257,124 @@ def test_random_subscripts(problem, layout, dots, seed):
         shapes = [(2, *shape) for shape in shapes]
     arrays = [layout(rng.integers(-4, 5, shape).astype(dtype)) for shape, dtype in zip(shapes, dtypes, strict=True)]
     check(text, *arrays)
+
+
+# ---- integers ----
+
+
+def test_integers_do_not_wrap():
+    """faults.md B10: 188; vecdot of the same: 700.0"""
+    a, b = np.array([200, 100], "u1"), np.array([2, 3], "u1")
+    assert mf.linalg.einsum("i,i->", a, b) == mf.linalg.vecdot(a, b) == 700
+    assert mf.linalg.einsum("i->", np.array([127] * 3, "i1")) == 381
+    assert mf.linalg.einsum("i,i,i->", a, a, a) == 200**3 + 100**3
+    assert mf.linalg.einsum("i,j->ij", a, b).dtype == np.float64
+    assert mf.linalg.einsum("i,i", [True, True], [True, True]) == 2
+    with pytest.raises(TypeError, match=r"operand 1 holds the integer 9007199254740993, which float64 would round"):
+        mf.linalg.einsum("i,i", [1, 1], np.array([1, 2**53 + 1]))
+
+
+@pytest.mark.parametrize("subscripts", ["ij->ji", "ii->i", "ij", "ijk->kij", "i"])
+def test_a_rearrangement_of_integers_is_a_view(subscripts):
+    a = np.arange(27).reshape(3, 3, 3)[(0,) * (3 - len(subscripts.split("->")[0]))]
+    result = mf.linalg.einsum(subscripts, a)
+    assert np.shares_memory(result, a)
+    np.testing.assert_array_equal(result, np.einsum(subscripts, a))
+
+
+def test_integers_that_are_asked_for_are_exact_or_refused():
+    a = np.array([[2**31, 1], [0, 3]])
+    exact = mf.linalg.einsum("ij,jk->ik", a, a, dtype=np.int64)
+    assert exact.dtype == np.int64
+    np.testing.assert_array_equal(exact, a @ a)
+    out = np.empty((2, 2), np.int64)
+    assert mf.linalg.einsum("ij,jk->ik", a, a, out=out) is out
+    np.testing.assert_array_equal(out, a @ a)
+    np.testing.assert_array_equal(mf.linalg.einsum("i,i->i", [2**62, -(2**62)], [1, 2], dtype=int), [2**62, -(2**63)])
+    for call in (
+        lambda: mf.linalg.einsum("ij,jk->ik", a, a, dtype=np.int32, casting="same_kind"),
+        lambda: mf.linalg.einsum("ij,jk,kl->il", a, a, a, dtype=np.int64),
+        lambda: mf.linalg.einsum("ij,jk,kl->il", a, a, a, out=out),
+        lambda: mf.linalg.einsum("i,i->", np.array([200, 100], "u1"), np.array([2, 3], "u1"), dtype=np.uint8),
+    ):
+        with pytest.raises(OverflowError, match="does not fit"):
+            call()
+    for call in (
+        lambda: mf.linalg.einsum("ij,jk->ik", a / 2, a, dtype=np.int64),
+        lambda: mf.linalg.einsum("ij,jk->ik", a / 2, a, out=out),  # NumPy cuts the digits off
+    ):
+        with pytest.raises(TypeError, match="do not fit dtype or out, which is int64"):
+            call()
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(["i,i->", "ij,jk->ik", "ij->i", "ij,ij->ij", "i,j->ij"]), st.integers(0, 2**31))
+def test_law_integers_are_exact(subscripts, seed):
+    rng = np.random.default_rng(seed)
+    dtype = np.dtype(rng.choice(["i1", "u1", "i2", "u2", "i4", "i8"]))
+    info = np.iinfo(dtype)
+    low, high = max(info.min, -(2**24)), min(info.max, 2**24)
+    labels = subscripts.split("->")[0].split(",")
+    arrays = [rng.integers(low, high, (3,) * len(x), endpoint=True).astype(dtype) for x in labels]
+    exact = np.einsum(subscripts, *(x.astype(object) for x in arrays))
+    result = mf.linalg.einsum(subscripts, *arrays)
+    assert result.dtype == np.float64
+    np.testing.assert_array_equal(result, np.asarray(exact).astype(np.float64))
+
+
+# ---- errors and warnings from inside ----
+
+
+def test_errors_are_told_in_the_words_of_the_caller():
+    """faults.md G9: an IndexError, an AttributeError."""
+    x, a = np.ones(3), np.ones((3, 3))
+    einsum = mf.linalg.einsum
+    for call, error, message in (
+        (lambda: einsum("->", x), ValueError, r"subscripts '' name 0 axes of operand 0, which has 1: .* \(3,\)"),
+        (lambda: einsum("", x), ValueError, "name 0 axes"),
+        (lambda: einsum("ij,jk", a, x), ValueError, "'jk' name 2 axes of operand 1"),
+        (lambda: einsum("ij"), ValueError, "are for 1 operands, got 0"),
+        (lambda: einsum("ij,jk,kl", a, a), ValueError, "are for 3 operands, got 2"),
+        (lambda: einsum("ij,jk", a, a, order=None), TypeError, "order must be one of C, F, A, K, got None"),
+        (lambda: einsum("ij,jk", a, a, order="Q"), ValueError, "order must be one of C, F, A, K, got 'Q'"),
+        (lambda: einsum("ij,jk", a, a, casting="no way"), ValueError, "casting must be one of"),
+        (lambda: einsum("ij,jk", a, a, out=[1]), TypeError, "out must be an array, got list"),
+        (lambda: einsum("ij,jk", a, a, out=x), ValueError, r"out must have shape \(3, 3\), got \(3,\)"),
+        (lambda: einsum("ij,jk,kl", a, a, a, optimize="best"), ValueError, "optimize must be True, False, 'greedy'"),
+        (lambda: einsum("ij,jk,kl", a, a, a, optimize=3), TypeError, "optimize must be"),
+        (lambda: einsum("ij,jk,kl", a, a, a, optimize=["einsum_path", (0, 5)]), ValueError, "is no path"),
+        (lambda: einsum(a, 3), TypeError, "follow each operand as a list of integers; got 3"),
+        (lambda: einsum(a, [0, 0.5]), TypeError, "list of integers"),
+        (lambda: einsum("ij,jk", a, None), TypeError, "operand 1 must be an array, got None"),
+        (lambda: einsum("ij,jk", a, a.astype("m8[s]")), TypeError, "operand 1 must hold real numbers"),
+    ):
+        with pytest.raises(error, match=message):
+            call()
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("subscripts", PRODUCTS + OTHERS)
+def test_no_warnings_of_infinities(subscripts, rng):
+    arrays = [np.where(x > 0, np.inf, x) for x in operands(subscripts, rng)]
+    with np.errstate(all="warn"):
+        result = mf.linalg.einsum(subscripts, *arrays)
+    assert not np.isfinite(result).all()
+
+
+def test_out_may_be_an_operand(rng):
+    for subscripts in ("ij,jk->ik", "ij,jk->ki", "ij,ij->ij", "ij->ji", "ij,jk,kl->il"):
+        n = subscripts.count(",") + 1
+        a = rng.standard_normal((12, 12))
+        expected = np.einsum(subscripts, *[a] * n).copy()
+        assert mf.linalg.einsum(subscripts, *[a] * n, out=a) is a
+        np.testing.assert_allclose(a, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_labels_of_one_letter_agree(rng):
+    pandas = pytest.importorskip("pandas")
+    a = pandas.DataFrame(rng.standard_normal((2, 3)), columns=list("uvw"))
+    b = pandas.DataFrame(rng.standard_normal((3, 4)), index=list("uvw"))
+    np.testing.assert_allclose(mf.linalg.einsum("ij,jk->ik", a, b), a.to_numpy() @ b.to_numpy())
+    with pytest.raises(ValueError, match="labels of operand 1 are not those of operand 0"):
+        mf.linalg.einsum("ij,jk->ik", a, b[::-1])
+    np.testing.assert_allclose(mf.linalg.einsum("ij,jk->ik", a, b[::-1].to_numpy()), a.to_numpy() @ b[::-1].to_numpy())

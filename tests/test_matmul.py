@@ -321,3 +321,39 @@ def test_other_arrays():
     torch = pytest.importorskip("torch")
     a = torch.arange(9.0, dtype=torch.float64).reshape(3, 3)
     np.testing.assert_array_equal(mf.linalg.matmul(a, a), np.asarray(a) @ np.asarray(a))
+
+
+# ---- labels ----
+
+
+def test_labels_along_a_shared_axis_agree(rng):
+    """faults.md B5: by position in silence."""
+    pandas = pytest.importorskip("pandas")
+    a = pandas.DataFrame(rng.standard_normal((2, 3)), index=list("rs"), columns=list("uvw"))
+    b = pandas.DataFrame(rng.standard_normal((3, 4)), index=list("uvw"))
+    x = pandas.Series(rng.standard_normal(3), index=list("uvw"))
+    np.testing.assert_allclose(mf.linalg.matmul(a, b), a.to_numpy() @ b.to_numpy())
+    np.testing.assert_allclose(mf.linalg.matmul(a, x), a.to_numpy() @ x.to_numpy())
+    np.testing.assert_allclose(mf.linalg.matvec(a, x), a.to_numpy() @ x.to_numpy())
+    np.testing.assert_allclose(mf.linalg.vecdot(a, x), a.to_numpy() @ x.to_numpy())
+    np.testing.assert_allclose(mf.linalg.vecdot(b, b, axis=0), (b.to_numpy() ** 2).sum(axis=0))
+    for name, call in (
+        ("b", lambda: mf.linalg.matmul(a, b[::-1])),
+        ("b", lambda: mf.linalg.matmul(a, x[::-1])),
+        ("x", lambda: mf.linalg.matvec(a, x[::-1])),
+        ("y", lambda: mf.linalg.vecdot(a, x[::-1])),
+        ("y", lambda: mf.linalg.vecdot(x, x[::-1])),
+        ("y", lambda: mf.linalg.vecdot(b, b[::-1], axis=0)),
+        ("y", lambda: mf.linalg.vecdot(a, a[::-1])),
+    ):
+        with pytest.raises(ValueError, match=rf"labels of {name} are not those of"):
+            call()
+    np.testing.assert_allclose(mf.linalg.matmul(a, b[::-1].to_numpy()), a.to_numpy() @ b[::-1].to_numpy())
+
+
+@pytest.mark.filterwarnings("error")
+def test_large_products_of_infinities_do_not_warn():
+    a = np.full((3, 600), np.inf)
+    a[0] = 0
+    with np.errstate(all="warn"):
+        assert np.isnan(mf.linalg.matmul(a, a.T)[0, 1])

@@ -638,3 +638,12 @@ def test_counts_that_are_no_integers_are_named():
     for name in ("k", "max_iter"):
         with pytest.raises(TypeError, match=f"{name} must be a whole number"):
             power_iteration(np.eye(3), **{name: 2.0})
+    with pytest.raises(TypeError, match="tol must be a number, got 'small'"):
+        power_iteration(np.eye(3), tol="small")
+
+
+def test_digits_of_sparse_integers_are_not_dropped():
+    a = sp.csr_array(np.array([[2**53 + 1, 0], [0, 1]]))
+    for k in (1, 2):
+        with pytest.raises(TypeError, match="a holds the integer 9007199254740993, which float64 would round"):
+            power_iteration(a, k=k)

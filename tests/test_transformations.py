@@ -134,11 +134,13 @@ def test_reflections(size, dtype, rng):
         np.testing.assert_allclose(h[i] @ n[i], -n[i], atol=20 * size * eps(dtype))
         same_bits(reflection_matrix(n[i]), h[i])
         # the same mirror, from vectors in it
+        if size == 1:
+            continue  # a mirror on a line is a point: no vector spans it
         in_mirror = np.linalg.qr(np.column_stack([n[i].astype(float), rng.standard_normal((size, size - 1))]))[0][:, 1:]
         skewed = in_mirror @ (np.eye(size - 1) + 0.3 * rng.standard_normal((size - 1, size - 1)))
         again = reflection_matrix(basis=skewed.astype(dtype))
         assert again.dtype == dtype
-        if size > 1 and np.linalg.cond(skewed) < 1e3:
+        if np.linalg.cond(skewed) < 1e3:
             np.testing.assert_allclose(again, h[i], atol=3e4 * size * eps(dtype))
             assert_orthogonal(again, -1.0)
 
@@ -160,16 +162,28 @@ def test_reflections_that_are_none():
         reflection_matrix(basis=[[1.0, 2.0], [1.0, 2.0], [0.0, 0.0]])
     with pytest.raises(LinAlgError, match="linearly dependent"):
         reflection_matrix(basis=np.array([[1, 2], [1, 2], [1, 2]]) / 3)
-    with pytest.raises(ValueError, match="M <= D"):
+    with pytest.raises(LinAlgError, match="3 columns in 2 dimensions"):
         reflection_matrix(basis=np.ones((2, 3)))
+    with pytest.raises(ValueError, match=r"a line is basis\[:, None\]"):
+        reflection_matrix(basis=[1.0, 2.0])
     with pytest.raises(ValueError, match="either normal or basis"):
         reflection_matrix()
     with pytest.raises(ValueError, match="either normal or basis"):
         reflection_matrix([1.0], basis=np.eye(1))
     with pytest.raises(ValueError, match="normal must hold vectors"):
         reflection_matrix(1.0)
-    np.testing.assert_array_equal(reflection_matrix(basis=np.eye(3)), np.eye(3))
-    np.testing.assert_array_equal(reflection_matrix(basis=np.zeros((3, 0))), -np.eye(3))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 10, 40])
+def test_a_mirror_has_fewer_directions_than_the_space(size, rng):
+    """faults.md B9: the identity, without a word."""
+    with pytest.raises(LinAlgError, match="fewer directions than the space, and basis has 2 columns in 2 dimensions"):
+        reflection_matrix(basis=[[2, 1], [0, 3]])
+    for basis in (np.eye(size), rng.standard_normal((size, size)), rng.standard_normal((4, size, size + 2))):
+        with pytest.raises(LinAlgError, match=rf"at most {size - 1} columns, or normal="):
+            reflection_matrix(basis=basis)
+    with pytest.raises(LinAlgError, match="holds no vector that spans a mirror"):
+        reflection_matrix(basis=np.zeros((size, 0)))
 
 
 # ---- rotations ----
@@ -296,9 +310,66 @@ def test_transform_by_homogeneous_matrices(rng):
     np.testing.assert_allclose(transform(points, h @ h), other, atol=1e-12)
     stack = transform(points, np.stack([h, np.eye(4)]))
     np.testing.assert_allclose(stack[1], points, atol=1e-15)
-    h[3, 0] = 1e-3
-    with pytest.raises(ValueError, match="last row"):
-        transform(points, h)
+
+
+def in_homogeneous(points, matrix):
+    y = np.concatenate([points, np.ones((len(points), 1))], axis=1) @ matrix.T
+    return y[:, :-1] / y[:, -1:]
+
+
+@every_dtype
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_transform_by_affine_and_projective_matrices(size, dtype, rng):
+    """faults.md F: no 2 x 3 affine matrices, no homographies."""
+    points = rng.uniform(-1, 1, (30, size)).astype(dtype)
+    h = rng.standard_normal((3, size + 1, size + 1)).astype(dtype)
+    h[..., -1, :-1] *= dtype(0.1)
+    h[..., -1, -1] = 3
+    h[1, -1] = 0
+    h[1, -1, -1] = 1
+    y = transform(points, h)
+    assert y.dtype == dtype
+    for i in range(3):
+        expected = in_homogeneous(points.astype(float), h[i].astype(float))
+        np.testing.assert_allclose(y[i], expected, atol=200 * size * eps(dtype))
+        same_bits(transform(points, h[i]), y[i])  # alone or beside a matrix of the other kind
+        np.testing.assert_allclose(transform(points[4], h[i]), expected[4], atol=200 * size * eps(dtype))
+    affine = np.ascontiguousarray(h[1, :-1])
+    same_bits(transform(points, affine), y[1])
+    np.testing.assert_allclose(
+        transform(points, affine), points @ affine[:, :-1].T + affine[:, -1], atol=50 * size * eps(dtype)
+    )
+    assert transform(points, np.stack([affine, affine])).shape == (2, 30, size)
+    # a multiple of a projective matrix is the same map
+    np.testing.assert_allclose(transform(points, dtype(2) * h[0]), y[0], atol=10 * eps(dtype))
+
+
+def test_separators_pass_every_kind_of_matrix(rng):
+    drawing = rng.uniform(-1, 1, (50, 2))
+    gaps = rng.random(50) < 0.2
+    for matrix in (rng.standard_normal((2, 3)), np.vstack([rng.standard_normal((2, 3)), [0.1, 0.2, 5.0]])):
+        clean = transform(drawing, matrix)
+        broken = drawing.copy()
+        broken[gaps] = np.nan
+        y = transform(broken, matrix)
+        assert np.isnan(y[gaps]).all()
+        same_bits(y[~gaps], clean[~gaps])
+
+
+@pytest.mark.filterwarnings("error")
+def test_points_without_an_image():
+    h = [[1.0, 0, 0], [0, 1, 0], [1, 0, 0]]
+    with np.errstate(all="warn"):
+        np.testing.assert_array_equal(transform([[0.0, 3.0], [2.0, 4.0]], h), [[np.nan, np.inf], [1, 2]])
+    with pytest.raises(LinAlgError, match="last row of matrix is zero"):
+        transform([[0.0, 3.0]], [[1.0, 0, 0], [0, 1, 0], [0, 0, 0]])
+
+
+def test_a_drawing_with_points_in_columns_is_told_apart_where_it_can_be(rng):
+    drawing = rng.standard_normal((2, 57))
+    for matrix in (np.eye(2), np.ones((2, 3)), np.eye(3)):
+        with pytest.raises(ValueError, match=r"points are rows, and these are 2 points of 57 numbers; pass points.T"):
+            transform(drawing, matrix)
 
 
 def test_transform_in_a_basis(rng):
@@ -319,6 +390,136 @@ def test_a_mirror_in_a_gram_schmidt_basis(rng):
     np.testing.assert_allclose(
         transform(points, np.diag([1.0, 1.0, -1.0]), basis), points @ reflection_matrix(basis[:, 2]), atol=1e-14
     )
+
+
+# ---- rotations from one vector to another ----
+
+
+@every_dtype
+@pytest.mark.parametrize("size", [2, 3, 4, 10])
+def test_rotations_between_vectors(size, dtype, rng):
+    """faults.md F: there is no function for "a to b"."""
+    a, b = rng.standard_normal((2, 20, size)).astype(dtype)
+    r = rotation_matrix(between=(a, b))
+    assert r.dtype == dtype
+    assert_orthogonal(r, 1.0)
+    ua, ub = (v.astype(float) / np.linalg.norm(v.astype(float), axis=-1, keepdims=True) for v in (a, b))
+    np.testing.assert_allclose((r @ ua[..., None])[..., 0], ub, atol=8 * eps(dtype))
+    for i in range(20):
+        same_bits(rotation_matrix(between=(a[i], b[i])), r[i])
+        q = np.linalg.qr(np.stack([ua[i], ub[i]], axis=1))[0]
+        outside = rng.standard_normal(size)
+        outside -= q @ (q.T @ outside)
+        np.testing.assert_allclose(r[i] @ outside, outside, atol=200 * size * eps(dtype))
+    np.testing.assert_allclose(rotation_matrix(between=(b, a)), r.mT, atol=16 * eps(dtype))
+    same_bits(rotation_matrix(between=(a * dtype(2), b * dtype(64))), r)  # of any length
+    assert rotation_matrix(between=(a[0], b)).shape == (20, size, size)
+
+
+@pytest.mark.parametrize("size", [2, 3, 5])
+@pytest.mark.parametrize("gap", [0, 1e-300, 1e-17, 1e-15, 1e-12, 1e-8, 1e-4])
+def test_rotations_between_nearly_parallel_vectors(size, gap, rng):
+    """Well-conditioned on both ends: near the identity, and near a half turn, where from a to -a there are many."""
+    for _ in range(20):
+        a, d = rng.standard_normal((2, size))
+        for sign in (1.0, -1.0):
+            b = sign * a + gap * d
+            r = rotation_matrix(between=(a, b))
+            assert_orthogonal(r, 1.0)
+            np.testing.assert_allclose(r @ a / np.linalg.norm(a), b / np.linalg.norm(b), atol=2e-15)
+            same_bits(r, rotation_matrix(between=(a, b)))
+            if gap == 0:
+                half = np.sort(np.linalg.eigvals(r).real)
+                expected = np.ones(size) if sign > 0 else np.r_[-1.0, -1.0, np.ones(size - 2)]
+                np.testing.assert_allclose(half, expected, atol=1e-7)
+
+
+def test_a_quarter_turn_and_extreme_lengths():
+    np.testing.assert_allclose(rotation_matrix(between=([1, 0], [0, 1])), [[0, -1], [1, 0]], atol=1e-16)
+    for scale in (5e-324, 1e-300, 1e300, np.finfo(float).max):
+        r = rotation_matrix(between=([scale, 0.0, 0.0], [0.0, scale, 0.0]))
+        np.testing.assert_allclose(r, [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15)
+    rotation = pytest.importorskip("scipy.spatial.transform").Rotation
+    a, b = np.array([1.0, 2, 3]), np.array([-2.0, 0.5, 1])
+    axis = np.cross(a, b)
+    angle = np.arctan2(np.linalg.norm(axis), a @ b)
+    expected = rotation.from_rotvec(axis / np.linalg.norm(axis) * angle).as_matrix()
+    np.testing.assert_allclose(rotation_matrix(between=(a, b)), expected, atol=1e-15)
+
+
+def test_rotations_between_that_are_none():
+    for between, error, message in (
+        (([0.0, 0.0], [1.0, 0.0]), LinAlgError, r"between\[0\] is zero"),
+        (([1.0, 0.0], [[1.0, 0.0], [0.0, 0.0]]), LinAlgError, r"between\[1\] is zero at batch index \(1,\)"),
+        (([1.0], [-1.0]), ValueError, r"between\[0\] must hold vectors of 2 or more"),
+        (([1.0, 0.0], [1.0, 0.0, 0.0]), ValueError, "not one space"),
+        ((np.ones((2, 3)), np.ones((4, 3))), ValueError, "do not broadcast"),
+        (([1.0, 0.0],), ValueError, "pair of vectors"),
+        (np.eye(2), ValueError, "pair of vectors"),
+        (([1.0, 0.0], [1j, 0.0]), TypeError, r"between\[1\] must hold real numbers"),
+    ):
+        with pytest.raises(error, match=message):
+            rotation_matrix(between=between)
+    with pytest.raises(ValueError, match="angle or between, not both"):
+        rotation_matrix(1.0, between=([1, 0], [0, 1]))
+    with pytest.raises(ValueError, match="not both"):
+        rotation_matrix(axis=[0, 0, 1], between=([1, 0], [0, 1]))
+    with pytest.raises(ValueError, match="give an angle, or between"):
+        rotation_matrix()
+
+
+@pytest.mark.filterwarnings("error")
+def test_no_warnings_of_infinite_and_huge_numbers():
+    """faults.md G9: RuntimeWarnings of NumPy leaked."""
+    huge = np.finfo(float).max
+    with np.errstate(all="warn"):
+        assert np.isnan(rotation_matrix(np.inf)).all()
+        assert np.isnan(rotation_matrix([np.inf, np.nan], [0.0, 0.0, 1.0])[:, 0, 0]).all()
+        assert np.isnan(rotation_matrix(1.0, [np.inf, 0.0, 1.0])).any()
+        assert_orthogonal(rotation_matrix(1.0, [huge, huge, 1.0]), 1.0)
+        assert_orthogonal(rotation_matrix(1.0, plane=[[huge, 1.0], [1.0, huge]]), 1.0)
+        assert np.isnan(rotation_matrix(1.0, plane=[[np.inf, 1.0], [1.0, 2.0]])).any()
+        assert np.isnan(rotation_matrix(between=([np.inf, 1.0], [1.0, 1.0]))).all()
+        assert np.isnan(rotation_matrix(between=([np.nan, 1.0], [1.0, 1.0]))).all()
+        assert np.isnan(reflection_matrix([np.inf, 1.0])).any()
+        assert np.isnan(reflection_matrix(basis=[[np.inf], [1.0]])).any()
+        transform([[huge, huge], [np.inf, -np.inf]], [[huge, 1.0, huge], [1.0, huge, 0.0]])
+        change_of_basis([huge, np.inf], [[huge, 0.0], [0.0, 1.0]])
+        change_of_basis([[huge, np.inf], [0.0, 1.0]], None, [[huge, 0.0], [0.0, 1.0]], operator=True)
+        change_of_basis([huge, 1.0], [[np.inf, 0.0], [0.0, 1.0]])
+
+
+def test_labels_of_coordinates_agree(rng):
+    pandas = pytest.importorskip("pandas")
+    points = pandas.DataFrame(rng.standard_normal((4, 2)), columns=["x", "y"])
+    matrix = pandas.DataFrame(rng.standard_normal((2, 2)), index=["x", "y"], columns=["x", "y"])
+    np.testing.assert_allclose(transform(points, matrix), points.to_numpy() @ matrix.to_numpy().T)
+    np.testing.assert_allclose(change_of_basis(points, matrix), change_of_basis(points.to_numpy(), matrix.to_numpy()))
+    with pytest.raises(ValueError, match="labels of matrix are not those of points"):
+        transform(points, matrix[["y", "x"]])
+    with pytest.raises(ValueError, match="labels of basis are not those of points"):
+        transform(points, np.eye(2), matrix[::-1])
+    with pytest.raises(ValueError, match="labels of basis are not those of x"):
+        change_of_basis(points, matrix[::-1])
+    with pytest.raises(ValueError, match=r"labels of between\[1\] are not those"):
+        rotation_matrix(between=(points.iloc[0], points.iloc[1][::-1]))
+
+
+@every_layout
+@every_dtype
+@pytest.mark.parametrize("size", [3, 9, 40])
+def test_bits_do_not_depend_on_the_layout(size, layout, dtype, rng):
+    """faults.md G8."""
+    n, other = rng.standard_normal((2, 6, size)).astype(dtype)
+    basis = rng.standard_normal((6, size, 2)).astype(dtype)
+    same_bits(reflection_matrix(layout(n)), reflection_matrix(n))
+    same_bits(reflection_matrix(basis=layout(basis)), reflection_matrix(basis=basis))
+    same_bits(rotation_matrix(0.5, plane=layout(basis)), rotation_matrix(0.5, plane=basis))
+    same_bits(rotation_matrix(0.5, layout(n[:, :3])), rotation_matrix(0.5, n[:, :3]))
+    same_bits(rotation_matrix(between=(layout(n), layout(other))), rotation_matrix(between=(n, other)))
+    for i in range(6):
+        same_bits(reflection_matrix(layout(n[i])), reflection_matrix(n)[i])
+        same_bits(rotation_matrix(between=(layout(n[i]), other[i])), rotation_matrix(between=(n, other))[i])
 
 
 # ---- laws ----

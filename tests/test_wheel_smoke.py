@@ -184,6 +184,7 @@ def test_power_iteration():
     assert result.converged
     assert abs(float(result.value) - 3) < 1e-10
     np.testing.assert_allclose(np.abs(result.vector), np.sqrt([0.5, 0.5]), atol=1e-6)
+    np.testing.assert_allclose(mf.linalg.power_iteration(np.diag([8.0, 8.0, 4.0]), k=2).value, [8, 8], atol=1e-10)
 
 
 def test_stats():
@@ -231,6 +232,6 @@ def test_network():
     assert len(network.gradients(x, y)) == 2
     before = network.loss(x, y)
     losses = network.fit(x, y, epochs=2000, batch_size=4, learning_rate=0.5)
-    assert len(losses) == 2000
+    assert len(losses) == network.epoch == 2000
     assert network.loss(x, y) < 0.01 < before
     np.testing.assert_allclose(network.forward(x), y, atol=0.3)

@@ -68,9 +68,12 @@ def eig(a: ArrayLike) -> EigResult:
     """
     x = as_float(a, "a")
     check_square("eig", a=x)
-    if not np.isfinite(x).all():
-        _raise_not_finite("eig", x)
-    return EigResult(*np.linalg.eig(x))
+    try:
+        return EigResult(*np.linalg.eig(x))
+    except LinAlgError:
+        if not np.isfinite(x).all():
+            _raise_not_finite("eig", x)
+        raise
 
 
 def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
@@ -159,21 +162,25 @@ def _factors(a: Array, largest_condition: float) -> tuple[Array, Array, Array, A
     if symmetric.all():
         values, vectors = eigh(a)
         return vectors, values, vectors.swapaxes(-1, -2).copy(), np.ones(symmetric.shape, bool)
-    # A power of two off each matrix, so that no square over- or underflows; nothing is rounded by it.
+    # A power of two off each matrix of extreme size, so that no square over- or underflows; nothing is rounded by it.
     largest = np.abs(a).max(axis=(-2, -1), initial=0)
-    power = np.ldexp(1.0, np.where(largest > 0, -np.frexp(largest)[1], 0) // 2)
-    own_values, own_vectors = eigh(a[symmetric])
-    a = a * power[..., None, None] * power[..., None, None]
-    values, vectors = np.linalg.eig(a)
-    vectors[symmetric] = own_vectors
+    extreme = (largest > 1e100) | ((largest < 1e-100) & (largest > 0))
+    power = np.ldexp(1.0, np.where(extreme, -np.frexp(largest)[1], 0) // 2) if extreme.any() else None
+    scaled = a if power is None else a * power[..., None, None] * power[..., None, None]
+    values, vectors = np.linalg.eig(scaled)
+    if symmetric.any():
+        own_values, vectors[symmetric] = eigh(a[symmetric])
+    a = scaled
     good = _condition(vectors) < largest_condition
     for item in zip(*np.nonzero(~np.atleast_1d(good)), strict=True):
         index = item if good.ndim else ()
         values[index], vectors[index] = _regroup(a[index], values[index], vectors[index])
     if not good.all():
         good = _condition(vectors) < largest_condition
-    values = values / power[..., None] / power[..., None]
-    values[symmetric] = own_values
+    if power is not None:
+        values = values / power[..., None] / power[..., None]
+    if symmetric.any():
+        values[symmetric] = own_values
     safe = np.where(good[..., None, None], vectors, np.eye(a.shape[-1]))
     return vectors, values, np.linalg.inv(safe) if np.iscomplexobj(safe) else inv(safe), good
 
@@ -212,7 +219,7 @@ def _raise_not_finite(function: str, a: Array) -> NoReturn:
     if function == "diagonalize":
         raise_for_item(function, what, np.asarray(~np.isfinite(a).all(axis=(-2, -1))))
     place = f" at batch index {tuple(map(int, index[:-2]))}" if a.ndim > 2 else ""
-    raise LinAlgError(f"{function}: {what}{place}")
+    raise LinAlgError(f"{function}: {what}{place}") from None
 
 
 def matrix_power(a: ArrayLike, n: int) -> Array:
@@ -255,23 +262,28 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     array([[0.25  , 0.    ],
            [0.    , 0.0625]])
     """
-    x = as_array(a, "a")
+    x: Any = as_array(a, "a")
     if type(x) is not np.ndarray:
         refuse_dask("a")
-    check_real(x, "a")
-    check_square("matrix_power", a=x)
-    x = as_float(x, "a") if x.dtype.kind == "f" else x.astype(x.dtype.newbyteorder("="), copy=False)
+    floats = x.dtype.kind == "f"
+    if floats:
+        x = as_float(x, "a")
+    else:
+        check_real(x, "a")
+        x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
+        check_square("matrix_power", a=x)
     try:
         exponent = operator.index(n)
     except TypeError:
         raise TypeError(f"matrix_power: n, the exponent, must be an integer, got {n!r}") from None
     if exponent == 0:
-        identity = np.empty_like(x)
+        identity: Array = np.empty_like(x)
         identity[...] = np.eye(x.shape[-1], dtype=x.dtype)
         return identity
     if exponent < 0:
         return _power(inv(x), -exponent, matmul)
-    if x.dtype.kind == "f":
+    if floats:
         power = _power(x, exponent, matmul)
     else:
         power = _power(x, exponent, np.matmul)
@@ -283,14 +295,12 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
 def _power(square: Array, exponent: int, multiply: Callable[[Array, Array], Array]) -> Array:
     """`square` to a positive power."""
     power = None
-    while True:
+    while exponent > 1:
         if exponent & 1:
             power = square if power is None else multiply(power, square)
-        exponent >>= 1
-        if not exponent:
-            assert power is not None
-            return power
         square = multiply(square, square)
+        exponent >>= 1
+    return square if power is None else multiply(power, square)
 
 
 # Two primes. What agrees modulo 2**64 and modulo their product is equal up to 2**839; beyond, two different numbers

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, explain, ndarray
+from mmlfast._arrays import as_array, as_float, check_labels, explain, ndarray
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
@@ -40,7 +40,7 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
     Raises
     ------
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or labels (pandas, xarray) along an axis that both have differ.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -68,6 +68,8 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
     """
     x: Any = a if type(a) is ndarray else as_array(a, "a")
     y: Any = b if type(b) is ndarray else as_array(b, "b")
+    if x is not a and y is not b and not isinstance(b, list):
+        check_labels("matmul", a=(a, "mk", "k"), b=(b, "kn", "k"))
     try:
         if x.size > 4096 or y.size > 4096:
             return product(x, y, out)
@@ -98,7 +100,7 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     Raises
     ------
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or labels (pandas, xarray) along an axis that both have differ.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -111,6 +113,8 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
     """
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     vector: Any = x if type(x) is ndarray else as_array(x, "x")
+    if matrix is not a and vector is not x and not isinstance(x, list):
+        check_labels("matvec", a=(a, "mk", "k"), x=(x, "bk", "k"))
     try:
         if (
             matrix.size > 4096
@@ -148,7 +152,7 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
     Raises
     ------
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or labels (pandas, xarray) along an axis that both have differ.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -165,6 +169,9 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
     """
     left: Any = x if type(x) is ndarray else as_array(x, "x")
     right: Any = y if type(y) is ndarray else as_array(y, "y")
+    if left is not x and right is not y and not isinstance(y, list):
+        table = "bk" if axis in (-1, 1) else "kb"
+        check_labels("vecdot", x=(x, table, "k"), y=(y, table, "k"))
     try:
         if axis == -1 and out is None:
             return _core.vecdot(left, right)
@@ -179,5 +186,6 @@ def product(x: Any, y: Any, out: Array | None = None) -> Any:
         m, k = (x.shape[-2] if x.ndim > 1 else 1), x.shape[-1]
         n = y.shape[-1] if y.ndim > 1 else 1
         if k > LONGEST_SUM or m * k * n > MOST_PRODUCTS:
-            return np.matmul(as_float(x, "a"), as_float(y, "b"), out=out)
+            with np.errstate(all="ignore"):
+                return np.matmul(as_float(x, "a"), as_float(y, "b"), out=out)
     return _core.matmul(x, y, out=out)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, as_integer, check_labels, check_real, check_square
+from mmlfast._arrays import as_float, as_integer, check_digits, check_labels, check_real, check_square
 from mmlfast._deflation import dense_pairs, operator_pairs
 from mmlfast._errors import ConvergenceWarning
 
@@ -117,13 +117,17 @@ def power_iteration(
     (3.0, array([0.707107, 0.707107]), True)
     """
     limit = min(as_integer(max_iter, "max_iter", 1), 2**62)
-    tol = float(tol)
+    try:
+        tol = float(tol)
+    except (TypeError, ValueError):
+        raise TypeError(f"power_iteration: tol must be a number, got {tol!r:.60}") from None
     if not tol >= 0:
         raise ValueError(f"power_iteration: tol must not be negative, got {tol}")
     count = as_integer(k, "k", 1)
     if type(a) is not np.ndarray:
         check_labels("power_iteration", a=(a, "mn", ""), x0=(x0, "bn", "n"))
     if hasattr(a, "tocsr"):
+        a = _csr(a)
         pair = _sparse(a, x0, tol, limit) if count == 1 else _operator_pairs(a.dot, a, x0, count, tol, limit)
     elif hasattr(a, "matvec") and hasattr(a, "shape"):
         if count == 1:
@@ -181,10 +185,16 @@ def _operator_pairs(
     return PowerIteration(*operator_pairs(matvec, start, partial(_fresh, n), k, tol, dominant))
 
 
-def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
+def _csr(a: Any) -> Any:
+    """A sparse matrix in any format as CSR, checked."""
     check_real(a, "a")
     check_square("power_iteration", a=a)
     a = a.tocsr()
+    check_digits(a.data, "a")
+    return a
+
+
+def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
     dtype = np.dtype(np.float32) if a.dtype == np.float32 else np.dtype(np.float64)
     start = np.require(_start(x0, a.shape[0], dtype, a.shape, most_dimensions=1), requirements=["C", "A"])
     index = np.result_type(a.indices.dtype, a.indptr.dtype, np.int32)

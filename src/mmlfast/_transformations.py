@@ -1,4 +1,4 @@
-"""The geometry of matrices; public in `mmlfast.linalg`: bases, reflections, rotations, and what they do to points."""
+"""The geometry of matrices; public in `mmlfast.linalg`: bases, reflections, and what matrices do to points."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
-from mmlfast._arrays import as_float, check_square, explain
+from mmlfast import _core
+from mmlfast._arrays import as_float, check_labels, check_square, explain
 from mmlfast._elimination import solve
 from mmlfast._gram_schmidt import gram_schmidt
 from mmlfast._matmul import product
@@ -44,7 +45,7 @@ def change_of_basis(
     numpy.linalg.LinAlgError
         If the vectors of a basis are linearly dependent, or a matrix is not square.
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or labels (pandas, xarray) along an axis that two arguments share differ.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -64,6 +65,13 @@ def change_of_basis(
     """
     array = as_float(x, "x")
     size = array.shape[-1] if array.ndim else 0
+    if array is not x and not isinstance(x, list):
+        given = {
+            name: (b, f"d{name[0]}", "d") for name, b in (("basis", basis), ("from_basis", from_basis)) if b is not None
+        }
+        check_labels(
+            "change_of_basis", x=(x, "nd" if from_basis is None else "nf", "d" if from_basis is None else "f"), **given
+        )
     if operator:
         check_square("change_of_basis", x=array)
     elif not array.ndim:
@@ -99,7 +107,8 @@ def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | Non
         A vector at right angles to the mirror, of any length but zero: the mirror is a line in two dimensions, a plane
         in three.
     basis : array_like, shape (..., D, M), optional
-        Instead of `normal`: vectors, the columns, that span the mirror; they need not be orthogonal.
+        Instead of `normal`: vectors, the columns, that span the mirror; they need not be orthogonal. A mirror has fewer
+        directions than the space, so M is below D: one in two dimensions, two (or one) in three.
 
     Returns
     -------
@@ -110,9 +119,10 @@ def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | Non
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a normal is zero, or the vectors of a basis are linearly dependent (which would leave a projection).
+        If a normal is zero, the vectors of a basis are linearly dependent (which would leave a projection), there are
+        as many as dimensions (which would leave the identity), or none.
     ValueError
-        If not exactly one of `normal` and `basis` is given, or there are more vectors than dimensions.
+        If not exactly one of `normal` and `basis` is given, or they do not have such a shape.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -132,82 +142,31 @@ def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | Non
         n = np.asarray(as_float(normal, "normal"), order="C")  # sums would else run in another order
         if n.ndim < 1 or n.shape[-1] < 1:
             raise ValueError(f"reflection_matrix: normal must hold vectors, got shape {n.shape}")
-        unit = _unit("reflection_matrix", "normal", n)[..., None]
-        row = unit.swapaxes(-1, -2)
-        flip: Array = np.eye(n.shape[-1]) - product(unit, row) * (2 / product(row, unit))  # u'u is not quite 1
+        u = unit("reflection_matrix", "normal", n)[..., None]
+        row = u.swapaxes(-1, -2)
+        flip: Array = np.eye(n.shape[-1]) - product(u, row) * (2 / product(row, u))  # u'u is not quite 1
         return flip.astype(n.dtype, copy=False)
     vectors = np.asarray(as_float(basis, "basis"), order="C")
-    q = _orthonormal("reflection_matrix", "basis", vectors)
+    if vectors.ndim < 2:
+        raise ValueError(
+            f"reflection_matrix: basis must hold vectors in columns, shape (..., D, M), got shape {vectors.shape}: a "
+            f"line is basis[:, None]"
+        )
+    size, count = vectors.shape[-2:]
+    if count >= size:
+        raise LinAlgError(
+            f"reflection_matrix: a mirror has fewer directions than the space, and basis has {count} columns in {size} "
+            f"dimensions: pass the directions that lie in the mirror, at most {max(size - 1, 0)} columns, or "
+            f"normal=, the one at right angles to it"
+        )
+    if count == 0:
+        raise LinAlgError(
+            f"reflection_matrix: basis of shape {vectors.shape} holds no vector that spans a mirror "
+            f"(the origin as a mirror is -np.eye({size}))"
+        )
+    q = orthonormal("reflection_matrix", "basis", vectors)
     mirror: Array = 2 * product(q, q.swapaxes(-1, -2)) - np.eye(q.shape[-2])
     return mirror.astype(vectors.dtype, copy=False)
-
-
-def rotation_matrix(angle: ArrayLike, axis: ArrayLike | None = None, *, plane: ArrayLike | None = None) -> Array:
-    """Matrix that rotates about the origin.
-
-    Parameters
-    ----------
-    angle : array_like, shape (...)
-        Angles in radians; an array gives a stack of matrices.
-    axis : array_like, shape (..., 3), optional
-        The axis of a rotation in three dimensions, of any length but zero: counterclockwise for who looks against it.
-    plane : array_like, shape (..., D, 2), optional
-        Two vectors, the columns, that span the plane of a rotation in D dimensions: from the first towards the second.
-        What is at right angles to the plane stays.
-
-    Returns
-    -------
-    ndarray, shape (..., D, D)
-        The rotation by `angle`, counterclockwise in two dimensions if neither `axis` nor `plane` is given. Its inverse
-        is its transpose, its determinant 1. float32 if all arrays are.
-
-    Raises
-    ------
-    numpy.linalg.LinAlgError
-        If an axis is zero, or the two vectors of a plane are linearly dependent.
-    ValueError
-        If `axis` and `plane` are both given, or their shape is wrong.
-    TypeError
-        If the numbers are complex or no numbers at all.
-
-    Notes
-    -----
-    About an axis u this is Rodrigues' formula ``cos I + sin [u] + (1 - cos) u u'``, with ``1 - cos`` as ``2 sin^2`` of
-    half the angle, so that small angles lose nothing. All of it is computed in float64.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> import mmlfast as mf
-    >>> mf.linalg.rotation_matrix(np.pi / 2).round(12) @ [1.0, 0.0]
-    array([0., 1.])
-    >>> mf.linalg.rotation_matrix(np.pi / 2, axis=[0.0, 0.0, 1.0]).round(12) @ [1.0, 0.0, 0.0]
-    array([0., 1., 0.])
-    """
-    if axis is not None and plane is not None:
-        raise ValueError("rotation_matrix: give axis or plane, not both")
-    theta = as_float(angle, "angle")
-    dtype = theta.dtype
-    vectors = None
-    if axis is not None:
-        vectors = as_float(axis, "axis")
-        if vectors.ndim < 1 or vectors.shape[-1] != 3:
-            raise ValueError(f"rotation_matrix: axis must hold vectors of 3 numbers, got shape {vectors.shape}")
-    elif plane is not None:
-        vectors = as_float(plane, "plane")
-        if vectors.ndim < 2 or vectors.shape[-1] != 2 or vectors.shape[-2] < 2:
-            raise ValueError(f"rotation_matrix: plane must have shape (..., D, 2), D > 1, got shape {vectors.shape}")
-    if vectors is not None:
-        # A Python number has no precision of its own.
-        dtype = vectors.dtype if type(angle) in (int, float) else np.result_type(theta, vectors)
-    theta = theta.astype(np.float64)[..., None, None]
-    if vectors is None:
-        rotation = _turn(theta)
-    elif plane is None:
-        rotation = _about_axis(theta, _unit("rotation_matrix", "axis", vectors))
-    else:
-        rotation = _in_plane(theta, _orthonormal("rotation_matrix", "plane", vectors))
-    return rotation.astype(dtype, copy=False)
 
 
 def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = None) -> Array:
@@ -216,9 +175,11 @@ def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = No
     Parameters
     ----------
     points : array_like, shape (..., N, D) or (D,)
-        Points are rows: a cloud, the corners of a drawing, coordinates of pixels.
-    matrix : array_like, shape (..., M, D) or (..., D + 1, D + 1)
-        A linear map, or an affine one in homogeneous coordinates, whose last row is (0, ..., 0, 1).
+        Points are **rows**: a cloud, the corners of a drawing, coordinates of pixels. A drawing with one point in each
+        column, as courses write it, goes in as ``drawing.T``; with two points in two dimensions nobody can tell.
+    matrix : array_like, shape (..., M, D), (..., D, D + 1) or (..., D + 1, D + 1)
+        A linear map; an affine one ``[A | t]``; or a projective one (a homography) in homogeneous coordinates, which is
+        affine if its last row is (0, ..., 0, 1).
     basis : array_like, shape (..., D, D), optional
         The basis, as columns, that `matrix` is given in: what is applied is ``basis @ matrix @ inv(basis)``, to points
         in standard coordinates. Only for a `matrix` of shape (..., D, D).
@@ -226,14 +187,15 @@ def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = No
     Returns
     -------
     ndarray, shape (..., N, M) or (M,)
-        ``points @ matrix.T``, or ``points @ A.T + t`` for the affine map of A and t.
+        ``points @ matrix.T``; ``points @ A.T + t`` for the affine map of A and t; for a projective one this divided by
+        the last coordinate (infinite, or NaN, where that is zero).
 
     Raises
     ------
     numpy.linalg.LinAlgError
-        If the vectors of the basis are linearly dependent.
+        If the vectors of the basis are linearly dependent, or the last row of a homogeneous matrix is zero.
     ValueError
-        If the shapes do not fit together, or the last row of a homogeneous matrix is not (0, ..., 0, 1).
+        If the shapes do not fit together, or labels (pandas, xarray) of the coordinates differ.
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -253,18 +215,19 @@ def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = No
            [-1.,  1.],
            [nan, nan],
            [-1.,  0.]])
+    >>> mf.linalg.transform(square[:3], [[1.0, 0.0, 10.0], [0.0, 1.0, 20.0]])  # a shift
+    array([[10., 20.],
+           [11., 20.],
+           [11., 21.]])
     """
     x, a = as_float(points, "points"), as_float(matrix, "matrix")
     if x.ndim < 1 or a.ndim < 2:
         raise ValueError(f"transform: points of shape {x.shape} and matrix of shape {a.shape}: too few dimensions")
+    if x is not points and not isinstance(points, list):
+        given = {"matrix": (matrix, "md", "d")} if basis is None else {"basis": (basis, "db", "d")}
+        check_labels("transform", points=(points, "nd", "d"), **given)
     size = x.shape[-1]
-    shift = None
-    if a.shape[-1] == size + 1 and a.shape[-2] == size + 1:
-        if not (np.all(a[..., -1, :-1] == 0) and np.all(a[..., -1, -1] == 1)):
-            raise ValueError("transform: the last row of a homogeneous matrix must be (0, ..., 0, 1)")
-        shift, a = a[..., :-1, -1], a[..., :-1, :-1]
-    elif a.shape[-1] != size:
-        raise ValueError(f"transform: points of shape {x.shape} do not fit a matrix of shape {a.shape}")
+    a, shift, last = _parts(x, a)
     if basis is not None:
         if shift is not None or a.shape[-2] != size:
             raise ValueError(f"transform: in a basis, matrix must have shape (..., {size}, {size})")
@@ -274,11 +237,43 @@ def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = No
     rows = x[None, :] if x.ndim == 1 else x
     try:
         y: Array = product(rows, a.swapaxes(-1, -2))
+        if shift is not None:
+            y += shift[..., None, :].astype(dtype, copy=False)
+        if last is not None:
+            y = _divided(y, product(rows, last[..., :-1, None].astype(dtype, copy=False)), last)
     except ValueError as error:
         explain("transform", error, points=x, matrix=a)
-    if shift is not None:
-        y += shift[..., None, :].astype(dtype, copy=False)
     return y[..., 0, :] if x.ndim == 1 else y
+
+
+def _parts(points: Array, matrix: Array) -> tuple[Array, Array | None, Array | None]:
+    """The linear part of a matrix, its shift, and its last row where that is not (0, ..., 0, 1)."""
+    size, (rows, columns) = points.shape[-1], matrix.shape[-2:]
+    if columns == size:
+        return matrix, None, None
+    if columns != size + 1 or rows not in (size, size + 1):
+        hint = ""
+        if points.ndim > 1 and points.shape[-2] in (columns, columns - 1):
+            hint = f": points are rows, and these are {points.shape[-2]} points of {size} numbers; pass points.T"
+        raise ValueError(f"transform: points of shape {points.shape} do not fit a matrix of shape {matrix.shape}{hint}")
+    linear, shift = matrix[..., :size, :-1], matrix[..., :size, -1]
+    if rows == size:
+        return linear, shift, None
+    last = matrix[..., -1, :]
+    if not last.any(axis=-1).all():
+        _raise(
+            "transform", "the last row of matrix is zero, so that no point has an image", np.asarray(~last.any(axis=-1))
+        )
+    affine = np.all(last[..., :-1] == 0) and np.all(last[..., -1] == 1)
+    return linear, shift, None if affine else last
+
+
+def _divided(y: Array, along: Array, last: Array) -> Array:
+    """Homogeneous coordinates y by the last of them. Affine items of a stack have the bits they have alone."""
+    affine = (last[..., :-1] == 0).all(axis=-1) & (last[..., -1] == 1)
+    with np.errstate(all="ignore"):
+        weight = along + last[..., -1:, None].astype(y.dtype, copy=False)
+        return np.asarray(y / np.where(affine[..., None, None], 1, weight).astype(y.dtype, copy=False))
 
 
 def _basis(function: str, name: str, vectors: ArrayLike, size: int) -> Array:
@@ -287,11 +282,11 @@ def _basis(function: str, name: str, vectors: ArrayLike, size: int) -> Array:
     check_square(function, **{name: a})
     if a.shape[-1] != size:
         raise ValueError(f"{function}: {name} of shape {a.shape} does not fit vectors of {size} numbers")
-    _orthonormal(function, name, a)
+    orthonormal(function, name, a)
     return a
 
 
-def _orthonormal(function: str, name: str, vectors: Array) -> Array:
+def orthonormal(function: str, name: str, vectors: Array) -> Array:
     """Orthonormal columns with the same span; LinAlgError if that has fewer dimensions than columns."""
     if vectors.ndim < 2 or vectors.shape[-1] > vectors.shape[-2]:
         raise ValueError(f"{function}: {name} must have shape (..., D, M) with M <= D, got shape {vectors.shape}")
@@ -303,14 +298,14 @@ def _orthonormal(function: str, name: str, vectors: Array) -> Array:
     return result.basis.astype(np.float64)
 
 
-def _unit(function: str, name: str, vectors: Array) -> Array:
-    """Vectors at unit length in float64; LinAlgError if one is zero."""
+def unit(function: str, name: str, vectors: Array) -> Array:
+    """Vectors at unit length in float64; LinAlgError if one is zero, NaN if one is not finite."""
     largest = np.abs(vectors).max(axis=-1, keepdims=True).astype(np.float64)
     if (largest == 0).any():
         _raise(function, f"{name} is zero", (largest == 0)[..., 0])
     with np.errstate(invalid="ignore"):
         scaled = vectors / largest  # neither overflow nor underflow in the squares
-    return np.asarray(scaled / np.sqrt((scaled * scaled).sum(axis=-1, keepdims=True)))
+        return np.asarray(scaled / np.sqrt(_core.vecdot(scaled, scaled))[..., None])
 
 
 def _raise(function: str, what: str, failed: Array) -> NoReturn:
@@ -319,26 +314,6 @@ def _raise(function: str, what: str, failed: Array) -> NoReturn:
         index = np.unravel_index(int(np.argmax(failed)), failed.shape)
         what += f" at batch index ({', '.join(map(str, map(int, index)))}{',' if len(index) == 1 else ''})"
     raise LinAlgError(f"{function}: {what}")
-
-
-def _turn(theta: Array) -> Array:
-    c, s = np.cos(theta), np.sin(theta)
-    return np.concatenate([np.concatenate([c, -s], axis=-1), np.concatenate([s, c], axis=-1)], axis=-2)
-
-
-def _about_axis(theta: Array, u: Array) -> Array:
-    s, versed = np.sin(theta), 2 * np.sin(theta / 2) ** 2
-    cross = np.zeros((*u.shape, 3))
-    cross[..., 2, 1], cross[..., 0, 2], cross[..., 1, 0] = u[..., 0], u[..., 1], u[..., 2]
-    cross -= cross.swapaxes(-1, -2).copy()
-    outer = u[..., :, None] * u[..., None, :]
-    return np.asarray(np.eye(3) + s * cross - versed * (np.eye(3) - outer))
-
-
-def _in_plane(theta: Array, q: Array) -> Array:
-    turn = _turn(theta) - np.eye(2)
-    turn[..., 0, 0] = turn[..., 1, 1] = -2 * np.sin(theta[..., 0, 0] / 2) ** 2
-    return np.asarray(np.eye(q.shape[-2]) + product(product(q, turn), q.swapaxes(-1, -2)))
 
 
 def _coordinates(basis: Array | None, x: Array) -> Array:

@@ -24,9 +24,10 @@ from mmlfast._pinv import pinv
 from mmlfast._power_iteration import PowerIteration, power_iteration
 from mmlfast._qr import QRResult, qr
 from mmlfast._rfactor import RFactor
+from mmlfast._rotations import rotation_matrix
 from mmlfast._row_echelon import RowEchelon, characteristic_polynomial, is_singular, row_echelon
 from mmlfast._svd import SVDResult, cond, matrix_rank, svd, svdvals
-from mmlfast._transformations import change_of_basis, reflection_matrix, rotation_matrix, transform
+from mmlfast._transformations import change_of_basis, reflection_matrix, transform
 
 __all__ = [
     "Diagonalization",
