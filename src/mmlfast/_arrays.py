@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.linalg import LinAlgError
 
+from mmlfast._plain_words import plain_words
+
 ndarray = np.ndarray
 Array = np.ndarray[Any, Any]
 
@@ -318,8 +320,18 @@ def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
         check_real(a, name)
     if isinstance(error, ValueError):
         shapes = ", ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
-        raise ValueError(f"{function}: {shapes}: they do not fit together ({error})") from None
+        raise ValueError(
+            f"{function}: {shapes}: they do not fit together ({plain_words(error, list(arrays)) or error})"
+        ) from None
+    if isinstance(error, TypeError) and (words := plain_words(error, list(arrays))) is not None:
+        raise TypeError(f"{function}: {words}") from None
     raise error
+
+
+def first_entry(name: str, a: Array, where: Array) -> str:
+    """The first entry of `a` that a boolean array tells of, for messages: "a[2, 0] is nan"."""
+    index = tuple(int(i) for i in np.argwhere(where)[0])
+    return f"{name}[{', '.join(map(str, index))}] is {a[index]}"
 
 
 def raise_for_item(function: str, what: str, failed: Array) -> NoReturn:
