@@ -226,6 +226,7 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     x = np.asarray(as_array(a, "a"))
     check_real(x, "a")
     check_square("matrix_power", a=x)
+    x = x.astype(x.dtype.newbyteorder("="), copy=False)
     try:
         exponent = operator.index(n)
     except TypeError:
