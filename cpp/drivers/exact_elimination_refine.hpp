@@ -24,12 +24,12 @@ struct ApproximateInverse {
 
 class Refinement {
  public:
-  static Size doubles(Size n) noexcept { return 12 * n; }
+  static Size doubles(Size n) noexcept { return 13 * n; }
 
   // room: doubles(n). product: inverse times a, n x n, column by column.
   Refinement(const ApproximateInverse& of, const double* product, double* room) noexcept : of_(of) {
-    double** const arrays[] = {&weight_, &work_, &residual_, &size_,       &step_,  &gross_,
-                               &high_,   &low_,  &right_,    &right_rest_, &error_, &rest_sum_};
+    double** const arrays[] = {&weight_, &work_,  &residual_,   &size_,  &step_,   &gross_,   &high_,
+                               &low_,    &right_, &right_rest_, &error_, &spread_, &rest_sum_};
     for (double** array : arrays) *array = room, room += of.n;
     find_contraction(product);
   }
@@ -90,14 +90,16 @@ class Refinement {
     times_sizes(of_.a, step_, work_);
     times_sizes(of_.inverse, work_, weight_);
     times_sizes(of_.a, weight_, work_);
-    times_sizes(of_.inverse, work_, gross_);  // of |inverse| |a| weight
+    times_sizes(of_.inverse, work_, spread_);
+    narrow_ = of_.rest == nullptr;
+    for (Size e = 0; e < n * n; ++e) narrow_ = narrow_ & (std::fabs(of_.a[e]) * static_cast<double>(n) <= 0x1p24);
     std::fill_n(step_, n, 0.0);
     for (Size k = 0; k < n; ++k)
       for (Size j = 0; j < n; ++j) step_[j] += std::fabs(product[k * n + j] - (j == k ? 1 : 0)) * weight_[k];
     const double rounding = static_cast<double>(n + 8) * u;
     contraction_ = 0;
     for (Size j = 0; j < n; ++j) {
-      const double ratio = (step_[j] + rounding * gross_[j]) / weight_[j];
+      const double ratio = (step_[j] + rounding * spread_[j]) / weight_[j];
       if (!(ratio < 1)) contraction_ = 1;  // also if it is not a number
       contraction_ = std::max(contraction_, ratio);
     }
@@ -154,7 +156,62 @@ class Refinement {
     return largest;
   }
 
+  // The first step where the matrix holds small integers: y is the sum of three slices, the first of 28 bits, all in
+  // the same unit, and so is the second; their products with the matrix are exact in double. True if nothing can be
+  // missing.
+  bool take_quick_step() noexcept {
+    const Size n = of_.n;
+    double largest = 0, scale = 0;
+    for (Size k = 0; k < n; ++k) {
+      largest = std::max(largest, std::fabs(high_[k]));
+      scale = std::max(scale, std::fabs(high_[k]) / weight_[k]);
+    }
+    if (!(largest < 0x1p900)) return false;
+    if (largest == 0) return false;
+    const double shift = std::ldexp(1.5, std::ilogb(largest) + 26), next_shift = shift * 0x1p-27;
+    double* __restrict lead = residual_, * __restrict next = size_, * __restrict rest = rest_sum_;
+    std::fill_n(lead, n, 0.0);
+    std::fill_n(next, n, 0.0);
+    std::fill_n(rest, n, 0.0);
+    for (Size k = 0; k < n; ++k) {
+      const double upper = (high_[k] + shift) - shift, below = high_[k] - upper;
+      const double middle = (below + next_shift) - next_shift, lowest = below - middle;
+      const double* __restrict column = of_.a + k * n;
+      for (Size r = 0; r < n; ++r) {
+        lead[r] += column[r] * upper;
+        next[r] += column[r] * middle;
+        rest[r] += column[r] * lowest;
+      }
+    }
+    for (Size r = 0; r < n; ++r) {
+      const DoubleDouble left = DoubleDouble::of_sum(right_[r], -lead[r]);
+      const DoubleDouble less = DoubleDouble::of_sum(left.high, -next[r]);
+      lead[r] = less.high + (((less.low + left.low) + right_rest_[r]) - rest[r]);
+      work_[r] = std::fabs(lead[r]);
+    }
+    times_inverse(residual_, step_);
+    times_sizes(of_.inverse, work_, gross_);
+    double size = 0;
+    for (Size j = 0; j < n; ++j) {
+      const double here = std::fabs(step_[j]) / weight_[j];
+      size = here > size || here != here ? here : size;
+    }
+    // The sums of what is below 2^-52 of y are rounded; the step is, and what |c| makes of it.
+    const double order = static_cast<double>(n), by_spread = (order + 8) * 0x1p-102 * scale;
+    bool settled = true;
+    for (Size j = 0; j < n; ++j) {
+      const DoubleDouble y = DoubleDouble::of_sum(high_[j], step_[j]);
+      high_[j] = y.high;
+      low_[j] = y.low;
+      const double missing = by_spread * spread_[j] + (2 * order + 10) * u * gross_[j] +
+                             2 * contraction_ * (size + by_spread * 4) * weight_[j];
+      settled = settled && missing * 2 <= 0x1p-60 * std::fabs(y.high);
+    }
+    return settled;
+  }
+
   bool refine(bool whole) noexcept {
+    if (narrow_ && take_quick_step()) return true;
     const Size n = of_.n;
     double last = std::numeric_limits<double>::infinity();
     for (int steps = 0; steps < 40; ++steps) {
@@ -206,8 +263,9 @@ class Refinement {
 
   const ApproximateInverse& of_;
   double *weight_, *work_, *residual_, *size_, *step_, *gross_, *high_, *low_, *right_, *right_rest_, *error_,
-      *rest_sum_;
+      *rest_sum_, *spread_;
   double contraction_ = 1;
+  bool narrow_ = false;
 };
 
 // ---- up to three rows of small integers ----
