@@ -5,6 +5,7 @@ from __future__ import annotations
 import cases
 import numpy as np
 import pytest
+import scipy.linalg
 from cases import LAYOUTS, every_batch_size, every_case, every_dtype, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -367,3 +368,24 @@ def test_item_is_named_when_the_factor_overwrites_the_matrix():
     a[3] = -1
     with pytest.raises(LinAlgError, match=r"index \(3,\), 1 of 5"):
         mf.linalg.cholesky(x := a.copy(), out=x)
+
+
+@pytest.mark.parametrize("upper", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 3, 8, 33, 70])
+def test_the_leading_minor_is_named(n, upper, rng):
+    """faults.md, E: its order, as SciPy says it."""
+    for order in {1, (n + 1) // 2, n}:
+        x = rng.standard_normal((n, n))
+        a = x @ x.T + n * np.eye(n)
+        a[order - 1, order - 1] = -1
+        with pytest.raises(scipy.linalg.LinAlgError, match=rf"^{order}-th leading minor"):
+            scipy.linalg.cholesky(a)
+        with pytest.raises(np.linalg.LinAlgError, match=rf"leading minor of order {order} is not"):
+            mf.linalg.cholesky(a, upper=upper)
+        stack = np.stack([np.eye(n), a, np.eye(n)])
+        for out in (None, np.empty_like(stack), stack):
+            with pytest.raises(np.linalg.LinAlgError, match=rf"order {order} is not\) at batch index \(1,\), 1 of 3"):
+                mf.linalg.cholesky(stack, upper=upper, out=out)
+    a[-1, 0] = a[0, -1] = np.nan
+    with pytest.raises(np.linalg.LinAlgError, match=r"a\[1, \d+, \d+\] is nan at batch index \(1,\)"):
+        mf.linalg.cholesky(np.stack([np.eye(n), a]), upper=upper)

@@ -508,3 +508,19 @@ def test_matrix_market(path):
     if len(a) <= 64:
         stack = np.stack([a] * 17)
         assert_eigen(stack[:1], *(x[:1] for x in mf.linalg.eigh(stack)))
+
+
+@pytest.mark.parametrize("n", [3, 8, 40])
+@pytest.mark.parametrize("function", [mf.linalg.eigh, mf.linalg.eigvalsh])
+def test_what_is_not_finite_is_named(function, n):
+    """faults.md, E: not "did not converge", but what is there and where, in the triangle that is read."""
+    for value in (np.nan, np.inf, -np.inf):
+        a = np.stack([np.eye(n)] * 3)
+        a[1, 2, 0] = value
+        with pytest.raises(np.linalg.LinAlgError, match=rf"a must be finite, but a\[2, 0\] is {value}$"):
+            function(a[1])
+        with pytest.raises(np.linalg.LinAlgError, match=rf"a\[1, 2, 0\] is {value} at batch index \(1,\), 1 of 3"):
+            function(a)
+        function(a, "U")  # is not read
+        with pytest.raises(np.linalg.LinAlgError, match=rf"a\[0, 2\] is {value}$"):
+            function(a[1].T, UPLO="U")

@@ -299,9 +299,9 @@ def test_singular_matrices(rng):
         assert mf.linalg.det(a) == 0, name
         assert mf.linalg.slogdet(a) == (0, -math.inf), name
         assert mf.linalg.is_singular(a), name
-        with pytest.raises(LinAlgError, match="inv: Singular matrix"):
+        with pytest.raises(LinAlgError, match="inv: Singular matrix: a of shape"):
             mf.linalg.inv(a)
-        with pytest.raises(LinAlgError, match="solve: Singular matrix"):
+        with pytest.raises(LinAlgError, match="solve: Singular matrix: a of shape"):
             mf.linalg.solve(a, np.ones(n))
         assert np.isnan(mf.linalg.inv(a, errors="nan")).all(), name
         basis = null_space_exact(a)
@@ -352,42 +352,150 @@ def test_sjsu_singular(data_folder):
 # ---- solve, inv ----
 
 
-def test_solve_and_inv_are_singular_only_where_the_matrix_is(rng):
-    """Elimination in floating point meets zero pivots in these matrices, which have determinant 1 or -2^63 + 1."""
-    k = 2**60
-    a = np.array([[k + 1, k], [k + 2, k + 1]])
-    assert reference.det(a) == 1
-    np.testing.assert_allclose(mf.linalg.inv(a), [[k + 1, -k], [-k - 2, k + 1]], rtol=3e-16)
-    np.testing.assert_allclose(mf.linalg.solve(a, [1, 0]), [k + 1, -k - 2], rtol=3e-16)
-    b = np.array([[2**63, 2**63 - 1], [1, 1]], dtype=np.uint64)
-    np.testing.assert_allclose(mf.linalg.inv(b), [[1, -(2.0**63)], [-1, 2.0**63]], rtol=3e-16)
-    stack = np.stack([np.eye(2, dtype=int), a, [[1, 2], [2, 4]], [[3, 1], [1, 1]]])
-    with pytest.raises(LinAlgError, match=r"Singular matrix at batch index \(2,\), 1 of 4 items"):
-        mf.linalg.inv(stack)
-    inverse = mf.linalg.inv(stack, errors="nan")
-    assert np.isnan(inverse).all(axis=(1, 2)).tolist() == [False, False, True, False]
-    same_bits(inverse[[0, 3]], mf.linalg.inv(stack[[0, 3]].astype(float)))
-    same_bits(inverse[1], mf.linalg.inv(a))
-    x = mf.linalg.solve(stack, np.ones((2, 1)), errors="nan")
-    assert np.isnan(x).any(axis=(1, 2)).tolist() == [False, False, True, False]
-    np.testing.assert_allclose(x[1, :, 0], [1, -1], atol=300)  # of numbers of 1e18
-    big = np.eye(20, dtype=int)
-    big[:2, :2] = a
-    np.testing.assert_allclose(mf.linalg.inv(big)[:2, :2], mf.linalg.inv(a), rtol=1e-15)
+def exact_solution(a, b):
+    """The Fractions that solve a x = b, or None if a is singular."""
+    n = len(a)
+    rows = [
+        [Fraction(int(x)) for x in row] + [Fraction(x.item()) for x in right] for row, right in zip(a, b, strict=True)
+    ]
+    for k in range(n):
+        pivot = next((i for i in range(k, n) if rows[i][k]), None)
+        if pivot is None:
+            return None
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [x / rows[k][k] for x in rows[k]]
+        for i in range(n):
+            if i != k and rows[i][k]:
+                rows[i] = [x - rows[i][k] * y for x, y in zip(rows[i], rows[k], strict=True)]
+    return [row[n:] for row in rows]
+
+
+def assert_nearest(found, exact):
+    """The float64 next to each Fraction; where two are equally near to 60 bits, one of them."""
+    for x, wanted in zip(np.ravel(found), [x for row in exact for x in row], strict=True):
+        nearest = float(wanted)
+        if x != nearest:
+            assert nearest in (np.nextafter(x, np.inf), np.nextafter(x, -np.inf))
+            assert abs(wanted - (Fraction(x.item()) + Fraction(nearest)) / 2) <= abs(wanted) / 2**60
+        assert x != 0 or not np.signbit(x)
+
+
+def assert_solved(a, b):
+    exact = exact_solution(a, b)
+    if exact is None:
+        with pytest.raises(LinAlgError, match="Singular"):
+            mf.linalg.solve(a, b)
+        assert np.isnan(mf.linalg.inv(a, errors="nan")).all()
+        return
+    assert_nearest(mf.linalg.solve(a, b), exact)
+    assert_nearest(mf.linalg.solve(a, b[:, 0]), [row[:1] for row in exact])
+    assert_nearest(mf.linalg.inv(a), exact_solution(a, np.eye(len(a), dtype=int)))
 
 
 @pytest.mark.parametrize("dtype", INTEGERS)
-def test_regular_integer_equations_are_those_of_float64(dtype, rng):
-    for n in (1, 2, 5, 9, 14, 40):
-        a = (rng.integers(0, 2, (3, n, n)) if dtype in "?i1u1" else rng.integers(0, 30, (3, n, n))).astype(dtype)
-        regular = a[matrix_rank_exact(a) == n]
-        b = rng.standard_normal((n, 2))
-        same_bits(mf.linalg.inv(regular), mf.linalg.inv(regular.astype(float)))
-        same_bits(mf.linalg.solve(regular, b), mf.linalg.solve(regular.astype(float), b))
-        same_bits(mf.linalg.solve(regular, b[:, 0]), mf.linalg.solve(regular.astype(float), b[:, 0]))
-    one = np.array([[2, 1], [1, 1]], dtype if dtype != "?" else int)
-    many = rng.standard_normal((50, 2, 1))
-    same_bits(mf.linalg.solve(one, many), mf.linalg.solve(one.astype(float), many))  # one matrix for all
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 6, 8, 11])
+def test_solutions_are_the_exact_ones_rounded(n, dtype, rng):
+    for limit in (2, 30, None):
+        shape = (n, n)
+        a = rng.integers(0, 2, shape).astype("?") if dtype == "?" else random_integers(rng, shape, dtype, limit)
+        for other in ("?", "i2", "i8", "u8", "f4", "f8"):
+            if other[0] == "f":
+                b = rng.standard_normal((n, 2)).astype(other)
+            else:
+                b = rng.integers(0, 2, (n, 2)).astype("?") if other == "?" else random_integers(rng, (n, 2), other)
+            assert_solved(a, b)
+
+
+def test_integers_beyond_2_to_the_53_are_solved_exactly():
+    a = np.array([[2**60 + 1, 2**60], [2**60 + 2, 2**60 + 1]])  # determinant 1
+    np.testing.assert_array_equal(mf.linalg.inv(a), [[2.0**60, -(2.0**60)], [-(2.0**60), 2.0**60]])
+    np.testing.assert_array_equal(mf.linalg.solve(a, [2**61 + 1, 2**61 + 3]), [1, 1])
+    np.testing.assert_array_equal(mf.linalg.solve([[2**53 + 1, 0], [0, 1]], [2**54 + 2, 1]), [2, 1])
+    np.testing.assert_array_equal(
+        mf.linalg.solve(np.array([[2**63 + 1]], "u8"), [-(2**63)]), [-(2.0**63) / (2**63 + 1)]
+    )
+    np.testing.assert_array_equal(mf.linalg.solve(np.diag([1, 2**62]), [2**62, 1]), [2.0**62, 2.0**-62])
+
+
+@pytest.mark.parametrize("n", [3, 5, 8, 12, 16])
+def test_ill_conditioned_integer_equations(n, rng):
+    """Where floating point has no digit left."""
+    hilbert = np.array([[math.lcm(*range(1, 2 * n)) // (i + j + 1) for j in range(n)] for i in range(n)])
+    near = rng.integers(-9, 10, (n, n))
+    near[0] = near[1] + near[2]
+    near[0, 0] += 1
+    for a in (hilbert, near, np.vander(np.arange(1, min(n, 12) + 1)), unimodular(rng, n)):
+        for b in (rng.integers(-9, 10, (len(a), 2)), rng.standard_normal((len(a), 2))):
+            assert_solved(a, b)
+    near[0, 0] -= 1
+    assert_solved(near, np.ones((n, 1), int))
+
+
+def test_zeros_of_integer_solutions_are_zeros(rng):
+    for n in (2, 4, 7, 12, 20, 32):
+        a = rng.integers(-99, 100, (n, n)) + 10 * n * np.eye(n, dtype=int)
+        x = rng.integers(-5, 6, n)
+        x[::2] = 0
+        np.testing.assert_array_equal(mf.linalg.solve(a, a @ x), x)
+        x = np.where(x == 0, 0, x / 3)
+        np.testing.assert_array_equal(mf.linalg.solve(3 * a, a @ np.rint(3 * x).astype(int)), x)
+        assert_solved(np.kron(np.eye(2, dtype=int), a[:4, :4]), np.arange(2 * min(n, 4))[:, None])
+
+
+def test_wide_right_hand_sides(rng):
+    a = np.array([[3, 1, 0, 2], [1, 4, 1, 0], [0, 1, 5, 1], [1, 0, 1, 7]])
+    for scale in (1e-300, 1e-160, 1e160, 1e300):
+        b = rng.standard_normal((4, 2)) * scale
+        assert_solved(a, b)
+    b = 10.0 ** rng.integers(-15, 15, (4, 2))
+    assert_solved(a, b)
+    b[2] = np.nan
+    assert np.isnan(mf.linalg.solve(a, b)).all()
+    b[2] = np.inf
+    assert not np.isfinite(mf.linalg.solve(a, b)).any()
+
+
+def test_stacks_of_integer_equations(rng):
+    """Each item as if it were alone: regular, singular, large numbers and small ones side by side, one matrix for all."""
+    for n in (2, 3, 5, 9, 14, 33, 40):
+        a = rng.integers(-9, 10, (12, n, n)) + 50 * np.eye(n, dtype=int)
+        a[3] = 0
+        a[5, 0] = a[5, 1]
+        a[7] *= 2**55
+        a[9, 0, 0] = 2**60 + 1
+        b = rng.integers(-9, 10, (12, n, 2))
+        with pytest.raises(LinAlgError, match=r"Singular matrix at batch index \(3,\), 2 of 12 items"):
+            mf.linalg.inv(a)
+        x, inverse = mf.linalg.solve(a, b, errors="nan"), mf.linalg.inv(a, errors="nan")
+        for i in range(12):
+            if i in (3, 5):
+                assert np.isnan(x[i]).all()
+                assert np.isnan(inverse[i]).all()
+                continue
+            same_bits(mf.linalg.solve(a[i], b[i]), x[i])
+            same_bits(mf.linalg.inv(a[i]), inverse[i])
+            if n < 10:
+                assert_nearest(x[i], exact_solution(a[i], b[i]))
+        same_bits(mf.linalg.solve(a[1], b), np.stack([mf.linalg.solve(a[1], item) for item in b]))
+        same_bits(
+            mf.linalg.solve(a[::-1].swapaxes(1, 2), b, errors="nan"),
+            mf.linalg.solve(turned.copy(), b, errors="nan"),
+        )
+
+
+def test_large_integer_equations(rng):
+    for n in (100, 150):
+        a = rng.integers(-99, 100, (n, n))
+        x = rng.integers(-5, 6, n)
+        np.testing.assert_array_equal(mf.linalg.solve(a, a @ x), x)
+        product = mf.linalg.inv(a) @ a
+        np.testing.assert_allclose(product, np.eye(n), atol=1e-9)
+    a[0] = a[1] + a[2]
+    with pytest.raises(LinAlgError, match="Singular"):
+        mf.linalg.inv(a)
+    a[0, 0] += 1  # regular by a hair
+    x = mf.linalg.solve(a, a @ np.ones(n, int))
+    np.testing.assert_array_equal(x, np.ones(n))
 
 
 # ---- row_echelon of integers ----
@@ -508,7 +616,10 @@ def test_same_at_every_level_and_thread_count(run_python, simd_levels):
             for limit in (3, 300, 2**31, 2**63 - 1):
                 a = rng.integers(-limit, limit, (9, n, n))
                 a[4, -1] = a[4, 0]
-                for x in (mf.linalg.det(a), *mf.linalg.slogdet(a), matrix_rank_exact(a),
+                with np.errstate(all="ignore"):
+                    b = a[..., 0] / 3
+                for x in (mf.linalg.solve(a, a[..., :1] // 7, errors="nan"), mf.linalg.inv(a[:5], errors="nan"),
+                          mf.linalg.solve(a[0], b[0]), mf.linalg.det(a), *mf.linalg.slogdet(a), matrix_rank_exact(a),
                           mf.linalg.row_echelon(a[4]).form, mf.linalg.row_echelon(a[0], reduced=False).form):
                     h.update(np.ascontiguousarray(x).tobytes())
                 h.update(repr(null_space_exact(a[4]).tolist()).encode())
@@ -539,6 +650,9 @@ def test_out(rng):
     room = np.empty(6)
     assert mf.linalg.det(a, out=room) is room
     same_bits(room, mf.linalg.det(a))
+    x, wanted = np.empty((6, 4, 4)).swapaxes(1, 2), mf.linalg.inv(a, errors="nan")
+    assert mf.linalg.inv(a, out=x, errors="nan") is x
+    same_bits(x.copy(), wanted)
 
 
 # ---- laws ----
@@ -546,6 +660,15 @@ def test_out(rng):
 law = settings(max_examples=40, deadline=None, derandomize=True)
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.integers(1, 16)
+
+
+@law
+@given(st.integers(1, 7), seeds, st.sampled_from([1, 9, 1000, 2**31, 2**62]), st.sampled_from(["i8", "u8", "f8"]))
+def test_law_integer_equations(n, seed, limit, right):
+    rng = np.random.default_rng(seed)
+    a = rng.integers(-limit, limit + 1, (n, n))
+    b = rng.standard_normal((n, 1)) if right == "f8" else random_integers(rng, (n, 1), right, limit)
+    assert_solved(a, b)
 
 
 @law

@@ -44,18 +44,18 @@ Outcome log_determinant(GufuncCall<T>& call) {
   return drivers::log_determinant<T>(call.n_items(), a, sign, call.template number<T>());
 }
 
-template <class I>
+template <class I, class J>
 Outcome exact_solve_matrix(GufuncCall<I>& call) {
   const auto a = call.template matrix<const I>(0, 0);
-  const auto b = call.template matrix<const double>(0, 1);
-  return drivers::exact_solve<I>(call.n_items(), a, b, call.template matrix<double>(0, 1));
+  const auto b = call.template matrix<const J>(0, 1);
+  return drivers::exact_solve<I, J>(call.n_items(), a, b, call.template matrix<double>(0, 1));
 }
 
-template <class I>
+template <class I, class J>
 Outcome exact_solve_vector(GufuncCall<I>& call) {
   const auto a = call.template matrix<const I>(0, 0);
-  const auto b = call.template column<const double>(0);
-  return drivers::exact_solve<I>(call.n_items(), a, b, call.template column<double>(0));
+  const auto b = call.template column<const J>(0);
+  return drivers::exact_solve<I, J>(call.n_items(), a, b, call.template column<double>(0));
 }
 
 template <class I>
@@ -139,12 +139,25 @@ Outcome lu_wide_permuted(GufuncCall<T>& call) {
 
 }  // namespace
 
+// Integers beside integers, beside floating point, and floating point alone, in the order in which NumPy looks.
+#define MMLFAST_SOLVE_LOOP(body, I, J, types) \
+  {[](GufuncFrame& f) { return body<I, J>(static_cast<GufuncCall<I>&>(f)); }, types}
+#define MMLFAST_SOLVE_LOOPS(exact, body)                                \
+  {                                                                     \
+      MMLFAST_SOLVE_LOOP(exact, std::int64_t, std::int64_t, "qq->d"),   \
+      MMLFAST_SOLVE_LOOP(exact, std::uint64_t, std::uint64_t, "QQ->d"), \
+      MMLFAST_SOLVE_LOOP(exact, std::int64_t, std::uint64_t, "qQ->d"),  \
+      MMLFAST_SOLVE_LOOP(exact, std::uint64_t, std::int64_t, "Qq->d"),  \
+      MMLFAST_SOLVE_LOOP(exact, std::int64_t, double, "qd->d"),         \
+      MMLFAST_SOLVE_LOOP(exact, std::uint64_t, double, "Qd->d"),        \
+      MMLFAST_LOOP(body, double, "dd->d"),                              \
+      MMLFAST_LOOP(body, float, "ff->f"),                               \
+  }
+
 void register_elimination(py::module_& m) {
   constexpr const char* singular = "Singular matrix";
-  add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular},
-             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_solve_matrix, "qd->d", "Qd->d", solve_matrix, "dd->d", "ff->f"));
-  add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular},
-             MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_solve_vector, "qd->d", "Qd->d", solve_vector, "dd->d", "ff->f"));
+  add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", singular}, MMLFAST_SOLVE_LOOPS(exact_solve_matrix, solve_matrix));
+  add_gufunc(m, {"solve_vector", "(n,n),(n)->(n)", singular}, MMLFAST_SOLVE_LOOPS(exact_solve_vector, solve_vector));
   add_gufunc(m, {"inv", "(n,n)->(n,n)", singular},
              MMLFAST_LOOPS_OF_INTEGERS_TOO(exact_inverse, "q->d", "Q->d", inverse, "d->d", "f->f"));
   add_gufunc(m, {"inv_unwarned", "(n,n)->(n,n)", singular}, MMLFAST_LOOPS(inverse_unwarned, "d->d", "f->f"));

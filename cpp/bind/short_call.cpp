@@ -104,11 +104,14 @@ PyObject* results(const BatchedFunctionData& f, const TypedLoop& loop, Operands&
   return tuple;
 }
 
-const TypedLoop* loop_for(const BatchedFunctionData& f, PyObject* first) {
-  if (!PyArray_CheckExact(first)) return nullptr;
-  const int type = PyArray_TYPE(reinterpret_cast<PyArrayObject*>(first));
+int type_of(PyObject* object) {
+  return PyArray_CheckExact(object) ? PyArray_TYPE(reinterpret_cast<PyArrayObject*>(object)) : -1;
+}
+
+const TypedLoop* loop_for(const BatchedFunctionData& f, PyObject* const* args) {
+  const int type = type_of(args[0]), second = f.n_in > 1 ? type_of(args[1]) : 0;
   for (const TypedLoop& loop : f.loops)
-    if (loop.types[0] == type) return &loop;
+    if (loop.types[0] == type && (f.n_in == 1 || loop.types[1] == second)) return &loop;
   return nullptr;
 }
 
@@ -117,7 +120,7 @@ const TypedLoop* loop_for(const BatchedFunctionData& f, PyObject* first) {
 ShortCall short_call(const BatchedFunctionData& f, PyObject* const* args, PyTypeObject* result,
                      Integers integers) noexcept {
   ShortCall call;
-  const TypedLoop* loop = loop_for(f, args[0]);
+  const TypedLoop* loop = loop_for(f, args);
   if (loop == nullptr) return call;
   Operands operands(f.n_core_dimensions);
   for (int k = 0; k < f.n_in; ++k)

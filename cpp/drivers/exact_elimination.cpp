@@ -92,43 +92,26 @@ Outcome is_singular(Size n_items, const Batch<const I>& a, const Batch<bool>& si
 
 template <class I>
 Outcome exact_inverse(Size n_items, const Batch<const I>& a, const Batch<double>& x) noexcept {
-  if (n_items == 0 || a.layout.rows == 0) return {};
+  const Size n = a.layout.rows;
+  if (n_items == 0 || n == 0) return {};
+  const auto put = [&](Size i, Size r, Size c, double value) {
+    x.item(i)[r * x.layout.row_stride + c * x.layout.col_stride] = value;
+  };
   try {
-    return solve_exactly(
-        n_items, a, [&](const Batch<const double>& floats) { return inverse<double>(n_items, floats, x); },
-        [&](Size i, const double* by) {
-          for (Size r = 0; r < x.layout.rows; ++r)
-            for (Size c = 0; c < x.layout.cols; ++c)
-              x.item(i)[r * x.layout.row_stride + c * x.layout.col_stride] = by[r * x.layout.cols + c];
-        },
-        [&](Size i) { blank_item(x.item(i), x.layout); });
+    return solve_exactly(n_items, a, IdentityRight{n}, put);
   } catch (const std::bad_alloc&) {
     return out_of_memory;
   }
 }
 
-template <class I>
-Outcome exact_solve(Size n_items, const Batch<const I>& a, const Batch<const double>& b,
-                    const Batch<double>& x) noexcept {
-  const Size n = a.layout.rows, m = b.layout.cols;
-  if (n_items == 0 || n == 0 || m == 0) return {};
+template <class I, class J>
+Outcome exact_solve(Size n_items, const Batch<const I>& a, const Batch<const J>& b, const Batch<double>& x) noexcept {
+  if (n_items == 0 || a.layout.rows == 0 || b.layout.cols == 0) return {};
+  const auto put = [&](Size i, Size r, Size c, double value) {
+    x.item(i)[r * x.layout.row_stride + c * x.layout.col_stride] = value;
+  };
   try {
-    std::vector<double> column(static_cast<std::size_t>(n));
-    return solve_exactly(
-        n_items, a, [&](const Batch<const double>& floats) { return solve<double>(n_items, floats, b, x); },
-        [&](Size i, const double* by) {
-          for (Size c = 0; c < m; ++c) {
-            for (Size r = 0; r < n; ++r) {
-              double sum = 0;
-              for (Size k = 0; k < n; ++k)
-                sum += by[r * n + k] * b.item(i)[k * b.layout.row_stride + c * b.layout.col_stride];
-              column[static_cast<std::size_t>(r)] = sum;
-            }
-            for (Size r = 0; r < n; ++r)
-              x.item(i)[r * x.layout.row_stride + c * x.layout.col_stride] = column[static_cast<std::size_t>(r)];
-          }
-        },
-        [&](Size i) { blank_item(x.item(i), x.layout); });
+    return solve_exactly(n_items, a, IntegerRight<J>{b}, put);
   } catch (const std::bad_alloc&) {
     return out_of_memory;
   }
@@ -149,17 +132,21 @@ Outcome exact_shifted_determinants(const Batch<const I>& a, std::vector<std::int
   }
 }
 
-#define MMLFAST_INSTANTIATE(I)                                                                       \
-  template Outcome exact_determinant<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept; \
-  template Outcome exact_log_determinant<I>(Size, const Batch<const I>&, const Batch<double>&,       \
-                                            const Batch<double>&) noexcept;                          \
-  template Outcome exact_rank<I>(Size, const Batch<const I>&, const Batch<std::int64_t>&) noexcept;  \
-  template Outcome exact_solve<I>(Size, const Batch<const I>&, const Batch<const double>&,           \
-                                  const Batch<double>&) noexcept;                                    \
-  template Outcome exact_inverse<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept;     \
-  template Outcome is_singular<I>(Size, const Batch<const I>&, const Batch<bool>&) noexcept;         \
-  template Outcome exact_echelon<I>(const Batch<const I>&, EchelonForm, ExactEchelon&) noexcept;     \
-  template Outcome exact_shifted_determinants<I>(const Batch<const I>&, std::vector<std::int64_t>&,  \
+#define MMLFAST_INSTANTIATE(I)                                                                                   \
+  template Outcome exact_determinant<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept;             \
+  template Outcome exact_log_determinant<I>(Size, const Batch<const I>&, const Batch<double>&,                   \
+                                            const Batch<double>&) noexcept;                                      \
+  template Outcome exact_rank<I>(Size, const Batch<const I>&, const Batch<std::int64_t>&) noexcept;              \
+  template Outcome exact_solve<I, double>(Size, const Batch<const I>&, const Batch<const double>&,               \
+                                          const Batch<double>&) noexcept;                                        \
+  template Outcome exact_solve<I, std::int64_t>(Size, const Batch<const I>&, const Batch<const std::int64_t>&,   \
+                                                const Batch<double>&) noexcept;                                  \
+  template Outcome exact_solve<I, std::uint64_t>(Size, const Batch<const I>&, const Batch<const std::uint64_t>&, \
+                                                 const Batch<double>&) noexcept;                                 \
+  template Outcome exact_inverse<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept;                 \
+  template Outcome is_singular<I>(Size, const Batch<const I>&, const Batch<bool>&) noexcept;                     \
+  template Outcome exact_echelon<I>(const Batch<const I>&, EchelonForm, ExactEchelon&) noexcept;                 \
+  template Outcome exact_shifted_determinants<I>(const Batch<const I>&, std::vector<std::int64_t>&,              \
                                                  std::vector<std::int64_t>&) noexcept;
 MMLFAST_INSTANTIATE(std::int64_t)
 MMLFAST_INSTANTIATE(std::uint64_t)

@@ -24,11 +24,11 @@ Outcome exact_rank(Size n_items, const Batch<const I>& a, const Batch<std::int64
 template <class I>
 Outcome is_singular(Size n_items, const Batch<const I>& a, const Batch<bool>& singular) noexcept;
 
-// x = a^-1 b and a^-1 in floating point, but singular (NaN, failed_items) only where a is exactly singular. a is n x n,
-// b and x n x m.
-template <class I>
-Outcome exact_solve(Size n_items, const Batch<const I>& a, const Batch<const double>& b,
-                    const Batch<double>& x) noexcept;
+// x = a^-1 b and a^-1: the float64 next to the exact number, but for two neighbours that are equally near to 60 bits,
+// and numbers that are 0 to 100 bits beside the others. Singular (NaN, failed_items) only where a is exactly singular.
+// a is n x n, b and x n x m; J: an integer type or double.
+template <class I, class J>
+Outcome exact_solve(Size n_items, const Batch<const I>& a, const Batch<const J>& b, const Batch<double>& x) noexcept;
 
 template <class I>
 Outcome exact_inverse(Size n_items, const Batch<const I>& a, const Batch<double>& x) noexcept;

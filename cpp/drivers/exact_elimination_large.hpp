@@ -70,13 +70,20 @@ class PrimeGroups {
   }
 };
 
-// Runs use(Parts) with the item as doubles.
+// Runs use(Parts) with an m x n matrix of entry(i, j) as doubles.
+template <class Entry, class Use>
+Outcome with_parts(Size m, Size n, Entry&& entry, Use&& use) noexcept {
+  const OwnScratch room(checked_product(Parts::doubles(m, n), 8));
+  if (room.data() == nullptr) return out_of_memory;
+  Parts parts(m, n, static_cast<double*>(room.data()), entry);
+  return use(parts);
+}
+
 template <class I, class Use>
 Outcome with_parts(const Batch<const I>& a, Size item, Use&& use) noexcept {
-  const OwnScratch room(checked_product(Parts::doubles(a.layout.rows, a.layout.cols), 8));
-  if (room.data() == nullptr) return out_of_memory;
-  Parts parts(a.item(item), a.layout, static_cast<double*>(room.data()));
-  return use(parts);
+  const I* x = a.item(item);
+  const auto entry = [&](Size i, Size j) { return x[i * a.layout.row_stride + j * a.layout.col_stride]; };
+  return with_parts(a.layout.rows, a.layout.cols, entry, use);
 }
 
 template <class I>
@@ -258,15 +265,22 @@ class Certified {
   Size next_ = 0, good_ = 0;
 };
 
-template <class I>
-Outcome certified_echelon(const Batch<const I>& a, Size item, EchelonForm form, ExactEchelon& result) noexcept {
+// Of an m x n matrix of entry(i, j).
+template <class Entry>
+Outcome certified_echelon(Size m, Size n, Entry&& entry, EchelonForm form, ExactEchelon& result) noexcept {
   try {
-    return with_parts(a, item, [&](Parts& parts) {
-      return Certified(parts.matrix(), a.layout.rows, a.layout.cols, form, result).run(parts);
-    });
+    return with_parts(m, n, entry,
+                      [&](Parts& parts) { return Certified(parts.matrix(), m, n, form, result).run(parts); });
   } catch (const std::bad_alloc&) {
     return out_of_memory;
   }
+}
+
+template <class I>
+Outcome certified_echelon(const Batch<const I>& a, Size item, EchelonForm form, ExactEchelon& result) noexcept {
+  const I* x = a.item(item);
+  const auto entry = [&](Size i, Size j) { return x[i * a.layout.row_stride + j * a.layout.col_stride]; };
+  return certified_echelon(a.layout.rows, a.layout.cols, entry, form, result);
 }
 
 // det(a - x) for x = 0 .. n modulo enough primes for the coefficients of the characteristic polynomial.

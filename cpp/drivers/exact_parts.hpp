@@ -31,6 +31,20 @@ double low_part(I x) noexcept {
   return static_cast<double>(static_cast<std::uint32_t>(x));
 }
 
+// An integer of one of several types: high * 2^32 + low, and the double next to it.
+struct IntegerEntry {
+  double low = 0, high = 0, value = 0;
+  bool fits = true;  // the double is exact, and not beyond 2^52
+
+  IntegerEntry() noexcept = default;
+  template <class I>
+  IntegerEntry(I x) noexcept
+      : low(low_part(x)), high(high_part(x)), value(static_cast<double>(x)), fits(fits_double(x)) {}
+
+  // What the double lacks.
+  double rest() const noexcept { return (high * 0x1p32 - value) + low; }
+};
+
 // A matrix of doubles, or of pairs of doubles where there are integers beyond 2^52, and the squares of the norms of its
 // rows and columns.
 struct Parts {
@@ -39,9 +53,9 @@ struct Parts {
 
   static Size doubles(Size m, Size n) noexcept { return 2 * m * n + m + n; }
 
-  template <class I>
-  Parts(const I* a, const Layout& layout, double* room) noexcept {
-    const Size m = layout.rows, n = layout.cols;
+  // entry(i, j): an IntegerEntry, or an integer.
+  template <class Entry>
+  Parts(Size m, Size n, double* room, Entry&& entry) noexcept {
     double *const lows = room, *const highs = room + m * n;
     row_square = highs + m * n;
     column_square = row_square + m;
@@ -50,20 +64,19 @@ struct Parts {
     bool fits = true;
     for (Size i = 0; i < m; ++i)
       for (Size j = 0; j < n; ++j) {
-        const I x = a[i * layout.row_stride + j * layout.col_stride];
-        const double value = static_cast<double>(x);
-        fits = fits && fits_double(x);
-        lows[i * n + j] = value;
-        row_square[i] += value * value;
-        column_square[j] += value * value;
+        const IntegerEntry x = entry(i, j);
+        fits = fits && x.fits;
+        lows[i * n + j] = x.value;
+        row_square[i] += x.value * x.value;
+        column_square[j] += x.value * x.value;
       }
     if (fits) return;
     high = highs;
     for (Size i = 0; i < m; ++i)
       for (Size j = 0; j < n; ++j) {
-        const I x = a[i * layout.row_stride + j * layout.col_stride];
-        lows[i * n + j] = low_part(x);
-        highs[i * n + j] = high_part(x);
+        const IntegerEntry x = entry(i, j);
+        lows[i * n + j] = x.low;
+        highs[i * n + j] = x.high;
       }
   }
 

@@ -97,11 +97,13 @@ inline double log2_of_minors(double* square, Size count, Size order) noexcept {
   return log2_bound;
 }
 
-// An integer of any size, rounded once: sign * fraction * 2^exponent, with the fraction in [0.5, 1], or 0.
+// An integer of any size, rounded once: sign * fraction * 2^exponent, with the fraction in [0.5, 1], or 0. `rest` is
+// what the fraction lacks, to 2^-64.
 struct Rounded {
   int sign = 0;
   double fraction = 0;
   Size exponent = 0;
+  double rest = 0;
 
   double value() const noexcept {
     return sign * std::ldexp(fraction, static_cast<int>(std::min<Size>(exponent, 100'000)));
@@ -171,7 +173,10 @@ inline Rounded combine_residues(const std::uint32_t* prime, const std::uint32_t*
   int shift = 0;
   const double fraction = std::frexp(rounded, &shift);
   const Size lead_bits = limbs == 1 ? bits : limbs == 2 ? bits : 64;
-  return {negative ? -1 : 1, fraction, bits - lead_bits + shift};
+  // 2^64, to which the largest are rounded, wraps to 0, and the difference with it.
+  const std::uint64_t whole = rounded < 0x1p64 ? static_cast<std::uint64_t>(rounded) : 0;
+  const double rest = static_cast<double>(static_cast<std::int64_t>(lead - whole));
+  return {negative ? -1 : 1, fraction, bits - lead_bits + shift, std::ldexp(rest, -shift)};
 }
 
 }  // namespace mmlfast::drivers

@@ -6,13 +6,14 @@ mask, a unit of measurement, the digits of an integer beyond 2**53) is refused h
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.linalg import LinAlgError
+
+from mmlfast._plain_words import plain_words
 
 ndarray = np.ndarray
 Array = np.ndarray[Any, Any]
@@ -334,32 +335,18 @@ def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
             check_digits(a, name)
     if isinstance(error, ValueError):
         shapes = ", ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
-        raise ValueError(f"{function}: {shapes}: {_misfit(str(error), tuple(arrays))}") from None
-    if isinstance(error, TypeError) and "output from" in str(error):
-        raise TypeError(f"{function}: out must have a dtype that the result can be cast to ({error})") from None
+        raise ValueError(
+            f"{function}: {shapes}: they do not fit together ({plain_words(error, list(arrays)) or error})"
+        ) from None
+    if isinstance(error, TypeError) and (words := plain_words(error, list(arrays))) is not None:
+        raise TypeError(f"{function}: {words}") from None
     raise error
 
 
-_AXES = ("the last axis", "the last axis but one", "the last axis but two")
-
-
-def _misfit(text: str, names: tuple[str, ...]) -> str:
-    """In plain words what a generalized ufunc says about shapes; its operands have these names."""
-    if "Output operand" in text or "output parameter" in text:
-        return "out must have the shape of the result"
-    operand, signature = re.search(r"operand (\d+)", text), re.search(r"signature (\S+)->", text)
-    mismatch = re.search(r"core dimension (\d+).*\(size (\d+) is different from (\d+)\)", text)
-    if operand is None or signature is None or int(operand[1]) >= len(names):
-        return "their leading axes do not broadcast" if "broadcast" in text else text
-    second = int(operand[1])
-    if mismatch is None:
-        return f"{names[second]} has too few axes"
-    axes = [part.replace("?", "").split(",") if part else [] for part in re.findall(r"\(([^)]*)\)", signature[1])]
-    letter = axes[second][int(mismatch[1])]
-    first = next(j for j, part in enumerate(axes) if letter in part)
-    places = (first, axes[first].index(letter), mismatch[3]), (second, int(mismatch[1]), mismatch[2])
-    said = [f"{_AXES[len(axes[j]) - 1 - k]} of {names[j]} ({size})" for j, k, size in places]
-    return f"{said[0]} and {said[1]} must be equally long"
+def first_entry(name: str, a: Array, where: Array) -> str:
+    """The first entry of `a` that a boolean array tells of, for messages: "a[2, 0] is nan"."""
+    index = tuple(int(i) for i in np.argwhere(where)[0])
+    return f"{name}[{', '.join(map(str, index))}] is {a[index]}"
 
 
 def raise_for_item(function: str, what: str, failed: Array) -> NoReturn:

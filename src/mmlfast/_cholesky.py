@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, check_errors, check_square, explain, ndarray, raise_for_item
+from mmlfast._arrays import as_array, check_errors, check_square, explain, first_entry, ndarray, raise_for_item
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
@@ -66,6 +66,8 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
     else:
         check_errors(errors)
         loop = _core.cholesky_upper_nan if upper else _core.cholesky_nan
+    # What is written over cannot be looked at again.
+    kept = matrix.copy() if isinstance(out, ndarray) and np.may_share_memory(matrix, out) else matrix
     try:
         x: Array = loop(matrix) if out is None else loop(matrix, out=out)
         return x
@@ -73,6 +75,28 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
         check_square("cholesky", a=matrix)
         if not isinstance(error, LinAlgError):
             explain("cholesky", error, a=matrix)
-        # What was written to `out` tells it already, and may stand in the place of the matrix.
-        found = out if out is not None else (_core.cholesky_upper_nan if upper else _core.cholesky_nan)(matrix)
-        raise_for_item("cholesky", "Matrix is not positive definite", np.isnan(found[..., 0, 0]))
+        _raise_not_definite(kept, upper)
+
+
+def _raise_not_definite(a: Any, upper: bool) -> NoReturn:
+    """LinAlgError that names the first matrix without a factor, and the order of the minor where it ends."""
+    loop = _core.cholesky_upper_nan if upper else _core.cholesky_nan
+    failed = np.isnan(loop(a)[..., 0, 0])
+    first = np.unravel_index(int(np.argmax(failed)), failed.shape)
+    matrix = a[first]
+    triangle = np.tri(len(matrix), dtype=bool)
+    bad = ~np.isfinite(matrix) & (triangle.T if upper else triangle)
+    if bad.any():
+        everywhere = np.zeros(a.shape, dtype=bool)
+        everywhere[first] = bad
+        what = f"Matrix is not positive definite: {first_entry('a', a, everywhere)}"
+    else:
+        good, order = 0, len(matrix)  # of leading minors that are positive definite, and that are not
+        while order - good > 1:
+            middle = (good + order) // 2
+            if np.isnan(loop(matrix[:middle, :middle])[0, 0]):
+                order = middle
+            else:
+                good = middle
+        what = f"Matrix is not positive definite (its leading minor of order {order} is not)"
+    raise_for_item(f"cholesky: a of shape {a.shape}", what, failed)

@@ -9,7 +9,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, check_errors, check_square, explain, ndarray, raise_for_item
+from mmlfast._arrays import as_array, check_errors, check_square, explain, first_entry, ndarray, raise_for_item
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
@@ -157,4 +157,8 @@ def _explain(function: str, error: Exception, a: Any, uplo: str) -> NoReturn:
     if not isinstance(error, LinAlgError):
         explain(function, error, a=a)
     failed = np.isnan(_EIGVALSH[uplo, "nan"](a)[..., 0])
-    raise_for_item(function, "Eigenvalues did not converge", failed)
+    bad = ~np.isfinite(a) & (np.tri(a.shape[-1], dtype=bool) if uplo == "L" else np.tri(a.shape[-1], dtype=bool).T)
+    bad &= failed[..., None, None]
+    if not bad.any():
+        raise_for_item(function, "Eigenvalues did not converge", failed)
+    raise_for_item(function, f"a must be finite, but {first_entry('a', a, bad)}", failed)

@@ -12,6 +12,7 @@ from mmlfast import _core
 from mmlfast._arrays import (
     as_array,
     check_errors,
+    check_labels,
     check_square,
     explain,
     ndarray,
@@ -97,8 +98,11 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     array([[0.8, 1.4],
            [5. , 3. ]])
     """
+    if type(a) is not ndarray or type(b) is not ndarray:
+        _check_rows("solve", a, b)
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     rhs: Any = b if type(b) is ndarray else as_array(b, "b")
+    kept = _copy_if_written_over(matrix, out)
     if errors == "raise":
         loop = _core.solve_vector if rhs.ndim == 1 else _core.solve
     else:
@@ -109,7 +113,17 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
         return x
     except Exception as error:
         check_square("solve", a=matrix)
-        _raise_singular("solve", error, out, a=matrix, b=rhs)
+        if rhs.ndim == 0:
+            raise ValueError(
+                f"solve: a has shape {matrix.shape}, b has shape (): b must be a vector or matrices"
+            ) from None
+        as_vectors = 1 < rhs.ndim < matrix.ndim and rhs.shape[-2] != matrix.shape[-1] == rhs.shape[-1]
+        if as_vectors and not isinstance(error, LinAlgError | TypeError):
+            raise ValueError(
+                f"solve: a has shape {matrix.shape}, b has shape {rhs.shape}, which is a stack of matrices, as in "
+                f"NumPy 2: for a stack of vectors pass b[..., None] and take [..., 0] of the result"
+            ) from None
+        _raise_singular("solve", error, a=kept, b=rhs)
 
 
 @short_way(_core.inv)
@@ -146,6 +160,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
            [0.  , 0.25]])
     """
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
+    kept = _copy_if_written_over(matrix, out)
     if errors == "raise":
         loop = _core.inv
     else:
@@ -156,7 +171,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
         return x
     except Exception as error:
         check_square("inv", a=matrix)
-        _raise_singular("inv", error, out, a=matrix)
+        _raise_singular("inv", error, a=kept)
 
 
 @short_way(_core.det)
@@ -313,14 +328,26 @@ def lu(
         explain("lu", error, a=matrix)
 
 
-def _raise_singular(function: str, error: Exception, out: Any, a: Any, **others: Any) -> NoReturn:
+def _check_rows(function: str, a: Any, b: Any) -> None:
+    """The rows of a are the equations, and so are those of b."""
+    if getattr(a, "ndim", 0) <= 2 and getattr(b, "ndim", 0) <= 2:
+        check_labels(function, a=(a, "mn", "m"), b=(b, "mk", "m"))
+
+
+def _copy_if_written_over(a: Any, out: Any) -> Any:
+    """What an error message can be made from after the call."""
+    return a.copy() if isinstance(out, ndarray) and np.may_share_memory(a, out) else a
+
+
+def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:
     """The way out of a failed elimination: names the singular item, or explains shapes and dtypes."""
     if not isinstance(error, LinAlgError):
         explain(function, error, a=a, **others)
     # A vector counts for all items; a stack of matrices has batch axes of its own.
     batch = np.broadcast_shapes(a.shape[:-2], *(x.shape[:-2] for x in others.values()))
-    if isinstance(out, ndarray) and np.may_share_memory(a, out):  # the answer stands in the place of the question
-        failed = np.asarray(np.isnan(out).reshape(*batch, -1).all(axis=-1))
-    else:
-        failed = np.broadcast_to(_core.is_exactly_singular(a), batch)
-    raise_for_item(function, "Singular matrix", failed)
+    if not batch:
+        raise LinAlgError(
+            f"{function}: Singular matrix: a of shape {a.shape} has no inverse; pinv and lstsq take it"
+        ) from None
+    failed = np.broadcast_to(_core.is_exactly_singular(a), batch)
+    raise_for_item(f"{function}: a of shape {a.shape}", "Singular matrix", failed)

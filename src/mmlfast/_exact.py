@@ -151,4 +151,4 @@ def _one_matrix(function: str, a: Any) -> Array:
     """As an int64 or uint64 array of two dimensions."""
     if a.ndim != 2:
         raise LinAlgError(f"{function}: a must be one matrix if it holds integers, got shape {a.shape}")
-    return np.require(a, np.uint64 if a.dtype == np.uint64 else np.int64, ["C", "A"])
+    return np.require(a, np.uint64 if a.dtype.type is np.uint64 else np.int64, ["C", "A"])

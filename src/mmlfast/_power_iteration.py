@@ -195,7 +195,7 @@ def _csr(a: Any) -> Any:
 
 
 def _sparse(a: Any, x0: Any, tol: float, max_iter: int) -> PowerIteration:
-    dtype = np.dtype(np.float32) if a.dtype == np.float32 else np.dtype(np.float64)
+    dtype = np.dtype(np.float32) if a.dtype.type is np.float32 else np.dtype(np.float64)
     start = np.require(_start(x0, a.shape[0], dtype, a.shape, most_dimensions=1), requirements=["C", "A"])
     index = np.result_type(a.indices.dtype, a.indptr.dtype, np.int32)
     value, vector, residual, n_iter, converged = _core.power_iteration_csr(
@@ -258,7 +258,7 @@ def _operator_kind(shape: tuple[int, ...] | None, dtype: Any, x0: Any) -> Any:
     if dtype is None:
         return as_float(x0, "x0").dtype.newbyteorder("=")
     check_real(_Typed(np.dtype(dtype)), "a")
-    return np.dtype(np.float32) if np.dtype(dtype) == np.float32 else np.dtype(np.float64)
+    return np.dtype(np.float32) if np.dtype(dtype).type is np.float32 else np.dtype(np.float64)
 
 
 class _Shaped(NamedTuple):
