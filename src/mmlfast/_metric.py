@@ -119,13 +119,21 @@ def whiten_tables(function: str, metric: Any, X: Array, Y: Array) -> list[Array]
     return whiten(function, metric, X=X, Y=Y)
 
 
+_SOME = 33
+
+
+def _some_rows(n: int) -> Array:
+    """`_SOME` of n rows, not in equal steps: tables may have a period."""
+    i = np.arange(_SOME)
+    return np.asarray(i * n // _SOME + i * 40503 % (n // _SOME))
+
+
 def _centre(X: Array, Y: Array) -> Array:
     """The median of some rows of both, component by component: no far point moves it, nor does infinity.
 
     Symmetric in X and Y, so that exchanging them changes no bit.
     """
-    most = 33
-    some = [a[..., np.arange(most) * n // most, :] if (n := a.shape[-2]) > most else a for a in (X, Y)]
+    some = [a if a.shape[-2] <= _SOME else a[..., _some_rows(a.shape[-2]), :] for a in (X, Y)]
     if X.ndim > 2 or Y.ndim > 2:
         batch = np.broadcast_shapes(*(a.shape[:-2] for a in some))
         some = [np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in some]
