@@ -58,7 +58,7 @@ class QuantizedPoints {
     if (!column) return false;
     for (Size j = 0; j < y_.d; ++j) {
       // Not in equal steps: tables may have a period.
-      for (Size i = 0; i < n; ++i) column[i] = static_cast<double>(y_.row(i * y_.count / n + i * 40'503 % step)[j]);
+      for (Size i = 0; i < n; ++i) column[i] = static_cast<double>(y_.row(i * y_.count / n + i * 40'507 % step)[j]);
       std::nth_element(column.data(), column.data() + n / 2, column.data() + n);
       centre[j] = column[n / 2];
     }

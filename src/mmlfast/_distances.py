@@ -123,6 +123,7 @@ def unit_vectors(a: Array) -> Array:
         return np.asarray(a / length[..., None])
 
 
+@np.errstate(all="ignore")
 def half_squares(squares: Array) -> Array:
     """``1 - cos`` from the squares of the differences of unit vectors, in place."""
     return np.minimum(np.multiply(squares, 0.5, out=squares), 2.0, out=squares)

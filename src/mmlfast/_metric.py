@@ -125,7 +125,7 @@ _SOME = 33
 def _some_rows(n: int) -> Array:
     """`_SOME` of n rows, not in equal steps: tables may have a period."""
     i = np.arange(_SOME)
-    return np.asarray(i * n // _SOME + i * 40503 % (n // _SOME))
+    return np.asarray(i * n // _SOME + i * 40507 % (n // _SOME))
 
 
 def _centre(X: Array, Y: Array) -> Array:

@@ -200,6 +200,7 @@ class _Factors(NamedTuple):
     rank: Array
 
 
+@np.errstate(all="ignore")
 def _factors(function: str, basis: Array, metric: ArrayLike | Mahalanobis | None) -> _Factors:
     if metric is None:
         q, rank, _ = _core.gram_schmidt_cgs2(basis)
