@@ -200,11 +200,15 @@ class _Factors(NamedTuple):
     rank: Array
 
 
-@np.errstate(all="ignore")
 def _factors(function: str, basis: Array, metric: ArrayLike | Mahalanobis | None) -> _Factors:
     if metric is None:
         q, rank, _ = _core.gram_schmidt_cgs2(basis)
         return _Factors(q, q, q, basis, q, np.asarray(rank))
+    return _factors_in_metric(function, basis, metric)
+
+
+@np.errstate(all="ignore")
+def _factors_in_metric(function: str, basis: Array, metric: ArrayLike | Mahalanobis) -> _Factors:
     # In float64: in a metric, rounding grows with the root of its condition.
     vectors = basis.astype(np.float64, copy=False)
     root = _root(function, metric, vectors)
