@@ -119,7 +119,7 @@ def whiten_tables(function: str, metric: Any, X: Array, Y: Array) -> list[Array]
     return whiten(function, metric, X=X, Y=Y)
 
 
-_SOME = 33
+_SOME = 11
 
 
 def _some_rows(n: int) -> Array:
