@@ -139,6 +139,72 @@ def test_shapes_and_wrong_arguments(rng):
         cdist(np.ones((2, 3)), np.ones((2, 3)) * 1j)
 
 
+@every_dtype
+@pytest.mark.parametrize("d", [2, 3, 70])
+def test_cosine(d, dtype, rng):
+    x, y = rng.standard_normal((20, d)).astype(dtype), rng.standard_normal((30, d)).astype(dtype)
+    y[:20] = x * dtype(4)
+    y[0], y[1] = -x[0], x[1] * dtype(1 + 1e-3)
+    y[2] = x[2] * (1 + 1e-4 * rng.standard_normal(d)).astype(dtype)
+    got = cdist(x, y, "cosine")
+    assert got.dtype == dtype
+    a, b = (v / np.sqrt((v**2).sum(axis=1, keepdims=True)) for v in (x.astype(np.longdouble), y.astype(np.longdouble)))
+    right = ((a[:, None] - b) ** 2).sum(axis=-1) / 2
+    u = 0 if dtype == np.float64 else unit(dtype)
+    assert (np.abs(got - right) <= u * right + 1e-15 * np.sqrt(right) + 1e-31).all()
+    assert (np.diagonal(got)[3:] == 0).all()
+    assert (np.diagonal(cdist(x, x, "cosine")) == 0).all()
+    assert ((got >= 0) & (got <= 2)).all()
+    assert got[0, 0] == 2
+    same_bits(got, cdist(y, x, "cosine").T.copy())
+    theirs = scipy.spatial.distance.cdist(x.astype(float), y.astype(float), "cosine")
+    np.testing.assert_allclose(got, theirs, atol=1e-6 if dtype == np.float32 else 1e-14)
+    power = 90 if dtype == np.float32 else 900
+    same_bits(cdist(np.ldexp(x, power), np.ldexp(y, -power), "cosine"), got)
+    x[4] = 0
+    poisoned = cdist(x, y, "cosine")  # as in SciPy
+    assert np.isnan(poisoned[4]).all()
+    same_bits(np.delete(poisoned, 4, axis=0), np.delete(got, 4, axis=0))
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from([np.float32, np.float64]),
+    st.sampled_from(["euclidean", "sqeuclidean"]),
+)
+def test_points_of_any_size(seed, dtype, metric):
+    """Also squares, as far as they can be represented."""
+    rng = np.random.default_rng(seed)
+    limit = 38 if dtype == np.float32 else 307
+    d = int(rng.integers(1, 20))
+    x, y = ((rng.standard_normal((n, d)) * 10.0 ** rng.integers(-limit, limit, (n, 1))).astype(dtype) for n in (9, 20))
+    y[:9] = x * (1 + rng.integers(0, 2, x.shape) * np.finfo(dtype).eps)
+    with np.errstate(all="ignore"):
+        exact = right(x, y)
+        expected = (exact if metric == "euclidean" else exact**2).astype(dtype)
+    tiny = 2 * float(np.finfo(dtype).smallest_subnormal)
+    np.testing.assert_allclose(cdist(x, y, metric), expected, rtol=1e-5 if dtype == np.float32 else 1e-14, atol=tiny)
+    if metric == "euclidean":
+        got = mf.geometry.distance(x[:, None], y)
+        np.testing.assert_allclose(got, expected, rtol=1e-6 if dtype == np.float32 else 1e-14, atol=tiny)
+
+
+def test_labels_of_columns():
+    pd = pytest.importorskip("pandas")
+    x = pd.DataFrame(np.random.default_rng(0).standard_normal((9, 3)), columns=list("abc"))
+    metric = pd.DataFrame(np.diag([1.0, 2, 3]), index=list("abc"), columns=list("abc"))
+    same_bits(cdist(x, x[:4], metric), cdist(x.to_numpy(), x[:4].to_numpy(), metric.to_numpy()))
+    cdist(x, x.to_numpy())
+    for f in (
+        lambda: cdist(x, x[list("bca")]),
+        lambda: cdist(x, x, metric.loc[list("bca"), list("bca")]),
+        lambda: cdist(x, x, metric[list("bca")]),
+    ):
+        with pytest.raises(ValueError, match="cdist: the labels of"):
+            f()
+
+
 coordinates = st.lists(st.floats(-1e6, 1e6, width=32), min_size=6, max_size=6)
 
 

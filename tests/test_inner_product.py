@@ -205,6 +205,51 @@ def test_shapes():
         g.norm(np.ones((4, 3)), np.stack([np.eye(3)] * 5))
 
 
+@pytest.mark.parametrize("d", [2, 3, 40, 100])
+def test_products_whose_sum_is_in_range(d):
+    """Terms and partial sums overflow; NumPy gives NaN or infinity."""
+    x, y = np.zeros(d), np.zeros(d)
+    x[:2], y[:2] = (2.0**600, 2.0**600), (2.0**500, -(2.0**499))
+    assert g.inner(x, y) == np.inf
+    y[1] = -(2.0**500)
+    assert g.inner(x, y) == 0
+    x[:2], y[:2] = (2.0**512, 3 * 2.0**511), (2.0**512, -(2.0**512) / 2)
+    assert g.inner(x, y) == 2.0**1022
+    assert g.inner(np.stack([x, np.ones(d)]), np.stack([y, np.ones(d)])).tolist() == [2.0**1022, d]
+    assert np.isnan(g.inner([np.inf, 1], [0, 1]))
+    assert g.inner([np.inf, 1], [1, 1]) == np.inf
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e300])
+def test_metrics_of_any_unit(scale):
+    x, y = np.array([1.0, 2]), np.array([3.0, -1])
+    metric = np.array([[2.0, 1], [1, 3]])
+    assert g.inner(x / scale, y, scale * metric) == pytest.approx(g.inner(x, y, metric), rel=1e-14)
+    assert g.norm(x, scale * metric) == pytest.approx(np.sqrt(scale) * g.norm(x, metric), rel=1e-14)
+    assert g.inner(x * 1e200, y * 1e-100, 1e-100 * metric) == pytest.approx(g.inner(x, y, metric), rel=1e-14)
+
+
+def test_labels_of_vectors():
+    pd = pytest.importorskip("pandas")
+    table = pd.DataFrame(np.random.default_rng(0).standard_normal((4, 3)), columns=list("abc"))
+    vector = pd.Series([1.0, 2, 3], index=list("abc"))
+    for f in PAIRS.values():
+        same_bits(f(table, vector), f(table.to_numpy(), vector.to_numpy()))
+        for wrong in (vector[list("bca")], table[list("bca")], table[::-1]):
+            with pytest.raises(ValueError, match=r"the labels of (y|onto) are not those of x"):
+                f(table, wrong)
+        with pytest.raises(ValueError, match="the labels of metric are not those of x"):
+            f(table, vector, vector[list("bca")])
+    with pytest.raises(ValueError, match="the labels of metric are not those of x"):
+        g.norm(table, vector[list("bca")])
+
+
+def test_names_are_not_for_vectors():
+    for f in PAIRS.values():
+        with pytest.raises(ValueError, match=r"metric must be a symmetric positive definite matrix.* got 'cosine'"):
+            f(np.ones(3), np.ones(3), "cosine")
+
+
 # ---- reconstruction_error ----
 
 

@@ -162,12 +162,20 @@ def test_shapes_and_wrong_arguments():
         knn(x, x, 5)
     with pytest.raises(ValueError, match="knn: k must be from 1"):
         knn(x, x, 0)
-    with pytest.raises(TypeError):
-        knn(x, x, 1.5)
+    for k in (1.5, 2.0, "2", None):
+        with pytest.raises(TypeError, match="knn: k must be a whole number"):
+            knn(x, x, k)
     with pytest.raises(ValueError, match=r"knn: X has shape \(4, 3\) and Y has shape \(4, 2\)"):
         knn(x, x[:, :2], 1)
     with pytest.raises(ValueError, match=r"knn: Y must hold points in rows, got shape \(3,\)"):
         knn(x, x[0], 1)
+    with pytest.raises(ValueError, match=r"knn: X must hold points in rows or be one point, got shape \(1, 4, 3\)"):
+        knn(x[None], x, 1)
+    with pytest.raises(ValueError, match=r"knn: X must not hold NaN or infinity, but does at 2"):
+        knn([1, 1, np.nan], x, 1)
+    for name in ("manhattan", "mahalanobis"):
+        with pytest.raises(ValueError, match=rf"knn: metric must be one of 'euclidean'.* got '{name}'"):
+            knn(x, x, 1, name)
     with pytest.raises(TypeError, match="X must hold real numbers"):
         knn(x * 1j, x, 1)
     with pytest.raises(ValueError, match="knn: metric must be symmetric positive definite"):
@@ -184,6 +192,170 @@ def test_not_a_number_raises(name, bad):
             with pytest.raises(ValueError, match=rf"knn: {name} must not hold NaN.*\({row}, {column}\)"):
                 knn(**arrays, k=1)
     assert knn(np.full((2, 3), 1e308), np.full((2, 3), 1e308), 1).indices.tolist() == [[0], [0]]
+
+
+def in_long(x, y, k):
+    """Distances and indices by extended precision, whose exponents reach further."""
+    distances = np.sqrt(((x[:, None].astype(np.longdouble) - y.astype(np.longdouble)) ** 2).sum(axis=-1))
+    indices = np.argsort(distances, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(distances, indices, axis=1), indices
+
+
+@pytest.mark.parametrize(("dtype", "huge"), [(np.float32, 1e30), (np.float64, 1e30), (np.float64, 1e200)])
+@pytest.mark.parametrize("share", [0, 0.02, 0.3])
+def test_huge_rows_among_others(dtype, huge, share, rng):
+    """All others were at distance zero of each other where the square of the largest left the range."""
+    y = rng.standard_normal((1500, 20)).astype(dtype)
+    rows = np.unique(np.append(rng.permutation(1500)[: int(share * 1500)], 7))
+    y[rows] *= dtype(huge)
+    x = np.vstack([y[:60] + dtype(0.01), y[rows[:5]]])
+    distances, indices = knn(x, y, 8)
+    right, right_indices = in_long(x, y, 8)
+    same_bits(indices, right_indices)
+    np.testing.assert_allclose(distances, right.astype(dtype), rtol=1e-6 if dtype == np.float32 else 1e-14)
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["rows", "columns", "tiny", "one huge", "twins"]),
+    st.sampled_from([np.float32, np.float64]),
+    st.sampled_from(["euclidean", "sqeuclidean"]),
+)
+def test_rows_of_any_size(seed, kind, dtype, metric):
+    rng = np.random.default_rng(seed)
+    n, m, d = (int(rng.integers(1, most)) for most in (30, 200, 12))
+    k = int(rng.integers(1, min(m, 20) + 1))
+    x, y = rng.standard_normal((n, d)), rng.standard_normal((m, d))
+    limit = 37 if dtype == np.float32 else 300
+    if kind == "rows":
+        x, y = (a * 10.0 ** rng.integers(-limit, limit, (len(a), 1)) for a in (x, y))
+    if kind == "columns":
+        units = 10.0 ** rng.integers(-limit, limit, d)
+        x, y = x * units, y * units
+    if kind == "tiny":
+        x, y = x * 10.0**-limit, y * 10.0**-limit
+        y[0] = 1
+    if kind == "one huge":
+        y[m // 2] = 10.0**limit
+    if kind == "twins":
+        x, y = np.round(x) * 10.0**-limit, np.round(y) * 10.0**-limit
+        x[-1] = y[-1] = 10.0**limit
+    x, y = x.astype(dtype), y.astype(dtype)
+    distances, indices = knn(x, y, k, metric)
+    right = in_long(x, y, k)[0]
+    own = np.sqrt(((x[:, None].astype(np.longdouble) - y[indices].astype(np.longdouble)) ** 2).sum(axis=-1))
+    np.testing.assert_allclose(own, right, rtol=1e-14)
+    with np.errstate(all="ignore"):
+        expected = (right if metric == "euclidean" else right**2).astype(dtype)
+    tiny = 4 * float(np.finfo(dtype).smallest_subnormal)
+    np.testing.assert_allclose(distances, expected, rtol=1e-6 if dtype == np.float32 else 1e-13, atol=tiny)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([np.float32, np.float64]), st.floats(-1, 1))
+def test_the_unit_of_the_points_does_not_matter(seed, dtype, share):
+    rng = np.random.default_rng(seed)
+    n, m, d = (int(rng.integers(1, most)) for most in (40, 300, 20))
+    x, y = (rng.standard_normal((rows, d)).astype(dtype) for rows in (n, m))
+    y[m // 2] *= 1000
+    power = int(share * (100 if dtype == np.float32 else 980))
+    k = min(m, 5)
+    expected, got = knn(x, y, k), knn(np.ldexp(x, power), np.ldexp(y, power), k)
+    same_bits(got.indices, expected.indices)
+    same_bits(got.distances, np.ldexp(expected.distances, power))
+
+
+@every_dtype
+@pytest.mark.parametrize("metric", [None, "sqeuclidean", "cosine", "matrix"])
+def test_one_query(metric, dtype, rng):
+    x, y = rng.standard_normal((3, 5)).astype(dtype), rng.standard_normal((90, 5)).astype(dtype)
+    metric = spd(rng, 5) if metric == "matrix" else metric
+    got, expected = knn(x[1], y, 4, metric), knn(x[1:2], y, 4, metric)
+    same_bits(got.distances, expected.distances[0])
+    same_bits(got.indices, expected.indices[0])
+    assert got.distances.shape == got.indices.shape == (4,)
+    assert knn([0.5], [[1.0], [0.0], [0.75]], 1).indices.tolist() == [2]
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@every_dtype
+@pytest.mark.parametrize("n", [3, 60])
+def test_names_of_metrics(n, dtype, metric, rng):
+    """faults E: NearestNeighbors(metric="euclidean") failed at kneighbors."""
+    x, y = rng.standard_normal((n, 9)).astype(dtype), rng.standard_normal((300, 9)).astype(dtype)
+    table = mf.geometry.cdist(x, y, metric)
+    distances, indices = knn(x, y, 6, metric)
+    assert distances.dtype == dtype
+    rounding = 1e-6 if dtype == np.float32 else 1e-14  # float32 is measured in float64 here
+    np.testing.assert_allclose(distances, np.take_along_axis(table, indices, axis=1), rtol=rounding)
+    np.testing.assert_allclose(distances, np.sort(table, axis=1)[:, :6], rtol=rounding)
+    for estimator in (
+        mf.geometry.NearestNeighbors(n_neighbors=6, metric=metric),
+        pickle.loads(pickle.dumps(mf.geometry.NearestNeighbors(n_neighbors=6, metric=metric))),
+    ):
+        found = estimator.fit(y).kneighbors(x)
+        same_bits(found[0], distances)
+        same_bits(found[1], indices)
+    if metric == "euclidean":
+        found = mf.geometry.NearestNeighbors(n_neighbors=6, metric="minkowski", p=2).fit(y).kneighbors(x)
+        same_bits(found[1], indices)
+    sklearn_neighbors = pytest.importorskip("sklearn.neighbors")
+    theirs = sklearn_neighbors.NearestNeighbors(n_neighbors=6, metric=metric, algorithm="brute").fit(y)
+    np.testing.assert_allclose(distances, theirs.kneighbors(x)[0], rtol=1e-4 if dtype == np.float32 else 1e-10)
+
+
+def test_cosine_of_a_zero_vector(rng):
+    x, y = rng.standard_normal((2, 9, 3))
+    y[4] = 0
+    with pytest.raises(ValueError, match=r"knn: Y must not hold the zero vector, .* but does in row 4"):
+        knn(x, y, 1, "cosine")
+    with pytest.raises(ValueError, match="X must not hold the zero vector"):
+        knn(y, x, 1, "cosine")
+    assert (knn(x, x, 1, "cosine").distances == 0).all()
+
+
+def test_estimator_refuses_metrics_at_fit(rng):
+    x = rng.standard_normal((9, 3))
+    for metric, message in (
+        ("manhattan", "metric must be one of 'euclidean', 'sqeuclidean', 'cosine', 'minkowski'.* got 'manhattan'"),
+        (np.eye(2), r"metric must have shape \(3, 3\)"),
+        (-np.eye(3), "metric must be symmetric positive definite"),
+        (mf.geometry.Mahalanobis(np.eye(2)), "metric is a Mahalanobis of 2 dimensions"),
+    ):
+        with pytest.raises(ValueError, match=f"NearestNeighbors: {message}"):
+            mf.geometry.NearestNeighbors(metric=metric).fit(x)
+    with pytest.raises(ValueError, match="NearestNeighbors: p must be 2"):
+        mf.geometry.NearestNeighbors(metric="minkowski", p=1).fit(x)
+    with pytest.raises(TypeError, match="n_neighbors does not take"):
+        mf.geometry.NearestNeighbors().fit(x).kneighbors(x, 2.0)
+
+
+def test_estimator_refuses_masks(rng):
+    x = rng.standard_normal((9, 3))
+    near = mf.geometry.NearestNeighbors(n_neighbors=1)
+    with pytest.raises(TypeError, match="X is a masked array"):
+        near.fit(np.ma.masked_array(x, x > 1))
+    near.fit(np.ma.masked_array(x, False))
+    with pytest.raises(TypeError, match="X is a masked array"):
+        near.kneighbors(np.ma.masked_array(x, x > 1))
+
+
+def test_labels_of_columns():
+    pd = pytest.importorskip("pandas")
+    x = pd.DataFrame(np.random.default_rng(0).standard_normal((9, 3)), columns=list("abc"))
+    same_bits(knn(x, x, 2).indices, knn(x.to_numpy(), x.to_numpy(), 2).indices)
+    knn(x.iloc[0], x, 1)
+    weights = pd.Series([1.0, 2, 3], index=list("abc"))
+    knn(x, x, 1, weights)
+    for f in (
+        lambda: knn(x, x[list("bca")], 1),
+        lambda: knn(x.iloc[0][list("bca")], x, 1),
+        lambda: knn(x, x, 1, weights[list("bca")]),
+        lambda: mf.geometry.NearestNeighbors(metric=weights[list("bca")]).fit(x),
+    ):
+        with pytest.raises(ValueError, match="the labels of"):
+            f()
 
 
 points = st.lists(st.tuples(st.floats(-100, 100, width=32), st.floats(-100, 100, width=32)), min_size=1, max_size=90)

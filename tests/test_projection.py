@@ -196,6 +196,51 @@ def test_nan_and_infinity(kind, rng):
             assert np.isnan(mf.geometry.project(x, bad, metric, coordinates=True)).any(axis=1).all()
 
 
+@every_metric
+@every_dtype
+def test_a_vector_is_one_direction(dtype, kind, rng):
+    """As `scalar_projection` takes it."""
+    x, direction = rng.standard_normal((9, 5)).astype(dtype), rng.standard_normal(5).astype(dtype)
+    metric, basis = metric_of(kind, rng, 5), direction[:, None]
+    g = mf.geometry
+    same_bits(g.project(x, direction, metric), g.project(x, basis, metric))
+    same_bits(g.project(x[0], direction, metric), g.project(x[0], basis, metric))
+    same_bits(g.project(x, direction, metric, coordinates=True), g.project(x, basis, metric, coordinates=True))
+    same_bits(g.projection_matrix(direction, metric), g.projection_matrix(basis, metric))
+    same_bits(g.reconstruction_error(x, direction, metric), g.reconstruction_error(x, basis, metric))
+    along = g.scalar_projection(x, direction, metric)
+    np.testing.assert_allclose(g.norm(g.project(x, direction, metric), metric), np.abs(along), rtol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [1e-60, 1e-200, 1e60, 1e200])
+@every_dtype
+def test_the_unit_of_the_metric_does_not_matter(dtype, scale, rng):
+    """float32 took the root of the metric as float32, which could be 0 or infinite."""
+    x, basis = rng.standard_normal((9, 5)).astype(dtype), rng.standard_normal((5, 2)).astype(dtype)
+    for kind in ("matrix", "weights"):
+        metric = metric_of(kind, rng, 5)
+        for f in (mf.geometry.project, lambda x, b, m: mf.geometry.projection_matrix(b, m)):
+            np.testing.assert_allclose(f(x, basis, scale * metric), f(x, basis, metric), atol=10 * unit(dtype))
+
+
+def test_labels():
+    pd = pytest.importorskip("pandas")
+    x = pd.DataFrame(np.random.default_rng(0).standard_normal((9, 3)), columns=list("abc"))
+    basis = pd.DataFrame(np.eye(3)[:, :2], index=list("abc"), columns=["first", "second"])
+    weights = pd.Series([1.0, 2, 3], index=list("abc"))
+    g = mf.geometry
+    same_bits(g.project(x, basis, weights), g.project(x.to_numpy(), basis.to_numpy(), weights.to_numpy()))
+    for f in (
+        lambda: g.project(x, basis.loc[list("bca")]),
+        lambda: g.project(x, weights[list("bca")]),
+        lambda: g.project(x, basis, weights[list("bca")]),
+        lambda: g.projection_matrix(basis, weights[list("bca")]),
+        lambda: g.reconstruction_error(x, basis.loc[list("bca")]),
+    ):
+        with pytest.raises(ValueError, match="the labels of"):
+            f()
+
+
 def test_wrong_metric():
     x, basis = np.ones(3), np.eye(3)[:, :2]
     for metric, message in (

@@ -53,11 +53,12 @@ class QuantizedPoints {
   // The median of some rows, component by component: no far point moves it.
   bool find_centre() noexcept {
     constexpr Size most = 33;
-    const Size n = std::min(y_.count, most);
+    const Size n = std::min(y_.count, most), step = y_.count / n;
     Room<double> column(n);
     if (!column) return false;
     for (Size j = 0; j < y_.d; ++j) {
-      for (Size i = 0; i < n; ++i) column[i] = static_cast<double>(y_.row(i * y_.count / n)[j]);
+      // Not in equal steps: tables may have a period.
+      for (Size i = 0; i < n; ++i) column[i] = static_cast<double>(y_.row(i * y_.count / n + i * 40'507 % step)[j]);
       std::nth_element(column.data(), column.data() + n / 2, column.data() + n);
       centre[j] = column[n / 2];
     }
@@ -70,7 +71,16 @@ class QuantizedPoints {
     std::copy_n(norm_.data(), y_.count, sorted);
     const Size most = (y_.count - 1) * 99 / 100;
     std::nth_element(sorted, sorted + most, sorted + y_.count);
-    const double usual = sorted[most], largest = *std::max_element(sorted + most, sorted + y_.count);
+    const double largest = *std::max_element(sorted + most, sorted + y_.count);
+    double usual = sorted[most];
+    // Unless those that fit would be so small beside the largest of them that the integers could not tell them apart.
+    Size end = most;
+    for (const Size fewer : {(y_.count - 1) * 9 / 10, (y_.count - 1) / 2}) {
+      if (fewer >= end) continue;
+      std::nth_element(sorted, sorted + fewer, sorted + end);
+      if (sorted[fewer] > 0 && usual > 64 * sorted[fewer]) usual = sorted[fewer];
+      end = fewer;
+    }
     const double limit = std::min(largest, 4 * usual);
     scale = limit > 0 ? longest_point / (limit * (1 + 1e-9)) : 1;
     for (Size i = 0; i < y_.count; ++i) n_far += norm_[i] > limit;

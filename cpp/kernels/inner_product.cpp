@@ -145,10 +145,8 @@ MMLFAST_INLINE Numbers inner(const Items& items, bool any_range) {
   if (!any_range || all(fine)) return s;
   // Terms or partial sums left the range; their sum may lie within it.
   const Factors<1> down{{broadcast(0x1p-550)}};
-  const Numbers again =
-      items.sum(down, [](const Numbers& x, const Numbers& y, const Numbers& sum, const Factors<1>& f) {
-        return fma(x * f.of[0], y * f.of[0], sum);
-      });
+  const Numbers again = items.sum(down, [](const Numbers& x, const Numbers& y, const Numbers& sum,
+                                           const Factors<1>& f) { return fma(x * f.of[0], y * f.of[0], sum); });
   const Numbers up = broadcast(0x1p550);
   return select(fine, s, again * up * up);
 }

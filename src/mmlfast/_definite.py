@@ -10,12 +10,18 @@ from math import sqrt
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
 from mmlfast import _core
 
 Array = np.ndarray[Any, Any]
 
 FINE, NOT_FINITE, NOT_SYMMETRIC, NOT_POSITIVE = range(4)
+
+UNIT, UNIT32 = float(np.finfo(np.float64).eps) / 2, float(np.finfo(np.float32).eps) / 2
+
+# Matrices of so many rows are worth a look in float32 first.
+LARGE = 64
 
 # Integers of more rows than this are decided like floating-point numbers.
 MOST_EXACT = 32
@@ -26,6 +32,35 @@ class Roots(NamedTuple):
 
     lower: Array  # (..., d, d), lower triangular, float64
     fault: Array  # (...), one of the names above
+
+
+def triangular_root(matrix: Array) -> Array | None:
+    """The root of one float64 matrix, the short way; None for what needs a closer look: `triangular_roots`."""
+    d = len(matrix)
+    if not d or not (matrix == matrix.T).all() or not (matrix.max() < 1e200 and matrix.diagonal().min() > 1e-200):
+        return None
+    try:
+        if d < LARGE or not _clearly_definite(matrix):
+            without = matrix.copy()
+            without.reshape(-1)[:: d + 1] *= 1 - rounding(d, UNIT)
+            _core.cholesky(without)
+        return np.asarray(_core.cholesky(matrix))
+    except LinAlgError:
+        return None
+
+
+def _clearly_definite(matrix: Array) -> bool:
+    """Whether even the rounding of float32 leaves a matrix definite, which takes half of the time to find out."""
+    diagonal = matrix.diagonal()
+    if not (diagonal.max() < 1e30 and diagonal.min() > 1e-20):
+        return False
+    narrow = matrix.astype(np.float32)
+    narrow.reshape(-1)[:: len(narrow) + 1] *= 1 - 16 * len(narrow) * UNIT32
+    try:
+        _core.cholesky(narrow)
+    except LinAlgError:
+        return False
+    return True
 
 
 @np.errstate(all="ignore")
@@ -40,9 +75,9 @@ def triangular_roots(given: Array, numbers: Array) -> Roots:
     half = half_exponents(diagonal)
     scaled = np.ldexp(wide, -(half[..., :, None] + half[..., None, :]))
     symmetric = (scaled + scaled.mT) / 2
-    # No singular matrix within rounding: what is left of the diagonal when the rounding is taken away is definite.
+    # No singular matrix within rounding: what is left of it when the rounding is taken off the diagonal is definite.
     without = symmetric.copy()
-    np.einsum("...ii->...i", without)[...] -= rounding(d, unit)
+    np.einsum("...ii->...i", without)[...] *= 1 - rounding(d, unit)
     positive = (diagonal > 0).all(axis=-1) & ~np.isnan(_core.cholesky_nan(without)).any(axis=(-2, -1))
     gap = np.abs(scaled - scaled.mT).max(axis=(-2, -1))
     even = gap <= 32 * unit if given.dtype.kind not in "biu" else gap == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, rounded, whiten_tables
 
 Array = np.ndarray[Any, Any]
+ndarray = np.ndarray
 
 NAMES = ("euclidean", "sqeuclidean", "cosine")
 
@@ -69,14 +70,11 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | No
     array([[4., 3.],
            [5., 0.]])
     """
-    check_axes("cdist", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
+    if type(X) is not ndarray or type(Y) is not ndarray or metric is not None:
+        check_axes("cdist", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     a, b = as_float(X, "X"), as_float(Y, "Y")
-    for name, points in (("X", a), ("Y", b)):
-        if points.ndim < 2:
-            way_out = f": {name}[None] makes one point a table of one" if points.ndim == 1 else ""
-            raise ValueError(f"cdist: {name} must hold points in rows, got shape {points.shape}{way_out}")
-    if a.shape[-1] != b.shape[-1]:
-        raise ValueError(f"cdist: X has shape {a.shape} and Y has shape {b.shape}: their last axes must be equal")
+    if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:
+        _refuse_tables(a, b)
     dtype = np.result_type(a, b)
     loop = _core.cdist
     if isinstance(metric, str):
@@ -101,6 +99,14 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | No
     )
 
 
+def _refuse_tables(a: Array, b: Array) -> NoReturn:
+    for name, points in (("X", a), ("Y", b)):
+        if points.ndim < 2:
+            way_out = f": {name}[None] makes one point a table of one" if points.ndim == 1 else ""
+            raise ValueError(f"cdist: {name} must hold points in rows, got shape {points.shape}{way_out}")
+    raise ValueError(f"cdist: X has shape {a.shape} and Y has shape {b.shape}: their last axes must be equal")
+
+
 def check_name(function: str, metric: str, names: tuple[str, ...] = NAMES) -> None:
     if metric in names:
         return
@@ -112,11 +118,12 @@ def check_name(function: str, metric: str, names: tuple[str, ...] = NAMES) -> No
 
 def unit_vectors(a: Array) -> Array:
     """Vectors of length one in float64; NaN for the zero vector."""
-    a = in_range(a)
+    a, length = in_range(a)
     with np.errstate(all="ignore"):
-        return np.asarray(a / np.asarray(_core.norm(a))[..., None])
+        return np.asarray(a / length[..., None])
 
 
+@np.errstate(all="ignore")
 def half_squares(squares: Array) -> Array:
     """``1 - cos`` from the squares of the differences of unit vectors, in place."""
     return np.minimum(np.multiply(squares, 0.5, out=squares), 2.0, out=squares)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -101,7 +101,8 @@ def norm(x: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     vectors = as_float(x, "x")
     dtype = vectors.dtype
     if metric is not None:
-        check_axes("norm", metric, x=(x, "nd", "d"))
+        if type(x) is not ndarray or type(metric) is not ndarray:
+            check_axes("norm", metric, x=(x, "nd", "d"))
         (vectors,) = whiten("norm", metric, x=vectors)
     try:
         return rounded(_core.norm(vectors), dtype)
@@ -253,16 +254,14 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
     """
     vectors, directions = _vectors("scalar_projection", x, onto, metric, second="onto")
     dtype = np.result_type(vectors, directions)
-    directions = in_range(directions)
-    length = np.asarray(_core.norm(directions))
+    directions, length = in_range(directions)
     if not length.all() and directions.shape[-1]:
         zero = length == 0
         place = "" if directions.ndim == 1 else f" (vector {_first(zero)} of onto)"
         raise ValueError(f"scalar_projection: onto must not be the zero vector{place}")
     if metric is not None:
         vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
-        directions = in_range(directions)
-        length = np.asarray(_core.norm(directions))
+        directions, length = in_range(directions)
         if not length.all() and directions.shape[-1]:
             raise ValueError("scalar_projection: onto has no length in this metric (a singular Mahalanobis)")
     with np.errstate(all="ignore"):
@@ -273,22 +272,27 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
         explain("scalar_projection", error, x=vectors, onto=directions)
 
 
-def in_range(vectors: Array) -> Array:
-    """Vectors in float64 whose lengths do not matter: by a power of two each is brought to where nothing underflows."""
+def in_range(vectors: Array) -> tuple[Array, Array]:
+    """Vectors in float64 whose lengths do not matter: by a power of two each is brought to where nothing underflows.
+
+    And their lengths.
+    """
     wide = vectors.astype(np.float64, copy=False)
     length = np.asarray(_core.norm(wide))
     if ((length > 1e-100) & (length < 1e100)).all():
-        return wide
+        return wide, length
     with np.errstate(all="ignore"):
-        return np.asarray(np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1]))
+        wide = np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1])
+    return wide, np.asarray(_core.norm(wide))
 
 
 def _vectors(function: str, x: Any, y: Any, metric: Any, second: str = "y") -> tuple[Array, Array]:
     """Two arguments that hold vectors, checked for their kind, their labels and their last axes."""
-    if type(x) is not ndarray or type(y) is not ndarray or metric is not None:
+    if type(x) is not ndarray or type(y) is not ndarray or (metric is not None and type(metric) is not ndarray):
         check_axes(function, metric, **{"x": (x, "nd", "d"), second: (y, "nd", "d")})
     a, b = as_float(x, "x"), as_float(y, second)
-    _check_vectors(function, **{"x": a, second: b})
+    if a.ndim < 1 or b.ndim < 1 or a.shape[-1] != b.shape[-1]:
+        _refuse_vectors(function, **{"x": a, second: b})
     return a, b
 
 
@@ -303,14 +307,12 @@ def _of_pairs(function: str, loop: Any, x: ArrayLike, y: ArrayLike, metric: Arra
         explain(function, error, x=a, y=b)
 
 
-def _check_vectors(function: str, **arrays: Array) -> None:
+def _refuse_vectors(function: str, **arrays: Array) -> NoReturn:
     for name, a in arrays.items():
         if a.ndim < 1:
             raise ValueError(f"{function}: {name} must hold vectors in its last axis, got a scalar")
-    first, second = arrays.values()
-    if first.shape[-1] != second.shape[-1]:
-        shapes = " and ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
-        raise ValueError(f"{function}: {shapes}: their last axes must be equal")
+    shapes = " and ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
+    raise ValueError(f"{function}: {shapes}: their last axes must be equal")
 
 
 def _first(bad: Array) -> str:

@@ -66,7 +66,7 @@ class Mahalanobis:
     >>> metric
     Mahalanobis(covariance of 3 dimensions, rank 2)
     >>> mf.geometry.cdist(shares[:1], shares[1:], metric).round(3)
-    array([[1.067, 2.245, 2.435]])
+    array([[0.594, 2.282, 1.948]])
     """
 
     covariance: Array

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_labels
-from mmlfast._definite import FINE, NOT_FINITE, NOT_SYMMETRIC, triangular_roots
+from mmlfast._definite import FINE, NOT_FINITE, NOT_SYMMETRIC, triangular_root, triangular_roots
 from mmlfast._mahalanobis import Mahalanobis
 
 Array = np.ndarray[Any, Any]
@@ -42,11 +42,18 @@ def root_of_metric(function: str, metric: Any, d: int) -> Array:
                 f"{function}: metric is a Mahalanobis of {len(metric.covariance)} dimensions, but the vectors have {d}"
             )
         return metric.whitening
-    given, wide = _numbers(function, metric, d)
+    return _root_of_numbers(function, *_numbers(function, metric, d))
+
+
+def _root_of_numbers(function: str, given: Array, wide: Array) -> Array:
     if given.ndim == 1:
         if not (np.isfinite(wide) & (wide > 0)).all():
             raise ValueError(f"{function}: a metric given as a vector must hold positive numbers")
         return np.asarray(np.sqrt(wide.astype(np.float64, copy=False)))
+    if given.ndim == 2 and given.dtype == np.float64:
+        found = triangular_root(np.ascontiguousarray(wide))
+        if found is not None:
+            return found
     lower, fault = triangular_roots(given, wide)
     if fault.any():
         _refuse(function, given, fault)
@@ -112,35 +119,48 @@ def whiten_tables(function: str, metric: Any, X: Array, Y: Array) -> list[Array]
     return whiten(function, metric, X=X, Y=Y)
 
 
+_SOME = 11
+
+
+def _some_rows(n: int) -> Array:
+    """`_SOME` of n rows, not in equal steps: tables may have a period."""
+    i = np.arange(_SOME)
+    return np.asarray(i * n // _SOME + i * 40507 % (n // _SOME))
+
+
 def _centre(X: Array, Y: Array) -> Array:
     """The median of some rows of both, component by component: no far point moves it, nor does infinity.
 
     Symmetric in X and Y, so that exchanging them changes no bit.
     """
-    most = 33
-    some = [a[..., np.arange(most) * n // most, :] if (n := a.shape[-2]) > most else a for a in (X, Y)]
-    batch = np.broadcast_shapes(*(a.shape[:-2] for a in some))
-    pool = np.concatenate([np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in some], axis=-2, dtype=np.float64)
+    some = [a if a.shape[-2] <= _SOME else a[..., _some_rows(a.shape[-2]), :] for a in (X, Y)]
+    if X.ndim > 2 or Y.ndim > 2:
+        batch = np.broadcast_shapes(*(a.shape[:-2] for a in some))
+        some = [np.broadcast_to(a, (*batch, *a.shape[-2:])) for a in some]
+    pool = np.concatenate(some, axis=-2, dtype=np.float64)
     middle = (pool.shape[-2] - 1) // 2
-    centre = np.partition(pool, middle, axis=-2)[..., middle : middle + 1, :]
-    return np.where(np.isfinite(centre), centre, 0.0)
+    pool.partition(middle, axis=-2)
+    centre = pool[..., middle : middle + 1, :]
+    return centre if np.isfinite(centre).all() else np.where(np.isfinite(centre), centre, 0.0)
 
 
 def lowered(function: str, metric: Any, x: Array, y: Array) -> tuple[Array, Array]:
     """Vectors in float64 of which the dot product is ``x' metric y``."""
-    d = x.shape[-1]
-    root = root_of_metric(function, metric, d)  # for its checks
     if isinstance(metric, Mahalanobis):
+        root_of_metric(function, metric, x.shape[-1])  # for its checks
         return metric.whiten(x), metric.whiten(y)
     # Not through the root: products of whole numbers stay exact.
-    wide = np.ascontiguousarray(as_float(metric, "metric"), dtype=np.float64)
+    given, numbers = _numbers(function, metric, x.shape[-1])
+    _root_of_numbers(function, given, numbers)  # for its checks
+    wide = np.ascontiguousarray(numbers, dtype=np.float64)
     x = x.astype(np.float64, copy=False)
-    largest = float(np.abs(wide).max(initial=0))
-    if wide.ndim > 1:
-        wide = np.where(wide == wide.mT, wide, wide / 2 + wide.mT / 2)
+    if wide.ndim > 1 and not (wide == wide.mT).all():
+        wide = wide / 2 + wide.mT / 2
+    largest = float(wide.max(initial=0))  # of a positive definite matrix, on the diagonal
     if largest and not 1e-60 < largest < 1e60:  # the unit of the metric does not matter
-        half = int(np.frexp(largest)[1]) // 2
-        x, y, wide = np.ldexp(x, half), np.ldexp(y, half, dtype=np.float64), np.ldexp(wide, -2 * half)
+        with np.errstate(all="ignore"):
+            half = int(np.frexp(largest)[1]) // 2
+            x, y, wide = np.ldexp(x, half), np.ldexp(y, half, dtype=np.float64), np.ldexp(wide, -2 * half)
     return x, _times(function, wide, "y", y)
 
 
@@ -211,5 +231,7 @@ def is_inner_product(metric: ArrayLike | Mahalanobis) -> Any:
     if wide.ndim == 0 or wide.shape[-1] != wide.shape[-2]:
         raise ValueError(f"is_inner_product: metric must hold square matrices or be a vector, got shape {wide.shape}")
     check_axes("is_inner_product", metric)
+    if given.ndim == 2 and given.dtype == np.float64 and triangular_root(np.ascontiguousarray(wide)) is not None:
+        return True
     fine = triangular_roots(given, wide).fault == FINE
     return bool(fine) if wide.ndim == 2 else fine

@@ -11,6 +11,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmlfast._arrays import as_array
 from mmlfast._distances import NAMES, check_name
 from mmlfast._estimator import BaseEstimator, check_is_fitted, validate_rows
 from mmlfast._mahalanobis import Mahalanobis
@@ -88,7 +89,7 @@ class NearestNeighbors(BaseEstimator):
         metric = self._metric()
         if metric is not None and not isinstance(metric, str):
             check_axes("NearestNeighbors", metric, X=(X, "nd", "d"))
-        self._points = validate_rows(self, X, reset=True)
+        self._points = _rows(self, X, reset=True)
         if metric is not None and not isinstance(metric, str):
             root_of_metric("NearestNeighbors", metric, self._points.shape[1])  # for its checks
         self.n_samples_fit_ = len(self._points)
@@ -127,7 +128,7 @@ class NearestNeighbors(BaseEstimator):
         check_is_fitted(self)
         k = _count(self.n_neighbors if n_neighbors is None else n_neighbors)
         own = X is None
-        queries = self._points if own else validate_rows(self, X, reset=False)
+        queries = self._points if own else _rows(self, X, reset=False)
         most = self.n_samples_fit_ - own
         if k > most:
             raise ValueError(
@@ -168,6 +169,13 @@ class NearestNeighbors(BaseEstimator):
         n, k = indices.shape
         entries = np.ones(n * k) if mode == "connectivity" else distances.ravel()
         return csr_matrix((entries, indices.ravel(), np.arange(0, n * k + 1, k)), shape=(n, self.n_samples_fit_))
+
+
+@np.errstate(all="ignore")
+def _rows(estimator: NearestNeighbors, X: Any, *, reset: bool) -> Array:
+    """Rows checked by scikit-learn, which would drop masks and units of measurement: they are refused by name."""
+    is_plain = type(X) is np.ndarray or not (isinstance(X, np.ndarray) or hasattr(X, "magnitude"))
+    return np.asarray(validate_rows(estimator, X if is_plain else as_array(X, "X"), reset=reset))
 
 
 def _count(n_neighbors: Any) -> int:

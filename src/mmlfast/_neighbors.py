@@ -15,6 +15,7 @@ from mmlfast._metric import check_axes, rounded, same_dtype, whiten_tables
 from mmlfast._neighbors_far import neighbors_of_any_range
 
 Array = np.ndarray[Any, Any]
+ndarray = np.ndarray
 
 
 class Neighbors(NamedTuple):
@@ -78,7 +79,8 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahala
     >>> distances
     array([[1.        , 1.41421356]])
     """
-    check_axes("knn", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
+    if type(X) is not ndarray or type(Y) is not ndarray or metric is not None:
+        check_axes("knn", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     queries, points = as_float(X, "X"), as_float(Y, "Y")
     one = queries.ndim == 1
     if queries.ndim not in (1, 2):
@@ -137,7 +139,7 @@ def _directions(function: str, name: str, a: Array) -> Array:
 
 def _check_finite(name: str, a: Array) -> None:
     # Lengths are finite nearly always if all numbers are, and all threads measure them.
-    if np.isfinite(_core.norm(a)).all():
+    if _core.norm(a).max(initial=0.0) < np.inf:
         return
     finite = np.isfinite(a)
     if not finite.all():

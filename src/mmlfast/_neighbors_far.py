@@ -23,10 +23,9 @@ def neighbors_of_any_range(queries: Array, points: Array, k: int, squared: bool)
     """Distances or their squares, and indices, of the k nearest, from contiguous rows of finite numbers."""
     if not len(queries):
         return _core.neighbors(queries, points, k, squared)
-    largest = max(float(_core.norm(a).max(initial=0)) for a in (queries, points))
-    if not largest < 1e140:
-        finite = all(bool(np.isfinite(a).all()) for a in (queries, points))
-        if not finite:
+    smallest, largest = _range(_core.norm(queries), _core.norm(points))
+    if not largest < 1e140 or smallest < 1e-130:
+        if not largest < np.inf and not all(bool(np.isfinite(a).all()) for a in (queries, points)):
             raise ValueError("knn: the points in coordinates of this metric leave the range of float64")
         return _in_bands(queries, points, k, squared)
     distances, indices = _core.neighbors(queries, points, k, squared)
@@ -34,6 +33,14 @@ def neighbors_of_any_range(queries: Array, points: Array, k: int, squared: bool)
     if lost.any():
         distances[lost], indices[lost] = _in_bands(queries[lost], points, k, squared)
     return distances, indices
+
+
+def _range(*lengths: Array) -> tuple[float, float]:
+    """The smallest but zero and the largest length."""
+    smallest = min(float(a.min()) for a in lengths)
+    if smallest == 0:
+        smallest = min(float(a.min(initial=np.inf, where=a > 0)) for a in lengths)
+    return smallest, max(float(a.max()) for a in lengths)
 
 
 @np.errstate(all="ignore")
@@ -50,9 +57,9 @@ def _in_bands(queries: Array, points: Array, k: int, squared: bool) -> tuple[Arr
             chosen = np.flatnonzero(of_points == other)
             exponent = top - WIDTH * int(min(band, other))
             a, b = (np.ldexp(x, -exponent) for x in (queries[rows], points[chosen]))
-            d, i = _core.neighbors(a, b, min(k, len(chosen)), squared)
+            d, i = _core.neighbors(a, b, min(k, len(chosen)), False)
             lost[rows] |= np.isnan(d[:, 0])
-            all_d.append(np.ldexp(d, 2 * exponent if squared else exponent))
+            all_d.append(np.ldexp(d, exponent))
             all_i.append(chosen[i])
         d, i = np.concatenate(all_d, axis=1), np.concatenate(all_i, axis=1)
         order = np.lexsort((i, d))[:, :k]
@@ -61,17 +68,16 @@ def _in_bands(queries: Array, points: Array, k: int, squared: bool) -> tuple[Arr
     q, j = np.nonzero(distances == 0)
     np.logical_or.at(lost, q, (queries[q] != points[indices[q, j]]).any(axis=1))
     for row in np.flatnonzero(lost):
-        distances[row], indices[row] = _directly(queries[row], points, k, squared)
-    return distances, indices
+        distances[row], indices[row] = _directly(queries[row], points, k)
+    return distances * distances if squared else distances, indices
 
 
-def _directly(query: Array, points: Array, k: int, squared: bool) -> tuple[Array, Array]:
+def _directly(query: Array, points: Array, k: int) -> tuple[Array, Array]:
     """All distances of one query, each in units of its own; what is too large for float64 is compared smaller."""
     distances = np.asarray(_core.distance(query, points))
     smaller = np.asarray(_core.distance(np.ldexp(query, -8), np.ldexp(points, -8)))
     order = np.lexsort((np.where(np.isinf(distances), smaller, 0), distances))[:k]
-    nearest = distances[order]
-    return nearest * nearest if squared else nearest, order
+    return distances[order], order
 
 
 def _exponents(a: Array) -> Array:

@@ -14,6 +14,7 @@ from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, root_of_metric, rounded, same_dtype
 
 Array = np.ndarray[Any, Any]
+ndarray = np.ndarray
 
 
 def project(
@@ -79,7 +80,8 @@ def project(
     array([-1.,  2.])
     """
     check_errors(errors)
-    check_axes("project", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
+    if type(x) is not ndarray or type(basis) is not ndarray or metric is not None:
+        check_axes("project", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
     points, vectors = same_dtype(as_float(x, "x"), _columns("project", basis))
     _check_points("project", points, vectors)
     f = _factors("project", vectors, metric)
@@ -126,7 +128,8 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
     array([[0., 0.],
            [0., 1.]])
     """
-    check_axes("projection_matrix", metric, basis=(basis, "dm", "d"))
+    if type(basis) is not ndarray or metric is not None:
+        check_axes("projection_matrix", metric, basis=(basis, "dm", "d"))
     f = _factors("projection_matrix", _columns("projection_matrix", basis), metric)
     return np.asarray(_core.projection_matrix(f.primal, f.dual))
 
@@ -171,7 +174,8 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
     >>> mf.geometry.reconstruction_error([[3.0, 4.0], [0.0, 2.0]], [[1.0], [0.0]])
     array([4., 2.])
     """
-    check_axes("reconstruction_error", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
+    if type(x) is not ndarray or type(basis) is not ndarray or metric is not None:
+        check_axes("reconstruction_error", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
     points, vectors = as_float(x, "x"), _columns("reconstruction_error", basis)
     dtype = np.result_type(points, vectors)
     wide = points.astype(np.float64, copy=False)
@@ -200,6 +204,11 @@ def _factors(function: str, basis: Array, metric: ArrayLike | Mahalanobis | None
     if metric is None:
         q, rank, _ = _core.gram_schmidt_cgs2(basis)
         return _Factors(q, q, q, basis, q, np.asarray(rank))
+    return _factors_in_metric(function, basis, metric)
+
+
+@np.errstate(all="ignore")
+def _factors_in_metric(function: str, basis: Array, metric: ArrayLike | Mahalanobis) -> _Factors:
     # In float64: in a metric, rounding grows with the root of its condition.
     vectors = basis.astype(np.float64, copy=False)
     root = _root(function, metric, vectors)
