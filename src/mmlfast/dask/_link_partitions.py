@@ -15,7 +15,7 @@ from mmlfast._arrays import as_array, as_integer, check_digits, check_real
 from mmlfast._link_intake import _check_weights
 from mmlfast._node_ids import check_numbers, id_array
 from mmlfast._node_ids import number as number_ids
-from mmlfast.dask._engine import client_in_use, depth_of_tree, import_dask, survive, tree_sum
+from mmlfast.dask._engine import client_in_use, delayed_type, depth_of_tree, import_dask, survive, tree_sum
 
 Array = np.ndarray[Any, Any]
 
@@ -354,6 +354,8 @@ class LinkPartitions:
 
 def _delayed_parts(links: Any) -> tuple[list[Any], bool | None]:
     """The partitions, and whether they are rows of a matrix, if that is known."""
+    if isinstance(links, delayed_type()):  # has every attribute
+        return [links], None
     if hasattr(links, "to_delayed") and hasattr(links, "columns"):  # a data frame
         return list(links.to_delayed()), False
     if hasattr(links, "to_delayed") and hasattr(links, "chunks"):
@@ -367,8 +369,6 @@ def _delayed_parts(links: Any) -> tuple[list[Any], bool | None]:
         return [row[0] if len(row) == 1 else beside(list(row), k) for k, row in blocks], True
     if hasattr(links, "to_delayed"):  # a bag of edges
         return list(links.to_delayed()), None
-    if hasattr(links, "__dask_graph__"):  # one delayed value
-        return [links], None
     if isinstance(links, Iterable) and not hasattr(links, "tocsr") and not isinstance(links, np.ndarray):
         return list(links), None
     raise TypeError(
