@@ -16,6 +16,11 @@ def show(title, scores):
 # At each step the reader follows one of the links of the page, or, in 15 of 100 cases, jumps anywhere.
 show("scores", mf.graph.pagerank(web))
 
+# In lectures the matrix L often has columns that sum to one, and the scores solve L r = r: that is the transpose.
+columns = np.array([[0, 1 / 2, 1 / 3], [1 / 2, 0, 2 / 3], [1 / 2, 1 / 2, 0]])
+r = mf.graph.pagerank(columns.T, damping=1)
+print(f"L r = r: {np.allclose(columns @ r, r)}")
+
 # The damping is how often a link is followed. Without links, all pages are equal.
 show("damping 0", mf.graph.pagerank(web, damping=0))
 show("damping 0.5", mf.graph.pagerank(web, damping=0.5))
@@ -30,6 +35,10 @@ show("for a buyer", mf.graph.pagerank(web, personalization={2: 1}))
 p = np.where(web.sum(axis=1, keepdims=True) > 0, web / np.maximum(web.sum(axis=1, keepdims=True), 1), 1 / 4)
 x = mf.linalg.solve(np.eye(4) - 0.85 * p.T, np.full(4, 0.15 / 4))
 print(f"the linear system says the same: {np.allclose(x, mf.graph.pagerank(web), rtol=0, atol=1e-14)}")
+
+# Links can also be given one by one, by the names of their ends.
+by_name = mf.graph.Links.from_edges(["home", "news", "home"], ["news", "home", "shop"])
+print(f"{by_name.nodes}: {mf.graph.pagerank(by_name, personalization={'home': 1}).round(3)}")
 
 # A large web is taken in once, and ranked as often as you like. Every answer comes with what its error is at most,
 # all scores together.

@@ -199,7 +199,6 @@ def test_errors(rng):
         ([np.empty((0, 2), int)], "no nodes"),
         ([bad[:10], bad[10:]], "weight of link 5 of partition 0 is -1.0"),
         ([np.array([[0, 1, np.nan]])], "weight of link 0 of partition 0 is nan"),
-        ([np.array([[0, 1]]), np.array([[0, -1]])], "link 0 of partition 1 names a node -1"),
         ([np.array([[0, 1.5]])], "names a node 1.5"),
         ([np.array([[0, np.nan]])], "names a node nan"),
         ([np.zeros((3, 4), int)], "2 or 3 columns, got shape \\(3, 4\\) in partition 0"),
@@ -222,6 +221,7 @@ def test_errors(rng):
         ({"tol": 0}, "tol"),
         ({"max_iter": 0}, "max_iter"),
         ({"n_nodes": 20}, "no node: there are 20"),
+        ({"n_nodes": -1}, "n_nodes must be at least 0"),
         ({"personalization": np.ones(3)}, "personalization must have one entry for each of the 400"),
         ({"personalization": {400: 1}}, "unknown node 400"),
         ({"dangling": np.zeros(400)}, "dangling has no positive entry"),
@@ -230,6 +230,102 @@ def test_errors(rng):
             pagerank(parts, **options)
     with pytest.raises(ValueError, match="n_nodes is 20"):
         pagerank(rows_of(a), n_nodes=20)
+
+
+# ---- edges of every form ----
+
+
+def ids_and_edges(rng, kind, m=120):
+    """Ids, sources and targets; ids have holes."""
+    ids = {
+        "dense": np.arange(30),
+        "holes": np.sort(rng.choice(10**6, 30, replace=False)),
+        "far": np.r_[np.arange(29), 1_900_000_000],
+        "negative": np.arange(-15, 15) * 7,
+        "text": np.array(sorted(f"page {k}" for k in range(30)), object),
+    }[kind]
+    source = ids[np.r_[rng.integers(0, 20, m), np.arange(30) % 20]]
+    return ids, source, ids[np.r_[rng.integers(0, 30, m), np.arange(30)]]
+
+
+@pytest.mark.parametrize("kind", ["dense", "holes", "far", "negative"])
+@pytest.mark.parametrize("weights", [None, np.uint8, np.int64, np.float64])
+def test_edges_in_dask_in_any_chunks(rng, kind, weights):
+    """`da.stack([s, t], axis=1)` has chunks of one column: "2 or 3 columns, got shape ()"."""
+    ids, source, target = ids_and_edges(rng, kind)
+    columns = [source, target]
+    if weights is not None:
+        columns.append(rng.integers(100, 250, source.size).astype(weights))
+    links = mf.graph.Links.from_edges(*columns)
+    assert links.nodes == ids.tolist()
+    expected = mf.graph.pagerank(links, tol=1e-12)
+    table = np.column_stack(columns)
+    lazy = [da.from_array(column, 37) for column in columns]
+    stacked = da.stack(lazy, axis=1)
+    for form in (
+        stacked,
+        da.from_array(table, chunks=(40, 1)),
+        da.from_array(table, chunks=(7, 2)),
+        da.from_array(table, chunks=-1),
+        stacked[stacked[:, 0] > -(10**12)],  # of unknown size
+        stacked[da.from_array(np.ones(source.size, bool), 50)],
+        da.concatenate([stacked, stacked[:0]]),
+        [table],
+        [dask.delayed(table[::2]), dask.delayed(table[:0]), dask.delayed(table[1::2])],
+        dask.delayed(table),
+        [table[k : k + 30].tolist() for k in range(0, source.size, 30)],
+        iter([dask.delayed(table.tolist())]),
+    ):
+        assert np.abs(mf.dask.pagerank(form) - expected).sum() <= 2 * TOL
+    chosen = {ids[3].item(): 2.0, ids[7].item(): 1}
+    by_id = mf.dask.pagerank(stacked, personalization=chosen)
+    assert np.abs(by_id - mf.graph.pagerank(links, personalization=chosen)).sum() <= 2 * TOL
+
+
+@pytest.mark.parametrize("kind", ["dense", "holes", "text"])
+def test_edges_in_frames_with_other_columns(rng, kind):
+    pd = pytest.importorskip("pandas")
+    _, source, target = ids_and_edges(rng, kind)
+    weight = rng.integers(100, 250, source.size).astype(np.uint8)
+    frame = pd.DataFrame({"when": 1.5, "target": target, "weight": weight, "note": "x", "source": source})
+    expected = mf.graph.pagerank(mf.graph.Links.from_edges(source, target, weight), tol=1e-12)
+
+    class DaskFrame:
+        columns = tuple(frame.columns)
+
+        def to_delayed(self):
+            return [dask.delayed(frame[k::3]) for k in range(3)] + [dask.delayed(frame[:0])]
+
+    for links in (DaskFrame(), [frame], [frame[:50], frame[50:]], [frame.convert_dtypes()]):
+        assert np.abs(mf.dask.pagerank(links) - expected).sum() <= 2 * TOL
+    dd = pytest.importorskip("dask.dataframe")
+    for count in (1, 4):
+        assert np.abs(mf.dask.pagerank(dd.from_pandas(frame, npartitions=count)) - expected).sum() <= 2 * TOL
+
+
+def test_weights_of_small_integers_do_not_wrap():
+    """Blocks of rows in which a link is stored twice: its weights, 200 each, were added up in uint8."""
+    twice = sp.coo_array((np.full(4, 200, np.uint8), ([0, 0, 1, 0], [1, 1, 0, 2])), shape=(3, 3))
+    right = np.array([[0, 400.0, 200], [200, 0, 0], [0, 0, 0]])
+    expected = mf.graph.pagerank(right, tol=1e-12)
+    for form in ([twice], [dask.delayed(twice)]):
+        assert np.abs(mf.dask.pagerank(form) - expected).sum() <= 2 * TOL
+
+
+def test_ids_that_are_refused(rng):
+    for edges, error, message in [
+        ([[0, 1], [0, None]], (ValueError, TypeError), "None|missing"),
+        (np.array([["a", None]], object), ValueError, "target of partition 0\\[0\\] is missing"),
+        (np.array([[0, 2.5]]), ValueError, "names a node 2.5: ids are integers or names"),
+    ]:
+        with pytest.raises(error, match=message):
+            mf.dask.pagerank([edges])
+    with pytest.raises(ValueError, match="source of partition 0\\[0\\] is -1, which is no node: there are 3"):
+        mf.dask.pagerank([np.array([[-1, 1]])], n_nodes=3)
+    with pytest.raises(TypeError, match="n_nodes must be a whole number"):
+        mf.dask.pagerank([np.array([[0, 1]])], n_nodes=3.0)
+    with pytest.raises(ValueError, match="leave node 'a' add up to infinity"):
+        mf.dask.pagerank([[["a", "b", 1e308], ["a", "c", 1e308]]])
 
 
 def test_without_dask_the_error_names_the_extra(run_python):

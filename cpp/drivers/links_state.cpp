@@ -11,10 +11,15 @@ class StateReader {
  public:
   explicit StateReader(const LinksState& state) : state_(state) {}
 
+  // What has to be right before there can be a reader.
+  static const char* sizes(const LinksState& s) {
+    if (s.n < 1 || s.n > Links::most_nodes || s.n_core < 0 || s.n_core > s.n) return "numbers of nodes";
+    if (s.n_blocks < 1 || s.n_core_blocks < 0 || s.n_core_blocks > s.n_blocks) return "numbers of blocks";
+    return nullptr;
+  }
   bool ready() const { return seen_ && leaving_ && count_; }
 
   const char* fault() const {
-    if (const char* wrong = sizes()) return wrong;
     if (const char* wrong = rows()) return wrong;
     if (const char* wrong = labels()) return wrong;
     if (const char* wrong = links()) return wrong;
@@ -22,12 +27,6 @@ class StateReader {
   }
 
  private:
-  const char* sizes() const {
-    const LinksState& s = state_;
-    if (s.n < 1 || s.n > Links::most_nodes || s.n_core < 0 || s.n_core > s.n) return "numbers of nodes";
-    if (s.n_blocks < 1 || s.n_core_blocks < 0 || s.n_core_blocks > s.n_blocks) return "numbers of blocks";
-    return nullptr;
-  }
   const char* rows() const {
     const LinksState& s = state_;
     if (s.starts[0] != 0 || s.starts[s.n] != s.n_links) return "starts";
@@ -85,10 +84,9 @@ class StateReader {
   }
 
   const LinksState& state_;
-  // Room for one node more than there may be, so that nothing is divided by or read beyond for none.
-  const Room<std::uint8_t> seen_{std::max<Size>(state_.n, 1)};
-  const Room<double> leaving_{std::max<Size>(state_.n_core, 1)};
-  const Room<Size> count_{std::max<Size>(state_.n_core, 1)};
+  const Room<std::uint8_t> seen_{state_.n};
+  const Room<double> leaving_{state_.n_core};
+  const Room<Size> count_{state_.n_core};
 };
 
 template <class T>
@@ -103,6 +101,8 @@ bool copy(const T* from, Size count, Room<T>& to, Size padding = 0) {
 }  // namespace
 
 Outcome Links::restore(const LinksState& state, const char*& fault) noexcept {
+  fault = StateReader::sizes(state);
+  if (fault != nullptr) return {};
   {
     const StateReader reader(state);
     if (!reader.ready()) return {Outcome::Status::no_memory};

@@ -126,8 +126,11 @@ def check_numbers(a: Array, name: str, n: int) -> None:
 
 
 def number(*columns: Array) -> Numbered:
-    """Number the ids that occur in any of the columns, which `id_array` made: sorted if they are integers, text, bytes,
-    dates or tuples that can be sorted, else in the order in which they occur, row by row."""
+    """Number the ids that occur in any of the columns, which `id_array` made.
+
+    Sorted if they are integers, text, bytes, dates or tuples that can be sorted, else in the order in which they occur,
+    row by row if the columns have equally many.
+    """
     kinds = {a.dtype.kind for a in columns if a.size}
     if not kinds:
         return Numbered(tuple(a.astype(np.int64) for a in columns), range(0))
@@ -154,9 +157,9 @@ def _one_integer_type(columns: Sequence[Array]) -> tuple[Array, ...] | None:
     """Native integers of one type, which int64 and uint64 have only if what they hold fits one of them."""
     dtype = np.result_type(*columns)
     if dtype.kind == "f":
-        if all(int(a.max()) < 2**63 for a in columns):
+        if all(int(a.max(initial=0)) < 2**63 for a in columns):
             dtype = np.dtype(np.int64)
-        elif all(int(a.min()) >= 0 for a in columns):
+        elif all(int(a.min(initial=0)) >= 0 for a in columns):
             dtype = np.dtype(np.uint64)
         else:
             return None
@@ -164,7 +167,8 @@ def _one_integer_type(columns: Sequence[Array]) -> tuple[Array, ...] | None:
 
 
 def _number_integers(columns: tuple[Array, ...]) -> Numbered:
-    least, largest = min(int(a.min()) for a in columns), max(int(a.max()) for a in columns)
+    held = [a for a in columns if a.size]
+    least, largest = min(int(a.min()) for a in held), max(int(a.max()) for a in held)
     size = largest - least + 1
     if size > _ROOM_PER_ID * sum(a.size for a in columns) + 1024:
         nodes, inverse = np.unique(np.concatenate(columns), return_inverse=True)
@@ -184,8 +188,9 @@ def _number_integers(columns: tuple[Array, ...]) -> Numbered:
 def _number_objects(columns: tuple[Array, ...]) -> Numbered:
     lists = [a.tolist() if a.dtype.kind in "iuUS" else list(a) for a in columns]
     known: dict[Any, int] = {}
-    for row in zip(*lists, strict=True):
-        for item in row:
+    in_order = zip(*lists, strict=True) if len({len(items) for items in lists}) == 1 else lists
+    for items in in_order:
+        for item in items:
             known.setdefault(item, len(known))
     nodes = list(known)
     kinds = set(map(type, nodes))

@@ -81,13 +81,16 @@ def pagerank(
     Parameters
     ----------
     links : sparse matrix or array, array_like, networkx graph, igraph.Graph, or Links
-        Entry (i, j) is the weight of the link from node i to node j, see `Links`. A stack of dense matrices, shape
-        (..., n, n), is ranked item by item.
+        Entry (i, j) is the weight of the link from node i to node j, see `Links`: rows are divided by their sums. A
+        matrix L whose columns sum to one, with the scores as the solution of ``L r = r``, is the transpose of that:
+        pass ``L.T``, or the reversed web is ranked. A stack of dense matrices, shape (..., n, n), is ranked item by
+        item.
     damping : float
         Probability of following a link, from 0 to 1.
     personalization : array_like of shape (n,), or mapping of nodes to weights, optional
         Where jumps go, in any scale; all nodes alike by default. A mapping names nodes as `Links.nodes` does, or by
-        number, and leaves out those of weight zero.
+        number, and leaves out those of weight zero. So do the labels of a pandas Series or a labelled xarray; other
+        arrays are in the order of the scores.
     dangling : array_like of shape (n,), or mapping of nodes to weights, optional
         Where the walk goes from a node that no link leaves; by default a jump like the others.
     tol : float
@@ -107,16 +110,18 @@ def pagerank(
     ------
     ValueError
         If there is no node, the matrix is not square, a weight, an entry of `personalization` or of `dangling` is
-        negative, infinite or NaN, one of these has a wrong length, an unknown node or no positive entry, `damping` is
-        not in [0, 1], or `tol` or `max_iter` is not positive.
+        negative, infinite or NaN, one of these has a wrong length, an unknown node or label or no positive entry, the
+        labels of rows and columns of a data frame differ, `damping` is not in [0, 1], or `tol` or `max_iter` is not
+        positive.
     TypeError
         If numbers are complex or no numbers at all.
 
     Warns
     -----
     ConvergenceWarning
-        If `max_iter` was reached, or rounding does not allow `tol`; `error_bound` holds all the same. Also if
-        ``damping=1`` and the graph has several closed groups of nodes: the answer is then not unique.
+        If `max_iter` was reached, or rounding does not allow `tol`; the message says which, and what would do;
+        `error_bound` holds all the same. Also if ``damping=1`` and the graph has several closed groups of nodes: the
+        answer is then not unique.
 
     Notes
     -----
@@ -126,15 +131,21 @@ def pagerank(
     solved by restarted GMRES with a sweep of block Gauss-Seidel as preconditioner, in float32 inside a refinement in
     float64 [1]_ [2]_, dense graphs of up to 64 nodes by elimination. The same bits come out for any number of threads.
 
-    At ``damping=1`` no bound follows from the residual. The walk is then followed half a step at a time, which settles
-    on cycles too, `tol` limits the sum of the absolute residuals and `error_bound` is that sum. If the answer is not
-    unique it is the limit of the answers for damping below 1.
+    Where that does not get to `tol`, as next to damping 1, the closed groups of nodes, which the walk cannot leave, are
+    taken apart: without one node of each the system is as well-conditioned at damping 1 as elsewhere, and is solved by
+    elimination, of large graphs by GMRES with an incomplete one as preconditioner (SuperLU) [3]_.
+
+    At ``damping=1`` no bound follows from the residual: `tol` limits the sum of the absolute residuals, and
+    `error_bound` is that sum. The walk is followed half a step at a time, which settles on cycles too, and where that
+    takes more than 300 steps, the same elimination is used. If the answer is not unique it is the limit of the answers
+    for damping below 1: each closed group has as much as a walk from `personalization` is caught by it.
 
     References
     ----------
     .. [1] A. N. Langville, C. D. Meyer, Deeper inside PageRank, Internet Mathematics 1 (2004) 335-380.
     .. [2] G. M. Del Corso, A. Gulli, F. Romani, Fast PageRank computation via a sparse linear system, Internet
        Mathematics 2 (2005) 251-273.
+    .. [3] W. J. Stewart, Introduction to the Numerical Solution of Markov Chains, Princeton University Press (1994).
 
     Examples
     --------
@@ -200,7 +211,8 @@ def pagerank_many(
     links : sparse matrix or array, array_like, networkx graph, igraph.Graph, or Links
         As for `pagerank`.
     personalization : array_like of shape (..., n), optional
-        Where jumps, and the walk from a node that no link leaves, go: one row per ranking, in any scale.
+        Where jumps, and the walk from a node that no link leaves, go: one row per ranking, in any scale. The columns of
+        a data frame name nodes as `Links.nodes` does, or by number; nodes without a column have weight zero.
     damping : float or array_like of shape (...)
         Probability of following a link; broadcast against the rows of `personalization`.
     tol : float
@@ -235,7 +247,7 @@ def pagerank_many(
     that corrects a solution in float64; `n_iter` counts the links read. They are found at the first call with a
     `Links` and kept in it, which takes as much memory again as the links. Other dampings, and graphs with a component
     of more than 262 144 nodes, take rounds of three sweeps of block Gauss-Seidel and a step of the power method, in
-    float64, with Anderson's acceleration between rounds [2]_.
+    float64, with Anderson's acceleration between rounds [2]_. What they do not get to `tol` is done as by `pagerank`.
 
     References
     ----------

@@ -21,6 +21,11 @@ def import_dask() -> Any:
         raise ImportError('mmlfast.dask needs Dask: pip install "mmlfast[dask]"') from error
 
 
+def delayed_type() -> Any:
+    """The type of delayed values."""
+    return importlib.import_module("dask.delayed").Delayed
+
+
 def client_in_use() -> Any:
     """The client of the cluster that Dask would compute on, or None if it would compute in this process."""
     if "distributed" not in sys.modules:

@@ -11,29 +11,33 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmlfast._arrays import as_array, check_real
+from mmlfast._arrays import as_array, as_integer, check_digits, check_real
 from mmlfast._link_intake import _check_weights
-from mmlfast.dask._engine import client_in_use, depth_of_tree, import_dask, survive, tree_sum
+from mmlfast._node_ids import check_numbers, id_array
+from mmlfast._node_ids import number as number_ids
+from mmlfast.dask._engine import client_in_use, delayed_type, depth_of_tree, import_dask, survive, tree_sum
 
 Array = np.ndarray[Any, Any]
 
 _LONGEST_SUM = 256  # longer rows are summed in pieces, which keeps rounding errors small
 _STRIP = 1 << 18  # links that are multiplied at a time: their weights, if all are one, stay in cache
 _ONES = np.ones(_STRIP)
+_ENDS = ("source", "target")
 
 
 class Partition(NamedTuple):
     """The links of a partition, by target."""
 
     is_rows: bool  # rows of the matrix, and not edges
-    n_sources: int  # rows, or the largest source and one more
-    n_targets: int  # columns, or the largest target and one more
-    targets: Array  # nodes that links arrive at, ascending
+    n_sources: int  # rows, or nodes
+    n_targets: int  # columns, or nodes
+    targets: Array  # nodes that links arrive at
     pieces: Array | None  # where the pieces of each target's links begin, if some are in several
     starts: Array  # of the pieces, in sources
     sources: Array
     weights: Array | None  # None if all are `weight`
     weight: float
+    ids: Array | None = None  # of edges: what the ends of links, which are numbered in the partition alone, are called
 
 
 class Facts(NamedTuple):
@@ -45,62 +49,118 @@ class Facts(NamedTuple):
     longest_sum: int
     longest_strength: int
     weight: float | None
+    ids: Array | None
 
 
 # ---- on the workers ----
 
 
-def take(part: Any, number: int, is_rows: bool | None) -> Partition:
+def take(part: Any, number: int, is_rows: bool | None, n_nodes: int | None) -> Partition:
     """A partition taken in. Without `is_rows`, sparse ones are rows and dense ones edges."""
     from scipy import sparse
 
-    is_sparse = hasattr(part, "tocsr")
-    is_rows = is_sparse if is_rows is None else is_rows
-    if is_rows:
-        block = part.tocsr() if is_sparse else sparse.csr_array(np.atleast_2d(np.asarray(as_array(part, "links"))))
-        check_real(block, "links")
-        matrix = block.tocoo()
-        source, target, weights, (n_sources, n_targets) = matrix.row, matrix.col, matrix.data, block.shape
-        if target.size and not 0 <= int(target.min()) <= int(target.max()) < n_targets:
-            raise ValueError(f"links: partition {number} is no well formed sparse matrix")
+    ids: Array | None = None
+    if hasattr(part, "tocsr") if is_rows is None else is_rows:
+        matrix = rows_of(part, number).tocoo()
+        source, target, data, shape = matrix.row, matrix.col, matrix.data, matrix.shape
     else:
-        source, target, weights = _edges(part, number)
-        n_sources, n_targets = (int(a.max()) + 1 if a.size else 0 for a in (source, target))
-    if weights is not None:
-        _check_weights(weights, lambda k: f"the weight of link {k} of partition {number}")
-    data = np.ones(source.size) if weights is None else weights.astype(np.float64)
-    by_target = sparse.coo_array((data, (source, target)), shape=(n_sources, n_targets)).tocsc()
+        source, target, weights = _edges(part, number, n_nodes)
+        data = np.ones(source.size) if weights is None else weights.astype(np.float64)
+        (source, target), nodes = number_ids(source, target)
+        ids = id_array(nodes, "links") if isinstance(nodes, list) else np.asarray(nodes)
+        shape = ids.size, ids.size
+    by_target = sparse.coo_array((data, (source, target)), shape=shape).tocsc()
     by_target.eliminate_zeros()
-    return _compact(by_target, is_rows)
+    return _compact(by_target, ids is None)._replace(ids=ids)
 
 
-def _edges(part: Any, number: int) -> tuple[Array, Array, Array | None]:
+def rows_of(part: Any, number: int) -> Any:
+    """Rows of the matrix of a graph as a sparse one of float64: small integers could not be added up."""
+    from scipy import sparse
+
+    if not hasattr(part, "tocsr"):
+        part = np.atleast_2d(np.asarray(as_array(part, "links")))
+        check_real(part, "links")
+        check_digits(part, "links")
+        part = sparse.csr_array(part)
+    check_real(part, "links")
+    try:
+        matrix = part if part.format in ("csr", "csc") else part.tocoo()
+        if matrix.format == "coo":
+            good = all(
+                a.size == 0 or 0 <= a.min() <= a.max() < n for a, n in zip(matrix.coords, part.shape, strict=True)
+            )
+            if not good:
+                raise ValueError("index out of range")
+        else:
+            matrix.check_format(full_check=True)
+    except ValueError as error:
+        raise ValueError(f"links: partition {number} is no well formed sparse matrix: {error}") from None
+    _check_weights(matrix.data, lambda k: f"the weight of link {k} of partition {number}")
+    return matrix.astype(np.float64, copy=False).tocsr()
+
+
+def _edges(part: Any, number: int, n_nodes: int | None) -> tuple[Array, Array, Array | None]:
     """Sources, targets and weights, if there are any, of an array of edges or a data frame."""
+    columns = _columns(part, number)
+    place = f"of partition {number}"
+    ends = [
+        id_array(_whole(column, name, number), f"{name} {place}") for name, column in zip(_ENDS, columns, strict=False)
+    ]
+    if n_nodes is not None:
+        for name, a in zip(_ENDS, ends, strict=True):
+            check_numbers(a, f"{name} {place}", n_nodes)
+    if len(columns) == 2:
+        return ends[0], ends[1], None
+    weights = np.asarray(as_array(columns[2], f"links: weight {place}"))
+    check_real(weights, f"links: weight {place}")
+    check_digits(weights, f"links: weight {place}")
+    _check_weights(weights, lambda k: f"the weight of link {k} {place}")
+    return ends[0], ends[1], weights
+
+
+def _columns(part: Any, number: int) -> list[Any]:
     names = [str(name) for name in part.columns] if hasattr(part, "columns") else []
     if names:
-        if not {"source", "target"} <= set(names):
+        if not set(_ENDS) <= set(names):
             raise ValueError(f"links: partition {number} has columns {names}; it needs source and target")
-        columns = [np.asarray(part[name]) for name in ("source", "target", "weight") if name in names]
-    else:
-        edges = np.asarray(as_array(part, "links"))
-        if edges.ndim != 2 or edges.shape[1] not in (2, 3):
-            raise ValueError(
-                f"links: an array of edges has 2 or 3 columns, got shape {edges.shape} in partition {number}"
-            )
-        columns = list(edges.T)
-    for name, column in zip(("source", "target", "weight"), columns, strict=False):
-        check_real(column, f"links: {name} of partition {number}")
-    nodes = [_node_numbers(column, number) for column in columns[:2]]
-    return nodes[0], nodes[1], columns[2] if len(columns) == 3 else None
+        return [part[name] for name in (*_ENDS, "weight") if name in names]
+    if isinstance(part, list | tuple) and any(isinstance(item, str) for row in part for item in row):
+        if not {len(row) for row in part} <= {2, 3} or len({len(row) for row in part}) > 1:
+            raise ValueError(f"links: edges have 2 or 3 entries each, got others in partition {number}")
+        return [list(column) for column in zip(*part, strict=True)]
+    edges = part if type(part) is np.ndarray else np.asarray(as_array(part, "links"))
+    if edges.ndim != 2 or edges.shape[1] not in (2, 3):
+        raise ValueError(f"links: an array of edges has 2 or 3 columns, got shape {edges.shape} in partition {number}")
+    if edges.dtype.kind == "c":
+        check_real(edges, f"links: partition {number}")
+    columns = list(edges.T)
+    if edges.dtype.kind == "O" and len(columns) == 3:
+        columns[2] = columns[2].tolist()
+    return columns
 
 
-def _node_numbers(column: Array, number: int) -> Array:
-    whole = column.dtype.kind in "iu"
-    good = column >= 0 if whole else (column >= 0) & (column < 2**53) & (column == np.floor(column))
+def _whole(column: Any, name: str, number: int) -> Any:
+    """Ids beside weights in one array of floats are whole numbers."""
+    a = column if type(column) is np.ndarray else np.asarray(column)
+    if a.dtype.kind != "f":
+        return column
+    good = (np.abs(a) <= 2**53) & (a == np.floor(a))
     if not good.all():
         k = int(np.argmin(good))
-        raise ValueError(f"links: link {k} of partition {number} names a node {column[k]}: nodes are numbers from 0 on")
-    return column if whole else column.astype(np.int64)
+        raise ValueError(f"links: link {k} of partition {number} names a node {a[k]}: ids are integers or names")
+    return a.astype(np.int64)
+
+
+def renumber(part: Partition, positions: Array | None, n: int) -> Partition:
+    """Edges with the numbers that nodes have in the graph: their positions, or their ids themselves."""
+    positions = part.ids if positions is None else positions
+    assert positions is not None
+    index = np.int32 if n < 2**31 else np.int64
+    positions = positions.astype(index)
+    return part._replace(
+        n_sources=n, n_targets=n, targets=positions[part.targets], sources=positions[part.sources], ids=None
+    )
 
 
 def _compact(by_target: Any, is_rows: bool) -> Partition:
@@ -130,7 +190,7 @@ def facts(part: Partition) -> Facts:
         arriving = np.add.reduceat(arriving, part.pieces)
     longest, leaving = (_longest_sum(int(a.max(initial=0))) for a in (arriving, np.bincount(part.sources)))
     weight = part.weight if part.weights is None else None
-    return Facts(part.is_rows, part.n_sources, part.n_targets, longest, leaving, weight)
+    return Facts(part.is_rows, part.n_sources, part.n_targets, longest, leaving, weight, part.ids)
 
 
 def _longest_sum(count: int) -> int:
@@ -191,13 +251,17 @@ def add(terms: Sequence[Array]) -> Array:
 class LinkPartitions:
     """The partitions of a graph on the workers."""
 
+    #: Ids of the nodes of a graph of edges, in order, unless they are their own numbers.
+    nodes: list[Any] | None = None
+
     def __init__(self, links: Any, n_nodes: int | None) -> None:
         self._dask = import_dask()
+        n_nodes = None if n_nodes is None else as_integer(n_nodes, "n_nodes", least=0)
         parts, is_rows = _delayed_parts(links)
         if not parts:
             raise ValueError("links: the graph has no nodes")
         on_worker = self._dask.delayed(take)
-        taken = [on_worker(part, k, is_rows) for k, part in enumerate(parts)]
+        taken = [on_worker(part, k, is_rows, n_nodes) for k, part in enumerate(parts)]
         self._parts = self._dask.persist(*taken)
         known = self._compute(*[self._dask.delayed(facts)(part) for part in self._parts])
         self._count_nodes(known, n_nodes)
@@ -223,13 +287,31 @@ class LinkPartitions:
             if n_nodes is not None and n_nodes != n:
                 raise ValueError(f"links: n_nodes is {n_nodes}, but the matrix has {n} rows")
         else:
-            least = max(max(fact.n_sources, fact.n_targets) for fact in known)
-            n = least if n_nodes is None else int(n_nodes)
-            if n < least:
-                raise ValueError(f"links: {least - 1} is no node: there are {n}")
+            n = self._renumber([fact.ids for fact in known if fact.ids is not None], n_nodes)
         if n == 0:
             raise ValueError("links: the graph has no nodes")
         self.n_nodes = n
+
+    def _renumber(self, ids: list[Array], n_nodes: int | None) -> int:
+        """Edges named nodes as they liked: from now on by their numbers. How many there are."""
+        positions: Sequence[Array | None] = [None] * len(ids)
+        if n_nodes is not None:
+            n = n_nodes
+        else:
+            positions, nodes = number_ids(*ids)
+            n = len(nodes)
+            if isinstance(nodes, range):
+                positions = [None] * len(ids)
+            else:
+                self.nodes = list(nodes) if isinstance(nodes, list) or nodes.dtype.kind in "Mm" else nodes.tolist()
+        on_worker = self._dask.delayed(renumber)
+        parts = zip(self._parts, positions, strict=True)
+        self._parts = self._dask.persist(*[on_worker(part, place, n) for part, place in parts])
+        return n
+
+    def name(self, node: int) -> str:
+        """A node in words of the caller."""
+        return repr(node if self.nodes is None else self.nodes[node])
 
     def _strengths(self) -> Array:
         delayed, n = self._dask.delayed, self.n_nodes
@@ -243,7 +325,7 @@ class LinkPartitions:
             (sums,) = self._compute(whole)
         if not np.isfinite(sums).all():
             node = int(np.argmin(np.isfinite(sums)))
-            raise ValueError(f"links: the weights of the links that leave node {node} add up to infinity")
+            raise ValueError(f"links: the weights of the links that leave node {self.name(node)} add up to infinity")
         return np.asarray(sums, np.float64)
 
     def arriving(self, z: Array) -> Array:
@@ -272,16 +354,21 @@ class LinkPartitions:
 
 def _delayed_parts(links: Any) -> tuple[list[Any], bool | None]:
     """The partitions, and whether they are rows of a matrix, if that is known."""
+    if isinstance(links, delayed_type()):  # has every attribute
+        return [links], None
     if hasattr(links, "to_delayed") and hasattr(links, "columns"):  # a data frame
         return list(links.to_delayed()), False
     if hasattr(links, "to_delayed") and hasattr(links, "chunks"):
         if links.ndim != 2:
             raise ValueError(f"links: the matrix of a graph must be square, got shape {links.shape}")
-        blocks = links.to_delayed()
-        beside = import_dask().delayed(_beside)
-        parts = [row[0] if len(row) == 1 else beside(list(row)) for row in blocks]
         rows, columns = links.shape
-        return parts, not (columns in (2, 3) and rows != columns)
+        if columns in (2, 3) and rows != columns:
+            return list(links.rechunk({1: -1}).to_delayed()[:, 0]), False
+        beside = import_dask().delayed(_beside)
+        blocks = enumerate(links.to_delayed())
+        return [row[0] if len(row) == 1 else beside(list(row), k) for k, row in blocks], True
+    if hasattr(links, "to_delayed"):  # a bag of edges
+        return list(links.to_delayed()), None
     if isinstance(links, Iterable) and not hasattr(links, "tocsr") and not isinstance(links, np.ndarray):
         return list(links), None
     raise TypeError(
@@ -290,7 +377,7 @@ def _delayed_parts(links: Any) -> tuple[list[Any], bool | None]:
     )
 
 
-def _beside(blocks: Sequence[Any]) -> Any:
+def _beside(blocks: Sequence[Any], number: int) -> Any:
     from scipy import sparse
 
-    return sparse.hstack([b.tocsr() if hasattr(b, "tocsr") else sparse.csr_array(b) for b in blocks], format="csr")
+    return sparse.hstack([rows_of(block, number) for block in blocks], format="csr")

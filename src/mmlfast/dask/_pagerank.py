@@ -63,12 +63,18 @@ def pagerank(
         Either rows of the matrix whose entry (i, j) is the weight of the link from node i to node j: a Dask array of
         shape (n, n) with dense or sparse blocks, or the blocks of its rows in order, as SciPy sparse matrices. Or the
         links in any order: a Dask array of shape (m, 2) or (m, 3), or arrays of that shape, with source, target and
-        weight; or a data frame with columns of these names. Partitions may be delayed values, futures, or the data
-        themselves. A link that is given more than once counts as often.
+        weight; or a data frame with columns of these names, whatever others it has. Chunks and partitions are of any
+        size, known or not, and partitions may be delayed values, futures, or the data themselves. A Dask array of shape
+        (2, 2) or (3, 3) is a matrix. A link that is given more than once counts as often.
+
+        Links name their ends as in `mmlfast.graph.Links.from_edges`, but in an array of floats ids are whole numbers.
+        The nodes are the ids that occur, in the order of `from_edges`: sorted if they are integers or text
+        (``numpy.unique`` of all of them).
     damping : float
         Probability of following a link, from 0 to 1.
     personalization : array_like of shape (n,), or mapping of nodes to weights, optional
-        Where jumps go, in any scale; all nodes alike by default. A mapping names nodes by number.
+        Where jumps go, in any scale; all nodes alike by default. A mapping, or a labelled array, names nodes by their
+        ids, or rows by number.
     dangling : array_like of shape (n,), or mapping of nodes to weights, optional
         Where the walk goes from a node that no link leaves; by default a jump like the others.
     tol : float
@@ -78,19 +84,20 @@ def pagerank(
     full_output : bool
         Whether to return the error bound and the number of iterations too.
     n_nodes : int, optional
-        Number of nodes of a graph given by links; by default the largest number among them and one more.
+        The nodes of a graph given by links are the numbers 0 .. n_nodes - 1, whether they occur or not.
 
     Returns
     -------
     ndarray of float64, shape (n,)
-        Scores with sum 1. With `full_output`, a `mmlfast.graph.PageRank` of scores, error_bound and n_iter.
+        Scores with sum 1, in the order of the rows, or of the ids. With `full_output`, a `mmlfast.graph.PageRank` of
+        scores, error_bound and n_iter.
 
     Raises
     ------
     ImportError
         If Dask is not installed.
     ValueError
-        As `mmlfast.graph.pagerank`; or if a node is not a number from 0 on, or the rows do not make a square matrix.
+        As `mmlfast.graph.pagerank`; or the rows do not make a square matrix, or a node is not one of `n_nodes`.
     TypeError
         If numbers are complex or no numbers at all, or `links` is none of the above.
 
@@ -126,7 +133,7 @@ def pagerank(
     damping = _damping("dask.pagerank", damping)
     tol, max_iter = _limits("dask.pagerank", tol, max_iter, damping)
     partitions = LinkPartitions(links, n_nodes)
-    names = Names(partitions.n_nodes, None)
+    names = Names(partitions.n_nodes, partitions.nodes)
     v = distribution("personalization", personalization, names)
     w = v if dangling is None else distribution("dangling", dangling, names)
     ranking = Ranking(partitions, v, w, damping)

@@ -42,7 +42,7 @@ class Ranking:
         with np.errstate(over="ignore"):
             self._inverse = damping / strength[self._core]
         if not np.isfinite(self._inverse).all():
-            node = self._core[np.argmin(np.isfinite(self._inverse))]
+            node = partitions.name(int(self._core[np.argmin(np.isfinite(self._inverse))]))
             raise ValueError(f"links: the weights of the links that leave node {node} are too small to divide by")
         # Sums over the nodes outside the core.
         rest = strength <= 0
