@@ -104,10 +104,12 @@ def array_parameters(function: Any) -> set[str]:
     except (TypeError, ValueError):
         return set()
     named = {"X", "x", "links"}
+    not_data = {"metric"} if inspect.isclass(function) else set()  # estimators look at their parameters when they fit
     return {
         p.name
         for p in parameters
-        if "ArrayLike" in str(p.annotation) or (p.annotation in ("Any", Any) and p.name in named)
+        if p.name not in not_data
+        and ("ArrayLike" in str(p.annotation) or (p.annotation in ("Any", Any) and p.name in named))
     }
 
 
@@ -478,7 +480,9 @@ def _decomposition() -> Iterator[Use]:
         arrays={"X": TABLE},
         powers={"X": (0,)},
     )
-    yield _use("decomposition.pca", lambda x: de.pca(x, 2), arrays={"x": TABLE}, nonnegative=(1,))
+    yield _use(
+        "decomposition.pca", lambda x: de.pca(x, 2), arrays={"x": TABLE}, powers={"x": (1, 0, 2, 0)}, nonnegative=(2, 3)
+    )
 
 
 def _graph() -> Iterator[Use]:

@@ -336,7 +336,8 @@ def _check_rows(function: str, a: Any, b: Any) -> None:
 
 def _copy_if_written_over(a: Any, out: Any) -> Any:
     """What an error message can be made from after the call."""
-    return a.copy() if isinstance(out, ndarray) and np.may_share_memory(a, out) else a
+    written_over = type(a) is ndarray and isinstance(out, ndarray) and np.may_share_memory(a, out)
+    return a.copy() if written_over else a
 
 
 def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:

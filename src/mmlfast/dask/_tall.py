@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast import linalg
-from mmlfast._moments import check_weights
+from mmlfast._weights import check_weights
 from mmlfast.dask._table import Table
 
 Array = np.ndarray[Any, Any]
