@@ -127,14 +127,22 @@ inline Reflector make_reflector(const Matrix& w, Size step) noexcept {
   return {head, 2 / (head * head + below)};
 }
 
-// Column j of y := the reflection of it.
-inline void apply(const Reflector& h, const Matrix& w, Size step, const Matrix& y, Size j) noexcept {
+// Columns from .. to - 1 of y := their reflections; `sums` are as many numbers.
+inline void apply(const Reflector& h, const Matrix& w, Size step, const Matrix& y, Size from, Size to,
+                  double* sums) noexcept {
   if (h.factor == 0) return;
-  double sum = h.head * y(step, j);
-  for (Size i = step + 1; i < w.rows; ++i) sum += w(i, step) * y(i, j);
-  sum *= h.factor;
-  y(step, j) -= sum * h.head;
-  for (Size i = step + 1; i < w.rows; ++i) y(i, j) -= sum * w(i, step);
+  const Size count = to - from;
+  const auto row = [&](Size i) { return y.row(i) + from; };
+  for (Size j = 0; j < count; ++j) sums[j] = h.head * row(step)[j];
+  for (Size i = step + 1; i < w.rows; ++i)
+    for (Size j = 0; j < count; ++j) sums[j] += w(i, step) * row(i)[j];
+  for (Size j = 0; j < count; ++j) sums[j] *= h.factor;
+  for (Size j = 0; j < count; ++j) row(step)[j] -= sums[j] * h.head;
+  for (Size i = step + 1; i < w.rows; ++i) {
+    const double v = w(i, step);
+    double* to_row = row(i);
+    for (Size j = 0; j < count; ++j) to_row[j] -= sums[j] * v;
+  }
 }
 
 // The first `steps` columns of w become triangular, after choose(step, left) has brought the next one forward; left[j]
@@ -147,18 +155,20 @@ void triangulate(const Matrix& w, Size steps, double* left, Reflector* made, Cho
       for (Size j = step; j < w.cols; ++j) left[j] += w(i, j) * w(i, j);
     choose(step, left);
     made[step] = make_reflector(w, step);
-    for (Size j = step + 1; j < w.cols; ++j) apply(made[step], w, step, w, j);
+    apply(made[step], w, step, w, step + 1, w.cols, left);
   }
 }
 
 // Columns of y := the solution of R x = y, R the first r rows and columns of w.
 inline void substitute(const Matrix& w, Size r, const Matrix& y) noexcept {
-  for (Size i = r; i-- > 0;)
-    for (Size j = 0; j < y.cols; ++j) {
-      double sum = y(i, j);
-      for (Size l = i + 1; l < r; ++l) sum -= w(i, l) * y(l, j);
-      y(i, j) = sum / w(i, i);
+  for (Size i = r; i-- > 0;) {
+    double* to = y.row(i);
+    for (Size l = i + 1; l < r; ++l) {
+      const double f = w(i, l), *from = y.row(l);
+      for (Size j = 0; j < y.cols; ++j) to[j] -= f * from[j];
     }
+    for (Size j = 0; j < y.cols; ++j) to[j] /= w(i, i);
+  }
 }
 
 // ---- the solution ----
@@ -245,7 +255,7 @@ class LeastNorm {
   Outcome solve(const Matrix& m, const Matrix& c, Size rank, double noise, const Matrix& x) noexcept {
     const Size n = s_.n;
     const Room<Size> rows(n), columns(rank);
-    const Room<double> w_room(checked_product(n, rank)), h_room(checked_product(n, s_.k)), left(n);
+    const Room<double> w_room(checked_product(n, rank)), h_room(checked_product(n, s_.k)), left(std::max(n, s_.k));
     const Room<Reflector> made(rank);
     if (!rows || !columns || !w_room || !h_room || !left || !made) return no_memory;
     choose_columns(m, c, rank, left.data(), made.data());
@@ -276,16 +286,16 @@ class LeastNorm {
       std::swap_ranges(w.row(step), w.row(step) + rank, w.row(largest));
       std::swap(rows[step], rows[largest]);
     });
-    for (Size e = 0; e < s_.k; ++e) {
-      for (Size i = 0; i < n; ++i) h(i, e) = 0;
-      for (Size i = 0; i < rank; ++i) {  // R'h = y, with y in the units of the unknowns
-        double sum = std::ldexp(c(columns[i], e), -unit(columns[i]));
-        for (Size l = 0; l < i; ++l) sum -= w(l, i) * h(l, e);
-        h(i, e) = sum / w(i, i);
-      }
-      for (Size step = rank; step-- > 0;) apply(made[step], w, step, h, e);
-      for (Size row = 0; row < n; ++row) x(place_[rows[row]], e) = std::ldexp(h(row, e), unit(rows[row]));
+    std::fill_n(h.data, n * h.cols, 0.0);
+    for (Size i = 0; i < rank; ++i) {  // R'h = y, with y in the units of the unknowns
+      for (Size e = 0; e < h.cols; ++e) h(i, e) = std::ldexp(c(columns[i], e), -unit(columns[i]));
+      for (Size l = 0; l < i; ++l)
+        for (Size e = 0; e < h.cols; ++e) h(i, e) -= w(l, i) * h(l, e);
+      for (Size e = 0; e < h.cols; ++e) h(i, e) /= w(i, i);
     }
+    for (Size step = rank; step-- > 0;) apply(made[step], w, step, h, 0, h.cols, left.data());
+    for (Size row = 0; row < n; ++row)
+      for (Size e = 0; e < h.cols; ++e) x(place_[rows[row]], e) = std::ldexp(h(row, e), unit(rows[row]));
     return {};
   }
 
@@ -319,7 +329,7 @@ class LeastNorm {
         for (Size l = 0; l < count; ++l) some(i, l) = i <= kept[l] ? r(i, kept[l]) : 0;
       }
       triangulate(some, count, left, made, [](Size, const double*) {});
-      for (Size step = 0; step < count; ++step) apply(made[step], some, step, rest, 0);
+      for (Size step = 0; step < count; ++step) apply(made[step], some, step, rest, 0, 1, left);
       double square = 0;
       for (Size i = count; i < rank; ++i) square += x[i] * x[i];
       if (!(std::sqrt(square) <= noise * length(rank + j))) continue;
@@ -360,8 +370,7 @@ class LeastNorm {
       m.swap_columns(step, best);
       std::swap(place_[step], place_[best]);
     });
-    for (Size step = 0; step < rank; ++step)
-      for (Size e = 0; e < c.cols; ++e) apply(made[step], m, step, c, e);
+    for (Size step = 0; step < rank; ++step) apply(made[step], m, step, c, 0, c.cols, left);
   }
 
   SmallSystem s_;
