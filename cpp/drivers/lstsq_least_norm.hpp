@@ -24,6 +24,26 @@ struct SmallSystem {
   double cut, unit;
 };
 
+// Memory that is asked for once and given out in parts: the small systems are so small that asking takes longer than
+// solving.
+class Parts {
+ public:
+  explicit Parts(Size numbers) noexcept : all_(numbers) {}
+  explicit operator bool() const noexcept { return static_cast<bool>(all_); }
+
+  template <class T>
+  T* take(Size count) noexcept {
+    static_assert(alignof(T) <= sizeof(double));
+    double* part = all_.data() + used_;
+    used_ += (count * static_cast<Size>(sizeof(T)) + 7) / 8;
+    return reinterpret_cast<T*>(part);
+  }
+
+ private:
+  Room<double> all_;
+  Size used_ = 0;
+};
+
 namespace of_least_norm {
 
 constexpr Outcome no_memory{Outcome::Status::no_memory};
@@ -76,10 +96,8 @@ inline bool orthogonalise_rows(const Matrix& g, Size n) noexcept {
 
 // Singular triples of B (p x n, in the first columns of g, with c beside it): s in falling order, order[i] the row of g
 // that holds s_i v_i' and u_i'c.
-inline bool triples_by_rotations(const Matrix& g, Size n, double* s, Size* order) noexcept {
+inline bool triples_by_rotations(const Matrix& g, Size n, double* s, Size* order, double* lengths) noexcept {
   if (!orthogonalise_rows(g, n)) return false;
-  Room<double> lengths(g.rows);
-  if (!lengths) return false;
   for (Size i = 0; i < g.rows; ++i) lengths[i] = std::sqrt(std::inner_product(g.row(i), g.row(i) + n, g.row(i), 0.0));
   std::iota(order, order + g.rows, Size{0});
   std::sort(order, order + g.rows,
@@ -127,14 +145,22 @@ inline Reflector make_reflector(const Matrix& w, Size step) noexcept {
   return {head, 2 / (head * head + below)};
 }
 
-// Column j of y := the reflection of it.
-inline void apply(const Reflector& h, const Matrix& w, Size step, const Matrix& y, Size j) noexcept {
+// Columns from .. to - 1 of y := their reflections; `sums` are as many numbers.
+inline void apply(const Reflector& h, const Matrix& w, Size step, const Matrix& y, Size from, Size to,
+                  double* sums) noexcept {
   if (h.factor == 0) return;
-  double sum = h.head * y(step, j);
-  for (Size i = step + 1; i < w.rows; ++i) sum += w(i, step) * y(i, j);
-  sum *= h.factor;
-  y(step, j) -= sum * h.head;
-  for (Size i = step + 1; i < w.rows; ++i) y(i, j) -= sum * w(i, step);
+  const Size count = to - from;
+  const auto row = [&](Size i) { return y.row(i) + from; };
+  for (Size j = 0; j < count; ++j) sums[j] = h.head * row(step)[j];
+  for (Size i = step + 1; i < w.rows; ++i)
+    for (Size j = 0; j < count; ++j) sums[j] += w(i, step) * row(i)[j];
+  for (Size j = 0; j < count; ++j) sums[j] *= h.factor;
+  for (Size j = 0; j < count; ++j) row(step)[j] -= sums[j] * h.head;
+  for (Size i = step + 1; i < w.rows; ++i) {
+    const double v = w(i, step);
+    double* to_row = row(i);
+    for (Size j = 0; j < count; ++j) to_row[j] -= sums[j] * v;
+  }
 }
 
 // The first `steps` columns of w become triangular, after choose(step, left) has brought the next one forward; left[j]
@@ -147,47 +173,44 @@ void triangulate(const Matrix& w, Size steps, double* left, Reflector* made, Cho
       for (Size j = step; j < w.cols; ++j) left[j] += w(i, j) * w(i, j);
     choose(step, left);
     made[step] = make_reflector(w, step);
-    for (Size j = step + 1; j < w.cols; ++j) apply(made[step], w, step, w, j);
+    apply(made[step], w, step, w, step + 1, w.cols, left);
   }
 }
 
 // Columns of y := the solution of R x = y, R the first r rows and columns of w.
 inline void substitute(const Matrix& w, Size r, const Matrix& y) noexcept {
-  for (Size i = r; i-- > 0;)
-    for (Size j = 0; j < y.cols; ++j) {
-      double sum = y(i, j);
-      for (Size l = i + 1; l < r; ++l) sum -= w(i, l) * y(l, j);
-      y(i, j) = sum / w(i, i);
+  for (Size i = r; i-- > 0;) {
+    double* to = y.row(i);
+    for (Size l = i + 1; l < r; ++l) {
+      const double f = w(i, l), *from = y.row(l);
+      for (Size j = 0; j < y.cols; ++j) to[j] -= f * from[j];
     }
+    for (Size j = 0; j < y.cols; ++j) to[j] /= w(i, i);
+  }
 }
 
 // ---- the solution ----
 
 class LeastNorm {
  public:
-  explicit LeastNorm(const SmallSystem& s) noexcept
-      : s_(s),
-        g_(checked_product(s.p, s.n + s.k)),
-        lengths_(s.n),
-        values_(s.p),
-        order_(s.p),
-        place_(s.n),
-        m_(checked_product(s.p, s.n + s.k)),
-        units_(s.n) {}
+  explicit LeastNorm(const SmallSystem& s) noexcept : s_(s), parts_(numbers(s)) {}
 
   Outcome run(double* x, Size& rank) noexcept {
-    if (!g_ || !lengths_ || !values_ || !order_ || !place_ || !m_ || !units_) return no_memory;
+    if (!parts_) return no_memory;
     constexpr Size most_rotated = 32;
     const Size p = s_.p, n = s_.n, k = s_.k;
-    const Matrix g{g_.data(), p, n + k, n + k};
+    const Matrix g{parts_.take<double>(p * (n + k)), p, n + k, n + k};
+    lengths_ = parts_.take<double>(n);
+    values_ = parts_.take<double>(p);
+    order_ = parts_.take<Size>(p);
     fill(g);
     if (p <= most_rotated) {
-      if (!triples_by_rotations(g, n, values_.data(), order_.data())) return {Outcome::Status::failed_items};
+      if (!triples_by_rotations(g, n, values_, order_, parts_.take<double>(p))) return {Outcome::Status::failed_items};
     } else {
-      const Outcome outcome = triples_by_lapack(g, n, values_.data(), order_.data());
+      const Outcome outcome = triples_by_lapack(g, n, values_, order_);
       if (!outcome.ok()) return outcome;
     }
-    const double* s = values_.data();
+    const double* s = values_;
     rank = 0;
     while (rank < p && s[rank] > s_.cut * s[0]) ++rank;
     if (rank == n) return {};
@@ -195,7 +218,8 @@ class LeastNorm {
     if (rank == 0) return {};
     const double noise = std::max(16 * s_.unit, std::min(s_.cut, 0x1p-20));
     const bool by_columns = rank == p || s[rank] <= noise * s[0];
-    const Matrix m{m_.data(), by_columns ? p : rank, n, n}, c{m_.data() + p * n, m.rows, k, k};
+    const Size rows = by_columns ? p : rank;
+    const Matrix m{parts_.take<double>(p * n), rows, n, n}, c{parts_.take<double>(p * k), rows, k, k};
     if (by_columns)
       take_columns(m, c);
     else
@@ -207,7 +231,7 @@ class LeastNorm {
   // B, which is a with columns of length one, and c.
   void fill(const Matrix& g) noexcept {
     const Size p = s_.p, n = s_.n;
-    std::fill_n(lengths_.data(), n, 0.0);
+    std::fill_n(lengths_, n, 0.0);
     for (Size i = 0; i < p; ++i)
       for (Size j = 0; j < n; ++j) lengths_[j] += s_.a[i * s_.a_ld + j] * s_.a[i * s_.a_ld + j];
     for (Size j = 0; j < n; ++j) lengths_[j] = std::sqrt(lengths_[j]);
@@ -244,29 +268,29 @@ class LeastNorm {
   // m: a', with c beside it.
   Outcome solve(const Matrix& m, const Matrix& c, Size rank, double noise, const Matrix& x) noexcept {
     const Size n = s_.n;
-    const Room<Size> rows(n), columns(rank);
-    const Room<double> w_room(checked_product(n, rank)), h_room(checked_product(n, s_.k)), left(n);
-    const Room<Reflector> made(rank);
-    if (!rows || !columns || !w_room || !h_room || !left || !made) return no_memory;
-    choose_columns(m, c, rank, left.data(), made.data());
+    place_ = parts_.take<Size>(n);
+    units_ = parts_.take<int>(n);
+    double* left = parts_.take<double>(std::max(n, s_.k));
+    Reflector* made = parts_.take<Reflector>(rank);
+    choose_columns(m, c, rank, left, made);
     const Matrix t{m.data + rank, rank, n - rank, m.ld};  // R12, and then the combinations
-    const Room<double> r12(checked_product(rank, n - rank));
-    if (!r12) return no_memory;
-    const Matrix before{r12.data(), rank, n - rank, n - rank};
+    const Matrix before{parts_.take<double>(rank * t.cols), rank, t.cols, t.cols};
     for (Size i = 0; i < rank; ++i) std::copy_n(t.row(i), t.cols, before.row(i));
     substitute(m, rank, t);
     substitute(m, rank, c);
-    leave_out_noise(m, before, t, noise, left.data(), made.data());
+    leave_out_noise(m, before, t, noise, left, made);
     const auto element = [&](Size row, Size i) {  // of [I; K']
       if (row < rank) return row == i ? 1.0 : 0.0;
       return std::clamp(std::ldexp(t(i, row - rank), unit(row) - unit(i)), -0x1p480, 0x1p480);
     };
-    std::iota(rows.data(), rows.data() + n, Size{0});
-    const Matrix w{w_room.data(), n, rank, rank}, h{h_room.data(), n, s_.k, s_.k};
+    Size *rows = parts_.take<Size>(n), *columns = parts_.take<Size>(rank);
+    std::iota(rows, rows + n, Size{0});
+    const Matrix w{parts_.take<double>(n * rank), n, rank, rank};
+    const Matrix h{parts_.take<double>(n * s_.k), n, s_.k, s_.k};
     for (Size row = 0; row < n; ++row)
       for (Size i = 0; i < rank; ++i) w(row, i) = element(row, i);
-    std::iota(columns.data(), columns.data() + rank, Size{0});
-    triangulate(w, rank, left.data(), made.data(), [&](Size step, const double* rest) {
+    std::iota(columns, columns + rank, Size{0});
+    triangulate(w, rank, left, made, [&](Size step, const double* rest) {
       const Size best = std::max_element(rest + step, rest + rank) - rest;
       w.swap_columns(step, best);
       std::swap(columns[step], columns[best]);
@@ -276,16 +300,16 @@ class LeastNorm {
       std::swap_ranges(w.row(step), w.row(step) + rank, w.row(largest));
       std::swap(rows[step], rows[largest]);
     });
-    for (Size e = 0; e < s_.k; ++e) {
-      for (Size i = 0; i < n; ++i) h(i, e) = 0;
-      for (Size i = 0; i < rank; ++i) {  // R'h = y, with y in the units of the unknowns
-        double sum = std::ldexp(c(columns[i], e), -unit(columns[i]));
-        for (Size l = 0; l < i; ++l) sum -= w(l, i) * h(l, e);
-        h(i, e) = sum / w(i, i);
-      }
-      for (Size step = rank; step-- > 0;) apply(made[step], w, step, h, e);
-      for (Size row = 0; row < n; ++row) x(place_[rows[row]], e) = std::ldexp(h(row, e), unit(rows[row]));
+    std::fill_n(h.data, n * h.cols, 0.0);
+    for (Size i = 0; i < rank; ++i) {  // R'h = y, with y in the units of the unknowns
+      for (Size e = 0; e < h.cols; ++e) h(i, e) = std::ldexp(c(columns[i], e), -unit(columns[i]));
+      for (Size l = 0; l < i; ++l)
+        for (Size e = 0; e < h.cols; ++e) h(i, e) -= w(l, i) * h(l, e);
+      for (Size e = 0; e < h.cols; ++e) h(i, e) /= w(i, i);
     }
+    for (Size step = rank; step-- > 0;) apply(made[step], w, step, h, 0, h.cols, left);
+    for (Size row = 0; row < n; ++row)
+      for (Size e = 0; e < h.cols; ++e) x(place_[rows[row]], e) = std::ldexp(h(row, e), unit(rows[row]));
     return {};
   }
 
@@ -293,7 +317,7 @@ class LeastNorm {
   // that is combined, and those that are as small as the condition of the kept columns makes errors, if the column is a
   // combination of the others to the same precision.
   void leave_out_noise(const Matrix& r, const Matrix& before, const Matrix& t, double noise, double* left,
-                       Reflector* made) const noexcept {
+                       Reflector* made) noexcept {
     constexpr Size most = 64;  // columns that are kept, for the second
     const Size rank = t.rows;
     const auto length = [&](Size column) { return lengths_[place_[column]]; };
@@ -301,9 +325,8 @@ class LeastNorm {
       for (Size j = 0; j < t.cols; ++j)
         if (std::fabs(t(i, j)) * length(i) <= noise * length(rank + j)) t(i, j) = 0;
     if (rank > most) return;
-    const Room<double> room(checked_product(rank, rank) + 3 * rank);
-    if (!room) return;
-    double *errors = room.data() + rank * rank, *column = errors + rank, *x = column + rank;
+    double *room = parts_.take<double>(rank * rank + 3 * rank), *errors = room + rank * rank, *column = errors + rank,
+           *x = column + rank;
     inverse_sums(r, rank, errors, column);
     for (Size j = 0; j < t.cols; ++j) {
       Size kept[most], count = 0, amplified = 0;
@@ -313,13 +336,13 @@ class LeastNorm {
         if (small && t(i, j) != 0 && unit(rank + j) - unit(i) > 4) ++amplified;
       }
       if (amplified == 0) continue;
-      const Matrix some{room.data(), rank, count, std::max<Size>(count, 1)}, rest{x, rank, 1, 1};
+      const Matrix some{room, rank, count, std::max<Size>(count, 1)}, rest{x, rank, 1, 1};
       for (Size i = 0; i < rank; ++i) {
         rest(i, 0) = before(i, j);
         for (Size l = 0; l < count; ++l) some(i, l) = i <= kept[l] ? r(i, kept[l]) : 0;
       }
       triangulate(some, count, left, made, [](Size, const double*) {});
-      for (Size step = 0; step < count; ++step) apply(made[step], some, step, rest, 0);
+      for (Size step = 0; step < count; ++step) apply(made[step], some, step, rest, 0, 1, left);
       double square = 0;
       for (Size i = count; i < rank; ++i) square += x[i] * x[i];
       if (!(std::sqrt(square) <= noise * length(rank + j))) continue;
@@ -347,7 +370,7 @@ class LeastNorm {
   // that in the largest units is next.
   void choose_columns(const Matrix& m, const Matrix& c, Size rank, double* left, Reflector* made) const noexcept {
     constexpr double nearly = 0x1p-8;
-    std::iota(place_.data(), place_.data() + m.cols, Size{0});
+    std::iota(place_, place_ + m.cols, Size{0});
     find_units();
     triangulate(m, rank, left, made, [&](Size step, double* rest) {
       const double most = *std::max_element(rest + step, rest + m.cols);
@@ -360,15 +383,20 @@ class LeastNorm {
       m.swap_columns(step, best);
       std::swap(place_[step], place_[best]);
     });
-    for (Size step = 0; step < rank; ++step)
-      for (Size e = 0; e < c.cols; ++e) apply(made[step], m, step, c, e);
+    for (Size step = 0; step < rank; ++step) apply(made[step], m, step, c, 0, c.cols, left);
+  }
+
+  static Size numbers(const SmallSystem& s) noexcept {
+    const Size p = s.p, n = s.n, k = s.k, few = std::min<Size>(p, 64);
+    const Size most = checked_product(n + 1, 4 * p + k + 8);
+    return most < 0 ? -1 : most + 2 * p * k + 8 * p + std::max(n, k) + few * (few + 3);
   }
 
   SmallSystem s_;
-  Room<double> g_, lengths_, values_;
-  Room<Size> order_, place_;
-  Room<double> m_;
-  Room<int> units_;
+  Parts parts_;
+  double *lengths_ = nullptr, *values_ = nullptr;
+  Size *order_ = nullptr, *place_ = nullptr;
+  int* units_ = nullptr;
 };
 
 }  // namespace of_least_norm

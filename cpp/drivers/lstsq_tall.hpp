@@ -42,12 +42,12 @@ class TallLstsq {
   // Problem i. Many right-hand sides are taken some at a time.
   Outcome run(const LstsqCall<T>& c, Size i) const noexcept {
     Memory of(*this);
-    if (!of.table || !of.r || !of.x || !of.numbers || !of.exponents) return {Outcome::Status::no_memory};
+    if (!of.parts) return {Outcome::Status::no_memory};
     for (Size from = 0; from < k_; from += chunk_) {
       const Size k = std::min(chunk_, k_ - from);
       of.width = n_ + k;
       if (!pack(c, i, from, k, of)) return {Outcome::Status::failed_items};
-      Outcome outcome = r_of_rows<double>(of.table.data(), Layout{m_, of.width, of.width, 1}, of.r.data());
+      Outcome outcome = r_of_rows<double>(of.table, Layout{m_, of.width, of.width, 1}, of.r);
       if (outcome.ok()) outcome = from == 0 ? decide(c, i, of) : Outcome{};
       if (outcome.ok()) outcome = solve(c, i, from, k, of);
       if (!outcome.ok()) return outcome;
@@ -57,24 +57,34 @@ class TallLstsq {
 
  private:
   struct Memory {
-    Room<double> table, r, x, numbers;
-    Room<int> exponents;  // of the powers of two that the columns were multiplied with
-    Size width = 0;       // columns of `table` and r, n of A and some of b
+    Parts parts;
+    double *table, *r, *x, *numbers, *a;
+    int *exponents, *units;  // of the powers of two that the columns were multiplied with; what their lengths are then
+    Size width = 0;          // columns of `table` and r, n of A and some of b
     bool full = true;
 
-    explicit Memory(const TallLstsq& t) noexcept
-        : table(checked_product(t.m_, t.width_)),
-          r(checked_product(t.width_, t.width_)),
-          x(checked_product(t.n_, t.chunk_)),
-          numbers(checked_product(3, t.width_)),
-          exponents(2 * t.width_) {}
-    double* lengths() const noexcept { return numbers.data(); }  // of the columns of R
+    explicit Memory(const TallLstsq& t) noexcept : parts(t.needed()) {
+      if (!parts) return;
+      table = parts.take<double>(t.m_ * t.width_);
+      r = parts.take<double>(t.width_ * t.width_);
+      x = parts.take<double>(t.n_ * t.chunk_);
+      numbers = parts.take<double>(3 * t.width_);
+      a = parts.take<double>(t.n_ * t.n_);
+      exponents = parts.take<int>(2 * t.width_);
+      units = parts.take<int>(t.n_);
+    }
+    double* lengths() const noexcept { return numbers; }  // of the columns of R
   };
+
+  Size needed() const noexcept {
+    const Size most = checked_product(m_ + 2 * width_ + n_ + 8, width_);
+    return most < 0 ? -1 : most + 8;
+  }
 
   // [A b], rows one after the other, each column at a safe scale; false if it is not finite.
   bool pack(const LstsqCall<T>& c, Size i, Size from, Size k, const Memory& of) const noexcept {
     const Layout &a = c.a.layout, &b = c.b.layout;
-    double* table = of.table.data();
+    double* table = of.table;
     to_columns(c.a.item(i), Layout{n_, m_, a.col_stride, a.row_stride}, table, of.width);
     to_columns(c.b.item(i) + from * b.col_stride, Layout{k, m_, b.col_stride, b.row_stride}, table + n_, of.width);
     double *largest = of.lengths() + width_, *nothing = largest + width_;
@@ -96,7 +106,7 @@ class TallLstsq {
 
   // The rank, as far as it is full, and the singular values if they are wanted.
   Outcome decide(const LstsqCall<T>& c, Size i, Memory& of) const noexcept {
-    const double *r = of.r.data(), limit = threshold(*c.rcond.item(i), n_);
+    const double *r = of.r, limit = threshold(*c.rcond.item(i), n_);
     double longest = 0;
     std::fill_n(of.lengths(), n_, 0.0);
     for (Size row = 0; row < n_; ++row)
@@ -116,12 +126,12 @@ class TallLstsq {
 
   // Of A itself; `smallest` is that of R at the scale it has, or 0 if the columns are at several scales.
   Outcome singular_values(const LstsqCall<T>& c, Size i, const Memory& of, double& smallest) const noexcept {
-    const int* exponents = of.exponents.data();
+    const int* exponents = of.exponents;
     const bool one_scale = std::all_of(exponents, exponents + n_, [](int e) { return e == 0; });
     int largest = 0;
     const Room<double> copy(one_scale ? 1 : checked_product(n_, n_)), s(n_);
     if (!copy || !s) return {Outcome::Status::no_memory};
-    Batch<const double> square{of.r.data(), 0, {n_, n_, of.width, 1}};
+    Batch<const double> square{of.r, 0, {n_, n_, of.width, 1}};
     if (!one_scale) {
       bool any = false;
       for (Size j = 0; j < n_; ++j) {
@@ -146,7 +156,7 @@ class TallLstsq {
 
   // Is norm(B^-1) less than 1 / margin, B being R with columns of length one?
   bool inverse_is_small(const Memory& of, double margin) const noexcept {
-    const double* r = of.r.data();
+    const double* r = of.r;
     double *row_of_inverse = of.lengths() + width_, sum = 0;
     for (Size i = n_; i-- > 0;) {  // row i of R^-1, times the length of column i
       std::fill_n(row_of_inverse, n_, 0.0);
@@ -162,8 +172,8 @@ class TallLstsq {
   }
 
   Outcome solve(const LstsqCall<T>& c, Size i, Size from, Size k, const Memory& of) const noexcept {
-    const double* r = of.r.data();
-    const double* x = of.x.data();
+    const double* r = of.r;
+    const double* x = of.x;
     Size rank = n_;
     if (!of.full) {
       const Outcome outcome = without_full_rank(c, i, k, of, rank);
@@ -191,8 +201,8 @@ class TallLstsq {
 
   // x := R^-1 b, row by row.
   void substitute(const Memory& of, Size k) const noexcept {
-    const double* r = of.r.data();
-    double* x = of.x.data();
+    const double* r = of.r;
+    double* x = of.x;
     for (Size row = n_; row-- > 0;)
       for (Size j = 0; j < k; ++j) {
         double sum = r[row * of.width + n_ + j];
@@ -203,11 +213,9 @@ class TallLstsq {
 
   // The same with columns of R at lengths near one, if its rank is not full.
   Outcome without_full_rank(const LstsqCall<T>& c, Size i, Size k, const Memory& of, Size& rank) const noexcept {
-    const Room<double> a(checked_product(n_, n_));
-    const Room<int> units(n_);
-    if (!a || !units) return {Outcome::Status::no_memory};
-    const double* r = of.r.data();
-    int* near_one = of.exponents.data() + width_;
+    const double* r = of.r;
+    double* a = of.a;
+    int *units = of.units, *near_one = of.exponents + width_;
     for (Size j = 0; j < n_; ++j) {
       near_one[j] = of.lengths()[j] > 0 ? std::ilogb(of.lengths()[j]) : 0;
       units[j] = near_one[j] - of.exponents[j];
@@ -216,8 +224,7 @@ class TallLstsq {
       for (Size j = 0; j < n_; ++j) a[row * n_ + j] = std::ldexp(r[row * of.width + j], -near_one[j]);
     constexpr double unit = std::numeric_limits<T>::epsilon() / 2;
     const double limit = threshold(*c.rcond.item(i), n_);
-    const Outcome outcome =
-        least_norm({n_, n_, k, a.data(), n_, units.data(), r + n_, of.width, limit, unit}, of.x.data(), rank);
+    const Outcome outcome = least_norm({n_, n_, k, a, n_, units, r + n_, of.width, limit, unit}, of.x, rank);
     for (Size j = 0; outcome.ok() && rank < n_ && j < n_; ++j)
       for (Size e = 0; e < k; ++e) of.x[j * k + e] = std::ldexp(of.x[j * k + e], -near_one[j]);
     return outcome;

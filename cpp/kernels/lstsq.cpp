@@ -197,30 +197,31 @@ MMLFAST_INLINE void substitute(const Problem<T>& p) {
 
 // Lanes that have full rank for certain once the columns of A have length one. B being R with such columns,
 // 1 / norm(B^-1), which no singular value is below, is above `limit` times norm(B), which no singular value is above.
-// Of a wide A, R does not know the lengths of the columns: none is above norm(R). Works in g.
+// (Norms: roots of sums of squares.) Of a wide A, R does not know the lengths of the columns: none is above norm(R).
+// Works in g.
 template <class T>
 MMLFAST_INLINE mask<T> certainly_full(const Problem<T>& p, const vec<T>& limit) {
   const std::ptrdiff_t r = p.r;
-  vec<T>*reciprocal = p.s, *inverse = p.g, *length = p.g + r;
-  vec<T> size = zero<T>(), inverse_size = zero<T>();
+  vec<T>*reciprocal = p.s, *inverse = p.g, *square = p.g + r;
+  vec<T> all_squares = zero<T>(), inverse_size = zero<T>();
   for (std::ptrdiff_t j = 0; j < r; ++j) {
-    vec<T> square = zero<T>();
-    for (std::ptrdiff_t i = 0; i <= j; ++i) {
-      const vec<T> own = p.upper(i, j);
-      square = fma(own, own, square);
-    }
     reciprocal[j] = broadcast<T>(1) / p.f.diagonal[j];
-    length[j] = p.wide ? broadcast<T>(1) : sqrt(square);
-    size = p.wide ? size + square : size + broadcast<T>(1);
+    vec<T> sum = p.f.diagonal[j] * p.f.diagonal[j];
+    for (std::ptrdiff_t i = 0; i < j; ++i) sum = fma(p.f.x(i, j), p.f.x(i, j), sum);
+    square[j] = p.wide ? broadcast<T>(1) : sum;
+    all_squares = all_squares + sum;
   }
-  for (std::ptrdiff_t j = 0; j < r; ++j)
-    for (std::ptrdiff_t i = j; i >= 0; --i) {  // column j of the inverse
-      vec<T> e = i == j ? broadcast<T>(1) : zero<T>();
-      for (std::ptrdiff_t c = i + 1; c <= j; ++c) e = fnma(p.f.x(i, c), inverse[c], e);
+  for (std::ptrdiff_t j = 0; j < r; ++j) {  // column j of the inverse
+    inverse[j] = reciprocal[j];
+    inverse_size = fma(inverse[j] * square[j], inverse[j], inverse_size);
+    for (std::ptrdiff_t i = j - 1; i >= 0; --i) {
+      vec<T> e = zero<T>();
+      for (std::ptrdiff_t c = j; c > i; --c) e = fnma(p.f.x(i, c), inverse[c], e);  // what is newest is waited for last
       inverse[i] = e * reciprocal[i];
-      const vec<T> scaled = inverse[i] * length[i];
-      inverse_size = fma(scaled, scaled, inverse_size);
+      inverse_size = fma(inverse[i] * square[i], inverse[i], inverse_size);
     }
+  }
+  const vec<T> size = p.wide ? all_squares : broadcast<T>(static_cast<T>(r));
   return (size * limit) * (inverse_size * limit) < broadcast<T>(1);
 }
 

@@ -207,6 +207,8 @@ class RFactor:
         rtol : float, optional
             Of the columns scaled to length one, singular values of at most `rtol` times the largest count as zero. The
             default is that of `mmlfast.linalg.lstsq`: u times the number of columns, in float64 at least 16 u.
+            Errors of `merge` add up like the root of their number: after thousands of them, one after another, 100 u
+            is better.
 
         Returns
         -------
@@ -263,11 +265,13 @@ class RFactor:
         if rtol is None and self._dtype.char == "f" and n > 0:
             rtol = n * 2.0**-24
         a, b, rest = r[:n, :n], r[:n, n:], r[n:, n:]
-        x, _, rank, _ = lstsq(a[None], b[None], rtol)
-        residuals = (rest * rest).sum(axis=0)
-        if rank[0] < n:  # what R cannot reach counts too
-            residuals += np.square(a @ x[0] - b).sum(axis=0)
-        return x[0].astype(self._dtype, copy=False), residuals.astype(self._dtype, copy=False), int(rank[0])
+        found = lstsq(a[None], b[None], rtol)
+        x, rank = found.x[0], int(found.rank[0])
+        with np.errstate(all="ignore"):  # what does not fit the dtype is infinite
+            residuals = (rest * rest).sum(axis=0)
+            if rank < n:  # what R cannot reach counts too
+                residuals += np.square(a @ x - b).sum(axis=0)
+            return x.astype(self._dtype, copy=False), residuals.astype(self._dtype, copy=False), rank
 
     def __eq__(self, other: object) -> bool:
         """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""

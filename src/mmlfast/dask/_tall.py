@@ -213,4 +213,5 @@ def _solution(factor: linalg.RFactor, k: int, rcond: float | None, dtype: Any) -
         rcond = d * 2.0**-24
     x, residuals, rank = factor._solve("lstsq", k, rcond)
     s = np.linalg.svd(factor.r[:d, :d], compute_uv=False)
-    return x.astype(dtype), residuals.astype(dtype), np.asarray(np.int64(rank)), s.astype(dtype)
+    with np.errstate(all="ignore"):  # what does not fit the dtype is infinite
+        return x.astype(dtype), residuals.astype(dtype), np.asarray(np.int64(rank)), s.astype(dtype)
