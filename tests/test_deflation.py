@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmlfast as mf
+from mmlfast._krylov import dominant_eigenpairs
 from mmlfast._power_iteration import start_vector
 from mmlfast.linalg import power_iteration
 
@@ -267,3 +268,31 @@ def test_law_symmetric_matrices_without_opposite_values_always_converge(values, 
     assert pairs.converged.all()
     np.testing.assert_allclose(pairs.value, sorted(values, key=abs)[::-1][:k], atol=1e-10)
     np.testing.assert_allclose(pairs.vector.T @ pairs.vector, np.eye(k), atol=1e-9)
+
+
+# ---- the block Krylov method of PCA: more equal eigenvalues than a block has columns ----
+
+
+@pytest.mark.parametrize(
+    ("times", "k", "block"), [(1, 5, 2), (3, 5, 2), (20, 10, 4), (20, 30, 4), (50, 40, 8), (60, 40, 16), (150, 10, 4)]
+)
+def test_a_block_does_not_limit_how_often_an_eigenvalue_comes(times, k, block, rng):
+    """Converged, with 4 where 8 is right: a block finds as many eigenvectors of one eigenvalue as it has columns."""
+    n = 150
+    values = np.r_[np.full(times, 8.0), np.linspace(4, 1, n - times)]
+    q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+    a = (q * values) @ q.T
+    pairs = dominant_eigenpairs(lambda x: a @ x, n, k, tol=1e-13, block=block, seed=1, max_products=1000)
+    assert pairs.converged
+    np.testing.assert_allclose(pairs.values, values[:k], atol=1e-11)
+    np.testing.assert_allclose(a @ pairs.vectors, pairs.vectors * pairs.values, atol=1e-10)
+    np.testing.assert_allclose(pairs.vectors.T @ pairs.vectors, np.eye(k), atol=1e-12)
+
+
+def test_components_of_equal_variance_are_all_found(rng):
+    """PCA of 40 components, 100 of which have the same variance."""
+    q = np.linalg.qr(rng.standard_normal((500, 500)))[0][:, :260]
+    q = np.linalg.qr(q - q.mean(axis=0))[0]
+    scale = np.r_[np.full(100, 8.0), np.linspace(4, 1, 160)]
+    pca = mf.decomposition.PCA(60, svd_solver="arpack", tol=1e-13).fit(q * scale)
+    np.testing.assert_allclose(pca.explained_variance_ * 499, 64, rtol=1e-9)

@@ -89,7 +89,7 @@ def einsum(
         _check_optimize(optimize)
     if out is not None or dtype is not None or order != "K" or casting != "safe":
         dtype = _checked_options(out, dtype, order, casting)
-        if out is not None and any(np.may_share_memory(out, x) for x in arrays):
+        if out is not None and any(type(x) is np.ndarray and np.may_share_memory(out, x) for x in arrays):
             out[...] = einsum(text, *arrays, dtype=dtype, casting=casting, optimize=optimize)
             return out
         if dtype is not None and dtype.kind in "iu":

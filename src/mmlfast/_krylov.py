@@ -49,6 +49,9 @@ def dominant_eigenpairs(
     The basis is orthogonalized twice against all of itself, so no eigenvalue comes twice. When it is full, the Ritz
     vectors that matter are kept [1]_. A residual bounds the error of its eigenvalue.
 
+    A block finds at most as many eigenvectors of one eigenvalue as it has columns. Where that many equal ones were
+    found, and fewer columns than pairs, what is left of the operator is asked for more of them.
+
     References
     ----------
     .. [1] C. Musco and C. Musco, Randomized block Krylov methods for stronger and faster approximate singular value
@@ -57,6 +60,56 @@ def dominant_eigenpairs(
     """
     rng = np.random.default_rng(seed)
     block = min(block, size)
+    found = _pairs(apply, size, k, k, tol, block, rng, max_products)
+    while found.converged and _may_have_more(found.values, block) and k + block <= size:
+        known = found.vectors
+        left = max_products - found.products
+        if left < 1:
+            return found._replace(converged=False)
+
+        def rest(x: Array, known: Array = known) -> Array:
+            for _ in range(2):
+                x = x - known @ (known.T @ x)
+            y = apply(x)
+            return np.asarray(y - known @ (known.T @ y))
+
+        # Looked for is the largest one that is left; those equal to it converge with it, and what did not comes next.
+        more = _pairs(rest, size, 1, block, tol, block, rng, left)
+        products = found.products + more.products
+        larger = more.values > found.values[-1] + max(10 * tol, 1e-12) * abs(found.values[0])
+        if not larger[0] or not more.converged:
+            return found._replace(products=products, converged=more.converged)
+        larger &= more.residuals <= max(float(more.residuals[0]), tol * abs(found.values[0]))
+        values = np.concatenate([found.values, more.values[larger]])
+        best = np.argsort(-values, kind="stable")[:k]
+        found = Eigenpairs(
+            values[best],
+            np.linalg.qr(np.concatenate([known, more.vectors[:, larger]], axis=1)[:, best])[0],
+            np.concatenate([found.residuals, more.residuals[larger]])[best],
+            products,
+            True,
+        )
+    return found
+
+
+def _may_have_more(values: Array, block: int) -> bool:
+    """Whether as many of the values are equal as a block has columns, and there are more than that."""
+    if len(values) <= block:
+        return False
+    return bool((values[: 1 - block or None] - values[block - 1 :] <= 1e-8 * abs(values[0])).any())
+
+
+def _pairs(
+    apply: Callable[[Array], Array],
+    size: int,
+    k: int,
+    n_results: int,
+    tol: float,
+    block: int,
+    rng: np.random.Generator,
+    max_products: int,
+) -> Eigenpairs:
+    """The k largest eigenvalues from one random block, and up to `n_results` pairs whether they converged or not."""
     capacity = min(size, max(3 * k, k + 8 * block, 320) + block)
     basis = np.empty((size, capacity), order="F")
     projected = np.zeros((capacity, capacity))
@@ -73,11 +126,12 @@ def dominant_eigenpairs(
         values, ritz = np.linalg.eigh(projected[:filled, :filled])
         values, ritz = values[::-1], ritz[:, ::-1]
         fresh, coupling = orthonormal(rest, basis[:, :filled], rng)
-        residuals = np.linalg.norm(coupling @ ritz[kept:filled], axis=0)[:k]
-        done = filled >= k and bool((residuals <= tol * abs(values[0])).all())
+        residuals = np.linalg.norm(coupling @ ritz[kept:filled], axis=0)[:n_results]
+        done = filled >= k and bool((residuals[:k] <= tol * abs(values[0])).all())
         if done or products >= max_products or fresh.shape[1] == 0 or filled == size:
-            vectors = basis[:, :filled] @ ritz[:, :k]
-            return Eigenpairs(values[:k], vectors, residuals, products, done or fresh.shape[1] == 0 or filled == size)
+            vectors = basis[:, :filled] @ ritz[:, :n_results]
+            done = done or fresh.shape[1] == 0 or filled == size
+            return Eigenpairs(values[:n_results], vectors, residuals, products, done)
         kept = filled
         if filled + fresh.shape[1] > capacity:
             kept = min(k + block, filled - 1)
