@@ -165,6 +165,20 @@ def test_pca_in_any_unit(shape: tuple[int, int], k: Any, solver: str, whiten: bo
     same_but_for_the_unit(lambda: PCA(k, svd_solver=solver, whiten=whiten), x, POWERS[dtype])
 
 
+@pytest.mark.parametrize("solver", ["auto", "covariance_eigh", "arpack"])
+@pytest.mark.parametrize("shape", [(50, 4), (4, 50), (110, 100)])
+def test_components_of_rows_whose_variances_float64_cannot_hold(shape: tuple[int, int], solver: str) -> None:
+    x = np.random.default_rng(12).standard_normal(shape)
+    plain = PCA(2, svd_solver=solver, whiten=True).fit(x)
+    for power in (-530, -700, -900):
+        model = PCA(2, svd_solver=solver, whiten=True).fit(np.ldexp(x, power))
+        np.testing.assert_allclose(model.components_, plain.components_, atol=1e-9)
+        np.testing.assert_allclose(model.explained_variance_ratio_, plain.explained_variance_ratio_, rtol=1e-9)
+        np.testing.assert_allclose(model.singular_values_, np.ldexp(plain.singular_values_, power), rtol=1e-9)
+        np.testing.assert_allclose(model.transform(np.ldexp(x, power)), plain.transform(x), atol=1e-9)
+    assert model.fit(x).explained_variance_[0] == plain.explained_variance_[0]
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_krylov_method_in_any_unit(dtype: Any) -> None:
     rng = np.random.default_rng(2)
