@@ -69,7 +69,8 @@ def affine_moments(mean: ArrayLike, cov: ArrayLike, A: ArrayLike, b: ArrayLike |
         c = (c + np.swapaxes(c, -1, -2)) / 2
     moved = matvec(a, m)
     if offset is not None:
-        moved = moved + offset
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = moved + offset
     return AffineMoments(moved, _mapped(a, c))
 
 
@@ -78,7 +79,9 @@ def _mapped(a: Array, c: Array) -> Array:
     dtype = np.result_type(a, c)
     wide = a.astype(np.float64, copy=False)
     spread = _symmetric(wide, c.astype(np.float64, copy=False))
-    if not np.isfinite(spread).all():  # rows of A in another unit
+    with np.errstate(over="ignore", invalid="ignore"):
+        ordinary = bool(np.isfinite(spread.sum()))
+    if not ordinary:  # rows of A in another unit
         rows = np.frexp(np.abs(wide).max(axis=-1, initial=0))[1]
         rows = np.where(np.isfinite(wide).all(axis=-1), rows, 0)
         scaled = _symmetric(np.ldexp(wide, -rows[..., None]), c.astype(np.float64, copy=False))
@@ -96,7 +99,8 @@ def _mapped(a: Array, c: Array) -> Array:
 
 def _symmetric(a: Array, c: Array) -> Array:
     spread = matmul(matmul(a, c), np.swapaxes(a, -1, -2))
-    return np.asarray(spread / 2 + np.swapaxes(spread, -1, -2) / 2)  # the same numbers but for rounding
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.asarray((spread + np.swapaxes(spread, -1, -2)) / 2)  # the same numbers but for rounding
 
 
 def _check_shapes(m: Array, c: Array, a: Array, offset: Array | None) -> None:

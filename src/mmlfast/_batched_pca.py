@@ -76,11 +76,13 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
     wide = table.astype(np.float64, copy=False)
     mean = stats.mean(wide)
     covariance = stats.covariance(wide)
-    exponent = _exponents(wide, covariance)
+    total = np.einsum("...ii->...", covariance)
+    exponent = _exponents(wide, total)
     centre = mean
     if exponent.any():  # variances that float64 cannot hold, or as good as: in another unit
         wide, centre = np.ldexp(wide, -exponent[..., None]), np.ldexp(mean, -exponent)
         covariance = stats.covariance(wide)
+        total = np.einsum("...ii->...", covariance)
     finite = np.asarray(np.isfinite(covariance).all(axis=(-2, -1)))
     values, vectors = linalg.eigh(np.where(finite[..., None, None], covariance, 0))
     values, components = values[..., ::-1].copy(), np.swapaxes(vectors[..., ::-1], -1, -2).copy()
@@ -91,7 +93,7 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
         components[small, : sigma.shape[-1]] = rows
     values = np.maximum(values[..., :k], 0)
     components = components[..., :k, :]
-    total = np.einsum("...ii->...", covariance)[..., None]
+    total = total[..., None]
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = values / total
     bad = np.asarray(~finite)
@@ -104,10 +106,9 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
         return PrincipalComponents(*(a.astype(table.dtype, copy=False) for a in results))
 
 
-def _exponents(x: Array, covariance: Array) -> Array:
-    """Of each table, shape (..., 1): 0 unless its largest variance is far from 1, or nothing that float64 can hold."""
-    largest = np.diagonal(covariance, axis1=-2, axis2=-1).max(axis=-1, initial=0)
-    far = np.asarray(~((largest > 2.0**-200) & (largest < 2.0**200)))
+def _exponents(x: Array, total: Array) -> Array:
+    """Of each table, shape (..., 1): 0 unless its variance is far from 1, or nothing that float64 can hold."""
+    far = np.asarray(~((total > 2.0**-200) & (total < 2.0**200)))
     exponent = np.zeros((*far.shape, 1), np.int64)
     if far.any():
         deviations = stats.std(x[far]).max(axis=-1, initial=0)

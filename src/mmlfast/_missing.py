@@ -281,14 +281,14 @@ def correlation_omitting(x: Array, w: RowWeights | None, result: Array, ddof: fl
     """`result`, correlations, with the entries that are NaN because a number is missing likewise."""
     t = incomplete(x, w, result, 2)
     mine = result[t.where or (None,)]
-    plain = _core.variance(t.x, 0.0) if t.weights is None else _core.weighted_variance(t.x, t.weights, 0.0)
-    variances = plain.astype(np.float64)
-    missing = np.isnan(variances)
+    # Columns that do not vary come out as NaN again.
+    missing = np.isnan(np.diagonal(mine, axis1=1, axis2=2))
+    item, j = (index.ravel() for index in np.indices(missing.shape))
+    deviations = _by_column(t, item, j, 0.0, _core.weighted_std).reshape(missing.shape)
     item, j = np.nonzero(missing)
-    variances[item, j] = _by_column(t, item, j, 0.0, _core.weighted_variance)
-    deviations = _by_column(t, item, j, 0.0, _core.weighted_std)
-    with np.errstate(invalid="ignore"):
-        mine[item, j, j] = deviations / deviations
+    with np.errstate(all="ignore"):
+        mine[item, j, j] = deviations[item, j] / deviations[item, j]
+        variances = deviations**2
     t, _ = in_range(t, variances)
     (item, i, j), cor = pairs_omitting(t, missing, None)
     mine[item, i, j] = mine[item, j, i] = cor

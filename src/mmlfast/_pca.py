@@ -106,6 +106,8 @@ class PCA(PCABase):
     (array([[0.8385, 0.5449]]), array([0.9924]))
     """
 
+    _unit = 0  # the rows are fitted times 2^-_unit
+
     def __init__(
         self,
         n_components: int | float | str | None = None,
@@ -185,13 +187,29 @@ class PCA(PCABase):
         rows, blocks = self._take_in(X)
         if blocks.n_rows is not None:
             self._check_components(*rows.shape)
+        self._unit = 0
+        self._solve(rows, blocks)
+        if isinstance(rows, np.ndarray) and mapped(rows) is None:
+            unit = self._unit_of(rows)
+            if unit:
+                self._unit, scaled = unit, np.ldexp(rows, -unit)
+                self._solve(scaled, RowBlocks(scaled))
+        return rows
+
+    def _solve(self, rows: Any, blocks: RowBlocks) -> None:
         if self._wants_krylov(rows):
             self._fit_krylov(rows, blocks)
         elif self._wants_gram(rows):
             self._fit_gram(rows)
         else:
             self._fit_covariance(rows, blocks)
-        return rows
+
+    def _unit_of(self, rows: Array) -> int:
+        """The exponent of rows that vary, but so little that their squares are lost in float64; else 0."""
+        if np.ldexp(self._values.max(initial=self._noise), 2 * self._exponent) > 2.0**-960 or rows.dtype.itemsize == 4:
+            return 0
+        exponent = int(np.frexp(np.abs(rows - rows[0]).max(initial=0))[1])
+        return exponent if exponent < -400 else 0
 
     def _take_in(self, X: Any) -> tuple[Any, RowBlocks]:
         """The rows, with the cheap part of the checks: NaN shows in the moments."""
@@ -361,6 +379,8 @@ class PCA(PCABase):
             )
 
     def _finish(self, spectrum: Spectrum, mean: Array, n: int, dtype: np.dtype[Any]) -> None:
+        if self._unit:
+            spectrum, mean = spectrum._replace(exponent=spectrum.exponent + self._unit), np.ldexp(mean, self._unit)
         k: Any = self.n_components
         values = spectrum.values
         if isinstance(k, str):

@@ -100,8 +100,8 @@ def check_weights(function: str, weights: ArrayLike, shape: tuple[int, ...], nam
     w = as_float(weights, name).astype(np.float64, copy=False)
     if w.ndim < 1 or w.shape[-1] != shape[-1]:
         raise ValueError(f"{function}: {name} must have one number per row, shape {shape} here; got shape {w.shape}")
-    good = (w >= 0) & (w < np.inf)
-    if not good.all():
+    if not (w.min(initial=0) >= 0 and w.max(initial=0) < np.inf):
+        good = (w >= 0) & (w < np.inf)
         index = np.unravel_index(int(np.argmin(good)), w.shape)
         place = ", ".join(str(int(i)) for i in index)
         raise ValueError(f"{function}: {name} must not be negative, infinite or NaN, got {name}[{place}] = {w[index]}")
