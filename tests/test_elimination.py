@@ -823,3 +823,38 @@ def test_labels_of_the_rows_must_agree():
         with pytest.raises(ValueError, match="the labels of b are not those of a"):
             mf.linalg.solve(a, other)
         np.testing.assert_array_equal(np.ravel(mf.linalg.solve(a, other.to_numpy())), [2, 0.5])
+
+
+# ---- units ----
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 9, 17, 33])
+def test_the_unit_of_the_data_does_not_matter(n, dtype, rng):
+    """Powers of two on a, on b and on each unknown: the same digits, wherever the answer can be represented."""
+    u, reach = float(np.finfo(dtype).eps) / 2, 1000 if dtype == np.float64 else 112
+    a = (rng.standard_normal((n, n)) + 2 * np.eye(n)).astype(dtype)
+    b = rng.standard_normal((n, 2)).astype(dtype)
+    x, inverse = mf.linalg.solve(a, b), mf.linalg.inv(a)
+    units = rng.integers(-reach // 4, reach // 4, n)
+    with np.errstate(all="ignore"):
+        for power in (-reach, -reach // 2, -7, 7, reach // 2, reach):
+            scaled = np.ldexp(a, power)
+            same_bits(mf.linalg.solve(scaled, np.ldexp(b, power)), x)
+            for found, wanted in (
+                (mf.linalg.solve(scaled, b), np.ldexp(x, -power)),
+                (mf.linalg.inv(scaled), np.ldexp(inverse, -power)),
+                (mf.linalg.solve(np.stack([scaled] * 3), b)[1], np.ldexp(x, -power)),
+            ):
+                within = np.abs(wanted) < np.finfo(dtype).max / 4
+                room = np.finfo(dtype).smallest_normal + 8 * u * np.abs(wanted)
+                assert (np.abs(found - wanted) <= room)[within].all()
+        for found, wanted in (
+            (mf.linalg.solve(np.ldexp(a, units), b), x),
+            (mf.linalg.inv(np.ldexp(a, units)), inverse),
+        ):
+            found = np.ldexp(found, units[:, None])
+            if n <= 32:
+                same_bits(found, wanted)
+            else:  # LAPACK gets the transpose, and pivots of other units
+                assert np.abs(found - wanted).max() <= 1e4 * n * u * np.abs(wanted).max()
