@@ -100,4 +100,4 @@ def _raise_not_definite(a: Any, upper: bool) -> NoReturn:
             else:
                 good = middle
         what = f"Matrix is not positive definite (its leading minor of order {order} is not)"
-    raise_for_item(f"cholesky: a of shape {a.shape}", what, failed)
+    raise_for_item("cholesky", what, failed)
