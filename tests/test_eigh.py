@@ -341,9 +341,9 @@ def test_poisoned_items(n, rng):
             if n == 2:
                 function(mixed)  # as in NumPy
                 continue
-            with pytest.raises(LinAlgError, match=r"did not converge at batch index \(5,\), 1 of 21"):
+            with pytest.raises(LinAlgError, match=r"a must be finite, but .* at batch index \(5,\), 1 of 21"):
                 function(mixed)
-            with pytest.raises(LinAlgError, match="did not converge"):
+            with pytest.raises(LinAlgError, match="a must be finite, but a"):
                 function(bad)
 
 
@@ -360,7 +360,7 @@ def test_bad_numbers_in_lapack(n, rng):
         for i in (0, 2):
             same_bits(w[i], expected.eigenvalues[i])
             same_bits(v[i], expected.eigenvectors[i])
-        with pytest.raises(LinAlgError, match=r"eigvalsh: Eigenvalues did not converge at batch index \(1,\)"):
+        with pytest.raises(LinAlgError, match=r"eigvalsh: a must be finite, but .* at batch index \(1,\)"):
             mf.linalg.eigvalsh(bad)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import math
-import re
 from fractions import Fraction
 
 import cases
@@ -763,63 +762,3 @@ def test_inverses_of_permutations_and_of_integers(n, dtype, rng):
     assert np.abs(inverse - expected).max() <= 10 * n * np.finfo(dtype).eps * np.abs(expected).max() ** 2
     permutations = np.eye(n, dtype=dtype)[order]
     np.testing.assert_array_equal(mf.linalg.inv(permutations), permutations.mT)
-
-
-# ---- messages ----
-
-
-def test_a_stack_of_vectors_is_told_how():
-    """faults.md, E: not the signature of a gufunc, but what to write."""
-    a, b = np.eye(2) + np.ones((5, 2, 2)), np.ones((5, 2))
-    with pytest.raises(ValueError, match=r"b has shape \(5, 2\).* b\[\.\.\., None\]"):
-        mf.linalg.solve(a, b)
-    assert mf.linalg.solve(a, b[..., None])[..., 0].shape == b.shape
-
-
-@pytest.mark.parametrize(
-    ("function", "arguments", "options", "error", "words"),
-    [
-        ("solve", (np.eye(3), np.ones(4)), {}, ValueError, "b has 4 numbers (last dimension), where a has 3 rows"),
-        ("solve", (np.eye(3), np.ones((4, 2))), {}, ValueError, "b has 4 rows, where a has 3 rows"),
-        ("solve", (np.eye(3), 1.0), {}, ValueError, "b must be a vector or matrices"),
-        ("solve", (np.ones((4, 3, 3)), np.ones((2, 3, 1))), {}, ValueError, "(4,) of a and (2,) of b do not broadcast"),
-        ("solve", (np.eye(3), np.ones(3)), {"out": np.empty(4)}, ValueError, "out has 4 numbers"),
-        ("solve", (np.eye(3), np.ones(3)), {"out": np.empty(3, int)}, TypeError, "out holds int64"),
-        ("solve", (np.eye(3), np.ones(3)), {"out": [0.0] * 3}, TypeError, "out must be a NumPy array"),
-        ("inv", (np.eye(3),), {"out": np.empty((2, 2))}, ValueError, "out has 2 rows, where a has 3 rows"),
-        ("inv", (np.eye(3),), {"out": np.empty(3)}, ValueError, "out must have at least 2 dimensions, and has 1"),
-        ("inv", (np.eye(3),), {"out": np.broadcast_to(1.0, (3, 3))}, ValueError, "out is read-only"),
-        ("det", (np.ones((3, 2, 2)),), {"out": np.empty(2)}, ValueError, "(3,) of a and (2,) of out"),
-        ("inv", (np.ones((2, 2)),), {}, np.linalg.LinAlgError, "a of shape (2, 2)"),
-        ("solve", (np.ones((4, 2, 2)), np.ones(2)), {}, np.linalg.LinAlgError, "a of shape (4, 2, 2): Singular matrix"),
-        ("inv", (np.eye(2),), {"errors": "ignore"}, ValueError, "errors must be 'raise' or 'nan', got 'ignore'"),
-        ("lu", (np.ones(3),), {}, np.linalg.LinAlgError, "a must be a matrix or a stack of matrices, got shape (3,)"),
-        ("det", (np.ones((2, 3)),), {}, np.linalg.LinAlgError, "a must be equal, got shape (2, 3)"),
-        ("slogdet", (3.0,), {}, np.linalg.LinAlgError, "got shape ()"),
-    ],
-)
-def test_messages_name_the_argument(function, arguments, options, error, words):
-    with pytest.raises(error, match=re.escape(words)) as caught:
-        getattr(mf.linalg, function)(*arguments, **options)
-    assert "gufunc" not in str(caught.value)
-    assert "errors must" in words or str(caught.value).startswith(f"{function}: ")
-
-
-def test_the_singular_item_is_named_when_out_was_the_operand():
-    a = np.stack([np.eye(3), np.ones((3, 3)), np.eye(3)])
-    with pytest.raises(np.linalg.LinAlgError, match=r"batch index \(1,\), 1 of 3"):
-        mf.linalg.inv(a, out=a)
-    a = np.stack([np.eye(3), np.ones((3, 3)), np.eye(3)])
-    with pytest.raises(np.linalg.LinAlgError, match=r"batch index \(1,\), 1 of 3"):
-        mf.linalg.solve(a, np.eye(3), out=a)
-
-
-def test_labels_of_the_rows_must_agree():
-    pd = pytest.importorskip("pandas")
-    a = pd.DataFrame([[2.0, 0.0], [0.0, 4.0]], index=["u", "v"], columns=["x", "y"])
-    b = pd.Series([2.0, 4.0], index=["u", "v"])
-    assert mf.linalg.solve(a, b).tolist() == [1, 1]
-    for other in (b[::-1], b.to_frame()[::-1]):
-        with pytest.raises(ValueError, match="the labels of b are not those of a"):
-            mf.linalg.solve(a, other)
-        np.testing.assert_array_equal(np.ravel(mf.linalg.solve(a, other.to_numpy())), [2, 0.5])

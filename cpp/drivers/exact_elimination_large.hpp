@@ -82,7 +82,7 @@ Outcome with_parts(Size m, Size n, Entry&& entry, Use&& use) noexcept {
 template <class I, class Use>
 Outcome with_parts(const Batch<const I>& a, Size item, Use&& use) noexcept {
   const I* x = a.item(item);
-  const auto entry = [&](Size i, Size j) { return x[i * a.layout.row_stride + j * a.layout.col_stride]; };
+  const auto entry = [&](Size i, Size j) { return load(x + i * a.layout.row_stride + j * a.layout.col_stride); };
   return with_parts(a.layout.rows, a.layout.cols, entry, use);
 }
 
@@ -279,7 +279,7 @@ Outcome certified_echelon(Size m, Size n, Entry&& entry, EchelonForm form, Exact
 template <class I>
 Outcome certified_echelon(const Batch<const I>& a, Size item, EchelonForm form, ExactEchelon& result) noexcept {
   const I* x = a.item(item);
-  const auto entry = [&](Size i, Size j) { return x[i * a.layout.row_stride + j * a.layout.col_stride]; };
+  const auto entry = [&](Size i, Size j) { return load(x + i * a.layout.row_stride + j * a.layout.col_stride); };
   return certified_echelon(a.layout.rows, a.layout.cols, entry, form, result);
 }
 

@@ -35,7 +35,7 @@ class SmallGroup {
       for (Size i = 0; i < m_; ++i) {
         double square = 0;
         for (Size j = 0; j < n_; ++j) {
-          const I x = item[i * a.layout.row_stride + j * a.layout.col_stride];
+          const I x = load(item + i * a.layout.row_stride + j * a.layout.col_stride);
           const double value = static_cast<double>(x);
           fits = fits && fits_double(x);
           low_[(i * n_ + j) * lane_count + l] = value;
@@ -87,7 +87,7 @@ class SmallGroup {
     for (Size l = 0; l < count; ++l)
       for (Size i = 0; i < m_; ++i)
         for (Size j = 0; j < n_; ++j) {
-          const I x = a.item(first + l)[i * a.layout.row_stride + j * a.layout.col_stride];
+          const I x = load(a.item(first + l) + i * a.layout.row_stride + j * a.layout.col_stride);
           low_[(i * n_ + j) * lane_count + l] = low_part(x);
           high_[(i * n_ + j) * lane_count + l] = high_part(x);
         }

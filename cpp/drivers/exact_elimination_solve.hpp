@@ -46,7 +46,7 @@ struct IntegerRight {
   Size columns = b.layout.cols;
 
   J number(Size i, Size r, Size c) const noexcept {
-    return b.item(i)[r * b.layout.row_stride + c * b.layout.col_stride];
+    return load(b.item(i) + r * b.layout.row_stride + c * b.layout.col_stride);
   }
   double largest(Size i, Size c) const noexcept {
     double most = 0;
@@ -70,7 +70,7 @@ struct IntegerRight<double> {
   Size columns = b.layout.cols;
 
   double number(Size i, Size r, Size c) const noexcept {
-    return b.item(i)[r * b.layout.row_stride + c * b.layout.col_stride];
+    return load(b.item(i) + r * b.layout.row_stride + c * b.layout.col_stride);
   }
   // Infinite unless all are integers.
   double largest(Size i, Size c) const noexcept {
@@ -116,7 +116,7 @@ Outcome solve_by_residues(const Batch<const I>& a, Size at, Size item, const Rig
   for (Size first = 0; first < columns; first += chunk * Right::parts) {
     const Size count = std::min(columns - first, chunk * Right::parts);
     const auto entry = [&](Size i, Size j) {
-      return j < n ? IntegerEntry(matrix[i * a.layout.row_stride + j * a.layout.col_stride])
+      return j < n ? IntegerEntry(load(matrix + i * a.layout.row_stride + j * a.layout.col_stride))
                    : right.entry(item, i, first + j - n);
     };
     ExactEchelon echelon;
@@ -188,7 +188,7 @@ class ExactSolutions {
     const I* x = a_.item(item);
     for (Size i = 0; i < n_; ++i)
       for (Size j = 0; j < n_; ++j) {
-        const IntegerEntry entry(x[i * a_.layout.row_stride + j * a_.layout.col_stride]);
+        const IntegerEntry entry(load(x + i * a_.layout.row_stride + j * a_.layout.col_stride));
         a[j * n_ + i] = entry.value;
         rest[j * n_ + i] = entry.rest();
         exact = exact && entry.fits;

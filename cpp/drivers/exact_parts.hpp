@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "drivers/batch.hpp"
@@ -11,6 +12,14 @@
 namespace mmlfast::drivers {
 
 inline constexpr int lane_count = items_per_group<double>;
+
+// Arrays need not be aligned.
+template <class I>
+I load(const I* from) noexcept {
+  I x;
+  std::memcpy(&x, from, sizeof x);
+  return x;
+}
 
 template <class I>
 bool fits_double(I x) noexcept {

@@ -39,7 +39,8 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
     Raises
     ------
     numpy.linalg.LinAlgError
-        If a matrix is not square, or is not positive definite (the message names the first batch index).
+        If a matrix is not square, or is not positive definite (the message names the first batch index, and the order
+        of its first leading minor that is not).
     TypeError
         If the numbers are complex or no numbers at all.
 
@@ -100,4 +101,4 @@ def _raise_not_definite(a: Any, upper: bool) -> NoReturn:
             else:
                 good = middle
         what = f"Matrix is not positive definite (its leading minor of order {order} is not)"
-    raise_for_item(f"cholesky: a of shape {a.shape}", what, failed)
+    raise_for_item("cholesky", what, failed)

@@ -52,7 +52,7 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     Parameters
     ----------
     a : array_like, shape (..., n, n)
-        Coefficients, float32 or float64.
+        Coefficients: float32, float64, or integers and booleans, which are worked on exactly.
     b : array_like, shape (n,) or (..., n, m)
         Right-hand sides. As in NumPy 2, `b` is a vector only if it has one dimension; else it is a stack of matrices.
     errors : {"raise", "nan"}
@@ -63,27 +63,30 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     Returns
     -------
     ndarray, shape (..., n) or (..., n, m)
-        The solutions, with a normwise backward error of at most 10 n u.
+        The solutions, with a normwise backward error of at most 10 n u. Where `a` holds integers: the float64 next to
+        the exact solution, for integers on the right (also beyond 2**53) and for floating point, taken for what it is.
 
     Raises
     ------
     numpy.linalg.LinAlgError
         If a matrix is not square, or is singular (the message names the first batch index).
     ValueError
-        If the shapes do not fit together.
+        If the shapes do not fit together, or labels of the rows (pandas, xarray) are not the same.
     TypeError
         If the numbers are complex or no numbers at all.
 
     Warns
     -----
     scipy.linalg.LinAlgWarning
-        If `a` is one matrix with n > 32 (not a batch) and the reciprocal of its condition number, as LAPACK estimates
-        it, is below the roundoff of the dtype.
+        If `a` is one matrix (not a batch) of floating point and the answer has no digit left: its condition number is
+        beyond 1 / (4 u), whatever the units of its rows and columns are, or elimination lost an equation whose numbers
+        are small beside those of another.
 
     Notes
     -----
     Singular means that elimination meets a pivot of exactly zero, as in LAPACK. A matrix that is singular only up to
-    rounding gives a large answer. Whether a matrix of integers is singular is decided exactly.
+    rounding gives a large answer, and a warning if it is alone. Whether a matrix of integers is singular is decided
+    exactly.
 
     References
     ----------
@@ -97,6 +100,8 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     >>> mf.linalg.solve(a, np.array([3.0, 5.0]))
     array([[0.8, 1.4],
            [5. , 3. ]])
+    >>> mf.linalg.solve([[2**60 + 1, 2**60], [2**60 + 2, 2**60 + 1]], [2**61 + 1, 2**61 + 3])
+    array([1., 1.])
     """
     if type(a) is not ndarray or type(b) is not ndarray:
         _check_rows("solve", a, b)
@@ -133,7 +138,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
     Parameters
     ----------
     a : array_like, shape (..., n, n)
-        Matrices, float32 or float64.
+        Matrices: float32, float64, or integers and booleans, which are worked on exactly.
     errors : {"raise", "nan"}
         What to do with exactly singular matrices, see `solve`.
     out : ndarray, optional
@@ -142,7 +147,8 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
     Returns
     -------
     ndarray, shape (..., n, n)
-        The inverses. To solve equations use `solve`: it is faster and more accurate.
+        The inverses. To solve equations use `solve`: it is faster and more accurate. Of integers: each entry is the
+        float64 next to the exact one.
 
     Raises
     ------
@@ -151,6 +157,11 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
         decided exactly.
     TypeError
         If the numbers are complex or no numbers at all.
+
+    Warns
+    -----
+    scipy.linalg.LinAlgWarning
+        If `a` is one matrix and no digit of the inverse is left, see `solve`.
 
     Examples
     --------
