@@ -575,6 +575,7 @@ def test_batched_functions_release_the_gil(run_python):
 
 
 @posix
+@pytest.mark.filterwarnings("ignore::mmlfast.ConvergenceWarning")
 def test_signal_handler_that_computes_leaves_the_call_it_interrupts_alone() -> None:
     """A handler runs in the middle of a call, in its thread: it must not get that call's working memory."""
     rng = np.random.default_rng(20261120)
