@@ -10,13 +10,23 @@ from typing import Any
 
 def signalled(call: Callable[[], Any], handler: Callable[[], None], number: int = signal.SIGINT) -> Any:
     """What `call` returns. A signal comes every hundredth of a second, and `handler` is run for each that is seen."""
-    over = threading.Event()
+    over, inside = threading.Event(), False
 
     def send() -> None:
         while not over.wait(0.01):
             signal.raise_signal(number)
 
-    before = signal.signal(number, lambda *_: None if over.is_set() else handler())
+    def run(*_: Any) -> None:
+        nonlocal inside
+        if inside or over.is_set():  # a handler that takes longer than that is not interrupted by itself
+            return
+        inside = True
+        try:
+            handler()
+        finally:
+            inside = False
+
+    before = signal.signal(number, run)
     sender = threading.Thread(target=send)
     sender.start()
     try:

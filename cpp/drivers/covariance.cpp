@@ -8,6 +8,7 @@
 
 #include "drivers/covariance_batch.hpp"
 #include "drivers/covariance_blocks.hpp"
+#include "drivers/saved_numbers.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {
@@ -374,8 +375,6 @@ bool Moments::save(std::vector<double>& to) const {
 }
 
 namespace {
-
-bool is_whole(double x, double below) noexcept { return x >= 0 && x < below && x == std::floor(x); }
 
 // Could it be a sum of weights? Without weights it is a number of rows.
 bool is_weight(double x, bool weighted) noexcept { return weighted ? x >= 0 : is_whole(x, 0x1p53); }

@@ -34,9 +34,12 @@ void after_fork_in_child() {
 const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 #endif
 
+std::atomic<std::uint64_t> threads{0};
+
+// Never given twice, unlike the addresses and numbers that the system has for threads.
 std::uint64_t this_thread() noexcept {
-  static std::atomic<std::uint64_t> threads{0};
-  thread_local const std::uint64_t id = ++threads;
+  static thread_local std::uint64_t id = 0;
+  if (id == 0) id = ++threads;
   return id;
 }
 
@@ -47,7 +50,8 @@ std::uint64_t current_generation() noexcept { return generation.load(std::memory
 }  // namespace
 
 bool StateLock::mine() const noexcept {
-  return owner_.load(std::memory_order_acquire) == this_thread() &&
+  const std::uint64_t owner = owner_.load(std::memory_order_acquire);
+  return owner != 0 && owner == this_thread() &&
          word_.load(std::memory_order_acquire) >> generation_shift == current_generation();
 }
 
@@ -74,8 +78,8 @@ void StateLock::lock() noexcept {
 
 void StateLock::unlock() noexcept {
   if (!mine()) return;  // this is a child that a signal handler forked
-  owner_.store(0, std::memory_order_release);
   std::uint64_t word = word_.load(std::memory_order_relaxed), wanted;
+  owner_.store(0, std::memory_order_release);
   do {
     wanted = (word & ~ticket_mask) | ((word + 1) & ticket_mask);
   } while (!word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_relaxed));
@@ -92,7 +96,7 @@ Commit::Commit() noexcept {
 }
 
 Commit::~Commit() {
-  if (--commits_here == 0) committing.fetch_sub(1);
+  if (--commits_here == 0) committing.fetch_sub(1, std::memory_order_release);
 }
 
 }  // namespace mmlfast
