@@ -54,11 +54,13 @@ struct Working {
   // False if there is a number that is not finite.
   bool load(const T* from, const Layout& layout) noexcept {
     T nothing = 0;
+    std::fill_n(mean, n, T{0});
     for (Size i = 0; i < m; ++i) {
       T* row = a + i * ld;
       for (Size j = 0; j < n; ++j) {
         row[j] = from[i * layout.row_stride + j * layout.col_stride];
         nothing += row[j] * 0;
+        mean[j] = std::max(mean[j], std::fabs(row[j]));
       }
       std::fill(row + n, row + ld, T{0});
     }
@@ -69,17 +71,17 @@ struct Working {
     constexpr int far = 24;
     if (level() < -far) {
       balance();
+      std::fill_n(mean, n, T{0});
+      for (Size i = 0; i < m; ++i)
+        for (Size j = 0; j < n; ++j) mean[j] = std::max(mean[j], std::fabs(a[i * ld + j]));
       level();
     }
     return true;
   }
 
   // Columns, then rows, to a largest entry in [1/2, 1); columns that agree already stay. Returns the least power of two
-  // by which a row was divided.
+  // by which a row was divided. `mean` holds the largest entries of the columns.
   int level() noexcept {
-    std::fill_n(mean, n, T{0});
-    for (Size i = 0; i < m; ++i)
-      for (Size j = 0; j < n; ++j) mean[j] = std::max(mean[j], std::fabs(a[i * ld + j]));
     bool same = true;
     int first = 0;
     for (Size j = 0, found = 0; j < n; ++j) {
@@ -88,22 +90,22 @@ struct Working {
       if (found++ == 0) first = shift[j];
       same = same && shift[j] == first;
     }
+    bool plain = true;
     if (!same) {
       in_units = true;
-      bool plain = true;
       for (Size j = 0; j < n; ++j) {
-        plain = plain && is_plain(shift[j]);
         unit[j] += shift[j];
+        plain = plain && is_plain(shift[j]);
+        if (plain) mean[j] = power_of_two(-shift[j]);
       }
-      for (Size j = 0; j < n && plain; ++j) mean[j] = power_of_two(-shift[j]);
-      for (Size i = 0; i < m; ++i)
-        for (Size j = 0; j < n; ++j)
-          a[i * ld + j] = plain ? a[i * ld + j] * mean[j] : std::ldexp(a[i * ld + j], -shift[j]);
     }
     int least = 0;
     for (Size i = 0; i < m; ++i) {
       T *row = a + i * ld, largest = 0;
-      for (Size j = 0; j < n; ++j) largest = std::max(largest, std::fabs(row[j]));
+      for (Size j = 0; j < n; ++j) {
+        if (!same) row[j] = plain ? row[j] * mean[j] : std::ldexp(row[j], -shift[j]);
+        largest = std::max(largest, std::fabs(row[j]));
+      }
       const int by = largest > 0 ? exponent_of(largest) + 1 : 0;
       size[i] = largest > 0 ? (is_plain(by) ? largest * power_of_two(-by) : std::ldexp(largest, -by)) : T{1};
       if (by != 0) shift_row(row, -by);

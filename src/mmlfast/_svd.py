@@ -333,8 +333,11 @@ def _cond_by_norms(a: Array, p: Any) -> Any:
     with np.errstate(all="ignore"):
         norm, other = _norm(wide, p), _norm(inv(wide, errors="nan"), p)
         product = norm * other
-        least, most = (norm, product) if a.ndim == 2 else (norm.min(initial=1), product.max(initial=0))
-        if not (least > _FAR_BELOW_ONE and most < 1 / _FAR_BELOW_ONE and np.min(other, initial=1) > _FAR_BELOW_ONE):
+        if a.ndim == 2:
+            least, most = min(norm, other), product
+        else:
+            least, most = min(norm.min(initial=1), other.min(initial=1)), product.max(initial=0)
+        if not (least > _FAR_BELOW_ONE and most < 1 / _FAR_BELOW_ONE):
             wide, _ = _near_one(wide)
             inverse, power = _near_one(inv(wide, errors="nan"))
             product = np.ldexp(_norm(wide, p) * _norm(inverse, p), power)
