@@ -54,20 +54,18 @@ struct Working {
   // False if there is a number that is not finite.
   bool load(const T* from, const Layout& layout) noexcept {
     T nothing = 0;
-    std::fill_n(mean, n, T{0});
+    for (Size j = 0; j < n; ++j) mean[j] = 0, unit[j] = 0;
     for (Size i = 0; i < m; ++i) {
       T* row = a + i * ld;
+      exponent[i] = 0;
       for (Size j = 0; j < n; ++j) {
         row[j] = from[i * layout.row_stride + j * layout.col_stride];
         nothing += row[j] * 0;
         mean[j] = std::max(mean[j], std::fabs(row[j]));
       }
-      std::fill(row + n, row + ld, T{0});
+      for (Size j = n; j < ld; ++j) row[j] = 0;
     }
     if (nothing != 0) return false;
-    std::fill_n(unit, n, 0);
-    std::fill_n(exponent, m, 0);
-    in_units = false;
     constexpr int far = 24;
     if (level() < -far) {
       balance();
