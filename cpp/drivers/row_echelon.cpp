@@ -1,8 +1,11 @@
 #include "drivers/row_echelon.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
 #include "drivers/lane_batch.hpp"
 #include "drivers/matrix_batch.hpp"
@@ -51,63 +54,77 @@ struct Working {
   // False if there is a number that is not finite.
   bool load(const T* from, const Layout& layout) noexcept {
     T nothing = 0;
+    for (Size j = 0; j < n; ++j) mean[j] = 0, unit[j] = 0;
     for (Size i = 0; i < m; ++i) {
       T* row = a + i * ld;
+      exponent[i] = 0;
       for (Size j = 0; j < n; ++j) {
         row[j] = from[i * layout.row_stride + j * layout.col_stride];
         nothing += row[j] * 0;
+        mean[j] = std::max(mean[j], std::fabs(row[j]));
       }
-      std::fill(row + n, row + ld, T{0});
+      for (Size j = n; j < ld; ++j) row[j] = 0;
     }
     if (nothing != 0) return false;
-    std::fill_n(unit, n, 0);
-    std::fill_n(exponent, m, 0);
-    in_units = false;
     constexpr int far = 24;
     if (level() < -far) {
       balance();
+      std::fill_n(mean, n, T{0});
+      for (Size i = 0; i < m; ++i)
+        for (Size j = 0; j < n; ++j) mean[j] = std::max(mean[j], std::fabs(a[i * ld + j]));
       level();
     }
     return true;
   }
 
   // Columns, then rows, to a largest entry in [1/2, 1); columns that agree already stay. Returns the least power of two
-  // by which a row was divided.
+  // by which a row was divided. `mean` holds the largest entries of the columns.
   int level() noexcept {
-    std::fill_n(mean, n, T{0});
-    for (Size i = 0; i < m; ++i)
-      for (Size j = 0; j < n; ++j) mean[j] = std::max(mean[j], std::fabs(a[i * ld + j]));
     bool same = true;
     int first = 0;
     for (Size j = 0, found = 0; j < n; ++j) {
-      shift[j] = mean[j] > 0 ? std::ilogb(mean[j]) : 0;
+      shift[j] = mean[j] > 0 ? exponent_of(mean[j]) : 0;
       if (mean[j] == 0) continue;
       if (found++ == 0) first = shift[j];
       same = same && shift[j] == first;
     }
+    bool plain = true;
     if (!same) {
       in_units = true;
-      bool plain = true;
       for (Size j = 0; j < n; ++j) {
-        plain = plain && is_plain(shift[j]);
         unit[j] += shift[j];
+        plain = plain && is_plain(shift[j]);
+        if (plain) mean[j] = power_of_two(-shift[j]);
       }
-      for (Size j = 0; j < n && plain; ++j) mean[j] = std::ldexp(T{1}, -shift[j]);
-      for (Size i = 0; i < m; ++i)
-        for (Size j = 0; j < n; ++j)
-          a[i * ld + j] = plain ? a[i * ld + j] * mean[j] : std::ldexp(a[i * ld + j], -shift[j]);
     }
     int least = 0;
     for (Size i = 0; i < m; ++i) {
       T *row = a + i * ld, largest = 0;
-      for (Size j = 0; j < n; ++j) largest = std::max(largest, std::fabs(row[j]));
-      int by = 0;
-      size[i] = largest > 0 ? std::frexp(largest, &by) : T{1};
+      for (Size j = 0; j < n; ++j) {
+        if (!same) row[j] = plain ? row[j] * mean[j] : std::ldexp(row[j], -shift[j]);
+        largest = std::max(largest, std::fabs(row[j]));
+      }
+      const int by = largest > 0 ? exponent_of(largest) + 1 : 0;
+      size[i] = largest > 0 ? (is_plain(by) ? largest * power_of_two(-by) : std::ldexp(largest, -by)) : T{1};
       if (by != 0) shift_row(row, -by);
       exponent[i] += by;
       least = std::min(least, same ? by - first : by);
     }
     return least;
+  }
+
+  // 2^k, if it is a normal number.
+  static T power_of_two(int k) noexcept {
+    using Bits = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+    return std::bit_cast<T>(static_cast<Bits>(k + std::numeric_limits<T>::max_exponent - 1)
+                            << (std::numeric_limits<T>::digits - 1));
+  }
+  // ilogb() of x > 0.
+  static int exponent_of(T x) noexcept {
+    using Bits = std::conditional_t<sizeof(T) == 8, std::int64_t, std::int32_t>;
+    if (x < std::numeric_limits<T>::min()) return std::ilogb(x);
+    return static_cast<int>(std::bit_cast<Bits>(x) >> (std::numeric_limits<T>::digits - 1)) -
+           (std::numeric_limits<T>::max_exponent - 1);
   }
 
   // Whether 2^k and 2^-k are normal numbers, with room for the product of two of them.
@@ -152,7 +169,7 @@ struct Working {
     plain_units = true;
     for (Size j = 0; j < n; ++j) {
       plain_units = plain_units && is_plain(unit[j]);
-      mean[j] = std::ldexp(T{1}, unit[j]);
+      if (plain_units) mean[j] = power_of_two(unit[j]);
     }
   }
 
@@ -163,7 +180,7 @@ struct Working {
     if (!in_units) {
       if (by != 0) shift_row(row, by);
     } else if (plain_units && is_plain(by)) {
-      const T factor = std::ldexp(T{1}, by);
+      const T factor = power_of_two(by);
       for (Size j = 0; j < n; ++j) row[j] *= mean[j] * factor;
     } else {
       for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by + unit[j]);
@@ -172,7 +189,7 @@ struct Working {
 
   void shift_row(T* row, int by) const noexcept {
     if (is_plain(by)) {
-      const T factor = std::ldexp(T{1}, by);
+      const T factor = power_of_two(by);
       for (Size j = 0; j < n; ++j) row[j] *= factor;
     } else {
       for (Size j = 0; j < n; ++j) row[j] = std::ldexp(row[j], by);

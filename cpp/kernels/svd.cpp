@@ -13,9 +13,14 @@ template <class T>
 inline constexpr T middle_exponent = sizeof(T) == 8 ? 460 : 38;
 
 // Columns smaller than the largest of the item by more than this have exponents of their own (svd_graded.hpp): at the
-// scale of the item their squares, or what is left of them after some turns, would vanish.
+// scale of the item their squares, or what is left of them after some turns, would vanish, or the differences of
+// squares overflow.
 template <class T>
-inline constexpr T far_smaller = sizeof(T) == 8 ? static_cast<T>(0x1p-915) : static_cast<T>(0x1p-74);
+inline constexpr T far_smaller = sizeof(T) == 8 ? static_cast<T>(0x1p-500) : static_cast<T>(0x1p-56);
+
+// And so have those of items that end with squares of lengths further apart than this: some turns have not been made.
+template <class T>
+inline constexpr T far_squares = sizeof(T) == 8 ? static_cast<T>(0x1p1000) : static_cast<T>(0x1p118);
 
 // Columns in units this far apart: what counts as zero beside the largest may count beside its own column.
 inline constexpr int uneven_ratio = 256;
@@ -57,16 +62,15 @@ struct Group {
     v = vectors ? take(cols * cols) : nullptr;
     rest = scratch;
     const std::ptrdiff_t column = tall ? rows : core.height;
-    pack(item, layout, a, 1, column);
-    if (equilibrate && wide) level_rows(column);
-    bring_to_middle(column, equilibrate && !wide);
-    if (tall) take_triangle();
-    if (equilibrate && !wide) level_lengths();
-    if (vectors)
-      for (std::ptrdiff_t j = 0; j < cols; ++j)
-        for (std::ptrdiff_t i = 0; i < cols; ++i) core.column(j)[cols + i] = broadcast<T>(static_cast<T>(i == j));
-    failed = orthogonalize(core, finite & ~far) | ~finite;
-    if (graded) failed = failed | orthogonalize_graded(core, exponent, far);
+    far = no_lanes<T>();
+    work(item, layout, column, equilibrate);
+    mask<T> again = failed & ~far;
+    if (any(uneven)) again = again | too_far();
+    if (any(again)) {
+      far = far | again;
+      work(item, layout, column, equilibrate);
+    }
+    failed = failed | ~finite;
   }
 
   // x_j, which was worked on at the scale of column j, at the scale of the item.
@@ -75,6 +79,30 @@ struct Group {
   }
 
  private:
+  // The lanes of `far` are done column by column, and so are those that turn out to need it at once.
+  void work(const T* const* item, const Layout& layout, std::ptrdiff_t column, bool equilibrate) {
+    pack(item, layout, a, 1, column);
+    if (equilibrate && wide) level_rows(column);
+    bring_to_middle(column, equilibrate && !wide);
+    if (rows > cols) take_triangle();
+    if (equilibrate && !wide) level_lengths();
+    if (vectors)
+      for (std::ptrdiff_t j = 0; j < cols; ++j)
+        for (std::ptrdiff_t i = 0; i < cols; ++i) core.column(j)[cols + i] = broadcast<T>(static_cast<T>(i == j));
+    failed = orthogonalize(core, finite & ~far);
+    if (graded) failed = failed | orthogonalize_graded(core, exponent, far);
+  }
+
+  mask<T> too_far() const {
+    vec<T> largest = zero<T>(), smallest = broadcast<T>(static_cast<T>(__builtin_inf()));
+    for (std::ptrdiff_t j = 0; j < cols; ++j) {
+      const vec<T>& norm = core.norm[j];
+      largest = max(norm, largest);
+      smallest = select((norm > zero<T>()) & (norm < smallest), norm, smallest);
+    }
+    return finite & ~far & (largest > smallest * broadcast<T>(far_squares<T>));
+  }
+
   // Rows of a wide item's transpose, which are the columns of the item, to lengths between 1/2 and 2, by powers of two.
   void level_rows(std::ptrdiff_t column) {
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
@@ -137,7 +165,6 @@ struct Group {
     }
     const vec<T> little = largest * broadcast<T>(static_cast<T>(1.0 / uneven_ratio));
     uneven = smallest < little;
-    far = no_lanes<T>();
     if (any(uneven)) look_apart(column, largest, little);
     split_exponent(largest, mantissa, size);
     const mask<T> separate = equilibrate ? finite : far;
@@ -157,7 +184,7 @@ struct Group {
       smallest = select(of_column > zero<T>(), min(of_column, smallest), smallest);
     }
     uneven = smallest < little;
-    far = finite & (smallest < largest * broadcast<T>(far_smaller<T>));
+    far = far | (finite & (smallest < largest * broadcast<T>(far_smaller<T>)));
   }
 
   void take_triangle() {

@@ -74,9 +74,6 @@ MMLFAST_INLINE vec<T> shrunk(const vec<T>& before, const vec<T>& after) {
   return select(after < before * broadcast<T>(static_cast<T>(0x1p-10)), broadcast<T>(-1), after);
 }
 
-template <class T>
-inline constexpr T far_apart = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
-
 // The tangents, both in weighted form, that make columns of these norms, weights and unweighted inner product `dot`
 // orthogonal; zero where they are. Updates norms and weights. False: no lane turns.
 template <class T>
@@ -89,10 +86,8 @@ MMLFAST_INLINE bool plan_turn(const vec<T>& dot, vec<T>& norm_x, vec<T>& norm_y,
   const mask<T> turns = (square > progress.rounding * product) & progress.active & known;
   if (!any(turns)) return false;
   const vec<T> difference = b - a, two = broadcast<T>(2);
-  // square <= 1: beside a difference that could not be squared it counts for nothing.
-  const vec<T> apart = abs(difference), squared = min(apart, broadcast<T>(far_apart<T>));
-  const vec<T> root = max(sqrt(fma(two * two, square, squared * squared)), apart);
-  const vec<T> quotient = two * g / copysign(apart + root, difference);
+  const vec<T> root = sqrt(fma(two * two, square, difference * difference));
+  const vec<T> quotient = two * g / copysign(abs(difference) + root, difference);
   const vec<T> w = select(turns, quotient, zero<T>());
   x_tangent = weight_y * w;
   y_tangent = weight_x * w;

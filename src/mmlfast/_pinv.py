@@ -86,8 +86,9 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
     try:
         m, n = matrix.shape[-2:]
         single = matrix.dtype.type is np.float32
-        given = rcond is not None or (rtol is not None and rtol is not _NO_VALUE)
+        given = True
         if rcond is None:
+            given = rtol is not None and rtol is not _NO_VALUE
             if rtol is None or (single and rtol is _NO_VALUE):
                 rcond = default_rtol(matrix)
             else:

@@ -330,16 +330,17 @@ def _cond_by_norms(a: Array, p: Any) -> Any:
     """By the inverse, in float64 whatever the input, as in NumPy. A singular matrix has no inverse: infinite."""
     wide = a.astype(np.float64, order="C")  # the sums of a norm would else run in another order
     with np.errstate(all="ignore"):
-        norm, other, power = _norm(wide, p), _norm(inverse := _core.inv_unwarned_nan(wide), p), np.zeros((), int)
-        if not (
-            norm.min(initial=1) > _FAR_BELOW_ONE
-            and other.min(initial=1) > _FAR_BELOW_ONE
-            and (norm * other).max(initial=0) < 1 / _FAR_BELOW_ONE
-        ):
+        norm, other = _norm(wide, p), _norm(_core.inv_unwarned_nan(wide), p)
+        product = norm * other
+        if a.ndim == 2:
+            least, most = min(norm, other), product
+        else:
+            least, most = min(norm.min(initial=1), other.min(initial=1)), product.max(initial=0)
+        if not (least > _FAR_BELOW_ONE and most < 1 / _FAR_BELOW_ONE):
             wide, _ = _near_one(wide)
             inverse, power = _near_one(_core.inv_unwarned_nan(wide))
-            norm, other = _norm(wide, p), _norm(inverse, p)
-        product = np.asarray(np.ldexp(norm * other, power), a.dtype)
+            product = np.ldexp(_norm(wide, p) * _norm(inverse, p), power)
+        product = np.asarray(product, a.dtype)
     hopeless = np.isnan(product) & ~np.isnan(a).any(axis=(-2, -1))
     return np.where(hopeless, a.dtype.type(np.inf), product)[()]
 
