@@ -262,7 +262,7 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
     if metric is not None:
         vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
         directions, length = in_range(directions)
-        if not length.all() and directions.shape[-1]:
+        if not length.all() and isinstance(metric, Mahalanobis):
             raise ValueError("scalar_projection: onto has no length in this metric (a singular Mahalanobis)")
     with np.errstate(all="ignore"):
         units = directions / length[..., None]

@@ -86,7 +86,7 @@ def project(
     _check_points("project", points, vectors)
     f = _factors("project", vectors, metric)
     if not coordinates:
-        return np.asarray(_core.projection_apply(points, f.dual, f.primal))
+        return np.asarray(rounded(_core.projection_apply(points, f.dual, f.primal), vectors.dtype))
     deficient = f.rank < vectors.shape[-1]
     if errors == "raise" and deficient.any():
         raise_for_item("project", "coordinates in a dependent basis are not unique", deficient)
@@ -130,8 +130,9 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
     """
     if type(basis) is not ndarray or metric is not None:
         check_axes("projection_matrix", metric, basis=(basis, "dm", "d"))
-    f = _factors("projection_matrix", _columns("projection_matrix", basis), metric)
-    return np.asarray(_core.projection_matrix(f.primal, f.dual))
+    vectors = _columns("projection_matrix", basis)
+    f = _factors("projection_matrix", vectors, metric)
+    return np.asarray(rounded(_core.projection_matrix(f.primal, f.dual), vectors.dtype))
 
 
 def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
@@ -223,7 +224,10 @@ def _factors_in_metric(function: str, basis: Array, metric: ArrayLike | Mahalano
         w = _core.projection_to_metric(vectors, root) if matrix else _core.projection_to_weighted(vectors, root)
         q, rank, _ = _core.gram_schmidt_cgs2(w)
         primal, dual = (_core.projection_from_metric if matrix else _core.projection_from_weighted)(q, root)
-    return _Factors(rounded(primal, basis.dtype), rounded(dual, basis.dtype), q, w, dual, np.asarray(rank))
+    narrow = basis.dtype
+    if narrow == np.float32 and not max(np.abs(a).max(initial=0) for a in (primal, dual)) < 1e18:
+        narrow = np.dtype(np.float64)  # units too far apart for float32; the answers are rounded
+    return _Factors(rounded(primal, narrow), rounded(dual, narrow), q, w, dual, np.asarray(rank))
 
 
 def _within_span(basis: Array, w: Array, q: Array) -> Array:
