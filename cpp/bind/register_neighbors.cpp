@@ -22,9 +22,17 @@ py::tuple search(const py::array& x, const py::array& y, Size k, bool squared) {
   return py::make_tuple(std::move(distances), std::move(indices));
 }
 
+// Numbers at addresses that are no multiple of their size, as in a packed record, are copied.
+py::array aligned(const py::array& a) {
+  const auto address = reinterpret_cast<std::uintptr_t>(a.data());
+  if (address % static_cast<std::uintptr_t>(a.itemsize()) == 0) return a;
+  return py::array(a.attr("copy")());
+}
+
 // Checked and converted in Python: x and y are contiguous, native, of two dimensions, both float32 or both float64,
 // finite; 1 <= k <= len(y).
-py::tuple neighbors(const py::array& x, const py::array& y, Size k, bool squared) {
+py::tuple neighbors(const py::array& any_x, const py::array& any_y, Size k, bool squared) {
+  const py::array x = aligned(any_x), y = aligned(any_y);
   if (y.shape(0) > drivers::most_neighbor_points) throw py::value_error("knn: at most 2**31 points");
   return x.itemsize() == 4 ? search<float>(x, y, k, squared) : search<double>(x, y, k, squared);
 }
