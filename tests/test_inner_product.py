@@ -242,6 +242,22 @@ def test_metrics_of_very_different_units():
     np.testing.assert_allclose(narrow, np.float32([1e-20, 1e20]), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", ["matrix", "weights", "covariance"])
+@every_dtype
+@pytest.mark.parametrize("d", [3, 40])
+def test_exchanging_the_vectors_changes_no_bit(d, dtype, kind, rng):
+    """So that a matrix of inner products is symmetric, with nothing negative on its diagonal."""
+    matrix = spd(rng, d)
+    metric = {"matrix": matrix, "weights": rng.uniform(0.5, 2, d), "covariance": g.Mahalanobis(matrix)}[kind]
+    x = rng.standard_normal((12, d)).astype(dtype)
+    for f in (g.inner, g.distance, g.angle):
+        table = f(x[:, None], x, metric)
+        same_bits(table, table.T.copy())
+    assert (np.diagonal(g.inner(x[:, None], x, metric)) > 0).all()
+    assert (np.diagonal(g.distance(x[:, None], x, metric)) == 0).all()
+    assert (np.diagonal(g.angle(x[:, None], x, metric)) == 0).all()
+
+
 def test_labels_of_vectors():
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame(np.random.default_rng(0).standard_normal((4, 3)), columns=list("abc"))

@@ -62,7 +62,17 @@ def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
     if metric is None:
         return _of_pairs("inner", _core.inner, x, y, None)
     a, b = _vectors("inner", x, y, metric)
-    return rounded(_of_pairs("inner", _core.inner, *lowered("inner", metric, a, b), None), np.result_type(a, b))
+    dtype = np.result_type(a, b)
+    if isinstance(metric, Mahalanobis):
+        return _of_pairs("inner", _core.inner, a, b, metric)
+    # Both ways, so that exchanging the two changes no bit.
+    a, b, lowered_a, lowered_b = lowered("inner", metric, a, b)
+    try:
+        one, other = _core.inner(a, lowered_b), _core.inner(lowered_a, b)
+    except ValueError as error:
+        explain("inner", error, x=a, y=b)
+    with np.errstate(all="ignore"):
+        return rounded(0.5 * one + 0.5 * other, dtype)
 
 
 @short_way(_core.norm)
