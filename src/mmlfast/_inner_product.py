@@ -71,6 +71,8 @@ def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
         one, other = _core.inner(a, lowered_b), _core.inner(lowered_a, b)
     except ValueError as error:
         explain("inner", error, x=a, y=b)
+    if isinstance(one, np.float64):
+        return rounded(np.float64(0.5 * float(one) + 0.5 * float(other)), dtype)
     with np.errstate(all="ignore"):
         return rounded(0.5 * one + 0.5 * other, dtype)
 
@@ -289,7 +291,7 @@ def in_range(vectors: Array) -> tuple[Array, Array]:
     """
     wide = vectors.astype(np.float64, copy=False)
     length = np.asarray(_core.norm(wide))
-    if ((length > 1e-100) & (length < 1e100)).all():
+    if 1e-100 < length < 1e100 if length.ndim == 0 else ((length > 1e-100) & (length < 1e100)).all():
         return wide, length
     with np.errstate(all="ignore"):
         wide = np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1])
