@@ -19,7 +19,7 @@ def share_right(metric):
 
 
 print(f"five nearest neighbours vote, usual distance: {share_right(None):.0%} right")
-scatter = np.linalg.inv(mf.stats.covariance(points[train]))
+scatter = mf.geometry.Mahalanobis(mf.stats.covariance(points[train]))
 print(f"distance in units of the spread (Mahalanobis): {share_right(scatter):.0%} right")
 
 # Moving everything far away changes no answer. |x|^2 - 2 x y + |y|^2 would have no digit left there.

@@ -229,5 +229,9 @@ def test_same_bits_at_every_level(same_at_every_level):
             for d in (3, 90):
                 x, y = rng.standard_normal((300, d)).astype(dtype), rng.standard_normal((200, d)).astype(dtype)
                 digest(mf.geometry.cdist(x, y), mf.geometry.cdist(x, y, "sqeuclidean"))
+                digest(mf.geometry.cdist(x, y, "cosine"), mf.geometry.cdist(x, y, np.arange(1.0, d + 1)))
+                if d == 3:
+                    metric = np.cov(y.astype(float).T)
+                    digest(mf.geometry.cdist(x, y, metric), mf.geometry.cdist(x, y, mf.geometry.Mahalanobis(metric)))
         """
     )

@@ -229,6 +229,35 @@ def test_metrics_of_any_unit(scale):
     assert g.inner(x * 1e200, y * 1e-100, 1e-100 * metric) == pytest.approx(g.inner(x, y, metric), rel=1e-14)
 
 
+def test_metrics_of_very_different_units():
+    """Each coordinate in units of its own: no term may vanish."""
+    x, y = np.array([1e-150, 1e150]), np.array([2e-150, 3e150])
+    for metric in (np.array([1e300, 1e-300]), np.diag([1e300, 1e-300])):
+        assert g.inner(x, y, metric) == pytest.approx(5, rel=1e-14)
+        assert g.norm(x, metric) == pytest.approx(np.sqrt(2), rel=1e-14)
+    stack = np.stack([1e300 * np.eye(2), 1e-300 * np.eye(2)])
+    got = g.inner([[1e-150, 0], [0, 1e150]], [[1e-150, 1], [1, 1e150]], stack)
+    np.testing.assert_allclose(got, [1, 1], rtol=1e-14)
+    narrow = g.project(np.float32([1e-20, 1e20]), np.float32([1e-20, 1e20]), np.array([1e40, 1e-40]))
+    np.testing.assert_allclose(narrow, np.float32([1e-20, 1e20]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["matrix", "weights", "covariance"])
+@every_dtype
+@pytest.mark.parametrize("d", [3, 40])
+def test_exchanging_the_vectors_changes_no_bit(d, dtype, kind, rng):
+    """So that a matrix of inner products is symmetric, with nothing negative on its diagonal."""
+    matrix = spd(rng, d)
+    metric = {"matrix": matrix, "weights": rng.uniform(0.5, 2, d), "covariance": g.Mahalanobis(matrix)}[kind]
+    x = rng.standard_normal((12, d)).astype(dtype)
+    for f in (g.inner, g.distance, g.angle):
+        table = f(x[:, None], x, metric)
+        same_bits(table, table.T.copy())
+    assert (np.diagonal(g.inner(x[:, None], x, metric)) > 0).all()
+    assert (np.diagonal(g.distance(x[:, None], x, metric)) == 0).all()
+    assert (np.diagonal(g.angle(x[:, None], x, metric)) == 0).all()
+
+
 def test_labels_of_vectors():
     pd = pytest.importorskip("pandas")
     table = pd.DataFrame(np.random.default_rng(0).standard_normal((4, 3)), columns=list("abc"))

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 from cases import every_dtype, every_layout, same_bits, spd
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mmlfast as mf
@@ -139,6 +139,7 @@ def test_dtypes_layouts_and_bits(dtype, rng):
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 7), st.integers(0, 3))
+@example(741593, 6, 3)
 def test_units_do_not_matter(seed, d, missing):
     """Distances between points of which it is the covariance; to the bit where it is not singular."""
     rng = np.random.default_rng(seed)

@@ -12,8 +12,9 @@
 // multiply-add in different units, this is as fast as a matrix product of the same size, without its cancellation.
 // Accumulation in T: blocks of 64 components, each one chain of fused multiply-adds, added one after another. Accuracy:
 // relative error at most (d / 128 + 34) u for every pair, near or far from the origin, typically sqrt(d) u / 2; a
-// distance whose square is out of range is computed again in scaled float64. Rows that are equal are at distance 0, and
-// the distances of x to y are those of y to x to the bit. NaN and infinity propagate within their pair.
+// distance whose square is out of range is computed again in scaled float64, and so is such a square. Rows that are
+// equal are at distance 0, and the distances of x to y are those of y to x to the bit. NaN and infinity propagate
+// within their pair.
 //
 // Source: direct evaluation; N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
 //

@@ -5,7 +5,6 @@ The matrix is scaled to a diagonal near 1 first, by powers of two, so that the u
 
 from __future__ import annotations
 
-from fractions import Fraction
 from math import sqrt
 from typing import Any, NamedTuple
 
@@ -128,6 +127,8 @@ def _second_look(given: Array, scaled: Array, gap: float, unit: float, fault: in
 
 def exact_root(a: Array) -> Array | None:
     """The triangular root of a symmetric matrix of integers, each entry rounded once or twice; None: not definite."""
+    from fractions import Fraction
+
     n = len(a)
     rows = [[Fraction(int(value)) for value in row] for row in a]
     root = np.zeros((n, n))

@@ -70,7 +70,7 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | No
     array([[4., 3.],
            [5., 0.]])
     """
-    if type(X) is not ndarray or type(Y) is not ndarray or metric is not None:
+    if type(X) is not ndarray or type(Y) is not ndarray or (metric is not None and type(metric) is not ndarray):
         check_axes("cdist", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     a, b = as_float(X, "X"), as_float(Y, "Y")
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:

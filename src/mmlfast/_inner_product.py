@@ -62,7 +62,19 @@ def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
     if metric is None:
         return _of_pairs("inner", _core.inner, x, y, None)
     a, b = _vectors("inner", x, y, metric)
-    return rounded(_of_pairs("inner", _core.inner, *lowered("inner", metric, a, b), None), np.result_type(a, b))
+    dtype = np.result_type(a, b)
+    if isinstance(metric, Mahalanobis):
+        return _of_pairs("inner", _core.inner, a, b, metric)
+    # Both ways, so that exchanging the two changes no bit.
+    a, b, lowered_a, lowered_b = lowered("inner", metric, a, b)
+    try:
+        one, other = _core.inner(a, lowered_b), _core.inner(lowered_a, b)
+    except ValueError as error:
+        explain("inner", error, x=a, y=b)
+    if isinstance(one, np.float64):
+        return rounded(np.float64(0.5 * float(one) + 0.5 * float(other)), dtype)
+    with np.errstate(all="ignore"):
+        return rounded(0.5 * one + 0.5 * other, dtype)
 
 
 @short_way(_core.norm)
@@ -262,7 +274,7 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
     if metric is not None:
         vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
         directions, length = in_range(directions)
-        if not length.all() and directions.shape[-1]:
+        if not length.all() and isinstance(metric, Mahalanobis):
             raise ValueError("scalar_projection: onto has no length in this metric (a singular Mahalanobis)")
     with np.errstate(all="ignore"):
         units = directions / length[..., None]
@@ -279,7 +291,7 @@ def in_range(vectors: Array) -> tuple[Array, Array]:
     """
     wide = vectors.astype(np.float64, copy=False)
     length = np.asarray(_core.norm(wide))
-    if ((length > 1e-100) & (length < 1e100)).all():
+    if 1e-100 < length < 1e100 if length.ndim == 0 else ((length > 1e-100) & (length < 1e100)).all():
         return wide, length
     with np.errstate(all="ignore"):
         wide = np.ldexp(wide, -np.frexp(np.abs(wide).max(axis=-1, initial=0, keepdims=True))[1])

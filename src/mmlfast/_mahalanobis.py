@@ -13,6 +13,9 @@ from mmlfast._definite import half_exponents, rounding
 
 Array = np.ndarray[Any, Any]
 
+# Powers of two between units, beyond which what is orthogonal to the range of a covariance is that of nearer ones.
+MOST_APART = 16
+
 
 class Mahalanobis:
     """The inner product ``<x, y> = x' C^+ y`` of a covariance C, for ``metric=`` of the functions of this module.
@@ -51,8 +54,9 @@ class Mahalanobis:
     -----
     The rank is decided on the covariance scaled to a diagonal near 1, so the units of the columns do not matter: an
     eigenvalue counts as zero up to ``64 D`` roundings. Differences of points of which the covariance is one lie in its
-    range. Of other vectors, the component outside (orthogonal to the range) is left out, as by the pseudoinverse: where
-    such a vector is a difference, that part of the distance is not seen. Columns of variance 0 do not count.
+    range. Of other vectors, the component outside (orthogonal to the range, in the caller's units as far as these
+    differ by no more than a factor of 65536) is left out, as by the pseudoinverse: where such a vector is a difference,
+    that part of the distance is not seen. Columns of variance 0 do not count.
 
     References
     ----------
@@ -186,9 +190,7 @@ def _without_null_space(whitening: Array, null: Array, half: Array) -> Array:
     With N = 2**-half null, that part is x - N (N'N)^-1 N'x, and N'x is null' (x / 2**half): zero to rounding for x in
     the range of the covariance, so that there nothing depends on how well the rest is known.
     """
-    scale = np.minimum(half.max() - half, 500)[:, None]  # a common factor changes nothing
+    # A common factor changes nothing. Units farther apart would make rounding in the one of `null` count in the other.
+    scale = np.minimum(half.max() - half, MOST_APART)[:, None]
     q, r = np.linalg.qr(np.ldexp(null, scale))
-    try:
-        return np.asarray(whitening - null @ np.linalg.solve(r, q.T @ np.ldexp(whitening, scale)))
-    except np.linalg.LinAlgError:  # units so far apart that float64 cannot tell what is orthogonal
-        return whitening
+    return np.asarray(whitening - null @ np.linalg.solve(r, q.T @ np.ldexp(whitening, scale)))

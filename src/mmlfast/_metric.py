@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_labels
-from mmlfast._definite import FINE, NOT_FINITE, NOT_SYMMETRIC, triangular_root, triangular_roots
+from mmlfast._definite import FINE, NOT_FINITE, NOT_SYMMETRIC, half_exponents, triangular_root, triangular_roots
 from mmlfast._mahalanobis import Mahalanobis
 
 Array = np.ndarray[Any, Any]
@@ -144,24 +144,22 @@ def _centre(X: Array, Y: Array) -> Array:
     return centre if np.isfinite(centre).all() else np.where(np.isfinite(centre), centre, 0.0)
 
 
-def lowered(function: str, metric: Any, x: Array, y: Array) -> tuple[Array, Array]:
-    """Vectors in float64 of which the dot product is ``x' metric y``."""
-    if isinstance(metric, Mahalanobis):
-        root_of_metric(function, metric, x.shape[-1])  # for its checks
-        return metric.whiten(x), metric.whiten(y)
+def lowered(function: str, metric: Any, x: Array, y: Array) -> tuple[Array, Array, Array, Array]:
+    """x, y, ``metric @ x`` and ``metric @ y`` in float64, in units of which the metric is in range."""
     # Not through the root: products of whole numbers stay exact.
     given, numbers = _numbers(function, metric, x.shape[-1])
     _root_of_numbers(function, given, numbers)  # for its checks
     wide = np.ascontiguousarray(numbers, dtype=np.float64)
-    x = x.astype(np.float64, copy=False)
+    x, y = x.astype(np.float64, copy=False), y.astype(np.float64, copy=False)
     if wide.ndim > 1 and not (wide == wide.mT).all():
         wide = wide / 2 + wide.mT / 2
-    largest = float(wide.max(initial=0))  # of a positive definite matrix, on the diagonal
-    if largest and not 1e-60 < largest < 1e60:  # the unit of the metric does not matter
+    diagonal = wide if wide.ndim == 1 else np.diagonal(wide, axis1=-2, axis2=-1)
+    if diagonal.size and not (diagonal.max() < 1e60 and diagonal.min() > 1e-60):  # the units do not matter
         with np.errstate(all="ignore"):
-            half = int(np.frexp(largest)[1]) // 2
-            x, y, wide = np.ldexp(x, half), np.ldexp(y, half, dtype=np.float64), np.ldexp(wide, -2 * half)
-    return x, _times(function, wide, "y", y)
+            half = half_exponents(diagonal)
+            both = 2 * half if wide.ndim == 1 else half[..., :, None] + half[..., None, :]
+            x, y, wide = np.ldexp(x, half), np.ldexp(y, half), np.ldexp(wide, -both)
+    return x, y, _times(function, wide, "x", x), _times(function, wide, "y", y)
 
 
 def _times(function: str, root: Array, name: str, a: Array) -> Array:

@@ -79,7 +79,7 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahala
     >>> distances
     array([[1.        , 1.41421356]])
     """
-    if type(X) is not ndarray or type(Y) is not ndarray or metric is not None:
+    if type(X) is not ndarray or type(Y) is not ndarray or (metric is not None and type(metric) is not ndarray):
         check_axes("knn", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     queries, points = as_float(X, "X"), as_float(Y, "Y")
     one = queries.ndim == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import frexp
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._arrays import as_float, check_errors, raise_for_item
-from mmlfast._inner_product import norm
+from mmlfast._inner_product import distance
 from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, root_of_metric, rounded, same_dtype
 
@@ -80,13 +81,15 @@ def project(
     array([-1.,  2.])
     """
     check_errors(errors)
-    if type(x) is not ndarray or type(basis) is not ndarray or metric is not None:
+    if type(x) is not ndarray or type(basis) is not ndarray or (metric is not None and type(metric) is not ndarray):
         check_axes("project", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
-    points, vectors = same_dtype(as_float(x, "x"), _columns("project", basis))
+    vectors = as_float(basis, "basis")
+    points, vectors = same_dtype(as_float(x, "x"), vectors if vectors.ndim > 1 else _one_column("project", vectors))
     _check_points("project", points, vectors)
     f = _factors("project", vectors, metric)
     if not coordinates:
-        return np.asarray(_core.projection_apply(points, f.dual, f.primal))
+        answer = np.asarray(_core.projection_apply(points, f.dual, f.primal))
+        return answer if metric is None else np.asarray(rounded(answer, vectors.dtype))
     deficient = f.rank < vectors.shape[-1]
     if errors == "raise" and deficient.any():
         raise_for_item("project", "coordinates in a dependent basis are not unique", deficient)
@@ -128,10 +131,14 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
     array([[0., 0.],
            [0., 1.]])
     """
-    if type(basis) is not ndarray or metric is not None:
+    if type(basis) is not ndarray or (metric is not None and type(metric) is not ndarray):
         check_axes("projection_matrix", metric, basis=(basis, "dm", "d"))
-    f = _factors("projection_matrix", _columns("projection_matrix", basis), metric)
-    return np.asarray(_core.projection_matrix(f.primal, f.dual))
+    vectors = as_float(basis, "basis")
+    if vectors.ndim < 2:
+        vectors = _one_column("projection_matrix", vectors)
+    f = _factors("projection_matrix", vectors, metric)
+    answer = np.asarray(_core.projection_matrix(f.primal, f.dual))
+    return answer if metric is None else np.asarray(rounded(answer, vectors.dtype))
 
 
 def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
@@ -174,19 +181,20 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
     >>> mf.geometry.reconstruction_error([[3.0, 4.0], [0.0, 2.0]], [[1.0], [0.0]])
     array([4., 2.])
     """
-    if type(x) is not ndarray or type(basis) is not ndarray or metric is not None:
+    if type(x) is not ndarray or type(basis) is not ndarray or (metric is not None and type(metric) is not ndarray):
         check_axes("reconstruction_error", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
-    points, vectors = as_float(x, "x"), _columns("reconstruction_error", basis)
+    points, vectors = as_float(x, "x"), as_float(basis, "basis")
+    if vectors.ndim < 2:
+        vectors = _one_column("reconstruction_error", vectors)
     dtype = np.result_type(points, vectors)
     wide = points.astype(np.float64, copy=False)
     _check_points("reconstruction_error", wide, vectors)
     f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
-    residual = wide
+    within = np.asarray(_core.projection_apply(wide, f.dual, f.primal))
     with np.errstate(all="ignore"):
-        for _ in range(2):
-            within = np.asarray(_core.projection_apply(residual, f.dual, f.primal))
-            residual = np.subtract(residual, within, out=within)  # fresh memory costs more than the subtraction
-    return rounded(norm(residual, metric), dtype)
+        residual = np.subtract(wide, within, out=within)  # fresh memory costs more than the subtraction
+    within = np.asarray(_core.projection_apply(residual, f.dual, f.primal))
+    return rounded(_core.distance(residual, within) if metric is None else distance(residual, within, metric), dtype)
 
 
 class _Factors(NamedTuple):
@@ -223,7 +231,10 @@ def _factors_in_metric(function: str, basis: Array, metric: ArrayLike | Mahalano
         w = _core.projection_to_metric(vectors, root) if matrix else _core.projection_to_weighted(vectors, root)
         q, rank, _ = _core.gram_schmidt_cgs2(w)
         primal, dual = (_core.projection_from_metric if matrix else _core.projection_from_weighted)(q, root)
-    return _Factors(rounded(primal, basis.dtype), rounded(dual, basis.dtype), q, w, dual, np.asarray(rank))
+    narrow = basis.dtype
+    if narrow == np.float32 and not max(np.abs(a).max(initial=0) for a in (primal, dual)) < 1e18:
+        narrow = np.dtype(np.float64)  # units too far apart for float32; the answers are rounded
+    return _Factors(rounded(primal, narrow), rounded(dual, narrow), q, w, dual, np.asarray(rank))
 
 
 def _within_span(basis: Array, w: Array, q: Array) -> Array:
@@ -246,16 +257,15 @@ def _root(function: str, metric: ArrayLike | Mahalanobis, vectors: Array) -> Arr
     if np.ndim(metric) > 2:  # type: ignore[arg-type]
         raise ValueError(f"{function}: metric must be one matrix or a vector, got {np.shape(metric)}")  # type: ignore[arg-type]
     root = root_of_metric(function, metric, vectors.shape[-2])
-    exponent = int(np.frexp(np.abs(root).max(initial=0))[1])
+    exponent = frexp(root.max(initial=0.0))[1]  # its diagonal is positive; a whitening is near 1 if not
     return root if abs(exponent) < 100 else np.ldexp(root, -exponent)
 
 
-def _columns(function: str, basis: ArrayLike) -> Array:
-    """Basis vectors in columns; a vector is one of them."""
-    vectors = as_float(basis, "basis")
-    if vectors.ndim == 0:
+def _one_column(function: str, vector: Array) -> Array:
+    """A basis of one vector."""
+    if vector.ndim == 0:
         raise ValueError(f"{function}: basis must hold vectors in the columns of a matrix or be a vector, got a scalar")
-    return vectors[:, None] if vectors.ndim == 1 else vectors
+    return vector[:, None]
 
 
 def _check_points(function: str, points: Array, vectors: Array) -> None:
