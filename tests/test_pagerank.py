@@ -700,7 +700,7 @@ def test_dask_arrays_are_refused_by_name():
 def slow_graphs() -> dict[str, Any]:
     """Graphs on which steps along the links take very many, with open nodes, closed groups and dangling nodes."""
     rng = np.random.default_rng(4)
-    grid = sparse.diags_array([np.ones(699), np.full(699, 0.98)], offsets=[1, -1]).tocsr()
+    grid = sparse.diags_array([np.ones(299), np.full(299, 0.98)], offsets=[1, -1]).tocsr()
     blocks = sparse.block_diag([graphs.random(n, 3, rng) + ring(n) for n in (30, 80, 1, 2, 140)], format="lil")
     blocks[40, 5] = 1e-4
     blocks[200, 110] = 1e-4
