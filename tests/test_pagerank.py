@@ -276,7 +276,7 @@ def test_max_iter_of_many_is_that_of_the_largest_damping_below_one():
     v[200] = 1
     alone = pagerank_many(path, v, 0.99999, tol=1e-8, full_output=True)
     beside = quiet(pagerank_many, path, v, [0.99999, 1.0], tol=1e-8)
-    assert alone.n_iter == beside.n_iter[0] > 10_000
+    assert alone.n_iter == beside.n_iter[0] > 4000  # then by elimination
     assert beside.error_bound[0] <= 1e-8
 
 
