@@ -30,6 +30,7 @@ SHOWN = {
     "pagerank": [
         "scores: home 27.2 %, news 18.9 %, shop 18.9 %, terms 35.0 %",
         "damping 0: home 25.0 %",
+        "L r = r: True",
         "linear system says the same: True",
         "error of 1e-12: certified to be less: True",
         "the last of them alone, agree: True",

@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "drivers/link_components_search.hpp"
+#include "drivers/links_state.hpp"
 #include "runtime/thread_pool.hpp"
 
 namespace mmlfast::drivers {
@@ -25,6 +26,15 @@ constexpr Size n_classes = 65;  // the number of bits of a count of links; 0: no
 
 // Nanoseconds per link and node, for the decision about threads.
 constexpr double link_ns = 2, node_ns = 4;
+
+template <class T>
+bool copy(const T* from, Size count, Room<T>& to, Size padding = 0) {
+  to = Room<T>(count + padding);
+  if (!to) return false;
+  std::copy_n(from, count, to.data());
+  std::fill_n(to.data() + count, padding, T{});
+  return true;
+}
 
 }  // namespace
 
@@ -359,6 +369,30 @@ Outcome Links::build(const LinksOut<Index>& out, LinksFault& fault) noexcept {
 
 template Outcome Links::build<std::int32_t>(const LinksOut<std::int32_t>&, LinksFault&) noexcept;
 template Outcome Links::build<std::int64_t>(const LinksOut<std::int64_t>&, LinksFault&) noexcept;
+
+Outcome Links::restore(const LinksState& state, const char*& fault) noexcept {
+  fault = StateReader::sizes(state);
+  if (fault != nullptr) return {};
+  {
+    const StateReader reader(state);
+    if (!reader.ready()) return {Outcome::Status::no_memory};
+    fault = reader.fault();
+    if (fault != nullptr) return {};
+  }
+  n_ = state.n;
+  n_core_ = state.n_core;
+  n_links_ = state.n_links;
+  n_blocks_ = state.n_blocks;
+  n_core_blocks_ = state.n_core_blocks;
+  has_zeros_ = false;
+  largest_row_ = 0;
+  for (Size r = 0; r < n_; ++r) largest_row_ = std::max(largest_row_, state.starts[r + 1] - state.starts[r]);
+  const bool copied = copy(state.starts, n_ + 1, starts_) && copy(state.columns, n_links_, column_, padding) &&
+                      copy(state.label, n_, label_) && copy(state.inverse_strength, n_, inverse_strength_) &&
+                      copy(state.blocks, n_blocks_ + 1, blocks_) &&
+                      (state.weights == nullptr || copy(state.weights, n_links_, weight_));
+  return {copied ? Outcome::Status::ok : Outcome::Status::no_memory};
+}
 
 Outcome LinkComponents::build(const Links& links) noexcept { return ComponentsBuilder(links, *this).run(); }
 

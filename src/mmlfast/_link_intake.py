@@ -37,6 +37,8 @@ def table_and_nodes(x: Any) -> tuple[Array, list[Any] | None]:
 
     Columns in another order than the rows are put into theirs. Labels that are numbers in order are none.
     """
+    if type(x) is np.ndarray:
+        return x, None
     a = as_array(x, "links")
     if is_dask(a):
         raise TypeError(
@@ -44,7 +46,7 @@ def table_and_nodes(x: Any) -> tuple[Array, list[Any] | None]:
             "memory"
         )
     a = np.asarray(a)
-    labels = _labels_of(x) if type(x) is not np.ndarray else []
+    labels = _labels_of(x)
     if a.ndim < 2 or len(labels) != a.ndim:
         return a, None
     rows, columns = (labels[-2] if i is None else i for i in labels[-2:]) if labels[-1] is None else labels[-2:]

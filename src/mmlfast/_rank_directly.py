@@ -203,12 +203,12 @@ class _Solver:
             better = x + step
             left = b - self._matrix @ better
             now = float(np.abs(left).sum())
-            is_better, is_over = now < norm, not now < 0.1 * norm or now <= 1e-16 * start
-            if is_better:
+            is_over = not now < 0.1 * norm or now <= 1e-16 * start
+            if now < norm:
                 x, residual, norm = better, left, now
             if not is_over:
                 continue
-            if norm <= 1e-12 * start:
+            if norm <= 1e-12 * (start + float(np.abs(x).sum())):  # backward error: no entry of M is larger than 1
                 return x, count
             if self._full or self._level + 1 == len(_INCOMPLETE) or not np.isfinite(now):
                 raise NoWay

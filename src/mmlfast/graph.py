@@ -289,15 +289,9 @@ def pagerank_many(
     damped = d < 1
     scores, bounds, counts = np.empty(v.shape), np.empty(len(v)), np.empty(len(v), np.int64)
     if damped.all():
-        scores, bounds, counts, _ = _core.pagerank_many(graph._core, v, d, tol, most)
+        scores, bounds, counts = _in_lanes(graph, v, d, tol, most)
     else:
-        scores[damped], bounds[damped], counts[damped], _ = _core.pagerank_many(
-            graph._core, v[damped], d[damped], tol, most
-        )
-    factored: dict[float, Any] = {}
-    for i in np.flatnonzero(damped & (bounds > tol)):
-        own = PageRank(scores[i], bounds[i], counts[i])
-        scores[i], bounds[i], counts[i] = _directly(graph, v[i], None, d[i], tol, most - _ROUND, own, factored)
+        scores[damped], bounds[damped], counts[damped] = _in_lanes(graph, v[damped], d[damped], tol, most)
     for i in np.flatnonzero(~damped):
         own_most = _limits("pagerank_many", tol, max_iter, 1.0)[1]
         scores[i], bounds[i], counts[i] = _rank("pagerank_many", graph, v[i], None, 1.0, tol, own_most)
@@ -313,7 +307,26 @@ def pagerank_many(
 _ROUND = 4
 # Sweeps at damping 1 and next to it before elimination is tried: most graphs need fewer.
 _FIRST_SWEEPS = 300
+# And in lanes.
+_FIRST_IN_LANES = 4000
 _UNIT = 2.0**-53
+
+
+def _in_lanes(graph: Links, v: Array, d: Array, tol: float, most: int) -> tuple[Array, Array, Array]:
+    """Scores, bounds and counts of rankings at dampings below 1."""
+    first = min(most, _FIRST_IN_LANES)
+    scores, bounds, counts, _ = _core.pagerank_many(graph._core, v, d, tol, first)
+    factored: dict[float, Any] = {}
+    for i in np.flatnonzero(bounds > tol):
+        own = PageRank(scores[i], bounds[i], counts[i])
+        own = _directly(graph, v[i], None, d[i], tol, most - _ROUND, own, factored)
+        if most > first and own.error_bound > tol and _is_within_reach(own.error_bound, tol, d[i]):
+            again = PageRank(
+                *(part[0] for part in _core.pagerank_many(graph._core, v[i : i + 1], d[i : i + 1], tol, most)[:3])
+            )
+            own = again if again.error_bound < own.error_bound else own
+        scores[i], bounds[i], counts[i] = own
+    return scores, bounds, counts
 
 
 def _rank(function: str, graph: Links, v: Array, w: Array | None, damping: float, tol: float, most: int) -> PageRank:
