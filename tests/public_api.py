@@ -159,6 +159,13 @@ def _linalg() -> Iterator[Use]:
         powers={"a": (-1, 0, 0, 1), "b": (1, 2, 0, 0)},
         axes={"a": ("mn", "n"), "b": ("mk", "m")},
     )
+    yield _use(
+        "linalg.lstsq",
+        arrays={"a": M, "b": _numbers(6), "weights": SCORES[:6]},
+        powers={"a": (-1, 0, 0, None), "b": (1, 2, 0, 0), "weights": (0, 1, 0, None)},
+        axes={"a": ("mn", "n"), "b": ("mk", "m"), "weights": ("m", "m")},
+        variant="weights",
+    )
     yield _use("linalg.eigh", arrays={"a": S}, powers={"a": (1, 0)})
     yield _use("linalg.eigvalsh", arrays={"a": S}, powers={"a": (1,)})
     yield _use("linalg.eig", arrays={"a": A}, powers={"a": (1, 0)})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import linalg, stats
-from mmlfast._arrays import as_float
+from mmlfast._arrays import as_float, as_integer
 from mmlfast._spectrum import is_inaccurate, signed
 
 Array = np.ndarray[Any, Any]
@@ -70,7 +69,7 @@ def pca(x: ArrayLike, n_components: int | None = None) -> PrincipalComponents:
     if table.ndim < 2 or table.shape[-2] < 2:
         raise ValueError(f"pca: x must have at least two samples in rows, shape (..., n, d); got shape {table.shape}")
     n, d = table.shape[-2:]
-    k = min(n, d) if n_components is None else operator.index(n_components)
+    k = min(n, d) if n_components is None else as_integer(n_components, "pca: n_components")
     if not 0 <= k <= min(n, d):
         raise ValueError(f"pca: n_components must be between 0 and min(n, d) = {min(n, d)}, got {n_components}")
     wide = table.astype(np.float64, copy=False)

@@ -9,7 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import _labels_of, as_array, as_integer, check_digits, check_labels, check_real, is_dask
+from mmlfast._arrays import (
+    _labels_of,
+    as_array,
+    as_integer,
+    check_digits,
+    check_labels,
+    check_real,
+    is_dask,
+    refuse_dask,
+)
 from mmlfast._node_ids import check_numbers, id_array, number
 
 Array = np.ndarray[Any, Any]
@@ -122,7 +131,9 @@ def from_edges(
 
 
 def _edge_weights(weights: ArrayLike, ends: tuple[Array, Array]) -> Array:
-    data = np.asarray(as_array(weights, "weights"))
+    data: Array = as_array(weights, "weights")
+    if is_dask(data):
+        refuse_dask("weights")
     if data.shape != ends[0].shape:
         raise ValueError(f"links: weights has shape {data.shape}, but there are {ends[0].size} links")
     check_real(data, "weights")
@@ -160,7 +171,7 @@ def _check_weights(data: Array, where: Callable[[int], str]) -> None:
 
 def _check_shape(shape: tuple[int, ...]) -> None:
     if len(shape) != 2 or shape[0] != shape[1]:
-        raise ValueError(f"links: the matrix of a graph must be square, got shape {shape}")
+        raise ValueError(f"links must be a square matrix, got shape {shape}")
     if shape[0] <= 0:
         raise ValueError("links: the graph has no nodes")
     if shape[0] > most_nodes:

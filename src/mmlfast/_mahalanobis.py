@@ -127,7 +127,7 @@ class Mahalanobis:
 
 def _first_column(covariance: Any) -> Any:
     """Something labelled like the dimensions; only the labels are used."""
-    if getattr(covariance, "ndim", 0) != 2 or not len(covariance):
+    if getattr(covariance, "ndim", 0) != 2 or 0 in covariance.shape:
         return covariance if hasattr(covariance, "iloc") or hasattr(covariance, "indexes") else None
     if hasattr(covariance, "iloc") and hasattr(covariance, "index"):
         return covariance.iloc[:, 0].copy()

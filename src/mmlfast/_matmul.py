@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, check_labels, explain, ndarray
+from mmlfast._arrays import as_array, as_float, as_integer, check_labels, explain, ndarray
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
@@ -175,7 +175,7 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
     try:
         if axis == -1 and out is None:
             return _core.vecdot(left, right)
-        return _core.vecdot(left, right, axis=axis, out=out)
+        return _core.vecdot(left, right, axis=as_integer(axis, "vecdot: axis"), out=out)
     except Exception as error:
         explain("vecdot", error, x=left, y=right)
 

@@ -9,7 +9,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, ndarray, raise_for_item
+from mmlfast._arrays import as_array, as_float, as_real, ndarray, raise_for_item
 from mmlfast._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast._exact import is_exact, matrix_rank_exact, null_space_exact
 from mmlfast._svd import fail_svd, svd
@@ -140,7 +140,7 @@ def _null_space_of_integers(matrix: Any) -> Array:
 def _common_rank(function: str, matrix: Any, s: Any, rcond: float | None) -> tuple[int, list[Any]]:
     """The one rank of all matrices of a stack, and the indices of those whose columns are too far apart in size for
     the singular vectors to show it."""
-    rtol = default_rtol(matrix) if rcond is None else rcond
+    rtol = default_rtol(matrix) if rcond is None else as_real(rcond, f"{function}: rcond")
     if rcond is None and s.size and (s[..., -1] > s[..., 0] * (4 * rtol * matrix.shape[-1] ** 0.5)).all():
         return s.shape[-1], []  # well above the limit it is full, whatever the lengths of the columns
     return _rank_of_each(function, matrix, s, rtol, rcond is None)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, as_integer, check_digits, check_labels, check_real, check_square
+from mmlfast._arrays import as_float, as_integer, as_real, check_digits, check_labels, check_real, check_square
 from mmlfast._deflation import dense_pairs, operator_pairs
 from mmlfast._errors import ConvergenceWarning
 
@@ -117,10 +117,7 @@ def power_iteration(
     (3.0, array([0.707107, 0.707107]), True)
     """
     limit = min(as_integer(max_iter, "max_iter", 1), 2**62)
-    try:
-        tol = float(tol)
-    except (TypeError, ValueError):
-        raise TypeError(f"power_iteration: tol must be a number, got {tol!r:.60}") from None
+    tol = as_real(tol, "power_iteration: tol")
     if not tol >= 0:
         raise ValueError(f"power_iteration: tol must not be negative, got {tol}")
     count = as_integer(k, "k", 1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, check_real, check_square
+from mmlfast._arrays import as_array, as_float, as_real, check_real, check_square
 from mmlfast._exact import (
     characteristic_polynomial_exact,
     is_exact,
@@ -103,7 +103,7 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     check_real(matrix, "a")
     if matrix.ndim < 2:
         raise np.linalg.LinAlgError(f"row_echelon: a must be a matrix or a stack of matrices, got shape {matrix.shape}")
-    if tol is not None and not tol >= 0:
+    if tol is not None and not (tol := as_real(tol, "row_echelon: tol")) >= 0:
         raise ValueError(f"row_echelon: tol must not be negative, got {tol}")
     if is_exact(matrix):
         return _exact_forms(np.asarray(matrix), reduced)
@@ -113,7 +113,7 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     else:
         loop = _core.row_echelon_tol if reduced else _core.row_echelon_upper_tol
         form, mask, rank, gap = loop(matrix, tol)
-    if matrix.ndim == 2:
+    if matrix.ndim == 2 and type(matrix) is np.ndarray:
         return RowEchelon(form, tuple(np.flatnonzero(mask).tolist()), int(rank), float(gap))
     return RowEchelon(form, mask, rank, gap)
 
@@ -169,7 +169,7 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
     matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
     check_square("is_singular", a=matrix)
-    if tol is not None and not tol >= 0:
+    if tol is not None and not (tol := as_real(tol, "is_singular: tol")) >= 0:
         raise ValueError(f"is_singular: tol must not be negative, got {tol}")
     if is_exact(matrix):
         return _core.is_exactly_singular(matrix)

@@ -11,6 +11,7 @@ from mmlfast import _core
 from mmlfast._arrays import (
     as_array,
     as_float,
+    as_real,
     check_labels,
     explain,
     float_dtype,
@@ -97,10 +98,7 @@ def _table(function: str, x: Any, nan_policy: str) -> tuple[Any, bool]:
 
 
 def _number(function: str, ddof: Any) -> Any:
-    try:
-        return np.float64(ddof)
-    except (TypeError, ValueError):
-        raise TypeError(f"{function}: ddof must be a number, got {ddof!r:.60}") from None
+    return np.float64(as_real(ddof, f"{function}: ddof"))
 
 
 def _value(f: Statistic, table: Any, w: RowWeights | None, ddof: Any) -> Any:

@@ -270,6 +270,8 @@ def cond(x: ArrayLike, p: float | str | None = None) -> Any:
             return _core.cond_inverse(matrix)
     except Exception as error:
         fail_svd("cond", error, x=matrix)
+    if p not in _ORDERS:
+        raise ValueError(f"cond: p must be one of None, 2, -2, 1, -1, inf, -inf, 'fro' and 'nuc', got {p!r:.60}")
     if m != n:
         raise LinAlgError(f"cond: the last two dimensions of x must be equal for p = {p!r}, got shape {matrix.shape}")
     return _cond_by_norms(as_float(matrix, "x"), p)
@@ -324,6 +326,9 @@ def _rank_of_symmetric(matrix: Any, limit: Any, relative: bool) -> Any:
     if relative:
         bound = bound * s.max(axis=-1, keepdims=True, initial=0)
     return np.where(np.isnan(s).any(axis=-1), -1, np.count_nonzero(s > bound, axis=-1))
+
+
+_ORDERS = (1, -1, np.inf, -np.inf, "fro", "nuc")
 
 
 def _cond_by_norms(a: Array, p: Any) -> Any:

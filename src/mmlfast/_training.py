@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mmlfast._arrays import as_real
 from mmlfast._errors import ConvergenceWarning
 
 Array = np.ndarray[Any, Any]
@@ -35,10 +36,7 @@ def integer(name: str, value: Any, lowest: int) -> int:
 
 
 def number(name: str, value: Any, below: float) -> float:
-    try:
-        x = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__}") from None
+    x = as_real(value, name)
     if not 0 <= x < below:
         raise ValueError(
             f"{name} must be at least 0 and {'finite' if below == math.inf else f'below {below:g}'}, got {x}"

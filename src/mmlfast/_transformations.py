@@ -76,6 +76,8 @@ def change_of_basis(
         check_square("change_of_basis", x=array)
     elif not array.ndim:
         raise ValueError("change_of_basis: x must hold vectors, got a number")
+    if basis is None and from_basis is None:
+        raise TypeError("change_of_basis: basis and from_basis are both None: give the basis to go to, or to come from")
     to = None if basis is None else _basis("change_of_basis", "basis", basis, size)
     source = None if from_basis is None else _basis("change_of_basis", "from_basis", from_basis, size)
     dtype = np.result_type(*(a for a in (array, to, source) if a is not None))
@@ -231,7 +233,8 @@ def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = No
     if basis is not None:
         if shift is not None or a.shape[-2] != size:
             raise ValueError(f"transform: in a basis, matrix must have shape (..., {size}, {size})")
-        a = change_of_basis(a, None, basis, operator=True)
+        columns = _basis("transform", "basis", basis, size)
+        a = change_of_basis(a, None, columns, operator=True)
     dtype = np.result_type(x, a)
     x, a = x.astype(dtype, copy=False), a.astype(dtype, copy=False)
     rows = x[None, :] if x.ndim == 1 else x

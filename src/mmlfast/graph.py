@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, as_integer, check_digits, check_real
+from mmlfast._arrays import as_float, as_integer, as_real, check_digits, check_real
 from mmlfast._closed_groups import closed_groups
 from mmlfast._errors import ConvergenceWarning
 from mmlfast._jumps import distribution, distributions
@@ -424,7 +424,7 @@ def _as_dense(links: Any) -> tuple[Array, list[Any] | None] | None:
         return None
     a, nodes = table_and_nodes(links)
     if a.ndim < 2 or a.shape[-1] != a.shape[-2]:
-        raise ValueError(f"pagerank: the matrix of a graph must be square, got shape {a.shape}")
+        raise ValueError(f"pagerank: links must be a square matrix, got shape {a.shape}")
     if a.shape[-1] == 0:
         raise ValueError("pagerank: the graph has no nodes")
     check_real(a, "links")
@@ -433,7 +433,7 @@ def _as_dense(links: Any) -> tuple[Array, list[Any] | None] | None:
 
 
 def _damping(function: str, damping: Any) -> float:
-    value = float(damping)
+    value = as_real(damping, f"{function}: damping")
     if not 0 <= value <= 1:
         raise ValueError(f"{function}: damping must be from 0 to 1, got {damping}")
     return value
@@ -441,7 +441,7 @@ def _damping(function: str, damping: Any) -> float:
 
 def _limits(function: str, tol: float, max_iter: int | None, damping: float) -> tuple[float, int]:
     """tol and max_iter, checked. By default twice as many iterations as the power method can need, or a million."""
-    tol = float(tol)
+    tol = as_real(tol, f"{function}: tol")
     if not tol > 0:
         raise ValueError(f"{function}: tol must be positive, got {tol}")
     if max_iter is None:
