@@ -153,7 +153,7 @@ class Pages:
     def of(cls, x: Array) -> Pages | None:
         """None if there is no map, or none whose pages the system could certainly read again.
 
-        Asked at the beginning of each reading: it costs about what 100 000 numbers cost.
+        Asked once for each reading: it takes about a millisecond.
         """
         mapping = mapped(x)
         if mapping is None or not hasattr(mmap, "MADV_DONTNEED") or x.size == 0:
