@@ -110,6 +110,7 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
           const Size item = first + __builtin_ctz(left);
           const double* w = weighted ? weights.item(item) : nullptr;
           const Table<T> table{x.item(item), l, w, weights.layout.row_stride};
+          if (!has_far_column(table)) continue;
           const Outcome of_table = reduce_table(table, item, want, safe, write);
           if (!of_table.ok()) worst.store(of_table.status, std::memory_order_relaxed);
         }

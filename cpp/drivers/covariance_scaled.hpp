@@ -69,6 +69,27 @@ inline ColumnRange range_of(const Table<double>& table, Size j) noexcept {
   return range;
 }
 
+// Between these the squares are in range whatever the numbers are: they differ by 2^-53 of the largest at least.
+inline bool far(double largest) noexcept { return largest > 0 && !(largest >= 0x1p-180 && largest < 0x1p220); }
+
+// Is there a column of finite numbers that needs a power of two? So that a table with NaN need not be reduced again.
+template <class T>
+bool has_far_column(const Table<T>& table) noexcept {
+  const Layout& l = table.layout;
+  for (Size j = 0; j < l.cols; ++j) {
+    double largest = 0;
+    bool finite = true;
+    for (Size r = 0; r < l.rows && finite; ++r) {
+      if (table.weights != nullptr && table.weights[r * table.weights_stride] == 0) continue;
+      const double size = std::abs(static_cast<double>(table.data[r * l.row_stride + j * l.col_stride]));
+      finite = size <= std::numeric_limits<double>::max();
+      largest = size > largest ? size : largest;
+    }
+    if (finite && far(largest)) return true;
+  }
+  return false;
+}
+
 // Exponents of the powers of two for the suspicious columns, 0 for all others; false if there are none but 0.
 inline bool find_exponents(const Table<double>& table, const bool* suspicious, double* exponents,
                            OwnScratch& scratch) noexcept {
@@ -98,12 +119,11 @@ inline bool find_exponents(const Table<double>& table, const bool* suspicious, d
     ColumnRange all;
     for (Size task = 0; task < most; ++task) all.take(ranges[task * count + k]);
     ++k;
+    if (!far(all.largest) || !all.varies) continue;
     int exponent = 0;
-    if (!(all.largest > 0) || !all.varies) continue;
     std::frexp(all.largest, &exponent);
-    // Between these the squares are in range whatever the numbers are: they differ by 2^-53 of the largest at least.
-    if (exponent < -180 || exponent > 220) exponents[j] = exponent;
-    some = some || exponents[j] != 0;
+    exponents[j] = exponent;
+    some = true;
   }
   return some;
 }

@@ -12,8 +12,8 @@ from mmlfast._arrays import as_float
 
 Array = np.ndarray[Any, Any]
 
-# Exponents of weights, beyond which products of them with numbers could leave float64.
-FAR = 200
+# Exponents of weights, beyond which they are multiplied by a power of two: squares of the rows are judged without them.
+FAR = 16
 
 
 class RowWeights(NamedTuple):
