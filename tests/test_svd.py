@@ -283,7 +283,9 @@ def test_matrix_market(path):
     result = la.svd(a, full_matrices=False)
     assert_decomposes(a, result, False)
     assert_same_values(la.svdvals(a), a)
-    assert la.matrix_rank(a) == np.linalg.matrix_rank(a)
+    rank = np.linalg.matrix_rank(a)
+    assert la.matrix_rank(a, rtol=max(a.shape) * np.finfo(a.dtype).eps) == rank
+    assert la.matrix_rank(a) == (131 if "lns_131" in path.name else rank)  # whose columns are in units of their own
     if min(a.shape) <= 32:
         stack = np.stack([a] * 9)
         assert_decomposes(stack, la.svd(stack), True)
