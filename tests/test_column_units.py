@@ -333,6 +333,17 @@ def test_pinv_of_dependent_columns_in_different_units(m, n, rng):
         np.testing.assert_allclose(x @ b, (x @ b).T, atol=1e-9)
 
 
+def test_pinv_of_badly_scaled_matrices_leaves_the_others_alone(rng):
+    a = np.ldexp(rng.standard_normal((30, 5, 4)), rng.integers(-10, 10, (30, 1, 4)))
+    a[7] = np.ldexp(a[7], [0, 0, -90, 0])
+    a[9, :, 1] = a[9, :, 0] * 2**12
+    a[11, :, 2] = 0
+    for stack in (a, np.swapaxes(a, -1, -2)):
+        together = mf.linalg.pinv(stack)
+        for i in range(30):
+            np.testing.assert_array_equal(mf.linalg.pinv(stack[i]), together[i])
+
+
 def test_rank_of_symmetric_matrices_in_different_units(rng):
     x = rng.standard_normal((50, 4)) * [1, 1e4, 1e-3, 1]
     x[:, 3] = x[:, 0] * 2

@@ -103,7 +103,7 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
             try:
                 x = _core.pinv(wide, limit)
             except LinAlgError:  # badly scaled
-                x = _pinv_of_units(as_float(wide, "a"), _core.pinv_nan(wide, limit), float(limit))
+                x = _pinv_of_units(as_float(wide, "a"), _core.pinv_nan(wide, limit), float(limit), None)
         if single:
             with np.errstate(over="ignore"):
                 x = x.astype(np.float32)
@@ -129,16 +129,30 @@ def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool, given: bool) ->
         x = np.ldexp(x, -power[..., None])
     if given or hermitian or kept.all():
         return x
-    return _pinv_of_units(as_float(matrix, "a"), x, rcond)
+    return _pinv_of_units(as_float(matrix, "a"), x, rcond, np.asarray(~kept.all(axis=-1)))
 
 
-def _pinv_of_units(a: Array, x: Array, rcond: float) -> Array:
-    """`x`, the pseudo-inverses of `a`, done again where columns (of wide matrices, rows) are far apart in size."""
-    if a.shape[-2] < a.shape[-1]:
-        return np.swapaxes(_pinv_of_units(np.swapaxes(a, -1, -2), np.swapaxes(x, -1, -2), rcond), -1, -2)
+def _leaves_out(a: Array, rcond: float) -> bool:
+    """Whether singular values count as zero in a matrix with columns far apart in size."""
+    try:
+        _core.pinv(a, np.asarray(rcond))
+    except LinAlgError:
+        return True
+    return False
+
+
+def _pinv_of_units(a: Array, x: Array, rcond: float, left_out: Array | None) -> Array:
+    """`x`, the pseudo-inverses of `a`, done again where singular values count as zero (`left_out`, if it is known)
+    although columns (of wide matrices, rows) are far apart in size: each for itself, whatever else is in the stack."""
+    tall = a.shape[-2] >= a.shape[-1]
+    columns = a if tall else np.swapaxes(a, -1, -2)
     x = np.array(x)
-    for index in np.argwhere((unevenness(a) > _UNEVEN) & np.isfinite(a).all(axis=(-1, -2))):
-        x[tuple(index)] = _pinv_of_columns(a[tuple(index)], rcond)
+    for item in np.argwhere((unevenness(columns) > _UNEVEN) & np.isfinite(a).all(axis=(-1, -2))):
+        index = tuple(item)
+        if not (_leaves_out(a[index], rcond) if left_out is None else left_out[index]):
+            continue
+        again = _pinv_of_columns(columns[index], rcond)
+        x[index] = again if tall else again.T
     return x
 
 
