@@ -41,11 +41,16 @@ class Use:
     takes : set of str
         What it takes that others refuse: "mask", "sparse", "stream" (chunks),
         "integers" (exact beyond 2**53), "labels" (other than those
-        of axes), "names" (arguments that may be text).
+        of axes), "names" (arguments that may be
+        text), "None".
     symmetric : tuple of int
         The numbers of the results that are symmetric matrices.
     nonnegative : tuple of int
         The numbers of the results that are not negative.
+    called : dict
+        What messages call an argument that has no name of its own.
+    variant : str
+        Tells apart several uses of one function.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Use:
     takes: frozenset[str] = frozenset()
     symmetric: tuple[int, ...] = ()
     nonnegative: tuple[int, ...] = ()
+    called: dict[str, str] = field(default_factory=dict)
     variant: str = ""
 
     @property
@@ -200,6 +206,7 @@ def _linalg() -> Iterator[Use]:
         lambda first, second, **o: la.einsum("ij,jk->ik", first, second, **o),
         arrays={"first": A, "second": B},
         powers={"first": (1,), "second": (1,)},
+        called={"first": "operand", "second": "operand"},
     )
     yield _use(
         "linalg.matrix_power", lambda a: la.matrix_power(a, 3), arrays={"a": A}, powers={"a": (3,)}, takes={"integers"}
@@ -246,11 +253,20 @@ def _linalg() -> Iterator[Use]:
         "linalg.change_of_basis",
         arrays={"x": V, "basis": A, "from_basis": A.T + S},
         powers={"x": (1,), "basis": (-1,), "from_basis": (1,)},
+        takes={"None"},
         variant="from_basis",
     )
     yield _use("linalg.reflection_matrix", arrays={"normal": V}, powers={"normal": (0,)}, symmetric=(0,))
     yield _use("linalg.reflection_matrix", arrays={"basis": M}, powers={"basis": (0,)}, symmetric=(0,), variant="basis")
     yield _use("linalg.rotation_matrix", arrays={"angle": np.array(0.5)})
+    yield _use(
+        "linalg.rotation_matrix",
+        lambda a, b: la.rotation_matrix(between=(a, b)),
+        arrays={"a": V, "b": W},
+        powers={"a": (0,), "b": (0,)},
+        called={"a": "between", "b": "between"},
+        variant="between",
+    )
     yield _use(
         "linalg.rotation_matrix",
         lambda axis: la.rotation_matrix(0.5, axis=axis),

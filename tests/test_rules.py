@@ -48,6 +48,7 @@ NO_NUMBERS: dict[str, set[str]] = {
     "linalg.matrix_rank": {"tol", "rtol"},
     "linalg.pinv": {"rcond"},
     "linalg.gram_schmidt": {"rtol"},
+    "linalg.rotation_matrix": {"between"},  # a pair of arrays
 }
 
 
@@ -177,7 +178,7 @@ def test_unit_of_measurement_is_refused(use: Use, name: str) -> None:
 @every_argument
 def test_digits_beyond_float64_are_refused_or_honoured(use: Use, name: str) -> None:
     x = use.arrays[name]
-    whole = np.rint(8 * x).astype(np.int64)
+    whole = np.array(np.rint(8 * x), np.int64)
     if name in ("weights", "personalization", "dangling", "damping", "sources", "targets"):
         whole = np.abs(whole)
     whole.flat[0] = 2**53 + 1
@@ -270,7 +271,11 @@ def test_unit_of_an_argument(use: Use, dtype: Any) -> None:
         for k in (-reach, -reach // 2, -20, -2, 2, 20, reach // 2, reach):
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                got = results_of(use(**arrays | {name: np.ldexp(arrays[name], k)}))
+                answer, error = outcome(use, **arrays | {name: np.ldexp(arrays[name], k)})
+            if error is not None:  # what cannot be represented may be refused
+                assert "overflow" in str(error), error
+                continue
+            got = results_of(answer)
             for x, y, power in zip(got, expected, powers, strict=True):
                 if power is None or y.dtype.kind not in "fcbiu":
                     continue
@@ -325,7 +330,7 @@ def assert_names(error: BaseException, use: Use, *names: str) -> None:
     if "X" in names and ("decomposition." in use.name or "NearestNeighbors" in use.name) and type(error) is ValueError:
         return  # words of scikit-learn's own checks, which its tests of estimators demand
     words = re.findall(r"\w+", str(error))
-    known = [{"first": "operand", "second": "operand"}.get(name, name) for name in names]
+    known = [use.called.get(name, name) for name in names]
     assert any(name in words for name in known), f"{use.id}: {error}"
 
 
@@ -339,7 +344,7 @@ def test_what_is_no_array_is_named(use: Use, name: str, kind: str) -> None:
     if kind == "complex":
         bad = use.arrays[name] * 1j
     parameters = inspect.signature(resolve(use.name)).parameters
-    if kind == "None" and name in parameters and parameters[name].default is None:
+    if kind == "None" and ("None" in use.takes or (name in parameters and parameters[name].default is None)):
         return
     if kind == "text" and "names" in use.takes:
         return

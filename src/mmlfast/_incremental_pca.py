@@ -172,7 +172,7 @@ class IncrementalPCA(PCABase):
             self._update(validate_rows(self, block, reset=first))
 
     def _forget(self) -> None:
-        for name in (*SOLVED, "n_samples_seen_", "n_components_", "_state", "n_features_in_"):
+        for name in (*SOLVED, "n_samples_seen_", "n_components_", "_state", "_unit", "n_features_in_"):
             self.__dict__.pop(name, None)
 
     def _update(self, rows: Array) -> None:
@@ -182,6 +182,12 @@ class IncrementalPCA(PCABase):
             kept = 2 * self.n_components_ + 10
             self._state: Moments | LowRankMoments = Moments(d) if d <= LARGEST_EXACT else LowRankMoments(kept)
             self._dtype = rows.dtype
+            # Rows are taken in times 2^-unit, which is 0 unless squares of the first of them might leave float64.
+            # (`LowRankMoments` has a unit of its own.)
+            power = int(np.frexp(np.abs(rows).max(initial=0))[1])
+            self._unit = power if abs(power) > 200 and isinstance(self._state, Moments) else 0
+        if self._unit:
+            rows = np.ldexp(rows.astype(np.float64), -self._unit)
         try:
             self._state.update(rows)
         finally:  # Ctrl-C keeps what was taken in
@@ -222,6 +228,10 @@ class IncrementalPCA(PCABase):
             spectrum = by_covariance(state, k, None, 8)
             self.discarded_variance_ = 0.0
             variance = np.diagonal(state.covariance(ddof=0))
+            with np.errstate(over="ignore", under="ignore"):
+                variance = np.ldexp(variance, 2 * self._unit)
+            mean = np.ldexp(mean, self._unit)
+            spectrum = spectrum._replace(exponent=spectrum.exponent + self._unit)
         with np.errstate(over="ignore"):
             self.var_ = variance.astype(self._dtype)
         self._take(spectrum, k, mean, n, self._dtype)

@@ -115,7 +115,10 @@ def _value(f: Statistic, table: Any, w: RowWeights | None, ddof: Any) -> Any:
 
 def _lazy(function: str, result: Any, nan_policy: str) -> Array:
     if nan_policy != "propagate":
-        raise TypeError(f"{function}: nan_policy={nan_policy!r} looks at the numbers, which a Dask array has not yet")
+        raise TypeError(
+            f"{function}: nan_policy={nan_policy!r} looks at the numbers, which the Dask array x has not yet: "
+            f"mmlfast.dask.covariance takes arrays in chunks, x.map_blocks(...) calls a function for each"
+        )
     lazy: Array = result
     return lazy
 
