@@ -1,8 +1,8 @@
 // What Python gets for each batched function: a callable around the generalized ufunc.
 //
 // A call with plain positional arrays that are one item each (no batch axes, the exact dtype of a loop, small) goes
-// straight to the loop body (bind/short_call.hpp). Every other call goes to the ufunc (bind/ufunc_call.hpp). Both ways run the
-// same loop body on the same memory, so they give the same bits. The ufunc itself is the attribute `ufunc`.
+// straight to the loop body (bind/short_call.hpp). Every other call goes to the ufunc (bind/ufunc_call.hpp). Both ways
+// run the same loop body on the same memory, so they give the same bits. The ufunc itself is the attribute `ufunc`.
 #pragma once
 
 #include <string>
