@@ -247,6 +247,7 @@ def _linalg() -> Iterator[Use]:
         "linalg.change_of_basis",
         arrays={"x": V, "basis": A},
         powers={"x": (1,), "basis": (-1,)},
+        takes={"None"},
         axes={"x": ("bn", "n"), "basis": ("nm", "n")},
     )
     yield _use(

@@ -44,7 +44,7 @@ CALLS = {
     "lstsq": (mf.linalg.lstsq, (TALL, TALL[:, :1]), FLOATS),
     "lu": (mf.linalg.lu, (SQUARE,), FLOATS),
     "matmul": (mf.linalg.matmul, (SQUARE, SQUARE), FLOATS),
-    "matrix_power": (lambda a: [mf.linalg.matrix_power(a, k) for k in (-2, -1, 0, 1, 2, 3)], (SQUARE,), FLOATS),
+    "matrix_power": (lambda a: [mf.linalg.matrix_power(a, k) for k in (-2, -1, 0, 1)], (SQUARE,), FLOATS),
     "matrix_rank": (mf.linalg.matrix_rank, (SQUARE,), ALL),
     "matvec": (mf.linalg.matvec, (SQUARE, VECTOR), FLOATS),
     "null_space": (mf.linalg.null_space, (TALL.T,), ALL),

@@ -313,7 +313,7 @@ def test_a_negative_weight_does_not_hide_in_a_sum():
 
 @pytest.mark.parametrize("links", [np.ones((2, 3)), sparse.csr_array((2, 3)), np.ones(3), np.ones((2, 2, 2))])
 def test_not_square(links):
-    with pytest.raises(ValueError, match=r"must be square, got shape \("):
+    with pytest.raises(ValueError, match=r"must be a square matrix, got shape \("):
         Links(links)
 
 

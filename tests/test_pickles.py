@@ -31,6 +31,7 @@ def updated(state: Any) -> Any:
 MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "linalg.RFactor": (lambda: updated(mf.linalg.RFactor(4)), lambda o: o.r),
     "stats.Moments": (lambda: updated(mf.stats.Moments(4)), lambda o: (o.mean, o.covariance())),
+    "geometry.Mahalanobis": (lambda: mf.geometry.Mahalanobis(A @ A.T), lambda o: mf.geometry.norm(X, o)),
     "graph.Links": (lambda: mf.graph.Links.from_edges(["a", "b"], ["b", "c"]), mf.graph.pagerank),
     "neural_network.Network": (lambda: mf.neural_network.Network([4, 3, 1]), lambda o: o.forward(X)),
 }

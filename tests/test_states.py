@@ -559,8 +559,8 @@ def test_compiled_code_gets_aligned_arrays_only() -> None:
     teleport = rng.uniform(1, 2, (3, 40))
     np.testing.assert_array_equal(mf.graph.pagerank_many(t, off_by_one(teleport)), mf.graph.pagerank_many(s, teleport))
     for core, arguments in (
-        (_core.neighbors, (off_by_one(x), y, 2)),
-        (_core.neighbors, (x, off_by_one(y), 2)),
+        (_core.neighbors, (off_by_one(x), y, 2, False)),
+        (_core.neighbors, (x, off_by_one(y), 2, False)),
         (_core.exact_echelon, (off_by_one(z), True)),
         (_core.exact_shifted_determinants, (off_by_one(z),)),
     ):

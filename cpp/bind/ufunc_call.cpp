@@ -113,40 +113,30 @@ PyObject* find_out(PyObject* const* args, std::size_t n_args, PyObject* keywords
   return nullptr;
 }
 
-class Copies {
- public:
-  ~Copies() {
-    for (PyObject* copy : copies_) Py_DECREF(copy);
-  }
-  // A copy, which lives as long as this object; nullptr if there is no memory.
-  PyObject* add(PyObject* array) {
-    PyObject* copy = PyArray_NewCopy(as_array(array), NPY_KEEPORDER);
-    if (copy != nullptr) copies_.push_back(copy);
-    return copy;
-  }
-
- private:
-  std::vector<PyObject*> copies_;
-};
-
 PyObject* call_with_results(const BatchedFunctionData& f, PyObject* const* args, std::size_t n_args, PyObject* keywords,
                             PyObject* out) {
   const std::size_t n_in = std::min(n_args, static_cast<std::size_t>(f.n_in));
   const std::size_t n_keywords = keywords == nullptr ? 0 : static_cast<std::size_t>(PyTuple_GET_SIZE(keywords));
   std::vector<PyObject*> all(args, args + n_args + n_keywords);
-  Copies copies;
-  for (std::size_t k = 0; k < n_in; ++k) {
+  std::vector<PyObject*> copies;  // let go of below, and not where a stack is unwound that may not have the GIL
+  bool good = true;
+  for (std::size_t k = 0; k < n_in && good; ++k) {
     bool shared = out != nullptr && may_share_memory_with_any(args[k], out);
     for (std::size_t j = n_in; j < n_args && !shared; ++j) shared = may_share_memory(args[k], args[j]);
-    if (shared && (all[k] = copies.add(args[k])) == nullptr) return nullptr;
+    if (!shared) continue;
+    all[k] = PyArray_NewCopy(as_array(args[k]), NPY_KEEPORDER);
+    good = all[k] != nullptr;
+    if (good) copies.push_back(all[k]);
   }
-  return PyObject_Vectorcall(f.ufunc.ptr(), all.data(), n_args, keywords);
+  PyObject* result = good ? PyObject_Vectorcall(f.ufunc.ptr(), all.data(), n_args, keywords) : nullptr;
+  for (PyObject* copy : copies) Py_DECREF(copy);
+  return result;
 }
 
 }  // namespace
 
 PyObject* call_ufunc(PyObject* function, const BatchedFunctionData& f, PyObject* const* args,
-                     std::size_t n_args_and_flag, PyObject* keywords) noexcept {
+                     std::size_t n_args_and_flag, PyObject* keywords) {
   const std::size_t n_args = static_cast<std::size_t>(PyVectorcall_NARGS(n_args_and_flag));
   const std::size_t n_in = std::min(n_args, static_cast<std::size_t>(f.n_in));
   for (std::size_t k = 0; k < n_in; ++k) {

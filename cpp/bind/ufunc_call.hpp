@@ -12,8 +12,9 @@
 
 namespace mmlfast::bind {
 
+// Not noexcept: at the end of the interpreter NumPy ends a daemon thread that waits for the GIL by unwinding its stack.
 // `function` is the Python object of f; the other arguments are those of a vectorcall.
 PyObject* call_ufunc(PyObject* function, const BatchedFunctionData& f, PyObject* const* args,
-                     std::size_t n_args_and_flag, PyObject* keywords) noexcept;
+                     std::size_t n_args_and_flag, PyObject* keywords);
 
 }  // namespace mmlfast::bind

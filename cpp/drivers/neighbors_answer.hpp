@@ -24,6 +24,12 @@ inline bool nearer(const Measured& a, const Measured& b) noexcept {
   return a.score < b.score || (a.score == b.score && a.index < b.index);
 }
 
+// A number that can be put in order with others. The rows are finite, but another thread may write to them meanwhile:
+// the answer is then worth nothing, and yet nothing outside of the arrays may be read or written.
+inline double ordered(double square) noexcept {
+  return square == square ? square : std::numeric_limits<double>::infinity();
+}
+
 template <class T>
 struct NeighborAnswer {
   RowTable<T> x, y;
@@ -38,8 +44,10 @@ struct NeighborAnswer {
     return found.score > 0 || !std::equal(x.row(query), x.row(query) + x.d, y.row(found.index));
   }
 
-  // The k nearest of `count` >= k candidates.
+  // The k nearest of `count` candidates: at least k, unless the rows have changed (see ordered). Room for k in any
+  // case.
   void write(Size query, Measured* candidates, Size count) const noexcept {
+    for (; count < k; ++count) candidates[count] = {std::numeric_limits<double>::infinity(), 0};
     if (count > k) std::nth_element(candidates, candidates + k - 1, candidates + count, nearer);
     std::sort(candidates, candidates + k, nearer);
     bool any_lost = false;

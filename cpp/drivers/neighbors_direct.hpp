@@ -135,7 +135,7 @@ class DirectSearch {
                             limit < largest ? static_cast<T>(limit) : std::numeric_limits<T>::infinity(), w.index);
       Measured* to = w.candidates + q * capacity_ + w.count[q];
       kernel_.squared_distances(row, y_.data, y_.d, w.index, found, w.panels);
-      for (Size i = 0; i < found; ++i) to[i] = {w.panels[i], w.index[i]};
+      for (Size i = 0; i < found; ++i) to[i] = {ordered(w.panels[i]), w.index[i]};
       w.count[q] += found;
       if (found > 0) keep_nearest(w.candidates + q * capacity_, w.count[q], w.limit[q]);
     }

@@ -22,8 +22,8 @@ class QuantizedPoints {
     half = Room<std::int32_t>(n_panels * panel_points);
     norm_ = Room<double>(2 * y.count);
     if (!centre || !words || !half || !norm_ || !find_centre()) return {Outcome::Status::no_memory};
-    bool finished =
-        for_rows([&](Size i) { norm_[i] = std::sqrt(kernel_.square_from_centre(y_.row(i), y_.d, centre.data())); });
+    bool finished = for_rows(
+        [&](Size i) { norm_[i] = ordered(std::sqrt(kernel_.square_from_centre(y_.row(i), y_.d, centre.data()))); });
     if (!finished) return {Outcome::Status::interrupted};
     if (!find_scale()) return {Outcome::Status::no_memory};
     return quantize();
@@ -58,7 +58,8 @@ class QuantizedPoints {
     if (!column) return false;
     for (Size j = 0; j < y_.d; ++j) {
       // Not in equal steps: tables may have a period.
-      for (Size i = 0; i < n; ++i) column[i] = static_cast<double>(y_.row(i * y_.count / n + i * 40'507 % step)[j]);
+      for (Size i = 0; i < n; ++i)
+        column[i] = ordered(static_cast<double>(y_.row(i * y_.count / n + i * 40'507 % step)[j]));
       std::nth_element(column.data(), column.data() + n / 2, column.data() + n);
       centre[j] = column[n / 2];
     }
@@ -275,7 +276,7 @@ class QuantizedSearch {
 
   void measure(const Workspace& w, const T* row, Size from, Size count) const noexcept {
     kernel_.squared_distances(row, y_.data, y_.d, w.index + from, count - from, w.squares + from);
-    for (Size i = from; i < count; ++i) w.measured[i] = {w.squares[i], w.index[i]};
+    for (Size i = from; i < count; ++i) w.measured[i] = {ordered(w.squares[i]), w.index[i]};
   }
 
   void measure_candidates(const Workspace& w, Size q, Size row) const noexcept {
@@ -298,7 +299,7 @@ class QuantizedSearch {
     Candidate* c = w.candidates + q * capacity_;
     Size kept = 0;
     for (Size i = 0; i < count; ++i)
-      if (!nearer(last, {w.squares[i], c[i].index})) c[kept++] = c[i];
+      if (!nearer(last, {ordered(w.squares[i]), c[i].index})) c[kept++] = c[i];
     count = kept;
   }
 

@@ -315,7 +315,8 @@ def as_real(value: Any, name: str) -> float:
             return float(value)
         except (TypeError, ValueError):
             pass
-    raise TypeError(f"{name} must be a number, got {value!r:.60}")
+    kind = "the complex number " if isinstance(value, complex | np.complexfloating) else ""
+    raise TypeError(f"{name} must be a number, got {kind}{value!r:.60}")
 
 
 def check_square(function: str, **matrices: Any) -> None:

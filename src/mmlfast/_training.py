@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import operator
 import sys
@@ -42,6 +43,26 @@ def number(name: str, value: Any, below: float) -> float:
             f"{name} must be at least 0 and {'finite' if below == math.inf else f'below {below:g}'}, got {x}"
         )
     return x
+
+
+Velocity = tuple[list[Array], list[Array]]
+
+
+def check_velocity(sizes: tuple[int, ...], dtype: np.dtype[Any], velocity: Velocity) -> None:
+    """ValueError unless there is an array of its shape for each array of weights and of biases."""
+    shapes = [*itertools.pairwise(sizes), *((n,) for n in sizes[1:])]
+    w, b = velocity
+    if [(v.shape, v.dtype) for v in (*w, *b)] != [(shape, dtype) for shape in shapes]:
+        raise ValueError(f"the velocities of a network of sizes {list(sizes)} do not have such shapes")
+
+
+def velocity_for(momentum: float, sizes: tuple[int, ...], dtype: np.dtype[Any], velocity: Velocity | None) -> Velocity:
+    """The velocities, to be changed in place; nothing where they do not count."""
+    if momentum == 0:
+        return [], []
+    if velocity is not None:
+        return velocity
+    return [np.zeros(shape, dtype) for shape in itertools.pairwise(sizes)], [np.zeros(n, dtype) for n in sizes[1:]]
 
 
 def warn_of_divergence(finished: int, epochs: int, learning_rate: float, inputs: Array, targets: Array) -> None:

@@ -76,8 +76,6 @@ def change_of_basis(
         check_square("change_of_basis", x=array)
     elif not array.ndim:
         raise ValueError("change_of_basis: x must hold vectors, got a number")
-    if basis is None and from_basis is None:
-        raise TypeError("change_of_basis: basis and from_basis are both None: give the basis to go to, or to come from")
     to = None if basis is None else _basis("change_of_basis", "basis", basis, size)
     source = None if from_basis is None else _basis("change_of_basis", "from_basis", from_basis, size)
     dtype = np.result_type(*(a for a in (array, to, source) if a is not None))

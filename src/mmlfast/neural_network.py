@@ -10,7 +10,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_labels
-from mmlfast._training import integer, number, one_of, reporter, warn_of_divergence
+from mmlfast._training import check_velocity, integer, number, one_of, reporter, velocity_for, warn_of_divergence
 
 __all__ = ["Network"]
 
@@ -207,7 +207,7 @@ class Network:
                 self._parameters()
                 self._epoch = integer("epoch", self._epoch, 0)
                 if self._velocity is not None:
-                    self._check_velocity(self._velocity)
+                    check_velocity(self._sizes, self._dtype, self._velocity)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f"Network.__setstate__: this is not a state that Network has written: {error}") from None
         if not good:
@@ -405,7 +405,7 @@ class Network:
         )
         sizes, codes, weights, biases = self._parameters()
         weights, biases = [np.array(w) for w in weights], [np.array(b) for b in biases]
-        velocity = self._velocity_for(settings[3])
+        velocity = velocity_for(settings[3], self._sizes, self._dtype, self._velocity)
         progress = np.zeros(2, np.int64)  # finished epochs, and whether it left the finite numbers
         try:
             losses: Array = _core.network_fit(
@@ -423,23 +423,6 @@ class Network:
             warn_of_divergence(finished, settings[0], learning_rate, inputs, targets)
             losses = losses[:finished].copy()
         return losses
-
-    def _check_velocity(self, velocity: Any) -> None:
-        shapes = [*zip(self._sizes, self._sizes[1:], strict=False), *((n,) for n in self._sizes[1:])]
-        w, b = velocity
-        if [(v.shape, v.dtype) for v in (*w, *b)] != [(shape, self._dtype) for shape in shapes]:
-            raise ValueError(f"the velocities of a network of sizes {list(self._sizes)} do not have such shapes")
-
-    def _velocity_for(self, momentum: float) -> tuple[list[Array], list[Array]]:
-        """The velocities, to be changed in place; nothing where they do not count."""
-        if momentum == 0:
-            return [], []
-        if self._velocity is None:
-            return (
-                [np.zeros(shape, self._dtype) for shape in zip(self._sizes, self._sizes[1:], strict=False)],
-                [np.zeros(n, self._dtype) for n in self._sizes[1:]],
-            )
-        return self._velocity
 
     def _parameters(self) -> tuple[tuple[int, ...], tuple[int, ...], list[Array], list[Array]]:
         """Sizes, codes of the activations, weights and biases as the compiled code wants them."""
