@@ -68,6 +68,11 @@ def as_float(x: Any, name: str) -> Array:
     return a.astype(np.float64)
 
 
+def contiguous(a: Array) -> Array:
+    """The array, or a copy of it in C order at an address that suits its numbers."""
+    return a if a.flags.c_contiguous and a.flags.aligned else np.require(a, requirements=["C", "A"])
+
+
 def float_dtype(x: Any) -> np.dtype[Any]:
     """The dtype that results for numbers of `x` have: float32 stays, all others become float64."""
     return np.dtype(np.float32 if x.dtype.type is np.float32 else np.float64)
@@ -133,6 +138,14 @@ def nan_where_masked(x: Any, name: str) -> Any:
 
 
 # ---- labels ----
+
+
+_UNLABELLED = frozenset((ndarray, list, tuple, float, int, type(None)))
+
+
+def labelled(*arguments: Any) -> bool:
+    """Whether any of them may have labels, at next to no cost: a look before `check_labels`."""
+    return not _UNLABELLED.issuperset(map(type, arguments))
 
 
 def check_labels(function: str, **arguments: tuple[Any, str, str]) -> None:

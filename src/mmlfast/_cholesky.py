@@ -68,8 +68,9 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
         check_errors(errors)
         loop = _core.cholesky_upper_nan if upper else _core.cholesky_nan
     # What is written over cannot be looked at again.
-    over = type(matrix) is ndarray and isinstance(out, ndarray) and np.may_share_memory(matrix, out)
-    kept = matrix.copy() if over else matrix
+    kept = (
+        matrix if out is None or type(matrix) is not ndarray or not np.may_share_memory(matrix, out) else matrix.copy()
+    )
     try:
         x: Array = loop(matrix) if out is None else loop(matrix, out=out)
         return x

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, explain
+from mmlfast._arrays import as_float, explain, labelled
 from mmlfast._inner_product import in_range
 from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, rounded, whiten_tables
@@ -70,7 +70,7 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | No
     array([[4., 3.],
            [5., 0.]])
     """
-    if type(X) is not ndarray or type(Y) is not ndarray or (metric is not None and type(metric) is not ndarray):
+    if (type(X) is not ndarray or type(Y) is not ndarray or metric is not None) and labelled(X, Y, metric):
         check_axes("cdist", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     a, b = as_float(X, "X"), as_float(Y, "Y")
     if a.ndim < 2 or b.ndim < 2 or a.shape[-1] != b.shape[-1]:

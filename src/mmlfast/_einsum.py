@@ -10,13 +10,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, check_labels, check_real, float_dtype
+from mmlfast._arrays import as_array, as_float, check_labels, check_real, float_dtype, labelled
 from mmlfast._matmul import product
 
 Array = np.ndarray[Any, Any]
 
 # In this order, as NumPy has it: of the numbers of a sublist, and of the letters of an implicit output.
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+_FLOATS = frozenset("fd")
 
 
 def einsum(
@@ -80,8 +82,8 @@ def einsum(
     """
     if isinstance(subscripts, str):
         text = subscripts.replace(" ", "")
-        arrays = [as_array(x, f"operand {k}") for k, x in enumerate(operands)]
-        if any(type(x) is not np.ndarray for x in operands):
+        arrays = [x if type(x) is np.ndarray else as_array(x, f"operand {k}") for k, x in enumerate(operands)]
+        if labelled(*operands):
             _check_axis_labels(text, operands)
     else:
         text, arrays = _from_sublists(subscripts, *operands)
@@ -94,7 +96,7 @@ def einsum(
             return out
         if dtype is not None and dtype.kind in "iu":
             return _scalar(_integers(text, arrays, dtype, out, order, casting, optimize), out)
-    if not all(x.dtype.char in "fd" for x in arrays):
+    if not {x.dtype.char for x in arrays} <= _FLOATS:
         arrays = _as_floats(text, arrays)
     if out is not None and dtype is None and casting != "unsafe":
         result_type = np.result_type(*arrays)

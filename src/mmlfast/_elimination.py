@@ -15,6 +15,7 @@ from mmlfast._arrays import (
     check_labels,
     check_square,
     explain,
+    labelled,
     ndarray,
     raise_for_item,
 )
@@ -103,11 +104,11 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     >>> mf.linalg.solve([[2**60 + 1, 2**60], [2**60 + 2, 2**60 + 1]], [2**61 + 1, 2**61 + 3])
     array([1., 1.])
     """
-    if type(a) is not ndarray or type(b) is not ndarray:
+    if (type(a) is not ndarray or type(b) is not ndarray) and labelled(a, b):
         _check_rows("solve", a, b)
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     rhs: Any = b if type(b) is ndarray else as_array(b, "b")
-    kept = _copy_if_written_over(matrix, out)
+    kept = matrix if out is None else _copy_if_written_over(matrix, out)
     if errors == "raise":
         loop = _core.solve_vector if rhs.ndim == 1 else _core.solve
     else:
@@ -171,7 +172,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
            [0.  , 0.25]])
     """
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
-    kept = _copy_if_written_over(matrix, out)
+    kept = matrix if out is None else _copy_if_written_over(matrix, out)
     if errors == "raise":
         loop = _core.inv
     else:

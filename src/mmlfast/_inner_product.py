@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, check_errors, explain
+from mmlfast._arrays import as_float, check_errors, explain, labelled
 from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, lowered, rounded, whiten
 from mmlfast._short_way import short_way
@@ -113,7 +113,7 @@ def norm(x: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     vectors = as_float(x, "x")
     dtype = vectors.dtype
     if metric is not None:
-        if type(x) is not ndarray or type(metric) is not ndarray:
+        if labelled(x, metric):
             check_axes("norm", metric, x=(x, "nd", "d"))
         (vectors,) = whiten("norm", metric, x=vectors)
     try:
@@ -300,7 +300,7 @@ def in_range(vectors: Array) -> tuple[Array, Array]:
 
 def _vectors(function: str, x: Any, y: Any, metric: Any, second: str = "y") -> tuple[Array, Array]:
     """Two arguments that hold vectors, checked for their kind, their labels and their last axes."""
-    if type(x) is not ndarray or type(y) is not ndarray or (metric is not None and type(metric) is not ndarray):
+    if (type(x) is not ndarray or type(y) is not ndarray or metric is not None) and labelled(x, y, metric):
         check_axes(function, metric, **{"x": (x, "nd", "d"), second: (y, "nd", "d")})
     a, b = as_float(x, "x"), as_float(y, second)
     if a.ndim < 1 or b.ndim < 1 or a.shape[-1] != b.shape[-1]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, as_integer
+from mmlfast._arrays import as_float, as_integer, contiguous, labelled
 from mmlfast._distances import check_name, half_squares, unit_vectors
 from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, rounded, same_dtype, whiten_tables
@@ -79,7 +79,7 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahala
     >>> distances
     array([[1.        , 1.41421356]])
     """
-    if type(X) is not ndarray or type(Y) is not ndarray or (metric is not None and type(metric) is not ndarray):
+    if (type(X) is not ndarray or type(Y) is not ndarray or metric is not None) and labelled(X, Y, metric):
         check_axes("knn", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     queries, points = as_float(X, "X"), as_float(Y, "Y")
     one = queries.ndim == 1
@@ -97,23 +97,27 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahala
         raise ValueError(f"knn: k must be from 1 to the number of points, {len(points)}, got {n_neighbors}")
     if isinstance(metric, str):
         check_name("knn", metric)
-    for name, a in (("X", queries), ("Y", points)):
-        _check_finite(name, a)
-    found = nearest("knn", queries[None] if one else queries, points, n_neighbors, metric)
+    longest = max(_longest("X", queries), _longest("Y", points))
+    found = nearest("knn", queries[None] if one else queries, points, n_neighbors, metric, longest)
     return Neighbors(found.distances[0], found.indices[0]) if one else found
 
 
 def nearest(
-    function: str, queries: Array, points: Array, k: int, metric: ArrayLike | Mahalanobis | str | None
+    function: str,
+    queries: Array,
+    points: Array,
+    k: int,
+    metric: ArrayLike | Mahalanobis | str | None,
+    longest: float | None = None,
 ) -> Neighbors:
-    """knn of arguments that have been checked."""
+    """knn of arguments that have been checked; `longest` is the length of the longest row, if it is known."""
     dtype = np.result_type(queries, points)
     name = metric if isinstance(metric, str) else "euclidean"
     if name == "cosine":
         queries, points = _directions(function, "X", queries), _directions(function, "Y", points)
     elif metric is not None and not isinstance(metric, str):
         queries, points = whiten_tables(function, metric, queries, points)
-    queries, points = (np.require(a, requirements=["C", "A"]) for a in same_dtype(queries, points))
+    queries, points = (contiguous(a) for a in same_dtype(queries, points))
     if points.shape[1] == 0:
         indices = np.broadcast_to(np.arange(k), (len(queries), k)).copy()
         return Neighbors(np.zeros((len(queries), k), dtype), indices)
@@ -121,7 +125,8 @@ def nearest(
     if points.dtype == np.float32:  # whose squares float64 holds, whatever they are
         distances, indices = _core.neighbors(queries, points, k, squared)
     else:
-        distances, indices = neighbors_of_any_range(queries, points, k, squared)
+        known = longest if metric is None else None
+        distances, indices = neighbors_of_any_range(queries, points, k, squared, known)
     if name == "cosine":
         distances = half_squares(distances)
     return Neighbors(rounded(distances, dtype), indices)
@@ -137,11 +142,14 @@ def _directions(function: str, name: str, a: Array) -> Array:
     return units
 
 
-def _check_finite(name: str, a: Array) -> None:
+def _longest(name: str, a: Array) -> float:
+    """The length of the longest row; ValueError if a number is not finite."""
     # Lengths are finite nearly always if all numbers are, and all threads measure them.
-    if _core.norm(a).max(initial=0.0) < np.inf:
-        return
+    longest = float(_core.norm(a).max(initial=0.0))
+    if longest < np.inf:
+        return longest
     finite = np.isfinite(a)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
         raise ValueError(f"knn: {name} must not hold NaN or infinity, but does at {place if a.ndim > 1 else place[0]}")
+    return longest

@@ -19,28 +19,27 @@ Array = np.ndarray[Any, Any]
 WIDTH = 300
 
 
-def neighbors_of_any_range(queries: Array, points: Array, k: int, squared: bool) -> tuple[Array, Array]:
-    """Distances or their squares, and indices, of the k nearest, from contiguous rows of finite numbers."""
+def neighbors_of_any_range(
+    queries: Array, points: Array, k: int, squared: bool, longest: float | None
+) -> tuple[Array, Array]:
+    """Distances or their squares, and indices, of the k nearest, from contiguous rows of finite numbers.
+
+    `longest` is the length of the longest row, or None.
+    """
     if not len(queries):
         return _core.neighbors(queries, points, k, squared)
-    smallest, largest = _range(_core.norm(queries), _core.norm(points))
-    if not largest < 1e140 or smallest < 1e-130:
-        if not largest < np.inf and not all(bool(np.isfinite(a).all()) for a in (queries, points)):
+    if longest is None:
+        longest = max(float(_core.norm(a).max(initial=0)) for a in (queries, points))
+    # Where some rows are so small that squares vanish among ordinary ones, the search itself says so below.
+    if not 1e-130 < longest < 1e140:
+        if not longest < np.inf and not all(bool(np.isfinite(a).all()) for a in (queries, points)):
             raise ValueError("knn: the points in coordinates of this metric leave the range of float64")
         return _in_bands(queries, points, k, squared)
     distances, indices = _core.neighbors(queries, points, k, squared)
-    lost = np.isnan(distances[:, 0])
-    if lost.any():
+    if np.isnan(distances[:, 0].sum()):
+        lost = np.isnan(distances[:, 0])
         distances[lost], indices[lost] = _in_bands(queries[lost], points, k, squared)
     return distances, indices
-
-
-def _range(*lengths: Array) -> tuple[float, float]:
-    """The smallest but zero and the largest length."""
-    smallest = min(float(a.min()) for a in lengths)
-    if smallest == 0:
-        smallest = min(float(a.min(initial=np.inf, where=a > 0)) for a in lengths)
-    return smallest, max(float(a.max()) for a in lengths)
 
 
 @np.errstate(all="ignore")

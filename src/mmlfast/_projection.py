@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, check_errors, raise_for_item
+from mmlfast._arrays import as_float, check_errors, labelled, raise_for_item
 from mmlfast._inner_product import distance
 from mmlfast._mahalanobis import Mahalanobis
 from mmlfast._metric import check_axes, root_of_metric, rounded, same_dtype
@@ -81,7 +81,7 @@ def project(
     array([-1.,  2.])
     """
     check_errors(errors)
-    if type(x) is not ndarray or type(basis) is not ndarray or (metric is not None and type(metric) is not ndarray):
+    if (type(x) is not ndarray or type(basis) is not ndarray or metric is not None) and labelled(x, basis, metric):
         check_axes("project", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
     vectors = as_float(basis, "basis")
     points, vectors = same_dtype(as_float(x, "x"), vectors if vectors.ndim > 1 else _one_column("project", vectors))
@@ -131,7 +131,7 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
     array([[0., 0.],
            [0., 1.]])
     """
-    if type(basis) is not ndarray or (metric is not None and type(metric) is not ndarray):
+    if labelled(basis, metric):
         check_axes("projection_matrix", metric, basis=(basis, "dm", "d"))
     vectors = as_float(basis, "basis")
     if vectors.ndim < 2:
@@ -181,7 +181,7 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
     >>> mf.geometry.reconstruction_error([[3.0, 4.0], [0.0, 2.0]], [[1.0], [0.0]])
     array([4., 2.])
     """
-    if type(x) is not ndarray or type(basis) is not ndarray or (metric is not None and type(metric) is not ndarray):
+    if (type(x) is not ndarray or type(basis) is not ndarray or metric is not None) and labelled(x, basis, metric):
         check_axes("reconstruction_error", metric, x=(x, "nd", "d"), basis=(basis, "dm", "d"))
     points, vectors = as_float(x, "x"), as_float(basis, "basis")
     if vectors.ndim < 2:

@@ -16,6 +16,7 @@ from mmlfast._arrays import (
     explain,
     float_dtype,
     is_dask,
+    labelled,
     nan_where_masked,
     ndarray,
     refuse_dask,
@@ -62,13 +63,14 @@ def statistic(f: Statistic, x: Any, ddof: float, weights: Any, fweights: Any, aw
     if weights is None and fweights is None and aweights is None:
         w = None
     else:
-        check_labels(
-            f.name,
-            x=(x, "nd", "n"),
-            weights=(weights, "n", "n"),
-            fweights=(fweights, "n", "n"),
-            aweights=(aweights, "n", "n"),
-        )
+        if labelled(x, weights, fweights, aweights):
+            check_labels(
+                f.name,
+                x=(x, "nd", "n"),
+                weights=(weights, "n", "n"),
+                fweights=(fweights, "n", "n"),
+                aweights=(aweights, "n", "n"),
+            )
         w = row_weights(f.name, table.shape, _number(f.name, ddof), weights, fweights, aweights, f.divides)
     if nan_policy != "propagate":
         check_policy(f.name, nan_policy)
@@ -98,7 +100,7 @@ def _table(function: str, x: Any, nan_policy: str) -> tuple[Any, bool]:
 
 
 def _number(function: str, ddof: Any) -> Any:
-    return np.float64(as_real(ddof, f"{function}: ddof"))
+    return np.float64(ddof if type(ddof) is int or type(ddof) is float else as_real(ddof, f"{function}: ddof"))
 
 
 def _value(f: Statistic, table: Any, w: RowWeights | None, ddof: Any) -> Any:

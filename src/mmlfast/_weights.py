@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -73,7 +74,7 @@ def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides:
 
 def _far(w: Array) -> int:
     """The exponent, an even number, of weights that are very large or small as a whole, or 0."""
-    exponent = int(np.frexp(w.max(initial=0))[1]) // 2 * 2
+    exponent = math.frexp(w.max(initial=0))[1] // 2 * 2
     return exponent if abs(exponent) > FAR else 0
 
 
