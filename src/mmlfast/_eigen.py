@@ -11,9 +11,18 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
-from mmlfast._arrays import as_array, as_float, check_errors, check_real, check_square, raise_for_item, refuse_dask
+from mmlfast._arrays import (
+    as_array,
+    as_float,
+    check_errors,
+    check_real,
+    check_square,
+    is_dask,
+    raise_for_item,
+)
 from mmlfast._eigh import eigh
 from mmlfast._elimination import inv
+from mmlfast._lazy import of_stacks
 from mmlfast._matmul import matmul
 
 Array = np.ndarray[Any, Any]
@@ -46,7 +55,7 @@ def eig(a: ArrayLike) -> EigResult:
     -------
     eigenvalues : ndarray, shape (..., n)
         In no particular order (`eigh` is ascending): ``np.argsort(-abs(eigenvalues))`` puts the dominant one first.
-        Complex if one of the matrices has complex eigenvalues, else real.
+        Complex if one of the matrices has complex eigenvalues, else real (of Dask arrays always complex).
     eigenvectors : ndarray, shape (..., n, n)
         Column k is a unit vector of eigenvalue k. The columns of a defective matrix are linearly dependent up to
         rounding: `diagonalize` decides.
@@ -66,6 +75,8 @@ def eig(a: ArrayLike) -> EigResult:
     >>> values
     array([0.+1.j, 0.-1.j])
     """
+    if type(a) is not np.ndarray and is_dask(a):
+        return EigResult(*of_stacks(eig, "(n,n)->(n),(n,n)", "cc", a))
     x = as_float(a, "a")
     check_square("eig", a=x)
     try:
@@ -135,6 +146,8 @@ def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
     numpy.linalg.LinAlgError: diagonalize: Matrix is defective, it has too few independent eigenvectors
     """
     check_errors(errors)
+    if type(a) is not np.ndarray and is_dask(a):
+        return Diagonalization(*of_stacks(diagonalize, "(n,n)->(n,n),(n),(n,n)", "ccc", a, errors=errors))
     x = as_float(a, "a")
     check_square("diagonalize", a=x)
     finite = np.asarray(np.isfinite(x).all(axis=(-2, -1)))
@@ -264,7 +277,9 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     """
     x: Any = as_array(a, "a")
     if type(x) is not np.ndarray:
-        refuse_dask("a")
+        kind = "f" if x.dtype.kind == "f" or (operator.index(n) < 0) else "s"
+        lazy: Array = of_stacks(matrix_power, "(n,n)->(n,n)", kind, x, n=n)[0]
+        return lazy
     floats = x.dtype.kind == "f"
     if floats:
         x = as_float(x, "a")

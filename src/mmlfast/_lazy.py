@@ -31,7 +31,9 @@ def lazily(function: _core.BatchedFunction, *operands: Any, **options: Any) -> A
         _explain_chunks(error)
 
 
-def of_stacks(function: Any, signature: str, kinds: str, *arrays: Any, **options: Any) -> tuple[Any, ...]:
+def of_stacks(
+    function: Any, signature: str, kinds: str, *arrays: Any, sizes: dict[str, int] | None = None, **options: Any
+) -> tuple[Any, ...]:
     """The lazy results of a batched `function` that is written in Python, for Dask arrays chunked along the batch.
 
     Parameters
@@ -42,12 +44,20 @@ def of_stacks(function: Any, signature: str, kinds: str, *arrays: Any, **options
         Core dimensions of the arrays and of the results, ``"(n,n)->(n),(n,n)"``.
     kinds : str
         A letter for each result: "f" float32 or float64 as the arrays, "c" the complex type of that width, "i" int64,
-        "b" bool.
+        "b" bool, "s" the dtype of the first array.
+    sizes : dict
+        The sizes of core dimensions that only results have.
     """
     import dask.array as da
 
     single = all(x.dtype.type is np.float32 for x in arrays)
-    types = {"f": "f4" if single else "f8", "c": "c8" if single else "c16", "i": "i8", "b": "?"}
+    types: dict[str, Any] = {
+        "s": arrays[0].dtype,
+        "f": "f4" if single else "f8",
+        "c": "c8" if single else "c16",
+        "i": "i8",
+        "b": "?",
+    }
     dtypes = [np.dtype(types[kind]) for kind in kinds]
 
     def of_chunk(*chunks: Any) -> Any:
@@ -58,7 +68,11 @@ def of_stacks(function: Any, signature: str, kinds: str, *arrays: Any, **options
 
     try:
         results = da.apply_gufunc(  # type: ignore[no-untyped-call]
-            of_chunk, signature, *arrays, output_dtypes=dtypes if len(dtypes) > 1 else dtypes[0]
+            of_chunk,
+            signature,
+            *arrays,
+            output_dtypes=dtypes if len(dtypes) > 1 else dtypes[0],
+            output_sizes=sizes,
         )
     except ValueError as error:
         _explain_chunks(error)

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, as_integer, as_real, check_digits, check_labels, check_real, check_square
+from mmlfast._arrays import as_float, as_integer, as_real, check_digits, check_labels, check_real, check_square, is_dask
 from mmlfast._deflation import dense_pairs, operator_pairs
 from mmlfast._errors import ConvergenceWarning
+from mmlfast._lazy import of_stacks
 
 Array = np.ndarray[Any, Any]
 
@@ -121,6 +122,16 @@ def power_iteration(
     if not tol >= 0:
         raise ValueError(f"power_iteration: tol must not be negative, got {tol}")
     count = as_integer(k, "k", 1)
+    if type(a) is not np.ndarray and is_dask(a):
+        cores = "(n,n)->(),(n),(),(),()" if count == 1 else "(n,n)->(k),(n,k),(k),(k),(k)"
+        options: dict[str, Any] = {
+            "x0": x0,
+            "k": count,
+            "tol": tol,
+            "max_iter": limit,
+            "sizes": {"k": count} if count > 1 else None,
+        }
+        return PowerIteration(*of_stacks(power_iteration, cores, "fffib", a, **options))
     if type(a) is not np.ndarray:
         check_labels("power_iteration", a=(a, "mn", ""), x0=(x0, "bn", "n"))
     if hasattr(a, "tocsr"):

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, as_real, check_real, check_square
+from mmlfast._arrays import as_array, as_float, as_real, check_real, check_square, float_dtype
 from mmlfast._exact import (
     characteristic_polynomial_exact,
     is_exact,
     row_echelon_exact,
 )
+from mmlfast._lazy import of_stacks
 
 Array = np.ndarray[Any, Any]
 
@@ -167,6 +168,8 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
     False
     """
     matrix: Any = as_array(a, "a")
+    if type(matrix) is not np.ndarray:
+        return of_stacks(is_singular, "(n,n)->()", "b", matrix, tol=tol)[0]
     check_real(matrix, "a")
     check_square("is_singular", a=matrix)
     if tol is not None and not (tol := as_real(tol, "is_singular: tol")) >= 0:
@@ -233,6 +236,12 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
     matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
     check_square("characteristic_polynomial", a=matrix)
+    if type(matrix) is not np.ndarray:
+        sizes = {"p": matrix.shape[-1] + 1}
+        lazy: Array = of_stacks(
+            characteristic_polynomial, "(n,n)->(p)", "f", matrix.astype(float_dtype(matrix)), sizes=sizes
+        )[0]
+        return lazy
     if is_exact(matrix):
         return characteristic_polynomial_exact(np.asarray(matrix))
     x = as_float(matrix, "a")

@@ -12,6 +12,7 @@ from mmlfast import _core
 from mmlfast._arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
 from mmlfast._column_units import default_rtol
 from mmlfast._exact import is_exact, matrix_rank_exact
+from mmlfast._lazy import of_stacks
 from mmlfast._short_way import short_way
 
 Array = np.ndarray[Any, Any]
@@ -204,6 +205,9 @@ def matrix_rank(
         raise ValueError("matrix_rank: `tol` and `rtol` can't be both set.")
     check_errors(errors)
     matrix: Any = A if type(A) is ndarray else as_array(A, "A")
+    if type(matrix) is not ndarray:
+        options: dict[str, Any] = {"tol": tol, "hermitian": hermitian, "rtol": rtol, "errors": errors}
+        return of_stacks(matrix_rank, "(m,n)->()", "i", matrix, **options)[0]
     if matrix.ndim < 2:
         return int(bool((as_float(matrix, "A") != 0).any()))
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, check_labels, check_square, explain
+from mmlfast._arrays import as_float, check_labels, check_square, explain, is_dask
 from mmlfast._elimination import solve
 from mmlfast._gram_schmidt import gram_schmidt
+from mmlfast._lazy import of_stacks
 from mmlfast._matmul import product
 
 Array = np.ndarray[Any, Any]
@@ -63,6 +65,17 @@ def change_of_basis(
     >>> mf.linalg.change_of_basis([1.0, 1.0], None, basis)
     array([1., 2.])
     """
+    if type(x) is not np.ndarray and is_dask(x):
+        core = "(n,n)" if operator else "(n)"
+        given_bases = {k: b for k, b in (("basis", basis), ("from_basis", from_basis)) if b is not None}
+        names = ["x", *given_bases]
+
+        def of_chunk(*parts: Array) -> Array:
+            arguments: dict[str, Any] = {"basis": None, **dict(zip(names, parts, strict=True))}
+            return change_of_basis(**arguments, operator=operator)
+
+        signature = ",".join([core, *["(n,n)"] * len(given_bases)]) + "->" + core
+        return _lazily(of_chunk, signature, x, *(as_float(b, name) for name, b in given_bases.items()))
     array = as_float(x, "x")
     size = array.shape[-1] if array.ndim else 0
     if array is not x and not isinstance(x, list):
@@ -138,6 +151,10 @@ def reflection_matrix(normal: ArrayLike | None = None, *, basis: ArrayLike | Non
     """
     if (normal is None) == (basis is None):
         raise ValueError("reflection_matrix: give either normal or basis")
+    if type(normal) is not np.ndarray and is_dask(normal):
+        return _lazily(reflection_matrix, "(n)->(n,n)", normal)
+    if type(basis) is not np.ndarray and is_dask(basis):
+        return _lazily(lambda part: reflection_matrix(basis=part), "(n,k)->(n,n)", basis)
     if normal is not None:
         n = np.asarray(as_float(normal, "normal"), order="C")  # sums would else run in another order
         if n.ndim < 1 or n.shape[-1] < 1:
@@ -220,6 +237,8 @@ def transform(points: ArrayLike, matrix: ArrayLike, basis: ArrayLike | None = No
            [11., 20.],
            [11., 21.]])
     """
+    if type(points) is not np.ndarray and is_dask(points):
+        return _lazily(transform, "(p,d),(i,j)->(p,d)", points, as_float(matrix, "matrix"), basis=basis)
     x, a = as_float(points, "points"), as_float(matrix, "matrix")
     if x.ndim < 1 or a.ndim < 2:
         raise ValueError(f"transform: points of shape {x.shape} and matrix of shape {a.shape}: too few dimensions")
@@ -275,6 +294,12 @@ def _divided(y: Array, along: Array, last: Array) -> Array:
     with np.errstate(all="ignore"):
         weight = along + last[..., -1:, None].astype(y.dtype, copy=False)
         return np.asarray(y / np.where(affine[..., None, None], 1, weight).astype(y.dtype, copy=False))
+
+
+def _lazily(function: Callable[..., Array], signature: str, *arrays: Any, **options: Any) -> Array:
+    """The one result of a stack in Dask."""
+    result: Array = of_stacks(function, signature, "f", *arrays, **options)[0]
+    return result
 
 
 def _basis(function: str, name: str, vectors: ArrayLike, size: int) -> Array:
