@@ -95,3 +95,18 @@ def test_the_other_byte_order(name, kind):
             assert x.dtype.isnative
             assert x.tobytes() == y.tobytes() if x.dtype.kind != "O" else x.tolist() == y.tolist()
     assert [x.tobytes() for x in swapped] == kept
+
+
+@pytest.mark.parametrize("kind", ["f4", "f8"])
+def test_estimators_in_the_other_byte_order(kind):
+    """faults.md, G6: float32 stays float32."""
+    x = np.random.default_rng(3).standard_normal((30, 4)).astype(kind)
+    swapped = x.astype(x.dtype.newbyteorder())
+    for make in (mf.decomposition.PCA, mf.decomposition.IncrementalPCA):
+        ours, right = make(2).fit(swapped), make(2).fit(x)
+        for p, q in ((ours.components_, right.components_), (ours.transform(swapped), right.transform(x))):
+            assert p.dtype == q.dtype == np.dtype(kind)
+            assert p.tobytes() == q.tobytes()
+    near = [mf.geometry.NearestNeighbors(n_neighbors=2).fit(a).kneighbors(a)[0] for a in (swapped, x)]
+    assert near[0].dtype == np.dtype(kind)
+    assert near[0].tobytes() == near[1].tobytes()

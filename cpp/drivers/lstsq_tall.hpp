@@ -18,7 +18,7 @@ namespace mmlfast::drivers {
 
 // What counts as zero, times the largest singular value of columns of length one, if `given` is asked for. R is found
 // in float64, so that of float32 the rounding of the data is all there is: u for each column. In float64 the errors of
-// R count too, less than 6 u up to 10^7 rows (measured, by columns that are dependent).
+// R count too, less than 6 u up to 10^5 rows (measured, by columns that are dependent).
 template <class T>
 double threshold(T given, Size n) noexcept {
   constexpr double unit = std::numeric_limits<T>::epsilon() / 2;

@@ -61,6 +61,10 @@ def validate_rows(
         if is_dask(table):
             refuse_dask("X")
         check_digits(table, "X")
+        if type(X) is np.ndarray and X.dtype.kind == "f":  # float32 stays float32 in either byte order
+            X = X.astype(X.dtype.newbyteorder("="), copy=False)
+    elif isinstance(X.data, np.ndarray):
+        check_digits(X.data, "X")
     return validate_data(
         estimator,
         X,
