@@ -68,8 +68,10 @@ def survive(work: Callable[[], Any]) -> Any:
     for attempt in range(_TRIES):
         try:
             return work()
-        except (CancelledError, CommClosedError):
-            if attempt + 1 == _TRIES:
+        except (CancelledError, OSError) as error:
+            # A worker that does not answer any more is no CommClosedError, but an OSError like any other.
+            lost = not isinstance(error, OSError) or isinstance(error, CommClosedError) or "to connect" in str(error)
+            if attempt + 1 == _TRIES or not lost:
                 raise
             time.sleep(0.1 * 2**attempt)  # until the scheduler knows who is left
     raise AssertionError("unreachable")
