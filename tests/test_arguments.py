@@ -336,3 +336,41 @@ def test_dask_is_not_imported_to_find_out(run_python: Any) -> None:
     run_python("import sys, mmlfast as mf; mf.linalg.inv([[2.0]]); assert 'dask' not in sys.modules")
     assert "mmlfast" in sys.modules
     assert Fraction(as_float([[2**60]], "a")[0, 0]) == 2**60
+
+
+def test_masks_of_dask_arrays_are_refused() -> None:
+    da = pytest.importorskip("dask.array")
+    rows = da.from_array(np.ma.masked_equal(np.array([[1.0, 2], [-9999, 1], [3, 5]]), -9999), chunks=(2, 2))
+    for call in (mf.dask.covariance, mf.dask.qr, mf.dask.pca, la.svd, mf.stats.mean):
+        with pytest.raises(TypeError, match="masked arrays"):
+            call(rows)
+    with pytest.raises(TypeError, match="masked arrays"):
+        mf.dask.lstsq(rows, da.ones(3, chunks=2))
+
+
+def test_dask_stacks_in_other_chunks(rng: np.random.Generator) -> None:
+    """Stacks in chunks of their own, or in memory, fit together; so do stacks with more batch axes."""
+    da = pytest.importorskip("dask.array")
+    a, b = (rng.standard_normal((2, 6, 3, 3)) for _ in range(2))
+    one, other = da.from_array(a, chunks=(1, 2, 3, 3)), da.from_array(b[0], chunks=(3, 3, 3))
+    for x, y, right in ((one, other, b[0]), (one, b[0], b[0]), (one, b[:, :1], b[:, :1]), (one, b[0, 0], b[0, 0])):
+        for function in (la.solve, la.matmul):
+            same_bits(function(x, y).compute(), function(a, right))
+    same_bits(la.vecdot(one, one, axis=-2).compute(), la.vecdot(a, a, axis=-2))
+    same_bits(
+        la.matmul(da.ones((3, 4, 600), chunks=(1, 4, 600)), np.ones((600, 2))).compute(), np.full((3, 4, 2), 600.0)
+    )
+
+
+def test_dask_array_as_out_is_refused() -> None:
+    """NumPy and Dask handed it to each other without an end."""
+    da = pytest.importorskip("dask.array")
+    for call in (lambda out: la.inv(np.eye(2), out=out), lambda out: la.matmul(np.eye(2), np.eye(2), out=out)):
+        with pytest.raises(TypeError, match="out must be a NumPy array"):
+            call(da.from_array(np.eye(2)))
+
+
+def test_integer_right_hand_side_beside_floats() -> None:
+    with pytest.raises(TypeError, match="b holds the integer"):
+        la.solve(np.eye(2), np.array([2**60 + 1, 3]))
+    assert la.solve(np.eye(2), np.array([2**60, 3])).tolist() == [2.0**60, 3.0]

@@ -362,3 +362,32 @@ def test_layout_changes_no_bit_of_cond_and_reflection_matrix(p, rng):
         for b in (np.asfortranarray(a), apart, np.ascontiguousarray(a[..., ::-1])[..., ::-1]):
             np.testing.assert_array_equal(mf.linalg.cond(b, p), mf.linalg.cond(a, p))
             np.testing.assert_array_equal(mf.linalg.reflection_matrix(b), mf.linalg.reflection_matrix(a))
+
+
+@pytest.mark.parametrize(("shape", "dtype"), [((13, 12), "f4"), ((20, 12), "f4"), ((12, 20), "f4"), ((8, 3), "f8")])
+def test_singular_vectors_of_rows_far_apart(shape, dtype):
+    """Columns that are nearly nothing beside others gave reflections that were none: vectors of length 1.08."""
+    reach = 35 if dtype == "f4" else 300
+    n = min(shape)
+    for seed in range(40):
+        r = np.random.default_rng(seed)
+        rows = 10.0 ** r.integers(-reach, reach + 1, (max(shape), 1))
+        a = (r.standard_normal((max(shape), n)) * rows).astype(dtype)
+        u, _, vh = mf.linalg.svd(a if shape[0] > shape[1] else a.T, full_matrices=False)
+        for q in (u.astype(float), vh.T.astype(float)):
+            np.testing.assert_allclose(q.T @ q, np.eye(n), atol=10 * max(shape) * np.finfo(dtype).eps)
+
+
+def test_pinv_of_entries_over_the_whole_range():
+    for a in ([[1e281, 1e-59, 0], [0, 0, 0], [0, 0, 1e-102]], [[1e300, 1e-300, 0], [0, 0, 0], [0, 0, 1e-10]]):
+        x = mf.linalg.pinv(np.array(a))
+        assert np.isfinite(x).all()
+        np.testing.assert_allclose(x[0, 0], 1 / a[0][0])
+
+
+def test_eigenvalues_of_next_to_nothing_are_in_order():
+    a = [[-2.7e268, -1e-254, 8.7e69], [-1e-254, 1.3e-55, 7.6e89], [8.7e69, 7.6e89, -4.8e-77]]
+    values, vectors = mf.linalg.eigh(a)
+    assert (np.diff(values) >= 0).all()
+    assert (np.diff(mf.linalg.eigvalsh(np.stack([a] * 3))) >= 0).all()
+    np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-15)

@@ -407,3 +407,25 @@ def test_a_map_that_takes_the_variance_away_leaves_none_that_is_negative(rng):
         cov = np.outer(direction, direction)
         a = np.cross(direction, rng.standard_normal(3))[None]
         assert mf.stats.affine_moments(np.zeros(3), cov, a).covariance[0, 0] >= 0
+
+
+def test_weights_of_any_size_table_by_table():
+    """A stack is weighted table by table: small weights of one beside large ones of another are no zeros."""
+    x = np.array([[1.0, 2], [2, 1], [3, 5], [4, 3]])
+    for small, large in ((1e-170, 1.0), (1e-200, 1e200), (1e-308, 1e308)):
+        weights = [[large] * 4, [small] * 4]
+        for function in (mf.stats.correlation, mf.stats.mean):
+            found = function(np.stack([x, x]), weights=weights)
+            np.testing.assert_allclose(found, np.stack([function(x)] * 2), rtol=1e-14)
+    assert mf.stats.mean([1.0, 2.0], weights=[1e-308, 1e-308]) == 1.5
+
+
+def test_shares_with_missing_numbers_are_told():
+    for call in (mf.stats.variance, mf.stats.covariance):
+        with pytest.raises(ValueError, match="aweights="):
+            call(np.array([[1.0], [2], [3], [np.nan]]), weights=[1 / 3] * 4, nan_policy="omit")
+
+
+def test_ddof_that_is_no_number():
+    with pytest.raises(ValueError, match="ddof must be a number, got nan"):
+        mf.stats.variance([1.0, 2, 4], ddof=np.nan)

@@ -144,6 +144,10 @@ PyObject* call_ufunc(PyObject* function, const BatchedFunctionData& f, PyObject*
     if (is_array(args[k]) && !takes_integers(f, k) && !check_digits_of(args[k])) return nullptr;
   }
   PyObject* out = find_out(args, n_args, keywords);
+  if (out != nullptr && is_dask(out)) {
+    PyErr_SetString(PyExc_TypeError, "out must be a NumPy array, got a Dask array: without out= the result is one");
+    return nullptr;
+  }
   if (out != nullptr || n_args > n_in) return call_with_results(f, args, n_args, keywords, out);
   return PyObject_Vectorcall(f.ufunc.ptr(), args, n_args_and_flag, keywords);
 }

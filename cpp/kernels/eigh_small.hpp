@@ -143,18 +143,20 @@ MMLFAST_INLINE void solve_three(const Symmetric3<T>& a, const vec<T>& floor, vec
   const Vector3<T> b_first = product(b, first), b_second = product(b, second);
   const Pair<T> pair = solve_pair(dot(first, b_first), dot(second, b_first), dot(second, b_second), floor);
   const vec<T> alone = dot(v, product(b, v));
-  const mask<T> lowest = value < zero<T>();
-  d[0] = select(lowest, alone, pair.low) + shift;
-  d[1] = select(lowest, pair.low, pair.high) + shift;
-  d[2] = select(lowest, pair.high, alone) + shift;
+  const mask<T> lowest = value < zero<T>(), turned = pair.high < pair.low;  // where both are below the floor
+  const vec<T> smaller = select(turned, pair.high, pair.low), larger = select(turned, pair.low, pair.high);
+  d[0] = select(lowest, alone, smaller) + shift;
+  d[1] = select(lowest, smaller, larger) + shift;
+  d[2] = select(lowest, larger, alone) + shift;
   if constexpr (Vectors) {
-    const Vector3<T> high = combine(pair.x, first, pair.y, second), low = combine(-pair.y, first, pair.x, second);
-    const auto choose = [&](const Vector3<T>& yes, const Vector3<T>& no) {
-      return Vector3<T>{select(lowest, yes.x, no.x), select(lowest, yes.y, no.y), select(lowest, yes.z, no.z)};
+    const auto choose = [](const mask<T>& m, const Vector3<T>& yes, const Vector3<T>& no) {
+      return Vector3<T>{select(m, yes.x, no.x), select(m, yes.y, no.y), select(m, yes.z, no.z)};
     };
-    q[0] = choose(v, low);
-    q[1] = choose(low, high);
-    q[2] = choose(high, v);
+    const Vector3<T> one = combine(pair.x, first, pair.y, second), other = combine(-pair.y, first, pair.x, second);
+    const Vector3<T> high = choose(turned, other, one), low = choose(turned, one, other);
+    q[0] = choose(lowest, v, low);
+    q[1] = choose(lowest, low, high);
+    q[2] = choose(lowest, high, v);
   }
 }
 

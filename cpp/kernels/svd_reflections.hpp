@@ -1,6 +1,7 @@
 // Householder's reflections in lanes, as the SVD needs them: the triangle of a tall matrix, products with the
 // orthogonal factor, and the completion of a basis. Columns are contiguous, one after another. Norms are squared
-// without care: the numbers have been brought to a middle size before, and columns whose squares vanish count as zero.
+// without care: the numbers have been brought to a middle size before, and columns whose squares are next to vanishing
+// count as zero.
 //
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., algorithms 5.1.1, 5.2.1 and section 5.1.6.
 #pragma once
@@ -21,11 +22,14 @@ MMLFAST_INLINE void reflect(const vec<T>* v, const vec<T>& tau, std::ptrdiff_t c
 template <class T>
 void triangularize(vec<T>* a, std::ptrdiff_t rows, std::ptrdiff_t cols, vec<T>* tau) {
   const vec<T> one = broadcast<T>(1);
+  // Squares smaller than this have lost digits to underflow, and no reflection comes from them. The numbers themselves
+  // are below u times the largest ones, which are of a middle size.
+  const vec<T> smallest = broadcast<T>(sizeof(T) == 8 ? T(0x1p-960) : T(0x1p-100));
   for (std::ptrdiff_t j = 0; j < cols; ++j) {
     vec<T>*below = a + j * rows + j + 1, &head = below[-1];
     const std::ptrdiff_t count = rows - j - 1;
     const vec<T> rest = inner_product(below, below, count);
-    const mask<T> idle = rest == zero<T>();
+    const mask<T> idle = rest < smallest;
     const vec<T> diagonal = -copysign(sqrt(fma(head, head, rest)), head);
     const vec<T> reciprocal = select(idle, zero<T>(), one / (head - diagonal));
     tau[j] = select(idle, zero<T>(), (diagonal - head) / diagonal);

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._arrays import as_float
+from mmlfast._arrays import as_float, check_labels, labelled
 from mmlfast._matmul import matmul, matvec
 
 Array = np.ndarray[Any, Any]
@@ -61,6 +61,14 @@ def affine_moments(mean: ArrayLike, cov: ArrayLike, A: ArrayLike, b: ArrayLike |
     >>> mf.stats.affine_moments([1.0, 2.0], [[3.0, 1.0], [1.0, 2.0]], [[2.0, -1.0]], [10.0])
     AffineMoments(mean=array([10.]), covariance=array([[10.]]))
     """
+    if labelled(mean, cov, A, b):
+        check_labels(
+            "affine_moments",
+            mean=(mean, "nd", "d"),
+            cov=(cov, "dd", "d"),
+            A=(A, "ed", "d"),
+            b=([] if b is None else b, "ne", "e"),
+        )
     m, c, a = as_float(mean, "mean"), as_float(cov, "cov"), as_float(A, "A")
     offset = None if b is None else as_float(b, "b")
     _check_shapes(m, c, a, offset)

@@ -43,6 +43,10 @@ def as_array(x: Any, name: str) -> Any:
             raise ValueError(f"{name} cannot be made an array: {error}") from None
         return a if a.dtype.char != "O" else _numbers(a, name)
     if is_dask(x):
+        if isinstance(x._meta, np.ma.MaskedArray):
+            raise TypeError(
+                f"{name} is a Dask array of masked arrays: dask.array.ma.filled gives the masked numbers a value"
+            )
         return x
     _refuse_what_holds_no_array(x, name)
     if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):

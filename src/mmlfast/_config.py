@@ -104,9 +104,10 @@ def set_num_threads(n: int | None) -> None:
     if n is None:
         _core.set_num_threads(0)
         return
-    import operator
 
-    count = operator.index(n)
+    from mmlfast._arrays import as_integer
+
+    count = as_integer(n, "set_num_threads: n")
     if count < 1:
         raise ValueError(f"n must be at least 1, or None for the default; got {n}")
     _core.set_num_threads(min(count, 2**30))

@@ -80,7 +80,8 @@ def eig(a: ArrayLike) -> EigResult:
     x = as_float(a, "a")
     check_square("eig", a=x)
     try:
-        return EigResult(*np.linalg.eig(x))
+        with np.errstate(all="ignore"):
+            return EigResult(*np.linalg.eig(x))
     except LinAlgError:
         if not np.isfinite(x).all():
             _raise_not_finite("eig", x)

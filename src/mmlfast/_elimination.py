@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mmlfast import _core
 from mmlfast._arrays import (
     as_array,
+    check_digits,
     check_errors,
     check_labels,
     check_square,
@@ -109,6 +110,8 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     rhs: Any = b if type(b) is ndarray else as_array(b, "b")
     kept = matrix if out is None else _copy_if_written_over(matrix, out)
+    if rhs.dtype.char not in "df" and matrix.dtype.kind == "f" and type(rhs) is ndarray:
+        check_digits(rhs, "b")  # integers are exact beside integers only
     if errors == "raise":
         loop = _core.solve_vector if rhs.ndim == 1 else _core.solve
     else:

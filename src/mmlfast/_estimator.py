@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmlfast import _estimator_alone
-from mmlfast._arrays import as_array, check_digits, is_dask, refuse_dask
+from mmlfast._arrays import as_array, check_digits, check_real, is_dask, refuse_dask
 
 if TYPE_CHECKING:
     from mmlfast._estimator_alone import (
@@ -60,6 +60,8 @@ def validate_rows(
         table = as_array(X, "X")
         if is_dask(table):
             refuse_dask("X")
+        if table.dtype.kind in "MmUS":
+            check_real(table, "X")
         check_digits(table, "X")
         if type(X) is np.ndarray and X.dtype.kind == "f":  # float32 stays float32 in either byte order
             X = X.astype(X.dtype.newbyteorder("="), copy=False)

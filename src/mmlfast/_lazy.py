@@ -6,6 +6,8 @@ are known before.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import numpy as np
@@ -22,6 +24,7 @@ def lazily(function: _core.BatchedFunction, *operands: Any, **options: Any) -> A
         raise TypeError("out= cannot be given with Dask arrays: the result is a new Dask array")
     arrays = [x if hasattr(x, "dtype") else np.asarray(x) for x in operands]
     signature = str(ufunc.signature).replace("?", "")  # matrices only: a vector has no batch of its own in a stack
+    arrays = _in_equal_chunks(signature, arrays)
     dtypes = ufunc.resolve_dtypes((*(x.dtype for x in arrays), *(None,) * ufunc.nout))[ufunc.nin :]
     try:
         return da.apply_gufunc(  # type: ignore[no-untyped-call]
@@ -66,6 +69,7 @@ def of_stacks(
         cast = tuple(np.asarray(part, dtype) for part, dtype in zip(parts, dtypes, strict=True))
         return cast if len(cast) > 1 else cast[0]
 
+    arrays = tuple(_in_equal_chunks(signature, arrays))
     try:
         results = da.apply_gufunc(  # type: ignore[no-untyped-call]
             of_chunk,
@@ -77,6 +81,27 @@ def of_stacks(
     except ValueError as error:
         _explain_chunks(error)
     return results if isinstance(results, tuple) else (results,)
+
+
+def _in_equal_chunks(signature: str, arrays: Sequence[Any]) -> list[Any]:
+    """The arrays in the same chunks along the batch axes; arrays in memory that have such axes are cut up likewise."""
+    import dask.array as da
+
+    n_core = [len(part.split(",")) if part else 0 for part in re.findall(r"\(([^)]*)\)", signature.split("->")[0])]
+    batches = [x.ndim - n for x, n in zip(arrays, n_core, strict=True)]
+    most = max(batches)
+    cut = [k for k, batch in enumerate(batches) if batch > 0]
+    if len(cut) < 2 or min(batches) < 0:
+        return list(arrays)
+    pairs: list[Any] = []
+    for k in cut:
+        core = [f"core {k} {j}" for j in range(n_core[k])]
+        labels = [f"batch {j}" for j in range(most - batches[k], most)] + core
+        pairs += [da.asarray(arrays[k]), labels]  # type: ignore[no-untyped-call]
+    unified = list(arrays)
+    for k, x in zip(cut, da.core.unify_chunks(*pairs)[1], strict=True):  # type: ignore[no-untyped-call]
+        unified[k] = x
+    return unified
 
 
 def _explain_chunks(error: ValueError) -> NoReturn:

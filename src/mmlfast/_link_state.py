@@ -40,7 +40,7 @@ def restored(state: Any) -> tuple[_core.LinksObject, Nodes | None]:
 
 
 def _copied(a: Any, name: str) -> np.ndarray[Any, Any]:
-    if type(a) is not np.ndarray:
+    if not isinstance(a, np.ndarray):  # joblib maps large arrays of a pickle into memory
         raise _not_a_state(name)
     return np.array(a, a.dtype.newbyteorder("="), order="C")
 

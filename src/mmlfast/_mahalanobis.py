@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -103,7 +104,7 @@ class Mahalanobis:
             Vectors with Euclidean lengths.
         """
         d = len(self.covariance)
-        rows = x.astype(np.float64, copy=False).reshape(-1, d)
+        rows = x.astype(np.float64, copy=False).reshape(math.prod(x.shape[:-1]), d)
         answer = np.asarray(_core.projection_coordinates(rows, self.whitening))
         if self.rank < d:
             seen = np.abs(_core.projection_coordinates(rows, self.covariance))
@@ -115,6 +116,8 @@ class Mahalanobis:
         return f"Mahalanobis(covariance of {len(self.covariance)} dimensions, rank {self.rank})"
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        if not _is_state(state):
+            raise ValueError("Mahalanobis.__setstate__: this is not a state that Mahalanobis has written")
         self.__dict__.update(state)
         for a in (self.covariance, self.whitening):
             a.setflags(write=False)
@@ -123,6 +126,23 @@ class Mahalanobis:
     def labels(self) -> Any:
         """What carries the labels of the dimensions for `check_labels`: a vector of the caller's, or None."""
         return self._labels
+
+
+def _is_state(state: Any) -> bool:
+    """Whether the parts fit together as those of an object do."""
+    try:
+        c, w, rank = state["covariance"], state["whitening"], state["rank"]
+        good = type(rank) is int and all(type(a) is np.ndarray and a.dtype == np.float64 for a in (c, w))
+        good = (
+            good
+            and c.shape == (len(c), len(c))
+            and w.shape == (len(c), rank)
+            and "_unit" in state
+            and "_labels" in state
+        )
+        return bool(good and np.allclose(w.T @ c @ w, np.eye(rank), atol=1e-2))
+    except (TypeError, KeyError, AttributeError, IndexError):
+        return False
 
 
 def _first_column(covariance: Any) -> Any:

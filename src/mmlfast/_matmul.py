@@ -175,17 +175,18 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
     try:
         if axis == -1 and out is None:
             return _core.vecdot(left, right)
-        return _core.vecdot(left, right, axis=as_integer(axis, "vecdot: axis"), out=out)
+        options = {} if out is None else {"out": out}
+        return _core.vecdot(left, right, axis=as_integer(axis, "vecdot: axis"), **options)
     except Exception as error:
         explain("vecdot", error, x=left, y=right)
 
 
 def product(x: Any, y: Any, out: Array | None = None) -> Any:
     """`x @ y` by the kernel, or by NumPy where one item is large. The arrays are what `as_array` gives."""
-    if x.ndim and y.ndim:
+    if x.ndim and y.ndim and type(x) is ndarray and type(y) is ndarray:
         m, k = (x.shape[-2] if x.ndim > 1 else 1), x.shape[-1]
         n = y.shape[-1] if y.ndim > 1 else 1
         if k > LONGEST_SUM or m * k * n > MOST_PRODUCTS:
             with np.errstate(all="ignore"):
                 return np.matmul(as_float(x, "a"), as_float(y, "b"), out=out)
-    return _core.matmul(x, y, out=out)
+    return _core.matmul(x, y) if out is None else _core.matmul(x, y, out=out)

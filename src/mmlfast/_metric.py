@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def _times(function: str, root: Array, name: str, a: Array) -> Array:
         with np.errstate(all="ignore"):
             return wide * root
     if root.ndim == 2 and wide.ndim > 1:
-        rows = wide.reshape(-1, wide.shape[-1])
+        rows = wide.reshape(math.prod(wide.shape[:-1]), wide.shape[-1])
         return np.asarray(_core.projection_coordinates(rows, root)).reshape(*wide.shape[:-1], root.shape[-1])
     try:
         return np.asarray(_core.projection_coordinates(wide, root))

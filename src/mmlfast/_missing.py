@@ -6,13 +6,14 @@ bits they have without the keyword, whatever else is in the table or in the stac
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmlfast import _core
 from mmlfast._moments import Moments
-from mmlfast._weights import RowWeights
+from mmlfast._weights import RowWeights, check_divisor
 
 Array = np.ndarray[Any, Any]
 
@@ -99,6 +100,10 @@ def _chunks(count: int, size: int) -> list[slice]:
     return [slice(first, first + step) for first in range(0, count, step)]
 
 
+def _several(counts: Array) -> Any:
+    return np.count_nonzero(counts, axis=-1) > 1
+
+
 def _by_column(t: Tables, item: Array, j: Array, ddof: float | None, function: Any) -> Array:
     """Mean (ddof None), variance or deviation of column j of each item."""
     out = np.empty(len(item))
@@ -110,7 +115,11 @@ def _by_column(t: Tables, item: Array, j: Array, ddof: float | None, function: A
         if ddof is None:
             out[part] = function(table, counts)[:, 0]
         else:
-            out[part] = function(table, counts, t.less(item[part], present, counts, ddof))[:, 0]
+            less = t.less(item[part], present, counts, ddof)
+            if t.weights is not None and t.squares is None:
+                total, several = counts.sum(axis=-1), partial(_several, counts)
+                check_divisor("nan_policy='omit'", "weights of the rows that are there", total, ddof, several)
+            out[part] = function(table, counts, less)[:, 0]
     return out
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float, check_labels
+from mmlfast._arrays import as_float, as_integer, check_labels
 from mmlfast._states import restored
 from mmlfast._weights import check_divisor, check_weights
 
@@ -64,7 +63,7 @@ class Moments:
             raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
         columns = -1
         if n_features is not None:
-            columns = operator.index(n_features)
+            columns = as_integer(n_features, "n_features")
             if not 0 <= columns < 2**31:
                 raise ValueError(f"n_features must be at least 0, got {n_features}")
         self._state = _core.MomentState(columns)

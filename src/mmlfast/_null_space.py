@@ -9,7 +9,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, as_real, ndarray, raise_for_item
+from mmlfast._arrays import as_array, as_float, as_real, ndarray, raise_for_item, refuse_dask
 from mmlfast._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast._exact import is_exact, matrix_rank_exact, null_space_exact
 from mmlfast._svd import fail_svd, svd
@@ -53,6 +53,8 @@ def orth(A: ArrayLike, rcond: float | None = None) -> Array:
            [1.]])
     """
     matrix: Any = A if type(A) is ndarray else as_array(A, "A")
+    if type(matrix) is not ndarray:
+        refuse_dask("A")
     try:
         result = svd(matrix, full_matrices=False)
     except Exception as error:
@@ -104,6 +106,8 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
            [ 1]])
     """
     matrix: Any = A if type(A) is ndarray else as_array(A, "A")
+    if type(matrix) is not ndarray:
+        refuse_dask("A")
     try:
         if rcond is None and matrix.ndim >= 2 and is_exact(matrix):
             return _null_space_of_integers(matrix)

@@ -152,12 +152,16 @@ def _pinv_of_units(a: Array, x: Array, rcond: float, left_out: Array | None) -> 
         if not (_leaves_out(a[index], rcond) if left_out is None else left_out[index]):
             continue
         again = _pinv_of_columns(columns[index], rcond)
-        x[index] = again if tall else again.T
+        if again is not None:
+            x[index] = again if tall else again.T
     return x
 
 
-def _pinv_of_columns(a: Array, rcond: float) -> Array:
-    """The pseudo-inverse of one matrix, ``m >= n``: what counts as zero is decided with columns of length one."""
+def _pinv_of_columns(a: Array, rcond: float) -> Array | None:
+    """The pseudo-inverse of one matrix, ``m >= n``: what counts as zero is decided with columns of length one.
+
+    None if columns are so far apart that it is not to be had in this way.
+    """
     power = length_exponents(a)
     u, s, vh = svd(np.ldexp(a, -power), full_matrices=False)
     rank = int(np.count_nonzero(s > rcond * s[0]))
@@ -168,5 +172,8 @@ def _pinv_of_columns(a: Array, rcond: float) -> Array:
         # a = U (S V' D): independent columns times independent rows.
         u, top = u[:, :rank], int(power.max(initial=0))
         q, r, pivots = orthonormal(np.ldexp(vh[:rank].T * s[:rank], power.T - top))
-        x: Array = np.ldexp(q @ inv(r).T @ u.T[pivots], -top)
-        return x
+        try:
+            x: Array = np.ldexp(q @ inv(r).T @ u.T[pivots], -top)
+        except LinAlgError:
+            return None
+        return x if np.isfinite(x).all() else None

@@ -10,7 +10,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike, DTypeLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_float
+from mmlfast._arrays import as_float, as_integer
 from mmlfast._lstsq import lstsq
 from mmlfast._states import restored
 
@@ -76,7 +76,7 @@ class RFactor:
             raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
         columns = -1
         if n_features is not None:
-            columns = operator.index(n_features)
+            columns = as_integer(n_features, "n_features")
             if not 0 <= columns < 2**24:
                 raise ValueError(f"n_features must be at least 0, got {n_features}")
         self._state = _core.RFactorState(columns)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, as_real, check_real, check_square, float_dtype
+from mmlfast._arrays import as_array, as_float, as_real, check_real, check_square, float_dtype, refuse_dask
 from mmlfast._exact import (
     characteristic_polynomial_exact,
     is_exact,
@@ -107,7 +107,9 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     if tol is not None and not (tol := as_real(tol, "row_echelon: tol")) >= 0:
         raise ValueError(f"row_echelon: tol must not be negative, got {tol}")
     if is_exact(matrix):
-        return _exact_forms(np.asarray(matrix), reduced)
+        if type(matrix) is not np.ndarray:
+            refuse_dask("a")
+        return _exact_forms(matrix, reduced)
     if tol is None:
         loop = _core.row_echelon if reduced else _core.row_echelon_upper
         form, mask, rank, gap = loop(matrix)
@@ -251,7 +253,8 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
     found = np.empty((math.prod(x.shape[:-2]), n + 1))
     for item, row in zip(x.reshape(len(found), n, n), found, strict=True):
         row[:] = _la_budde(item.astype(np.float64))
-    return found.reshape(*x.shape[:-2], n + 1).astype(x.dtype)
+    with np.errstate(over="ignore"):
+        return found.reshape(*x.shape[:-2], n + 1).astype(x.dtype)
 
 
 def _exact_forms(matrix: Array, reduced: bool) -> RowEchelon:

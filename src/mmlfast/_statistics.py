@@ -100,16 +100,20 @@ def _table(function: str, x: Any, nan_policy: str) -> tuple[Any, bool]:
 
 
 def _number(function: str, ddof: Any) -> Any:
-    return np.float64(ddof if type(ddof) is int or type(ddof) is float else as_real(ddof, f"{function}: ddof"))
+    number = np.float64(ddof if type(ddof) is int or type(ddof) is float else as_real(ddof, f"{function}: ddof"))
+    if np.isnan(number):
+        raise ValueError(f"{function}: ddof must be a number, got nan")
+    return number
 
 
 def _value(f: Statistic, table: Any, w: RowWeights | None, ddof: Any) -> Any:
     """For numbers that are all there."""
-    if (f is COVARIANCE or f is CORRELATION) and is_large_map(table):
+    if (f is COVARIANCE or f is CORRELATION) and is_large_map(table) and (w is None or w.values.ndim == 1):
         return _of_map(f, table, w, float(ddof))
+    taken = _number(f.name, ddof) if w is None and f.divides else None
     try:
         if w is None:
-            return f.plain(table, _number(f.name, ddof)) if f.divides else f.plain(table)
+            return f.plain(table) if taken is None else f.plain(table, taken)
         return f.weighted(table, w.values, w.ddof) if f.divides else f.weighted(table, w.values)
     except (TypeError, ValueError) as error:
         explain(f.name, error, x=table)

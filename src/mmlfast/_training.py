@@ -60,8 +60,8 @@ def velocity_for(momentum: float, sizes: tuple[int, ...], dtype: np.dtype[Any], 
     """The velocities, to be changed in place; nothing where they do not count."""
     if momentum == 0:
         return [], []
-    if velocity is not None:
-        return velocity
+    if velocity is not None:  # copies: the arrays may be a memory map of joblib's, or belong to another network too
+        return [v.copy() for v in velocity[0]], [v.copy() for v in velocity[1]]
     return [np.zeros(shape, dtype) for shape in itertools.pairwise(sizes)], [np.zeros(n, dtype) for n in sizes[1:]]
 
 

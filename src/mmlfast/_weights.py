@@ -46,10 +46,15 @@ def row_weights(
     if aweights is not None:
         return _with_shares(function, ddof, f, check_weights(function, aweights, shape[:-1], "aweights"), divides)
     assert f is not None
-    if divides:
-        check_divisor(function, name, f.sum(axis=-1), ddof, lambda: np.count_nonzero(f, axis=-1) > 1)
     power = _far(f)
-    return RowWeights(np.ldexp(f, -power), ddof * 2.0**-power) if power else RowWeights(f, ddof)
+    if divides:
+        with np.errstate(over="ignore"):
+            total = f.sum(axis=-1)
+        check_divisor(function, name, total, ddof, lambda: np.count_nonzero(f, axis=-1) > 1)
+    if power is None:
+        return RowWeights(f, ddof)
+    with np.errstate(over="ignore", under="ignore"):
+        return RowWeights(np.ldexp(f, -power), np.ldexp(np.float64(ddof), -power[..., 0]))
 
 
 def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides: bool) -> RowWeights:
@@ -57,7 +62,8 @@ def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides:
     # Of about 1 in each table: their unit does not matter. Even powers: roots of weights keep their digits.
     a = np.ldexp(a, -(np.frexp(largest)[1] // 2 * 2))
     if f is not None:
-        f = np.ldexp(f, -_far(f))
+        power = _far(f)
+        f = f if power is None else np.ldexp(f, -power)
     w = a if f is None else f * a
     squares = w * a
     total, twice = w.sum(axis=-1), squares.sum(axis=-1)
@@ -72,10 +78,14 @@ def _with_shares(function: str, ddof: float, f: Array | None, a: Array, divides:
     return RowWeights(w, taken, squares)
 
 
-def _far(w: Array) -> int:
-    """The exponent, an even number, of weights that are very large or small as a whole, or 0."""
-    exponent = math.frexp(w.max(initial=0))[1] // 2 * 2
-    return exponent if abs(exponent) > FAR else 0
+def _far(w: Array) -> Array | None:
+    """The exponents, even numbers, of the weights of each table, 0 where they are ordinary; None where all are."""
+    if w.ndim == 1:
+        exponent = math.frexp(w.max(initial=0))[1] // 2 * 2
+        return np.array([exponent]) if abs(exponent) > FAR else None
+    exponents: Array = np.frexp(w.max(axis=-1, keepdims=True, initial=0))[1] // 2 * 2
+    exponents[np.abs(exponents) <= FAR] = 0
+    return exponents if exponents.any() else None
 
 
 def check_divisor(function: str, name: str, total: Any, ddof: float, several: Callable[[], Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mmlfast._arrays import float_dtype
+from mmlfast._arrays import as_array, float_dtype
 from mmlfast.dask._engine import import_dask, tree_sum
 from mmlfast.linalg import RFactor
 from mmlfast.stats import Moments
@@ -32,6 +32,7 @@ class Table:
         self._arrays: Any = importlib.import_module("dask.array")
         if not hasattr(x, "to_delayed") or not hasattr(x, "chunks"):
             raise TypeError(f"{function}: {name} must be a Dask array, got {type(x).__name__}")
+        as_array(x, name)  # refuses masks
         if x.ndim != 2:
             raise ValueError(f"{function}: {name} must have rows, shape (n, d); got shape {x.shape}")
         if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
