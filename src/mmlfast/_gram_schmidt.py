@@ -57,7 +57,8 @@ def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None =
         A vector of which at most `rtol` times its own length is left is dependent. The default is above the rounding
         noise of the method: with c = max(n, 4), ``c * eps`` for cgs2, ``(c + sqrt(m)) * eps`` for householder, four
         times that for cgs and mgs. Since each vector is measured by its own length, scaling it changes neither basis
-        nor rank.
+        nor rank. The vectors are taken in their order: behind some that are nearly dependent, the noise that is left of
+        a dependent one can exceed this (`matrix_rank` judges all columns together).
 
     Returns
     -------
@@ -101,12 +102,14 @@ def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None =
     2
     """
     vectors: Any = a if type(a) is ndarray else as_array(a, "a")
+    if rtol is not None:
+        vectors = as_float(vectors, "a")
+        tolerance = _check_rtol(rtol, vectors.dtype)
     try:
         if rtol is None:
             basis, rank, orthogonality = _DEFAULT[method](vectors)
         else:
-            vectors = as_float(vectors, "a")
-            basis, rank, orthogonality = _WITH_RTOL[method](vectors, _check_rtol(rtol, vectors.dtype))
+            basis, rank, orthogonality = _WITH_RTOL[method](vectors, tolerance)
     except Exception as error:
         if method not in _DEFAULT:
             raise ValueError(f"method must be one of {', '.join(map(repr, _DEFAULT))}, got {method!r}") from None
@@ -121,5 +124,5 @@ def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None =
 def _check_rtol(rtol: ArrayLike, dtype: Any) -> Array:
     tolerance = as_float(rtol, "rtol")
     if not (tolerance >= 0).all():
-        raise ValueError(f"rtol must not be negative or NaN, got {tolerance}")
+        raise ValueError(f"gram_schmidt: rtol must not be negative or NaN, got {tolerance}")
     return tolerance.astype(dtype)

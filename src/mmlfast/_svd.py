@@ -222,7 +222,7 @@ def matrix_rank(
             rank = _rank_of_symmetric(matrix, limit, rtol is not None)
         else:
             loop = _core.rank_tol_nan if rtol is None else _core.rank_rtol_nan
-            rank = loop(matrix, _as_weak(tol if rtol is None else rtol, matrix))
+            rank = loop(matrix, _as_weak(tol, matrix, "tol") if rtol is None else _as_weak(rtol, matrix))
     except Exception as error:
         fail_svd("matrix_rank", error, A=matrix)
     if errors == "raise" and (rank.min(initial=0) if rank.ndim else rank) < 0:
@@ -300,9 +300,9 @@ def _mirrored(matrix: Any) -> Any:
     return below + np.swapaxes(np.tril(matrix, -1), -1, -2)
 
 
-def _as_weak(limit: Any, matrix: Any) -> Any:
+def _as_weak(limit: Any, matrix: Any, name: str = "rtol") -> Any:
     """A tolerance in the precision of the matrices: it must not turn float32 into float64."""
-    return np.asarray(limit, np.float32 if matrix.dtype.type is np.float32 else np.float64)
+    return as_float(limit, name).astype(np.float32 if matrix.dtype.type is np.float32 else np.float64)
 
 
 def _svd_of_symmetric(matrix: Any, compute_uv: bool) -> SVDResult | Array:
