@@ -65,7 +65,7 @@ def validate_rows(
         check_digits(table, "X")
         if type(X) is np.ndarray and X.dtype.kind == "f":  # float32 stays float32 in either byte order
             X = X.astype(X.dtype.newbyteorder("="), copy=False)
-    elif isinstance(X.data, np.ndarray):
+    elif isinstance(getattr(X, "data", None), np.ndarray):
         check_digits(X.data, "X")
     return validate_data(
         estimator,
