@@ -302,7 +302,8 @@ def _mirrored(matrix: Any) -> Any:
 
 def _as_weak(limit: Any, matrix: Any, name: str = "rtol") -> Any:
     """A tolerance in the precision of the matrices: it must not turn float32 into float64."""
-    return as_float(limit, name).astype(np.float32 if matrix.dtype.type is np.float32 else np.float64)
+    given = limit if type(limit) is float else as_float(limit, name)
+    return np.asarray(given, np.float32 if matrix.dtype.type is np.float32 else np.float64)
 
 
 def _svd_of_symmetric(matrix: Any, compute_uv: bool) -> SVDResult | Array:

@@ -48,8 +48,11 @@ def row_weights(
     assert f is not None
     power = _far(f)
     if divides:
-        with np.errstate(over="ignore"):
+        if power is None:
             total = f.sum(axis=-1)
+        else:
+            with np.errstate(over="ignore"):
+                total = f.sum(axis=-1)
         check_divisor(function, name, total, ddof, lambda: np.count_nonzero(f, axis=-1) > 1)
     if power is None:
         return RowWeights(f, ddof)
