@@ -111,7 +111,7 @@ def test_mask_that_hides_nothing_is_no_obstacle() -> None:
 
 
 def test_labelled_array_with_methods_of_dask() -> None:
-    """Faults C3: any object that NumPy can convert is converted, whatever other attributes it has."""
+    """Any object that NumPy can convert is converted, whatever other attributes it has."""
 
     class Labelled:
         ndim, shape, dtype = 2, (3, 3), np.dtype(float)
@@ -131,7 +131,7 @@ def test_labelled_array_with_methods_of_dask() -> None:
 
 
 def test_frames_of_mixed_numbers() -> None:
-    """Faults C6: a frame whose columns are all numbers is an array of numbers."""
+    """A frame whose columns are all numbers is an array of numbers."""
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"a": [2.0, 3, 7], "ok": [True, False, True]})
     same_bits(mf.stats.covariance(frame), mf.stats.covariance(frame.to_numpy(float)))
@@ -170,7 +170,7 @@ def test_frames_of_polars() -> None:
 
 
 def test_labels_in_another_order_are_refused() -> None:
-    """Faults B5: labelled arguments are never matched by position in silence."""
+    """Labelled arguments are never matched by position in silence."""
     pd = pytest.importorskip("pandas")
     a = pd.DataFrame(np.eye(2), index=["r", "s"], columns=["x", "y"])
     check_labels("f", a=(a, "mn", "n"), b=(pd.Series([1.0, 2.0], index=["r", "s"]), "mk", "m"))
@@ -185,6 +185,8 @@ def test_whole_numbers() -> None:
     assert as_integer(np.int64(3), "k") == 3
     with pytest.raises(TypeError, match=r"k must be a whole number .* got 2\.0"):
         as_integer(2.0, "k")
+    with pytest.raises(TypeError, match="k must be a whole number"):  # has __index__, and refuses
+        as_integer(np.array([1, 2]), "k")
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         as_integer(0, "k", 1)
 
@@ -214,7 +216,7 @@ def places(n: int) -> dict[str, Any]:
 @pytest.mark.parametrize("stack", [False, True])
 @pytest.mark.parametrize("name", ["matmul", "solve", "inv", "cholesky", "einsum"])
 def test_out_may_be_an_operand(name: str, n: int, place: str, stack: bool, rng: np.random.Generator) -> None:
-    """Faults A2: the result is that of a copy, in whatever way `out` shares memory with an operand."""
+    """The result is that of a copy, in whatever way `out` shares memory with an operand."""
     batch = 3 if stack else 1
     room = np.zeros((batch, n * n + 1))
     x, out = zip(*(places(n)[place](row) for row in room), strict=True)
@@ -307,7 +309,7 @@ STACKS: dict[str, Any] = {
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64], ids=["f64", "f32", "i64"])
 @pytest.mark.parametrize("name", STACKS)
 def test_stacks_in_dask(name: str, dtype: Any, rng: np.random.Generator) -> None:
-    """Faults C4: lazy and right for stacks in chunks along the batch, with the shape and the dtype it says."""
+    """Lazy and right for stacks in chunks along the batch, with the shape and the dtype it says."""
     da = pytest.importorskip("dask.array")
     a = (10 * rng.standard_normal((6, 3, 3)) + 40 * np.eye(3)).astype(dtype)
     expected = STACKS[name](a)

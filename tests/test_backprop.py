@@ -274,7 +274,7 @@ def same_networks(one, other):
 
 
 def test_training_that_explodes():
-    """faults.md D1: all NaN without a word."""
+    """All NaN without a word."""
     x = np.random.default_rng(1).normal(size=(120, 2))
     net = Network([2, 15, 1], activation="relu")
     with pytest.warns(mf.ConvergenceWarning, match=r"epoch 1 of 2, .* smaller learning_rate \(it is 0.02\)") as caught:

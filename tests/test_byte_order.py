@@ -81,7 +81,7 @@ def leaves(x):
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("name", CALLS)
 def test_the_other_byte_order(name, kind):
-    """faults.md, G6."""
+    """Integers above 2^63 were taken for negative ones."""
     call, arguments, kinds = CALLS[name]
     arrays = [of_type(x, kind) if kind in kinds else x.astype(kind) for x in arguments]
     expected = leaves(call(*arrays))
@@ -99,7 +99,7 @@ def test_the_other_byte_order(name, kind):
 
 @pytest.mark.parametrize("kind", ["f4", "f8"])
 def test_estimators_in_the_other_byte_order(kind):
-    """faults.md, G6: float32 stays float32."""
+    """Float32 stays float32."""
     x = np.random.default_rng(3).standard_normal((30, 4)).astype(kind)
     swapped = x.astype(x.dtype.newbyteorder())
     for make in (mf.decomposition.PCA, mf.decomposition.IncrementalPCA):

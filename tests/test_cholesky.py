@@ -375,7 +375,7 @@ def test_item_is_named_when_the_factor_overwrites_the_matrix():
 @pytest.mark.parametrize("upper", [False, True])
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 33, 70])
 def test_the_leading_minor_is_named(n, upper, rng):
-    """faults.md, E: its order, as SciPy says it."""
+    """Its order, as SciPy says it."""
     for order in {1, (n + 1) // 2, n}:
         x = rng.standard_normal((n, n))
         a = x @ x.T + n * np.eye(n)

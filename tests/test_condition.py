@@ -131,7 +131,7 @@ def test_warns_where_no_digit_is_left(n, decades, rng):
 
 
 def test_nearly_singular_without_a_word():
-    """faults.md, B11: a multiple of a singular matrix, which rounding makes regular."""
+    """A multiple of a singular matrix, which rounding makes regular."""
     a = np.arange(1.0, 10).reshape(3, 3) / 10
     assert mf.linalg.is_singular(a)
     for matrix in (a, a.tolist(), a * 2.0**-900, a * 2.0**900, a * [1, 1e-150, 1e150], a.T, a[::-1], a.astype("f4")):

@@ -160,7 +160,7 @@ REPEATED = {
 @pytest.mark.parametrize("name", REPEATED)
 @every_dtype
 def test_equal_eigenvalues_come_as_often_as_they_are_there(name, way, dtype):
-    """faults.md B3: the start of the first pair, taken again, has nothing left of the eigenspace just found."""
+    """The start of the first pair, taken again, has nothing left of the eigenspace just found."""
     a, expected = REPEATED[name]
     a = a.astype(dtype)
     n, k = len(a), len(expected)

@@ -251,7 +251,7 @@ def test_hilbert_power_and_cases(rng):
 
 
 def test_integers_do_not_wrap():
-    """faults.md B10: a negative entry; right: 573147844013817084101 ..."""
+    """A negative entry; right: 573147844013817084101 ..."""
     with pytest.raises(OverflowError, match=r"power 50 do not fit int64: \.astype\(float\)"):
         mf.linalg.matrix_power([[2, 1], [1, 1]], 50)
     assert mf.linalg.matrix_power(np.array([[2.0, 1], [1, 1]]), 50)[0, 0] == float(573147844013817084101)
@@ -309,7 +309,7 @@ def test_powers_have_the_byte_order_of_the_machine(dtype):
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("scale", [1e308, 1e300, 1e160, 1e-160, 1e-300])
 def test_huge_and_tiny_matrices_are_diagonalized_in_silence(scale, rng):
-    """faults.md G9: warnings of NumPy leaked."""
+    """Warnings of NumPy leaked."""
     for a in (
         np.array([[0.4, 0.1], [0.2, 0.3]]),
         np.array([[0.4, 0.1], [0.1, 0.3]]),

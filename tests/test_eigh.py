@@ -513,7 +513,7 @@ def test_matrix_market(path):
 @pytest.mark.parametrize("n", [3, 8, 40])
 @pytest.mark.parametrize("function", [mf.linalg.eigh, mf.linalg.eigvalsh])
 def test_what_is_not_finite_is_named(function, n):
-    """faults.md, E: not "did not converge", but what is there and where, in the triangle that is read."""
+    """Not "did not converge", but what is there and where, in the triangle that is read."""
     for value in (np.nan, np.inf, -np.inf):
         a = np.stack([np.eye(n)] * 3)
         a[1, 2, 0] = value

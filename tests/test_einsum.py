@@ -263,7 +263,7 @@ def test_random_subscripts(problem, layout, dots, seed):
 
 
 def test_integers_do_not_wrap():
-    """faults.md B10: 188; vecdot of the same: 700.0"""
+    """188; vecdot of the same: 700.0"""
     a, b = np.array([200, 100], "u1"), np.array([2, 3], "u1")
     assert mf.linalg.einsum("i,i->", a, b) == mf.linalg.vecdot(a, b) == 700
     assert mf.linalg.einsum("i->", np.array([127] * 3, "i1")) == 381
@@ -326,7 +326,7 @@ def test_law_integers_are_exact(subscripts, seed):
 
 
 def test_errors_are_told_in_the_words_of_the_caller():
-    """faults.md G9: an IndexError, an AttributeError."""
+    """An IndexError, an AttributeError."""
     x, a = np.ones(3), np.ones((3, 3))
     einsum = mf.linalg.einsum
     for call, error, message in (

@@ -14,7 +14,7 @@ import mmlfast as mf
 
 
 def test_a_stack_of_vectors_is_told_how():
-    """faults.md, E: not the signature of a gufunc, but what to write."""
+    """Not the signature of a gufunc, but what to write."""
     a, b = np.eye(2) + np.ones((5, 2, 2)), np.ones((5, 2))
     with pytest.raises(ValueError, match=r"b has shape \(5, 2\).* b\[\.\.\., None\]"):
         mf.linalg.solve(a, b)

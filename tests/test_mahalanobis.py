@@ -37,7 +37,7 @@ def by_pinv(x, y, covariance):
 
 @pytest.mark.filterwarnings("ignore:Ill-conditioned")
 def test_distances_in_the_inverse_of_a_singular_matrix():
-    """faults: half of all seeds gave wrong distances, the others refused."""
+    """Half of all seeds gave wrong distances, the others refused."""
     x = shares(np.random.default_rng(1))
     covariance = mf.stats.covariance(x)
     metric = g.Mahalanobis(covariance)
@@ -370,7 +370,7 @@ def test_the_unit_of_a_metric_does_not_matter(seed, d, power):
 
 @every_layout
 def test_the_layout_of_points_and_metric_changes_no_bit(layout, rng):
-    """faults G8: the centre was a mean, which NumPy sums in an order that depends on the layout."""
+    """The centre was a mean, which NumPy sums in an order that depends on the layout."""
     x, y = rng.standard_normal((2, 70, 6)) + 1e3
     metric = spd(rng, 6)
     same_bits(g.cdist(layout(x), layout(y), layout(metric)), g.cdist(x, y, metric))
@@ -407,7 +407,7 @@ CALLS = (
 
 
 def test_no_warnings_of_numpy_from_inside(rng):
-    """faults G9."""
+    """Warnings of NumPy leaked."""
     values = [0, 1, -1, 1e308, -1.7e308, 1e-308, 5e-324, 1e200, 1e-200, np.inf, -np.inf, np.nan]
     metrics = (None, spd(rng, 3), np.array([1e300, 1, 1e-300]), g.Mahalanobis(np.ones((3, 3))), np.diag([1e-300] * 3))
     with warnings.catch_warnings():

@@ -327,7 +327,7 @@ def test_other_arrays():
 
 
 def test_labels_along_a_shared_axis_agree(rng):
-    """faults.md B5: by position in silence."""
+    """By position in silence."""
     pandas = pytest.importorskip("pandas")
     a = pandas.DataFrame(rng.standard_normal((2, 3)), index=list("rs"), columns=list("uvw"))
     b = pandas.DataFrame(rng.standard_normal((3, 4)), index=list("uvw"))

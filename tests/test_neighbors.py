@@ -282,7 +282,7 @@ def test_one_query(metric, dtype, rng):
 @every_dtype
 @pytest.mark.parametrize("n", [3, 60])
 def test_names_of_metrics(n, dtype, metric, rng):
-    """faults E: NearestNeighbors(metric="euclidean") failed at kneighbors."""
+    """NearestNeighbors(metric="euclidean") failed at kneighbors."""
     x, y = rng.standard_normal((n, 9)).astype(dtype), rng.standard_normal((300, 9)).astype(dtype)
     table = mf.geometry.cdist(x, y, metric)
     distances, indices = knn(x, y, 6, metric)

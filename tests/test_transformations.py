@@ -176,7 +176,7 @@ def test_reflections_that_are_none():
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 40])
 def test_a_mirror_has_fewer_directions_than_the_space(size, rng):
-    """faults.md B9: the identity, without a word."""
+    """The identity, without a word."""
     with pytest.raises(LinAlgError, match="fewer directions than the space, and basis has 2 columns in 2 dimensions"):
         reflection_matrix(basis=[[2, 1], [0, 3]])
     for basis in (np.eye(size), rng.standard_normal((size, size)), rng.standard_normal((4, size, size + 2))):
@@ -320,7 +320,7 @@ def in_homogeneous(points, matrix):
 @every_dtype
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
 def test_transform_by_affine_and_projective_matrices(size, dtype, rng):
-    """faults.md F: no 2 x 3 affine matrices, no homographies."""
+    """No 2 x 3 affine matrices, no homographies."""
     points = rng.uniform(-1, 1, (30, size)).astype(dtype)
     h = rng.standard_normal((3, size + 1, size + 1)).astype(dtype)
     h[..., -1, :-1] *= dtype(0.1)
@@ -398,7 +398,7 @@ def test_a_mirror_in_a_gram_schmidt_basis(rng):
 @every_dtype
 @pytest.mark.parametrize("size", [2, 3, 4, 10])
 def test_rotations_between_vectors(size, dtype, rng):
-    """faults.md F: there is no function for "a to b"."""
+    """There is no function for "a to b"."""
     a, b = rng.standard_normal((2, 20, size)).astype(dtype)
     r = rotation_matrix(between=(a, b))
     assert r.dtype == dtype
@@ -470,7 +470,7 @@ def test_rotations_between_that_are_none():
 
 @pytest.mark.filterwarnings("error")
 def test_no_warnings_of_infinite_and_huge_numbers():
-    """faults.md G9: RuntimeWarnings of NumPy leaked."""
+    """RuntimeWarnings of NumPy leaked."""
     huge = np.finfo(float).max
     with np.errstate(all="warn"):
         assert np.isnan(rotation_matrix(np.inf)).all()
@@ -509,7 +509,7 @@ def test_labels_of_coordinates_agree(rng):
 @every_dtype
 @pytest.mark.parametrize("size", [3, 9, 40])
 def test_bits_do_not_depend_on_the_layout(size, layout, dtype, rng):
-    """faults.md G8."""
+    """The bits depended on the layout."""
     n, other = rng.standard_normal((2, 6, size)).astype(dtype)
     basis = rng.standard_normal((6, size, 2)).astype(dtype)
     same_bits(reflection_matrix(layout(n)), reflection_matrix(n))

@@ -6,6 +6,7 @@ mask, a unit of measurement, the digits of an integer beyond 2**53) is refused h
 
 from __future__ import annotations
 
+import operator
 import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
@@ -317,12 +318,12 @@ def check_errors(errors: str) -> None:
 def as_integer(value: Any, name: str, least: int | None = None) -> int:
     """A whole number as an int; TypeError or ValueError with its name for anything else. 2.0 is none, as in NumPy."""
     try:
-        number = value.__index__()
-    except AttributeError:
+        number = operator.index(value)
+    except TypeError:
         raise TypeError(f"{name} must be a whole number (an int), got {value!r:.60}") from None
     if least is not None and number < least:
         raise ValueError(f"{name} must be at least {least}, got {number}")
-    return int(number)
+    return number
 
 
 def as_real(value: Any, name: str) -> float:

@@ -70,11 +70,7 @@ def dense_pairs(
             first = (parts[0], parts[1], parts[2], parts[3], parts[4])
             q = _unit(first[1].astype(np.float64))[..., None]
             second = next_pair(first, q)
-    found = [first, second]
-    q = _extended(q, second[1])
-    for _ in range(2, k):
-        found.append(next_pair(first, q))
-        q = _extended(q, found[-1][1])
+    found, q = _all_pairs(first, second, q, k, next_pair)
     values = np.stack([first[0] * scale, *(pair[0] for pair in found[1:])], axis=-1)
     reached = _trusted(values, np.stack([pair[4] for pair in found], axis=-1), goal)
     counts = np.stack([pair[3] for pair in found], axis=-1), reached
@@ -110,11 +106,7 @@ def operator_pairs(
             first = other
             q = _unit(first[1].astype(np.float64))[:, None]
             second = next_pair(first, q)
-    found = [first, second]
-    q = _extended(q, second[1])
-    for _ in range(2, k):
-        found.append(next_pair(first, q))
-        q = _extended(q, found[-1][1])
+    found, q = _all_pairs(first, second, q, k, next_pair)
     image = np.stack([image_of(column) for column in q.T], axis=-1)
     size = abs(float(first[0]))
     off_diagonal = np.abs(np.triu(q.T @ image, 1)).max()
@@ -216,6 +208,18 @@ def _start(start: Array, q: Array) -> Array:
     np.put_along_axis(lonely, np.argmin((q * q).sum(axis=-1), axis=-1)[..., None], 1.0, axis=-1)
     little = _norm(_project(own, q)[..., None])[..., 0] < 1e-3
     return np.where(little[..., None], _orthogonal(lonely, q), left)
+
+
+def _all_pairs(
+    first: Pair, second: Pair, q: Array, k: int, next_pair: Callable[[Pair, Array], Pair]
+) -> tuple[list[Pair], Array]:
+    """The first two pairs and those that follow, and the basis q with the vectors of all but the first added."""
+    found = [first, second]
+    q = _extended(q, second[1])
+    for _ in range(2, k):
+        found.append(next_pair(first, q))
+        q = _extended(q, found[-1][1])
+    return found, q
 
 
 def _extended(q: Array, x: Array) -> Array:

@@ -277,8 +277,12 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
            [0.    , 0.0625]])
     """
     x: Any = as_array(a, "a")
+    try:
+        exponent = operator.index(n)
+    except TypeError:
+        raise TypeError(f"matrix_power: n, the exponent, must be an integer, got {n!r}") from None
     if type(x) is not np.ndarray:
-        kind = "f" if x.dtype.kind == "f" or (operator.index(n) < 0) else "s"
+        kind = "f" if x.dtype.kind == "f" or exponent < 0 else "s"
         lazy: Array = of_stacks(matrix_power, "(n,n)->(n,n)", kind, x, n=n)[0]
         return lazy
     floats = x.dtype.kind == "f"
@@ -289,10 +293,6 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
         x = x.astype(x.dtype.newbyteorder("="), copy=False)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         check_square("matrix_power", a=x)
-    try:
-        exponent = operator.index(n)
-    except TypeError:
-        raise TypeError(f"matrix_power: n, the exponent, must be an integer, got {n!r}") from None
     if exponent == 0:
         identity: Array = np.empty_like(x)
         identity[...] = np.eye(x.shape[-1], dtype=x.dtype)

@@ -11,7 +11,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._arrays import as_array
 from mmlfast._distances import NAMES, check_name
 from mmlfast._estimator import BaseEstimator, check_is_fitted, validate_rows
 from mmlfast._mahalanobis import Mahalanobis
@@ -173,9 +172,7 @@ class NearestNeighbors(BaseEstimator):
 
 @np.errstate(all="ignore")
 def _rows(estimator: NearestNeighbors, X: Any, *, reset: bool) -> Array:
-    """Rows checked by scikit-learn, which would drop masks and units of measurement: they are refused by name."""
-    is_plain = type(X) is np.ndarray or not (isinstance(X, np.ndarray) or hasattr(X, "magnitude"))
-    return np.asarray(validate_rows(estimator, X if is_plain else as_array(X, "X"), reset=reset))
+    return np.asarray(validate_rows(estimator, X, reset=reset))
 
 
 def _count(n_neighbors: Any) -> int:
