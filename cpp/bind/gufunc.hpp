@@ -20,7 +20,7 @@
 
 #include "bind/errors.hpp"
 #include "bind/numpy_api.hpp"
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 
 namespace mmlfast::bind {
 

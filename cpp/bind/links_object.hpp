@@ -7,7 +7,7 @@
 
 #include "bind/errors.hpp"
 #include "bind/numpy_api.hpp"
-#include "drivers/link_components.hpp"
+#include "drivers/common/link_components.hpp"
 #include "runtime/locked_state.hpp"
 
 namespace mmlfast::bind {

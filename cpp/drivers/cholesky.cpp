@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "drivers/lane_batch.hpp"
-#include "drivers/matrix_batch.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "kernels/cholesky.hpp"
 #include "runtime/lapack_table.hpp"
 

@@ -6,9 +6,9 @@
 #include <limits>
 #include <utility>
 
+#include "drivers/common/saved_numbers.hpp"
 #include "drivers/covariance_batch.hpp"
 #include "drivers/covariance_blocks.hpp"
-#include "drivers/saved_numbers.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {

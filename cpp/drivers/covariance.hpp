@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/covariance.hpp"
 #include "runtime/outcome.hpp"
 

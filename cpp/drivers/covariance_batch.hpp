@@ -6,10 +6,10 @@
 #include <algorithm>
 #include <atomic>
 
+#include "drivers/common/lane_batch.hpp"
 #include "drivers/covariance.hpp"
 #include "drivers/covariance_blocks.hpp"
 #include "drivers/covariance_scaled.hpp"
-#include "drivers/lane_batch.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {

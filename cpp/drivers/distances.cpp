@@ -1,7 +1,7 @@
 #include "drivers/distances.hpp"
 
-#include "drivers/lane_batch.hpp"
-#include "drivers/room.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/room.hpp"
 
 namespace mmlfast::drivers {
 namespace {

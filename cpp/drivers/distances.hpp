@@ -1,7 +1,7 @@
 // Distances between all rows of two tables, or of pairs of tables in batches.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/distances.hpp"
 #include "runtime/outcome.hpp"
 

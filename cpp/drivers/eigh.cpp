@@ -1,7 +1,7 @@
 #include "drivers/eigh.hpp"
 
+#include "drivers/common/lane_batch.hpp"
 #include "drivers/eigh_lapack.hpp"
-#include "drivers/lane_batch.hpp"
 #include "kernels/eigh.hpp"
 
 namespace mmlfast::drivers {

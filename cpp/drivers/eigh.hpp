@@ -1,7 +1,7 @@
 // Symmetric eigenproblems for batches of any size: lanes for small matrices, SciPy's LAPACK for large ones.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "drivers/column_major.hpp"
-#include "drivers/matrix_batch.hpp"
+#include "drivers/common/column_major.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "drivers/qr_panels.hpp"
 #include "runtime/lapack_table.hpp"
 

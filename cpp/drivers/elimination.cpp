@@ -3,9 +3,9 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/lane_batch.hpp"
 #include "drivers/elimination_condition.hpp"
 #include "drivers/elimination_lapack.hpp"
-#include "drivers/lane_batch.hpp"
 #include "kernels/elimination.hpp"
 
 namespace mmlfast::drivers {

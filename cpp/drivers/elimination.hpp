@@ -2,7 +2,7 @@
 // ones.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

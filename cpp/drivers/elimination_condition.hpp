@@ -13,7 +13,7 @@
 #include <limits>
 #include <type_traits>
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/elimination.hpp"
 #include "runtime/scratch.hpp"
 

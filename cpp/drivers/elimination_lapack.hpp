@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/matrix_batch.hpp"
 #include "drivers/elimination_condition.hpp"
-#include "drivers/matrix_batch.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {

@@ -1,10 +1,10 @@
 #include "drivers/exact_elimination.hpp"
 
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "drivers/exact_elimination_large.hpp"
 #include "drivers/exact_elimination_small.hpp"
 #include "drivers/exact_elimination_solve.hpp"
-#include "drivers/lane_batch.hpp"
-#include "drivers/matrix_batch.hpp"
 
 namespace mmlfast::drivers {
 namespace {

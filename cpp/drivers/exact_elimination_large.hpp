@@ -8,8 +8,8 @@
 #include <new>
 #include <vector>
 
+#include "drivers/common/exact_parts.hpp"
 #include "drivers/exact_elimination.hpp"
-#include "drivers/exact_parts.hpp"
 #include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "drivers/exact_parts.hpp"
+#include "drivers/common/exact_parts.hpp"
 #include "kernels/elimination.hpp"
 
 namespace mmlfast::drivers {

@@ -4,11 +4,11 @@
 #include <limits>
 #include <vector>
 
+#include "drivers/common/lane_batch.hpp"
 #include "drivers/elimination.hpp"
 #include "drivers/exact_elimination_large.hpp"
 #include "drivers/exact_elimination_refine.hpp"
 #include "drivers/exact_elimination_small.hpp"
-#include "drivers/lane_batch.hpp"
 #include "drivers/matmul.hpp"
 #include "runtime/interrupt.hpp"
 

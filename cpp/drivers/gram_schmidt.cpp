@@ -1,9 +1,9 @@
 #include "drivers/gram_schmidt.hpp"
 
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "drivers/gram_schmidt_large.hpp"
 #include "drivers/gram_schmidt_tall.hpp"
-#include "drivers/lane_batch.hpp"
-#include "drivers/matrix_batch.hpp"
 
 namespace mmlfast::drivers {
 namespace {

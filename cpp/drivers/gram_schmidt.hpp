@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/gram_schmidt.hpp"
 #include "runtime/outcome.hpp"
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/room.hpp"
+#include "drivers/common/room.hpp"
 #include "kernels/gram_schmidt.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/lapack_table.hpp"

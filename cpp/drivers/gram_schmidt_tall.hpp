@@ -22,9 +22,9 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/tall_ladder.hpp"
 #include "drivers/gram_schmidt.hpp"
 #include "drivers/gram_schmidt_large.hpp"
-#include "drivers/tall_ladder.hpp"
 
 namespace mmlfast::drivers {
 

@@ -1,6 +1,6 @@
 #include "drivers/inner_product.hpp"
 
-#include "drivers/lane_batch.hpp"
+#include "drivers/common/lane_batch.hpp"
 
 namespace mmlfast::drivers {
 namespace {

@@ -1,7 +1,7 @@
 // Inner products, lengths, distances and angles of batches of vectors, in blocks of items.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/inner_product.hpp"
 #include "runtime/outcome.hpp"
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "drivers/link_components.hpp"
+#include "drivers/common/link_components.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/thread_pool.hpp"
 

@@ -2,7 +2,7 @@
 // a sweep is divided into.
 #pragma once
 
-#include "drivers/room.hpp"
+#include "drivers/common/room.hpp"
 #include "kernels/links.hpp"
 #include "runtime/outcome.hpp"
 

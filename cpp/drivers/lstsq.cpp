@@ -2,12 +2,12 @@
 
 #include <atomic>
 
-#include "drivers/column_major.hpp"
-#include "drivers/lane_batch.hpp"
+#include "drivers/common/column_major.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/matrix_batch.hpp"
+#include "drivers/common/room.hpp"
 #include "drivers/lstsq_tall.hpp"
 #include "drivers/lstsq_wide.hpp"
-#include "drivers/matrix_batch.hpp"
-#include "drivers/room.hpp"
 #include "kernels/lstsq.hpp"
 #include "runtime/lapack_table.hpp"
 

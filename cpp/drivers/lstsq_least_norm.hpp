@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "drivers/room.hpp"
+#include "drivers/common/room.hpp"
 #include "drivers/svd_lapack.hpp"
 
 namespace mmlfast::drivers {

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <cmath>
 
-#include "drivers/column_major.hpp"
+#include "drivers/common/column_major.hpp"
+#include "drivers/common/room.hpp"
 #include "drivers/lstsq.hpp"
 #include "drivers/lstsq_least_norm.hpp"
 #include "drivers/rfactor.hpp"
-#include "drivers/room.hpp"
 #include "drivers/svd_lapack.hpp"
 
 namespace mmlfast::drivers {

@@ -2,8 +2,8 @@
 
 #include <atomic>
 
-#include "drivers/lane_batch.hpp"
-#include "drivers/room.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/room.hpp"
 #include "kernels/matmul.hpp"
 
 namespace mmlfast::drivers {

@@ -1,7 +1,7 @@
 // Products of batches of matrices and vectors over threads. Which way is taken changes no bit of a product.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

@@ -6,9 +6,9 @@
 #include <cstring>
 #include <limits>
 
-#include "drivers/lane_batch.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/room.hpp"
 #include "drivers/neighbors.hpp"
-#include "drivers/room.hpp"
 #include "kernels/neighbors.hpp"
 
 namespace mmlfast::drivers {

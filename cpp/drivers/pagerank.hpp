@@ -1,7 +1,7 @@
 // PageRank of a prepared graph, with a bound on the error of the answer.
 #pragma once
 
-#include "drivers/link_components.hpp"
+#include "drivers/common/link_components.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

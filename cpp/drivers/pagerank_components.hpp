@@ -9,7 +9,7 @@
 #include <atomic>
 #include <cmath>
 
-#include "drivers/link_components.hpp"
+#include "drivers/common/link_components.hpp"
 #include "drivers/pagerank.hpp"
 #include "drivers/pagerank_finish.hpp"
 #include "runtime/interrupt.hpp"

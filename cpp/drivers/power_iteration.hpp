@@ -2,7 +2,7 @@
 // ones and sparse ones by blocks of rows over threads. Which way is taken depends on n alone, and so do the bits.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

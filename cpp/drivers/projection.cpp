@@ -3,7 +3,7 @@
 #include <atomic>
 #include <optional>
 
-#include "drivers/room.hpp"
+#include "drivers/common/room.hpp"
 #include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {

@@ -2,7 +2,7 @@
 // when many points share one basis.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/projection.hpp"
 #include "runtime/outcome.hpp"
 

@@ -1,9 +1,9 @@
 #include "drivers/qr.hpp"
 
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/room.hpp"
 #include "drivers/gram_schmidt.hpp"
-#include "drivers/lane_batch.hpp"
 #include "drivers/qr_large.hpp"
-#include "drivers/room.hpp"
 #include "kernels/qr.hpp"
 
 namespace mmlfast::drivers {

@@ -1,7 +1,7 @@
 // Householder QR for batches of any size: lanes for small matrices, panels of reflections for large ones.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

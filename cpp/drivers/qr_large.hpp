@@ -3,8 +3,8 @@
 // columns to its right. Part of qr.cpp.
 #pragma once
 
-#include "drivers/column_major.hpp"
-#include "drivers/matrix_batch.hpp"
+#include "drivers/common/column_major.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "drivers/qr_panels.hpp"
 
 namespace mmlfast::drivers {

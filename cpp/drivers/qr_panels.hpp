@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/batch.hpp"
-#include "drivers/lane_batch.hpp"
+#include "drivers/common/batch.hpp"
+#include "drivers/common/lane_batch.hpp"
 #include "kernels/qr.hpp"
 #include "runtime/team.hpp"
 

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/room.hpp"
+#include "drivers/common/tall_passes.hpp"
 #include "drivers/rfactor_state.hpp"
-#include "drivers/room.hpp"
-#include "drivers/tall_passes.hpp"
 #include "kernels/rfactor.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/locked_state.hpp"

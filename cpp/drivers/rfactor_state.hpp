@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "drivers/common/saved_numbers.hpp"
 #include "drivers/rfactor.hpp"
-#include "drivers/saved_numbers.hpp"
 
 namespace mmlfast::drivers {
 

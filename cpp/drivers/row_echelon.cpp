@@ -7,8 +7,8 @@
 #include <limits>
 #include <type_traits>
 
-#include "drivers/lane_batch.hpp"
-#include "drivers/matrix_batch.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "kernels/row_echelon.hpp"
 
 namespace mmlfast::drivers {

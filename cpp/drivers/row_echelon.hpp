@@ -1,7 +1,7 @@
 // Row echelon forms of batches of floating-point matrices.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

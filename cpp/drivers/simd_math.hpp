@@ -1,7 +1,7 @@
 // Elementary functions of rows of numbers, for the tests of simd/math.hpp. In the calling thread.
 #pragma once
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "kernels/simd_math.hpp"
 #include "runtime/outcome.hpp"
 

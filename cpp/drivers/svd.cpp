@@ -6,9 +6,9 @@
 #include <limits>
 #include <type_traits>
 
-#include "drivers/lane_batch.hpp"
+#include "drivers/common/lane_batch.hpp"
+#include "drivers/common/room.hpp"
 #include "drivers/rfactor.hpp"
-#include "drivers/room.hpp"
 #include "drivers/svd_lapack.hpp"
 #include "kernels/svd.hpp"
 

@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/column_major.hpp"
+#include "drivers/common/column_major.hpp"
 #include "drivers/elimination_lapack.hpp"
 #include "kernels/svd.hpp"
 

@@ -1,6 +1,6 @@
 #include "kernels/backprop.hpp"
 
-#include "kernels/product.hpp"
+#include "kernels/common/product.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

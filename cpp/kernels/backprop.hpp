@@ -23,7 +23,7 @@
 //     src/mmlfast/_reference/backprop.py is the same in NumPy
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

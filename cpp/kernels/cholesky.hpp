@@ -20,7 +20,7 @@
 //     x = numpy.linalg.cholesky(a); u = numpy.linalg.cholesky(a, upper=True)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,10 +1,10 @@
 #include "kernels/covariance.hpp"
 
+#include "kernels/common/fetch_ahead.hpp"
 #include "kernels/covariance_centre.hpp"
 #include "kernels/covariance_lanes.hpp"
 #include "kernels/covariance_means.hpp"
 #include "kernels/covariance_shift.hpp"
-#include "kernels/fetch_ahead.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -37,7 +37,7 @@
 //     z = x - numpy.average(x, axis=0, weights=w); m2 = (w * z.T) @ z
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -3,9 +3,9 @@
 // rows.
 #pragma once
 
+#include "kernels/common/lanes.hpp"
 #include "kernels/covariance.hpp"
 #include "kernels/covariance_centre.hpp"
-#include "kernels/lanes.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace in_lanes {

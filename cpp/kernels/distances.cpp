@@ -1,6 +1,6 @@
 #include "kernels/distances.hpp"
 
-#include "kernels/one_vector_tile.hpp"
+#include "kernels/common/one_vector_tile.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

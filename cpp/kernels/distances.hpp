@@ -21,7 +21,7 @@
 //     out = numpy.sqrt(((x[:, None] - y) ** 2).sum(axis=-1))
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -27,7 +27,7 @@
 //     values, vectors = numpy.linalg.eigh(a)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

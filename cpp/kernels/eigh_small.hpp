@@ -2,7 +2,7 @@
 // works on the next group while the divisions and square roots of this one are under way.
 #pragma once
 
-#include "kernels/lanes.hpp"
+#include "kernels/common/lanes.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

@@ -4,7 +4,7 @@
 // i], component i of vector k, so that a rotation of two vectors works on two runs of memory.
 #pragma once
 
-#include "kernels/lanes.hpp"
+#include "kernels/common/lanes.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

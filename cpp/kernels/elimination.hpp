@@ -25,7 +25,7 @@
 //     p, l, u = scipy.linalg.lu(a)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

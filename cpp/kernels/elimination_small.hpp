@@ -2,7 +2,7 @@
 // it fits. The same operations in the same order as in elimination_panels.hpp, hence the same bits.
 #pragma once
 
-#include "kernels/lanes.hpp"
+#include "kernels/common/lanes.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

@@ -42,7 +42,7 @@
 //     round(numpy.linalg.det(a)) % p     (of small matrices: the determinant in floating point is not exact)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,8 +1,8 @@
 #include "kernels/gram_schmidt.hpp"
 
+#include "kernels/common/lanes.hpp"
 #include "kernels/gram_schmidt_columns.hpp"
 #include "kernels/gram_schmidt_lanes.hpp"
-#include "kernels/lanes.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

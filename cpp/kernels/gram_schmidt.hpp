@@ -36,7 +36,7 @@
 //     q, r = numpy.linalg.qr(a); q *= numpy.sign(numpy.diag(r))        # independent columns
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

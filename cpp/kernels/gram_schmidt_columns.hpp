@@ -4,10 +4,10 @@
 
 #include <type_traits>
 
-#include "kernels/fetch_ahead.hpp"
-#include "kernels/layout.hpp"
-#include "kernels/product.hpp"
-#include "kernels/short_rows.hpp"
+#include "kernels/common/fetch_ahead.hpp"
+#include "kernels/common/layout.hpp"
+#include "kernels/common/product.hpp"
+#include "kernels/common/short_rows.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::long_columns {

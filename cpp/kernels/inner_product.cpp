@@ -1,6 +1,6 @@
 #include "kernels/inner_product.hpp"
 
-#include "kernels/lanes.hpp"
+#include "kernels/common/lanes.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

@@ -25,7 +25,7 @@
 //     angle = 2 * numpy.arctan2(numpy.linalg.norm(u - v, axis=-1), numpy.linalg.norm(u + v, axis=-1))
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,7 +1,7 @@
 #include "kernels/lstsq.hpp"
 
-#include "kernels/one_sided_jacobi.hpp"
-#include "kernels/reflections.hpp"
+#include "kernels/common/one_sided_jacobi.hpp"
+#include "kernels/common/reflections.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -32,7 +32,7 @@
 //     x, residuals, rank, s = numpy.linalg.lstsq(a, b, rcond)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

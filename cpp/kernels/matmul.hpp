@@ -37,7 +37,7 @@
 //     c = numpy.matmul(a, b); y = numpy.matvec(a, x); s = numpy.vecdot(x, y)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,6 +1,6 @@
 #include "kernels/neighbors.hpp"
 
-#include "kernels/one_vector_tile.hpp"
+#include "kernels/common/one_vector_tile.hpp"
 #include "simd/math.hpp"
 #include "simd/pairs.hpp"
 

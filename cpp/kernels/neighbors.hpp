@@ -37,7 +37,7 @@
 //     d2 = ((x[:, None] - y) ** 2).sum(axis=-1); indices = numpy.argsort(d2, axis=1, kind="stable")[:, :k]
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,7 +1,7 @@
 #include "kernels/pagerank.hpp"
 
-#include "kernels/rank_components.hpp"
-#include "kernels/sparse_rows.hpp"
+#include "kernels/common/rank_components.hpp"
+#include "kernels/common/sparse_rows.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

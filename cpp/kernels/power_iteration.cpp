@@ -1,7 +1,7 @@
 #include "kernels/power_iteration.hpp"
 
-#include "kernels/lanes.hpp"
-#include "kernels/sparse_rows.hpp"
+#include "kernels/common/lanes.hpp"
+#include "kernels/common/sparse_rows.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

@@ -41,7 +41,7 @@
 //         x = y / numpy.linalg.norm(y)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,8 +1,8 @@
 #include "kernels/projection.hpp"
 
+#include "kernels/common/lanes.hpp"
+#include "kernels/common/product.hpp"
 #include "kernels/gram_schmidt_columns.hpp"
-#include "kernels/lanes.hpp"
-#include "kernels/product.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

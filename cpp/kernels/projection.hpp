@@ -33,7 +33,7 @@
 //     y = x @ (L @ q) @ numpy.linalg.solve(L.T, q).T
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

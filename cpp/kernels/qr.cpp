@@ -1,7 +1,7 @@
 #include "kernels/qr.hpp"
 
+#include "kernels/common/reflections.hpp"
 #include "kernels/qr_panels.hpp"
-#include "kernels/reflections.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

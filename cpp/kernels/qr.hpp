@@ -39,7 +39,7 @@
 //     q, r = numpy.linalg.qr(a, mode); h, tau = numpy.linalg.qr(a, "raw")
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -1,8 +1,8 @@
 // Panels of reflections for one large matrix: the part of kernels/qr that has its lanes along rows and columns.
 #pragma once
 
+#include "kernels/common/product.hpp"
 #include "kernels/gram_schmidt_columns.hpp"
-#include "kernels/product.hpp"
 #include "kernels/qr.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::qr_panels {

@@ -22,7 +22,7 @@
 //     p, l, u = scipy.linalg.lu(a)     (u is an echelon form if a has full rank); rank = numpy.linalg.matrix_rank(a)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

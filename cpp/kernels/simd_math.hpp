@@ -11,7 +11,7 @@
 //     y = numpy.exp(x); numpy.log(x); numpy.tanh(x); scipy.special.expit(x)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -36,7 +36,7 @@
 //     u, s, vh = numpy.linalg.svd(a); s = numpy.linalg.svdvals(a); x = numpy.linalg.pinv(a, rcond)
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {

@@ -10,7 +10,7 @@
 // of other pairs have then brought back no more than the product.
 #pragma once
 
-#include "kernels/lanes.hpp"
+#include "kernels/common/lanes.hpp"
 #include "simd/math.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

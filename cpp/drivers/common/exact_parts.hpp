@@ -5,8 +5,8 @@
 #include <cstring>
 #include <limits>
 
-#include "drivers/batch.hpp"
-#include "drivers/residues.hpp"
+#include "drivers/common/batch.hpp"
+#include "drivers/common/residues.hpp"
 #include "kernels/exact_elimination.hpp"
 
 namespace mmlfast::drivers {

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "runtime/sizes.hpp"
 
 namespace mmlfast::drivers {

@@ -6,7 +6,7 @@
 #include <atomic>
 #include <optional>
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/blas_threads.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/outcome.hpp"

@@ -2,9 +2,9 @@
 // of gram_schmidt_tall.hpp.
 #pragma once
 
+#include "drivers/common/tall_passes.hpp"
 #include "drivers/gram_schmidt_large.hpp"
 #include "drivers/rfactor.hpp"
-#include "drivers/tall_passes.hpp"
 
 namespace mmlfast::drivers::tall {
 

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "drivers/links.hpp"
-#include "kernels/rank_components.hpp"
+#include "kernels/common/rank_components.hpp"
 
 namespace mmlfast::drivers {
 

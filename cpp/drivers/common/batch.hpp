@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <type_traits>
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "runtime/sizes.hpp"
 #include "runtime/thread_pool.hpp"
 

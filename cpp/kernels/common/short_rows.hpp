@@ -2,7 +2,7 @@
 // or of float where columns are of double. For use inside other kernels.
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::short_rows {

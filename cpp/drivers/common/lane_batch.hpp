@@ -3,7 +3,7 @@
 
 #include <atomic>
 
-#include "drivers/batch.hpp"
+#include "drivers/common/batch.hpp"
 #include "runtime/outcome.hpp"
 #include "runtime/scratch.hpp"
 

@@ -6,7 +6,7 @@
 // and stays in registers as far as it fits), else 0.
 #pragma once
 
-#include "kernels/lanes.hpp"
+#include "kernels/common/lanes.hpp"
 #include "simd/math.hpp"
 
 #define MMLFAST_INLINE_LAMBDA __attribute__((always_inline))

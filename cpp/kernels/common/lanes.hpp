@@ -6,7 +6,7 @@
 // or written. Items of float may go into lanes of double: T is the type in memory, C the one in lanes.
 #pragma once
 
-#include "kernels/layout.hpp"
+#include "kernels/common/layout.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

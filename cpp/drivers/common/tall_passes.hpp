@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cmath>
 
-#include "drivers/room.hpp"
+#include "drivers/common/room.hpp"
 #include "kernels/gram_schmidt.hpp"
 #include "runtime/outcome.hpp"
 #include "runtime/scratch.hpp"
