@@ -12,7 +12,7 @@ from cases import same_bits
 
 import mmlfast as mf
 from mmlfast import _core
-from mmlfast._arrays import as_array, as_float, as_integer, as_real, check_digits, check_labels, nan_where_masked
+from mmlfast._common.arrays import as_array, as_float, as_integer, as_real, check_digits, check_labels, nan_where_masked
 
 la = mf.linalg
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmlfast as mf
-from mmlfast._krylov import dominant_eigenpairs
-from mmlfast._power_iteration import start_vector
+from mmlfast.decomposition._krylov import dominant_eigenpairs
 from mmlfast.linalg import power_iteration
+from mmlfast.linalg._power_iteration import start_vector
 
 
 def same_pair(actual, expected):

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmlfast as mf
-from mmlfast import _einsum
+from mmlfast.linalg import _einsum
 
 SIZE = {"b": 5, "c": 2, "i": 4, "j": 3, "k": 6, "l": 7}
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from numpy.linalg import LinAlgError
 
 import mmlfast as mf
-from mmlfast._exact import matrix_rank_exact, null_space_exact
 from mmlfast._reference import exact_elimination as reference
+from mmlfast.linalg._exact_elimination import matrix_rank_exact, null_space_exact
 
 INTEGERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 # The primes that the residues are taken for, in their order.
@@ -610,7 +610,7 @@ def test_same_at_every_level_and_thread_count(run_python, simd_levels):
     """Integers are integers: the x86 baseline too gives these bits."""
     source = """
         import hashlib, numpy as np, mmlfast as mf
-        from mmlfast._exact import matrix_rank_exact, null_space_exact
+        from mmlfast.linalg._exact_elimination import matrix_rank_exact, null_space_exact
         rng = np.random.default_rng(5)
         h = hashlib.sha256()
         for n in (1, 3, 6, 9, 12, 13, 16, 30):

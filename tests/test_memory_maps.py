@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import mmlfast as mf
-from mmlfast._row_blocks import Pages, is_shared_memory, spans
+from mmlfast._common.row_blocks import Pages, is_shared_memory, spans
 
 Array = np.ndarray[Any, Any]
 ROWS, COLS = 6000, 5
@@ -110,7 +110,7 @@ FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmlfast._row_blocks.BLOCK_BYTES", 20_000)
+    monkeypatch.setattr("mmlfast._common.row_blocks.BLOCK_BYTES", 20_000)
     monkeypatch.setattr(spans, "__defaults__", (20_000,))
 
 

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 
 import mmlfast as mf
-from mmlfast._row_blocks import Pages, RowBlocks, is_stream, mapped, spans
+from mmlfast._common.row_blocks import Pages, RowBlocks, is_stream, mapped, spans
 
 PCA, IncrementalPCA = mf.decomposition.PCA, mf.decomposition.IncrementalPCA
 
@@ -221,7 +221,7 @@ def test_covariance_of_a_large_map(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     weights = np.arange(4000) % 3
     np.save(path, x)
     stored = np.load(path, mmap_mode="r")
-    monkeypatch.setattr("mmlfast._row_blocks.BLOCK_BYTES", 1000)
+    monkeypatch.setattr("mmlfast._common.row_blocks.BLOCK_BYTES", 1000)
     monkeypatch.setattr(spans, "__defaults__", (1000,))
     for options in ({}, {"weights": weights}):
         for function in (mf.stats.covariance, mf.stats.correlation):

@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmlfast as mf
-from mmlfast._dimension import likely_dimension, log_evidence
-from mmlfast._krylov import dominant_eigenpairs
-from mmlfast._small_components import ExactProduct
+from mmlfast.decomposition._dimension import likely_dimension, log_evidence
+from mmlfast.decomposition._krylov import dominant_eigenpairs
+from mmlfast.decomposition._small_components import ExactProduct
 
 clone = pytest.importorskip("sklearn.base").clone
 parametrize_with_checks = pytest.importorskip("sklearn.utils.estimator_checks").parametrize_with_checks

@@ -14,7 +14,7 @@ import scipy.sparse
 from sklearn.model_selection import GridSearchCV
 
 import mmlfast as mf
-from mmlfast._dimension import likely_dimension
+from mmlfast.decomposition._dimension import likely_dimension
 
 PCA, IncrementalPCA = mf.decomposition.PCA, mf.decomposition.IncrementalPCA
 Array = np.ndarray[Any, Any]

@@ -19,9 +19,9 @@ from interrupts import interrupt
 
 import mmlfast as mf
 from mmlfast import _core
-from mmlfast._power_iteration import start_vector
 from mmlfast._reference import power_iteration as reference
 from mmlfast.linalg import PowerIteration, power_iteration
+from mmlfast.linalg._power_iteration import start_vector
 
 # Lanes up to 32 and one matrix per thread up to 512; vectors of 8, and blocks of rows of 4, around their edges.
 SIZES = (1, 2, 3, 4, 5, 7, 8, 9, 12, 15, 16, 17, 18, 23, 31, 32, 33, 64, 65, 512, 513)

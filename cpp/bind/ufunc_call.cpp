@@ -20,7 +20,7 @@ bool is_dask(PyObject* object) {
 }
 
 PyObject* call_lazily(PyObject* function, PyObject* const* args, std::size_t n_args, PyObject* keywords) {
-  PyObject* module = PyImport_ImportModule("mmlfast._lazy");
+  PyObject* module = PyImport_ImportModule("mmlfast._common.lazy");
   PyObject* lazily = module == nullptr ? nullptr : PyObject_GetAttrString(module, "lazily");
   Py_XDECREF(module);
   if (lazily == nullptr) return nullptr;

@@ -3,7 +3,7 @@
 // - An operand that shares memory with `out` is copied first. NumPy takes an operand and a result in the same place for
 //   elementwise work; a kernel goes on reading operands after it has written results.
 // - 64-bit integers for a loop of floats are refused where float64 would round them.
-// - Dask arrays go to mmlfast._lazy, which knows what dtype results. Dask itself would try the function on ones.
+// - Dask arrays go to mmlfast._common.lazy, which knows what dtype results. Dask itself would try the function on ones.
 #pragma once
 
 #include <cstddef>

@@ -16,6 +16,7 @@ import importlib
 import sys
 from typing import TYPE_CHECKING
 
+from mmlfast._common.errors import ConvergenceWarning
 from mmlfast._config import (
     __version__,
     get_num_threads,
@@ -23,7 +24,6 @@ from mmlfast._config import (
     set_num_threads,
     show_config,
 )
-from mmlfast._errors import ConvergenceWarning
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -105,7 +105,7 @@ def set_num_threads(n: int | None) -> None:
         _core.set_num_threads(0)
         return
 
-    from mmlfast._arrays import as_integer
+    from mmlfast._common.arrays import as_integer
 
     count = as_integer(n, "set_num_threads: n")
     if count < 1:

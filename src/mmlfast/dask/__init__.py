@@ -4,9 +4,12 @@ Each function takes Dask collections or delayed partitions and works with any sc
 ``distributed.Client``. Needs the extra ``mmlfast[dask]``, which is imported when a function is called.
 """
 
+from mmlfast._common.public import publish
 from mmlfast.dask._covariance import covariance
 from mmlfast.dask._pagerank import pagerank
 from mmlfast.dask._pca import pca
 from mmlfast.dask._tall import lstsq, qr
 
 __all__ = ["covariance", "lstsq", "pagerank", "pca", "qr"]
+
+publish(__name__, __all__)

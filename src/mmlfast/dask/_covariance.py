@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mmlfast.dask._table import Table, moments_of
-from mmlfast.stats import Moments
+from mmlfast.stats._moments import Moments
 
 
 def covariance(x: Any, *, ddof: float = 1, weights: Any = None) -> Any:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmlfast._arrays import as_array, as_integer, check_digits, check_real
-from mmlfast._link_intake import _check_weights
-from mmlfast._node_ids import check_numbers, id_array
-from mmlfast._node_ids import number as number_ids
+from mmlfast._common.arrays import as_array, as_integer, check_digits, check_real
 from mmlfast.dask._engine import client_in_use, delayed_type, depth_of_tree, import_dask, survive, tree_sum
+from mmlfast.graph._link_intake import _check_weights
+from mmlfast.graph._node_ids import check_numbers, id_array
+from mmlfast.graph._node_ids import number as number_ids
 
 Array = np.ndarray[Any, Any]
 

@@ -8,11 +8,12 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._jumps import distribution
-from mmlfast._node_ids import Names
 from mmlfast.dask._link_partitions import LinkPartitions
 from mmlfast.dask._ranking import Ranking
-from mmlfast.graph import PageRank, _damping, _limits, warn_of_bound
+from mmlfast.graph._jumps import distribution
+from mmlfast.graph._node_ids import Names
+from mmlfast.graph._pagerank import PageRank
+from mmlfast.graph._pagerank_arguments import check_damping, check_limits, warn_of_bound
 
 Array = np.ndarray[Any, Any]
 
@@ -130,8 +131,8 @@ def pagerank(
     >>> mf.dask.pagerank(parts).round(5)
     array([0.14375, 0.25   , 0.25   , 0.35625])
     """
-    damping = _damping("dask.pagerank", damping)
-    tol, max_iter = _limits("dask.pagerank", tol, max_iter, damping)
+    damping = check_damping("dask.pagerank", damping)
+    tol, max_iter = check_limits("dask.pagerank", tol, max_iter, damping)
     partitions = LinkPartitions(links, n_nodes)
     names = Names(partitions.n_nodes, partitions.nodes)
     v = distribution("personalization", personalization, names)

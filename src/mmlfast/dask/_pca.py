@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._small_components import centred_singular_values, scores_factor
 from mmlfast.dask._engine import survive
 from mmlfast.dask._table import Table, moments_of
-from mmlfast.linalg import RFactor
+from mmlfast.decomposition._small_components import centred_singular_values, scores_factor
+from mmlfast.linalg._rfactor import RFactor
 
 Array = np.ndarray[Any, Any]
 
@@ -57,7 +57,7 @@ def pca(x: Any, n_components: Any = None, *, whiten: bool = False) -> Any:
     >>> mf.dask.pca(x, 1).explained_variance_ratio_.round(4)
     array([0.9924])
     """
-    from mmlfast.decomposition import PCA
+    from mmlfast.decomposition._pca import PCA
 
     table = Table("pca", "x", x)
     model = PCA(n_components, whiten=whiten)

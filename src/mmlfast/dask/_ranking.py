@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast.dask._link_partitions import LinkPartitions
-from mmlfast.graph import PageRank
+from mmlfast.graph._pagerank import PageRank
 
 Array = np.ndarray[Any, Any]
 

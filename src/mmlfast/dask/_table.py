@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mmlfast._arrays import as_array, float_dtype
+from mmlfast._common.arrays import as_array, float_dtype
 from mmlfast.dask._engine import import_dask, tree_sum
-from mmlfast.linalg import RFactor
-from mmlfast.stats import Moments
+from mmlfast.linalg._rfactor import RFactor
+from mmlfast.stats._moments import Moments
 
 State = TypeVar("State", Moments, RFactor)
 

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmlfast import linalg
-from mmlfast._weights import check_weights
+from mmlfast._common.weights import check_weights
 from mmlfast.dask._table import Table
+from mmlfast.linalg._qr import qr as qr_in_memory
+from mmlfast.linalg._rfactor import RFactor
 
 Array = np.ndarray[Any, Any]
 FAN_IN = 8
@@ -111,7 +112,7 @@ def _up_and_down(table: Table, factors: list[Any], heights: list[int]) -> tuple[
 
 
 def _factor(parts: Sequence[Array]) -> tuple[Array, Array]:
-    q, r = linalg.qr(np.concatenate([np.asarray(part) for part in parts]))
+    q, r = qr_in_memory(np.concatenate([np.asarray(part) for part in parts]))
     return q, r
 
 
@@ -199,15 +200,15 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *, weights: Any = None) ->
     )
 
 
-def _augmented_factor(a: Any, b: Any, weights: Any = None) -> linalg.RFactor:
+def _augmented_factor(a: Any, b: Any, weights: Any = None) -> RFactor:
     both = np.concatenate([np.asarray(a, np.float64), np.asarray(b, np.float64)], axis=1)
     if weights is not None:
         roots = np.sqrt(check_weights("lstsq", np.asarray(weights), both.shape[:1]))[:, None]
         both = np.where(roots > 0, both, 0) * roots
-    return linalg.RFactor(both.shape[1]).update(both)
+    return RFactor(both.shape[1]).update(both)
 
 
-def _solution(factor: linalg.RFactor, k: int, rcond: float | None, dtype: Any) -> tuple[Array, Array, Array, Array]:
+def _solution(factor: RFactor, k: int, rcond: float | None, dtype: Any) -> tuple[Array, Array, Array, Array]:
     d = (factor.n_features or 0) - k
     if rcond is None and np.dtype(dtype).char == "f" and d > 0:
         rcond = d * 2.0**-24

@@ -1,0 +1,380 @@
+"""What every public function does with its array arguments, in one place.
+
+`as_array` is the only door through which the caller's objects come in. What NumPy would drop in silence on the way (a
+mask, a unit of measurement, the digits of an integer beyond 2**53) is refused here by name.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from mmlfast._common.plain_words import plain_words
+
+ndarray = np.ndarray
+Array = np.ndarray[Any, Any]
+
+# Types of the items of lists that need no second look.
+_PLAIN = frozenset((float, int, bool, list, tuple, ndarray, np.float64, np.float32))
+
+# From here on not every integer is a float64.
+LARGEST_EXACT = 2**53
+
+
+def as_array(x: Any, name: str) -> Any:
+    """Anything array-like as an ndarray, without a copy where NumPy needs none.
+
+    Dask arrays pass as they are: batched functions hand them to Dask (`_common.lazy`). Tables of mixed numeric columns
+    are numbers. TypeError, with `name`, for what holds no numbers and for what would lose something.
+    """
+    kind = type(x)
+    if kind is ndarray:
+        return x
+    if kind is list or kind is tuple:
+        if not _PLAIN.issuperset(map(type, x)):
+            _refuse_items(x, name)
+        try:
+            a = np.asarray(x)
+        except ValueError as error:  # ragged lists
+            raise ValueError(f"{name} cannot be made an array: {error}") from None
+        return a if a.dtype.char != "O" else _numbers(a, name)
+    if is_dask(x):
+        if isinstance(x._meta, np.ma.MaskedArray):
+            raise TypeError(
+                f"{name} is a Dask array of masked arrays: dask.array.ma.filled gives the masked numbers a value"
+            )
+        return x
+    _refuse_what_holds_no_array(x, name)
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        return np.from_dlpack(x)
+    if isinstance(x, ndarray):
+        return _without_subclass(x, name)
+    columns = _columns_of(x)
+    if columns is not None:
+        return _joined(x, columns, name)
+    a = np.asarray(x)
+    return _numbers(a, name) if a.dtype.kind == "O" else a
+
+
+def as_float(x: Any, name: str) -> Array:
+    """`x` as a native float32 or float64 array: integers and booleans become float64, anything else is a TypeError."""
+    a = as_array(x, name)
+    if type(a) is not ndarray:
+        refuse_dask(name)
+    if a.dtype.type in (np.float64, np.float32):
+        return a if a.dtype.isnative else a.astype(a.dtype.newbyteorder("="))
+    check_real(a, name)
+    check_digits(a, name)
+    return a.astype(np.float64)
+
+
+def contiguous(a: Array) -> Array:
+    """The array, or a copy of it in C order at an address that suits its numbers."""
+    return a if a.flags.c_contiguous and a.flags.aligned else np.require(a, requirements=["C", "A"])
+
+
+def float_dtype(x: Any) -> np.dtype[Any]:
+    """The dtype that results for numbers of `x` have: float32 stays, all others become float64."""
+    return np.dtype(np.float32 if x.dtype.type is np.float32 else np.float64)
+
+
+def is_dask(x: Any) -> bool:
+    """Whether it is a Dask array. Labelled arrays may have Dask's methods too, but are not arrays of Dask."""
+    array = sys.modules.get("dask.array")  # who has a Dask array has imported it
+    return array is not None and isinstance(x, array.Array)
+
+
+def refuse_dask(name: str) -> NoReturn:
+    raise TypeError(
+        f"{name} is a Dask array, which this function does not take: mmlfast.dask has covariance, pca, lstsq, qr and "
+        f"pagerank of arrays in chunks, {name}.compute() gives an array in memory, and {name}.map_blocks(...) calls a "
+        f"function for each chunk"
+    )
+
+
+def check_real(a: Any, name: str) -> None:
+    """TypeError unless the dtype of `a` is boolean, integer or a float that fits float64."""
+    if a.dtype.kind in "biuf" and a.dtype.itemsize <= 8:
+        return
+    way_out = {
+        "c": ": its .real and .imag are real numbers",
+        "M": ": subtract a date and divide by a unit such as np.timedelta64(1, 's')",
+        "m": ": divide by a unit such as np.timedelta64(1, 's')",
+        "U": ": .astype(float) converts text",
+        "S": ": .astype(float) converts text",
+        "f": ": .astype(float) rounds to float64",
+        "O": ": .astype(float) converts objects that are numbers",
+        "V": ": take the fields apart",
+    }.get(a.dtype.kind, "")
+    raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}{way_out}")
+
+
+def check_digits(a: Array, name: str) -> None:
+    """TypeError if `a` holds integers that float64 cannot hold."""
+    if a.dtype.kind not in "iu" or a.dtype.itemsize < 8 or a.size == 0:
+        return
+    if int(a.min()) >= -LARGEST_EXACT and int(a.max()) <= LARGEST_EXACT:
+        return
+    flat = a.reshape(-1)
+    with np.errstate(invalid="ignore"):
+        # 2**63 and 2**64, to which the largest integers are rounded, do not fit their type: they count as lost.
+        top = np.float64(2) ** (63 if a.dtype.kind == "i" else 64)
+        wide = flat.astype(np.float64)
+        lost = (wide >= top) | (np.where(wide < top, wide, 0).astype(flat.dtype) != flat)
+    if lost.any():
+        value = int(flat[int(np.argmax(lost))])
+        raise TypeError(
+            f"{name} holds the integer {value}, which float64 would round (it holds every integer up to 2**53): "
+            f"subtract an offset first, or say with .astype(float) that rounding is meant"
+        )
+
+
+def nan_where_masked(x: Any, name: str) -> Any:
+    """For functions that leave NaN out: a masked array as floats with NaN where the mask hides something."""
+    if not isinstance(x, np.ma.MaskedArray):
+        return x
+    values = as_float(x.data, name)
+    return np.where(np.ma.getmaskarray(x), values.dtype.type(np.nan), values) if np.ma.is_masked(x) else values
+
+
+# ---- labels ----
+
+
+_UNLABELLED = frozenset((ndarray, list, tuple, float, int, type(None)))
+
+
+def labelled(*arguments: Any) -> bool:
+    """Whether any of them may have labels, at next to no cost: a look before `check_labels`."""
+    return not _UNLABELLED.issuperset(map(type, arguments))
+
+
+def check_labels(function: str, **arguments: tuple[Any, str, str]) -> None:
+    """ValueError if two labelled arguments (pandas, xarray) have different labels along an axis that they share.
+
+    Each argument comes with letters for its axes, those of a table and that of a vector: ``a=(a, "mn", "n")`` and
+    ``b=(b, "mk", "m")`` have the rows m in common.
+    """
+    seen: dict[str, tuple[str, Any]] = {}
+    for name, (x, table, vector) in arguments.items():
+        if type(x) is ndarray or type(x) is list:
+            continue
+        labels = _labels_of(x)
+        for letter, here in zip((vector if len(labels) == 1 else table), labels, strict=False):
+            if here is None:
+                continue
+            first, there = seen.setdefault(letter, (name, here))
+            if len(there) == len(here) and not there.equals(here):
+                raise ValueError(
+                    f"{function}: the labels of {name} are not those of {first}, or in another order: "
+                    f"{name}.reindex(...) puts them in order, {name}.to_numpy() means the order as it is"
+                )
+
+
+def _labels_of(x: Any) -> list[Any]:
+    """The labels (a pandas Index, or None) of each axis."""
+    if hasattr(x, "iloc") and hasattr(x, "index"):
+        return [x.index] if x.ndim == 1 else [x.index, x.columns]
+    if hasattr(x, "indexes") and hasattr(x, "dims"):
+        return [x.indexes.get(dim) for dim in x.dims]
+    return []
+
+
+# ---- what NumPy would convert, and should not ----
+
+
+def _refuse_what_holds_no_array(x: Any, name: str) -> None:
+    if x is None:
+        raise TypeError(f"{name} must be an array, got None")
+    if hasattr(x, "tocsr"):
+        raise TypeError(
+            f"{name} is a sparse matrix, which this function does not take: {name}.toarray() makes it dense "
+            f"(sparse input: mmlfast.decomposition, mmlfast.graph, linalg.power_iteration; scipy.sparse.linalg)"
+        )
+    if isinstance(x, Iterator):
+        raise TypeError(f"{name} must be an array, got an iterator ({type(x).__name__}): list({name}) makes it one")
+    if isinstance(x, dict) or hasattr(x, "data_vars"):
+        raise TypeError(f"{name} must be an array, got {type(x).__name__}: stack its values in the order that is meant")
+    if isinstance(x, set | frozenset | str | bytes):
+        raise TypeError(f"{name} must be an array, got {type(x).__name__}")
+    if hasattr(x, "__dask_graph__") and hasattr(x, "npartitions"):
+        raise TypeError(
+            f"{name} is a Dask {type(x).__name__}: {name}.to_dask_array(lengths=True) gives an array for the functions "
+            f"of mmlfast.dask, and {name}.compute() a table in memory"
+        )
+    unit = _unit_of(x)
+    if unit is not None:
+        value = ".magnitude" if hasattr(x, "magnitude") else ".value"
+        raise TypeError(f"{name} has a unit of measurement ({unit}), which would be lost: pass {name}{value}")
+
+
+def _unit_of(x: Any) -> str | None:
+    """The unit of a quantity of pint, astropy or unyt."""
+    if hasattr(x, "magnitude") and hasattr(x, "units"):
+        return str(x.units)
+    if isinstance(x, ndarray):
+        unit = getattr(x, "unit", getattr(x, "units", None))
+        return None if unit is None else str(unit)
+    return None
+
+
+def _without_subclass(x: Array, name: str) -> Array:
+    """Matrices, memory maps and masked arrays as plain arrays."""
+    if isinstance(x, np.ma.MaskedArray):
+        if np.ma.is_masked(x):
+            raise TypeError(
+                f"{name} is a masked array, and {int(np.ma.getmaskarray(x).sum())} of its {x.size} numbers are masked: "
+                f"pass {name}.compressed() or the rows that are complete, or {name}.data if the mask does not matter "
+                f"(the functions of mmlfast.stats with nan_policy='omit' leave masked numbers out)"
+            )
+        return np.asarray(x.data)
+    return np.asarray(x)
+
+
+def _refuse_items(items: list[Any] | tuple[Any, ...], name: str) -> None:
+    for item in items:
+        if isinstance(item, np.ma.MaskedArray) and np.ma.is_masked(item):
+            raise TypeError(f"{name} holds masked arrays: np.ma.stack({name}) makes it one masked array")
+        if _unit_of(item) is not None:
+            raise TypeError(f"{name} holds numbers with a unit of measurement ({_unit_of(item)}), which would be lost")
+
+
+def _numbers(a: Array, name: str) -> Array:
+    """An array of Python objects as numbers, if all of them are real numbers that fit."""
+    for value in a.reshape(-1):
+        if isinstance(value, complex | np.complexfloating):
+            raise TypeError(f"{name} must hold real numbers, got the complex number {value}")
+        if not isinstance(value, int | float | np.number | np.bool_):
+            raise TypeError(f"{name} must hold real numbers, got {type(value).__name__} ({value!r:.40})")
+        if isinstance(value, int) and abs(value) > LARGEST_EXACT and int(float(value)) != value:
+            raise TypeError(
+                f"{name} holds the integer {value}, which float64 would round: say with "
+                f".astype(float) that rounding is meant"
+            )
+    return a.astype(np.float64)
+
+
+def _columns_of(x: Any) -> list[tuple[Any, Any]] | None:
+    """(label, column) of a data frame, [(None, x)] of a series, None of anything else."""
+    if hasattr(x, "get_columns") and hasattr(x, "schema"):  # polars
+        return [(column.name, column) for column in x.get_columns()]
+    if hasattr(x, "iloc") and hasattr(x, "to_numpy"):  # pandas
+        return [(None, x)] if x.ndim == 1 else [(label, x.iloc[:, k]) for k, label in enumerate(x.columns)]
+    return None
+
+
+def _joined(x: Any, columns: list[tuple[Any, Any]], name: str) -> Array:
+    """Columns of numbers side by side in their common type."""
+    if getattr(x, "ndim", 2) == 1:
+        return _column(x, name)
+    kinds = {str(column.dtype) for _, column in columns}
+    if len(kinds) == 1:
+        a = np.asarray(x)
+        if a.dtype.kind in "biuf":
+            return a
+    parts = [_column(column, f"column {label!r} of {name}") for label, column in columns]
+    if not parts:
+        return np.empty(x.shape)
+    dtype = np.result_type(*parts)
+    if dtype.kind == "f":
+        for (label, _), part in zip(columns, parts, strict=True):
+            check_digits(part, f"column {label!r} of {name}")
+    out = np.empty((len(parts[0]), len(parts)), dtype)
+    for k, part in enumerate(parts):
+        out[:, k] = part
+    return out
+
+
+def _column(column: Any, name: str) -> Array:
+    """One column of a data frame as numbers; what is missing in it becomes NaN."""
+    dtype = column.dtype
+    nullable = getattr(dtype, "na_value", None) is not None and not isinstance(dtype, np.dtype)
+    if nullable and getattr(dtype, "kind", "O") in "biuf":  # pandas' Int64, boolean, Float32, ...
+        plain = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
+        if not column.isna().any():
+            return np.asarray(column.to_numpy(dtype=plain))
+        if plain.kind in "iu":
+            check_digits(column.dropna().to_numpy(dtype=plain), name)
+        return np.asarray(column.to_numpy(dtype=plain if plain.kind == "f" else np.float64, na_value=np.nan))
+    a = np.asarray(column)
+    if a.dtype.kind == "O":
+        return _numbers(a, name)
+    check_real(a, name)
+    return a
+
+
+# ---- errors in the words of the caller ----
+
+
+def check_errors(errors: str) -> None:
+    if errors not in ("raise", "nan"):
+        raise ValueError(f"errors must be 'raise' or 'nan', got {errors!r}")
+
+
+def as_integer(value: Any, name: str, least: int | None = None) -> int:
+    """A whole number as an int; TypeError or ValueError with its name for anything else. 2.0 is none, as in NumPy."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be a whole number (an int), got {value!r:.60}") from None
+    if least is not None and number < least:
+        raise ValueError(f"{name} must be at least {least}, got {number}")
+    return number
+
+
+def as_real(value: Any, name: str) -> float:
+    """A number as a float; TypeError with its name for anything else, also for text."""
+    if not isinstance(value, str | bytes):
+        try:
+            return float(value)
+        except (TypeError, ValueError):
+            pass
+    kind = "the complex number " if isinstance(value, complex | np.complexfloating) else ""
+    raise TypeError(f"{name} must be a number, got {kind}{value!r:.60}")
+
+
+def check_square(function: str, **matrices: Any) -> None:
+    """LinAlgError naming the argument unless its last two dimensions are equal."""
+    for name, a in matrices.items():
+        if a.ndim < 2:
+            raise LinAlgError(f"{function}: {name} must be a matrix or a stack of matrices, got shape {a.shape}")
+        if a.shape[-1] != a.shape[-2]:
+            raise LinAlgError(f"{function}: the last two dimensions of {name} must be equal, got shape {a.shape}")
+
+
+def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
+    """Raise `error` again in the words of the caller: with the names, dtypes and shapes of the arguments."""
+    for name, a in arrays.items():
+        check_real(a, name)
+        if isinstance(error, TypeError):
+            check_digits(a, name)
+    if isinstance(error, ValueError):
+        shapes = ", ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
+        raise ValueError(
+            f"{function}: {shapes}: they do not fit together ({plain_words(error, list(arrays)) or error})"
+        ) from None
+    if isinstance(error, TypeError) and (words := plain_words(error, list(arrays))) is not None:
+        raise TypeError(f"{function}: {words}") from None
+    raise error
+
+
+def first_entry(name: str, a: Array, where: Array) -> str:
+    """The first entry of `a` that a boolean array tells of, for messages: "a[2, 0] is nan"."""
+    index = tuple(int(i) for i in np.argwhere(where)[0])
+    return f"{name}[{', '.join(map(str, index))}] is {a[index]}"
+
+
+def raise_for_item(function: str, what: str, failed: Array) -> NoReturn:
+    """LinAlgError that names the first failed item of a batch. `failed` is boolean, of the shape of the batch."""
+    if failed.ndim == 0:
+        raise LinAlgError(f"{function}: {what}") from None
+    index = np.unravel_index(int(np.argmax(failed)), failed.shape)
+    place = ", ".join(str(int(i)) for i in index) + ("," if len(index) == 1 else "")
+    raise LinAlgError(
+        f"{function}: {what} at batch index ({place}), {int(failed.sum())} of {failed.size} items in all; "
+        f"errors='nan' fills them with NaN and goes on"
+    ) from None

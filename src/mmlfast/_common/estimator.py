@@ -1,0 +1,78 @@
+"""What estimators are made of: scikit-learn's base classes and checks, or stand-ins where it is not installed.
+
+Importing this imports scikit-learn, so only modules of estimators do it, and those are imported when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mmlfast._common import estimator_alone as _estimator_alone
+from mmlfast._common.arrays import as_array, check_digits, check_real, is_dask, refuse_dask
+
+if TYPE_CHECKING:
+    from mmlfast._common.estimator_alone import (
+        BaseEstimator,
+        ClassNamePrefixFeaturesOutMixin,
+        TransformerMixin,
+        check_is_fitted,
+        validate_data,
+    )
+else:
+    try:
+        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+        from sklearn.utils.validation import check_is_fitted, validate_data
+    except ImportError:
+        from mmlfast._common.estimator_alone import (
+            BaseEstimator,
+            ClassNamePrefixFeaturesOutMixin,
+            TransformerMixin,
+            check_is_fitted,
+            validate_data,
+        )
+
+__all__ = [
+    "BaseEstimator",
+    "ClassNamePrefixFeaturesOutMixin",
+    "TransformerMixin",
+    "check_is_fitted",
+    "has_scikit_learn",
+    "validate_rows",
+]
+
+
+def has_scikit_learn() -> bool:
+    """Whether the base classes are scikit-learn's."""
+    return BaseEstimator is not _estimator_alone.BaseEstimator
+
+
+def validate_rows(
+    estimator: Any, X: Any, *, reset: bool, accept_sparse: Any = False, min_samples: int = 1, finite: bool = True
+) -> Any:
+    """`X` as finite float32 or float64 rows, with scikit-learn's error messages; ``reset`` when fitting.
+
+    Sets `n_features_in_` (and `feature_names_in_` with scikit-learn) or compares with them. With ``finite=False`` the
+    caller looks for NaN and infinity. What scikit-learn would drop (a mask, a unit, digits) is refused first.
+    """
+    if not hasattr(X, "tocsr"):
+        table = as_array(X, "X")
+        if is_dask(table):
+            refuse_dask("X")
+        if table.dtype.kind in "MmUS":
+            check_real(table, "X")
+        check_digits(table, "X")
+        if type(X) is np.ndarray and X.dtype.kind == "f":  # float32 stays float32 in either byte order
+            X = X.astype(X.dtype.newbyteorder("="), copy=False)
+    elif isinstance(getattr(X, "data", None), np.ndarray):
+        check_digits(X.data, "X")
+    return validate_data(
+        estimator,
+        X,
+        reset=reset,
+        accept_sparse=accept_sparse,
+        ensure_min_samples=min_samples,
+        ensure_all_finite=finite,
+        dtype=(np.float64, np.float32),
+    )

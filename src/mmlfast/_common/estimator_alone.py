@@ -1,0 +1,107 @@
+"""Stand-ins for the parts of scikit-learn that estimators use, for when it is not installed."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Self
+
+import numpy as np
+
+from mmlfast._common.arrays import as_float
+
+
+class BaseEstimator:
+    """Parameters are the keyword arguments of the constructor."""
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return [name for name in inspect.signature(cls.__init__).parameters if name != "self"]
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Parameters of the estimator, by name."""
+        return {name: getattr(self, name) for name in self._names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Change parameters by name."""
+        names = self._names()
+        for name, value in params.items():
+            if name not in names:
+                raise ValueError(f"Invalid parameter {name!r} for estimator {self!r}. Valid parameters are: {names!r}.")
+            setattr(self, name, value)
+        return self
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self).__init__).parameters
+        changed = [
+            f"{name}={value!r}" for name, value in self.get_params().items() if value is not defaults[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"
+
+    def __sklearn_tags__(self) -> Any:
+        raise NotImplementedError("tags belong to scikit-learn, which is not installed")
+
+
+class TransformerMixin:
+    """`fit_transform` of an estimator that can do no better than one after the other."""
+
+    def fit_transform(self, X: Any, y: Any = None) -> Any:
+        """Fit, then transform the same rows."""
+        return self.fit(X, y).transform(X)  # type: ignore[attr-defined]
+
+
+class ClassNamePrefixFeaturesOutMixin:
+    """Output features named after the class and numbered."""
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray[Any, Any]:
+        """Names of the features that `transform` gives: pca0, pca1, ..."""
+        prefix = type(self).__name__.lower()
+        return np.asarray([f"{prefix}{i}" for i in range(self._n_features_out)], dtype=object)  # type: ignore[attr-defined]
+
+
+class NotFittedError(ValueError, AttributeError):
+    """An estimator is asked for what only `fit` can tell."""
+
+
+def check_is_fitted(estimator: Any) -> None:
+    """NotFittedError unless the estimator has attributes that end in an underscore."""
+    if not any(name.endswith("_") and not name.startswith("__") for name in vars(estimator)):
+        name = type(estimator).__name__
+        raise NotFittedError(
+            f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this "
+            f"estimator."
+        )
+
+
+def validate_data(
+    estimator: Any,
+    X: Any,
+    *,
+    reset: bool = True,
+    ensure_min_samples: int = 1,
+    accept_sparse: Any = False,
+    ensure_all_finite: bool = True,
+    **ignored: Any,
+) -> Any:
+    """`X` as a table of finite float32 or float64 numbers with the number of columns of the fit."""
+    if hasattr(X, "tocsr") and accept_sparse:
+        table = X
+    else:
+        if hasattr(X, "tocsr"):
+            raise TypeError("Sparse data was passed, but dense data is required. Use '.toarray()' to convert.")
+        table = as_float(X, "X")
+        if table.ndim != 2:
+            raise ValueError(f"Expected 2D array, got {table.ndim}D array instead: X must be of shape (n, d)")
+        if ensure_all_finite and not np.isfinite(table).all():
+            raise ValueError("Input X contains NaN or infinity.")
+    if table.shape[0] < ensure_min_samples or table.shape[1] < 1:
+        raise ValueError(
+            f"Found array with shape {table.shape} while a minimum of ({ensure_min_samples}, 1) is required."
+        )
+    if reset:
+        estimator.n_features_in_ = table.shape[1]
+    elif table.shape[1] != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {table.shape[1]} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input."
+        )
+    return table

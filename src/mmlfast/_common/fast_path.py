@@ -1,0 +1,29 @@
+"""The short way around the body of a public function, for calls with one small item."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any, TypeVar, cast
+
+from mmlfast import _core
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def fast_path(
+    *loops: _core.BatchedFunction,
+    wide: tuple[_core.BatchedFunction, ...] | None = None,
+    result: type[tuple[Any, ...]] | None = None,
+) -> Callable[[Function], Function]:
+    """Let a function hand calls with plain positional arrays of one small item straight to a loop.
+
+    For functions that do, when called with nothing but the inputs of one of the `loops`, what that loop does: the
+    arguments are offered to them in turn, and what none takes, or fails, goes to the function. Several outputs come as
+    a `result`, a NamedTuple. `wide` are the loops for a first argument with more columns than rows.
+    """
+
+    def decorate(function: Function) -> Function:
+        return cast(Function, update_wrapper(_core.public_function(function, loops, wide, result), function))
+
+    return decorate

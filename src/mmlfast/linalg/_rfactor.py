@@ -1,0 +1,299 @@
+"""The R factor as a mergeable state; public as `mmlfast.linalg.RFactor`."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, Self
+
+import numpy as np
+from numpy.linalg import LinAlgError
+from numpy.typing import ArrayLike, DTypeLike
+
+from mmlfast import _core
+from mmlfast._common.arrays import as_float, as_integer
+from mmlfast._common.states import restored
+from mmlfast.linalg._lstsq import lstsq
+
+Array = np.ndarray[Any, Any]
+
+
+class RFactor:
+    """R of the QR factorization of rows that come in pieces.
+
+    For least squares, singular values and rank of a table that is too long for memory, grows, or lies on several
+    machines: R'R = X'X, but R is as accurate as the QR of all rows, where X'X has lost all singular values below
+    ``sqrt(eps)`` of the largest.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        The number of columns; by default that of the first rows.
+    dtype : {float64, float32}
+        The dtype of the results. The state is float64 in any case.
+
+    Attributes
+    ----------
+    count : int
+        The number of rows.
+    r : ndarray, shape (n_features, n_features)
+        Upper triangular with a diagonal that is not negative.
+
+    Notes
+    -----
+    Rows are collected into blocks of fixed length, each is reduced by Householder reflections, and the R factors are
+    merged in a fixed tree [1]_. The rows of an unfinished block are kept, so that ``update`` over any chunking gives
+    the same bits, with any number of threads. Asking for results in between changes nothing. Objects pickle and copy;
+    they may be shared between threads, and a signal handler may read what it interrupts an update of. If Ctrl-C stops
+    an update, the rows up to some point have been taken in, and `count` says how many.
+
+    There is an orthonormal Q with ``X + E = Q R`` and a norm of each column of E of at most c n u times that of the
+    column of X; scaling a column changes nothing. NaN or infinity in column j makes column j and all later columns of
+    the rows j and on of `r` NaN, as in `numpy.linalg.qr`.
+
+    References
+    ----------
+    .. [1] J. Demmel, L. Grigori, M. Hoemmen and J. Langou, Communication-optimal parallel and sequential QR and LU
+       factorizations, SIAM J. Sci. Comput. 34 (2012).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> x = np.array([[3.0, 1.0], [4.0, 2.0], [0.0, 2.0]])
+    >>> state = mf.linalg.RFactor().update(x[:1]).update(x[1:])
+    >>> state.count
+    3
+    >>> np.allclose(state.r.T @ state.r, x.T @ x)
+    True
+    """
+
+    __slots__ = ("_dtype", "_state")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
+        self._dtype = np.dtype(dtype)
+        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
+        columns = -1
+        if n_features is not None:
+            columns = as_integer(n_features, "n_features")
+            if not 0 <= columns < 2**24:
+                raise ValueError(f"n_features must be at least 0, got {n_features}")
+        self._state = _core.RFactorState(columns)
+
+    @property
+    def n_features(self) -> int | None:
+        """The number of columns, or None if that is not known yet."""
+        columns = self._state.n_features()
+        return None if columns < 0 else columns
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the results."""
+        return self._dtype
+
+    @property
+    def count(self) -> int:
+        """The number of rows."""
+        return self._state.count()
+
+    @property
+    def r(self) -> Array:
+        """R of the rows so far: upper triangular with a diagonal that is not negative."""
+        return self._state.r().astype(self._dtype, copy=False)
+
+    def update(self, x: ArrayLike) -> Self:
+        """Take in rows.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, d) or (d,)
+            Rows, or one row.
+
+        Returns
+        -------
+        RFactor
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If the number of columns is another one than before.
+        TypeError
+            If the numbers are complex or no numbers at all.
+        """
+        self._state.update(_rows("update", x))
+        return self
+
+    def downdate(self, x: ArrayLike) -> Self:
+        """Take rows out that were taken in before.
+
+        The error is relative to what was there before, and grows as the rows carry more of the weight of some
+        direction [1]_. If nothing would be left of a direction, or rows go that were never taken in, it raises and
+        changes nothing; not every such row can be noticed.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, d) or (d,)
+            Rows, or one row.
+
+        Returns
+        -------
+        RFactor
+            The object itself.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If R'R without these rows is not positive definite to working precision.
+        ValueError
+            If more rows would go than there are, or the number of columns is another one.
+        TypeError
+            If the numbers are complex or no numbers at all.
+
+        References
+        ----------
+        .. [1] G. W. Stewart, The effects of rounding error on an algorithm for downdating a Cholesky factorization,
+           J. Inst. Math. Appl. 23 (1979).
+        """
+        if not self._state.remove(_rows("downdate", x)):
+            raise LinAlgError("downdate: what is left would not be positive definite; nothing was taken out")
+        return self
+
+    def merge(self, other: RFactor) -> Self:
+        """Take in the rows that another object has seen.
+
+        Results agree to rounding whatever the order of merging. Merging into an empty object copies `other`.
+
+        Parameters
+        ----------
+        other : RFactor
+            Is not changed.
+
+        Returns
+        -------
+        RFactor
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of columns differ.
+        TypeError
+            If `other` is something else.
+        """
+        if not isinstance(other, RFactor):
+            raise TypeError(f"merge: other must be RFactor, got {type(other).__name__}")
+        self._state.merge(other._state)
+        return self
+
+    def singular_values(self) -> Array:
+        """Return the singular values of the rows so far, largest first.
+
+        Returns
+        -------
+        ndarray, shape (min(count, n_features),)
+            NaN if a row holds NaN or infinity.
+        """
+        r = self._state.r()
+        s = np.linalg.svd(r, compute_uv=False) if np.isfinite(r).all() else np.full(len(r), np.nan)
+        return s[: min(self.count, len(r))].astype(self._dtype, copy=False)
+
+    def rank(self, rtol: float | None = None) -> int:
+        """Return the number of independent columns, whatever their units.
+
+        Parameters
+        ----------
+        rtol : float, optional
+            Of the columns scaled to length one, singular values of at most `rtol` times the largest count as zero. The
+            default is that of `mmlfast.linalg.lstsq`: u times the number of columns, in float64 at least 16 u.
+            Errors of `merge` add up like the root of their number: after thousands of them, one after another, 100 u
+            is better.
+
+        Returns
+        -------
+        int
+            The rank.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            If a row holds NaN or infinity.
+        """
+        return self._solve("rank", 0, rtol)[2]
+
+    def lstsq(self, n_rhs: int = 1, rtol: float | None = None) -> tuple[Array, Array]:
+        """Least squares with the last columns as right-hand sides: the rows are those of ``[a, b]``.
+
+        Parameters
+        ----------
+        n_rhs : int
+            The number of columns of b.
+        rtol : float, optional
+            What counts as zero when the rank of a is decided, as in `rank`. Without full rank the solution is the one
+            of least norm, in the units of the columns as they are.
+
+        Returns
+        -------
+        x : ndarray, shape (n_features - n_rhs, n_rhs)
+            The x that makes norm(a @ x - b) least.
+        residuals : ndarray, shape (n_rhs,)
+            The sums of squares of a @ x - b, column by column.
+
+        Raises
+        ------
+        ValueError
+            If there are not that many columns.
+        numpy.linalg.LinAlgError
+            If a row holds NaN or infinity.
+
+        See Also
+        --------
+        mmlfast.linalg.lstsq : of arrays in memory.
+        """
+        n = (self.n_features or 0) - operator.index(n_rhs)
+        if n < 0 or n_rhs < 1:
+            raise ValueError(f"lstsq: n_rhs must be between 1 and n_features, got {n_rhs} of {self.n_features}")
+        return self._solve("lstsq", n_rhs, rtol)[:2]
+
+    def _solve(self, function: str, n_rhs: int, rtol: float | None) -> tuple[Array, Array, int]:
+        """x, residuals and rank."""
+        r = self._state.r()
+        if not np.isfinite(r).all():
+            raise LinAlgError(f"{function}: the rows hold NaN or infinity")
+        n = len(r) - n_rhs
+        if rtol is None and self._dtype.char == "f" and n > 0:
+            rtol = n * 2.0**-24
+        a, b, rest = r[:n, :n], r[:n, n:], r[n:, n:]
+        found = lstsq(a[None], b[None], rtol)
+        x, rank = found.x[0], int(found.rank[0])
+        with np.errstate(all="ignore"):  # what does not fit the dtype is infinite
+            residuals = (rest * rest).sum(axis=0)
+            if rank < n:  # what R cannot reach counts too
+                residuals += np.square(a @ x - b).sum(axis=0)
+            return x.astype(self._dtype, copy=False), residuals.astype(self._dtype, copy=False), rank
+
+    def __eq__(self, other: object) -> bool:
+        """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""
+        if not isinstance(other, RFactor):
+            return NotImplemented
+        return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
+
+    def __getstate__(self) -> tuple[str, Array]:
+        return self._dtype.name, self._state.save()
+
+    def __setstate__(self, state: tuple[str, Array]) -> None:
+        self._dtype, self._state = restored("RFactor", lambda: _core.RFactorState(-1), state)
+
+    def __repr__(self) -> str:
+        return f"RFactor(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
+
+
+def _rows(function: str, x: ArrayLike) -> Array:
+    """Native, aligned float32 or float64 rows."""
+    rows = as_float(x, "x")
+    if rows.ndim == 1:
+        rows = rows[None]
+    if rows.ndim != 2:
+        raise ValueError(f"{function}: x must be rows, shape (n, d), or one row, shape (d,); got shape {rows.shape}")
+    return np.require(rows, requirements="A")

@@ -1,0 +1,275 @@
+"""Mean and covariance of rows that come in pieces; public as `mmlfast.stats.Moments`."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from mmlfast import _core
+from mmlfast._common.arrays import as_float, as_integer, check_labels
+from mmlfast._common.states import restored
+from mmlfast._common.weights import check_divisor, check_weights
+
+Array = np.ndarray[Any, Any]
+
+
+class Moments:
+    """Mean and covariance of rows that come in pieces.
+
+    Parameters
+    ----------
+    n_features : int, optional
+        The number of columns; by default that of the first rows.
+    dtype : {float64, float32}
+        The dtype of the results. The state is float64 in any case.
+
+    Attributes
+    ----------
+    count : int or float
+        The number of rows, or if weights were ever given the sum of the weights.
+    mean : ndarray, shape (n_features,)
+        NaN if there are no rows.
+
+    Notes
+    -----
+    The rows of an unfinished block are kept, so that ``update`` over any chunking gives the bits of one call and those
+    of `covariance`. Asking for results in between changes nothing. Objects pickle and copy; they may be shared between
+    threads, and a signal handler may read what it interrupts an update of. If Ctrl-C stops an update, the rows up to
+    some point have been taken in, and `count` says how many.
+
+    The state holds sums of squares in float64, so numbers should differ by more than 1e-150 and less than 1e150; the
+    functions of `mmlfast.stats`, which see all rows at once, have no such limit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import mmlfast as mf
+    >>> x = np.arange(12.0).reshape(6, 2)
+    >>> m = mf.stats.Moments().update(x[:4]).update(x[4:])
+    >>> m.count, m.mean
+    (6, array([5., 6.]))
+    >>> bool(np.all(m.covariance() == mf.stats.covariance(x)))
+    True
+    """
+
+    __slots__ = ("_dtype", "_state")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
+        self._dtype = np.dtype(dtype)
+        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
+            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
+        columns = -1
+        if n_features is not None:
+            columns = as_integer(n_features, "n_features")
+            if not 0 <= columns < 2**31:
+                raise ValueError(f"n_features must be at least 0, got {n_features}")
+        self._state = _core.MomentState(columns)
+
+    @property
+    def n_features(self) -> int | None:
+        """The number of columns, or None if that is not known yet."""
+        columns = self._state.n_features()
+        return None if columns < 0 else columns
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The dtype of the results."""
+        return self._dtype
+
+    @property
+    def count(self) -> int | float:
+        """The number of rows, or if weights were ever given the sum of the weights."""
+        count = self._state.count()
+        return count if self._state.weighted() else int(count)
+
+    @property
+    def mean(self) -> Array:
+        """The mean of the rows, shape (n_features,)."""
+        return self._state.mean(self._dtype.itemsize == 4)
+
+    def covariance(self, ddof: float = 1) -> Array:
+        """Return the covariance matrix of the rows so far; see `mmlfast.stats.covariance`.
+
+        Parameters
+        ----------
+        ddof : float
+            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+
+        Returns
+        -------
+        ndarray, shape (n_features, n_features)
+            The covariances.
+
+        Raises
+        ------
+        ValueError
+            If there are weights that add up to no more than `ddof`.
+        """
+        self._check_divisor("covariance", ddof)
+        return self._state.covariance(float(ddof), self._dtype.itemsize == 4)
+
+    def variance(self, ddof: float = 1) -> Array:
+        """Return the variance of each column of the rows so far: the diagonal of `covariance`.
+
+        Parameters
+        ----------
+        ddof : float
+            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+
+        Returns
+        -------
+        ndarray, shape (n_features,)
+            The variances.
+        """
+        self._check_divisor("variance", ddof)
+        return np.diagonal(self._state.covariance(float(ddof), self._dtype.itemsize == 4)).copy()
+
+    def std(self, ddof: float = 1) -> Array:
+        """Return the standard deviation of each column of the rows so far.
+
+        Parameters
+        ----------
+        ddof : float
+            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+
+        Returns
+        -------
+        ndarray, shape (n_features,)
+            The square roots of the variances in float64.
+        """
+        self._check_divisor("std", ddof)
+        deviations: Array = np.sqrt(np.diagonal(divided(self, ddof))).astype(self._dtype)
+        return deviations
+
+    def _check_divisor(self, name: str, ddof: float) -> None:
+        if self._state.weighted() and self._state.count() - ddof < 1e-3:
+            count = self._state.count()
+            check_divisor(f"Moments.{name}", "weights", np.float64(count), ddof, self._varies)
+
+    def _varies(self) -> bool:
+        return bool((np.diagonal(divided(self, self._state.count() - 1)) > 0).any())
+
+    def update(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
+        """Take in rows.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, d) or (d,)
+            Rows, or one row; with ``n_features=1`` one dimension is n rows of one number.
+        weights : array_like, shape (n,), optional
+            How often each row counts; for one row a number.
+
+        Returns
+        -------
+        Moments
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If the number of columns is another one than before, or the weights do not fit or are not valid.
+        TypeError
+            If the numbers are complex or no numbers at all.
+        """
+        self._state.update(*_rows("update", x, weights, self.n_features))
+        return self
+
+    def downdate(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
+        """Take rows out that were taken in before.
+
+        The error is relative to what was there before: taking out nearly everything, or rows far larger than those that
+        remain, leaves few correct digits. Rows that were never taken in cannot be noticed.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, d) or (d,)
+            Rows, or one row; with ``n_features=1`` one dimension is n rows of one number.
+        weights : array_like, shape (n,), optional
+            How often each row counted.
+
+        Returns
+        -------
+        Moments
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If more rows would go than there are.
+        TypeError
+            If the numbers are complex or no numbers at all.
+        """
+        self._state.remove(*_rows("downdate", x, weights, self.n_features))
+        return self
+
+    def merge(self, other: Moments) -> Self:
+        """Take in the rows that another object has seen.
+
+        Results agree to about 1e-15 relative whatever the order of merging. Merging into an empty object copies
+        `other`.
+
+        Parameters
+        ----------
+        other : Moments
+            Is not changed.
+
+        Returns
+        -------
+        Moments
+            The object itself.
+
+        Raises
+        ------
+        ValueError
+            If the numbers of columns differ.
+        TypeError
+            If `other` is something else.
+        """
+        if not isinstance(other, Moments):
+            raise TypeError(f"merge: other must be Moments, got {type(other).__name__}")
+        self._state.merge(other._state)
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""
+        if not isinstance(other, Moments):
+            return NotImplemented
+        return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
+
+    def __getstate__(self) -> tuple[str, Array]:
+        return self._dtype.name, self._state.save()
+
+    def __setstate__(self, state: tuple[str, Array]) -> None:
+        self._dtype, self._state = restored("Moments", lambda: _core.MomentState(-1), state)
+
+    def __repr__(self) -> str:
+        return f"Moments(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
+
+
+def divided(moments: Moments, ddof: float) -> Array:
+    """The sums of products divided by the count less ddof, in float64."""
+    return moments._state.covariance(float(ddof), False)
+
+
+def _rows(function: str, x: ArrayLike, weights: ArrayLike | None, columns: int | None) -> tuple[Array, Array | None]:
+    """Native, aligned float32 or float64 rows and float64 weights."""
+    if weights is not None:
+        check_labels(function, x=(x, "nd", "n" if columns == 1 else "d"), weights=(weights, "n", "n"))
+    rows = as_float(x, "x")
+    if rows.ndim == 1 and columns == 1:
+        rows = rows[:, None]
+    elif rows.ndim == 1:
+        rows = rows[None]
+        weights = None if weights is None else np.atleast_1d(np.asarray(weights))
+    if rows.ndim != 2:
+        raise ValueError(f"{function}: x must be rows, shape (n, d), or one row, shape (d,); got shape {rows.shape}")
+    rows = np.require(rows, requirements="A")
+    if weights is None:
+        return rows, None
+    w = check_weights(function, weights, rows.shape[:1])
+    if w.ndim != 1:
+        raise ValueError(f"{function}: weights must have shape {rows.shape[:1]}, got {w.shape}")
+    return rows, np.require(w, requirements="A")
