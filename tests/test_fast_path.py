@@ -1,4 +1,4 @@
-"""The short way around public functions: what it takes, it gives as the function itself would; the rest it leaves."""
+"""The fast path around public functions: what it takes, it gives as the function itself would; the rest it leaves."""
 
 import copy
 import gc

@@ -8,7 +8,7 @@ __version__: Final[str]
 
 @final
 class BatchedFunction:
-    """A generalized ufunc with a short way for calls with one small item."""
+    """A generalized ufunc with a fast path for calls with one small item."""
 
     @property
     def ufunc(self) -> np.ufunc: ...
@@ -16,7 +16,7 @@ class BatchedFunction:
 
 @final
 class PublicFunction:
-    """A Python function with a short way around it for calls with one small item."""
+    """A Python function with a fast path around it for calls with one small item."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
     def __get__(self, instance: Any, owner: type | None = None, /) -> Any: ...

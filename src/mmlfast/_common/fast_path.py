@@ -1,4 +1,4 @@
-"""The short way around the body of a public function, for calls with one small item."""
+"""The fast path around the body of a public function, for calls with one small item."""
 
 from __future__ import annotations
 

@@ -70,6 +70,7 @@ def pca(x: Any, n_components: Any = None, *, whiten: bool = False) -> Any:
         (factor,) = survive(lambda: compute(table.reduced(leaf)))
         return centred_singular_values(factor)
 
+    model._check_shape(moments)
     model._fit_moments(moments, refine, table.dtype)
     return model
 

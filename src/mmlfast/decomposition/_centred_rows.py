@@ -1,4 +1,4 @@
-"""The covariance matrix of rows as an operator, for methods that ask for products only."""
+"""The covariance matrix of rows as an operator, for methods that need products only."""
 
 from __future__ import annotations
 

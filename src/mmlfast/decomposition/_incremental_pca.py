@@ -30,7 +30,7 @@ SOLVED = (
     "_directions",
     "_noise",
     "_exponent",
-    "_blur",
+    "_variance_error",
     "discarded_variance_",
 )
 
@@ -125,7 +125,8 @@ class IncrementalPCA(PCABase):
             self._read(RowBlocks(X, verbose=self.verbose))
         elif hasattr(X, "tocsr"):
             rows = validate_rows(self, X, reset=True, accept_sparse=("csr", "csc", "lil"))
-            self._read(RowBlocks(rows))
+            for block in RowBlocks(rows):
+                self._update(block)
         elif isinstance(X, np.ndarray) and X.ndim == 2 and len(X) and mapped(X) is not None:
             self._read(RowBlocks(X, verbose=self.verbose))
         else:
@@ -234,7 +235,7 @@ class IncrementalPCA(PCABase):
             spectrum = spectrum._replace(exponent=spectrum.exponent + self._unit)
         with np.errstate(over="ignore"):
             self.var_ = variance.astype(self._dtype)
-        self._take(spectrum, k, mean, n, self._dtype)
+        self._set_fitted(spectrum, k, mean, n, self._dtype)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "n_samples_seen_")

@@ -50,7 +50,7 @@ def dominant_eigenpairs(
     vectors that matter are kept [1]_. A residual bounds the error of its eigenvalue.
 
     A block finds at most as many eigenvectors of one eigenvalue as it has columns. Where that many equal ones were
-    found, and fewer columns than pairs, what is left of the operator is asked for more of them.
+    found, and fewer columns than pairs, more of them are sought in what is left of the operator.
 
     References
     ----------
@@ -150,9 +150,9 @@ def orthogonalized(basis: Array, image: Array) -> tuple[Array, Array]:
 
 def orthonormal(rest: Array, basis: Array, rng: np.random.Generator) -> tuple[Array, Array]:
     """Orthonormal columns, orthogonal to the basis, and the matrix that turns them into `rest`."""
-    room = len(basis) - basis.shape[1]
-    if room < rest.shape[1]:
-        q = np.linalg.svd(rest, full_matrices=False)[0][:, :room]
+    free = len(basis) - basis.shape[1]
+    if free < rest.shape[1]:
+        q = np.linalg.svd(rest, full_matrices=False)[0][:, :free]
         return q, q.T @ rest
     q, r = np.linalg.qr(rest)
     # Directions that the basis has used up would come back as noise: orthogonalize once more, and take new ones for

@@ -56,10 +56,10 @@ class LowRankMoments:
         """Take in rows, about as many at a time as are kept."""
         step = max(self.rank, 256)
         for start in range(0, len(x), step):
-            self._take(x[start : start + step].astype(np.float64))
+            self._add_rows(x[start : start + step].astype(np.float64))
         return self
 
-    def _take(self, x: Array) -> None:
+    def _add_rows(self, x: Array) -> None:
         if self._exponent is None:
             exponent = int(np.frexp(np.abs(x).max(initial=0))[1])
             self._exponent = exponent if abs(exponent) > 100 else 0

@@ -232,6 +232,8 @@ class PCA(PCABase):
 
     def _fit_covariance(self, rows: Any, blocks: RowBlocks) -> None:
         moments, dtype, interrupted = self._moments(rows, blocks)
+        if interrupted or blocks.n_rows is None:
+            self._check_shape(moments)
         again = blocks.again and not interrupted and self.svd_solver != "covariance_eigh"
         self._fit_moments(moments, partial(refined, blocks) if again else None, dtype)
         if interrupted:
@@ -242,12 +244,16 @@ class PCA(PCABase):
     def _fit_moments(self, moments: Moments, refine: Refine | None, dtype: np.dtype[Any]) -> None:
         """Fit to the moments of rows that `refine` can read again."""
         n, d = int(moments.count), moments.n_features or 0
+        spectrum = by_covariance(moments, self._upper_bound(n, d), refine, dtype.itemsize)
+        self._finish(spectrum, moments.mean, n, dtype)
+
+    def _check_shape(self, moments: Moments) -> None:
+        """Whether the components can be had from rows whose number is known only now."""
+        n, d = int(moments.count), moments.n_features or 0
         if n < 2:
             raise ValueError(f"PCA needs at least 2 rows, got {n}")
         self.n_features_in_ = d
         self._check_components(n, d)
-        spectrum = by_covariance(moments, self._upper_bound(n, d), refine, dtype.itemsize)
-        self._finish(spectrum, moments.mean, n, dtype)
 
     def _moments(self, rows: Any, blocks: RowBlocks) -> tuple[Moments, np.dtype[Any], bool]:
         """The moments of all rows, or on Ctrl-C of those read so far; and the dtype of the rows."""
@@ -358,9 +364,9 @@ class PCA(PCABase):
         k, side = self._upper_bound(n, d), min(n, d)
         if self.svd_solver in ("full", "covariance_eigh") or 2 * (k + 24) >= side:
             return False
-        few = isinstance(self.n_components, numbers.Integral) and 20 * k <= side
-        asked = self.svd_solver in ("arpack", "randomized")
-        return asked or (few and side > (256 if hasattr(rows, "tocsr") else 1500))
+        is_short = isinstance(self.n_components, numbers.Integral) and 20 * k <= side
+        is_iterative = self.svd_solver in ("arpack", "randomized")
+        return is_iterative or (is_short and side > (256 if hasattr(rows, "tocsr") else 1500))
 
     def _wants_gram(self, rows: Any) -> bool:
         return hasattr(rows, "shape") and rows.shape[0] < rows.shape[1] and self.svd_solver != "covariance_eigh"
@@ -386,7 +392,7 @@ class PCA(PCABase):
             k = min(int(np.searchsorted(shares, float(k), side="right")) + 1, len(values))
         else:
             k = len(values)
-        self._take(spectrum, k, mean, n, dtype)
+        self._set_fitted(spectrum, k, mean, n, dtype)
         self.n_samples_ = n
         self.solver_ = spectrum.solver
         self.n_readings_ = spectrum.readings

@@ -34,7 +34,7 @@ def noise_of(spectrum: Spectrum, k: int, rank: int) -> float:
         rest = total - float(values[:k].sum())
         noise = rest / (rank - k) if rest > 4 * EPS * total else 0.0
     largest = float(values.max(initial=0))
-    return noise if noise > max(NOTHING, 4 * spectrum.blur) * largest else 0.0
+    return noise if noise > max(NOTHING, 4 * spectrum.variance_error) * largest else 0.0
 
 
 def symmetric(x: Array) -> Array:
@@ -58,16 +58,16 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     _noise: float  # the noise likewise
     _exponent: int
     _directions: Array  # the components in float64
-    _blur: float  # how wrong a variance may be, relative to the largest
+    _variance_error: float  # how wrong a variance may be, relative to the largest
 
-    def _take(self, spectrum: Spectrum, k: int, mean: Array, n_rows: float, dtype: np.dtype[Any]) -> None:
+    def _set_fitted(self, spectrum: Spectrum, k: int, mean: Array, n_rows: float, dtype: np.dtype[Any]) -> None:
         """Set the fitted attributes from `k` of the components."""
         values, total = spectrum.values[:k], spectrum.total
         exponent = spectrum.exponent
         self._noise = noise_of(spectrum, k, min(int(n_rows), len(mean)))
         self._values, self._exponent = values, exponent
         self._mean = mean
-        self._blur = spectrum.blur
+        self._variance_error = spectrum.variance_error
         self.n_components_ = k
         self._directions = signed(spectrum.vectors[:k])
         self.components_ = self._directions.astype(dtype, copy=False)
@@ -138,7 +138,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         largest = variance.max(initial=0)
         nothing = variance <= EPS**2 * largest
         # What may be rounding error makes scores smaller, never larger.
-        unsure = np.where(variance < 1e-6 * largest, self._blur * largest, 0)
+        unsure = np.where(variance < 1e-6 * largest, self._variance_error * largest, 0)
         with np.errstate(divide="ignore"):
             scale = np.where(nothing, 0, 1 / np.sqrt(variance + unsure))
         smallest = variance[~nothing].min(initial=largest)
@@ -213,7 +213,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _least_variance(self) -> float:
         """The least variance that is told from rounding."""
-        return max(NOTHING, self._blur) * float(self._values.max(initial=self._noise))
+        return max(NOTHING, self._variance_error) * float(self._values.max(initial=self._noise))
 
     def score_samples(self, X: Any) -> Array:
         """Logarithm of the likelihood of each row under the probabilistic model.

@@ -46,7 +46,7 @@ class Spectrum(NamedTuple):
     noise: float | None  # mean of the variances that are not among `values`, if they are known
     solver: str
     readings: int  # of the rows
-    blur: float = 0.0  # how wrong a variance may be, relative to the largest
+    variance_error: float = 0.0  # how wrong a variance may be, relative to the largest
     exponent: int = 0  # the variances here are those of the rows times 4^-exponent, so that they are ordinary numbers
 
 
@@ -84,9 +84,9 @@ def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int
     values[rank:] = 0
     values = np.maximum(values, 0)
     noise = float(values[k:].mean()) if len(values) == len(c) > k else None
-    blur = ERROR if refine is None else 0.0
+    variance_error = ERROR if refine is None else 0.0
     rows = np.ascontiguousarray(vectors[:, :k].T)
-    return Spectrum(values[:k], rows, total, noise, solver, readings, blur, exponent)
+    return Spectrum(values[:k], rows, total, noise, solver, readings, variance_error, exponent)
 
 
 def rest_is_small(values: Array, total: float, k: int, rank: int) -> bool:

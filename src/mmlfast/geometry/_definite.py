@@ -34,7 +34,7 @@ class Roots(NamedTuple):
 
 
 def triangular_root(matrix: Array) -> Array | None:
-    """The root of one float64 matrix, the short way; None for what needs a closer look: `triangular_roots`."""
+    """The root of one ordinary float64 matrix; None for what needs a closer look: `triangular_roots`."""
     d = len(matrix)
     if not d or not (matrix == matrix.T).all() or not (matrix.max() < 1e200 and matrix.diagonal().min() > 1e-200):
         return None

@@ -369,7 +369,7 @@ def _directly(
     """The answer by elimination, if there may be a better one and it is one."""
     if damping < 0.9 or answer.n_iter >= most or not _is_within_reach(answer.error_bound, tol, damping):
         return answer
-    from mmlfast.graph._pagerank_direct import DirectRanking, NoWay
+    from mmlfast.graph._pagerank_direct import DirectRanking, DirectSolveFailed
 
     cache = {} if cache is None else cache
     try:
@@ -377,7 +377,7 @@ def _directly(
             cache[damping] = DirectRanking(graph, damping)
         before = cache[damping].n_iter
         scores = cache[damping].scores(v, w)
-    except NoWay:
+    except DirectSolveFailed:
         return answer
     n_iter = answer.n_iter + cache[damping].n_iter - before
     direct = _certified(graph, v, w, damping, tol, 20, PageRank(scores, math.inf, n_iter))

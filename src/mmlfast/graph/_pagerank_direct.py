@@ -33,7 +33,7 @@ _BASIS = 40
 _INCOMPLETE = ({"drop_tol": 1e-3, "fill_factor": 6}, {"drop_tol": 1e-5, "fill_factor": 20})
 
 
-class NoWay(Exception):
+class DirectSolveFailed(Exception):
     """The system could not be solved."""
 
 
@@ -56,7 +56,7 @@ class DirectRanking:
         n_core, _, starts, columns, weights, label, inverse, _ = _core.links_state(graph._core)
         self._label, self._n_core = label, n_core
         if n_core == 0:
-            raise NoWay
+            raise DirectSolveFailed
         source = np.where(columns < n_core, columns, columns - np.uint32(n_core)).astype(np.int64)
         p = inverse[source] if weights is None else weights * inverse[source]
         self._walk = sparse.csr_array((p, source, starts), shape=(graph.n_nodes, n_core))
@@ -137,7 +137,7 @@ class DirectRanking:
         return bool((~self._is_open[met]).any())
 
     def scores(self, v: Array, w: Array | None) -> Array:
-        """Scores for jumps to v, and to w from nodes that no link leaves; NoWay if they are not to be had."""
+        """Scores for jumps to v, and to w from nodes that no link leaves, or DirectSolveFailed."""
         d = self._damping
         v = self._ordered(v)
         w = v if w is None else self._ordered(w)
@@ -159,7 +159,7 @@ class DirectRanking:
         x = np.r_[core, (1 - d) * of_v.rest + share * of_w.rest]
         total = x.sum()
         if not (0 < total < np.inf):
-            raise NoWay
+            raise DirectSolveFailed
         return np.asarray(x[self._label] / total)
 
     def _ordered(self, v: Array) -> Array:
@@ -189,10 +189,10 @@ class _Solver:
                 else:
                     self._factors = linalg.spilu(self._matrix, **_INCOMPLETE[self._level])
         except (RuntimeError, MemoryError):
-            raise NoWay from None
+            raise DirectSolveFailed from None
 
     def solve(self, b: Array) -> tuple[Array, int]:
-        """x, and how often the matrix was gone through. As good as rounding allows, or NoWay."""
+        """x, and how often the matrix was gone through. As good as rounding allows, or DirectSolveFailed."""
         x, count, norm = np.zeros(b.size), 0, float(np.abs(b).sum())
         if norm == 0:
             return x, 0
@@ -211,7 +211,7 @@ class _Solver:
             if norm <= 1e-12 * (start + float(np.abs(x).sum())):  # backward error: no entry of M is larger than 1
                 return x, count
             if self._full or self._level + 1 == len(_INCOMPLETE) or not np.isfinite(now):
-                raise NoWay
+                raise DirectSolveFailed
             self._level += 1
             self._factor()
 
@@ -230,7 +230,7 @@ class _Solver:
                 u -= h[i, j] * basis[i]
             h[j + 1, j] = np.sqrt(np.einsum("i,i->", u, u))
             if not np.isfinite(h[: j + 2, j]).all():
-                raise NoWay
+                raise DirectSolveFailed
             c = np.linalg.lstsq(h[: j + 2, : j + 1], right[: j + 2], rcond=None)[0]
             left = right[: j + 2] - h[: j + 2, : j + 1] @ c
             if h[j + 1, j] == 0 or np.sqrt(np.einsum("i,i->", left, left)) <= 1e-8 * beta:

@@ -152,7 +152,7 @@ def _check_options(uplo: str, errors: str) -> None:
 
 
 def _explain(function: str, error: Exception, a: Any, uplo: str) -> NoReturn:
-    """The way out of a failed call: names the item without an answer, or explains shapes and dtypes."""
+    """Raise for a failed call: name the item without an answer, or explain shapes and dtypes."""
     check_square(function, a=a)
     if not isinstance(error, LinAlgError):
         explain(function, error, a=a)

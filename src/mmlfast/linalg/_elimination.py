@@ -356,7 +356,7 @@ def _copy_if_written_over(a: Any, out: Any) -> Any:
 
 
 def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:
-    """The way out of a failed elimination: names the singular item, or explains shapes and dtypes."""
+    """Raise for a failed elimination: name the singular item, or explain shapes and dtypes."""
     if not isinstance(error, LinAlgError):
         explain(function, error, a=a, **others)
     # A vector counts for all items; a stack of matrices has batch axes of its own.

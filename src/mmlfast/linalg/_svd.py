@@ -282,7 +282,7 @@ def cond(x: ArrayLike, p: float | str | None = None) -> Any:
 
 
 def fail_svd(function: str, error: Exception, **matrices: Any) -> NoReturn:
-    """The way out: says what is wrong with the arguments, or raises `error` as it is."""
+    """Say what is wrong with the arguments, or raise `error` as it is."""
     for name, a in matrices.items():
         if a.ndim < 2:
             raise LinAlgError(
