@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, overload
+from typing import Any, Literal, Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from mmlfast.dask._link_partitions import LinkPartitions
 from mmlfast.dask._ranking import Ranking
 from mmlfast.graph._jumps import distribution
 from mmlfast.graph._node_ids import Names
 from mmlfast.graph._pagerank import PageRank
-from mmlfast.graph._pagerank_arguments import check_damping, check_limits, warn_of_bound
+from mmlfast.graph._pagerank_arguments import Jumps, RankOptions, check_damping, check_limits, warn_of_bound
 
 Array = np.ndarray[Any, Any]
 
@@ -23,31 +21,25 @@ def pagerank(
     links: Any,
     damping: float = ...,
     *,
-    personalization: ArrayLike | Mapping[Any, float] | None = ...,
-    dangling: ArrayLike | Mapping[Any, float] | None = ...,
-    tol: float = ...,
-    max_iter: int | None = ...,
     full_output: Literal[False] = ...,
     n_nodes: int | None = ...,
+    **options: Unpack[RankOptions],
 ) -> Array: ...
 @overload
 def pagerank(
     links: Any,
     damping: float = ...,
     *,
-    personalization: ArrayLike | Mapping[Any, float] | None = ...,
-    dangling: ArrayLike | Mapping[Any, float] | None = ...,
-    tol: float = ...,
-    max_iter: int | None = ...,
     full_output: Literal[True],
     n_nodes: int | None = ...,
+    **options: Unpack[RankOptions],
 ) -> PageRank: ...
 def pagerank(
     links: Any,
     damping: float = 0.85,
     *,
-    personalization: ArrayLike | Mapping[Any, float] | None = None,
-    dangling: ArrayLike | Mapping[Any, float] | None = None,
+    personalization: Jumps = None,
+    dangling: Jumps = None,
     tol: float = 1e-10,
     max_iter: int | None = None,
     full_output: bool = False,
@@ -72,18 +64,11 @@ def pagerank(
         The nodes are the ids that occur, in the order of `from_edges`: sorted if they are integers or text
         (``numpy.unique`` of all of them).
     damping : float
-        Probability of following a link, from 0 to 1.
-    personalization : array_like of shape (n,), or mapping of nodes to weights, optional
-        Where jumps go, in any scale; all nodes alike by default. A mapping, or a labelled array, names nodes by their
-        ids, or rows by number.
-    dangling : array_like of shape (n,), or mapping of nodes to weights, optional
-        Where the walk goes from a node that no link leaves; by default a jump like the others.
-    tol : float
-        How large the sum of the absolute errors of the scores may be.
-    max_iter : int, optional
-        How often the links may be gone through; by default more than the plain iteration can need.
-    full_output : bool
-        Whether to return the error bound and the number of iterations too.
+        As for `mmlfast.graph.pagerank`.
+    personalization, dangling : array_like of shape (n,), or mapping of nodes to weights, optional
+        As there; a mapping, or a labelled array, names nodes by their ids, or rows by number.
+    tol, max_iter, full_output
+        As there.
     n_nodes : int, optional
         The nodes of a graph given by links are the numbers 0 .. n_nodes - 1, whether they occur or not.
 

@@ -142,10 +142,8 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None 
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `inner` does.
 
     References
     ----------

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any, Literal, NamedTuple, overload
+from typing import Any, Literal, NamedTuple, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,7 +16,14 @@ from mmlfast.graph._jumps import distribution, distributions
 from mmlfast.graph._link_intake import table_and_nodes
 from mmlfast.graph._links import Links
 from mmlfast.graph._node_ids import Names
-from mmlfast.graph._pagerank_arguments import check_damping, check_limits, warn_of_bound
+from mmlfast.graph._pagerank_arguments import (
+    Jumps,
+    Limits,
+    RankOptions,
+    check_damping,
+    check_limits,
+    warn_of_bound,
+)
 from mmlfast.graph._pagerank_dense import most_dense_nodes, rank_dense
 
 Array = np.ndarray[Any, Any]
@@ -36,32 +42,18 @@ class PageRank(NamedTuple):
 
 @overload
 def pagerank(
-    links: Any,
-    damping: float = ...,
-    *,
-    personalization: ArrayLike | Mapping[Any, float] | None = ...,
-    dangling: ArrayLike | Mapping[Any, float] | None = ...,
-    tol: float = ...,
-    max_iter: int | None = ...,
-    full_output: Literal[False] = ...,
+    links: Any, damping: float = ..., *, full_output: Literal[False] = ..., **options: Unpack[RankOptions]
 ) -> Array: ...
 @overload
 def pagerank(
-    links: Any,
-    damping: float = ...,
-    *,
-    personalization: ArrayLike | Mapping[Any, float] | None = ...,
-    dangling: ArrayLike | Mapping[Any, float] | None = ...,
-    tol: float = ...,
-    max_iter: int | None = ...,
-    full_output: Literal[True],
+    links: Any, damping: float = ..., *, full_output: Literal[True], **options: Unpack[RankOptions]
 ) -> PageRank: ...
 def pagerank(
     links: Any,
     damping: float = 0.85,
     *,
-    personalization: ArrayLike | Mapping[Any, float] | None = None,
-    dangling: ArrayLike | Mapping[Any, float] | None = None,
+    personalization: Jumps = None,
+    dangling: Jumps = None,
     tol: float = 1e-10,
     max_iter: int | None = None,
     full_output: bool = False,
@@ -171,9 +163,8 @@ def pagerank_many(
     personalization: ArrayLike | None = ...,
     damping: ArrayLike = ...,
     *,
-    tol: float = ...,
-    max_iter: int | None = ...,
     full_output: Literal[False] = ...,
+    **limits: Unpack[Limits],
 ) -> Array: ...
 @overload
 def pagerank_many(
@@ -181,9 +172,8 @@ def pagerank_many(
     personalization: ArrayLike | None = ...,
     damping: ArrayLike = ...,
     *,
-    tol: float = ...,
-    max_iter: int | None = ...,
     full_output: Literal[True],
+    **limits: Unpack[Limits],
 ) -> PageRank: ...
 def pagerank_many(
     links: Any,

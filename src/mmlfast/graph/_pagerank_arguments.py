@@ -3,10 +3,29 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from numpy.typing import ArrayLike
 
 from mmlfast._common.arrays import as_integer, as_real
 from mmlfast._common.errors import warn_caller
+
+Jumps = ArrayLike | Mapping[Any, float] | None
+
+
+class Limits(TypedDict, total=False):
+    """When a ranking ends."""
+
+    tol: float
+    max_iter: int | None
+
+
+class RankOptions(Limits, total=False):
+    """Where a walk jumps to, and when the ranking ends."""
+
+    personalization: Jumps
+    dangling: Jumps
 
 
 def check_damping(function: str, damping: Any) -> float:

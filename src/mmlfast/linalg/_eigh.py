@@ -120,13 +120,8 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
 
     Raises
     ------
-    numpy.linalg.LinAlgError
-        If a matrix is not square, or if one of more than two rows is not finite (the message names the first batch
-        index).
-    ValueError
-        If `UPLO` is neither "L" nor "U".
-    TypeError
-        If the numbers are complex or no numbers at all.
+    numpy.linalg.LinAlgError, ValueError, TypeError
+        As `eigh` does.
 
     Examples
     --------

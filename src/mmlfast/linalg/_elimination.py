@@ -249,10 +249,8 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
 
     Raises
     ------
-    numpy.linalg.LinAlgError
-        If a matrix is not square.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    numpy.linalg.LinAlgError, TypeError
+        As `det` does.
 
     Examples
     --------

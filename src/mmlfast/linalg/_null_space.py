@@ -86,11 +86,8 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
 
     Raises
     ------
-    numpy.linalg.LinAlgError
-        If a matrix holds a NaN or an infinity, or if the ranks in a stack differ: the bases would have different
-        shapes.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    numpy.linalg.LinAlgError, TypeError
+        As `orth` does.
 
     Examples
     --------

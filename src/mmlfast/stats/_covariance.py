@@ -41,12 +41,8 @@ def mean(
 
     Raises
     ------
-    ValueError
-        If weights do not fit `x`, are negative or not finite;
-        or, if asked for, if `x` has NaN.
-    TypeError
-        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
-        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
+    ValueError, TypeError
+        As `covariance` does.
 
     Notes
     -----
@@ -83,10 +79,8 @@ def variance(
         Samples in rows, float32 or float64; or one variable.
     ddof : float
         The sum of squares is divided by ``n - ddof``.
-    fweights, aweights : array_like, shape (..., n), optional
-        How often each row counts, and what share it has; see `covariance`.
-    weights : array_like, shape (..., n), optional
-        Another name of `fweights`.
+    fweights, aweights, weights
+        As for `covariance`.
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's variance
         from the numbers that are there. ``"omit"`` takes what a mask hides for missing.
@@ -98,12 +92,8 @@ def variance(
 
     Raises
     ------
-    ValueError
-        If weights do not fit `x`, are negative or not finite, or add up to no more than `ddof`;
-        or, if asked for, if `x` has NaN.
-    TypeError
-        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
-        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
+    ValueError, TypeError
+        As `covariance` does.
 
     Examples
     --------
@@ -133,13 +123,8 @@ def std(
         Samples in rows, float32 or float64; or one variable.
     ddof : float
         The sum of squares is divided by ``n - ddof``. `numpy.std` takes 0 unless told otherwise.
-    fweights, aweights : array_like, shape (..., n), optional
-        How often each row counts, and what share it has; see `covariance`.
-    weights : array_like, shape (..., n), optional
-        Another name of `fweights`.
-    nan_policy : {"propagate", "raise", "omit"}
-        What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; the
-        deviation of the numbers that are there. ``"omit"`` takes what a mask hides for missing.
+    fweights, aweights, weights, nan_policy
+        As for `variance`.
 
     Returns
     -------
@@ -148,12 +133,8 @@ def std(
 
     Raises
     ------
-    ValueError
-        If weights do not fit `x`, are negative or not finite, or add up to no more than `ddof`;
-        or, if asked for, if `x` has NaN.
-    TypeError
-        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
-        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
+    ValueError, TypeError
+        As `covariance` does.
 
     Examples
     --------
@@ -258,10 +239,8 @@ def correlation(
     ----------
     x : array_like, shape (..., n, d) or (n,)
         Samples in rows, one variable in each column, float32 or float64; or one variable.
-    fweights, aweights : array_like, shape (..., n), optional
-        How often each row counts, and what share it has; see `covariance`.
-    weights : array_like, shape (..., n), optional
-        Another name of `fweights`.
+    fweights, aweights, weights
+        As for `covariance`.
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight. ``"propagate"``: it reaches the row and the column of
         its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the correlation of
@@ -277,12 +256,8 @@ def correlation(
 
     Raises
     ------
-    ValueError
-        If weights do not fit `x`, are negative or not finite;
-        or, if asked for, if `x` has NaN.
-    TypeError
-        If the numbers are complex or no numbers at all, or a mask hides some and `nan_policy` is not ``"omit"``, or
-        `x` is a Dask array in chunks of rows (`mmlfast.dask.covariance`).
+    ValueError, TypeError
+        As `covariance` does.
 
     Examples
     --------
