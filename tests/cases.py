@@ -20,6 +20,7 @@ Layouts keep the values. What changes them has a tag: "ill-scaled", "zero-size",
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from collections.abc import Callable, Iterator
@@ -412,6 +413,16 @@ def backward_error(a: Array, x: Array, b: Array) -> Array:
     size = np.abs(a).sum(axis=-1).max(axis=-1, initial=0)[..., None] * np.abs(x).max(axis=-2, initial=0)
     size = size + np.abs(b).max(axis=-2, initial=0)
     return np.divide(residual, size, out=np.zeros_like(residual), where=size > 0).max(axis=-1, initial=0).astype(float)
+
+
+@contextlib.contextmanager
+def saying(*what: Any) -> Iterator[None]:
+    """What a failed assertion inside is about: `with saying(name): check(a)`."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note("this was " + ", ".join(map(str, what)))
+        raise
 
 
 def poisoned(x: Array, values: tuple[float, ...] = (np.nan, np.inf, -np.inf)) -> Iterator[tuple[Any, Array]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import doctest
+import functools
 import importlib
 import importlib.metadata
 import importlib.util
@@ -25,13 +26,67 @@ CPP = ROOT / "cpp"
 
 pytestmark = pytest.mark.skipif(not CPP.is_dir(), reason="the sources are in a checkout only")
 
-KERNELS = sorted(path.stem for path in (CPP / "kernels").glob("*.cpp"))
+PACKAGE = ROOT / "src" / "mmlfast"
+
+
+def kernel_names():
+    """A file of a kernel is named after it: covariance.cpp and covariance_lanes.hpp are of covariance."""
+    stems = {path.stem for path in (CPP / "kernels").glob("*.cpp")}
+    return sorted(stem for stem in stems if not any(stem.startswith(f"{other}_") for other in stems))
+
+
+KERNELS = kernel_names()
+
+
+def kernel_of(path):
+    """The kernel that a file of cpp/kernels, cpp/drivers or cpp/bind is named after; None for what several share."""
+    if path.parent.name == "common":
+        return None
+    stem = path.stem.removeprefix("register_")
+    found = [name for name in KERNELS if stem == name or stem.startswith(f"{name}_")]
+    return max(found, key=len, default=None)
 
 
 def cpp_files(*folders):
-    return [path for folder in folders for path in sorted((CPP / folder).glob("*.[ch]pp"))]
+    return [path for folder in folders for path in sorted((CPP / folder).rglob("*.[ch]pp"))]
 
 
+def layer(path):
+    """The folder of cpp that it is in, at any depth."""
+    return path.relative_to(CPP).parts[0]
+
+
+def python_files(*, references=False):
+    """Those of the package, at any depth."""
+    return [path for path in sorted(PACKAGE.rglob("*.py")) if references or "_reference" not in path.parts]
+
+
+def package_of(path):
+    """The `linalg` of src/mmlfast/linalg/_qr.py; nothing of what lies beside the packages."""
+    folders = path.relative_to(PACKAGE).parts[:-1]
+    return folders[0] if folders else ""
+
+
+@functools.cache
+def syntax_tree(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+@functools.cache
+def imports_of_mmlfast(path):
+    """(module, name or None) of each import of mmlfast in the file, wherever it stands in it."""
+    found = []
+    for node in ast.walk(syntax_tree(path)):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None) for alias in node.names if alias.name.split(".")[0] == "mmlfast"]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path.name}:{node.lineno}: a relative import"
+            if node.module.split(".")[0] == "mmlfast":
+                found += [(node.module, alias.name) for alias in node.names]
+    return found
+
+
+@functools.cache
 def without_comments(path):
     return re.sub(r"//[^\n]*|/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
 
@@ -40,11 +95,31 @@ def includes(path):
     return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', without_comments(path), re.MULTILINE)
 
 
-def by_name(paths):
-    return pytest.mark.parametrize("path", paths, ids=lambda path: path.relative_to(ROOT).as_posix())
+def each(paths):
+    """A test of every path, which says all that fail."""
+
+    def decorate(check):
+        @functools.wraps(check)
+        def test():
+            assert paths
+            failures = []
+            for path in paths:
+                try:
+                    check(path)
+                except AssertionError as error:
+                    failures.append(f"{path.relative_to(ROOT).as_posix()}: {error}")
+            assert not failures, "\n".join(failures)
+
+        del test.__wrapped__  # for pytest: it has no argument
+        return test
+
+    return decorate
 
 
 # ---- layers ----
+
+# Headers of a kernel that others read, though they are not in kernels/common.
+LENT = {"kernels/links.hpp", "kernels/gram_schmidt_columns.hpp", "kernels/elimination_small.hpp"}
 
 MAY_INCLUDE = {
     "simd": {"simd"},
@@ -55,22 +130,30 @@ MAY_INCLUDE = {
 }
 
 
-@by_name(cpp_files(*MAY_INCLUDE))
+@each(cpp_files(*MAY_INCLUDE))
 def test_includes_go_down(path):
     ours = [name for name in includes(path) if (CPP / name).exists() or "/" in name]
     for name in ours:
         folder = name.split("/")[0]
         if folder in MAY_INCLUDE:
-            assert folder in MAY_INCLUDE[path.parent.name], f"{path.name} includes {name}"
+            assert folder in MAY_INCLUDE[layer(path)], f"{path.name} includes {name}"
             assert (CPP / name).is_file(), f"{path.name} includes {name}, which does not exist"
         elif folder == "sys":  # the operating system
-            assert path.parent.name == "runtime", f"{path.name} includes {name}"
+            assert layer(path) == "runtime", f"{path.name} includes {name}"
         else:
             assert folder in ("pybind11", "numpy"), f"{path.name} includes {name}"
-            assert path.parent.name == "bind", f"{path.name} includes {name}"
+            assert layer(path) == "bind", f"{path.name} includes {name}"
 
 
-@by_name([*cpp_files("kernels"), CPP / "simd" / "vec.hpp", CPP / "simd" / "math.hpp"])
+@each(cpp_files("kernels"))
+def test_kernels_share_through_common(path):
+    for name in includes(path):
+        if name.startswith("kernels/") and name not in LENT:
+            owner = kernel_of(CPP / name)
+            assert owner in (None, kernel_of(path)), f"{name} is of another kernel: what is shared is in kernels/common"
+
+
+@each([*cpp_files("kernels"), CPP / "simd" / "vec.hpp", CPP / "simd" / "math.hpp"])
 def test_kernels_include_no_library(path):
     """They are compiled once per SIMD level: an inline function of a library could leak AVX code to old processors."""
     allowed = {"cstddef", "cstdint", "type_traits", "utility"}
@@ -79,7 +162,7 @@ def test_kernels_include_no_library(path):
     assert {name for name in includes(path) if "/" not in name} <= allowed
 
 
-@by_name(cpp_files("kernels"))
+@each(cpp_files("kernels"))
 def test_kernels_only_compute(path):
     """No Python, no allocation, no threads, no exceptions."""
     found = re.findall(
@@ -90,39 +173,124 @@ def test_kernels_only_compute(path):
     assert not found
 
 
-@by_name(cpp_files("kernels"))
-def test_kernels_live_in_the_namespace_of_their_level(path):
-    text = without_comments(path)
-    if path.suffix == ".cpp":
-        assert "namespace mmlfast::MMLFAST_LEVEL" in text
-    outermost = re.search(r"^namespace\s+(\w+)", text, re.MULTILINE)
-    assert outermost is not None
-    assert outermost[1] == "mmlfast"
+def outermost_namespaces(path):
+    """Their names; there is nothing outside of them."""
+    code = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*", "", without_comments(path), flags=re.MULTILINE)
+    depth, outside = 0, []
+    for piece in re.split(r"([{}])", code):
+        depth += {"{": 1, "}": -1}.get(piece, 0)
+        if depth == 0:
+            outside.append(piece.strip("} \n"))
+    names = [piece for piece in outside if piece]
+    assert depth == 0
+    assert names
+    assert all(re.fullmatch(r"namespace [\w:]+", name) for name in names), names
+    return [name.split()[1] for name in names]
 
 
-@by_name([path for path in cpp_files(*MAY_INCLUDE) if path.name not in ("vec.hpp", "narrow.hpp", "pairs.hpp")])
+@functools.cache
+def same_at_every_level():
+    """Headers of cpp/kernels and cpp/simd that are read outside of them, where there is no level."""
+    seen, waiting = set(), cpp_files("runtime", "drivers", "bind")
+    while waiting:
+        for name in includes(waiting.pop()):
+            path = CPP / name
+            if name.startswith(("kernels/", "simd/")) and path not in seen:
+                seen.add(path)
+                waiting.append(path)
+    return seen
+
+
+@each(cpp_files("kernels", "simd"))
+def test_namespaces_of_levels(path):
+    """What is compiled once per level is in the namespace of its level: of two functions of one name the linker keeps
+    one, and could give AVX-512 code to a processor without it. What drivers read is not in it."""
+    outermost = outermost_namespaces(path)
+    if path in same_at_every_level() or path == CPP / "simd" / "level.cpp":
+        assert {name.split("::")[0] for name in outermost} == {"mmlfast"}
+        assert not any("MMLFAST_LEVEL" in name for name in outermost)
+        assert "simd/vec.hpp" not in includes(path)
+    else:
+        assert all(name.startswith("mmlfast::MMLFAST_LEVEL") for name in outermost), outermost
+
+
+@each([path for path in cpp_files(*MAY_INCLUDE) if path.name not in ("vec.hpp", "narrow.hpp", "pairs.hpp")])
 def test_intrinsics_are_with_the_vector_types(path):
     text = without_comments(path)
     assert not re.findall(r"\b_mm\d*_\w+|\b__m(?:128|256|512)\w*|\b__mmask\d+|\bv\w+q_f(?:32|64)\b", text)
     assert not {"immintrin.h", "arm_neon.h"} & set(includes(path))
 
 
-@by_name(cpp_files("drivers"))
+@each(cpp_files("drivers"))
 def test_drivers_do_not_throw(path):
     assert not re.findall(r"\bthrow\b|\bpy::|\bPy[A-Z]\w+", without_comments(path))
 
 
 def test_no_flag_that_changes_arithmetic_or_ties_to_this_machine():
-    text = "".join(path.read_text() for path in [ROOT / "CMakeLists.txt", *(ROOT / "cmake").glob("*.cmake")])
-    code = re.sub(r"#[^\n]*", "", text)
+    names = ("CMakeLists.txt", "CMakePresets.json", "pyproject.toml")
+    files = [path for path in tracked_files() if path.name in names or path.suffix in (".cmake", ".yml")]
+    kernels = CPP / "kernels" / "CMakeLists.txt"
+    assert {ROOT / "CMakeLists.txt", ROOT / "CMakePresets.json", kernels} <= set(files)
+    assert "-march=" in kernels.read_text(), "the flags of levels are elsewhere: look for them there"
+    code = re.sub(r"#[^\n]*", "", "\n".join(path.read_text(encoding="utf-8") for path in files))
     assert not re.findall(r"-ffast-math|-Ofast|-march=native|-mtune=native|-fopenmp|-lopenblas|-lmkl", code)
     assert "-ffp-contract=off" in code
 
 
-def test_the_package_does_not_use_its_references():
+@each(python_files())
+def test_the_package_does_not_use_its_references(path):
     """_reference is the specification for tests: slow, and not to be shipped as an implementation."""
-    for path in (ROOT / "src" / "mmlfast").glob("*.py"):
-        assert "_reference" not in path.read_text(encoding="utf-8"), path.name
+    assert "_reference" not in path.read_text(encoding="utf-8")
+
+
+@each(python_files(references=True))
+def test_references_stand_alone(path):
+    """They would be no specification if they called what they specify."""
+    if "_reference" in path.parts:
+        assert all(module.startswith("mmlfast._reference") for module, _ in imports_of_mmlfast(path))
+
+
+@each([path for path in python_files() if package_of(path) != "tour" and path.name != "__main__.py"])
+def test_no_package_imports_the_front_of_another(path):
+    """`from mmlfast.linalg._qr import qr`, not `from mmlfast.linalg import qr`: a front imports all of its package. Nor
+    does it import mmlfast itself, but for what lies beside the packages (_core, _common, _config)."""
+    fronts = set(mf._MODULES) | {"tour"}
+    for module, name in imports_of_mmlfast(path):
+        if path == PACKAGE / "__init__.py" and module == "mmlfast":
+            continue  # for type checkers: modules are imported when they are first used
+        package, *inside = module.split(".")[1:] or [""]
+        if package == "":
+            assert name is not None, f"{path.name} imports all of mmlfast"
+            assert name.startswith("_"), f"from mmlfast import {name}"
+        elif package in fronts:
+            assert inside, f"from {module} import {name}"
+            assert inside[0].startswith("_"), f"from {module} import {name}"
+            assert package_of(path) or path.parent == PACKAGE, path
+            assert package_of(path) != "_common", f"_common needs {module}: it does not belong there"
+        else:
+            assert package.startswith("_"), f"from {module} import {name}"
+
+
+@each([path for path in python_files() if package_of(path) == "_common" and path.name != "__init__.py"])
+def test_what_is_common_is_used_by_two(path):
+    """By two packages or the core of the package, directly or by what else is common."""
+    users, waiting, seen = set(), [path], {path}
+    while waiting:
+        name = waiting.pop().stem
+        full = f"mmlfast._common.{name}"
+        if any(f'"{full}"' in source.read_text(encoding="utf-8") for source in cpp_files("bind")):
+            users.add("_core")
+        for other in python_files():
+            imported = set(imports_of_mmlfast(other))
+            if other not in seen and (
+                ("mmlfast._common", name) in imported or any(module == full for module, _ in imported)
+            ):
+                seen.add(other)
+                if package_of(other) == "_common":
+                    waiting.append(other)
+                else:
+                    users.add(package_of(other) or other.name)
+    assert len(users) >= 2 or users & {"_core", "__init__.py", "_config.py"}, f"it is used by {users or 'nobody'}"
 
 
 # ---- a kernel has one name ----
@@ -140,15 +308,21 @@ def test_kernel_is_in_every_folder(kernel):
         f"bench/cases/{kernel}.py",
     ]
     assert [place for place in places if not (ROOT / place).is_file()] == []
+    if kernel != "simd_math":  # which is a tool of other kernels: nothing public is named after it
+        here = [path for path in python_files() if path.stem == f"_{kernel}" and package_of(path) != "dask"]
+        assert len(here) == 1, f"src/mmlfast/*/_{kernel}.py: {here}"
 
 
 def test_no_folder_has_a_kernel_of_its_own():
     known = set(KERNELS)
-    assert {path.stem for path in (CPP / "drivers").glob("*.cpp")} <= known
-    assert {path.stem.removeprefix("register_") for path in (CPP / "bind").glob("register_*.cpp")} <= known | {
-        "runtime"
+    ours = [*cpp_files("kernels"), *(path for path in cpp_files("drivers") if path.suffix == ".cpp")]
+    ours = [path for path in ours if path.parent.name != "common"]
+    assert [path.name for path in ours if kernel_of(path) is None] == []
+    registered = {
+        path.stem.removeprefix("register_") for path in cpp_files("bind") if path.name.startswith("register_")
     }
-    references = {path.stem for path in (ROOT / "src" / "mmlfast" / "_reference").glob("*.py")}
+    assert registered <= known | {"runtime"}
+    references = {path.stem for path in (PACKAGE / "_reference").rglob("*.py")}
     assert references <= known | {"__init__"}
     registered = set(re.findall(r"^\s*register_(\w+)\(m\);", (CPP / "bind" / "module.cpp").read_text(), re.MULTILINE))
     assert registered == known | {"runtime"}
@@ -208,14 +382,27 @@ def test_files_are_short():
 
 def test_python_functions_are_short():
     too_long = {}
-    for path in (ROOT / "src" / "mmlfast").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for path in python_files(references=True):
+        for node in ast.walk(syntax_tree(path)):
             if isinstance(node, ast.FunctionDef) and node.end_lineno is not None:
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 lines = node.end_lineno - body[0].lineno + 1 if body else 0
                 if lines > 60:
                     too_long[f"{path.name}:{node.name}"] = lines
     assert not too_long
+
+
+def test_no_statement_without_effect():
+    """`assert_solves(a, x, b), name` makes a tuple and drops it: the name is in no message (`cases.saying` puts it
+    there). Nor is a comparison without assert a test."""
+    found = []
+    for path in tracked_files():
+        if path.suffix == ".py":
+            for node in ast.walk(syntax_tree(path)):
+                dropped = isinstance(node, ast.Expr) and isinstance(node.value, ast.Tuple | ast.Compare | ast.BoolOp)
+                if dropped or (isinstance(node, ast.Assert) and isinstance(node.test, ast.Tuple)):
+                    found.append(f"{path.relative_to(ROOT)}:{node.lineno}: {ast.unparse(node)}")
+    assert not found
 
 
 def test_no_path_of_a_machine():
@@ -310,6 +497,16 @@ def sections(docstring):
         lines[i].strip(): "\n".join(lines[i + 2 : end])
         for i, end in zip(starts, [*starts, len(lines)][1:], strict=True)
     }
+
+
+@pytest.mark.parametrize("name", [name for name, thing in public_objects() if hasattr(thing, "__module__")])
+def test_public_path(name):
+    """What repr shows and pickles keep is where users find it, not where it is written."""
+    package, _, last = name.rpartition(".")
+    thing = getattr(importlib.import_module(package), last)
+    if (thing.__module__ or "").startswith("mmlfast"):
+        assert thing.__module__ == package
+        assert thing.__qualname__ == thing.__name__ == last
 
 
 @pytest.mark.parametrize("name", MODULES)

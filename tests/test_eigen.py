@@ -89,8 +89,6 @@ def test_jordan_blocks_are_refused(n, dtype, rng):
     for value in (0.0, 1.0, -3.0, shift, 1e-8, 1e8 if n == 2 else 100.0):
         block = jordan(n, value).astype(dtype)
         for a in (block, block.T, block[::-1, ::-1], np.block([[block, np.zeros((n, 1))], [np.zeros((1, n)), 7]])):
-            if value > 1e7 or not np.array_equal(a, a.astype(dtype)):
-                continue
             with pytest.raises(LinAlgError, match="diagonalize: Matrix is defective, it has too few independent"):
                 mf.linalg.diagonalize(a.astype(dtype))
 

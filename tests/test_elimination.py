@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import math
+import warnings
 from fractions import Fraction
 
 import cases
 import numpy as np
 import pytest
-from cases import LAYOUTS, backward_error, every_batch_size, every_case, every_dtype, same_bits
+from cases import LAYOUTS, backward_error, every_batch_size, every_case, every_dtype, same_bits, saying
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.linalg import LinAlgError
@@ -225,7 +226,8 @@ def test_nasty_matrices(n, rng):
                 and np.isnan(x).all()
             ):
                 continue  # singular in rounding
-            assert_solves(a, x[-1], b), name
+            with saying(name, batch):
+                assert_solves(a, x[-1], b)
             same_bits(x, np.broadcast_to(x[0], x.shape))
 
 
@@ -553,9 +555,13 @@ def test_dtypes_that_would_lose_something(dtype):
 def test_array_likes():
     a, b = [[2.0, 1.0], [1.0, 3.0]], [3.0, 5.0]
     expected = np.array([0.8, 1.4])
-    for kind in (list, tuple, np.matrix if hasattr(np, "matrix") else list):
-        if kind is not getattr(np, "matrix", None):
-            np.testing.assert_allclose(mf.linalg.solve(kind(a), kind(b)), expected, rtol=1e-15)
+    for kind in (list, tuple):
+        np.testing.assert_allclose(mf.linalg.solve(kind(a), kind(b)), expected, rtol=1e-15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PendingDeprecationWarning)
+        column = mf.linalg.solve(np.matrix(a), np.matrix(b).T)
+    assert type(column) is np.ndarray
+    np.testing.assert_allclose(column, expected[:, None], rtol=1e-15)
     np.testing.assert_allclose(mf.linalg.solve(memoryview(np.array(a)), memoryview(np.array(b))), expected, rtol=1e-15)
 
 

@@ -141,7 +141,8 @@ def test_hard_matrices(n, dtype, rng):
         a = hard.astype(dtype)
         for batch in (1, 17):
             factors = mf.linalg.lu(np.broadcast_to(a, (batch, n, n)))
-            assert_factors(a, *(x[-1] for x in factors)), name
+            with cases.saying(name, batch):
+                assert_factors(a, *(x[-1] for x in factors))
     for _, hard in cases.hard_rectangles(rng, n + 3, n):
         a = hard.astype(dtype)
         assert_factors(a, *mf.linalg.lu(a))

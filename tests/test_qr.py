@@ -16,6 +16,7 @@ from cases import (
     poisoned,
     read_matrix_market,
     same_bits,
+    saying,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -105,20 +106,16 @@ def test_hard_squares(n, rng):
             if not np.isfinite(narrow).all():
                 continue
             for mode in MODES:
-                try:
+                with saying(name, dtype.__name__, mode):
                     check(narrow, mode)
-                except AssertionError as error:
-                    raise AssertionError(f"{name} {dtype.__name__} {mode}") from error
 
 
 @pytest.mark.parametrize("shape", [(4, 2), (9, 4), (20, 13), (64, 32), (100, 40), (130, 70)], ids=str)
 def test_hard_rectangles(shape, rng):
     for name, a in hard_rectangles(rng, *shape):
         for b in (a, a.T):
-            try:
+            with saying(name, b.shape):
                 check(np.ascontiguousarray(b))
-            except AssertionError as error:
-                raise AssertionError(f"{name} {b.shape}") from error
 
 
 @every_dtype

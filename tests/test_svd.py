@@ -204,7 +204,8 @@ def test_hard_squares(n, dtype, rng):
         a = a.astype(dtype)
         for batch in (1, 9):
             result = la.svd(np.broadcast_to(a, (batch, n, n)))
-            assert_decomposes(np.broadcast_to(a, (batch, n, n)), result, True), name
+            with cases.saying(name, batch):
+                assert_decomposes(np.broadcast_to(a, (batch, n, n)), result, True)
             same_bits(result.S, np.broadcast_to(result.S[0], result.S.shape))
 
 

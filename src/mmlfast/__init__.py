@@ -17,6 +17,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mmlfast._common.errors import ConvergenceWarning
+from mmlfast._common.public import publish
 from mmlfast._config import (
     __version__,
     get_num_threads,
@@ -47,6 +48,8 @@ __all__ = [
     "show_config",
     "stats",
 ]
+
+publish(__name__, __all__)
 
 
 def __getattr__(name: str) -> ModuleType:
