@@ -14,6 +14,7 @@ from pathlib import Path
 import cases
 import numpy as np
 import pytest
+from hypothesis import settings
 
 import mmlfast as mf
 from mmlfast import _core
@@ -21,6 +22,12 @@ from mmlfast import _core
 # A shell starts what runs in the background with SIGINT ignored: tests of Ctrl-C would wait for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# The same examples in every run, so that a suite that passes on one machine passes on the next.
+# `HYPOTHESIS_PROFILE=search python -m pytest` looks for new ones.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture
