@@ -35,7 +35,7 @@ LaneBits report(const mask<T>& positive, T* const* x, const Layout& layout) {
 template <int N, class T>
 LaneBits factor_small(const T* const* item, const Layout& al, T* const* x, const Layout& xl) {
   vec<T> a[N][N];
-  pack(item, Layout{N, N, al.row_stride, al.col_stride}, &a[0][0], N, 1);
+  pack_sized<N, N>(item, al, &a[0][0]);
   mask<T> positive = ~no_lanes<T>();
   unrolled(0, N, [&](int k) {
     positive = positive & (a[k][k] > zero<T>());
@@ -48,7 +48,7 @@ LaneBits factor_small(const T* const* item, const Layout& al, T* const* x, const
     unrolled(k + 1, N,
              [&](int i) { unrolled(k + 1, i + 1, [&](int j) { a[i][j] = fnma(a[i][k], a[j][k], a[i][j]); }); });
   });
-  unpack(x, Layout{N, N, xl.row_stride, xl.col_stride}, &a[0][0], N, 1);
+  unpack_sized<N, N>(x, xl, &a[0][0]);
   return report(positive, x, xl);
 }
 
@@ -80,7 +80,7 @@ template <class T>
 void pack_lower(const T* const* item, const Layout& l, vec<T>* dst, std::ptrdiff_t ld) {
   if (moves_whole<T>(l)) return pack(item, l, dst, ld, 1);
   each_run_of_triangle<T>(l, [&](std::ptrdiff_t i, std::ptrdiff_t j, std::ptrdiff_t count, bool along_row) {
-    run::pack(item, i * l.row_stride + j * l.col_stride, count, dst + i * ld + j, along_row ? 1 : ld);
+    pack_run(item, i * l.row_stride + j * l.col_stride, count, dst + i * ld + j, along_row ? 1 : ld);
   });
 }
 
@@ -110,7 +110,7 @@ void unpack_lower(T* const* item, const Layout& l, vec<T>* src, std::ptrdiff_t l
   if (whole) return unpack(item, l, src, ld, 1);
   for (int lane = 0; lane < lanes<T>; ++lane) clear_upper(item[lane], l);
   each_run_of_triangle<T>(l, [&](std::ptrdiff_t i, std::ptrdiff_t j, std::ptrdiff_t count, bool along_row) {
-    run::unpack(item, i * l.row_stride + j * l.col_stride, count, src + i * ld + j, along_row ? 1 : ld);
+    unpack_run(item, i * l.row_stride + j * l.col_stride, count, src + i * ld + j, along_row ? 1 : ld);
   });
 }
 

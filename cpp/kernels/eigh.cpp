@@ -89,7 +89,7 @@ template <int N, bool Vectors, class T>
 LaneBits solve_small(const T* const* items, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
                      T* const* vectors, const Layout& vl) {
   vec<T> a[N * N], d[N], q[N * N];
-  pack(items, Layout{N, N, al.row_stride, al.col_stride}, a, N, 1);
+  pack_sized<N, N>(items, al, a);
   const Preparation<T> p = prepare(a, N, N);
   if constexpr (N == 2) {
     const Pair<T> pair = solve_pair(a[0], a[2], a[3], p.floor());
@@ -110,14 +110,14 @@ LaneBits solve_small(const T* const* items, const Layout& al, T* const* values, 
   give_values(p, p.bad, d, N, values, values_stride);
   if constexpr (Vectors) {
     for (int i = 0; i < N * N; ++i) q[i] = or_nan(p.bad, q[i] + zero<T>());
-    unpack(vectors, Layout{N, N, vl.row_stride, vl.col_stride}, q, N, 1);
+    unpack_sized<N, N>(vectors, vl, q);
   }
   return N == 2 ? 0 : to_bitmask(p.bad);
 }
 
 // Every vector to length 1: the rotations leave the angles between them right to rounding, but let the lengths drift.
 template <class T>
-MMLFAST_INLINE void normalize(const Tridiagonal<T>& t) {
+MMLFAST_NOINLINE void normalize(const Tridiagonal<T>& t) {
   for (std::ptrdiff_t k = 0; k < t.n; ++k) {
     vec<T>* x = t.q + k * t.ld;
     vec<T> excess = broadcast<T>(-1);
@@ -128,8 +128,8 @@ MMLFAST_INLINE void normalize(const Tridiagonal<T>& t) {
 }
 
 template <bool Vectors, class T>
-MMLFAST_INLINE void give(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t, T* const* values,
-                         std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
+MMLFAST_NOINLINE void give(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t, T* const* values,
+                           std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
   sort<Vectors>(t);
   give_values(p, failed, t.d, t.n, values, values_stride);
   if constexpr (Vectors) {

@@ -20,7 +20,7 @@ MMLFAST_INLINE vec<T> with_sign(const vec<T>& pivot, const vec<T>& row, std::ptr
 template <int N, class T>
 struct Group : SmallFactors<N, T> {
   Group(const T* const* item, const Layout& layout, vec<T>*) {
-    pack(item, Layout{N, N, layout.row_stride, layout.col_stride}, &this->a[0][0], N, 1);
+    pack_sized<N, N>(item, layout, &this->a[0][0]);
     factor(*this);
   }
   static constexpr std::ptrdiff_t size() { return N; }
@@ -29,8 +29,7 @@ struct Group : SmallFactors<N, T> {
 
 template <class T>
 struct Group<0, T> : PanelFactors<T> {
-  template <bool MoveMultipliers = false>
-  Group(const T* const* item, const Layout& layout, vec<T>* scratch, std::bool_constant<MoveMultipliers> = {}) {
+  Group(const T* const* item, const Layout& layout, vec<T>* scratch, bool move_multipliers = false) {
     const std::ptrdiff_t order = layout.rows;
     this->n = this->cols = order;
     this->ld = leading_dimension(order);
@@ -39,7 +38,7 @@ struct Group<0, T> : PanelFactors<T> {
     this->reciprocal = this->pivot + order;
     this->row_of_lane = reinterpret_cast<std::int32_t*>(this->reciprocal + order);
     pack(item, layout, this->a, this->ld, 1);
-    factor<MoveMultipliers>(*static_cast<PanelFactors<T>*>(this));
+    factor(*static_cast<PanelFactors<T>*>(this), move_multipliers);
   }
   std::ptrdiff_t size() const { return this->n; }
   MMLFAST_INLINE vec<T> signed_pivot(std::ptrdiff_t k) const {
@@ -67,10 +66,10 @@ LaneBits solve_small(const T* const* a, const Layout& a_layout, const T* const* 
                      const Layout& x_layout) {
   const Group<N, T> f(a, a_layout, nullptr);
   vec<T> rhs[N][1];
-  pack(b, Layout{N, 1, b_layout.row_stride, 1}, &rhs[0][0], 1, 1);
+  pack_sized<N, 1>(b, b_layout, &rhs[0][0]);
   substitute(f, rhs);
   blank_singular(f.singular, &rhs[0][0], N);
-  unpack(x, Layout{N, 1, x_layout.row_stride, 1}, &rhs[0][0], 1, 1);
+  unpack_sized<N, 1>(x, x_layout, &rhs[0][0]);
   return to_bitmask(f.singular);
 }
 
@@ -92,8 +91,8 @@ template <int N, class T>
 LaneBits solve_by_columns(const T* const* a, const Layout& a_layout, const T* const* b, const Layout& b_layout,
                           T* const* x, const Layout& x_layout, vec<T>* scratch) {
   vec<T> matrix[N * N], rhs[N];
-  pack(a, Layout{N, N, a_layout.row_stride, a_layout.col_stride}, matrix, N, 1);
-  pack(b, Layout{N, 1, b_layout.row_stride, 1}, rhs, 1, 1);
+  pack_sized<N, N>(a, a_layout, matrix);
+  pack_sized<N, 1>(b, b_layout, rhs);
   ColumnFactors<N, T> f[vec_parts];
   for (int p = 0; p < vec_parts; ++p)
     if (!factor(f[p], matrix, p)) return solve_any(a, a_layout, b, b_layout, x, x_layout, scratch);
@@ -101,7 +100,7 @@ LaneBits solve_by_columns(const T* const* a, const Layout& a_layout, const T* co
   unrolled(0, vec_parts, [&](int p) { unrolled(0, N, [&](int i) { c[p][i] = part_of(rhs[i], p); }); });
   substitute(f, c);
   unrolled(0, vec_parts, [&](int p) { unrolled(0, N, [&](int i) { rhs[i].part[p] = c[p][i].part[0]; }); });
-  unpack(x, Layout{N, 1, x_layout.row_stride, 1}, rhs, 1, 1);
+  unpack_sized<N, 1>(x, x_layout, rhs);
   return 0;
 }
 
@@ -112,7 +111,7 @@ LaneBits inverse_small(const T* const* a, const Layout& a_layout, T* const* x, c
   unrolled(0, N, [&](int i) { unrolled(0, N, [&](int j) { inverse[i][j] = broadcast<T>(static_cast<T>(i == j)); }); });
   substitute(f, inverse);
   blank_singular(f.singular, &inverse[0][0], N * N);
-  unpack(x, Layout{N, N, x_layout.row_stride, x_layout.col_stride}, &inverse[0][0], N, 1);
+  unpack_sized<N, N>(x, x_layout, &inverse[0][0]);
   return to_bitmask(f.singular);
 }
 
@@ -139,7 +138,7 @@ MMLFAST_INLINE void invert(const Group<0, T>& f, vec<T>* order, vec<T>* inverse)
 template <class T>
 LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout, vec<T>* scratch) {
   const std::ptrdiff_t n = a_layout.rows;
-  const Group<0, T> f(a, a_layout, scratch, std::true_type{});
+  const Group<0, T> f(a, a_layout, scratch, true);
   vec<T>*order = scratch + factor_vectors(n), *inverse = order + n;
   invert(f, order, inverse);
   blank_singular(f.singular, inverse, n * f.ld);
@@ -152,7 +151,7 @@ template <int N, class T>
 LaneBits inverse_by_columns(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout,
                             vec<T>* scratch) {
   vec<T> matrix[N * N], inverse[N * N];
-  pack(a, Layout{N, N, a_layout.row_stride, a_layout.col_stride}, matrix, N, 1);
+  pack_sized<N, N>(a, a_layout, matrix);
   ColumnFactors<N, T> f;
   for (int p = 0; p < vec_parts; ++p) {
     if (!factor(f, matrix, p)) return inverse_any(a, a_layout, x, x_layout, scratch);
@@ -160,7 +159,7 @@ LaneBits inverse_by_columns(const T* const* a, const Layout& a_layout, T* const*
     move_multipliers(f, order);
     invert(f, order, inverse, p);
   }
-  unpack(x, Layout{N, N, x_layout.row_stride, x_layout.col_stride}, inverse, N, 1);
+  unpack_sized<N, N>(x, x_layout, inverse);
   return 0;
 }
 
@@ -205,7 +204,7 @@ MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent
 template <class T>
 MMLFAST_INLINE mask<T> determinant_of_two(const T* const* item, const Layout& layout, vec<T>& det) {
   vec<T> a[2][2];
-  pack(item, Layout{2, 2, layout.row_stride, layout.col_stride}, &a[0][0], 2, 1);
+  pack_sized<2, 2>(item, layout, &a[0][0]);
   const vec<T> down = a[0][0] * a[1][1], up = a[0][1] * a[1][0], larger = max(abs(down), abs(up));
   det = fma(a[0][0], a[1][1], -up) + fnma(a[0][1], a[1][0], up);
   return (larger > broadcast<T>(1 / sqrt_largest<T>)) & (larger < broadcast<T>(sqrt_largest<T>)) & (det != zero<T>());
@@ -233,7 +232,7 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
 template <int N, class T>
 LaneBits determinant_by_columns(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   vec<T> matrix[N * N], result;
-  pack(a, Layout{N, N, layout.row_stride, layout.col_stride}, matrix, N, 1);
+  pack_sized<N, N>(a, layout, matrix);
   ColumnFactors<N, T> f;
   for (int p = 0; p < vec_parts; ++p) {
     vec<T, 1> product;
@@ -282,7 +281,7 @@ void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const
   f.row_of_lane = reinterpret_cast<std::int32_t*>(f.reciprocal + m);
   vec<T>*rows = f.reciprocal + 2 * m, *lower = rows + m;
   pack(a, a_layout, f.a, f.ld, 1);
-  factor<true>(f);
+  factor(f, true);
   find_order(f, rows);
   for (std::ptrdiff_t i = 0; i < m; ++i) {
     alignas(vec_bytes) T row[lanes<T>];

@@ -99,7 +99,7 @@ MMLFAST_INLINE void factor_columns(ColumnFactors<N, T>& f, const vec<T>* a, int 
 
 // The factors of part `part` of the matrices a[i * N + j]. One copy of this code serves all callers.
 template <int N, class T>
-__attribute__((noinline)) bool factor(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
+MMLFAST_NOINLINE bool factor(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
   factor_columns<N>(f, a, part);
   return f.sound();
 }

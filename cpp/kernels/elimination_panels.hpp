@@ -4,7 +4,7 @@
 // columns on the right.
 //
 // Within a panel the multipliers move with their rows; across panels they stay where they were made, unless
-// MoveMultipliers asks for the factors of the matrix with its rows in their last order.
+// move_multipliers asks for the factors of the matrix with its rows in their last order.
 #pragma once
 
 #include "kernels/elimination.hpp"
@@ -87,8 +87,8 @@ MMLFAST_INLINE void exchange_strip(const PanelFactors<T>& f, std::ptrdiff_t k, v
 }
 
 template <class T>
-MMLFAST_INLINE void exchange_rows(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
-                                  std::ptrdiff_t from, std::ptrdiff_t to) {
+MMLFAST_NOINLINE void exchange_rows(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                    std::ptrdiff_t from, std::ptrdiff_t to) {
   std::ptrdiff_t j = from;
   for (; j + 4 <= to; j += 4) exchange_strip<4>(f, k, c, width, j);
   for (; j < to; ++j) exchange_strip<1>(f, k, c, width, j);
@@ -121,8 +121,8 @@ MMLFAST_INLINE void eliminate(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>
 
 // The same for columns [from, to) of c.
 template <int W, class T>
-MMLFAST_INLINE void eliminate_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
-                                      std::ptrdiff_t from, std::ptrdiff_t to) {
+MMLFAST_NOINLINE void eliminate_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                        std::ptrdiff_t from, std::ptrdiff_t to) {
   std::ptrdiff_t j = from;
   for (; j + strip_width <= to; j += strip_width) eliminate<W, strip_width>(f, k, c, width, j);
   for (; j < to; ++j) eliminate<W, 1>(f, k, c, width, j);
@@ -205,7 +205,7 @@ MMLFAST_INLINE void panel_step(PanelFactors<T>& f, std::ptrdiff_t first, PivotSe
 }
 
 template <class T>
-MMLFAST_INLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
+MMLFAST_NOINLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
   PivotSearch<T> search;
   const vec<T>* row = f.a + first * f.ld + first;
   search.start(first, row, 0);
@@ -220,7 +220,7 @@ MMLFAST_INLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
 
 // The last columns, fewer than a panel: column k and what is right of it.
 template <class T>
-MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
+MMLFAST_NOINLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
   const std::ptrdiff_t n = f.n, cols = f.cols, ld = f.ld;
   PivotSearch<T> search;
   const auto panel_row = [&](std::ptrdiff_t i) { return PanelRow<T>{{f.a[i * ld + k]}}; };
@@ -235,21 +235,21 @@ MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
   }
 }
 
-template <bool MoveMultipliers, class T>
-MMLFAST_INLINE void factor(PanelFactors<T>& f) {
+template <class T>
+MMLFAST_NOINLINE void factor(PanelFactors<T>& f, bool move_multipliers) {
   const std::ptrdiff_t steps = f.n < f.cols ? f.n : f.cols;
   f.singular = no_lanes<T>();
   f.fragile = {};
   std::ptrdiff_t k = 0;
   for (; k + panel_width <= steps; k += panel_width) {
     factor_panel(f, k);
-    if constexpr (MoveMultipliers)
+    if (move_multipliers)
       for (std::ptrdiff_t w = 0; w < panel_width; ++w) exchange_rows(f, k + w, f.a, f.ld, 0, k);
     apply_steps<panel_width>(f, k, f.a, f.ld, k + panel_width, f.cols);
   }
   for (; k < steps; ++k) {
     factor_last_column(f, k);
-    if constexpr (MoveMultipliers) exchange_rows(f, k, f.a, f.ld, 0, k);
+    if (move_multipliers) exchange_rows(f, k, f.a, f.ld, 0, k);
   }
 }
 
@@ -279,8 +279,8 @@ MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, 
 }
 
 template <int W, class T>
-MMLFAST_INLINE void substitute_back_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
-                                            std::ptrdiff_t width) {
+MMLFAST_NOINLINE void substitute_back_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
+                                              std::ptrdiff_t width) {
   std::ptrdiff_t j = 0;
   for (; j + strip_width <= m; j += strip_width) substitute_back<W, strip_width>(f, k, b, width, j);
   for (; j < m; ++j) substitute_back<W, 1>(f, k, b, width, j);

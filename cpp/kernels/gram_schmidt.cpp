@@ -130,9 +130,9 @@ void lanes_sized(const T* const* a, const Layout& a_layout, const T* const* rtol
                  std::int64_t* const* rank, T* const* orthogonality) {
   vec<T> x[N * N], c[N];
   Report<T> report;
-  pack(a, Layout{N, N, a_layout.row_stride, a_layout.col_stride}, x, N, 1);
+  pack_sized<N, N>(a, a_layout, x);
   twice<N, N>(Matrix<T>{x, N, N}, gather_numbers(rtol), c, report);
-  unpack(q, Layout{N, N, q_layout.row_stride, q_layout.col_stride}, x, N, 1);
+  unpack_sized<N, N>(q, q_layout, x);
   write(report, rank, orthogonality);
 }
 

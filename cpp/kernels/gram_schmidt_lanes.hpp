@@ -98,8 +98,7 @@ MMLFAST_INLINE vec<T> sum_of_squares(const Matrix<T>& x, std::ptrdiff_t j) {
 
 // Brings the lanes of column j whose squares could leave the range to a length near one.
 template <class T>
-__attribute__((noinline)) void rescale(vec<T>* a, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t j,
-                                       mask<T> unsafe) {
+MMLFAST_NOINLINE void rescale(vec<T>* a, std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t j, mask<T> unsafe) {
   vec<T> big = zero<T>(), mantissa, exponent;
   for (std::ptrdiff_t i = 0; i < m; ++i) big = max(abs(a[i * n + j]), big);
   split_exponent(big, mantissa, exponent);

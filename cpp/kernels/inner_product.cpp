@@ -40,8 +40,8 @@ void pack_items(const VectorStack<T>& x, ptrdiff_t first, ptrdiff_t count, ptrdi
   const T* item[lanes<T>];
   for (int l = 0; l < lanes<T>; ++l) item[l] = x.data + (first + l < count ? first + l : count - 1) * x.next;
   vec<T>* rows = reinterpret_cast<vec<T>*>(to);
-  if (x.step == 1) return run::pack(item, 0, d, rows, 1);
-  for (ptrdiff_t k = 0; k < d; ++k) run::pack(item, k * x.step, 1, rows + k, 1);
+  if (x.step == 1) return pack_run(item, 0, d, rows, 1);
+  for (ptrdiff_t k = 0; k < d; ++k) pack_run(item, k * x.step, 1, rows + k, 1);
 }
 
 // Eight items with their components in lanes: component k of item l at x[k * lanes<T> + l].

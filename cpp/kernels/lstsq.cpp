@@ -71,7 +71,7 @@ MMLFAST_INLINE void squares_of_columns(const Problem<T>& p, std::ptrdiff_t from,
 // The columns of A (the rows of f.x if it is wide) and b at a safe scale in the lanes of `unsafe`: if it is not wide,
 // each column by itself, else all of A by one power, since the smallest x depends on the scales of the columns.
 template <class T>
-__attribute__((noinline)) void bring_to_safe_scale(Problem<T>& p, mask<T> unsafe, std::ptrdiff_t rows) {
+MMLFAST_NOINLINE void bring_to_safe_scale(Problem<T>& p, mask<T> unsafe, std::ptrdiff_t rows) {
   const std::ptrdiff_t n = p.wide ? p.f.x.m : p.f.x.n;
   const Columns<T> rhs{p.y.a, rows, p.k, p.k};
   const vec<T> a_size = reflections::largest(p.f.x), b_size = reflections::largest(rhs);
@@ -160,7 +160,7 @@ struct AtOneScale {
 
 // The singular values of A, in falling order, to s: by rotations of the rows of R, or of its columns if A is wide.
 template <class T>
-__attribute__((noinline)) void find_singular_values(Problem<T>& p) {
+MMLFAST_NOINLINE void find_singular_values(Problem<T>& p) {
   const std::ptrdiff_t r = p.r;
   const AtOneScale<T> upper(p);
   for (std::ptrdiff_t c = 0; c < r; ++c)

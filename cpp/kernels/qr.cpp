@@ -46,7 +46,7 @@ struct Treatment {
 // Factors the items that pack() put into f.x once more: those in the lanes of `unsafe` with all columns at a size of
 // about one. N > 0: in the order of factor_sized.
 template <int N, class T>
-__attribute__((noinline)) void factor_with_care(const Reflected<T>& f, const mask<T>& unsafe, Treatment<T>& t) {
+MMLFAST_NOINLINE void factor_with_care(const Reflected<T>& f, const mask<T>& unsafe, Treatment<T>& t) {
   vec<T> nothing = zero<T>(), mantissa, size;
   t.scaled = true;
   for (std::ptrdiff_t j = 0; j < f.x.n; ++j) {
@@ -77,7 +77,7 @@ MMLFAST_INLINE void copy_r(const Reflected<T>& f, std::ptrdiff_t p, vec<T>* r) {
 
 // Undoes the scaling of R and fills the items that are not finite.
 template <class T>
-__attribute__((noinline)) void finish(const Treatment<T>& t, vec<T>* r, std::ptrdiff_t rows, std::ptrdiff_t n) {
+MMLFAST_NOINLINE void finish(const Treatment<T>& t, vec<T>* r, std::ptrdiff_t rows, std::ptrdiff_t n) {
   for (std::ptrdiff_t j = 0; j < n; ++j) {
     const Columns<T> column{r + j, j < rows ? j + 1 : rows, 1, n};
     reflections::scale(column, t.exponent[j]);
@@ -90,24 +90,23 @@ void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const 
                   const Layout& r_layout) {
   vec<T> x[N * N], upper[N * N], factors[N], diagonal[N], exponent[N];
   const Reflected<T> f{{x, N, N, N}, factors, diagonal};
-  const Layout from{N, N, a_layout.row_stride, a_layout.col_stride};
   Treatment<T> t{exponent};
   mask<T> unsafe = no_lanes<T>();
-  pack(a, from, x, N, 1);
+  pack_sized<N, N>(a, a_layout, x);
   reflections::factor_sized<false, N, N>(f, unsafe);
   look_at_the_rest(f, unsafe);
   const bool again = any(unsafe);
   if (again) {
-    pack(a, from, x, N, 1);
+    pack_sized<N, N>(a, a_layout, x);
     factor_with_care<N>(f, unsafe, t);
   }
   copy_r<N, N>(f, N, upper);
   if (again) finish(t, upper, N, N);
-  unpack(r, Layout{N, N, r_layout.row_stride, r_layout.col_stride}, upper, N, 1);
+  unpack_sized<N, N>(r, r_layout, upper);
   if (q[0] == nullptr) return;
   reflections::form_q_sized<N, N>(f);
   if (again) reflections::blank(f.x, t.not_finite);
-  unpack(q, Layout{N, N, q_layout.row_stride, q_layout.col_stride}, x, N, 1);
+  unpack_sized<N, N>(q, q_layout, x);
 }
 
 template <class T>

@@ -9,10 +9,17 @@ template <class T, class F>
 MMLFAST_INLINE void map(std::ptrdiff_t n, const T* x, std::ptrdiff_t x_stride, T* y, std::ptrdiff_t y_stride, F&& f) {
   for (std::ptrdiff_t i = 0; i < n; i += lanes<T>) {
     const int count = static_cast<int>(n - i < lanes<T> ? n - i : lanes<T>);
+    const bool whole = count == lanes<T>;
     alignas(vec_bytes) T buffer[lanes<T>] = {};
-    for (int l = 0; l < count; ++l) buffer[l] = x[(i + l) * x_stride];
-    store(buffer, f(load(buffer)));
-    for (int l = 0; l < count; ++l) y[(i + l) * y_stride] = buffer[l];
+    if (!whole || x_stride != 1)
+      for (int l = 0; l < count; ++l) buffer[l] = x[(i + l) * x_stride];
+    const vec<T> result = f(load(whole && x_stride == 1 ? x + i : buffer));
+    if (whole && y_stride == 1) {
+      store(y + i, result);
+    } else {
+      store(buffer, result);
+      for (int l = 0; l < count; ++l) y[(i + l) * y_stride] = buffer[l];
+    }
   }
 }
 

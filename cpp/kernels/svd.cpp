@@ -176,7 +176,7 @@ struct Group {
   }
 
   // The same without columns of zeros, which are not small but not there.
-  __attribute__((noinline)) void look_apart(std::ptrdiff_t column, const vec<T>& largest, const vec<T>& little) {
+  MMLFAST_NOINLINE void look_apart(std::ptrdiff_t column, const vec<T>& largest, const vec<T>& little) {
     vec<T> smallest = largest;
     for (std::ptrdiff_t j = 0; j < cols; ++j) {
       vec<T> of_column = zero<T>();

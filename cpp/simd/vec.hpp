@@ -29,6 +29,8 @@
 #endif
 
 #define MMLFAST_INLINE inline __attribute__((always_inline))
+// For code that is run seldom, or long enough for a call to cost nothing: one copy per type serves all callers.
+#define MMLFAST_NOINLINE __attribute__((noinline))
 
 namespace mmlfast::MMLFAST_LEVEL {
 

@@ -4,6 +4,9 @@
 // item[l] points to the first element of the item in lane l. Runs of consecutive elements are
 // transposed in registers; other strides are gathered one by one. Nothing outside the items is read
 // or written. Items of float may go into lanes of double: T is the type in memory, C the one in lanes.
+//
+// pack() and unpack() are compiled once per level, in lanes.cpp: they move hundreds of bytes per call. For small
+// matrices of a size known at compile time there are pack_sized() and unpack_sized(), which are inlined.
 #pragma once
 
 #include "kernels/common/layout.hpp"
@@ -11,21 +14,51 @@
 
 namespace mmlfast::MMLFAST_LEVEL {
 
-namespace run {
+// dst[i * dst_row + j * dst_col] = element (i, j) of every item.
+template <class T, class C>
+void pack(const T* const* item, const Layout& layout, vec<C>* dst, std::ptrdiff_t dst_row, std::ptrdiff_t dst_col);
 
-// dst[e * dst_stride] = element e of every item, for `count` consecutive elements.
+// Element (i, j) of every item = src[i * src_row + j * src_col].
+template <class T, class C>
+void unpack(T* const* item, const Layout& layout, const vec<C>* src, std::ptrdiff_t src_row, std::ptrdiff_t src_col);
+
+// dst[e * dst_step] = element `offset` + e of every item, for `count` consecutive elements; and back.
+template <class T, class C>
+void pack_run(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, vec<C>* dst, std::ptrdiff_t dst_step);
+template <class T, class C>
+void unpack_run(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, const vec<C>* src,
+                std::ptrdiff_t src_step);
+
+#define MMLFAST_LANES(keyword, T, C)                                                                        \
+  keyword template void pack(const T* const*, const Layout&, vec<C>*, std::ptrdiff_t, std::ptrdiff_t);      \
+  keyword template void unpack(T* const*, const Layout&, const vec<C>*, std::ptrdiff_t, std::ptrdiff_t);    \
+  keyword template void pack_run(const T* const*, std::ptrdiff_t, std::ptrdiff_t, vec<C>*, std::ptrdiff_t); \
+  keyword template void unpack_run(T* const*, std::ptrdiff_t, std::ptrdiff_t, const vec<C>*, std::ptrdiff_t);
+MMLFAST_LANES(extern, double, double)
+MMLFAST_LANES(extern, float, float)
+MMLFAST_LANES(extern, float, double)
+
+namespace native_squares {
+
+// Element `offset` of every item.
+template <class C, class T>
+MMLFAST_INLINE vec<C> gather_element(const T* const* item, std::ptrdiff_t offset) {
+  alignas(vec_bytes) C x[lanes<C>];
+  _Pragma("GCC unroll 16") for (int l = 0; l < lanes<C>; ++l) x[l] = static_cast<C>(item[l][offset]);
+  return load(x);
+}
+template <class C, class T>
+MMLFAST_INLINE void scatter_element(T* const* item, std::ptrdiff_t offset, const vec<C>& value) {
+  alignas(vec_bytes) C x[lanes<C>];
+  store(x, value);
+  _Pragma("GCC unroll 16") for (int l = 0; l < lanes<C>; ++l) item[l][offset] = static_cast<T>(x[l]);
+}
+
+// As pack_run(): squares of native registers, at least one.
 template <class T, class C>
 MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, vec<C>* dst,
-                         std::ptrdiff_t dst_stride) {
+                         std::ptrdiff_t dst_step) {
   constexpr int width = native_lanes<C>;
-  if (count < width) {
-    for (std::ptrdiff_t e = 0; e < count; ++e) {
-      alignas(vec_bytes) C x[lanes<C>];
-      for (int l = 0; l < lanes<C>; ++l) x[l] = static_cast<C>(item[l][offset + e]);
-      dst[e * dst_stride] = load(x);
-    }
-    return;
-  }
   // The items four groups on, if they lie like these: what pack reads in turn from many items is
   // too irregular for the processor to fetch ahead by itself. A prefetch of memory that is not there does nothing.
   const std::uintptr_t ahead = 4 * lanes<C> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);
@@ -34,37 +67,29 @@ MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdi
     const std::ptrdiff_t e = done + width <= count ? done : count - width;
     _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
       native<C> row[width];
-      for (int r = 0; r < width; ++r) {
+      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
         const T* from = item[p * width + r] + offset + e;
         row[r] = load_part<C>(from);
         __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + ahead), 0, 2);
       }
       transpose_native<C>(row);
-      for (int r = 0; r < width; ++r) dst[(e + r) * dst_stride].part[p] = row[r];
+      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) dst[(e + r) * dst_step].part[p] = row[r];
     }
   }
 }
 
 template <class T, class C>
 MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, const vec<C>* src,
-                           std::ptrdiff_t src_stride) {
+                           std::ptrdiff_t src_step) {
   constexpr int width = native_lanes<C>;
-  if (count < width) {
-    for (std::ptrdiff_t e = 0; e < count; ++e) {
-      alignas(vec_bytes) C x[lanes<C>];
-      store(x, src[e * src_stride]);
-      for (int l = 0; l < lanes<C>; ++l) item[l][offset + e] = static_cast<T>(x[l]);
-    }
-    return;
-  }
   const std::uintptr_t ahead = lanes<C> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);  // see pack
   for (std::ptrdiff_t done = 0; done < count; done += width) {
     const std::ptrdiff_t e = done + width <= count ? done : count - width;
     _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
       native<C> row[width];
-      for (int r = 0; r < width; ++r) row[r] = src[(e + r) * src_stride].part[p];
+      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) row[r] = src[(e + r) * src_step].part[p];
       transpose_native<C>(row);
-      for (int r = 0; r < width; ++r) {
+      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
         T* to = item[p * width + r] + offset + e;
         store_part(to, row[r]);
         __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(to) + ahead), 1);
@@ -73,54 +98,55 @@ MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t
   }
 }
 
-}  // namespace run
+}  // namespace native_squares
 
-// dst[i * dst_row + j * dst_col] = element (i, j) of every item.
-template <class T, class C>
-MMLFAST_INLINE void pack(const T* const* item, const Layout& layout, vec<C>* dst, std::ptrdiff_t dst_row,
-                         std::ptrdiff_t dst_col) {
-  const auto [rows, cols, row_stride, col_stride] = layout;
-  if (col_stride == 1 && row_stride == cols && dst_col == 1 && dst_row == cols) {
-    run::pack(item, 0, rows * cols, dst, 1);
-  } else if (col_stride == 1) {
-    for (std::ptrdiff_t i = 0; i < rows; ++i) run::pack(item, i * row_stride, cols, dst + i * dst_row, dst_col);
-  } else if (row_stride == 1) {
-    for (std::ptrdiff_t j = 0; j < cols; ++j) run::pack(item, j * col_stride, rows, dst + j * dst_col, dst_row);
-  } else {
-    for (std::ptrdiff_t i = 0; i < rows; ++i)
-      for (std::ptrdiff_t j = 0; j < cols; ++j)
-        run::pack(item, i * row_stride + j * col_stride, 1, dst + i * dst_row + j * dst_col, 1);
-  }
+// An item as runs of consecutive elements, or of elements `step` apart where there are none.
+struct Runs {
+  std::ptrdiff_t count, stride, length, step;
+  std::ptrdiff_t lanes_stride, lanes_step;  // of the vectors
+};
+
+MMLFAST_INLINE Runs runs_of(const Layout& l, std::ptrdiff_t row, std::ptrdiff_t col) {
+  if (l.col_stride == 1 && l.row_stride == l.cols && col == 1 && row == l.cols) return {1, 0, l.rows * l.cols, 1, 0, 1};
+  if (l.col_stride != 1 && l.row_stride == 1) return {l.cols, l.col_stride, l.rows, 1, col, row};
+  return {l.rows, l.row_stride, l.cols, l.col_stride, row, col};
 }
 
-template <class T, class C>
-MMLFAST_INLINE void unpack(T* const* item, const Layout& layout, const vec<C>* src, std::ptrdiff_t src_row,
-                           std::ptrdiff_t src_col) {
-  const auto [rows, cols, row_stride, col_stride] = layout;
-  if (col_stride == 1 && row_stride == cols && src_col == 1 && src_row == cols) {
-    run::unpack(item, 0, rows * cols, src, 1);
-  } else if (col_stride == 1) {
-    for (std::ptrdiff_t i = 0; i < rows; ++i) run::unpack(item, i * row_stride, cols, src + i * src_row, src_col);
-  } else if (row_stride == 1) {
-    for (std::ptrdiff_t j = 0; j < cols; ++j) run::unpack(item, j * col_stride, rows, src + j * src_col, src_row);
+// Matrices of a size known at compile time, without gaps in lanes: dst[i * Cols + j].
+template <int Rows, int Cols, class T, class C>
+MMLFAST_INLINE void pack_sized(const T* const* item, const Layout& layout, vec<C>* dst) {
+  constexpr int count = Rows * Cols;
+  if (count <= 16 && layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
+    if constexpr (count >= native_lanes<C>)
+      native_squares::pack(item, 0, count, dst, 1);
+    else
+      _Pragma("GCC unroll 16") for (int e = 0; e < count; ++e) dst[e] = native_squares::gather_element<C>(item, e);
   } else {
-    for (std::ptrdiff_t i = 0; i < rows; ++i)
-      for (std::ptrdiff_t j = 0; j < cols; ++j)
-        run::unpack(item, i * row_stride + j * col_stride, 1, src + i * src_row + j * src_col, 1);
+    pack(item, Layout{Rows, Cols, layout.row_stride, Cols == 1 ? 1 : layout.col_stride}, dst, Cols, 1);
+  }
+}
+template <int Rows, int Cols, class T, class C>
+MMLFAST_INLINE void unpack_sized(T* const* item, const Layout& layout, const vec<C>* src) {
+  constexpr int count = Rows * Cols;
+  if (count <= 16 && layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
+    if constexpr (count >= native_lanes<C>)
+      native_squares::unpack(item, 0, count, src, 1);
+    else
+      _Pragma("GCC unroll 16") for (int e = 0; e < count; ++e) native_squares::scatter_element(item, e, src[e]);
+  } else {
+    unpack(item, Layout{Rows, Cols, layout.row_stride, Cols == 1 ? 1 : layout.col_stride}, src, Cols, 1);
   }
 }
 
 // One number per item.
 template <class T>
 MMLFAST_INLINE vec<T> gather(const T* const* from) {
-  vec<T> x;
-  run::pack(from, 0, 1, &x, 1);
-  return x;
+  return native_squares::gather_element<T>(from, 0);
 }
 
 template <class T>
 MMLFAST_INLINE void scatter(T* const* to, const vec<T>& x) {
-  run::unpack(to, 0, 1, &x, 1);
+  native_squares::scatter_element(to, 0, x);
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -81,7 +81,7 @@ MMLFAST_INLINE vec<T> dot(const Columns<T>& x, std::ptrdiff_t from, std::ptrdiff
 // With care: the vector of lanes whose squares leave the range is brought to a size near one, and stays there. Zero
 // below the diagonal: no reflection.
 template <int M, class T>
-__attribute__((noinline)) void make_with_care(const Reflected<T>& f, std::ptrdiff_t k) {
+MMLFAST_NOINLINE void make_with_care(const Reflected<T>& f, std::ptrdiff_t k) {
   const Columns<T>& x = f.x;
   const vec<T> first = x(k, k), low = broadcast<T>(Range<T>::low), high = broadcast<T>(Range<T>::high);
   vec<T> below = dot<M>(x, k + 1, k, k);
@@ -192,7 +192,7 @@ MMLFAST_INLINE void by_strips(std::ptrdiff_t from, std::ptrdiff_t to, Body&& bod
 }
 
 template <bool Forward, class T>
-MMLFAST_INLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
+MMLFAST_NOINLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
   const vec<T> gram = dot<0>(f.x, k + 1, k, k + 1);
   by_strips(from, y.n, [&]<int S, bool Alone>(std::ptrdiff_t j) MMLFAST_INLINE_LAMBDA {
     apply_two<Forward, S, Alone>(f, k, gram, y, j);
@@ -200,14 +200,14 @@ MMLFAST_INLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const Co
 }
 
 template <class T>
-MMLFAST_INLINE void apply_single(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
+MMLFAST_NOINLINE void apply_single(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
   by_strips(from, y.n,
             [&]<int S, bool Alone>(std::ptrdiff_t j) MMLFAST_INLINE_LAMBDA { apply_one<S, 0, Alone>(f, k, y, j); });
 }
 
 // Factors f.x; with `rhs`, its columns become Q' times these on the way.
 template <bool Care, class T>
-MMLFAST_INLINE void factor(const Reflected<T>& f, mask<T>& unsafe, const Columns<T>* rhs = nullptr) {
+MMLFAST_NOINLINE void factor(const Reflected<T>& f, mask<T>& unsafe, const Columns<T>* rhs = nullptr) {
   const std::ptrdiff_t n = f.x.n, count = f.count();
   std::ptrdiff_t k = 0;
   for (; k + 2 <= count; k += 2) {
@@ -260,7 +260,7 @@ MMLFAST_INLINE void unit_column(const Reflected<T>& f, std::ptrdiff_t k, const C
 
 // The vectors in x become the first p columns of Q, in place; p <= x.ld.
 template <class T>
-MMLFAST_INLINE void form_q(const Reflected<T>& f, std::ptrdiff_t p) {
+MMLFAST_NOINLINE void form_q(const Reflected<T>& f, std::ptrdiff_t p) {
   const std::ptrdiff_t m = f.x.m, count = f.count();
   const Columns<T> y{f.x.a, m, p, f.x.ld};
   for (std::ptrdiff_t j = count; j < p; ++j)
@@ -306,7 +306,7 @@ MMLFAST_INLINE vec<T> safe_exponent(const vec<T>& big) {
 
 // The largest absolute value of each item; NaN where there is NaN or infinity.
 template <class T>
-MMLFAST_INLINE vec<T> largest(const Columns<T>& x) {
+MMLFAST_NOINLINE vec<T> largest(const Columns<T>& x) {
   vec<T> big = zero<T>(), nothing = zero<T>();
   for (std::ptrdiff_t i = 0; i < x.m; ++i)
     for (std::ptrdiff_t j = 0; j < x.n; ++j) {
@@ -317,14 +317,14 @@ MMLFAST_INLINE vec<T> largest(const Columns<T>& x) {
 }
 
 template <class T>
-MMLFAST_INLINE void scale(const Columns<T>& x, const vec<T>& exponent) {
+MMLFAST_NOINLINE void scale(const Columns<T>& x, const vec<T>& exponent) {
   if (all(exponent == zero<T>())) return;
   for (std::ptrdiff_t i = 0; i < x.m; ++i)
     for (std::ptrdiff_t j = 0; j < x.n; ++j) x(i, j) = scale_by_power(x(i, j), exponent);
 }
 
 template <class T>
-MMLFAST_INLINE void blank(const Columns<T>& x, const mask<T>& lanes_to_blank) {
+MMLFAST_NOINLINE void blank(const Columns<T>& x, const mask<T>& lanes_to_blank) {
   if (!any(lanes_to_blank)) return;
   const vec<T> nan = broadcast<T>(static_cast<T>(__builtin_nan("")));
   for (std::ptrdiff_t i = 0; i < x.m; ++i)
