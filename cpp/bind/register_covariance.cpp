@@ -147,7 +147,7 @@ class MomentState : SharedState<drivers::Moments> {
   }
 
   py::array mean(bool single) const {
-    return result([&](const MomentShape& shape, const double* node) {
+    return result([&](const CovarianceShape& shape, const double* node) {
       return with_type(single, [&](auto zero) {
         using T = decltype(zero);
         py::array_t<T> r(shape.d);
@@ -158,7 +158,7 @@ class MomentState : SharedState<drivers::Moments> {
   }
 
   py::array covariance(double ddof, bool single) const {
-    return result([&](const MomentShape& shape, const double* node) {
+    return result([&](const CovarianceShape& shape, const double* node) {
       return with_type(single, [&](auto zero) {
         using T = decltype(zero);
         py::array_t<T> r({shape.d, shape.d});
@@ -247,7 +247,7 @@ class MomentState : SharedState<drivers::Moments> {
       if (!node.allocate(8)) outcome = {Outcome::Status::no_memory};
     }
     raise_unless_ok(outcome);
-    return make(MomentShape(d), node.data());
+    return make(CovarianceShape(d), node.data());
   }
 };
 

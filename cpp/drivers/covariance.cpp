@@ -47,7 +47,7 @@ Outcome Moments::join(Doubles& into, const Doubles& node, double sign) const noe
   } else if (into.data()[0] <= node.data()[0]) {
     std::fill_n(into.data(), node_size(), 0.0);
   } else if (node.data()[0] > 0) {
-    moment_kernel().merge(shape_, full_, into.data(), node.data(), -1, delta.data());
+    covariance_kernel().merge(shape_, full_, into.data(), node.data(), -1, delta.data());
     for (Size j = 0; j < shape_.d; ++j) {  // rounding must not make a variance negative
       double& square = into.data()[shape_.m2() + (full_ ? shape_.entry(j, j) : j)];
       if (square < 0) square = 0;
@@ -124,7 +124,7 @@ Outcome Moments::sequential_block(const Table<T>& table) noexcept {
 
 template <class T>
 Outcome Moments::whole_blocks(const Table<T>& table, Size n_blocks) noexcept {
-  const MomentShape& shape = shape_;
+  const CovarianceShape& shape = shape_;
   InterruptTimer timer;
   if (shape.sequential) {
     for (Size k = 0; k < n_blocks; ++k) {
@@ -212,7 +212,7 @@ Outcome Moments::total(Doubles& node) const noexcept {
   if (open_rows_ > 0) {
     Doubles block;
     const double* weights = open_weights_ ? open_weights_.data() : nullptr;
-    if (shape_.few(open_rows_)) {
+    if (shape_.is_short(open_rows_)) {
       const Workspace work = Workspace::request(shape_, full_, 0);
       if (work.nodes == nullptr) return no_memory;
       reduce_few(shape_, full_, open_.data(), Layout{open_rows_, shape_.d, 1, shape_.stride}, weights, work.block,
@@ -295,7 +295,7 @@ double scaled_back(double value, const double* powers, Size j) noexcept {
 }  // namespace
 
 template <class T>
-void Moments::write_mean(const MomentShape& shape, const double* node, const double* powers, T* mean,
+void Moments::write_mean(const CovarianceShape& shape, const double* node, const double* powers, T* mean,
                          Size stride) noexcept {
   for (Size j = 0; j < shape.d; ++j) {
     const double value = scaled_back(node[shape.hi() + j] + node[shape.lo() + j], powers, j);
@@ -304,8 +304,8 @@ void Moments::write_mean(const MomentShape& shape, const double* node, const dou
 }
 
 template <class T>
-void Moments::write_covariance(const MomentShape& shape, const double* node, const double* powers, double ddof, T* cov,
-                               const Layout& layout) noexcept {
+void Moments::write_covariance(const CovarianceShape& shape, const double* node, const double* powers, double ddof,
+                               T* cov, const Layout& layout) noexcept {
   const double by = denominator(node[0], ddof);
   for (Size i = 0; i < shape.d; ++i) {
     for (Size j = i; j < shape.d; ++j) {
@@ -319,8 +319,8 @@ void Moments::write_covariance(const MomentShape& shape, const double* node, con
 }
 
 template <class T>
-void Moments::write_variance(const MomentShape& shape, const double* node, const double* powers, double ddof, bool root,
-                             T* variance, Size stride) noexcept {
+void Moments::write_variance(const CovarianceShape& shape, const double* node, const double* powers, double ddof,
+                             bool root, T* variance, Size stride) noexcept {
   const double by = denominator(node[0], ddof);
   for (Size j = 0; j < shape.d; ++j) {
     const double value = node[shape.m2() + j] / by;
@@ -331,7 +331,8 @@ void Moments::write_variance(const MomentShape& shape, const double* node, const
 }
 
 template <class T>
-void Moments::write_correlation(const MomentShape& shape, const double* node, T* cor, const Layout& layout) noexcept {
+void Moments::write_correlation(const CovarianceShape& shape, const double* node, T* cor,
+                                const Layout& layout) noexcept {
   const double* m2 = node + shape.m2();
   const auto varies = [&](Size j) {
     const double square = m2[shape.entry(j, j)];
@@ -465,12 +466,12 @@ bool Moments::restore(const std::vector<double>& from) {
 
 #define MMLFAST_INSTANTIATE(T)                                                                                        \
   template Outcome Moments::update<T>(const Table<T>&) noexcept;                                                      \
-  template void Moments::write_mean<T>(const MomentShape&, const double*, const double*, T*, Size) noexcept;          \
-  template void Moments::write_variance<T>(const MomentShape&, const double*, const double*, double, bool, T*,        \
+  template void Moments::write_mean<T>(const CovarianceShape&, const double*, const double*, T*, Size) noexcept;      \
+  template void Moments::write_variance<T>(const CovarianceShape&, const double*, const double*, double, bool, T*,    \
                                            Size) noexcept;                                                            \
-  template void Moments::write_covariance<T>(const MomentShape&, const double*, const double*, double, T*,            \
+  template void Moments::write_covariance<T>(const CovarianceShape&, const double*, const double*, double, T*,        \
                                              const Layout&) noexcept;                                                 \
-  template void Moments::write_correlation<T>(const MomentShape&, const double*, T*, const Layout&) noexcept;         \
+  template void Moments::write_correlation<T>(const CovarianceShape&, const double*, T*, const Layout&) noexcept;     \
   template Outcome covariance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&, \
                                  const Batch<T>&) noexcept;                                                           \
   template Outcome correlation<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<T>&) noexcept; \

@@ -79,10 +79,10 @@ struct Table {
 // How much of the moments: the mean (the diagonal of M2 is then anything), the diagonal too, all.
 enum class Want { mean, variance, covariance };
 
-// Mean and second moments of the rows seen so far. Rows are counted into blocks of MomentShape::rows; the rows of an
-// unfinished block are kept, so that any chunking gives the same bits. Blocks are reduced to nodes and the nodes merged
-// like the digits of a binary counter (MomentShape::sequential: one node for all). What came by merge() and went by
-// remove() is kept apart, and joined when the result is asked for. Not thread-safe.
+// Mean and second moments of the rows seen so far. Rows are counted into blocks of CovarianceShape::rows; the rows of
+// an unfinished block are kept, so that any chunking gives the same bits. Blocks are reduced to nodes and the nodes
+// merged like the digits of a binary counter (CovarianceShape::sequential: one node for all). What came by merge() and
+// went by remove() is kept apart, and joined when the result is asked for. Not thread-safe.
 class Moments {
  public:
   Moments(Size d, Want want) noexcept;
@@ -101,25 +101,26 @@ class Moments {
   Outcome remove(const Moments& other) noexcept;
   Outcome copy(const Moments& other) noexcept;
 
-  // The node of all rows together; `node` gets MomentShape::node_size() doubles. Changes nothing.
+  // The node of all rows together; `node` gets CovarianceShape::node_size() doubles. Changes nothing.
   Outcome total(Doubles& node) const noexcept;
 
   // mean[j], and cov[i, j] = M2 / max(weight - ddof, 0), of the node. covariance: d x d, or d values if not full; with
   // `root` their square roots. The node is that of columns times 2^-powers[j] (null: of the columns).
   template <class T>
-  static void write_mean(const MomentShape& shape, const double* node, const double* powers, T* mean,
+  static void write_mean(const CovarianceShape& shape, const double* node, const double* powers, T* mean,
                          Size stride) noexcept;
   template <class T>
-  static void write_covariance(const MomentShape& shape, const double* node, const double* powers, double ddof, T* cov,
-                               const Layout& layout) noexcept;
+  static void write_covariance(const CovarianceShape& shape, const double* node, const double* powers, double ddof,
+                               T* cov, const Layout& layout) noexcept;
   template <class T>
-  static void write_variance(const MomentShape& shape, const double* node, const double* powers, double ddof, bool root,
-                             T* variance, Size stride) noexcept;
+  static void write_variance(const CovarianceShape& shape, const double* node, const double* powers, double ddof,
+                             bool root, T* variance, Size stride) noexcept;
   // cor[i, j] = M2_ij / sqrt(M2_ii M2_jj), which powers do not change; NaN where nothing varies.
   template <class T>
-  static void write_correlation(const MomentShape& shape, const double* node, T* cor, const Layout& layout) noexcept;
+  static void write_correlation(const CovarianceShape& shape, const double* node, T* cor,
+                                const Layout& layout) noexcept;
 
-  const MomentShape& shape() const noexcept { return shape_; }
+  const CovarianceShape& shape() const noexcept { return shape_; }
 
   // The whole state as numbers, and back; false if the numbers are no state.
   bool save(std::vector<double>& to) const;
@@ -141,7 +142,7 @@ class Moments {
   Outcome sequential_block(const Table<T>& table) noexcept;
   Outcome close_open() noexcept;
 
-  MomentShape shape_;
+  CovarianceShape shape_;
   Want want_;
   bool full_, weighted_ = false;  // full_: all of M2
   std::uint64_t n_blocks_ = 0;  // bit l set: levels_[l] holds the node of 2^l blocks (sequential: levels_[0] holds all)

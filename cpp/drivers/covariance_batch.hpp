@@ -22,7 +22,7 @@ template <class T, class Write>
 Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSquares& safe, Write&& write) noexcept {
   const bool full = want == Want::covariance;
   const Layout& l = table.layout;
-  const MomentShape shape(l.cols);
+  const CovarianceShape shape(l.cols);
   const auto written = [&](const double* node) noexcept -> Outcome {
     Doubles result, powers;
     const Outcome outcome = scaled_moments(table, want, safe, shape, node, result, powers);
@@ -32,9 +32,9 @@ Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSqua
   if (l.rows <= shape.rows && !shape.sequential) {
     const Workspace work = Workspace::request(shape, full, 0);
     if (work.nodes == nullptr) return no_memory;
-    if (!shape.few(l.rows)) {
+    if (!shape.is_short(l.rows)) {
       reduce_rows(shape, want, table, work, work.nodes);
-    } else if (want != Want::mean || !reduce_means(shape.of_few(), table, work.block, work.nodes)) {
+    } else if (want != Want::mean || !reduce_means(shape.short_shape(), table, work.block, work.nodes)) {
       const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
       reduce_few(shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
     }
@@ -82,7 +82,7 @@ Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const 
 
 // Does it pay to put the tables into lanes? Empty lanes cost as much as full ones.
 bool in_lanes(Size n_items, const Layout& table) noexcept {
-  return n_items >= 5 && MomentShape(table.cols).few(table.rows);
+  return n_items >= 5 && CovarianceShape(table.cols).is_short(table.rows);
 }
 
 // call(kernel, item pointers, weight pointers or null, first, count, scratch) -> LaneBits for eight tables after the
@@ -92,9 +92,9 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
                             const SafeSquares& safe, Call&& call, Write&& write) noexcept {
   const Layout& l = x.layout;
   const bool weighted = weights.data != nullptr;
-  const auto& kernel = of_type<T>(moment_lanes_f64, moment_lanes_f32);
+  const auto& kernel = of_type<T>(covariance_in_lanes_f64, covariance_in_lanes_f32);
   const double item_ns = 10 + static_cast<double>(l.rows) * row_ns(l.cols, want == Want::covariance) * 0.25;
-  const Size scratch_vectors = moment_lanes_scratch(l.rows, l.cols, weighted) / 8;
+  const Size scratch_vectors = covariance_lanes_scratch(l.rows, l.cols, weighted) / 8;
   std::atomic<Outcome::Status> worst{Outcome::Status::ok};
   const Outcome outcome =
       run_in_lanes<double>(n_items, item_ns, scratch_vectors, [&](Size first, Size count, void* memory) {
@@ -124,7 +124,7 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
 template <class T>
 Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                    const Batch<const double>& ddof, const Batch<T>& cov) noexcept {
-  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double* powers) {
+  const auto write = [&](Size i, const CovarianceShape& shape, const double* node, const double* powers) {
     Moments::write_covariance(shape, node, powers, *ddof.item(i), cov.item(i), cov.layout);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::covariance, safe_squares, write);
@@ -139,7 +139,7 @@ Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const doub
 template <class T>
 Outcome correlation(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                     const Batch<T>& cor) noexcept {
-  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double*) {
+  const auto write = [&](Size i, const CovarianceShape& shape, const double* node, const double*) {
     Moments::write_correlation(shape, node, cor.item(i), cor.layout);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::covariance, safe_products, write);
@@ -153,7 +153,7 @@ Outcome correlation(Size n_items, const Batch<const T>& x, const Batch<const dou
 template <class T>
 Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
                  const Batch<const double>& ddof, bool root, const Batch<T>& var) noexcept {
-  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double* powers) {
+  const auto write = [&](Size i, const CovarianceShape& shape, const double* node, const double* powers) {
     Moments::write_variance(shape, node, powers, *ddof.item(i), root, var.item(i), var.layout.row_stride);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::variance, safe_squares, write);
@@ -168,7 +168,7 @@ Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double
 template <class T>
 Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights,
              const Batch<T>& result) noexcept {
-  const auto write = [&](Size i, const MomentShape& shape, const double* node, const double* powers) {
+  const auto write = [&](Size i, const CovarianceShape& shape, const double* node, const double* powers) {
     Moments::write_mean(shape, node, powers, result.item(i), result.layout.row_stride);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::mean, safe_squares, write);

@@ -16,11 +16,11 @@ namespace {
 constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
 
 template <class T>
-void pack(const MomentShape& shape, const T* x, const Layout& layout, double* block) noexcept {
+void pack(const CovarianceShape& shape, const T* x, const Layout& layout, double* block) noexcept {
   if constexpr (sizeof(T) == 8)
-    moment_kernel().pack_f64(shape, x, layout, block);
+    covariance_kernel().pack_f64(shape, x, layout, block);
   else
-    moment_kernel().pack_f32(shape, x, layout, block);
+    covariance_kernel().pack_f32(shape, x, layout, block);
 }
 
 // One thread's share of the measured cost of one row, good to a factor of two; decides only about threads.
@@ -43,7 +43,7 @@ struct BlockWeights {
   }
 };
 
-Size weights_size(const MomentShape& shape) noexcept { return shape.rows + 8; }
+Size weights_size(const CovarianceShape& shape) noexcept { return shape.rows + 8; }
 
 const double* pack_weights(const double* from, Size stride, Size rows, double* to) noexcept {
   if (from == nullptr) return nullptr;
@@ -60,53 +60,54 @@ bool all_one(const double* weights, Size stride, Size rows) noexcept {
 }
 
 // a := a + b
-void combine(const MomentShape& shape, bool full, double* a, const double* b, double* delta) noexcept {
+void combine(const CovarianceShape& shape, bool full, double* a, const double* b, double* delta) noexcept {
   if (b[0] == 0) return;
   if (a[0] == 0)
     std::copy_n(b, shape.node_size(full), a);
   else
-    moment_kernel().merge(shape, full, a, b, 1, delta);
+    covariance_kernel().merge(shape, full, a, b, 1, delta);
 }
 
-void multiply(const MomentShape& shape, bool full, const double* block, Size rows, double* m2,
+void multiply(const CovarianceShape& shape, bool full, const double* block, Size rows, double* m2,
               const void* next = nullptr, Size ahead = 0) noexcept {
   if (full)
-    moment_kernel().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next, ahead);
+    covariance_kernel().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next, ahead);
   else
-    moment_kernel().squares(shape, block, rows, 0, shape.strips, false, m2);
+    covariance_kernel().squares(shape, block, rows, 0, shape.strips, false, m2);
 }
 
 // The node of the packed rows of a block, which is centred in place. The `ahead` bytes from `next` on are read next.
-void reduce_block(const MomentShape& shape, bool full, double* block, Size rows, const double* weights, double* node,
-                  const void* next = nullptr, Size ahead = 0) noexcept {
+void reduce_block(const CovarianceShape& shape, bool full, double* block, Size rows, const double* weights,
+                  double* node, const void* next = nullptr, Size ahead = 0) noexcept {
   const BlockWeights w(weights, rows);
   std::fill_n(node, shape.node_size(full), 0.0);
   if (w.total == 0) return;
   node[0] = w.total;
-  moment_kernel().centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
-                         node + shape.lo());
+  covariance_kernel().centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
+                             node + shape.lo());
   multiply(shape, full, block, rows, node + shape.m2(), next, ahead);
 }
 
 // The node of a block of which the mean is all that is asked for, or false: it takes reduce_block. SCRATCH a block.
 template <class T>
-bool reduce_means(const MomentShape& shape, const Table<T>& table, double* scratch, double* node) noexcept {
+bool reduce_means(const CovarianceShape& shape, const Table<T>& table, double* scratch, double* node) noexcept {
   const Layout& l = table.layout;
   if (table.weights != nullptr || l.rows < 32 || l.col_stride != 1 || l.row_stride != l.cols) return false;
   std::fill_n(node, shape.node_size(false), 0.0);
   node[0] = static_cast<double>(l.rows);
   double *hi = node + shape.hi(), *lo = node + shape.lo();
   if constexpr (sizeof(T) == 8)
-    return moment_kernel().means_f64(shape, table.data, l.rows, hi, lo, scratch);
+    return covariance_kernel().means_f64(shape, table.data, l.rows, hi, lo, scratch);
   else
-    return moment_kernel().means_f32(shape, table.data, l.rows, hi, lo, scratch);
+    return covariance_kernel().means_f32(shape, table.data, l.rows, hi, lo, scratch);
 }
 
-// The node of few rows of a narrow table, MomentShape::few. SCRATCH block and strips: a block, and a node, of of_few().
+// The node of few rows of a narrow table, CovarianceShape::few. SCRATCH block and strips: a block, and a node, of
+// short_shape().
 template <class T>
-void reduce_few(const MomentShape& shape, bool full, const T* x, const Layout& layout, const double* weights,
+void reduce_few(const CovarianceShape& shape, bool full, const T* x, const Layout& layout, const double* weights,
                 double* block, double* strips, double* node) noexcept {
-  const MomentShape of_few = shape.of_few();
+  const CovarianceShape of_few = shape.short_shape();
   pack(of_few, x, layout, block);
   reduce_block(of_few, full, block, layout.rows, weights, strips);
   std::fill_n(node, shape.node_size(full), 0.0);
@@ -120,17 +121,17 @@ void reduce_few(const MomentShape& shape, bool full, const T* x, const Layout& l
 struct Workspace {
   double *block, *weights, *delta, *strips, *nodes, *packed;
 
-  static Size bytes(const MomentShape& shape, bool full, int level) noexcept {
+  static Size bytes(const CovarianceShape& shape, bool full, int level) noexcept {
     return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + few_node_size(shape, full) +
                 (level + 1) * shape.node_size(full) + (shape.shifted ? shape.block_size() : 0));
   }
-  static Size few_node_size(const MomentShape& shape, bool full) noexcept {
-    return shape.by_columns ? shape.of_few().node_size(full) : 0;
+  static Size few_node_size(const CovarianceShape& shape, bool full) noexcept {
+    return shape.by_columns ? shape.short_shape().node_size(full) : 0;
   }
-  static Size block_size(const MomentShape& shape) noexcept {
-    return shape.by_columns ? std::max(shape.block_size(), shape.of_few().block_size()) : shape.block_size();
+  static Size block_size(const CovarianceShape& shape) noexcept {
+    return shape.by_columns ? std::max(shape.block_size(), shape.short_shape().block_size()) : shape.block_size();
   }
-  static Workspace request(const MomentShape& shape, bool full, int level) noexcept {
+  static Workspace request(const CovarianceShape& shape, bool full, int level) noexcept {
     double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
     if (all == nullptr) return {};
     double* weights = all + block_size(shape) / 8 * 8 + 8;
@@ -145,7 +146,7 @@ struct Workspace {
 // work.packed; finish() makes the node of them.
 class ShiftedRows {
  public:
-  ShiftedRows(const MomentShape& shape, Want want, Size rows, const Workspace& work, double* node) noexcept
+  ShiftedRows(const CovarianceShape& shape, Want want, Size rows, const Workspace& work, double* node) noexcept
       : shape_(shape), want_(want), rows_(rows), work_(work), node_(node) {
     std::fill_n(node, shape.node_size(want == Want::covariance), 0.0);
     node[0] = static_cast<double>(rows);
@@ -167,7 +168,7 @@ class ShiftedRows {
     const bool full = want_ == Want::covariance;
     double* m2 = node_ + shape_.m2();
     multiply(shape_, full, work_.block, rows_, m2, next, ahead);
-    moment_kernel().unshift(shape_, full, rows_, work_.delta, m2);
+    covariance_kernel().unshift(shape_, full, rows_, work_.delta, m2);
   }
 
  private:
@@ -179,12 +180,12 @@ class ShiftedRows {
              node_ + shape_.lo() + from * 8, work_.delta + from * 8);
     };
     if constexpr (sizeof(T) == 8)
-      call(moment_kernel().shift_f64);
+      call(covariance_kernel().shift_f64);
     else
-      call(moment_kernel().shift_f32);
+      call(covariance_kernel().shift_f32);
   }
 
-  const MomentShape& shape_;
+  const CovarianceShape& shape_;
   Want want_;
   Size rows_;
   const Workspace& work_;
@@ -193,7 +194,7 @@ class ShiftedRows {
 
 // The node of at most shape.rows rows. What follows them in memory is taken for the rows of the next block.
 template <class T>
-void reduce_rows(const MomentShape& shape, Want want, const Table<T>& table, const Workspace& work,
+void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table, const Workspace& work,
                  double* node) noexcept {
   const Layout& l = table.layout;
   const T* next = table.data + l.rows * shape.d;
@@ -211,7 +212,7 @@ void reduce_rows(const MomentShape& shape, Want want, const Table<T>& table, con
 }
 
 // The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.
-void reduce_packed(const MomentShape& shape, Want want, double* block, Size rows, const double* weights,
+void reduce_packed(const CovarianceShape& shape, Want want, double* block, Size rows, const double* weights,
                    const Workspace& work, double* node) noexcept {
   if (!shape.shifted || !all_one(weights, 1, rows))
     return reduce_block(shape, want == Want::covariance, block, rows, weights, node);
@@ -222,7 +223,7 @@ void reduce_packed(const MomentShape& shape, Want want, double* block, Size rows
 
 // The node of 2^level whole blocks, merged two by two.
 template <class T>
-void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, int level, const Workspace& work,
+void reduce_subtree(const CovarianceShape& shape, Want want, const Table<T>& table, int level, const Workspace& work,
                     double* out) noexcept {
   const bool full = want == Want::covariance;
   const Size node_size = shape.node_size(full);
@@ -245,10 +246,10 @@ void reduce_subtree(const MomentShape& shape, Want want, const Table<T>& table, 
 // delta delta' to M2: one more row of the block. pack_strips(from, to) fills in the rows. Nobody looks at the node
 // before all of it is done: the caller asks for Ctrl-C afterwards.
 template <class PackStrips>
-Outcome add_sequential(const MomentShape& shape, bool full, double* node, double* block, Size rows,
+Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, double* block, Size rows,
                        const double* weights, PackStrips&& pack_strips) noexcept {
   constexpr Size strips_per_task = 8, strips_per_side = 16;
-  const MomentKernel& kernel = moment_kernel();
+  const CovarianceKernel& kernel = covariance_kernel();
   const BlockWeights w(weights, rows);
   Doubles leaf, delta;
   if (!leaf.allocate(shape.m2()) || !delta.allocate(shape.padded())) return no_memory;

@@ -19,7 +19,7 @@ class Suspicion {
  public:
   Suspicion(Want want, const SafeSquares& safe) noexcept : want_(want), safe_(safe) {}
 
-  bool of(const MomentShape& shape, const double* node, Size j) const noexcept {
+  bool of(const CovarianceShape& shape, const double* node, Size j) const noexcept {
     const double mean = node[shape.hi() + j];
     if (want_ == Want::mean) return !std::isfinite(mean + node[shape.lo() + j]);
     const double square = node[shape.m2() + (want_ == Want::covariance ? shape.entry(j, j) : j)];
@@ -132,7 +132,7 @@ inline bool find_exponents(const Table<double>& table, const bool* suspicious, d
 // float64 is too narrow for it: `powers` gets the exponents of the columns, and `result` the node. Else `powers` stays
 // empty, and `result` is empty or the node as it is (which, in Scratch, may be gone).
 template <class T>
-Outcome scaled_moments(const Table<T>& table, Want want, const SafeSquares& safe, const MomentShape& shape,
+Outcome scaled_moments(const Table<T>& table, Want want, const SafeSquares& safe, const CovarianceShape& shape,
                        const double* node, Doubles& result, Doubles& powers) noexcept {
   if constexpr (sizeof(T) == 8) {
     if (node[0] == 0) return {};

@@ -21,7 +21,7 @@ MMLFAST_INLINE bool finite(double x) { return __builtin_fabs(x) <= __DBL_MAX__; 
 // ---- packing ----
 
 template <class T>
-void pack_any(const MomentShape& shape, const T* x, const Layout& l, Index row, Index col, double* block) {
+void pack_any(const CovarianceShape& shape, const T* x, const Layout& l, Index row, Index col, double* block) {
   for (Index r = row; r < l.rows; ++r)
     for (Index j = col; j < l.cols; ++j)
       block[shape.index(r, j)] = static_cast<double>(x[r * l.row_stride + j * l.col_stride]);
@@ -31,7 +31,7 @@ void pack_any(const MomentShape& shape, const T* x, const Layout& l, Index row, 
 // than that, a square reads on into the next rows, never past the last element. D: the number of columns if below 8,
 // else 0.
 template <int D, class T>
-void transpose_rows(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+void transpose_rows(const CovarianceShape& shape, const T* x, const Layout& l, double* block) {
   const Index d = D > 0 ? D : l.cols;
   Index r = 0;
   const Index last = (l.rows - 1) * l.row_stride + d;  // one past the last element
@@ -52,7 +52,7 @@ void transpose_rows(const MomentShape& shape, const T* x, const Layout& l, doubl
 
 // Columns of consecutive elements, converted.
 template <class T>
-void copy_columns(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+void copy_columns(const CovarianceShape& shape, const T* x, const Layout& l, double* block) {
   for (Index j = 0; j < l.cols; ++j) {
     const T* from = x + j * l.col_stride;
     double* to = block + j * shape.stride;
@@ -63,14 +63,14 @@ void copy_columns(const MomentShape& shape, const T* x, const Layout& l, double*
 }
 
 // The columns that do not exist, up to a whole strip.
-void pad_strip(const MomentShape& shape, Index from, Index rows, Index cols, double* block) {
+void pad_strip(const CovarianceShape& shape, Index from, Index rows, Index cols, double* block) {
   for (Index r = from; r < rows; ++r)
     for (Index j = cols; j % 8 != 0; ++j) block[shape.index(r, j)] = 0;
 }
 
 // Rows of consecutive elements into strips; eight strips at a time, so that both sides stay within a few pages.
 template <class T>
-void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+void copy_rows(const CovarianceShape& shape, const T* x, const Layout& l, double* block) {
   const Index whole = l.cols / 8;
   for (Index s0 = 0; s0 < whole; s0 += 8) {
     const Index s1 = s0 + 8 < whole ? s0 + 8 : whole;
@@ -93,7 +93,7 @@ void copy_rows(const MomentShape& shape, const T* x, const Layout& l, double* bl
 
 // Columns of consecutive elements into strips.
 template <class T>
-void transpose_columns(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+void transpose_columns(const CovarianceShape& shape, const T* x, const Layout& l, double* block) {
   const Index whole = l.cols / width * width, even = l.rows / width * width;
   for (Index c = 0; c < whole; c += width) {
     double* to = block + shape.index(0, c);
@@ -109,7 +109,7 @@ void transpose_columns(const MomentShape& shape, const T* x, const Layout& l, do
 }
 
 template <class T>
-void pack(const MomentShape& shape, const T* x, const Layout& l, double* block) {
+void pack(const CovarianceShape& shape, const T* x, const Layout& l, double* block) {
   if (l.rows == 0 || l.cols == 0) return;
   const bool along_rows = (l.col_stride == 1 || l.cols == 1) && l.row_stride >= l.cols;
   if (!shape.by_columns && !along_rows) pad_strip(shape, 0, l.rows, l.cols, block);
@@ -169,7 +169,7 @@ void centre_run(double* z, Index rows, const double* weights, double total, Inde
 }
 
 template <bool ByColumns, bool Weighted>
-void centre_all(const MomentShape& shape, double* block, Index rows, const double* weights, double total,
+void centre_all(const CovarianceShape& shape, double* block, Index rows, const double* weights, double total,
                 Index reference, Index from, Index to, double* hi, double* lo) {
   if constexpr (ByColumns) {
     for (Index j = 0; j < shape.d; ++j)
@@ -181,8 +181,8 @@ void centre_all(const MomentShape& shape, double* block, Index rows, const doubl
   }
 }
 
-void centre(const MomentShape& shape, double* block, Index rows, const double* weights, double total, Index reference,
-            Index from, Index to, double* hi, double* lo) {
+void centre(const CovarianceShape& shape, double* block, Index rows, const double* weights, double total,
+            Index reference, Index from, Index to, double* hi, double* lo) {
   if (shape.by_columns) {
     if (weights != nullptr)
       centre_all<true, true>(shape, block, rows, weights, total, reference, from, to, hi, lo);
@@ -244,7 +244,7 @@ constexpr Dots dots_by_size[4][4] = {{dots<1, 1>, dots<1, 2>, dots<1, 3>, dots<1
                                      {dots<4, 1>, dots<4, 2>, dots<4, 3>, dots<4, 4>}};
 constexpr Index tile_rows = native_bytes == 64 ? 4 : 2;  // sums of a tile and their operands fit the registers
 
-void products_of_columns(const MomentShape& shape, const double* block, Index rows, bool add, double* m2,
+void products_of_columns(const CovarianceShape& shape, const double* block, Index rows, bool add, double* m2,
                          const void* next, Index ahead) {
   const Index d = shape.d, vectors = (rows + 7) / 8;
   Index tiles = 0;
@@ -297,7 +297,7 @@ MMLFAST_INLINE void outer_products(const double* a, const double* const* b, Inde
 // each other.
 constexpr Index next_registers(Index left) { return left == 4 || left == 2 ? 2 : left < 3 ? left : 3; }
 
-void products_of_strips(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0,
+void products_of_strips(const CovarianceShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0,
                         Index sj1, bool add, double* m2, FetchAhead& fetch) {
   const Index strip = shape.stride * 8;
   for (Index si = si0; si < si1; ++si) {
@@ -327,19 +327,20 @@ void products_of_strips(const MomentShape& shape, const double* block, Index row
   }
 }
 
-void products(const MomentShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0, Index sj1,
+void products(const CovarianceShape& shape, const double* block, Index rows, Index si0, Index si1, Index sj0, Index sj1,
               bool add, double* m2, const void* next, Index ahead) {
   if (shape.by_columns) return products_of_columns(shape, block, rows, add, m2, next, ahead);
   // Most tiles are rows_of_a columns by three registers of the strips from theirs on.
-  const Index chains = (rows + moment_chain - 1) / moment_chain,
+  const Index chains = (rows + rows_per_chain - 1) / rows_per_chain,
               registers = shape.strips * (shape.strips + 1) / 2 * vec_parts;
   FetchAhead fetch(next, ahead, chains * registers / 3 * (8 / rows_of_a) + 1);
-  for (Index r = 0; r < rows; r += moment_chain)
-    products_of_strips(shape, block + r * 8, rows - r < moment_chain ? rows - r : moment_chain, si0, si1, sj0, sj1,
+  for (Index r = 0; r < rows; r += rows_per_chain)
+    products_of_strips(shape, block + r * 8, rows - r < rows_per_chain ? rows - r : rows_per_chain, si0, si1, sj0, sj1,
                        add || r > 0, m2, fetch);
 }
 
-void squares(const MomentShape& shape, const double* block, Index rows, Index from, Index to, bool add, double* m2) {
+void squares(const CovarianceShape& shape, const double* block, Index rows, Index from, Index to, bool add,
+             double* m2) {
   if (shape.by_columns) {
     for (Index j = 0; j < shape.d; ++j) {
       V sum = zero<double>();
@@ -355,7 +356,7 @@ void squares(const MomentShape& shape, const double* block, Index rows, Index fr
     V all = add ? load(m2 + s * 8) : zero<double>();
     for (Index r = 0; r < rows;) {
       V sum = zero<double>();
-      for (const Index end = rows - r < moment_chain ? rows : r + moment_chain; r < end; ++r) {
+      for (const Index end = rows - r < rows_per_chain ? rows : r + rows_per_chain; r < end; ++r) {
         const V z = load(block + (s * shape.stride + r) * 8);
         sum = fma(z, z, sum);
       }
@@ -367,7 +368,7 @@ void squares(const MomentShape& shape, const double* block, Index rows, Index fr
 
 // ---- merging ----
 
-double merge_means(const MomentShape& shape, double* a, const double* b, double sign, double* delta) {
+double merge_means(const CovarianceShape& shape, double* a, const double* b, double sign, double* delta) {
   const double na = a[0], nb = sign * b[0], n = na + nb;
   double *hi = a + shape.hi(), *lo = a + shape.lo();
   const double *other_hi = b + shape.hi(), *other_lo = b + shape.lo();
@@ -391,7 +392,7 @@ double merge_means(const MomentShape& shape, double* a, const double* b, double 
 }
 
 // m2 := m2 + factor delta delta'
-void add_outer(const MomentShape& shape, bool full, double factor, const double* delta, double* m2) {
+void add_outer(const CovarianceShape& shape, bool full, double factor, const double* delta, double* m2) {
   if (!full) {
     for (Index j = 0; j < shape.d; ++j) m2[j] = m2[j] + factor * (delta[j] * delta[j]);
   } else if (shape.by_columns) {
@@ -407,7 +408,7 @@ void add_outer(const MomentShape& shape, bool full, double factor, const double*
   }
 }
 
-void merge(const MomentShape& shape, bool full, double* a, const double* b, double sign, double* delta) {
+void merge(const CovarianceShape& shape, bool full, double* a, const double* b, double sign, double* delta) {
   const double factor = merge_means(shape, a, b, sign, delta);
   double* m2 = a + shape.m2();
   const double* other = b + shape.m2();
@@ -415,7 +416,7 @@ void merge(const MomentShape& shape, bool full, double* a, const double* b, doub
   add_outer(shape, full, factor, delta, m2);
 }
 
-void unshift(const MomentShape& shape, bool full, Index rows, const double* delta, double* m2) {
+void unshift(const CovarianceShape& shape, bool full, Index rows, const double* delta, double* m2) {
   add_outer(shape, full, -static_cast<double>(rows), delta, m2);
   for (Index j = 0; j < shape.d; ++j) {  // denormal numbers can round to less than nothing
     double& square = m2[full ? shape.entry(j, j) : j];
@@ -425,16 +426,16 @@ void unshift(const MomentShape& shape, bool full, Index rows, const double* delt
 
 }  // namespace
 
-const MomentKernel moment_kernel = {
+const CovarianceKernel covariance_kernel = {
     pack<double>, pack<float>, centre,      shift_rows<double>,    shift_rows<float>,    unshift,
     products,     squares,     merge_means, means_of_rows<double>, means_of_rows<float>, merge};
 
 template <class T>
-constexpr MomentLanesKernel<T> moments_in_lanes = {in_lanes::covariance<T>, in_lanes::correlation<T>,
-                                                   in_lanes::variance<false, T>, in_lanes::variance<true, T>,
-                                                   in_lanes::mean<T>};
+constexpr CovarianceInLanes<T> lane_table = {in_lanes::covariance<T>, in_lanes::correlation<T>,
+                                             in_lanes::variance<false, T>, in_lanes::variance<true, T>,
+                                             in_lanes::mean<T>};
 
-const MomentLanesKernel<double> moment_lanes_f64 = moments_in_lanes<double>;
-const MomentLanesKernel<float> moment_lanes_f32 = moments_in_lanes<float>;
+const CovarianceInLanes<double> covariance_in_lanes_f64 = lane_table<double>;
+const CovarianceInLanes<float> covariance_in_lanes_f32 = lane_table<float>;
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -19,7 +19,7 @@
 // Up to `columns_limit` columns a block holds its columns one after the other and SIMD lanes run over rows; each entry
 // is a sum of 8 lane sums, added in a fixed tree. Wider blocks are made of strips of 8 columns, lanes run over columns,
 // and each entry is one chain over the rows. Either way the bits do not depend on the shape of the register tile. The
-// last block of a narrow table, if it has few rows (`few`), is made of strips too: its sums are then those of
+// last block of a narrow table, if it is short (is_short), is made of strips too: its sums are then those of
 // kernels/covariance_lanes.hpp, which takes eight such tables at once.
 //
 // Blocks of 17 to 256 columns (`shifted`) whose rows all have weight 1 are packed, shifted by a provisional mean and
@@ -44,10 +44,10 @@ namespace mmlfast {
 
 // A chain of sums over rows is at most this long, then it is added to the sum of those before: rounding errors stay
 // small, and the rows of the four strips of a tile stay in the first cache.
-inline constexpr std::ptrdiff_t moment_chain = 128;
+inline constexpr std::ptrdiff_t rows_per_chain = 128;
 
 // How a block of a table with d columns is laid out. A function of d only: the bits of every result depend on it.
-struct MomentShape {
+struct CovarianceShape {
   std::ptrdiff_t d;       // columns
   std::ptrdiff_t strips;  // groups of 8 columns
   std::ptrdiff_t rows;    // rows of a full block
@@ -58,7 +58,7 @@ struct MomentShape {
 
   static constexpr std::ptrdiff_t columns_limit = 16, tree_limit = 256;
 
-  explicit constexpr MomentShape(std::ptrdiff_t columns) noexcept
+  explicit constexpr CovarianceShape(std::ptrdiff_t columns) noexcept
       : d(columns),
         strips((columns + 7) / 8),
         rows(columns <= 2               ? 2048
@@ -74,14 +74,14 @@ struct MomentShape {
         sequential(columns > tree_limit),
         shifted(!by_columns && !sequential) {}
 
-  // Are these so few rows of a narrow table that they are reduced as strips of `of_few`? Fewer than `rows`; measured:
-  // up to there it is faster in lanes and not slower alone.
-  constexpr bool few(std::ptrdiff_t n_rows) const noexcept { return by_columns && n_rows <= few_rows(); }
-  constexpr std::ptrdiff_t few_rows() const noexcept { return d <= 1 || d > 8 ? 64 : 128; }
-  constexpr MomentShape of_few() const noexcept {
-    MomentShape strips_of = *this;
-    strips_of.rows = few_rows();
-    strips_of.stride = few_rows() + 1;
+  // Blocks of so few rows of a narrow table are reduced as strips, in the layout of short_shape(): measured, that is
+  // faster in lanes and not slower alone. max_short_rows() is less than `rows`.
+  constexpr bool is_short(std::ptrdiff_t n_rows) const noexcept { return by_columns && n_rows <= max_short_rows(); }
+  constexpr std::ptrdiff_t max_short_rows() const noexcept { return d <= 1 || d > 8 ? 64 : 128; }
+  constexpr CovarianceShape short_shape() const noexcept {
+    CovarianceShape strips_of = *this;
+    strips_of.rows = max_short_rows();
+    strips_of.stride = max_short_rows() + 1;
     strips_of.by_columns = false;  // and not shifted
     return strips_of;
   }
@@ -111,79 +111,77 @@ struct MomentShape {
   constexpr std::ptrdiff_t node_size(bool full) const noexcept { return m2() + m2_size(full); }
 };
 
-struct MomentKernel {
+struct CovarianceKernel {
   // Puts rows x (shape by `layout`) into the block from row 0 of `block` on; a block with more rows before these is
   // passed as block + shape.index(first, 0).
-  void (*pack_f64)(const MomentShape& shape, const double* x, const Layout& layout, double* block);
-  void (*pack_f32)(const MomentShape& shape, const float* x, const Layout& layout, double* block);
+  void (*pack_f64)(const CovarianceShape& shape, const double* x, const Layout& layout, double* block);
+  void (*pack_f32)(const CovarianceShape& shape, const float* x, const Layout& layout, double* block);
   // Strips from .. to - 1 only (by_columns: all columns). `total` is the sum of the weights (the number of rows) and
   // not 0; `reference` is a row of positive weight. hi and lo start at column 0. Rows of weight 0 count for nothing,
   // NaN too.
-  void (*centre)(const MomentShape& shape, double* block, std::ptrdiff_t rows, const double* weights, double total,
+  void (*centre)(const CovarianceShape& shape, double* block, std::ptrdiff_t rows, const double* weights, double total,
                  std::ptrdiff_t reference, std::ptrdiff_t from, std::ptrdiff_t to, double* hi, double* lo);
   // Strips s = 0 .. strips - 1 of 8 columns each, `rows` (at least 1) rows that begin at x + r * row_step + s *
   // strip_step. block may be null: the mean is all that is wanted. hi, lo and delta start at the first strip.
-  void (*shift_f64)(const MomentShape& shape, const double* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
+  void (*shift_f64)(const CovarianceShape& shape, const double* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
                     std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
                     double* delta);
-  void (*shift_f32)(const MomentShape& shape, const float* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
+  void (*shift_f32)(const CovarianceShape& shape, const float* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
                     std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
                     double* delta);
-  void (*unshift)(const MomentShape& shape, bool full, std::ptrdiff_t rows, const double* delta, double* m2);
+  void (*unshift)(const CovarianceShape& shape, bool full, std::ptrdiff_t rows, const double* delta, double* m2);
   // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything). Meanwhile the
   // `ahead` bytes from `next` on, the rows of the next block, are fetched.
-  void (*products)(const MomentShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t si0,
+  void (*products)(const CovarianceShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t si0,
                    std::ptrdiff_t si1, std::ptrdiff_t sj0, std::ptrdiff_t sj1, bool add, double* m2, const void* next,
                    std::ptrdiff_t ahead);
-  void (*squares)(const MomentShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t from,
+  void (*squares)(const CovarianceShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t from,
                   std::ptrdiff_t to, bool add, double* m2);
   // Weight and mean of a and sign * b together, in a; delta = mean(b) - mean(a). Returns the factor of delta delta' in
   // m2.
-  double (*merge_means)(const MomentShape& shape, double* a, const double* b, double sign, double* delta);
+  double (*merge_means)(const CovarianceShape& shape, double* a, const double* b, double sign, double* delta);
   // Mean alone, of `rows` rows (at least 1) that lie one behind the other in memory, with the bits that `centre` gives
-  // it. False if a mean is not finite: hi and lo are then nothing. SCRATCH 64 * d doubles.
-  bool (*means_f64)(const MomentShape& shape, const double* x, std::ptrdiff_t rows, double* hi, double* lo,
+  // it. False if a mean is not finite: hi and lo are undefined then. SCRATCH 64 * d doubles.
+  bool (*means_f64)(const CovarianceShape& shape, const double* x, std::ptrdiff_t rows, double* hi, double* lo,
                     double* scratch);
-  bool (*means_f32)(const MomentShape& shape, const float* x, std::ptrdiff_t rows, double* hi, double* lo,
+  bool (*means_f32)(const CovarianceShape& shape, const float* x, std::ptrdiff_t rows, double* hi, double* lo,
                     double* scratch);
   // The whole node: a := a + sign * b. With sign -1 the rows of b must be among those of a.
-  void (*merge)(const MomentShape& shape, bool full, double* a, const double* b, double sign, double* delta);
+  void (*merge)(const CovarianceShape& shape, bool full, double* a, const double* b, double sign, double* delta);
 };
 
-MMLFAST_KERNEL_TABLE(MomentKernel, moment_kernel)
+MMLFAST_KERNEL_TABLE(CovarianceKernel, covariance_kernel)
 
 // Vectors from one row to the next; rows of 8 or 16 vectors would put a column into a few sets of the cache.
-constexpr std::ptrdiff_t moment_lanes_row(std::ptrdiff_t d) noexcept { return d % 8 == 0 ? d + 1 : d; }
+constexpr std::ptrdiff_t covariance_lanes_row(std::ptrdiff_t d) noexcept { return d % 8 == 0 ? d + 1 : d; }
 
-constexpr std::ptrdiff_t moment_lanes_scratch(std::ptrdiff_t n, std::ptrdiff_t d, bool weighted) noexcept {
-  return 8 * (n * moment_lanes_row(d) + (weighted ? n : 0) + d * (d + 1) / 2 + 2 * d + d * d);
+constexpr std::ptrdiff_t covariance_lanes_scratch(std::ptrdiff_t n, std::ptrdiff_t d, bool weighted) noexcept {
+  return 8 * (n * covariance_lanes_row(d) + (weighted ? n : 0) + d * (d + 1) / 2 + 2 * d + d * d);
 }
 
-// Many tables of few rows and columns, 8 at a time, one in each lane: the operations of a block of strips in the same
-// order, hence the same bits; the driver takes whichever is faster (kernels/covariance_lanes.hpp).
-//
-//   IN       item[l]     table of lane l, n x d of T, strides by `layout`; weights[l] its weights, `weights_stride`
-//   apart
-//                        (no weights: null)
-//   OUT      covariance  M2 / max(weight - ddof[l], 0), d x d of T, both halves
-//            variance    its diagonal, d of T, the same bits; `deviation` the square roots
-//            correlation M2_ij / sqrt(M2_ii M2_jj), d x d of T; NaN where M2_ii or M2_jj is not a positive number
-//            mean        d of T
-//   SCRATCH  moment_lanes_scratch(n, d, weighted) doubles, 64-byte aligned
-//
-// A table of no weight gives NaN. Returned are the lanes of double in which sums of squares left the range of
-// SafeSquares (mean: in which a mean is not finite) though the column is not constant: NaN, infinity, or numbers for
-// which the driver takes powers of two (drivers/covariance_scaled.hpp). None for float, whose squares float64 holds.
-// Sums of squares between which nothing on the way to an answer leaves float64, and its rounding keeps no digit from
-// it.
+// Sums of squares between these bounds neither overflow nor lose digits to underflow on the way to an answer.
 struct SafeSquares {
   double low, high;
 };
 inline constexpr SafeSquares safe_squares{0x1p-900, 0x1p1000};
 inline constexpr SafeSquares safe_products{0x1p-480, 0x1p480};  // so that products of two of them are safe
 
+// Many tables of few rows and columns, 8 at a time, one in each lane: the operations of a block of strips in the same
+// order, hence the same bits; the driver takes whichever is faster (kernels/covariance_lanes.hpp).
+//
+//   IN       item[l]     table of lane l, n x d of T, strides by `layout`
+//            weights[l]  its weights, `weights_stride` apart; null without weights
+//   OUT      covariance  M2 / max(weight - ddof[l], 0), d x d of T, both halves
+//            variance    its diagonal, d of T, the same bits; `deviation` the square roots
+//            correlation M2_ij / sqrt(M2_ii M2_jj), d x d of T; NaN where M2_ii or M2_jj is not a positive number
+//            mean        d of T
+//   SCRATCH  covariance_lanes_scratch(n, d, weighted) doubles, 64-byte aligned
+//
+// A table of no weight gives NaN. Returned are the lanes of double in which sums of squares left the range of
+// SafeSquares (mean: in which a mean is not finite) though the column is not constant: NaN, infinity, or numbers for
+// which the driver takes powers of two (drivers/covariance_scaled.hpp). None for float, whose squares float64 holds.
 template <class T>
-struct MomentLanesKernel {
+struct CovarianceInLanes {
   using Items = const T* const*;
   using Numbers = const double* const*;
   LaneBits (*covariance)(Items item, const Layout& layout, Numbers weights, std::ptrdiff_t weights_stride, Numbers ddof,
@@ -198,7 +196,7 @@ struct MomentLanesKernel {
                    std::ptrdiff_t mean_stride, double* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(MomentLanesKernel<double>, moment_lanes_f64)
-MMLFAST_KERNEL_TABLE(MomentLanesKernel<float>, moment_lanes_f32)
+MMLFAST_KERNEL_TABLE(CovarianceInLanes<double>, covariance_in_lanes_f64)
+MMLFAST_KERNEL_TABLE(CovarianceInLanes<float>, covariance_in_lanes_f32)
 
 }  // namespace mmlfast

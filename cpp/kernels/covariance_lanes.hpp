@@ -27,7 +27,7 @@ struct Tables {
                         double* scratch)
       : n(layout.rows),
         d(layout.cols),
-        ld(moment_lanes_row(layout.cols)),
+        ld(covariance_lanes_row(layout.cols)),
         z(reinterpret_cast<V*>(scratch)),
         weights(nullptr) {
     pack(item, layout, z, ld, 1);
@@ -108,8 +108,8 @@ struct Divisor {
 template <int I, int J, bool Upper>
 void tile(const Tables& t, Index a, Index b) {
   for (int p = 0; p < vec_parts; ++p) {
-    for (Index first = 0; first < t.n; first += moment_chain) {
-      const Index end = t.n - first < moment_chain ? t.n : first + moment_chain;
+    for (Index first = 0; first < t.n; first += rows_per_chain) {
+      const Index end = t.n - first < rows_per_chain ? t.n : first + rows_per_chain;
       N sum[I][J] = {};
       const V *za = t.z + first * t.ld + a, *zb = t.z + first * t.ld + b;
       for (Index r = first; r < end; ++r, za += t.ld, zb += t.ld) {
@@ -190,8 +190,8 @@ LaneBits correlation(const T* const* item, const Layout& layout, const double* c
 template <int Columns>
 MMLFAST_INLINE void squares(const Tables& t, Index j) {
   for (int p = 0; p < vec_parts; ++p) {
-    for (Index first = 0; first < t.n; first += moment_chain) {
-      const Index end = t.n - first < moment_chain ? t.n : first + moment_chain;
+    for (Index first = 0; first < t.n; first += rows_per_chain) {
+      const Index end = t.n - first < rows_per_chain ? t.n : first + rows_per_chain;
       N sum[Columns] = {};
       const V* z = t.z + first * t.ld + j;
       for (Index r = first; r < end; ++r, z += t.ld) {

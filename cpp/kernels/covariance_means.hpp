@@ -45,7 +45,8 @@ inline void add_up_period(bool by_columns, std::ptrdiff_t d, double* sum) {
 }
 
 template <class T>
-bool means_of_rows(const MomentShape& shape, const T* x, std::ptrdiff_t rows, double* hi, double* lo, double* scratch) {
+bool means_of_rows(const CovarianceShape& shape, const T* x, std::ptrdiff_t rows, double* hi, double* lo,
+                   double* scratch) {
   const std::ptrdiff_t d = shape.d, period = shape.by_columns ? 32 : 4, size = period * d;
   const double total = static_cast<double>(rows);
   double *shift = scratch, *sum = scratch + size;

@@ -110,7 +110,7 @@ void shift_group(const StripRows<T>& from, std::ptrdiff_t strips, std::ptrdiff_t
 
 // A few pages at a time on either side.
 template <class T>
-void shift_rows(const MomentShape& shape, const T* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
+void shift_rows(const CovarianceShape& shape, const T* x, std::ptrdiff_t rows, std::ptrdiff_t row_step,
                 std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
                 double* delta) {
   constexpr std::ptrdiff_t at_once = 8;
