@@ -2,10 +2,10 @@
 
 #include <structmember.h>  // T_PYSSIZET: Python.h has names of its own for these only from 3.12 on
 
-#include <algorithm>
 #include <cstddef>
-#include <stdexcept>
 
+#include "bind/errors.hpp"
+#include "bind/fast_path.hpp"
 #include "bind/ufunc_call.hpp"
 
 namespace mmlfast::bind {
@@ -16,32 +16,39 @@ struct BatchedFunction {
   const BatchedFunctionData* data;
 };
 
+PyTypeObject* type = nullptr;
+
+const BatchedFunctionData& data_of(PyObject* self) noexcept { return *reinterpret_cast<BatchedFunction*>(self)->data; }
+
 PyObject* call(PyObject* self, PyObject* const* args, std::size_t n_args_and_flag, PyObject* keywords) {
-  const BatchedFunctionData& f = *reinterpret_cast<BatchedFunction*>(self)->data;
-  ShortCall done;
-  if (PyVectorcall_NARGS(n_args_and_flag) == f.n_in && keywords == nullptr)
-    done = short_call(f, args, nullptr, Integers::numpy);
-  if (!done.taken) return call_ufunc(self, f, args, n_args_and_flag, keywords);
-  if (!done.outcome.ok()) {
-    set_python_error(done.outcome, f.failed_items_message);
-  } else if (done.outcome.rcond != 1 && !warn_if_ill_conditioned(done.outcome)) {
-    Py_CLEAR(done.value);
+  const BatchedFunctionData& f = data_of(self);
+  if (keywords == nullptr && is_one_item(f, args, PyVectorcall_NARGS(n_args_and_flag))) {
+    const FastCall done = fast_call(f, args, nullptr, Integers::numpy);
+    if (done.taken) {
+      if (!done.outcome.ok()) {
+        set_python_error(done.outcome, f.failed_items_message);
+      } else if (done.outcome.rcond != 1 && !warn_if_ill_conditioned(done.outcome)) {
+        Py_XDECREF(done.value);
+        return nullptr;
+      }
+      return done.value;
+    }
   }
-  return done.value;
+  return call_ufunc(self, f, args, n_args_and_flag, keywords);
 }
 
 PyObject* get_ufunc(PyObject* self, void*) {
-  PyObject* ufunc = reinterpret_cast<BatchedFunction*>(self)->data->ufunc.ptr();
-  Py_INCREF(ufunc);
-  return ufunc;
+  Py_INCREF(data_of(self).ufunc);
+  return data_of(self).ufunc;
 }
 
 PyObject* represent(PyObject* self) {
-  return PyUnicode_FromFormat("<mmlfast batched function '%s'>",
-                              reinterpret_cast<BatchedFunction*>(self)->data->name.c_str());
+  return PyUnicode_FromFormat("<mmlfast batched function '%s'>", data_of(self).name.c_str());
 }
 
-PyTypeObject* make_type() {
+}  // namespace
+
+void add_batched_function_type(PyObject* module) {
   static PyMemberDef members[] = {
       {"__vectorcalloffset__", T_PYSSIZET, offsetof(BatchedFunction, call), READONLY, nullptr}, {}};
   static PyGetSetDef properties[] = {{"ufunc", get_ufunc, nullptr, "The generalized ufunc.", nullptr}, {}};
@@ -54,54 +61,19 @@ PyTypeObject* make_type() {
   static PyType_Spec spec = {"mmlfast._core.BatchedFunction", sizeof(BatchedFunction), 0,
                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                              slots};
-  return reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
+  type = add_type(module, spec, "BatchedFunction");
 }
 
-PyTypeObject* the_type() {
-  static PyTypeObject* type = make_type();
-  if (type == nullptr) throw py::error_already_set();
-  return type;
+const BatchedFunctionData* data_of_batched_function(PyObject* object) noexcept {
+  return Py_IS_TYPE(object, type) ? &data_of(object) : nullptr;
 }
 
-}  // namespace
-
-std::vector<std::vector<int>> parse_signature(const std::string& signature, int& n_core_dimensions) {
-  std::vector<std::vector<int>> operands;
-  std::vector<std::string> names;
-  std::string name;
-  for (const char c : signature) {
-    if (c == '(') {
-      operands.emplace_back();
-    } else if (c == ',' || c == ')') {
-      if (name.empty()) continue;  // a comma between operands, or "()"
-      const auto known = std::find(names.begin(), names.end(), name);
-      operands.back().push_back(static_cast<int>(known - names.begin()));
-      if (known == names.end()) names.push_back(name);
-      name.clear();
-    } else if (c != '-' && c != '>' && c != ' ') {
-      name += c;
-    }
-  }
-  n_core_dimensions = static_cast<int>(names.size());
-  return operands;
-}
-
-const BatchedFunctionData* data_of_batched_function(PyObject* object) {
-  return Py_IS_TYPE(object, the_type()) ? reinterpret_cast<BatchedFunction*>(object)->data : nullptr;
-}
-
-py::object batched_function_type() {
-  return py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(the_type()));
-}
-
-py::object make_batched_function(BatchedFunctionData* data) {
-  if (data->n_in + data->n_out > most_operands || data->n_core_dimensions > most_core_dimensions)
-    throw std::logic_error("too many operands for a batched function: " + data->name);
-  BatchedFunction* f = PyObject_New(BatchedFunction, the_type());
-  if (f == nullptr) throw py::error_already_set();
+PyObject* make_batched_function(const BatchedFunctionData* data) {
+  BatchedFunction* f = PyObject_New(BatchedFunction, type);
+  if (f == nullptr) throw PythonError{};
   f->call = call;
   f->data = data;
-  return py::reinterpret_steal<py::object>(reinterpret_cast<PyObject*>(f));
+  return reinterpret_cast<PyObject*>(f);
 }
 
 }  // namespace mmlfast::bind

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #endif
 
+#include "bind/gil.hpp"
+#include "bind/numpy_api.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/lapack_table.hpp"
 
@@ -23,25 +25,16 @@ bool user_interrupted() {
 }
 
 const LapackTable* import_lapack() {
-  PyObject* module = PyImport_ImportModule("mmlfast._lapack");
-  if (module == nullptr) return nullptr;
-  PyObject* capsule = PyObject_GetAttrString(module, "capsule");
+  PyObject* capsule = attribute_of_module("mmlfast._lapack", "capsule");
   const void* table = capsule == nullptr ? nullptr : PyCapsule_GetPointer(capsule, "mmlfast.lapack_table");
-  // The module stays in sys.modules, and the table is a static object of it.
-  Py_XDECREF(capsule);
-  Py_DECREF(module);
+  Py_XDECREF(capsule);  // the module stays in sys.modules, and the table is a static object of it
   return static_cast<const LapackTable*>(table);
 }
 
 const LapackTable* load_lapack() { return with_gil(import_lapack); }
 
-// The class, looked up once: numpy.linalg is imported by numpy itself.
-PyObject* lin_alg_error() noexcept {
-  PyObject* module = PyImport_ImportModule("numpy.linalg");
-  PyObject* error = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgError");
-  Py_XDECREF(module);
-  return error;
-}
+// numpy.linalg.LinAlgError, looked up when the module is filled.
+PyObject* lin_alg_error = nullptr;
 
 // The stack level of the first line outside of this package.
 Py_ssize_t level_of_caller() noexcept {
@@ -68,8 +61,7 @@ Py_ssize_t level_of_caller() noexcept {
 }
 
 bool warn(Outcome outcome) {
-  PyObject* module = PyImport_ImportModule("scipy.linalg");
-  PyObject* category = module == nullptr ? nullptr : PyObject_GetAttrString(module, "LinAlgWarning");
+  PyObject* category = attribute_of_module("scipy.linalg", "LinAlgWarning");
   PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond);
   PyObject* text = number == nullptr ? nullptr : PyObject_CallMethod(number, "__format__", "s", ".6g");
   const bool good =
@@ -78,7 +70,6 @@ bool warn(Outcome outcome) {
   Py_XDECREF(text);
   Py_XDECREF(number);
   Py_XDECREF(category);
-  Py_XDECREF(module);
   return good;
 }
 
@@ -89,10 +80,7 @@ void set_python_error(Outcome outcome, const char* failed_items_message) noexcep
     case Outcome::Status::ok:
       return;
     case Outcome::Status::failed_items:
-      if (PyObject* error = lin_alg_error()) {
-        PyErr_SetString(error, failed_items_message);
-        Py_DECREF(error);
-      }
+      PyErr_SetString(lin_alg_error, failed_items_message);
       return;
     case Outcome::Status::no_memory:
       PyErr_NoMemory();
@@ -115,7 +103,15 @@ bool warn_if_ill_conditioned(Outcome outcome) noexcept {
 }
 
 void install_runtime_hooks() {
-  main_thread = py::module_::import("threading").attr("main_thread")().attr("ident").cast<unsigned long>();
+  lin_alg_error = checked(attribute_of_module("numpy.linalg", "LinAlgError"));
+  PyObject* find_main = checked(attribute_of_module("threading", "main_thread"));
+  PyObject* thread = PyObject_CallNoArgs(find_main);
+  PyObject* ident = thread == nullptr ? nullptr : PyObject_GetAttrString(thread, "ident");
+  main_thread = ident == nullptr ? 0 : PyLong_AsUnsignedLong(ident);
+  Py_XDECREF(ident);
+  Py_XDECREF(thread);
+  Py_DECREF(find_main);
+  if (PyErr_Occurred() != nullptr) throw PythonError{};
 #if !defined(_WIN32)
   // The thread that forks is the main one of the child.
   pthread_atfork(nullptr, nullptr, [] { main_thread.store(PyThread_get_thread_ident()); });

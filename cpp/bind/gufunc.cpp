@@ -6,27 +6,13 @@
 #include <string>
 
 #include "bind/batched_function.hpp"
+#include "bind/errors.hpp"
+#include "bind/gil.hpp"
 #include "runtime/float_flags.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::bind {
 namespace {
-
-// What the inner loop gets to know besides the arrays. Lives as long as the process, like the
-// gufunc.
-struct LoopData {
-  Outcome (*body)(GufuncFrame&);
-  const char* message;  // nullptr: failed items are not an error
-  int n_operands, n_core_dimensions;
-};
-
-struct GufuncData {
-  std::string name, doc;
-  std::vector<LoopData> loops;
-  std::vector<PyUFuncGenericFunction> functions;
-  std::vector<void*> data;
-  std::vector<char> types;
-};
 
 // Set by a loop of this thread that failed. NumPy goes on with the other pieces of a batch that does not lie at
 // constant strides, and only looks for an error at the end: what comes after an error returns at once.
@@ -53,26 +39,27 @@ Size work_size(const npy_intp* dimensions, int n_core_dimensions) noexcept {
 
 void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, void* raw) {
   if (error_is_pending()) return;
-  const LoopData& data = *static_cast<const LoopData*>(raw);
-  GufuncFrame frame(args, dimensions, steps, data.n_operands);
+  const TypedLoop& loop = *static_cast<const TypedLoop*>(raw);
+  const BatchedFunctionData& f = *loop.function;
+  GufuncFrame frame(args, dimensions, steps, f.n_operands());
   Outcome outcome;
   {
     // NumPy lets go of the GIL only if the batch has many items. One large item is work enough.
-    const ReleasedGil released(work_size(dimensions, data.n_core_dimensions) > 4096 && PyGILState_Check());
-    outcome = data.body(frame);
+    const ReleasedGil released(work_size(dimensions, f.n_core_dimensions) > 4096 && PyGILState_Check());
+    outcome = loop.body(frame);
   }
   if (interrupted_between_pieces()) outcome.join({Outcome::Status::interrupted});
   clear_float_flags();
   if (outcome.ok() && outcome.rcond == 1) return;
-  if (outcome.status == Outcome::Status::failed_items && data.message == nullptr) return;
+  if (outcome.status == Outcome::Status::failed_items && f.failed_items_message == nullptr) return;
   failed_before = with_gil([&] {
     if (outcome.ok()) return !warn_if_ill_conditioned(outcome);
-    set_python_error(outcome, data.message);
+    set_python_error(outcome, f.failed_items_message);
     return true;
   });
 }
 
-int type_number(char c) {
+char type_number(char c) {
   switch (c) {
     case 'd':
       return NPY_DOUBLE;
@@ -91,54 +78,67 @@ int type_number(char c) {
   }
 }
 
-py::object make(const GufuncSpec& spec, const std::vector<GufuncLoop>& loops, bool raises) {
-  auto* g = new GufuncData;  // NumPy keeps pointers into it for ever
-  g->name = raises || spec.failed_items_message == nullptr ? spec.name : std::string(spec.name) + "_nan";
-  g->doc = spec.doc;
-  int n_in = 0, n_out = 0, n_core_dimensions = 0;
-  const std::vector<std::vector<int>> core_dimensions = parse_signature(spec.signature, n_core_dimensions);
-  for (const GufuncLoop& loop : loops) {
-    n_in = n_out = 0;
-    int* counted = &n_in;
-    for (const char* c = loop.types; *c != '\0'; ++c) {
-      if (*c == '-') {
-        counted = &n_out;
-        ++c;  // the arrow has two characters
-        continue;
-      }
-      g->types.push_back(static_cast<char>(type_number(*c)));
-      ++*counted;
+// Splits "(n,n),(n,m)->(n,m)" into the core dimensions of each operand.
+void read_signature(const std::string& signature, BatchedFunctionData& f) {
+  std::vector<std::string> names;
+  std::string name;
+  int operand = -1;
+  for (const char c : signature) {
+    if (c == '(') {
+      ++operand;
+    } else if (c == '>') {
+      f.n_in = operand + 1;
+    } else if (c == ',' || c == ')') {
+      if (name.empty()) continue;  // a comma between operands, or "()"
+      const auto known = std::find(names.begin(), names.end(), name);
+      CoreDimensions& core = f.core_dimensions.at(static_cast<std::size_t>(operand));
+      core.number.at(static_cast<std::size_t>(core.count++)) = static_cast<int>(known - names.begin());
+      if (known == names.end()) names.push_back(name);
+      name.clear();
+    } else if (c != '-') {
+      name += c;
     }
-    g->loops.push_back({loop.body, raises ? spec.failed_items_message : nullptr, n_in + n_out, n_core_dimensions});
-    g->functions.push_back(run_loop);
   }
-  for (LoopData& loop : g->loops) g->data.push_back(&loop);
-  PyObject* f = PyUFunc_FromFuncAndDataAndSignature(g->functions.data(), g->data.data(), g->types.data(),
-                                                    static_cast<int>(loops.size()), n_in, n_out, PyUFunc_None,
-                                                    g->name.c_str(), g->doc.c_str(), 0, spec.signature);
-  if (f == nullptr) throw py::error_already_set();
+  f.n_out = operand + 1 - f.n_in;
+  f.n_core_dimensions = static_cast<int>(names.size());
+  if (f.n_operands() > most_operands || f.n_core_dimensions > most_core_dimensions)
+    throw std::logic_error("too many operands for a batched function: " + f.name);
+}
 
-  auto* function = new BatchedFunctionData{py::reinterpret_steal<py::object>(f),
-                                           g->name,
-                                           raises ? spec.failed_items_message : nullptr,
-                                           n_in,
-                                           n_out,
-                                           core_dimensions,
-                                           n_core_dimensions,
-                                           {}};
-  for (std::size_t k = 0; k < loops.size(); ++k) {
-    const auto types = g->types.begin() + static_cast<std::ptrdiff_t>(k) * (n_in + n_out);
-    function->loops.push_back({loops[k].body, std::vector<int>(types, types + n_in + n_out)});
+void read_types(const GufuncLoop& loop, TypedLoop& typed) {
+  std::size_t operand = 0;
+  for (const char* c = loop.types; *c != '\0'; ++c)
+    if (*c != '-' && *c != '>') typed.types.at(operand++) = type_number(*c == 't' ? loop.element : *c);
+  if (operand != static_cast<std::size_t>(typed.function->n_operands()))
+    throw std::logic_error("types and signature do not fit: " + typed.function->name);
+}
+
+void add(PyObject* module, const GufuncSpec& spec, std::span<const GufuncLoop> loops, const char* suffix,
+         const char* failed_items_message) {
+  auto* f = new BatchedFunctionData(std::string(spec.name) + suffix, failed_items_message);  // never deleted
+  read_signature(spec.signature, *f);
+  const std::size_t n = loops.size(), n_operands = static_cast<std::size_t>(f->n_operands());
+  f->loops.resize(n);
+  auto* functions = new PyUFuncGenericFunction[n];  // NumPy keeps these three
+  auto* data = new void*[n];
+  auto* types = new char[n * n_operands];
+  for (std::size_t k = 0; k < n; ++k) {
+    f->loops[k] = {loops[k].body, {}, f};
+    read_types(loops[k], f->loops[k]);
+    std::copy_n(f->loops[k].types.data(), n_operands, types + k * n_operands);
+    functions[k] = run_loop;
+    data[k] = &f->loops[k];
   }
-  return make_batched_function(function);
+  f->ufunc = checked(PyUFunc_FromFuncAndDataAndSignature(functions, data, types, static_cast<int>(n), f->n_in, f->n_out,
+                                                         PyUFunc_None, f->name.c_str(), "", 0, spec.signature));
+  add_to_module(module, f->name.c_str(), make_batched_function(f));
 }
 
 }  // namespace
 
-void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<GufuncLoop>& loops) {
-  m.attr(spec.name) = make(spec, loops, true);
-  if (spec.failed_items_message != nullptr)
-    m.attr((std::string(spec.name) + "_nan").c_str()) = make(spec, loops, false);
+void add_gufunc(PyObject* module, const GufuncSpec& spec, std::span<const GufuncLoop> loops) {
+  add(module, spec, loops, "", spec.failed_items_message);
+  if (spec.failed_items_message != nullptr) add(module, spec, loops, "_nan", nullptr);
 }
 
 }  // namespace mmlfast::bind

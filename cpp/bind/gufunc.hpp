@@ -1,26 +1,27 @@
-// The registry of batched functions: each is a NumPy generalized ufunc, so that broadcasting, out=,
-// dtypes, axes and
+// The registry of batched functions: each is a NumPy generalized ufunc, so that broadcasting, out=, dtypes, axes and
 // __array_ufunc__ are NumPy's own. A loop body sees the whole batch at once, with strides.
 //
-//     Outcome solve_items(GufuncCall<T>& call) {
-//       const auto a = call.template matrix<const T>(0, 0);   // operands in the order of the
-//       signature, const auto b = call.template matrix<const T>(0, 1);   // with the numbers of
-//       their core dimensions const auto x = call.template matrix<T>(0, 1); return
-//       drivers::solve<T>(call.n_items(), a, b, x);
-//     }
-//     add_gufunc(m, {"solve", "(n,n),(n,m)->(n,m)", "Singular matrix"}, MMLFAST_LOOPS(solve_items,
-//     "dd->d", "ff->f"));
+// clang-format off
+//     add_gufunc(module, {"solve", "(n,n),(n,m)->(n,m)", "Singular matrix"},
+//                floats("tt->t", []<class T>(GufuncFrame& f) {
+//                  const auto a = f.matrix<const T>(0, 0);  // operands in the order of the signature, with
+//                  const auto b = f.matrix<const T>(0, 1);  // the numbers of their core dimensions: n is 0, m is 1
+//                  const auto x = f.matrix<T>(0, 1);
+//                  return drivers::solve<T>(f.n_items(), a, b, x);
+//                }));
+// clang-format on
 //
-// Python gets a BatchedFunction (bind/batched_function.hpp): the gufunc behind a short way for one small item.
-// For each function two are registered: `solve` raises numpy.linalg.LinAlgError if an item
-// fails, `solve_nan` leaves NaN in the items that failed.
+// Python gets a BatchedFunction (bind/batched_function.hpp): the gufunc behind a fast path for one small item. For each
+// function two are registered: `solve` raises numpy.linalg.LinAlgError if an item fails, `solve_nan` leaves NaN in the
+// items that failed.
 #pragma once
 
-#include <vector>
+#include <array>
+#include <span>
 
-#include "bind/errors.hpp"
 #include "bind/numpy_api.hpp"
 #include "drivers/common/batch.hpp"
+#include "runtime/outcome.hpp"
 
 namespace mmlfast::bind {
 
@@ -33,8 +34,7 @@ class GufuncFrame {
   Size n_items() const noexcept { return dimensions_[0]; }
   Size core(int dimension) const noexcept { return dimensions_[1 + dimension]; }
 
-  // The next operand of the signature, as a matrix, a column or a number of the core dimensions
-  // given.
+  // The next operand of the signature, as a matrix, a column or a number of the core dimensions given.
   template <class T>
   Batch<T> matrix(int rows, int cols) noexcept {
     const std::ptrdiff_t row = elements<T>(*core_steps_++), col = elements<T>(*core_steps_++);
@@ -68,50 +68,49 @@ class GufuncFrame {
   int operand_ = 0;
 };
 
-template <class T>
-class GufuncCall : public GufuncFrame {
- public:
-  using value_type = T;
-  using GufuncFrame::GufuncFrame;
-};
+using LoopBody = Outcome (*)(GufuncFrame& frame);
 
+// A loop for one choice of dtypes, "tt->d": f float32, d float64, i int32, q int64, Q uint64, ? bool, t the `element`.
 struct GufuncLoop {
-  Outcome (*body)(GufuncFrame& frame);
-  const char* types;  // NumPy's characters, "dd->d"
+  LoopBody body;
+  char element;
+  const char* types;
 };
 
 struct GufuncSpec {
   const char* name;
   const char* signature;
   const char* failed_items_message;  // nullptr: items cannot fail, and there is no variant with _nan
-  const char* doc = "";
 };
 
-void add_gufunc(py::module_& m, const GufuncSpec& spec, const std::vector<GufuncLoop>& loops);
+// module.name, and name_nan, with the loops in the order in which NumPy looks for the first one that the operands can
+// be cast to safely.
+void add_gufunc(PyObject* module, const GufuncSpec& spec, std::span<const GufuncLoop> loops);
 
-// Loops of a body template for float64 and float32. float64 comes first: NumPy takes the first loop
-// that integers and booleans can be cast to safely.
-#define MMLFAST_LOOP(body, T, types) \
-  {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<T>&>(f)); }, types}
-// Integers have loops of their own, for int64 (and all that can be cast to it safely) and uint64. They come first.
-#define MMLFAST_LOOPS_OF_INTEGERS_TOO(exact, types_i64, types_u64, body, types_f64, types_f32) \
-  {                                                                                            \
-      MMLFAST_LOOP(exact, std::int64_t, types_i64),                                            \
-      MMLFAST_LOOP(exact, std::uint64_t, types_u64),                                           \
-      MMLFAST_LOOP(body, double, types_f64),                                                   \
-      MMLFAST_LOOP(body, float, types_f32),                                                    \
-  }
-#define MMLFAST_LOOPS_OF_INTEGERS(exact, types_i64, types_u64) \
-  {                                                            \
-      MMLFAST_LOOP(exact, std::int64_t, types_i64),            \
-      MMLFAST_LOOP(exact, std::uint64_t, types_u64),           \
-  }
-#define MMLFAST_LOOPS(body, types_f64, types_f32)                                                                  \
-  {                                                                                                                \
-      {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<double>&>(f)); }, \
-       types_f64},                                                                                                 \
-      {[](::mmlfast::bind::GufuncFrame& f) { return body(static_cast<::mmlfast::bind::GufuncCall<float>&>(f)); },  \
-       types_f32},                                                                                                 \
-  }
+// The loop that `Body`, a lambda without captures, has for elements of type T.
+template <class T, class Body>
+constexpr GufuncLoop loop_of(char element, const char* types, Body) noexcept {
+  return {[](GufuncFrame& frame) -> Outcome { return Body{}.template operator()<T>(frame); }, element, types};
+}
+
+// float64 comes first, for the sake of integers and booleans.
+template <class Body>
+constexpr std::array<GufuncLoop, 2> floats(const char* types, Body body) noexcept {
+  return {loop_of<double>('d', types, body), loop_of<float>('f', types, body)};
+}
+// int64, which all other signed integers can be cast to safely, and uint64.
+template <class Body>
+constexpr std::array<GufuncLoop, 2> integers(const char* types, Body body) noexcept {
+  return {loop_of<std::int64_t>('q', types, body), loop_of<std::uint64_t>('Q', types, body)};
+}
+
+template <std::size_t N, std::size_t M>
+constexpr std::array<GufuncLoop, N + M> operator+(const std::array<GufuncLoop, N>& first,
+                                                  const std::array<GufuncLoop, M>& then) noexcept {
+  std::array<GufuncLoop, N + M> all{};
+  for (std::size_t k = 0; k < N; ++k) all[k] = first[k];
+  for (std::size_t k = 0; k < M; ++k) all[N + k] = then[k];
+  return all;
+}
 
 }  // namespace mmlfast::bind

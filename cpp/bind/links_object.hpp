@@ -3,10 +3,7 @@
 
 #include <memory>
 #include <mutex>  // lock_guard
-#include <string>
 
-#include "bind/errors.hpp"
-#include "bind/numpy_api.hpp"
 #include "drivers/common/link_components.hpp"
 #include "runtime/locked_state.hpp"
 

@@ -1,9 +1,10 @@
-#include "bind/errors.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 
-PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
-  using namespace mmlfast::bind;
-  m.doc() = "The compiled core of mmlfast. Private: use the modules of mmlfast.";
+namespace mmlfast::bind {
+namespace {
+
+void fill(PyObject* m) {
   import_numpy_api();
   install_runtime_hooks();
   register_runtime(m);
@@ -13,19 +14,31 @@ PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
   register_distances(m);
   register_eigh(m);
   register_elimination(m);
-  register_qr(m);
-  register_inner_product(m);
-  register_lstsq(m);
   register_exact_elimination(m);
-  register_row_echelon(m);
-  register_power_iteration(m);
-  register_simd_math(m);
   register_gram_schmidt(m);
-  register_matmul(m);
-  register_rfactor(m);
-  register_projection(m);
-  register_svd(m);
+  register_inner_product(m);
   register_links(m);
+  register_lstsq(m);
+  register_matmul(m);
   register_neighbors(m);
   register_pagerank(m);
+  register_power_iteration(m);
+  register_projection(m);
+  register_qr(m);
+  register_rfactor(m);
+  register_row_echelon(m);
+  register_simd_math(m);
+  register_svd(m);
+}
+
+}  // namespace
+}  // namespace mmlfast::bind
+
+PYBIND11_MODULE(_core, m, pybind11::mod_gil_not_used()) {
+  m.doc() = "The compiled core of mmlfast. Private: use the modules of mmlfast.";
+  try {
+    mmlfast::bind::fill(m.ptr());
+  } catch (const mmlfast::bind::PythonError&) {
+    throw pybind11::error_already_set();
+  }
 }

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "bind/errors.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "drivers/backprop.hpp"
 
@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds report_interval{500};
 template <class T>
 T* data_of(const py::handle& object, const std::vector<Size>& shape, const char* name) {
   if (!PyArray_Check(object.ptr())) throw py::type_error(std::string(name) + ": not an array");
-  auto* a = reinterpret_cast<PyArrayObject*>(object.ptr());
+  auto* a = as_array(object.ptr());
   if (PyArray_TYPE(a) != py::dtype::of<T>().num()) throw py::type_error(std::string(name) + ": wrong dtype");
   if (!PyArray_ISCARRAY_RO(a)) throw py::value_error(std::string(name) + ": not C-contiguous");
   bool same = PyArray_NDIM(a) == static_cast<int>(shape.size());
@@ -77,46 +77,34 @@ struct Arguments {
   }
 };
 
-template <class Call>
-Outcome without_gil(Call&& call) {
-  const ReleasedGil released;
-  return call();
-}
-
-// Calls f(T{}) with the type of the elements of x.
-template <class F>
-auto by_dtype(const py::array& x, F&& f) {
-  return x.dtype().num() == py::dtype::of<float>().num() ? f(float{}) : f(double{});
-}
-
 py::object network_forward(const py::tuple& sizes, const py::tuple& activations, const py::list& weights,
                            const py::list& biases, const py::array& x) {
-  return by_dtype(x, [&](auto zero) -> py::object {
+  return by_float_type(x, [&](auto zero) -> py::object {
     using T = decltype(zero);
     Arguments<T> in(sizes, activations, weights, biases);
     in.set_samples(x, py::none());
     py::array_t<T> out({in.samples.n, in.sizes.back()});
     T* to = out.mutable_data();
-    if (in.samples.n > 0) raise_unless_ok(without_gil([&] { return drivers::forward<T>(in.network, in.samples, to); }));
+    if (in.samples.n > 0) run_without_gil([&] { return drivers::forward<T>(in.network, in.samples, to); });
     return out;
   });
 }
 
 double network_loss(const py::tuple& sizes, const py::tuple& activations, const py::list& weights,
                     const py::list& biases, const py::array& x, const py::array& y) {
-  return by_dtype(x, [&](auto zero) {
+  return by_float_type(x, [&](auto zero) {
     using T = decltype(zero);
     Arguments<T> in(sizes, activations, weights, biases);
     in.set_samples(x, y);
     double mean = 0;
-    raise_unless_ok(without_gil([&] { return drivers::loss<T>(in.network, in.samples, mean); }));
+    run_without_gil([&] { return drivers::loss<T>(in.network, in.samples, mean); });
     return mean;
   });
 }
 
 py::object network_gradients(const py::tuple& sizes, const py::tuple& activations, const py::list& weights,
                              const py::list& biases, const py::array& x, const py::array& y) {
-  return by_dtype(x, [&](auto zero) -> py::object {
+  return by_float_type(x, [&](auto zero) -> py::object {
     using T = decltype(zero);
     Arguments<T> in(sizes, activations, weights, biases);
     in.set_samples(x, y);
@@ -128,7 +116,7 @@ py::object network_gradients(const py::tuple& sizes, const py::tuple& activation
       db.push_back(b.mutable_data());
       out.append(py::make_tuple(w, b));
     }
-    raise_unless_ok(without_gil([&] { return drivers::gradients<T>(in.network, in.samples, dw.data(), db.data()); }));
+    run_without_gil([&] { return drivers::gradients<T>(in.network, in.samples, dw.data(), db.data()); });
     return out;
   });
 }
@@ -157,13 +145,13 @@ py::object network_fit(const py::tuple& sizes, const py::tuple& activations, con
                        double learning_rate, double momentum, bool shuffle, std::uint64_t seed,
                        const py::object& report, Size first_epoch, const py::list& w_velocity,
                        const py::list& b_velocity, const py::array& progress) {
-  return by_dtype(x, [&](auto zero) -> py::object {
+  return by_float_type(x, [&](auto zero) -> py::object {
     using T = decltype(zero);
     Arguments<T> in(sizes, activations, weights, biases);
     in.set_samples(x, y);
     for (const py::list& list : {weights, biases, w_velocity, b_velocity}) {
       for (const py::handle& a : list) {
-        if (!PyArray_ISWRITEABLE(reinterpret_cast<PyArrayObject*>(a.ptr()))) throw py::value_error("read-only array");
+        if (!PyArray_ISWRITEABLE(as_array(a.ptr()))) throw py::value_error("read-only array");
       }
     }
     if (epochs < 0 || batch_size < 1 || first_epoch < 0) throw py::value_error("epochs or batch_size out of range");
@@ -196,7 +184,7 @@ py::object network_fit(const py::tuple& sizes, const py::tuple& activations, con
                                         &diverged,
                                         report.is_none() ? nullptr : &Reporter::report,
                                         &reporter};
-    const Outcome outcome = without_gil([&] { return drivers::fit<T>(in.network, in.samples, training); });
+    const Outcome outcome = outcome_without_gil([&] { return drivers::fit<T>(in.network, in.samples, training); });
     told[0] = finished;
     told[1] = diverged ? 1 : 0;
     raise_unless_ok(outcome);
@@ -206,7 +194,8 @@ py::object network_fit(const py::tuple& sizes, const py::tuple& activations, con
 
 }  // namespace
 
-void register_backprop(py::module_& m) {
+void register_backprop(PyObject* module) {
+  py::module_ m = module_of(module);
   m.def("network_forward", &network_forward);
   m.def("network_loss", &network_loss);
   m.def("network_gradients", &network_gradients);

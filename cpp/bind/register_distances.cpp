@@ -5,28 +5,21 @@
 namespace mmlfast::bind {
 namespace {
 
-template <bool squared, class T>
-Outcome all_pairs(GufuncCall<T>& call) {
-  const auto x = call.template matrix<const T>(0, 1);
-  const auto y = call.template matrix<const T>(2, 1);
-  return drivers::distances<T>(call.n_items(), x, y, squared, call.template matrix<T>(0, 2));
-}
-
+// The core dimensions are numbered in order of appearance: n, d, m.
 template <class T>
-Outcome plain(GufuncCall<T>& call) {
-  return all_pairs<false>(call);
-}
-template <class T>
-Outcome squares(GufuncCall<T>& call) {
-  return all_pairs<true>(call);
+Outcome all_pairs(GufuncFrame& f, bool squared) {
+  const auto x = f.matrix<const T>(0, 1);
+  const auto y = f.matrix<const T>(2, 1);
+  return drivers::distances<T>(f.n_items(), x, y, squared, f.matrix<T>(0, 2));
 }
 
 }  // namespace
 
-void register_distances(py::module_& m) {
-  // The core dimensions are numbered in order of appearance: n, d, m.
-  add_gufunc(m, {"cdist", "(n,d),(m,d)->(n,m)", nullptr}, MMLFAST_LOOPS(plain, "dd->d", "ff->f"));
-  add_gufunc(m, {"cdist_squared", "(n,d),(m,d)->(n,m)", nullptr}, MMLFAST_LOOPS(squares, "dd->d", "ff->f"));
+void register_distances(PyObject* m) {
+  add_gufunc(m, {"cdist", "(n,d),(m,d)->(n,m)", nullptr},
+             floats("tt->t", []<class T>(GufuncFrame& f) { return all_pairs<T>(f, false); }));
+  add_gufunc(m, {"cdist_squared", "(n,d),(m,d)->(n,m)", nullptr},
+             floats("tt->t", []<class T>(GufuncFrame& f) { return all_pairs<T>(f, true); }));
 }
 
 }  // namespace mmlfast::bind

@@ -1,7 +1,7 @@
 #include <algorithm>
 
-#include "bind/gil.hpp"
 #include "bind/links_object.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 
 namespace mmlfast::bind {
@@ -23,12 +23,7 @@ void build(drivers::Links& links, Size n, const py::array& starts, const py::arr
            Size n_stored, drivers::LinksFault& fault) {
   const LinksOut<Index> out{n, static_cast<const Index*>(starts.data()), static_cast<const Index*>(targets.data()),
                             weights, n_stored};
-  Outcome outcome;
-  {
-    const ReleasedGil unlocked;
-    outcome = links.build(out, fault);
-  }
-  raise_unless_ok(outcome);
+  run_without_gil([&] { return links.build(out, fault); });
 }
 
 // From CSR arrays, checked and converted in Python: contiguous, native, starts and targets int32 or both int64, weights
@@ -92,12 +87,7 @@ std::unique_ptr<LinksObject> links_from_state(Size n_core, Size n_core_blocks, c
   s.n_blocks = blocks.shape(0) - 1;
   auto links = std::make_unique<LinksObject>();
   const char* fault = nullptr;
-  Outcome outcome;
-  {
-    const ReleasedGil unlocked;
-    outcome = links->links.restore(s, fault);
-  }
-  raise_unless_ok(outcome);
+  run_without_gil([&] { return links->links.restore(s, fault); });
   if (fault != nullptr) throw py::value_error(std::string("not a state of Links: ") + fault);
   return links;
 }
@@ -119,7 +109,8 @@ py::tuple arriving_links(const LinksObject& graph) {
 
 }  // namespace
 
-void register_links(py::module_& m) {
+void register_links(PyObject* module) {
+  py::module_ m = module_of(module);
   py::class_<LinksObject>(m, "LinksObject")
       .def_property_readonly("n_nodes", [](const LinksObject& self) { return self.links.n_nodes(); })
       .def_property_readonly("n_links", [](const LinksObject& self) { return self.links.n_links(); })

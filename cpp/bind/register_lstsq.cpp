@@ -5,37 +5,33 @@
 namespace mmlfast::bind {
 namespace {
 
-// Whether there are singular values among the outputs, and of which core dimension: 0 is m, 1 is n. (2 is k.)
-enum class Values { none, m, n };
+constexpr const char* failed = "NaN or infinity in a or b, or no convergence";
 
-template <Values S, class T>
-Outcome lstsq_matrix(GufuncCall<T>& call) {
+// values: the core dimension of the singular values among the outputs, 0 for m and 1 for n (2 is k); -1: there are
+// none.
+template <class T>
+Outcome solve(GufuncFrame& f, int values) {
   drivers::LstsqCall<T> c{};
-  c.n_items = call.n_items();
-  c.a = call.template matrix<const T>(0, 1);
-  c.b = call.template matrix<const T>(0, 2);
-  c.rcond = call.template number<const T>();
-  c.x = call.template matrix<T>(1, 2);
-  c.residuals = call.template column<T>(2);
-  c.rank = call.template number<std::int64_t>();
-  if (S != Values::none) c.s = call.template column<T>(S == Values::m ? 0 : 1);
+  c.n_items = f.n_items();
+  c.a = f.matrix<const T>(0, 1);
+  c.b = f.matrix<const T>(0, 2);
+  c.rcond = f.number<const T>();
+  c.x = f.matrix<T>(1, 2);
+  c.residuals = f.column<T>(2);
+  c.rank = f.number<std::int64_t>();
+  if (values >= 0) c.s = f.column<T>(values);
   return drivers::lstsq<T>(c);
-}
-
-template <Values S>
-void add(py::module_& m, const char* name, const char* signature) {
-  static constexpr auto loop = [](auto& call) { return lstsq_matrix<S>(call); };
-  constexpr const char* f64 = S == Values::none ? "ddd->ddq" : "ddd->ddqd";
-  constexpr const char* f32 = S == Values::none ? "fff->ffq" : "fff->ffqf";
-  add_gufunc(m, {name, signature, "NaN or infinity in a or b, or no convergence"}, MMLFAST_LOOPS(loop, f64, f32));
 }
 
 }  // namespace
 
-void register_lstsq(py::module_& m) {
-  add<Values::n>(m, "lstsq", "(m,n),(m,k),()->(n,k),(k),(),(n)");
-  add<Values::m>(m, "lstsq_wide", "(m,n),(m,k),()->(n,k),(k),(),(m)");
-  add<Values::none>(m, "lstsq_many", "(m,n),(m,k),()->(n,k),(k),()");
+void register_lstsq(PyObject* m) {
+  add_gufunc(m, {"lstsq", "(m,n),(m,k),()->(n,k),(k),(),(n)", failed},
+             floats("ttt->ttqt", []<class T>(GufuncFrame& f) { return solve<T>(f, 1); }));
+  add_gufunc(m, {"lstsq_wide", "(m,n),(m,k),()->(n,k),(k),(),(m)", failed},
+             floats("ttt->ttqt", []<class T>(GufuncFrame& f) { return solve<T>(f, 0); }));
+  add_gufunc(m, {"lstsq_many", "(m,n),(m,k),()->(n,k),(k),()", failed},
+             floats("ttt->ttq", []<class T>(GufuncFrame& f) { return solve<T>(f, -1); }));
 }
 
 }  // namespace mmlfast::bind

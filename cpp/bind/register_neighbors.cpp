@@ -1,5 +1,4 @@
-#include "bind/errors.hpp"
-#include "bind/gil.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "drivers/neighbors.hpp"
 
@@ -14,12 +13,7 @@ py::tuple search(const py::array& x, const py::array& y, Size k, bool squared) {
   py::array_t<std::int64_t> indices({queries.count, k});
   T* d = distances.mutable_data();
   std::int64_t* i = indices.mutable_data();
-  Outcome outcome;
-  {
-    const ReleasedGil unlocked;
-    outcome = drivers::neighbors<T>(queries, points, k, squared, d, i);
-  }
-  raise_unless_ok(outcome);
+  run_without_gil([&] { return drivers::neighbors<T>(queries, points, k, squared, d, i); });
   return py::make_tuple(std::move(distances), std::move(indices));
 }
 
@@ -27,14 +21,14 @@ py::tuple search(const py::array& x, const py::array& y, Size k, bool squared) {
 // finite; 1 <= k <= len(y).
 py::tuple neighbors(const py::array& x, const py::array& y, Size k, bool squared) {
   for (const py::array& a : {x, y})
-    if (!PyArray_ISCARRAY_RO(reinterpret_cast<PyArrayObject*>(a.ptr())))
+    if (!PyArray_ISCARRAY_RO(as_array(a.ptr())))
       throw py::value_error("knn: rows that are not contiguous, aligned and native");
   if (y.shape(0) > drivers::most_neighbor_points) throw py::value_error("knn: at most 2**31 points");
-  return x.itemsize() == 4 ? search<float>(x, y, k, squared) : search<double>(x, y, k, squared);
+  return by_float_type(x, [&](auto zero) { return search<decltype(zero)>(x, y, k, squared); });
 }
 
 }  // namespace
 
-void register_neighbors(py::module_& m) { m.def("neighbors", &neighbors); }
+void register_neighbors(PyObject* module) { module_of(module).def("neighbors", &neighbors); }
 
 }  // namespace mmlfast::bind

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "bind/links_object.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "drivers/pagerank.hpp"
 
@@ -21,12 +22,7 @@ py::tuple pagerank(const LinksObject& graph, const Doubles& personalization, con
   const drivers::RankVectors vectors{personalization.data(), dangling ? dangling->data() : nullptr,
                                      start ? start->data() : nullptr};
   double* to = score.mutable_data();
-  Outcome outcome;
-  {
-    const ReleasedGil unlocked;
-    outcome = drivers::pagerank(graph.links, vectors, {damping, tol, max_iter}, to, certificate);
-  }
-  raise_unless_ok(outcome);
+  run_without_gil([&] { return drivers::pagerank(graph.links, vectors, {damping, tol, max_iter}, to, certificate); });
   return py::make_tuple(score, certificate.error_bound, certificate.n_iter, certificate.converged);
 }
 
@@ -42,15 +38,11 @@ py::tuple pagerank_many(const LinksObject& graph, const Doubles& personalization
   std::vector<drivers::RankCertificate> certificate(stop.size());
   const double* from = personalization.data();
   double* to = score.mutable_data();
-  Outcome outcome;
-  {
-    const ReleasedGil unlocked;
-    outcome = graph.find_components();
-    if (outcome.ok())
-      outcome =
-          drivers::pagerank_many(graph.links, graph.components(), count, from, stop.data(), to, certificate.data());
-  }
-  raise_unless_ok(outcome);
+  run_without_gil([&] {
+    const Outcome outcome = graph.find_components();
+    if (!outcome.ok()) return outcome;
+    return drivers::pagerank_many(graph.links, graph.components(), count, from, stop.data(), to, certificate.data());
+  });
   for (Size i = 0; i < count; ++i) {
     const drivers::RankCertificate& c = certificate[static_cast<std::size_t>(i)];
     error_bound.mutable_at(i) = c.error_bound;
@@ -62,7 +54,8 @@ py::tuple pagerank_many(const LinksObject& graph, const Doubles& personalization
 
 }  // namespace
 
-void register_pagerank(py::module_& m) {
+void register_pagerank(PyObject* module) {
+  py::module_ m = module_of(module);
   m.def("pagerank", &pagerank);
   m.def("pagerank_many", &pagerank_many);
 }

@@ -1,6 +1,7 @@
 #include <vector>
 
 #include "bind/gufunc.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "drivers/power_iteration.hpp"
 
@@ -8,21 +9,21 @@ namespace mmlfast::bind {
 namespace {
 
 template <class T>
-Outcome power_iteration(GufuncCall<T>& call) {
-  const auto a = call.template matrix<const T>(0, 0);
-  const auto x0 = call.template column<const T>(0);
-  const auto tol = call.template number<const double>();
-  const auto max_iter = call.template number<const std::int64_t>();
+Outcome power_iteration(GufuncFrame& f) {
+  const auto a = f.matrix<const T>(0, 0);
+  const auto x0 = f.column<const T>(0);
+  const auto tol = f.number<const double>();
+  const auto max_iter = f.number<const std::int64_t>();
   drivers::PowerPairs<T> pairs;
-  pairs.value = call.template number<T>();
-  pairs.vector = call.template column<T>(0);
-  pairs.residual = call.template number<T>();
-  pairs.n_iter = call.template number<std::int64_t>();
-  pairs.converged = call.template number<bool>();
-  if (call.n_items() == 0) return {};
+  pairs.value = f.number<T>();
+  pairs.vector = f.column<T>(0);
+  pairs.residual = f.number<T>();
+  pairs.n_iter = f.number<std::int64_t>();
+  pairs.converged = f.number<bool>();
+  if (f.n_items() == 0) return {};
   // One stopping rule per call: that of the first item.
   const drivers::PowerStop stop{*tol.data, *max_iter.data};
-  const auto run = [&] { return drivers::power_iteration<T>(call.n_items(), a, x0, stop, pairs); };
+  const auto run = [&] { return drivers::power_iteration<T>(f.n_items(), a, x0, stop, pairs); };
   // NumPy keeps the GIL for a few small items, which is wrong for those that may iterate for long.
   const double n = static_cast<double>(a.layout.rows), most_flops = n * n * static_cast<double>(stop.max_iter);
   if (most_flops < 2e5 || PyGILState_Check() == 0) return run();
@@ -66,38 +67,31 @@ py::tuple run_sparse(const py::array& data, const py::array& columns, const py::
                                     {residual.mutable_data(), 1, {1, 1, 1, 1}},
                                     {&n_iter, 1, {1, 1, 1, 1}},
                                     {&converged, 1, {1, 1, 1, 1}}};
-  Outcome outcome;
-  {
-    const ReleasedGil unlocked;
+  run_without_gil([&] {
     formed = drivers::well_formed(a);
-    if (formed) outcome = drivers::power_iteration(a, start, {tol, max_iter}, pair);
-  }
+    return formed ? drivers::power_iteration(a, start, {tol, max_iter}, pair) : Outcome{};
+  });
   require(formed,
           "power_iteration: the sparse matrix a is not well formed: indptr must ascend from 0, and every index "
           "must be a column");
-  if (!outcome.ok()) {
-    set_python_error(outcome, nullptr);
-    throw py::error_already_set();
-  }
   return py::make_tuple(value, vector, residual, n_iter, converged);
 }
 
 py::tuple power_iteration_csr(const py::array& data, const py::array& columns, const py::array& starts,
                               const py::array& x0, double tol, Size max_iter) {
-  const bool wide = columns.itemsize() == 8;
-  if (x0.itemsize() == 4)
-    return wide ? run_sparse<float, std::int64_t>(data, columns, starts, x0, tol, max_iter)
-                : run_sparse<float, std::int32_t>(data, columns, starts, x0, tol, max_iter);
-  return wide ? run_sparse<double, std::int64_t>(data, columns, starts, x0, tol, max_iter)
-              : run_sparse<double, std::int32_t>(data, columns, starts, x0, tol, max_iter);
+  return by_float_type(x0, [&](auto zero) {
+    using T = decltype(zero);
+    return columns.itemsize() == 8 ? run_sparse<T, std::int64_t>(data, columns, starts, x0, tol, max_iter)
+                                   : run_sparse<T, std::int32_t>(data, columns, starts, x0, tol, max_iter);
+  });
 }
 
 }  // namespace
 
-void register_power_iteration(py::module_& m) {
-  add_gufunc(m, {"power_iteration", "(n,n),(n),(),()->(),(n),(),(),()", nullptr},
-             MMLFAST_LOOPS(power_iteration, "dddq->dddq?", "ffdq->fffq?"));
-  m.def("power_iteration_csr", &power_iteration_csr);
+void register_power_iteration(PyObject* module) {
+  add_gufunc(module, {"power_iteration", "(n,n),(n),(),()->(),(n),(),(),()", nullptr},
+             floats("ttdq->tttq?", []<class T>(GufuncFrame& f) { return power_iteration<T>(f); }));
+  module_of(module).def("power_iteration_csr", &power_iteration_csr);
 }
 
 }  // namespace mmlfast::bind

@@ -9,89 +9,63 @@ namespace {
 template <class T>
 class Operands {
  public:
-  Operands(ProjectionStep step, GufuncCall<T>& call) : call_(call) {
+  Operands(ProjectionStep step, GufuncFrame& f) : frame_(f) {
     projection_.step = step;
-    projection_.n_items = call.n_items();
+    projection_.n_items = f.n_items();
   }
-  Operands& in_matrix(int rows, int cols) {
-    projection_.in[projection_.n_in++] = call_.template matrix<const T>(rows, cols);
-    return *this;
-  }
-  Operands& in_vector(int rows) {
-    projection_.in[projection_.n_in++] = call_.template column<const T>(rows);
-    return *this;
-  }
-  Operands& out_matrix(int rows, int cols) {
-    projection_.out[projection_.n_out++] = call_.template matrix<T>(rows, cols);
-    return *this;
-  }
-  Operands& out_vector(int rows) {
-    projection_.out[projection_.n_out++] = call_.template column<T>(rows);
-    return *this;
-  }
+  Operands& in_matrix(int rows, int cols) { return in(frame_.matrix<const T>(rows, cols)); }
+  Operands& in_vector(int rows) { return in(frame_.column<const T>(rows)); }
+  Operands& out_matrix(int rows, int cols) { return out(frame_.matrix<T>(rows, cols)); }
+  Operands& out_vector(int rows) { return out(frame_.column<T>(rows)); }
   Outcome run() const { return drivers::projection<T>(projection_); }
 
  private:
-  GufuncCall<T>& call_;
+  Operands& in(const Batch<const T>& batch) {
+    projection_.in[projection_.n_in++] = batch;
+    return *this;
+  }
+  Operands& out(const Batch<T>& batch) {
+    projection_.out[projection_.n_out++] = batch;
+    return *this;
+  }
+
+  GufuncFrame& frame_;
   drivers::ProjectionCall<T> projection_{};
 };
 
-template <class T>
-Outcome to_metric(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::to_metric, call).in_matrix(0, 1).in_matrix(0, 0).out_matrix(0, 1).run();
-}
-template <class T>
-Outcome to_weighted(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::to_metric, call).in_matrix(0, 1).in_vector(0).out_matrix(0, 1).run();
-}
-template <class T>
-Outcome from_metric(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::from_metric, call)
-      .in_matrix(0, 1)
-      .in_matrix(0, 0)
-      .out_matrix(0, 1)
-      .out_matrix(0, 1)
-      .run();
-}
-template <class T>
-Outcome from_weighted(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::from_metric, call)
-      .in_matrix(0, 1)
-      .in_vector(0)
-      .out_matrix(0, 1)
-      .out_matrix(0, 1)
-      .run();
-}
-template <class T>
-Outcome dual(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::dual, call).in_matrix(0, 1).in_matrix(0, 1).in_matrix(0, 1).out_matrix(0, 1).run();
-}
-template <class T>
-Outcome apply(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::apply, call).in_vector(0).in_matrix(0, 1).in_matrix(0, 1).out_vector(0).run();
-}
-template <class T>
-Outcome coordinates(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::coordinates, call).in_vector(0).in_matrix(0, 1).out_vector(1).run();
-}
-template <class T>
-Outcome matrix(GufuncCall<T>& call) {
-  return Operands<T>(ProjectionStep::matrix, call).in_matrix(0, 1).in_matrix(0, 1).out_matrix(0, 0).run();
-}
-
 }  // namespace
 
-void register_projection(py::module_& m) {
-  add_gufunc(m, {"projection_to_metric", "(d,m),(d,d)->(d,m)", nullptr}, MMLFAST_LOOPS(to_metric, "dd->d", "ff->f"));
-  add_gufunc(m, {"projection_to_weighted", "(d,m),(d)->(d,m)", nullptr}, MMLFAST_LOOPS(to_weighted, "dd->d", "ff->f"));
+void register_projection(PyObject* m) {
+  using Step = ProjectionStep;
+  add_gufunc(m, {"projection_to_metric", "(d,m),(d,d)->(d,m)", nullptr}, floats("tt->t", []<class T>(GufuncFrame& f) {
+               return Operands<T>(Step::to_metric, f).in_matrix(0, 1).in_matrix(0, 0).out_matrix(0, 1).run();
+             }));
+  add_gufunc(m, {"projection_to_weighted", "(d,m),(d)->(d,m)", nullptr}, floats("tt->t", []<class T>(GufuncFrame& f) {
+               return Operands<T>(Step::to_metric, f).in_matrix(0, 1).in_vector(0).out_matrix(0, 1).run();
+             }));
   add_gufunc(m, {"projection_from_metric", "(d,m),(d,d)->(d,m),(d,m)", nullptr},
-             MMLFAST_LOOPS(from_metric, "dd->dd", "ff->ff"));
+             floats("tt->tt", []<class T>(GufuncFrame& f) {
+               Operands<T> operands(Step::from_metric, f);
+               return operands.in_matrix(0, 1).in_matrix(0, 0).out_matrix(0, 1).out_matrix(0, 1).run();
+             }));
   add_gufunc(m, {"projection_from_weighted", "(d,m),(d)->(d,m),(d,m)", nullptr},
-             MMLFAST_LOOPS(from_weighted, "dd->dd", "ff->ff"));
-  add_gufunc(m, {"projection_dual", "(d,m),(d,m),(d,m)->(d,m)", nullptr}, MMLFAST_LOOPS(dual, "ddd->d", "fff->f"));
-  add_gufunc(m, {"projection_apply", "(d),(d,m),(d,m)->(d)", nullptr}, MMLFAST_LOOPS(apply, "ddd->d", "fff->f"));
-  add_gufunc(m, {"projection_coordinates", "(d),(d,m)->(m)", nullptr}, MMLFAST_LOOPS(coordinates, "dd->d", "ff->f"));
-  add_gufunc(m, {"projection_matrix", "(d,m),(d,m)->(d,d)", nullptr}, MMLFAST_LOOPS(matrix, "dd->d", "ff->f"));
+             floats("tt->tt", []<class T>(GufuncFrame& f) {
+               Operands<T> operands(Step::from_metric, f);
+               return operands.in_matrix(0, 1).in_vector(0).out_matrix(0, 1).out_matrix(0, 1).run();
+             }));
+  add_gufunc(m, {"projection_dual", "(d,m),(d,m),(d,m)->(d,m)", nullptr}, floats("ttt->t", []<class T>(GufuncFrame& f) {
+               Operands<T> operands(Step::dual, f);
+               return operands.in_matrix(0, 1).in_matrix(0, 1).in_matrix(0, 1).out_matrix(0, 1).run();
+             }));
+  add_gufunc(m, {"projection_apply", "(d),(d,m),(d,m)->(d)", nullptr}, floats("ttt->t", []<class T>(GufuncFrame& f) {
+               return Operands<T>(Step::apply, f).in_vector(0).in_matrix(0, 1).in_matrix(0, 1).out_vector(0).run();
+             }));
+  add_gufunc(m, {"projection_coordinates", "(d),(d,m)->(m)", nullptr}, floats("tt->t", []<class T>(GufuncFrame& f) {
+               return Operands<T>(Step::coordinates, f).in_vector(0).in_matrix(0, 1).out_vector(1).run();
+             }));
+  add_gufunc(m, {"projection_matrix", "(d,m),(d,m)->(d,d)", nullptr}, floats("tt->t", []<class T>(GufuncFrame& f) {
+               return Operands<T>(Step::matrix, f).in_matrix(0, 1).in_matrix(0, 1).out_matrix(0, 0).run();
+             }));
 }
 
 }  // namespace mmlfast::bind

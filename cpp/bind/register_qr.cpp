@@ -5,48 +5,47 @@
 namespace mmlfast::bind {
 namespace {
 
-// Core dimension 0 is m, 1 is n. Where Full, Q is m x m and R m x n; else Q is m x n and R n x n.
-template <bool Full, class T>
-Outcome factor(GufuncCall<T>& call) {
-  constexpr int p = Full ? 0 : 1;
-  const auto a = call.template matrix<const T>(0, 1);
-  const auto q = call.template matrix<T>(0, p);
-  return drivers::qr<T>(call.n_items(), a, q, call.template matrix<T>(p, 1));
+// Core dimension 0 is m, 1 is n, and p the one of R's rows: where p is m, Q is m x m; else Q is m x n and R n x n.
+constexpr int m_rows = 0, n_rows = 1;
+
+template <class T>
+Outcome factor(GufuncFrame& f, int p) {
+  const auto a = f.matrix<const T>(0, 1);
+  const auto q = f.matrix<T>(0, p);
+  return drivers::qr<T>(f.n_items(), a, q, f.matrix<T>(p, 1));
 }
 
-template <bool Full, class T>
-Outcome upper(GufuncCall<T>& call) {
-  const auto a = call.template matrix<const T>(0, 1);
+template <class T>
+Outcome upper(GufuncFrame& f, int p) {
+  const auto a = f.matrix<const T>(0, 1);
   const Batch<T> no_q{nullptr, 0, {0, 0, 0, 0}};
-  return drivers::qr<T>(call.n_items(), a, no_q, call.template matrix<T>(Full ? 0 : 1, 1));
+  return drivers::qr<T>(f.n_items(), a, no_q, f.matrix<T>(p, 1));
 }
 
-// NumPy has h transposed: as LAPACK left it.
-template <bool Wide, class T>
-Outcome raw(GufuncCall<T>& call) {
-  const auto a = call.template matrix<const T>(0, 1);
-  auto h = call.template matrix<T>(1, 0);
+// NumPy has h transposed: as LAPACK left it. p is the smaller of m and n.
+template <class T>
+Outcome raw(GufuncFrame& f, int p) {
+  const auto a = f.matrix<const T>(0, 1);
+  auto h = f.matrix<T>(1, 0);
   h.layout = {h.layout.cols, h.layout.rows, h.layout.col_stride, h.layout.row_stride};
-  return drivers::qr_raw<T>(call.n_items(), a, h, call.template column<T>(Wide ? 0 : 1));
-}
-
-template <bool Full>
-void add(py::module_& m, const char* name, const char* name_r, const char* name_raw) {
-  static constexpr auto both = [](auto& call) { return factor<Full>(call); };
-  static constexpr auto only_r = [](auto& call) { return upper<Full>(call); };
-  static constexpr auto lapack = [](auto& call) { return raw<Full>(call); };
-  const char* signature = Full ? "(m,n)->(m,m),(m,n)" : "(m,n)->(m,n),(n,n)";
-  add_gufunc(m, {name, signature, nullptr}, MMLFAST_LOOPS(both, "d->dd", "f->ff"));
-  add_gufunc(m, {name_r, Full ? "(m,n)->(m,n)" : "(m,n)->(n,n)", nullptr}, MMLFAST_LOOPS(only_r, "d->d", "f->f"));
-  add_gufunc(m, {name_raw, Full ? "(m,n)->(n,m),(m)" : "(m,n)->(n,m),(n)", nullptr},
-             MMLFAST_LOOPS(lapack, "d->dd", "f->ff"));
+  return drivers::qr_raw<T>(f.n_items(), a, h, f.column<T>(p));
 }
 
 }  // namespace
 
-void register_qr(py::module_& m) {
-  add<false>(m, "qr", "qr_r", "qr_raw");
-  add<true>(m, "qr_full", "qr_r_full", "qr_raw_full");
+void register_qr(PyObject* m) {
+  add_gufunc(m, {"qr", "(m,n)->(m,n),(n,n)", nullptr},
+             floats("t->tt", []<class T>(GufuncFrame& f) { return factor<T>(f, n_rows); }));
+  add_gufunc(m, {"qr_r", "(m,n)->(n,n)", nullptr},
+             floats("t->t", []<class T>(GufuncFrame& f) { return upper<T>(f, n_rows); }));
+  add_gufunc(m, {"qr_raw", "(m,n)->(n,m),(n)", nullptr},
+             floats("t->tt", []<class T>(GufuncFrame& f) { return raw<T>(f, n_rows); }));
+  add_gufunc(m, {"qr_full", "(m,n)->(m,m),(m,n)", nullptr},
+             floats("t->tt", []<class T>(GufuncFrame& f) { return factor<T>(f, m_rows); }));
+  add_gufunc(m, {"qr_r_full", "(m,n)->(m,n)", nullptr},
+             floats("t->t", []<class T>(GufuncFrame& f) { return upper<T>(f, m_rows); }));
+  add_gufunc(m, {"qr_raw_full", "(m,n)->(n,m),(m)", nullptr},
+             floats("t->tt", []<class T>(GufuncFrame& f) { return raw<T>(f, m_rows); }));
 }
 
 }  // namespace mmlfast::bind

@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "bind/gufunc.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "bind/shared_state.hpp"
 #include "drivers/rfactor.hpp"
@@ -153,8 +153,8 @@ class RFactorState : SharedState<drivers::RFactor> {
 
 }  // namespace
 
-void register_rfactor(py::module_& m) {
-  py::class_<RFactorState>(m, "RFactorState")
+void register_rfactor(PyObject* module) {
+  py::class_<RFactorState>(module_of(module), "RFactorState")
       .def(py::init<Size>())
       .def("n_features", &RFactorState::n_features)
       .def("count", &RFactorState::count)

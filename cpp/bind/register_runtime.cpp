@@ -2,6 +2,7 @@
 
 #include "bind/batched_function.hpp"
 #include "bind/public_function.hpp"
+#include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "runtime/blas_threads.hpp"
 #include "runtime/lapack_table.hpp"
@@ -57,15 +58,15 @@ struct HeldBlas {
 
 }  // namespace
 
-void register_runtime(py::module_& m) {
+void register_runtime(PyObject* module) {
+  add_batched_function_type(module);
+  add_public_function(module);
+  py::module_ m = module_of(module);
   m.attr("__version__") = MMLFAST_VERSION;
-  m.attr("BatchedFunction") = batched_function_type();
-  m.attr("PublicFunction") = public_function_type();
   py::class_<HeldBlas>(m, "SingleBlasThread", py::is_final())
       .def(py::init<>())
       .def("__enter__", [](HeldBlas& self) { self.held.emplace(); })
       .def("__exit__", [](HeldBlas& self, const py::args&) { self.held.reset(); });
-  m.def("public_function", &make_public_function);
   m.def("build_config", &build_config);
   m.def("get_num_threads", &get_num_threads);
   m.def("set_num_threads", &set_num_threads);

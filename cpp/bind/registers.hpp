@@ -1,32 +1,34 @@
-// The functions that fill the module, one per kernel family and one for the runtime. Each in a file
-// of its own.
+// The functions that fill the module, one per kernel family and one for the runtime, each in a file of its own.
 #pragma once
 
 #include "bind/numpy_api.hpp"
 
 namespace mmlfast::bind {
 
-void register_runtime(py::module_& m);
-void register_backprop(py::module_& m);
-void register_cholesky(py::module_& m);
-void register_covariance(py::module_& m);
-void register_distances(py::module_& m);
-void register_eigh(py::module_& m);
-void register_elimination(py::module_& m);
-void register_qr(py::module_& m);
-void register_inner_product(py::module_& m);
-void register_lstsq(py::module_& m);
-void register_exact_elimination(py::module_& m);
-void register_row_echelon(py::module_& m);
-void register_power_iteration(py::module_& m);
-void register_simd_math(py::module_& m);
-void register_gram_schmidt(py::module_& m);
-void register_matmul(py::module_& m);
-void register_rfactor(py::module_& m);
-void register_projection(py::module_& m);
-void register_svd(py::module_& m);
-void register_links(py::module_& m);
-void register_neighbors(py::module_& m);
-void register_pagerank(py::module_& m);
+void register_runtime(PyObject* module);
+void register_backprop(PyObject* module);
+void register_cholesky(PyObject* module);
+void register_covariance(PyObject* module);
+void register_distances(PyObject* module);
+void register_eigh(PyObject* module);
+void register_elimination(PyObject* module);
+void register_qr(PyObject* module);
+void register_inner_product(PyObject* module);
+void register_lstsq(PyObject* module);
+void register_exact_elimination(PyObject* module);
+void register_row_echelon(PyObject* module);
+void register_power_iteration(PyObject* module);
+void register_simd_math(PyObject* module);
+void register_gram_schmidt(PyObject* module);
+void register_matmul(PyObject* module);
+void register_rfactor(PyObject* module);
+void register_projection(PyObject* module);
+void register_svd(PyObject* module);
+void register_links(PyObject* module);
+void register_neighbors(PyObject* module);
+void register_pagerank(PyObject* module);
+
+// The class behind stats.Moments, which register_covariance adds.
+void add_moments_object(PyObject* module);
 
 }  // namespace mmlfast::bind

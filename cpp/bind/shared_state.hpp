@@ -5,7 +5,7 @@
 #include <stdexcept>
 #include <utility>
 
-#include "bind/errors.hpp"
+#include "bind/gil.hpp"
 #include "runtime/locked_state.hpp"
 
 namespace mmlfast::bind {

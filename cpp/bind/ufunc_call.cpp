@@ -9,7 +9,6 @@ namespace mmlfast::bind {
 namespace {
 
 bool is_array(PyObject* object) { return PyArray_Check(object); }
-PyArrayObject* as_array(PyObject* object) { return reinterpret_cast<PyArrayObject*>(object); }
 
 // False for the types that operands have nearly always: asking an object for an attribute takes longer than the rest.
 bool is_dask(PyObject* object) {
@@ -20,9 +19,7 @@ bool is_dask(PyObject* object) {
 }
 
 PyObject* call_lazily(PyObject* function, PyObject* const* args, std::size_t n_args, PyObject* keywords) {
-  PyObject* module = PyImport_ImportModule("mmlfast._common.lazy");
-  PyObject* lazily = module == nullptr ? nullptr : PyObject_GetAttrString(module, "lazily");
-  Py_XDECREF(module);
+  PyObject* lazily = attribute_of_module("mmlfast._common.lazy", "lazily");
   if (lazily == nullptr) return nullptr;
   const std::size_t n_keywords = keywords == nullptr ? 0 : static_cast<std::size_t>(PyTuple_GET_SIZE(keywords));
   std::vector<PyObject*> all{function};
@@ -55,10 +52,8 @@ bool check_digits(PyArrayObject* array) {
   const Integer* end = values + PyArray_SIZE(array);
   const Integer* found = std::find_if(values, end, is_rounded<Integer>);
   if (found == end) return true;
-  PyObject* number =
-      Integer(-1) > Integer(0)
-          ? PyLong_FromUnsignedLongLong(static_cast<unsigned long long>(*found))  // NOLINT: one of the two is right
-          : PyLong_FromLongLong(static_cast<long long>(*found));
+  PyObject* number = Integer(-1) > Integer(0) ? PyLong_FromUnsignedLongLong(static_cast<unsigned long long>(*found))
+                                              : PyLong_FromLongLong(static_cast<long long>(*found));
   if (number != nullptr)
     PyErr_Format(PyExc_TypeError, "float64 would round the integer %S (it holds every integer up to 2**53)", number);
   Py_XDECREF(number);
@@ -128,7 +123,7 @@ PyObject* call_with_results(const BatchedFunctionData& f, PyObject* const* args,
     good = all[k] != nullptr;
     if (good) copies.push_back(all[k]);
   }
-  PyObject* result = good ? PyObject_Vectorcall(f.ufunc.ptr(), all.data(), n_args, keywords) : nullptr;
+  PyObject* result = good ? PyObject_Vectorcall(f.ufunc, all.data(), n_args, keywords) : nullptr;
   for (PyObject* copy : copies) Py_DECREF(copy);
   return result;
 }
@@ -149,7 +144,7 @@ PyObject* call_ufunc(PyObject* function, const BatchedFunctionData& f, PyObject*
     return nullptr;
   }
   if (out != nullptr || n_args > n_in) return call_with_results(f, args, n_args, keywords, out);
-  return PyObject_Vectorcall(f.ufunc.ptr(), args, n_args_and_flag, keywords);
+  return PyObject_Vectorcall(f.ufunc, args, n_args_and_flag, keywords);
 }
 
 }  // namespace mmlfast::bind

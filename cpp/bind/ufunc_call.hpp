@@ -8,7 +8,7 @@
 
 #include <cstddef>
 
-#include "bind/short_call.hpp"
+#include "bind/batched_function.hpp"
 
 namespace mmlfast::bind {
 
