@@ -1,7 +1,7 @@
 """Tagged matrices, and the many ways in which the same numbers can lie in memory.
 
 A test asks for the matrices it can work with by their tags, and gets each of them alone and in stacks, in both
-precisions and in every layout::
+precisions, in C order and in two of the other layouts, which change from matrix to matrix::
 
     from cases import every_case
 
@@ -15,15 +15,18 @@ precisions and in every layout::
         x = rng.standard_normal((100, 3))
         same_bits(mf.stats.mean(layout(x)), mf.stats.mean(x))
 
-Layouts keep the values. What changes them has a tag: "ill-scaled", "zero-size", "zero-stride", "stacked".
+Each kernel in all layouts: tests/test_layouts.py. Layouts keep the values. What changes them has a tag: "ill-scaled",
+"zero-size", "zero-stride", "stacked".
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -56,10 +59,11 @@ def all_fortran(x: Array) -> Array:
 
 
 def strided(x: Array) -> Array:
-    """Every second element of a larger array along every axis; NaN between them."""
+    """Every second element of a larger array along every axis; NaN, or the largest integer, between them."""
     if x.ndim == 0:
         return x.copy()
-    room = np.full([2 * n + 1 for n in x.shape], np.nan, x.dtype)
+    between = np.nan if x.dtype.kind == "f" else np.iinfo(x.dtype).max
+    room = np.full([2 * n + 1 for n in x.shape], between, x.dtype)
     view = room[tuple(slice(1, None, 2) for _ in x.shape)]
     view[...] = x
     return view
@@ -367,23 +371,83 @@ class Case:
 
 
 def cases(*tags: str, without: str = "") -> list[Case]:
-    """Every case whose matrix has all of `tags` and none of the (blank-separated) tags in `without`."""
-    found = []
-    for matrix in _MATRICES:
-        for dtype in (np.float64, np.float32):
-            found.append(Case(matrix, dtype, (), c_order))
-            found.extend(Case(matrix, dtype, (2, 3), layout) for layout in LAYOUTS)
-            found.append(Case(matrix, dtype, (17,), all_fortran))
-            found.append(Case(matrix, dtype, (3,), c_order, repeat=True))
-            found.append(Case(matrix, dtype, (3,), fortran, repeat=True))
-            found.append(Case(matrix, dtype, (0,), c_order))
-            found.append(Case(matrix, dtype, (2, 0), c_order))
+    """Every case whose matrix has all of `tags` and none of the (blank-separated) tags in `without`.
+
+    The layouts beside C order take turns, so that four matrices see all of them; stacks of nothing come once per shape.
+    """
     unwanted = set(without.split())
-    return [case for case in found if set(tags) <= case.tags and not unwanted & case.tags]
+
+    def wanted(case: Case) -> bool:
+        return set(tags) <= case.tags and not unwanted & case.tags
+
+    found: list[Case] = []
+    shapes = set()
+    turn = 0
+    for matrix in _MATRICES:
+        of_matrix = []
+        for dtype in (np.float64, np.float32):
+            first, second, third = (LAYOUTS[1 + (turn + k) % (len(LAYOUTS) - 1)] for k in (0, 3, 6))
+            of_matrix.append(Case(matrix, dtype, (), c_order))
+            of_matrix.extend(Case(matrix, dtype, (2, 3), layout) for layout in (c_order, first, second))
+            of_matrix.append(Case(matrix, dtype, (17,), third))
+            of_matrix.append(Case(matrix, dtype, (3,), (c_order, fortran)[turn // 5 % 2], repeat=True))
+            turn += 5
+        nothing = [Case(matrix, np.float64, (0,), c_order), Case(matrix, np.float32, (2, 0), c_order)]
+        found.extend(filter(wanted, of_matrix))
+        if any(map(wanted, nothing)) and nothing[0].plain.shape not in shapes:
+            shapes.add(nothing[0].plain.shape)
+            found.extend(filter(wanted, nothing))
+    return found
 
 
-def every_case(*tags: str, without: str = "") -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("case", cases(*tags, without=without), ids=str)
+def within(name: str, values: Iterable[Any], say: Callable[[Any], Any] = str) -> Callable[[Any], Any]:
+    """As `pytest.mark.parametrize`, but one test goes over all the values: for what takes less time than a test does.
+
+    The numbers of the fixture `rng` begin anew with each value; a value that is skipped does not skip the others.
+    """
+    values = list(values)
+
+    def decorate(function: Any) -> Any:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def test(**others: Any) -> None:
+            for value in values:
+                if "rng" in others:
+                    others["rng"] = fresh_rng()
+                with contextlib.suppress(pytest.skip.Exception), saying(say(value)):
+                    function(**{name: value}, **others)
+
+        left = [p for p in signature.parameters.values() if p.name != name]
+        test.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+def fresh_rng() -> np.random.Generator:
+    """What the fixture `rng` gives: random numbers of a seed that no other library's tests start from."""
+    return np.random.default_rng(806_117_293)
+
+
+def every_case(*tags: str, without: str = "") -> Callable[[Any], Any]:
+    """A test of `case` for each matrix, which goes over the cases of that matrix."""
+    of_matrix: dict[str, list[Case]] = {}
+    for case in cases(*tags, without=without):
+        of_matrix.setdefault(case.matrix.name, []).append(case)
+
+    def decorate(function: Any) -> Any:
+        def run(matrix: str, **others: Any) -> None:
+            within("case", of_matrix[matrix])(function)(**others)
+
+        signature = inspect.signature(function)
+        parameters = [p for p in signature.parameters.values() if p.name != "case"]
+        matrix = inspect.Parameter("matrix", inspect.Parameter.KEYWORD_ONLY)
+        functools.update_wrapper(run, function)
+        run.__signature__ = signature.replace(parameters=[*parameters, matrix])  # type: ignore[attr-defined]
+        return pytest.mark.parametrize("matrix", of_matrix)(run)
+
+    return decorate
 
 
 # ---- what to say of an answer ----

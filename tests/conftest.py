@@ -32,8 +32,7 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """Random numbers of a seed that no other library's tests start from."""
-    return np.random.default_rng(806_117_293)
+    return cases.fresh_rng()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cases import within
 
 import mmlfast as mf
 
@@ -78,7 +79,7 @@ def leaves(x):
     return [leaf for item in x for leaf in leaves(item)] if isinstance(x, tuple | list) else [np.asarray(x)]
 
 
-@pytest.mark.parametrize("kind", ALL)
+@within("kind", ALL)
 @pytest.mark.parametrize("name", CALLS)
 def test_the_other_byte_order(name, kind):
     """Integers above 2^63 were taken for negative ones."""

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import cases, every_batch_size, every_dtype, every_layout, hilbert, kahan, poisoned, same_bits, vandermonde
+from cases import (
+    every_batch_size,
+    every_case,
+    every_dtype,
+    every_layout,
+    hilbert,
+    kahan,
+    poisoned,
+    same_bits,
+    vandermonde,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.linalg import LinAlgError
@@ -215,7 +225,7 @@ def test_rtol(rng):
             mf.linalg.gram_schmidt(np.stack([a, a]), rtol=bad)
 
 
-@pytest.mark.parametrize("case", cases("stacked", without="zero-size"), ids=str)
+@every_case("stacked", without="zero-size")
 def test_every_layout_gives_the_same_bits(case):
     for method in ("cgs2", "householder") if case.plain.shape[-1] < 9 else ("cgs2",):
         expected = [

@@ -7,10 +7,10 @@ import sys
 import numpy as np
 import pytest
 from cases import (
-    cases,
     data_folder_or_none,
     denormal,
     every_batch_size,
+    every_case,
     every_dtype,
     every_layout,
     hard_rectangles,
@@ -207,7 +207,7 @@ def test_extreme_scales(shape, dtype, rng):
     assert np.isfinite(mf.linalg.lstsq(small, small[:, :1]).x).all()
 
 
-@pytest.mark.parametrize("case", cases("stacked", without="zero-size"), ids=str)
+@every_case("stacked", without="zero-size")
 def test_every_layout_gives_the_same_bits(case):
     m = case.plain.shape[-2]
     b = case.rng.standard_normal((*case.batch, m, 2)).astype(case.dtype)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cases import (
-    cases,
     denormal,
     every_batch_size,
+    every_case,
     every_dtype,
     every_layout,
     every_matrix_market_file,
@@ -158,7 +158,7 @@ def test_signs_are_those_of_lapack():
             np.testing.assert_allclose(r, expected.R, atol=1e-14)
 
 
-@pytest.mark.parametrize("case", cases("stacked", without="zero-size"), ids=str)
+@every_case("stacked", without="zero-size")
 def test_every_layout_gives_the_same_bits(case):
     for mode in MODES:
         q, r = mf.linalg.qr(case.array, mode)

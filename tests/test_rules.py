@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import public_api
 import pytest
-from cases import LAYOUTS, same_bits
+from cases import LAYOUTS, same_bits, within
 from public_api import USES, Use, array_parameters, public_names, resolve, results_of
 
 import mmlfast as mf
@@ -341,7 +341,7 @@ NO_ARRAYS = {"None": None, "text": "some text", "an object": object(), "a genera
 
 
 @every_argument
-@pytest.mark.parametrize("kind", NO_ARRAYS)
+@within("kind", NO_ARRAYS)
 def test_what_is_no_array_is_named(use: Use, name: str, kind: str) -> None:
     bad: Any = NO_ARRAYS[kind]
     if kind == "complex":

@@ -1,0 +1,489 @@
+"""Does the suite see what is wrong? Breaks the sources in one place after the other, and runs the tests of that place.
+
+    python tests/mutations.py --check                      the texts to replace are all there (seconds)
+    python tests/mutations.py --scratch /some/folder       all of them (about an hour on two processors)
+    python tests/mutations.py --scratch ... --only qr      those with "qr" in the file or the tests
+
+Each mutation is a text that occurs once in the sources, what it becomes, and the test files that have to notice: a
+sign, a bound, a lane, a tail, a tolerance, a merge. A table says which test did, or MISSED. The work goes on in a copy,
+which has one SIMD level (the best of this machine, or --level) and is compiled with -O1: a mutation compiles only the
+files that read the mutated one, and `--scratch` keeps the copy for the next time. `--tests FOLDER` runs
+another suite beside this one, for comparison: one column of the table each.
+
+It needs what the build without pip needs (CONTRIBUTING.md), and pytest. The exit code is the number of mutations that
+nobody saw, of those that are to be seen: what changes no result, but only the time it takes, is no mutation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """`old` occurs once in the files of `where`, a glob pattern, so that it may move from a header to a .cpp."""
+
+    where: str
+    old: str
+    new: str
+    tests: str
+
+    def file(self, root: Path) -> Path:
+        found = [
+            (path, path.read_text(encoding="utf-8").count(self.old))
+            for path in sorted(root.glob(self.where))
+            if path.is_file()
+        ]
+        places = [path for path, count in found for _ in range(count)]
+        if len(places) != 1:
+            raise LookupError(f"{self.where}: {len(places)} times in {len(found)} files: {self.old!r}")
+        return places[0]
+
+    def __str__(self) -> str:
+        old, new = (re.sub(r"\s+", " ", text) for text in (self.old, self.new))
+        return f"{self.where}: {old} -> {new}"
+
+
+MUTATIONS: list[Mutation] = []
+
+
+def mutations(where: str, tests: str, *changes: tuple[str, str]) -> None:
+    MUTATIONS.extend(Mutation(where, old, new, tests) for old, new in changes)
+
+
+# ---- kernels ----
+
+mutations(
+    "cpp/kernels/**/elimination*",
+    "test_elimination.py test_lu.py test_condition.py test_layouts.py",
+    ("candidate > best", "candidate < best"),  # the smallest pivot
+    ("f.singular | (best == zero<T>())", "f.singular"),
+    ("lane | (pivot_size < broadcast<T>(smallest))", "lane"),  # reciprocals of tiny pivots
+    ("(abs(product) > low)", "(product == product)"),  # partial products that underflow
+    ("scale_by_power(product, exponent)", "product"),
+    ("only_lane<T>(l), row[s], taken[s]", "only_lane<T>(0), row[s], taken[s]"),
+    ("select(here, upper[s], lower)", "lower"),  # an exchange that only copies
+    ("for (; j + 4 <= to; j += 4) exchange_strip", "for (; j + 5 <= to; j += 4) exchange_strip"),
+    ("k + v], u[v][s]", "k], u[v][s]"),  # within a panel of more than two columns
+    ("search.consider(i, row += f.ld, 0)", "search.consider(i, row + f.ld, 0)"),
+    ("j < i ? entry : broadcast<T>(static_cast<T>(i == j))", "j <= i ? entry : zero<T>()"),
+)
+mutations(
+    "cpp/kernels/**/cholesky.cpp",
+    "test_cholesky.py test_layouts.py",
+    ("a[k][k] > zero<T>()", "a[k][k] >= zero<T>()"),
+    ("x[k][k] > zero<T>()", "x[k][k] == x[k][k]"),
+    ("for (; i < f.n; ++i) factor_below<1, C>", "for (; i + 1 < f.n; ++i) factor_below<1, C>"),
+    ("f.reciprocal[j + k] = broadcast<T>(1) / x[k][k]", "f.reciprocal[j] = broadcast<T>(1) / x[k][k]"),
+)
+mutations(
+    "cpp/kernels/**/qr*",
+    "test_qr.py test_layouts.py",
+    ("square > broadcast<T>(Range<T>::low)", "square >= zero<T>()"),  # columns too small to be squared
+    ("alpha < 0 ? length : -length", "alpha < 0 ? -length : length"),  # cancels
+    ("sum -= t[i * n + k] * w[i]", "sum -= t[k * n + i] * w[i]"),
+    ("x == x, x, infinity", "x == x, x, zero<T>()"),
+    ("f.factor[j] * head * head", "f.factor[j] * head"),
+    ("{t, transposed ? 1 : n, transposed ? n : 1", "{t, n, 1"),
+)
+mutations(
+    "cpp/kernels/**/reflections.hpp",
+    "test_qr.py test_lstsq.py",
+    ("(part[0] + part[1]) + (part[2] + part[3])", "(part[0] + part[1]) + part[2]"),
+)
+mutations(
+    "cpp/kernels/**/gram_schmidt*",
+    "test_gram_schmidt.py test_column_units.py test_layouts.py",
+    ("rank + select(dependent, zero<T>(), broadcast<T>(1))", "rank + broadcast<T>(1)"),
+    ("w = w * h.beta[k]", "w = w + w"),
+)
+mutations(
+    "cpp/kernels/**/lstsq.cpp",
+    "test_lstsq.py test_lstsq_units.py test_layouts.py",
+    ("p.a_exponent[i] - p.b_exponent[j]", "p.a_exponent[i]"),
+    ("-p.b_exponent[j] - p.b_exponent[j]", "-p.b_exponent[j]"),
+    ("inverse_size = fma(inverse[i] * square[i], inverse[i], inverse_size)", "inverse_size = inverse_size"),
+    ("s[i + 1] = min(a, b)", "s[i + 1] = b"),
+    ("if (!p.wide) squares_of_columns(p, p.r, bl.rows)", "if (!p.wide) squares_of_columns(p, p.r, bl.rows - 1)"),
+)
+mutations(
+    "cpp/kernels/**/*",
+    "test_elimination.py test_qr.py test_backprop.py test_projection.py test_layouts.py",
+    ("for (; rows >= 1; advance(1)) run<1", "for (; rows > 1; advance(1)) run<1"),  # the last row of a product
+    ("depth - k < k_block ? depth - k : k_block", "k_block"),
+)
+mutations(
+    "cpp/kernels/**/eigh*",
+    "test_eigh.py test_layouts.py",
+    ("sine = select(turns, b * inverse, zero<T>())", "sine = select(turns, -b * inverse, zero<T>())"),
+    ("spread * broadcast<T>(8) < abs(mean)", "spread > abs(mean)"),  # small diagonal elements lose their digits
+    ("unit_roundoff<T>) * (abs(here) + abs(next))", "unit_roundoff<T>) * broadcast<T>(64) * (abs(here) + abs(next))"),
+    ("delta < zero<T>(), delta - root, delta + root", "delta < zero<T>(), delta + root, delta - root"),
+    ("if (k < t.n) rotate_columns<1>", "if (k + 1 < t.n) rotate_columns<1>"),
+    ("while (2 * top < t.n) top *= 2", "while (4 * top < t.n) top *= 2"),  # the network of exchanges
+    ("r < c ? row[c * ld + i + r]", "r < c ? row[r * ld + i + c]"),  # the triangle that is not there
+)
+mutations(
+    "cpp/kernels/**/svd*",
+    "test_svd.py test_layouts.py",
+    ("tolerance / broadcast<T>(static_cast<T>(cols))", "broadcast<T>(static_cast<T>(0.1))"),  # calm too early
+    ("rounding = tolerance * tolerance", "rounding = tolerance"),
+    (
+        "for (; i < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
+        "for (; i + 1 < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
+    ),
+    ("j >= players ? j - players : j", "j >= players ? j - players + 1 : j"),
+    ("most_sweeps = 40", "most_sweeps = 5"),
+    ("fma(t[1], m.p1q2, m.q1q2)", "fma(t[1], m.p1q2, m.p1p2)"),
+)
+mutations(
+    "cpp/kernels/**/covariance*",
+    "test_covariance.py test_moments.py test_nan_policy.py test_layouts.py",
+    ("d < width ? c : d - width", "d < width ? c : c"),
+    ("r + lanes<double> <= l.rows; r += lanes<double>) store(to + r", "r < l.rows; r += lanes<double>) store(to + r"),
+    ("if (i + k > j + l) continue", "if (i + k >= j + l) continue"),
+    ("add || r > 0, m2, fetch", "add, m2, fetch"),  # the second chain of a block
+    ("column[r] = value", "column[r] = 0"),
+    ("(from_mean - (mean - part)) + (left - part)", "left - part"),
+)
+mutations(
+    "cpp/kernels/**/rfactor.cpp",
+    "test_rfactor.py test_layouts.py",
+    ("r_jj < 0 ? length : -length", "-length"),
+    ("for (; k < n; ++k) apply<P, 1>", "for (; k + 1 < n; ++k) apply<P, 1>"),
+    ("if (square[0][0] == 0) return 0", "if (square[0][0] < 1e-3) return 0"),
+)
+mutations(
+    "cpp/kernels/**/projection.cpp",
+    "test_projection.py test_layouts.py",
+    ("x = fnma(t[i * m + k], r[j * m + k], x)", "x = fnma(t[i * m + k], r[k * m + j], x)"),
+    ("const V own = diagonal ? l[k] : l[k * d + k]", "const V own = l[k * d + k]"),
+    (
+        "k < i && !diagonal; ++k)\n        for (std::ptrdiff_t j = 0; j < m; ++j) e[k",
+        "k + 1 < i && !diagonal; ++k)\n        for (std::ptrdiff_t j = 0; j < m; ++j) e[k",
+    ),
+)
+mutations(
+    "cpp/kernels/**/*rank*",
+    "test_pagerank.py test_links.py test_pagerank_near_one.py test_pagerank_labels.py",
+    ("own[r] = factor[r] * a", "own[r] = a"),
+    ("(v - yi) + ti", "(v - yi) - ti"),
+    ("even = fma(load(x + i), load(y + i), even);\n  if (i < last)", "even = even;\n  if (i < last)"),
+    ("max(y, zero<double>())", "abs(y)"),
+    ("rows.repeats[r] == 0", "r == first"),
+    ("lost = (next - sum) - x", "lost = zero<float>()"),
+    ("before + (z - before) / fnma", "before + (z - before) * fnma"),  # a link from a node to itself
+    ("load(live) > zero<float>()", "load(live) >= zero<float>()"),  # a ranking that is there moves on
+)
+mutations(
+    "cpp/kernels/**/links.cpp",
+    "test_links.py test_pagerank.py test_rules.py",
+    ("w < broadcast<double>(infinity)", "w <= broadcast<double>(infinity)"),
+    ("strength[i] = sum + lost", "strength[i] = sum"),
+    ("if (bad < 0) bad = e", "bad = e"),  # the last bad link instead of the first
+    ("source[e] < target && source[e] >=", "source[e] >="),
+)
+mutations(
+    "cpp/kernels/**/neighbors.cpp",
+    "test_neighbors.py test_layouts.py",
+    ("moves = own > shifted", "moves = own >= list"),
+    ("first_point + l", "first_point + l + (l > 6)"),
+    (
+        "broadcast(o.limit[query + r]); },\n        [&](int r, double* scores)",
+        "broadcast(o.limit[query]); },\n        [&](int r, double* scores)",
+    ),
+    ("i + c < count ? i + c : count - 1", "i"),
+)
+mutations(
+    "cpp/kernels/**/distances.cpp",
+    "test_distances.py test_layouts.py",
+    ("from == 0 ? sum[r] : total[r] + sum[r]", "sum[r]"),  # more than 64 columns
+    ("square < smallest_square<T> ? 0x1p600", "square < smallest_square<T> ? 0x1p500"),
+    ("if (rows == 1) tile_of<1>", "if (rows == 2) tile_of<1>"),
+)
+mutations(
+    "cpp/kernels/**/inner_product.cpp",
+    "test_inner_product.py test_layouts.py",
+    ("first + l < count ? first + l : count - 1) * x.next", "first) * x.next"),
+    ("high - (half + half - low)", "high - (half + half)"),
+    ("-8.750608600031904122785e-1", "-8.750608600031904e-2"),
+    ("again * up * up", "again * up"),
+)
+mutations(
+    "cpp/kernels/**/matmul*",
+    "test_matmul.py test_einsum.py test_layouts.py",
+    ("if (r >= skip)", "if (r > skip)"),  # the last square of a row
+    ("if (++r == m) r = 0, ++item", "if (++r == m) r = 1, ++item"),
+    (
+        "for (; k < depth; ++k)\n    for (int r = 0; r < squares * w",
+        "for (; k + 1 < depth; ++k)\n    for (int r = 0; r < squares * w",
+    ),
+    ("striped::first(x + i, k - i), striped::first(y + i, k - i)", "load(x + i), load(y + i)"),
+)
+mutations(
+    "cpp/kernels/**/row_echelon.cpp",
+    "test_row_echelon.py test_layouts.py",
+    ("here > ratio", "here >= ratio"),
+    ("size[i] += magnitude(f) * growth", "size[i] += 0"),
+    ("is_pivot[j] = ratio > tol", "is_pivot[j] = ratio > 0"),
+    ("Index i = 0; i < t; ++i", "Index i = 1; i < t; ++i"),
+)
+mutations(
+    "cpp/kernels/**/power_iteration.cpp",
+    "test_power_iteration.py test_deflation.py test_layouts.py",
+    ("leader < zero<T>()", "leader > zero<T>()"),
+    ("for (; i < count; ++i) {\n    const double xi", "for (; i + 1 < count; ++i) {\n    const double xi"),
+    ("r <= tol * abs(mu)", "r <= tol"),  # the unit of the matrix
+    ("stops = last ? active : reached", "stops = last ? reached : reached"),
+)
+mutations(
+    "cpp/kernels/**/exact_elimination.cpp",
+    "test_exact_elimination.py test_layouts.py",
+    ("mod.element(broadcast(from.high[at + j])", "mod.element(broadcast(0.0)"),  # beyond 2^53
+    ("bad |= to_bitmask(x == zero<double>())", "bad |= 0"),  # a prime that sees another pivot
+    ("most_products = 16", "most_products = 64"),  # sums beyond 2^53
+    ("order[k] = was", "order[k] = order[i]"),
+)
+mutations(
+    "cpp/kernels/**/backprop.cpp",
+    "test_backprop.py test_layouts.py",
+    ("d * fnma(y, y, one)", "d * (one - y)"),
+    ("y <= zero<T>(), zero<T>(), d", "y < zero<T>(), zero<T>(), d"),
+    ("n - j < lanes<T> ? n - j : lanes<T>", "lanes<T>"),  # the padding counts
+    ("delta[labels[s]] -= scale", "delta[labels[s]] -= 1"),
+)
+
+# ---- drivers ----
+
+mutations(
+    "cpp/drivers/**/rfactor*",
+    "test_rfactor.py",
+    ("1 - square > least", "1 - square > -1"),  # rows that were never added
+    ("first + (Size{2} << level) <= n_leaves", "first + (Size{2} << level) <= n_leaves + 1"),
+    ("if (outcome.ok()) open_rows_ = 0", "if (outcome.ok()) open_rows_ = 1"),
+)
+mutations(
+    "cpp/drivers/**/covariance*",
+    "test_covariance.py test_moments.py test_out_of_core.py test_states.py",
+    ("(k >> l) & 1", "(k >> l) & 3"),  # the tree of blocks
+    ("reference < rows - 1 && w[reference] == 0", "reference < 0"),  # the first row has no weight
+    ("if (a[0] == 0)", "if (a[0] == 1)"),
+)
+mutations(
+    "cpp/drivers/**/*pagerank*",
+    "test_pagerank.py test_links.py test_pagerank_near_one.py",
+    ("left > 1e-10 * square ? std::sqrt(left) : 0", "std::sqrt(left)"),
+    ("links_.n_core_blocks(), links_.n_blocks()", "links_.n_core_blocks() + 1, links_.n_blocks()"),
+    ("error > part * (1 - d) / 8; error *= d", "error > part; error *= d"),  # too few sweeps
+    ("norm_[l] <= 0.25 * norm_before_[l]", "norm_[l] <= 4 * norm_before_[l]"),
+    ("stop.damping / (1 - stop.damping) * norm / whole_[l]", "stop.damping * norm / whole_[l]"),
+    ("part_[l] / 2 * may", "part_[l] * 1e6 * may"),  # the sweep of pagerank_many stops at once
+)
+
+# ---- Python ----
+
+mutations(
+    "src/mmlfast/_common/weights.py",
+    "test_covariance.py test_nan_policy.py test_rules.py test_arguments.py",
+    ("FAR = 16", "FAR = 1 << 14"),
+)
+mutations(
+    "src/mmlfast/linalg/_column_units.py",
+    "test_svd.py test_column_units.py test_lstsq_units.py",
+    ("return size + more", "return size"),
+    ("rows > _MOST_ROWS_THAT_COUNT", "rows > 2 * _MOST_ROWS_THAT_COUNT"),
+)
+
+
+# ---- the copy ----
+
+
+def run(command: list[str], cwd: Path, **options: object) -> str:
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, **options)  # type: ignore[call-overload]
+    if done.returncode:
+        raise RuntimeError(f"{shlex.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
+    return str(done.stdout)
+
+
+def best_level() -> str:
+    flags = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").is_file() else ""
+    return next((level for level, flag in (("v4", "avx512dq"), ("v3", "avx2")) if flag in flags), "v2")
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        raise LookupError(f"{path}: {text.count(old)} times {old!r}")
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+class Copy:
+    """The sources in `folder`/house, built with one level that is called baseline and has the instructions of another:
+    the tests that compare levels have nothing to compare, or each mutation would be seen by them alone."""
+
+    def __init__(self, folder: Path, level: str) -> None:
+        self.house, self.build = folder / "house", folder / "build"
+        self.bring_up_to_date(level)
+        optimize = "-O1" if level == "v2" else f"-O1 -mmove-max={512 if level == 'v4' else 256}"
+        configure = ["cmake", "-G", "Ninja", "-S", str(self.house), "-B", str(self.build)]
+        configure += ["-DCMAKE_BUILD_TYPE=Mutation", f"-DCMAKE_CXX_FLAGS_MUTATION={optimize}"]
+        configure += ["-DCMAKE_EXPORT_COMPILE_COMMANDS=ON", f"-DPython_EXECUTABLE={sys.executable}"]
+        run(configure, folder)
+        run(["cmake", "--build", str(self.build)], folder)
+        suffix = sysconfig.get_config_var("EXT_SUFFIX")
+        for name in ("_core", "_lapack"):
+            shutil.copy2(self.build / f"{name}{suffix}", self.house / "src" / "mmlfast")
+        self.core = self.house / "src" / "mmlfast" / f"_core{suffix}"
+        self.good_core = self.build / f"_core{suffix}"
+        commands = json.loads((self.build / "compile_commands.json").read_text(encoding="utf-8"))
+        self.commands = {entry["command"].split(" -o ")[1].split()[0]: entry["command"] for entry in commands}
+        links = run(["ninja", "-t", "commands", f"_core{suffix}"], self.build).splitlines()
+        self.link = next(line for line in reversed(links) if f"-o _core{suffix}" in line)
+        self.readers: dict[str, list[str]] = {}
+        deps = run(["ninja", "-t", "deps"], self.build)
+        for block in deps.split("\n\n"):
+            if block.strip():
+                head, *files = block.strip("\n").splitlines()
+                for file in files:
+                    path = os.path.realpath(self.build / file.strip())
+                    self.readers.setdefault(path, []).append(head.split(":")[0])
+
+    def bring_up_to_date(self, level: str) -> None:
+        """Files that are as they were keep their times: they are not compiled again."""
+        changes = {
+            "cpp/simd/level.hpp": [("#if defined(__x86_64__) || defined(_M_X64)", "#if 0")],
+            "cpp/kernels/CMakeLists.txt": [
+                ("  set(levels baseline avx2 avx512)", "  set(levels baseline)"),
+                ("-march=x86-64-v2", f"-march=x86-64-{level}"),
+            ],
+        }
+        names = run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], ROOT).split("\0")
+        names = [name for name in names if name and (ROOT / name).is_file()]
+        for old in self.house.rglob("*"):
+            if old.suffix in (".cpp", ".hpp", ".py") and old.relative_to(self.house).as_posix() not in names:
+                old.unlink()
+        for name in names:
+            text, to = (ROOT / name).read_bytes(), self.house / name
+            for before, after in changes.get(name, []):
+                if text.count(before.encode()) != 1:
+                    raise LookupError(f"{name}: not once {before!r}")
+                text = text.replace(before.encode(), after.encode())
+            if not to.is_file() or to.read_bytes() != text:
+                to.parent.mkdir(parents=True, exist_ok=True)
+                to.write_bytes(text)
+
+    def compile(self, path: Path) -> None:
+        """The library with the files that read `path` compiled anew, beside the good objects."""
+        outputs = [name for name in self.readers.get(os.path.realpath(path), []) if name in self.commands]
+        if not outputs:
+            raise LookupError(f"nothing reads {path}")
+        link = self.link
+
+        def one(output: str) -> None:
+            command = self.commands[output].replace(f" -o {output}", f" -o {output}.mutant")
+            command = re.sub(r" -MF \S+| -MT \S+| -MD", "", command)
+            run(["sh", "-c", command], self.build)
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(one, outputs))
+        for output in outputs:
+            link = link.replace(f" {output} ", f" {output}.mutant ")
+        link = link.replace(f"-o {self.good_core.name}", f"-o mutant-{self.good_core.name}")
+        run(["sh", "-c", link], self.build)
+        os.replace(self.build / f"mutant-{self.good_core.name}", self.core)
+
+    def test(self, suite: str, files: str, timeout: float) -> str:
+        """The first test that fails, or "" if none does."""
+        env = os.environ | {"PYTHONPATH": str(self.house / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        paths = [f"{suite}/{name}" for name in files.split()]
+        paths = [path for path in paths if (self.house / path).is_file()]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *paths]
+        try:
+            done = subprocess.run(command, cwd=self.house, env=env, capture_output=True, text=True, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            return f"no end within {timeout:.0f} s"
+        if done.returncode == 0:
+            return ""
+        failed = re.findall(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", done.stdout, re.MULTILINE)
+        if failed:
+            return failed[0].removeprefix(f"{suite}/")
+        if done.returncode < 0 or done.returncode > 5:
+            return f"crash ({done.returncode})"
+        raise RuntimeError(f"{shlex.join(command)}: exit code {done.returncode}\n{done.stdout[-3000:]}")
+
+    def try_out(self, mutation: Mutation, suites: list[str], timeout: float) -> list[str]:
+        path = mutation.file(self.house)
+        good = path.read_bytes()
+        try:
+            replace(path, mutation.old, mutation.new)
+            if path.suffix != ".py":
+                self.compile(path)
+            return [self.test(suite, mutation.tests, timeout) for suite in suites]
+        finally:
+            path.write_bytes(good)
+            shutil.copy2(self.good_core, self.core)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="only look whether the texts occur")
+    parser.add_argument("--scratch", type=Path, help="where the copy is, or shall be; kept")
+    parser.add_argument("--only", default="", help="a pattern for the file, the text or the tests")
+    parser.add_argument("--tests", type=Path, action="append", default=[], help="the folder of another suite")
+    parser.add_argument("--level", choices=("v2", "v3", "v4"), default=best_level(), help="of x86-64")
+    parser.add_argument("--timeout", type=float, default=900, help="seconds for the tests of one mutation")
+    parser.add_argument("--prepare", action="store_true", help="only make the copy and build it")
+    options = parser.parse_args()
+
+    lost = []
+    for mutation in MUTATIONS:
+        try:
+            mutation.file(ROOT)
+        except LookupError as error:
+            lost.append(str(error))
+    print(f"{len(MUTATIONS)} mutations, {len(lost)} of them without their text")
+    print("\n".join(lost))
+    if options.check or lost:
+        return len(lost)
+
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = options.scratch or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        copy = Copy(folder.resolve(), options.level)
+        if options.prepare:
+            return 0
+        suites = ["tests"]
+        for i, other in enumerate(options.tests):
+            suites.append(f"tests_{i + 2}")
+            shutil.rmtree(copy.house / suites[-1], ignore_errors=True)
+            shutil.copytree(other, copy.house / suites[-1], ignore=shutil.ignore_patterns("__pycache__"))
+        missed = 0
+        for mutation in MUTATIONS:
+            if not re.search(options.only, f"{mutation} {mutation.tests}"):
+                continue
+            start = time.perf_counter()
+            answers = copy.try_out(mutation, suites, options.timeout)
+            missed += not answers[0]
+            columns = " | ".join(answer or "MISSED" for answer in answers)
+            print(f"{mutation} | {columns} | {time.perf_counter() - start:.0f} s", flush=True)
+    print(f"{missed} missed")
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(min(main(), 100))
