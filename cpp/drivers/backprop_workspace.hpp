@@ -7,15 +7,13 @@
 #include <new>
 
 #include "drivers/backprop.hpp"
+#include "drivers/common/lane_batch.hpp"
 
 namespace mmlfast::drivers::backprop {
 
 template <class T>
 const Backprop<T>& kernel() {
-  if constexpr (sizeof(T) == 8)
-    return backprop_f64();
-  else
-    return backprop_f32();
+  return of_type<T>(backprop_f64, backprop_f32);
 }
 
 // Samples and rows of weights in a block of work. Only the loss depends on the first: partial sums of that many.

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "drivers/covariance.hpp"
+#include "runtime/aligned_buffer.hpp"
 #include "runtime/locked_state.hpp"
-#include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -132,7 +132,7 @@ struct Workspace {
     return shape.by_columns ? std::max(shape.block_size(), shape.short_shape().block_size()) : shape.block_size();
   }
   static Workspace request(const CovarianceShape& shape, bool full, int level) noexcept {
-    double* all = static_cast<double*>(Scratch::request(bytes(shape, full, level)));
+    double* all = static_cast<double*>(thread_scratch(bytes(shape, full, level)));
     if (all == nullptr) return {};
     double* weights = all + block_size(shape) / 8 * 8 + 8;
     double* delta = weights + weights_size(shape);

@@ -92,17 +92,15 @@ bool has_far_column(const Table<T>& table) noexcept {
 
 // Exponents of the powers of two for the suspicious columns, 0 for all others; false if there are none but 0.
 inline bool find_exponents(const Table<double>& table, const bool* suspicious, double* exponents,
-                           OwnScratch& scratch) noexcept {
+                           AlignedBuffer<ColumnRange>& ranges) noexcept {
   constexpr Size rows_at_once = 512;
   const Size d = table.layout.cols, n_blocks = std::max<Size>(1, (table.layout.rows + rows_at_once - 1) / rows_at_once);
   const Size most = std::min<Size>(n_blocks, 256), per_task = (n_blocks + most - 1) / most;
   Size count = 0;
   for (Size j = 0; j < d; ++j) count += suspicious[j];
-  const Size bytes = checked_product(checked_product(most, count), static_cast<Size>(sizeof(ColumnRange)));
-  scratch = OwnScratch(bytes);
-  ColumnRange* ranges = static_cast<ColumnRange*>(scratch.data());
-  if (ranges == nullptr) return false;
-  std::uninitialized_fill_n(ranges, most * count, ColumnRange{});
+  ranges = AlignedBuffer<ColumnRange>(checked_product(most, count));
+  if (!ranges) return false;
+  std::fill_n(ranges.data(), most * count, ColumnRange{});
   const double ns = static_cast<double>(table.layout.rows) * static_cast<double>(count) * 2;
   parallel_blocks(most, ns, [&](std::int64_t task) {
     for (Size block = task * per_task; block < std::min(n_blocks, (task + 1) * per_task); ++block) {
@@ -141,10 +139,10 @@ Outcome scaled_moments(const Table<T>& table, Want want, const SafeSquares& safe
     Size first = 0;
     while (first < d && !suspicion.of(shape, node, first)) ++first;
     if (first == d) return {};
-    const OwnScratch flags(d);
+    const AlignedBuffer<bool> flags(d);
     bool* suspicious = static_cast<bool*>(flags.data());
     Doubles exponents, rows;
-    OwnScratch ranges;
+    AlignedBuffer<ColumnRange> ranges;
     if (suspicious == nullptr || !exponents.allocate(d)) return no_memory;
     for (Size j = 0; j < d; ++j) suspicious[j] = j >= first && suspicion.of(shape, node, j);
     const Size node_size = shape.node_size(want == Want::covariance);

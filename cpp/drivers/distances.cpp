@@ -1,7 +1,7 @@
 #include "drivers/distances.hpp"
 
 #include "drivers/common/lane_batch.hpp"
-#include "drivers/common/room.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -54,22 +54,17 @@ struct Item {
 // The threads share one item: panels are packed once for all of them.
 template <class T>
 Outcome one_item(const Item<T>& item) noexcept {
-  const Room<T> panels(checked_product(item.n_panels(), item.panel_size()));
+  const AlignedBuffer<T> panels(checked_product(item.n_panels(), item.panel_size()));
   if (!panels) return {Outcome::Status::no_memory};
   const double copy_ns = static_cast<double>(item.y_layout.rows) * static_cast<double>(item.d());
-  bool finished =
+  const bool finished =
       parallel_blocks(item.n_panels(), copy_ns, [&](Size p) { item.pack(p, panels.data() + p * item.panel_size()); });
   if (!finished) return {Outcome::Status::interrupted};
   const Size rows = item.block_rows(), n_blocks = (item.x_layout.rows + rows - 1) / rows;
   const Size bytes = checked_product(rows, item.d() + 1, static_cast<Size>(sizeof(T)));
-  std::atomic<bool> no_memory{false};
-  finished = parallel_blocks(n_blocks, item.ns(), [&](Size b) {
-    T* room = static_cast<T*>(Scratch::request(bytes));
-    if (room == nullptr) return no_memory.store(true, std::memory_order_relaxed);
-    item.block(b * rows, std::min(rows, item.x_layout.rows - b * rows), panels.data(), room);
+  return parallel_with_scratch(n_blocks, item.ns() / static_cast<double>(n_blocks), bytes, [&](Size b, void* scratch) {
+    item.block(b * rows, std::min(rows, item.x_layout.rows - b * rows), panels.data(), static_cast<T*>(scratch));
   });
-  if (no_memory) return {Outcome::Status::no_memory};
-  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
 }
 
 }  // namespace
@@ -91,20 +86,12 @@ Outcome distances(Size n_items, const Batch<const T>& x, const Batch<const T>& y
   const Size panels = checked_product(first.n_panels(), first.panel_size());
   const Size rows = checked_product(first.x_layout.rows, first.d());
   const Size bytes = checked_product(panels < 0 || rows < 0 ? -1 : panels + rows + 1, static_cast<Size>(sizeof(T)));
-  const Size per_block = std::max<Size>(1, static_cast<Size>(50'000 / (first.ns() + 50)));
-  std::atomic<bool> no_memory{false};
-  const bool finished = parallel_blocks(
-      (n_items + per_block - 1) / per_block, first.ns() * static_cast<double>(n_items), [&](Size block) {
-        T* room = static_cast<T*>(Scratch::request(bytes));
-        if (room == nullptr) return no_memory.store(true, std::memory_order_relaxed);
-        for (Size i = block * per_block; i < std::min(n_items, (block + 1) * per_block); ++i) {
-          const Item<T> own = item(i);
-          for (Size p = 0; p < own.n_panels(); ++p) own.pack(p, room + p * own.panel_size());
-          own.block(0, own.x_layout.rows, room, room + panels);
-        }
-      });
-  if (no_memory) return {Outcome::Status::no_memory};
-  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+  return parallel_with_scratch(n_items, first.ns() + 50, bytes, [&](Size i, void* scratch) {
+    T* packed = static_cast<T*>(scratch);
+    const Item<T> own = item(i);
+    for (Size p = 0; p < own.n_panels(); ++p) own.pack(p, packed + p * own.panel_size());
+    own.block(0, own.x_layout.rows, packed, packed + panels);
+  });
 }
 
 template Outcome distances<double>(Size, const Batch<const double>&, const Batch<const double>&, bool,

@@ -45,7 +45,7 @@ template <class T>
 Outcome solve_one(const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& x) noexcept {
   const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel<T>().scratch_vectors(n, m);
   const Size numbers = checked_product(LanesOfOne<T>::numbers(n, m), static_cast<Size>(sizeof(T)));
-  void* scratch = Scratch::request(numbers < 0 ? numbers : 64 * vectors + numbers);
+  void* scratch = thread_scratch(numbers < 0 ? numbers : 64 * vectors + numbers);
   if (scratch == nullptr) return {Outcome::Status::no_memory};
   T* room = reinterpret_cast<T*>(static_cast<char*>(scratch) + 64 * vectors);
   const LanesOfOne<T> one(a, b, x, room);

@@ -15,7 +15,7 @@
 
 #include "drivers/common/batch.hpp"
 #include "kernels/elimination.hpp"
-#include "runtime/scratch.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 
@@ -170,10 +170,8 @@ double backward_error(const T* a, const Layout& l, const T* x, const T* b, Size 
 class Scales {
  public:
   template <class T>
-  Scales(const T* a, const Layout& l) noexcept : room_(checked_product(2 * l.rows, sizeof(int))) {
-    row_ = static_cast<int*>(room_.data());
-    if (row_ == nullptr) return;
-    column_ = row_ + l.rows;
+  Scales(const T* a, const Layout& l) noexcept : row_(l.rows), column_(l.cols) {
+    if (!row_ || !column_) return;
     finite_ = true;
     for (Size r = 0; r < l.rows; ++r) {
       T largest = 0;
@@ -197,8 +195,7 @@ class Scales {
   int column(Size k) const noexcept { return column_[k]; }
 
  private:
-  OwnScratch room_;
-  int *row_ = nullptr, *column_ = nullptr;
+  AlignedBuffer<int> row_, column_;
   bool finite_ = false;
 };
 
@@ -219,9 +216,8 @@ double scaled_norms(const T* a, const Layout& al, const T* x, const Layout& xl) 
   const Size n = al.rows;
   const Scales scales(a, al);
   if (!scales.good()) return 0;
-  const OwnScratch room(checked_product(n, 8));
-  if (room.data() == nullptr) return 0;
-  double* sum = static_cast<double*>(room.data());
+  const AlignedBuffer<double> sum(n);
+  if (!sum) return 0;
   for (Size r = 0; r < n; ++r) sum[r] = static_cast<double>(scaled_row_sum(a, al, scales, r));
   double largest = 0;
   for (Size j = 0; j < n; ++j) {
@@ -341,9 +337,10 @@ double scaled_condition(const T* a, const Layout& al, Size scratch_vectors, Solv
   const Scales scales(a, al);
   if (!scales.good()) return 0;
   constexpr int lanes = items_per_group<T>;
-  const OwnScratch room(64 * scratch_vectors + static_cast<Size>(sizeof(T)) * n * (n + 2 * lanes));
-  if (room.data() == nullptr) return 0;
-  T* scaled = reinterpret_cast<T*>(static_cast<char*>(room.data()) + 64 * scratch_vectors);
+  const AlignedBuffer<char> scratch(64 * scratch_vectors);
+  const AlignedBuffer<T> numbers(n * (n + 2 * lanes));
+  if (!scratch || !numbers) return 0;
+  T* scaled = numbers.data();
   T *probe = scaled + n * n, *answer = probe + n * lanes;
   for (Size r = 0; r < n; ++r) {
     for (Size k = 0; k < n; ++k)
@@ -359,7 +356,7 @@ double scaled_condition(const T* a, const Layout& al, Size scratch_vectors, Solv
   T* to[lanes];
   for (Size l = 0; l < lanes; ++l) matrix[l] = scaled, rhs[l] = probe + l * n, to[l] = answer + l * n;
   const Layout column{n, 1, 1, 1};
-  if (solve(matrix, Layout{n, n, n, 1}, rhs, column, to, column, room.data()) & 1) return 0;
+  if (solve(matrix, Layout{n, n, n, 1}, rhs, column, to, column, scratch.data()) & 1) return 0;
   T largest = 0;
   for (Size i = 0; i < n * lanes; ++i) largest = std::max(largest, std::fabs(answer[i]));
   return static_cast<double>(largest);

@@ -89,12 +89,11 @@ struct LapackFactors {
   // numbers are `step` apart. The first look costs a hundredth of the factors.
   double reciprocal_condition(const T* item, const Layout& layout, const T* x, const T* b, Size step) const {
     constexpr Size more = 7;
-    const OwnScratch room(checked_product(n, static_cast<Size>(more * sizeof(T))));
-    if (room.data() == nullptr) return 1;
-    T* y = static_cast<T*>(room.data());
+    const AlignedBuffer<T> y(checked_product(n, more));
+    if (!y) return 1;
     for (Size i = 0; i < n; ++i) y[i] = probes<T>.number[i % probe_numbers];
-    substitute(false, y, 1);
-    if (looks_good(item, layout, y, x, b, step)) return 1;
+    substitute(false, y.data(), 1);
+    if (looks_good(item, layout, y.data(), x, b, step)) return 1;
     const Scales scales(item, layout);
     if (!scales.good()) return 1;
     std::uint64_t state = 0x9e3779b97f4a7c15;
@@ -105,7 +104,7 @@ struct LapackFactors {
         y[k * n + i] = (state >> 63) != 0 ? sum : -sum;
       }
     }
-    substitute(false, y, more);
+    substitute(false, y.data(), more);
     double largest = 0;
     for (Size i = 0; i < more * n; ++i)
       largest = std::max(largest, std::ldexp(static_cast<double>(std::fabs(y[i])), -scales.column(i % n)));

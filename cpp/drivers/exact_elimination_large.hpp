@@ -2,15 +2,14 @@
 // proof of the pivots.
 #pragma once
 
-#include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <new>
 #include <vector>
 
 #include "drivers/common/exact_parts.hpp"
+#include "drivers/common/parallel.hpp"
 #include "drivers/exact_elimination.hpp"
-#include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {
 
@@ -47,35 +46,26 @@ class PrimeGroups {
     const ExactElimination& kernel = exact_elimination();
     const Size vectors = checked_product(kernel.echelon_vectors(m, n), 64);
     const Size bytes = vectors < 0 ? -1 : vectors + 8 * ints(m, n);
-    std::atomic<bool> memory{true};
     Primes::at(first + groups * lane_count - 1);
-    const bool finished =
-        parallel_blocks(groups, group_ns(m, n) * static_cast<double>(groups), [&](std::int64_t group) {
-          void* work = Scratch::request(bytes);
-          if (work == nullptr) {
-            memory.store(false, std::memory_order_relaxed);
-            return;
-          }
-          auto* own_order = reinterpret_cast<std::ptrdiff_t*>(static_cast<char*>(work) + vectors);
-          auto* pivot = own_order + m;
-          for (Size i = 0; i < m; ++i) own_order[i] = order == nullptr ? i : order[i];
-          std::ptrdiff_t rank = 0;
-          alignas(64) double value[lane_count];
-          const LanePrimes primes(first + group * lane_count);
-          const LaneBits bad = kernel.echelon(matrix, m, n, primes.p, own_order, pivot, &rank, value, work);
-          done(group, primes, bad, own_order, pivot, rank, value, work);
-        });
-    if (!memory) return out_of_memory;
-    return finished ? Outcome{} : Outcome{Outcome::Status::interrupted};
+    return parallel_with_scratch(groups, group_ns(m, n), bytes, [&](Size group, void* work) {
+      auto* own_order = reinterpret_cast<std::ptrdiff_t*>(static_cast<char*>(work) + vectors);
+      auto* pivot = own_order + m;
+      for (Size i = 0; i < m; ++i) own_order[i] = order == nullptr ? i : order[i];
+      std::ptrdiff_t rank = 0;
+      alignas(64) double value[lane_count];
+      const LanePrimes primes(first + group * lane_count);
+      const LaneBits bad = kernel.echelon(matrix, m, n, primes.p, own_order, pivot, &rank, value, work);
+      done(group, primes, bad, own_order, pivot, rank, value, work);
+    });
   }
 };
 
 // Runs use(Parts) with an m x n matrix of entry(i, j) as doubles.
 template <class Entry, class Use>
 Outcome with_parts(Size m, Size n, Entry&& entry, Use&& use) noexcept {
-  const OwnScratch room(checked_product(Parts::doubles(m, n), 8));
-  if (room.data() == nullptr) return out_of_memory;
-  Parts parts(m, n, static_cast<double*>(room.data()), entry);
+  const AlignedBuffer<double> memory(Parts::doubles(m, n));
+  if (!memory) return out_of_memory;
+  Parts parts(m, n, memory.data(), entry);
   return use(parts);
 }
 
@@ -92,9 +82,9 @@ Outcome large_determinant(const Batch<const I>& a, Size item, Rounded& det) noex
     const Size n = a.layout.rows, needed = primes_for(parts.log2_bound(n, n, n));
     const PrimeGroups groups{n, n, parts.matrix()};
     const Size room = needed + lane_count;
-    const OwnScratch scratch(4 * 4 * room);
-    if (scratch.data() == nullptr) return out_of_memory;
-    auto* prime = static_cast<std::uint32_t*>(scratch.data());
+    const AlignedBuffer<std::uint32_t> numbers(4 * room);
+    if (!numbers) return out_of_memory;
+    std::uint32_t* prime = numbers.data();
     std::uint32_t *residue = prime + room, *digit = residue + room, *limb = digit + room;
     // Lanes without a good prime are rare; further primes stand in for them.
     for (Size have = 0, next = 0; have < needed;) {

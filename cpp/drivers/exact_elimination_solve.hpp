@@ -267,12 +267,12 @@ Outcome solve_one_by_one(Size n_items, const Batch<const I>& a, const Right& rig
   const Size n = a.layout.rows;
   using Solutions = ExactSolutions<I, Right, Put>;
   const Solutions solutions(a, right, put);
-  const OwnScratch scratch(checked_product(checked_product(n, n), 8 * 5) + 8 * Refinement::doubles(n));
-  if (scratch.data() == nullptr) return out_of_memory;
+  const AlignedBuffer<double> memory(checked_product(n, n) < 0 ? -1 : Solutions::doubles(n, 1));
+  if (!memory) return out_of_memory;
   InterruptTimer timer;
   Outcome outcome;
   for (Size i = 0; i < n_items; ++i) {
-    solutions.solve(i, 1, static_cast<double*>(scratch.data()), answer + i, [&](const double* matrix, double* x) {
+    solutions.solve(i, 1, memory.data(), answer + i, [&](const double* matrix, double* x) {
       const Layout layout{n, n, 1, n};
       outcome = inverse<double>(1, Batch<const double>{matrix, 0, layout}, Batch<double>{x, 0, layout});
     });

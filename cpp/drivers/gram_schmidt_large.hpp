@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/common/room.hpp"
 #include "kernels/gram_schmidt.hpp"
+#include "drivers/common/lane_batch.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/lapack_table.hpp"
 #include "runtime/outcome.hpp"
@@ -30,10 +30,7 @@ struct LargeGramSchmidt {
 
 template <class T>
 const Columns<T>& columns() {
-  if constexpr (sizeof(T) == 8)
-    return columns_f64();
-  else
-    return columns_f32();
+  return of_type<T>(columns_f64, columns_f32);
 }
 
 inline Size round_up(Size n, Size to) noexcept { return (n + to - 1) / to * to; }
@@ -169,7 +166,7 @@ class Sweep {
   }
 
   Size m_, n_, ld_, n_blocks_;
-  Room<T> columns_, partial_, sums_, coefficients_;
+  AlignedBuffer<T> columns_, partial_, sums_, coefficients_;
   bool interrupted_ = false;
 };
 
@@ -205,7 +202,7 @@ bool orthogonalise(Sweep<T>& sweep, Orthogonalization method, Size j, T rtol) no
 template <class T>
 Outcome independent_columns(const T* r, Size ld, Size k, Size n, T rtol, bool* independent) noexcept {
   Sweep<T> sweep(k, n);
-  Room<T> upper(k * n);
+  AlignedBuffer<T> upper(k * n);
   if (!sweep.has_memory() || upper.data() == nullptr) return {Outcome::Status::no_memory};
   for (Size j = 0; j < n; ++j)
     for (Size i = 0; i < k; ++i) upper[j * k + i] = i <= j ? r[j * ld + i] : T{0};
@@ -223,8 +220,8 @@ Outcome by_lapack(const LargeGramSchmidt<T>& item) noexcept {
   if (!fits_blas_int(m) || !fits_blas_int(n)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* lapack = lapack_routines<T>();
   if (lapack == nullptr) return {Outcome::Status::no_lapack};
-  Room<T> a(checked_product(m, n)), tau(n), sign(n), work(n * 64);
-  Room<bool> independent(n);
+  AlignedBuffer<T> a(checked_product(m, n)), tau(n), sign(n), work(n * 64);
+  AlignedBuffer<bool> independent(n);
   Sweep<T> sweep(m, n);
   if (a.data() == nullptr || tau.data() == nullptr || sign.data() == nullptr || work.data() == nullptr ||
       independent.data() == nullptr || !sweep.has_memory())

@@ -48,29 +48,29 @@ class ByChunks {
     const Size n = c_.n;
     if (big_.data() == nullptr || gram_.data() == nullptr || scale_.data() == nullptr || stack_.data() == nullptr)
       return {Outcome::Status::no_memory};
-    Status status;
-    if (!find_scales(status)) return status.outcome();
+    Outcome outcome;
+    if (!find_scales(outcome)) return outcome;
     for (Size j = 0; j < n; ++j)
       if (std::isinf(scale_[j])) return {};  // the caller knows what to do with columns that are not finite
-    if (!each_chunk(4, status, [&](Size chunk, double* x, double* c) {
+    if (!each_chunk(4, outcome, [&](Size chunk, double* x, double* c) {
           const Size rows = load(a_, chunk, x);
           for (Size j = 0; j < n; ++j) kernel().scale(x + j * c_.ld, rows, scale_[j]);
           factor(x, c_.ld, n, rows, stack_.data() + chunk * n * n, c);
           scatter(x, c_.ld, q_.at(c_.first(chunk)), q_.part(c_.rows_of(chunk)));
         }))
-      return status.outcome();
+      return outcome;
     Size rank = 0;
-    const Outcome outcome = reduce(stack_.data(), c_.count * n, rank);
+    outcome = reduce(stack_.data(), c_.count * n, rank);
     if (!outcome.ok()) return outcome;
-    if (!each_chunk(2, status, [&](Size chunk, double* x, double* y) {
+    if (!each_chunk(2, outcome, [&](Size chunk, double* x, double* y) {
           const Size rows = load(View<const T>{q_.data, q_.layout}, chunk, y);
           kernel().multiply(y, c_.ld, n, rows, stack_.data() + chunk * n * n, x);
           scatter(x, c_.ld, q_.at(c_.first(chunk)), q_.part(c_.rows_of(chunk)));
         }))
-      return status.outcome();
+      return outcome;
     Passes<T> passes(c_.m, n);
     if (!passes.has_memory()) return {Outcome::Status::no_memory};
-    if (!passes.run({q_.data, q_.layout}, nullptr, 0, {nullptr, {}}, gram_.data(), status)) return status.outcome();
+    if (!passes.run({q_.data, q_.layout}, nullptr, 0, {nullptr, {}}, gram_.data(), outcome)) return outcome;
     *item_.rank = rank;
     *item_.orthogonality = static_cast<T>(distance_from_identity(gram_.data(), n));
     done = true;
@@ -80,34 +80,30 @@ class ByChunks {
  private:
   // body(chunk, columns, spare) for all chunks.
   template <class Body>
-  bool each_chunk(double products, Status& status, Body&& body) noexcept {
+  bool each_chunk(double products, Outcome& outcome, Body&& body) noexcept {
     const double n = static_cast<double>(c_.n), ns = n * (0.5 + 0.05 * products * n);
     const Size area = c_.ld * c_.n;
-    const bool finished = parallel_blocks(c_.n_blocks, ns * static_cast<double>(c_.m), [&](Size b) {
-      double* scratch = static_cast<double*>(Scratch::request(16 * area));
-      if (scratch == nullptr) {
-        status.no_memory.store(true, std::memory_order_relaxed);
-        return;
-      }
+    const double block_ns = ns * static_cast<double>(c_.m / c_.n_blocks);
+    outcome = parallel_with_scratch(c_.n_blocks, block_ns, 16 * area, [&](Size b, void* scratch) {
+      double* columns = static_cast<double*>(scratch);
       const Size end = std::min(c_.count, (b + 1) * c_.per_block);
-      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, scratch, scratch + area);
+      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, columns, columns + area);
     });
-    if (!finished) status.interrupted = true;
-    return status.ok();
+    return outcome.ok();
   }
 
   // Copies a chunk into columns; returns its rows, rounded up to whole vectors (the added ones are zero).
   Size load(const View<const T>& from, Size chunk, double* x) const noexcept {
     const Size rows = c_.rows_of(chunk);
     gather(from.at(c_.first(chunk)), from.part(rows), x, c_.ld);
-    return up_to_multiple(rows, 8);
+    return round_up(rows, 8);
   }
 
   // Powers of two that bring the largest element of each column near one, exactly and without leaving the range;
   // infinity for a column that is not finite.
-  bool find_scales(Status& status) noexcept {
+  bool find_scales(Outcome& outcome) noexcept {
     std::fill_n(big_.data(), c_.n_blocks * c_.n, 0.0);
-    if (!each_chunk(1, status, [&](Size chunk, double* x, double*) {
+    if (!each_chunk(1, outcome, [&](Size chunk, double* x, double*) {
           const Size rows = load(a_, chunk, x);
           double* mine = big_.data() + chunk / c_.per_block * c_.n;
           for (Size j = 0; j < c_.n; ++j) mine[j] = std::max(mine[j], kernel().largest(x + j * c_.ld, rows));
@@ -165,7 +161,7 @@ class ByChunks {
   View<const T> a_;
   View<T> q_;
   Chunks c_;
-  Room<double> big_, gram_, scale_, stack_;
+  AlignedBuffer<double> big_, gram_, scale_, stack_;
 };
 
 }  // namespace tall
@@ -176,7 +172,7 @@ template <class T>
 Outcome tall_gram_schmidt(const LargeGramSchmidt<T>& item, bool& done) noexcept {
   const Size n = item.a_layout.cols;
   tall::Ladder<T> ladder({item.a, item.a_layout}, {item.q, item.q_layout}, static_cast<double>(item.rtol));
-  Room<double> gram(n * n);
+  AlignedBuffer<double> gram(n * n);
   if (!ladder.has_memory() || gram.data() == nullptr) return {Outcome::Status::no_memory};
   bool found = false;
   Outcome outcome = ladder.find(found);
@@ -194,7 +190,6 @@ Outcome tall_gram_schmidt(const LargeGramSchmidt<T>& item, bool& done) noexcept 
     tall::ByChunks<T> matrix(item);
     outcome = matrix.run(done);
   }
-  Scratch::trim();
   return outcome;
 }
 
@@ -209,7 +204,7 @@ Outcome tall_qr(const T* a, const Layout& a_layout, T* q, const Layout& q_layout
   const bool certain = outcome.ok() && done && ladder.certain();
   if (outcome.ok() && done && !ladder.sign_like_reflections()) return {Outcome::Status::no_memory};
   if (outcome.ok() && done && q != nullptr) {
-    Room<double> gram(certain ? 1 : n * n);
+    AlignedBuffer<double> gram(certain ? 1 : n * n);
     if (gram.data() == nullptr) return {Outcome::Status::no_memory};
     outcome = ladder.write(certain ? nullptr : gram.data());
     constexpr double u = sizeof(T) == 8 ? 0x1p-53 : 0x1p-24;
@@ -220,7 +215,6 @@ Outcome tall_qr(const T* a, const Layout& a_layout, T* q, const Layout& q_layout
       for (Size j = 0; j < n; ++j)
         r[i * r_layout.row_stride + j * r_layout.col_stride] = static_cast<T>(j < i ? 0 : ladder.r().r()[i * n + j]);
   }
-  Scratch::trim();
   return outcome;
 }
 

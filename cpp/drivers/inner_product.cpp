@@ -24,20 +24,21 @@ Outcome inner_product(InnerStep step, Size n_items, const Batch<const T>& x, con
   constexpr double block_ns = 50'000;
   constexpr Size group = items_per_group<T>;
   const Size per_block = std::max<Size>(1, static_cast<Size>(block_ns / (ns * group))) * group;
-  std::atomic<bool> no_memory{false}, failed{false};
-  const bool finished =
-      parallel_blocks((n_items + per_block - 1) / per_block, ns * static_cast<double>(n_items), [&](Size block) {
-        T* scratch = static_cast<T*>(Scratch::request(bytes));
-        if (scratch == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+  const double block_cost = ns * static_cast<double>(std::min(per_block, n_items));
+  return parallel_with_scratch(
+      ceil_div(n_items, per_block), block_cost, bytes, [&](Size block, void* scratch) -> Outcome {
         const Size first = block * per_block, count = std::min(per_block, n_items - first);
-        const VectorStack<T> xs{x.item(first), x.stride, x.layout.row_stride};
-        const VectorStack<T> ys{y.item(first), y.stride, y.layout.row_stride};
-        if (kernel.items(step, count, d, xs, ys, out.item(first), out.stride, scratch))
-          failed.store(true, std::memory_order_relaxed);
+        const auto run = [&](Size from, Size n) {
+          const VectorStack<T> xs{x.item(from), x.stride, x.layout.row_stride};
+          const VectorStack<T> ys{y.item(from), y.stride, y.layout.row_stride};
+          return kernel.items(step, n, d, xs, ys, out.item(from), out.stride, static_cast<T*>(scratch));
+        };
+        Outcome outcome;
+        if (!run(first, count)) return outcome;
+        for (Size i = first; i < first + count; ++i)  // which? The same results are written again
+          if (run(i, 1)) outcome.join({Outcome::Status::failed_items, i});
+        return outcome;
       });
-  if (no_memory) return {Outcome::Status::no_memory};
-  if (!finished) return {Outcome::Status::interrupted};
-  return {failed ? Outcome::Status::failed_items : Outcome::Status::ok};
 }
 
 template Outcome inner_product<double>(InnerStep, Size, const Batch<const double>&, const Batch<const double>&,

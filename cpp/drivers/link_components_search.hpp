@@ -38,8 +38,8 @@ class ComponentsBuilder {
   struct Search {
     explicit Search(Size n) : met(n), low(n), path(n), open(n), next(n) {}
     bool ready() const { return met && low && path && open && next; }
-    Room<Node> met, low, path, open;  // when a row was met first; the first row that it leads back to
-    Room<std::int64_t> next;          // the link to look at
+    AlignedBuffer<Node> met, low, path, open;  // when a row was met first; the first row that it leads back to
+    AlignedBuffer<std::int64_t> next;          // the link to look at
     Size n_path = 0, n_open = 0;
     Node time = 0;
   };
@@ -63,7 +63,7 @@ class ComponentsBuilder {
 
   // From each row to those it reads: components are then complete in the order in which they can be solved.
   Outcome search() {
-    component_ = Room<Node>(n_core_);
+    component_ = AlignedBuffer<Node>(n_core_);
     Search s(n_core_);
     if (!component_ || !s.ready()) return no_memory();
     std::fill_n(component_.data(), n_core_, none);
@@ -92,10 +92,10 @@ class ComponentsBuilder {
 
   // By component, and in the old order within one.
   Outcome number_rows() {
-    first_ = Room<Size>(n_components_ + 1);
-    place_ = Room<Node>(n_core_);
-    row_ = Room<Node>(n_core_);
-    Room<Size> cursor(n_components_ + 1);
+    first_ = AlignedBuffer<Size>(n_components_ + 1);
+    place_ = AlignedBuffer<Node>(n_core_);
+    row_ = AlignedBuffer<Node>(n_core_);
+    AlignedBuffer<Size> cursor(n_components_ + 1);
     if (!first_ || !place_ || !row_ || !cursor) return no_memory();
     std::fill_n(first_.data(), n_components_ + 1, Size{0});
     for (Size r = 0; r < n_core_; ++r) ++first_[component_[r] + 1];
@@ -120,16 +120,16 @@ class ComponentsBuilder {
     to.has_zeros_ = from_.has_zeros();
     to.n_core_blocks_ = 1;
     to.n_blocks_ = n_ > n_core_ ? 2 : 1;
-    to.starts_ = Room<std::int64_t>(n_ + 1);
-    to.column_ = Room<Node>(to.n_links_ + Links::padding);
-    to.label_ = Room<Node>(n_);
-    to.inverse_strength_ = Room<double>(n_);
-    to.blocks_ = Room<Size>(3);
-    if (from_.weighted()) to.weight_ = Room<double>(to.n_links_);
-    to_.outer_end_ = Room<std::int64_t>(n_core_);
-    to_.repeats_ = Room<std::uint8_t>(n_core_);
-    for (Room<float>* floats : {&to_.inverse_strength_, &to_.strength_, &to_.own_}) {
-      *floats = Room<float>(n_core_);
+    to.starts_ = AlignedBuffer<std::int64_t>(n_ + 1);
+    to.column_ = AlignedBuffer<Node>(to.n_links_ + Links::padding);
+    to.label_ = AlignedBuffer<Node>(n_);
+    to.inverse_strength_ = AlignedBuffer<double>(n_);
+    to.blocks_ = AlignedBuffer<Size>(3);
+    if (from_.weighted()) to.weight_ = AlignedBuffer<double>(to.n_links_);
+    to_.outer_end_ = AlignedBuffer<std::int64_t>(n_core_);
+    to_.repeats_ = AlignedBuffer<std::uint8_t>(n_core_);
+    for (AlignedBuffer<float>* floats : {&to_.inverse_strength_, &to_.strength_, &to_.own_}) {
+      *floats = AlignedBuffer<float>(n_core_);
       if (!*floats) return no_memory();
     }
     if (!to.starts_ || !to.column_ || !to.label_ || !to.inverse_strength_ || !to.blocks_ ||
@@ -195,7 +195,7 @@ class ComponentsBuilder {
   }
 
   Outcome divide() {
-    to_.runs_ = Room<ComponentRun>(n_components_);
+    to_.runs_ = AlignedBuffer<ComponentRun>(n_components_);
     if (!to_.runs_) return no_memory();
     for (Size c = 0; c < n_components_; ++c) {
       const Size first = first_[c], last = first_[c + 1];
@@ -218,8 +218,8 @@ class ComponentsBuilder {
   LinkComponents& to_;
   const Size n_, n_core_;
   Size n_components_ = 0;
-  Room<Node> component_, place_, row_;
-  Room<Size> first_;
+  AlignedBuffer<Node> component_, place_, row_;
+  AlignedBuffer<Size> first_;
 };
 
 }  // namespace mmlfast::drivers

@@ -9,7 +9,7 @@
 
 #include "drivers/link_components_search.hpp"
 #include "drivers/links_state.hpp"
-#include "runtime/thread_pool.hpp"
+#include "drivers/common/parallel.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -28,8 +28,8 @@ constexpr Size n_classes = 65;  // the number of bits of a count of links; 0: no
 constexpr double link_ns = 2, node_ns = 4;
 
 template <class T>
-bool copy(const T* from, Size count, Room<T>& to, Size padding = 0) {
-  to = Room<T>(count + padding);
+bool copy(const T* from, Size count, AlignedBuffer<T>& to, Size padding = 0) {
+  to = AlignedBuffer<T>(count + padding);
   if (!to) return false;
   std::copy_n(from, count, to.data());
   std::fill_n(to.data() + count, padding, T{});
@@ -86,7 +86,7 @@ class LinksBuilder {
 
   // The caller's arrays may be written to meanwhile, by another thread: what is an index is checked where it is used.
   Outcome copy_starts() {
-    starts_ = Room<Index>(n_ + 1);
+    starts_ = AlignedBuffer<Index>(n_ + 1);
     if (!starts_) return no_memory();
     const Index end = out_.starts[n_];
     std::copy_n(out_.starts, n_, starts_.data());
@@ -114,7 +114,7 @@ class LinksBuilder {
       return {};
     }
     const Size n_pieces = (m_ + link_block - 1) / link_block;
-    Room<WeightRange> ranges(n_pieces);
+    AlignedBuffer<WeightRange> ranges(n_pieces);
     if (!ranges) return no_memory();
     const bool ranged = parallel_blocks(n_pieces, 0.3 * static_cast<double>(m_), [&](Size piece) {
       ranges[piece] = kernel<Index>().range(out_.weights, piece * link_block, std::min(m_, (piece + 1) * link_block));
@@ -141,7 +141,7 @@ class LinksBuilder {
   }
 
   Outcome sum_strengths() {
-    strength_ = Room<double>(n_);
+    strength_ = AlignedBuffer<double>(n_);
     if (!strength_) return no_memory();
     const bool done = over_nodes(
         [&](Size, Size first, Size last) { kernel<Index>().strengths(out_, first, last, strength_.data()); });
@@ -169,9 +169,9 @@ class LinksBuilder {
   Outcome number_nodes() {
     grouped_ = worth_grouping();
     const Size n_cells = n_node_blocks() * n_classes;
-    Room<Size> nodes(n_cells);
-    to_.label_ = Room<Node>(n_);
-    to_.inverse_strength_ = Room<double>(n_);
+    AlignedBuffer<Size> nodes(n_cells);
+    to_.label_ = AlignedBuffer<Node>(n_);
+    to_.inverse_strength_ = AlignedBuffer<double>(n_);
     if (!nodes || !to_.label_ || !to_.inverse_strength_) return no_memory();
     std::fill_n(nodes.data(), n_cells, Size{0});
     // Cells in the order of the labels: most links first, then by block.
@@ -210,7 +210,7 @@ class LinksBuilder {
     n_chunks_ = std::clamp<Size>(m_ / link_block, 1, most_chunks);
     shift_ = std::clamp(static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n_))) - 12, 0, 16);
     n_slots_ = (n_ >> shift_) + 1;
-    slots_ = Room<std::uint32_t>(checked_product(n_slots_, n_chunks_));
+    slots_ = AlignedBuffer<std::uint32_t>(checked_product(n_slots_, n_chunks_));
     if (!slots_) return no_memory();
     std::fill_n(slots_.data(), n_slots_ * n_chunks_, 0u);
     std::atomic<Size> bad{-1};
@@ -225,12 +225,12 @@ class LinksBuilder {
 
   // Slots are put together to the buckets of the sort, and to the blocks of the sweeps.
   Outcome divide() {
-    Room<Size> arriving(n_slots_);
-    bucket_of_slot_ = Room<std::uint32_t>(n_slots_);
-    block_of_slot_ = Room<Node>(n_slots_);
-    buckets_ = Room<LinkBucket>(n_slots_);
-    first_rows_ = Room<Node>(n_slots_);
-    to_.blocks_ = Room<Size>(n_slots_ + 3);
+    AlignedBuffer<Size> arriving(n_slots_);
+    bucket_of_slot_ = AlignedBuffer<std::uint32_t>(n_slots_);
+    block_of_slot_ = AlignedBuffer<Node>(n_slots_);
+    buckets_ = AlignedBuffer<LinkBucket>(n_slots_);
+    first_rows_ = AlignedBuffer<Node>(n_slots_);
+    to_.blocks_ = AlignedBuffer<Size>(n_slots_ + 3);
     if (!arriving || !bucket_of_slot_ || !block_of_slot_ || !buckets_ || !first_rows_ || !to_.blocks_)
       return no_memory();
     for (Size s = 0; s < n_slots_; ++s) {
@@ -240,8 +240,8 @@ class LinksBuilder {
     to_.n_links_ = std::accumulate(arriving.data(), arriving.data() + n_slots_, Size{0});
     make_buckets(arriving);
     make_blocks(arriving);
-    cursors_ = Room<Size>(checked_product(n_chunks_, n_buckets_));
-    ends_ = Room<Size>(checked_product(n_chunks_, n_buckets_));
+    cursors_ = AlignedBuffer<Size>(checked_product(n_chunks_, n_buckets_));
+    ends_ = AlignedBuffer<Size>(checked_product(n_chunks_, n_buckets_));
     if (!cursors_ || !ends_) return no_memory();
     for (Size b = 0; b < n_buckets_; ++b) {
       Size at = buckets_[b].first;
@@ -257,7 +257,7 @@ class LinksBuilder {
 
   Size row_of_slot(Size slot) const { return std::min(n_, slot << shift_); }
 
-  void make_buckets(const Room<Size>& arriving) {
+  void make_buckets(const AlignedBuffer<Size>& arriving) {
     const Size enough = std::max(m_ / 128 + 1, Size{16'384});
     Size held = 0, before = 0;
     n_buckets_ = 0;
@@ -282,7 +282,7 @@ class LinksBuilder {
   }
 
   // A block has about 2^18 links and half rows; the border of the core is one of blocks too.
-  void make_blocks(const Room<Size>& arriving) {
+  void make_blocks(const AlignedBuffer<Size>& arriving) {
     constexpr Size enough = Size{1} << 18;
     Size held = 0, count = 0, first = 0;
     const auto close = [&](Size row) {
@@ -306,9 +306,9 @@ class LinksBuilder {
 
   Outcome scatter_links() {
     const Size m = to_.n_links_;
-    to_.column_ = Room<Node>(m + Links::padding);
-    row_ = Room<std::uint16_t>(m);
-    if (out_.weights != nullptr) to_.weight_ = Room<double>(m);
+    to_.column_ = AlignedBuffer<Node>(m + Links::padding);
+    row_ = AlignedBuffer<std::uint16_t>(m);
+    if (out_.weights != nullptr) to_.weight_ = AlignedBuffer<double>(m);
     if (!to_.column_ || !row_ || (out_.weights != nullptr && !to_.weight_)) return no_memory();
     std::fill_n(to_.column_.data() + m, Links::padding, Node{0});
     const bool done = over_chunks([&](Size chunk) {
@@ -325,19 +325,16 @@ class LinksBuilder {
   LinkStream stream() const { return {to_.column_.data(), row_.data(), to_.weight_.data()}; }
 
   Outcome gather_links() {
-    to_.starts_ = Room<std::int64_t>(n_ + 1);
+    to_.starts_ = AlignedBuffer<std::int64_t>(n_ + 1);
     if (!to_.starts_) return no_memory();
     const LinksIn in{to_.starts_.data(), static_cast<Node>(to_.n_core_), block_of_slot_.data(), shift_};
-    std::atomic<bool> memory{true};
-    const bool done = parallel_blocks(n_buckets_, link_ns * static_cast<double>(m_), [&](Size b) {
-      void* sorted = Scratch::request(gather_bytes(buckets_[b], to_.weighted()));
-      if (sorted == nullptr) return memory.store(false, std::memory_order_relaxed);
-      kernel<Index>().gather(stream(), buckets_[b], in, sorted);
-      Scratch::trim();
-    });
-    if (!memory) return no_memory();
+    Size bytes = 0;
+    for (Size b = 0; b < n_buckets_; ++b) bytes = std::max<Size>(bytes, gather_bytes(buckets_[b], to_.weighted()));
+    const double ns = link_ns * static_cast<double>(m_) / static_cast<double>(std::max<Size>(n_buckets_, 1));
     to_.starts_[n_] = to_.n_links_;
-    return finished(done);
+    return parallel_with_scratch(n_buckets_, ns, bytes, [&](Size b, void* sorted) {
+      kernel<Index>().gather(stream(), buckets_[b], in, sorted);
+    });
   }
 
   Outcome measure() {
@@ -350,16 +347,16 @@ class LinksBuilder {
   LinksFault& fault_;
   const Size n_;
   Size m_ = 0;
-  Room<Index> starts_;
+  AlignedBuffer<Index> starts_;
   int shift_ = 0;
   bool grouped_ = false;
   Size n_chunks_ = 0, n_slots_ = 0, n_buckets_ = 0;
-  Room<double> strength_;
-  Room<Node> block_of_slot_, first_rows_;
-  Room<std::uint32_t> slots_, bucket_of_slot_;
-  Room<std::uint16_t> row_;
-  Room<Size> cursors_, ends_;
-  Room<LinkBucket> buckets_;
+  AlignedBuffer<double> strength_;
+  AlignedBuffer<Node> block_of_slot_, first_rows_;
+  AlignedBuffer<std::uint32_t> slots_, bucket_of_slot_;
+  AlignedBuffer<std::uint16_t> row_;
+  AlignedBuffer<Size> cursors_, ends_;
+  AlignedBuffer<LinkBucket> buckets_;
 };
 
 template <class Index>

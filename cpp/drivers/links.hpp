@@ -2,8 +2,8 @@
 // a sweep is divided into.
 #pragma once
 
-#include "drivers/common/room.hpp"
 #include "kernels/links.hpp"
+#include "runtime/aligned_buffer.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {
@@ -79,10 +79,10 @@ class Links {
 
   Size n_ = 0, n_core_ = 0, n_links_ = 0, n_blocks_ = 0, n_core_blocks_ = 0, largest_row_ = 0;
   bool has_zeros_ = false;
-  Room<std::int64_t> starts_;
-  Room<Node> column_, label_;
-  Room<double> weight_, inverse_strength_;
-  Room<Size> blocks_;
+  AlignedBuffer<std::int64_t> starts_;
+  AlignedBuffer<Node> column_, label_;
+  AlignedBuffer<double> weight_, inverse_strength_;
+  AlignedBuffer<Size> blocks_;
 };
 
 }  // namespace mmlfast::drivers

@@ -86,9 +86,9 @@ class StateReader {
   }
 
   const LinksState& state_;
-  const Room<std::uint8_t> seen_{state_.n};
-  const Room<double> leaving_{state_.n_core};
-  const Room<Size> count_{state_.n_core};
+  const AlignedBuffer<std::uint8_t> seen_{state_.n};
+  const AlignedBuffer<double> leaving_{state_.n_core};
+  const AlignedBuffer<Size> count_{state_.n_core};
 };
 
 }  // namespace mmlfast::drivers

@@ -5,10 +5,10 @@
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/lane_batch.hpp"
 #include "drivers/common/matrix_batch.hpp"
-#include "drivers/common/room.hpp"
 #include "drivers/lstsq_tall.hpp"
 #include "drivers/lstsq_wide.hpp"
 #include "kernels/lstsq.hpp"
+#include "runtime/aligned_buffer.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {
@@ -62,8 +62,8 @@ Outcome run_lanes(const LstsqCall<T>& c) noexcept {
   const Size vectors = kernel<T>().scratch_vectors(m, n, k);
   LstsqCall<T> without_s = c;
   without_s.s.data = nullptr;
-  std::atomic<int> worst{0};
-  const Outcome outcome = run_in_lanes<T>(
+  JoinedOutcome careful;
+  Outcome outcome = run_in_lanes<T>(
       c.n_items, lane_ns<T>(m, n, k, c.s.data != nullptr), vectors, [&](Size first, Size count, void* scratch) {
         const LaneItems<const T> a(c.a, first, count), b(c.b, first, count), rcond(c.rcond, first, count);
         const LaneItems<T> x(c.x, first, count), residuals(c.residuals, first, count);
@@ -77,15 +77,16 @@ Outcome run_lanes(const LstsqCall<T>& c) noexcept {
                               c.residuals.layout, rank, s.item, c.s.layout, &uncertain, scratch);
         for (Size l = 0; l < count; ++l) {
           if (((uncertain >> l) & 1) == 0) continue;
-          const int status = static_cast<int>(with_care(without_s, first + l).status);
-          if (status == static_cast<int>(Outcome::Status::failed_items)) failed |= LaneBits{1} << l;
-          int seen = worst.load(std::memory_order_relaxed);
-          while (status > seen && !worst.compare_exchange_weak(seen, status)) {
-          }
+          const Outcome one = with_care(without_s, first + l);
+          if (one.status == Outcome::Status::failed_items)
+            failed |= LaneBits{1} << l;
+          else
+            careful.join(one);
         }
         return failed;
       });
-  return {std::max(outcome.status, static_cast<Outcome::Status>(worst.load()))};
+  outcome.join(careful.get());
+  return outcome;
 }
 
 // Problems with at least as many equations as unknowns.
@@ -133,8 +134,8 @@ Outcome run_both(const LstsqCall<T>& c) noexcept {
     std::int64_t iwork = 0;
     routines->gesdd('N', m, n, nullptr, nullptr, nullptr, nullptr, work, -1, &iwork);
   });
-  const Room<T> a(m * n), s(r), work(lwork);
-  const Room<std::int64_t> iwork(8 * r);
+  const AlignedBuffer<T> a(m * n), s(r), work(lwork);
+  const AlignedBuffer<std::int64_t> iwork(8 * r);
   if (a.data() == nullptr || s.data() == nullptr || work.data() == nullptr || iwork.data() == nullptr)
     return {Outcome::Status::no_memory};
   for (Size i = 0; i < c.n_items; ++i) {
@@ -179,7 +180,7 @@ Outcome lstsq(const LstsqCall<T>& c) noexcept {
   if (c.n_items == 0) return {};
   if (m == 0 || n == 0) return nothing_to_solve(c);
   if (k == 0) {  // ranks and singular values are wanted all the same
-    const Room<T> zeros(m), unused(n + 1);
+    const AlignedBuffer<T> zeros(m), unused(n + 1);
     if (zeros.data() == nullptr || unused.data() == nullptr) return {Outcome::Status::no_memory};
     std::fill_n(zeros.data(), m, T{0});
     LstsqCall<T> with_one = c;

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <numeric>
 
-#include "drivers/common/room.hpp"
 #include "drivers/svd_lapack.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 
@@ -40,7 +40,7 @@ class Parts {
   }
 
  private:
-  Room<double> all_;
+  AlignedBuffer<double> all_;
   Size used_ = 0;
 };
 
@@ -109,7 +109,7 @@ inline bool triples_by_rotations(const Matrix& g, Size n, double* s, Size* order
 // The same by LAPACK.
 inline Outcome triples_by_lapack(const Matrix& g, Size n, double* s, Size* order) noexcept {
   const Size p = g.rows, k = g.cols - n;
-  Room<double> right(checked_product(p, k));
+  AlignedBuffer<double> right(checked_product(p, k));
   if (!right) return no_memory;
   const Batch<const double> b{g.data, 0, {p, n, g.ld, 1}};
   return run_gesdd('S', 1, b, [&](Size, const auto& f) {

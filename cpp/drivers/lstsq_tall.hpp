@@ -8,11 +8,11 @@
 #include <cmath>
 
 #include "drivers/common/column_major.hpp"
-#include "drivers/common/room.hpp"
 #include "drivers/lstsq.hpp"
 #include "drivers/lstsq_least_norm.hpp"
 #include "drivers/rfactor.hpp"
 #include "drivers/svd_lapack.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 
@@ -129,7 +129,7 @@ class TallLstsq {
     const int* exponents = of.exponents;
     const bool one_scale = std::all_of(exponents, exponents + n_, [](int e) { return e == 0; });
     int largest = 0;
-    const Room<double> copy(one_scale ? 1 : checked_product(n_, n_)), s(n_);
+    const AlignedBuffer<double> copy(one_scale ? 1 : checked_product(n_, n_)), s(n_);
     if (!copy || !s) return {Outcome::Status::no_memory};
     Batch<const double> square{of.r, 0, {n_, n_, of.width, 1}};
     if (!one_scale) {

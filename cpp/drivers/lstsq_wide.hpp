@@ -74,8 +74,8 @@ class WideLstsq {
   WideLstsq(Size m, Size n, Size k) noexcept : m_(m), n_(n), k_(k) {}
 
   Outcome run(const LstsqCall<T>& c, Size i) const noexcept {
-    const Room<double> a(checked_product(m_, n_)), b(checked_product(m_, k_)), x(checked_product(n_, k_));
-    const Room<int> units(n_), b_units(k_);
+    const AlignedBuffer<double> a(checked_product(m_, n_)), b(checked_product(m_, k_)), x(checked_product(n_, k_));
+    const AlignedBuffer<int> units(n_), b_units(k_);
     if (!a || !b || !x || !units || !b_units) return {Outcome::Status::no_memory};
     if (!take(c.a.item(i), c.a.layout, a.data(), units.data())) return {Outcome::Status::failed_items};
     if (!take(c.b.item(i), c.b.layout, b.data(), b_units.data())) return {Outcome::Status::failed_items};

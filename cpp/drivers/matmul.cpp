@@ -1,10 +1,8 @@
 #include "drivers/matmul.hpp"
 
-#include <atomic>
-
 #include "drivers/common/lane_batch.hpp"
-#include "drivers/common/room.hpp"
 #include "kernels/matmul.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -56,31 +54,22 @@ template <class T, class Run>
 Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements, Run&& run) noexcept {
   constexpr Size row_unit = 48;  // a multiple of the heights of all tiles
   const Size scratch_bytes = checked_product(scratch_elements, static_cast<Size>(sizeof(T)));
-  const double items = static_cast<double>(n_items), total_ns = item_ns * items;
-  std::atomic<bool> no_memory{false};
   Size per_block = 1, rows_per_block = rows, pieces = 1;
   if (item_ns < block_ns) {
     per_block = std::min(n_items, std::max<Size>(1, static_cast<Size>(block_ns / item_ns)));
   } else {
-    const Size units = (rows + row_unit - 1) / row_unit;
+    const Size units = ceil_div(rows, row_unit);
     const Size units_per_block = std::max<Size>(1, static_cast<Size>(static_cast<double>(units) * block_ns / item_ns));
     rows_per_block = units_per_block * row_unit;
-    pieces = (units + units_per_block - 1) / units_per_block;
+    pieces = ceil_div(units, units_per_block);
   }
-  const Size blocks = (n_items + per_block - 1) / per_block * pieces;
-  const auto body = [&](Size block) {
-    T* scratch = static_cast<T*>(Scratch::request(scratch_bytes));
-    if (scratch == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+  const Size blocks = ceil_div(n_items, per_block) * pieces;
+  const double ns = item_ns * static_cast<double>(n_items) / static_cast<double>(blocks);
+  return parallel_with_scratch(blocks, ns, scratch_bytes, [&](Size block, void* scratch) {
     const Size first = block / pieces * per_block, row = block % pieces * rows_per_block;
-    run(first, std::min(per_block, n_items - first), row, std::min(rows_per_block, rows - row), scratch);
-  };
-  bool finished = true;
-  if (blocks == 1)  // the call of a single item pays for nothing else
-    body(0);
-  else
-    finished = parallel_blocks(blocks, total_ns, body);
-  if (no_memory) return {Outcome::Status::no_memory};
-  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+    run(first, std::min(per_block, n_items - first), row, std::min(rows_per_block, rows - row),
+        static_cast<T*>(scratch));
+  });
 }
 
 // One thread's time, good to a factor of two; decides only about threads and blocks.
@@ -160,19 +149,17 @@ constexpr Size inner_piece = 32'768;
 
 template <class T>
 Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) noexcept {
-  const Size k = x.layout.rows, pieces = (k + inner_piece - 1) / inner_piece;
-  const Room<T> sums(pieces);
+  const Size k = x.layout.rows, pieces = ceil_div(k, inner_piece);
+  const AlignedBuffer<T> sums(pieces);
   if (sums.data() == nullptr) return {Outcome::Status::no_memory};
-  std::atomic<bool> no_memory{false};
-  const double ns = 0.3 * static_cast<double>(k);
-  const bool finished = parallel_blocks(pieces, ns, [&](Size piece) {
-    T* scratch = static_cast<T*>(Scratch::request(inner_scratch_elements * static_cast<Size>(sizeof(T))));
-    if (scratch == nullptr) return no_memory.store(true, std::memory_order_relaxed);
-    const Size first = piece * inner_piece, rows = std::min(inner_piece, k - first);
-    kernel<T>().inner(1, part(x, 0, first, rows), part(y, 0, first, rows), {&sums[piece], 0, {1, 1, 1, 1}}, scratch);
-  });
-  if (no_memory) return {Outcome::Status::no_memory};
-  if (!finished) return {Outcome::Status::interrupted};
+  const Size bytes = inner_scratch_elements * static_cast<Size>(sizeof(T));
+  const Outcome outcome =
+      parallel_with_scratch(pieces, 0.3 * static_cast<double>(inner_piece), bytes, [&](Size piece, void* scratch) {
+        const Size first = piece * inner_piece, rows = std::min(inner_piece, k - first);
+        kernel<T>().inner(1, part(x, 0, first, rows), part(y, 0, first, rows), {&sums[piece], 0, {1, 1, 1, 1}},
+                          static_cast<T*>(scratch));
+      });
+  if (!outcome.ok()) return outcome;
   *sum = sums[0];
   for (Size piece = 1; piece < pieces; ++piece) *sum += sums[piece];
   return {};

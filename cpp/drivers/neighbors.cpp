@@ -21,7 +21,7 @@ Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, bool squar
     return DirectSearch<T>(x, y, answer, nullptr, x.count).run();
   QuantizedPoints<T> points;
   if (const Outcome outcome = points.build(y); !outcome.ok()) return outcome;
-  Room<Size> left(x.count);
+  AlignedBuffer<Size> left(x.count);
   if (!left) return {Outcome::Status::no_memory};
   Size n_left = 0;
   const Outcome outcome = QuantizedSearch<T>(points, x, y, answer).run(left.data(), n_left);

@@ -7,7 +7,6 @@
 #include <limits>
 
 #include "drivers/common/lane_batch.hpp"
-#include "drivers/common/room.hpp"
 #include "drivers/neighbors.hpp"
 #include "kernels/neighbors.hpp"
 
@@ -60,25 +59,5 @@ struct NeighborAnswer {
     if (any_lost) distances[query * k] = std::numeric_limits<T>::quiet_NaN();
   }
 };
-
-// Cuts a piece of memory into 64-byte aligned arrays; without memory it only counts.
-class Cutter {
- public:
-  explicit Cutter(void* memory = nullptr) noexcept : memory_(static_cast<char*>(memory)) {}
-  template <class E>
-  E* cut(Size n) noexcept {
-    E* piece = memory_ == nullptr ? nullptr : reinterpret_cast<E*>(memory_ + used_);
-    const Size bytes = checked_product(n, static_cast<Size>(sizeof(E)));
-    if (bytes < 0 || used_ < 0 || __builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_)) used_ = -1;
-    return piece;
-  }
-  Size used() const noexcept { return used_; }
-
- private:
-  char* memory_;
-  Size used_ = 0;
-};
-
-inline Size ceil_div(Size a, Size b) noexcept { return (a + b - 1) / b; }
 
 }  // namespace mmlfast::drivers

@@ -27,20 +27,18 @@ class DirectSearch {
 
   Outcome run() noexcept {
     if (n_strips_ > 1) {
-      best_ = Room<Measured>(checked_product(n_queries_, n_strips_, answer_.k));
-      found_ = Room<Size>(checked_product(n_queries_, n_strips_));
+      best_ = AlignedBuffer<Measured>(checked_product(n_queries_, n_strips_, answer_.k));
+      found_ = AlignedBuffer<Size>(checked_product(n_queries_, n_strips_));
       if (!best_ || !found_) return {Outcome::Status::no_memory};
     }
-    std::atomic<bool> no_memory{false};
     const double ns = 0.4 * static_cast<double>(y_.d) * static_cast<double>(n_queries_) * static_cast<double>(y_.count);
-    const bool finished = parallel_blocks(n_blocks_ * n_strips_, ns, [&](Size unit) {
-      if (!search(unit / n_strips_, unit % n_strips_)) no_memory.store(true, std::memory_order_relaxed);
-    });
-    Scratch::trim();
-    if (no_memory) return {Outcome::Status::no_memory};
-    if (!finished) return {Outcome::Status::interrupted};
-    if (n_strips_ > 1) merge();
-    return {};
+    const Size units = n_blocks_ * n_strips_;
+    const Outcome outcome = parallel_with_scratch(
+        units, ns / static_cast<double>(units), Workspace(Divider(), *this).bytes, [&](Size unit, void* memory) {
+          search(unit / n_strips_, unit % n_strips_, Workspace(Divider(memory), *this));
+        });
+    if (outcome.ok() && n_strips_ > 1) merge();
+    return outcome;
   }
 
  private:
@@ -49,14 +47,14 @@ class DirectSearch {
     Size* count;
     Measured* candidates;
     std::uint32_t* index;
-    explicit Workspace(Cutter cutter, const DirectSearch& s) noexcept
-        : rows(cutter.cut<double>(checked_product(s.block_, s.y_.d))),
-          limit(cutter.cut<double>(s.block_)),
-          panels(cutter.cut<double>(checked_product(s.chunk_panels_, direct_panel_points * s.y_.d))),
-          count(cutter.cut<Size>(s.block_)),
-          candidates(cutter.cut<Measured>(checked_product(s.block_, s.capacity_))),
-          index(cutter.cut<std::uint32_t>(s.chunk_panels_ * direct_panel_points)),
-          bytes(cutter.used()) {}
+    explicit Workspace(Divider divider, const DirectSearch& s) noexcept
+        : rows(divider.take<double>(checked_product(s.block_, s.y_.d))),
+          limit(divider.take<double>(s.block_)),
+          panels(divider.take<double>(checked_product(s.chunk_panels_, direct_panel_points * s.y_.d))),
+          count(divider.take<Size>(s.block_)),
+          candidates(divider.take<Measured>(checked_product(s.block_, s.capacity_))),
+          index(divider.take<std::uint32_t>(s.chunk_panels_ * direct_panel_points)),
+          bytes(divider.used()) {}
     Size bytes;
   };
 
@@ -70,10 +68,7 @@ class DirectSearch {
     limit = candidates[answer_.k - 1].score;
   }
 
-  bool search(Size block, Size strip) noexcept {
-    void* memory = Scratch::request(Workspace(Cutter(), *this).bytes);
-    if (memory == nullptr) return false;
-    const Workspace w(Cutter(memory), *this);
+  void search(Size block, Size strip, const Workspace& w) noexcept {
     const Size first = block * block_, n = std::min(block_, n_queries_ - first), d = y_.d;
     for (Size q = 0; q < block_; ++q) {
       w.count[q] = 0;
@@ -100,7 +95,6 @@ class DirectSearch {
         std::copy_n(candidates, w.count[q], best_.data() + place * answer_.k);
       }
     }
-    return true;
   }
 
   // Points from .. from + points, packed once for all queries of the block.
@@ -159,8 +153,8 @@ class DirectSearch {
   const Size* which_;
   Size n_queries_, block_, n_blocks_, strip_, n_strips_, chunk_panels_, capacity_;
   bool by_rows_;
-  Room<Measured> best_;
-  Room<Size> found_;
+  AlignedBuffer<Measured> best_;
+  AlignedBuffer<Size> found_;
 };
 
 }  // namespace mmlfast::drivers

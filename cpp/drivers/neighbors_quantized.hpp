@@ -17,10 +17,10 @@ class QuantizedPoints {
     y_ = y;
     pairs = (y.d + 1) / 2;
     n_panels = ceil_div(y.count, panel_points);
-    centre = Room<double>(y.d);
-    words = Room<std::int32_t>(checked_product(n_panels * panel_points, pairs));
-    half = Room<std::int32_t>(n_panels * panel_points);
-    norm_ = Room<double>(2 * y.count);
+    centre = AlignedBuffer<double>(y.d);
+    words = AlignedBuffer<std::int32_t>(checked_product(n_panels * panel_points, pairs));
+    half = AlignedBuffer<std::int32_t>(n_panels * panel_points);
+    norm_ = AlignedBuffer<double>(2 * y.count);
     if (!centre || !words || !half || !norm_ || !find_centre()) return {Outcome::Status::no_memory};
     bool finished = for_rows(
         [&](Size i) { norm_[i] = ordered(std::sqrt(kernel_.square_from_centre(y_.row(i), y_.d, centre.data()))); });
@@ -30,13 +30,13 @@ class QuantizedPoints {
   }
 
   Size pairs = 0, n_panels = 0;
-  Room<double> centre;
-  Room<std::int32_t> words, half;
+  AlignedBuffer<double> centre;
+  AlignedBuffer<std::int32_t> words, half;
   double scale = 1, largest_error = 0;  // the latter in units of the integers
   // Points too far out for the integers, with their distances from the centre.
   Size n_far = 0;
-  Room<std::uint32_t> far_index;
-  Room<double> far_norm;
+  AlignedBuffer<std::uint32_t> far_index;
+  AlignedBuffer<double> far_norm;
 
  private:
   static constexpr Size rows_per_block = 16 * panel_points;
@@ -54,7 +54,7 @@ class QuantizedPoints {
   bool find_centre() noexcept {
     constexpr Size most = 33;
     const Size n = std::min(y_.count, most), step = y_.count / n;
-    Room<double> column(n);
+    AlignedBuffer<double> column(n);
     if (!column) return false;
     for (Size j = 0; j < y_.d; ++j) {
       // Not in equal steps: tables may have a period.
@@ -85,8 +85,8 @@ class QuantizedPoints {
     const double limit = std::min(largest, 4 * usual);
     scale = limit > 0 ? longest_point / (limit * (1 + 1e-9)) : 1;
     for (Size i = 0; i < y_.count; ++i) n_far += norm_[i] > limit;
-    far_index = Room<std::uint32_t>(n_far);
-    far_norm = Room<double>(n_far);
+    far_index = AlignedBuffer<std::uint32_t>(n_far);
+    far_norm = AlignedBuffer<double>(n_far);
     if (!far_index || !far_norm) return false;
     for (Size i = 0, f = 0; i < y_.count; ++i) {
       if (!(norm_[i] > limit)) continue;
@@ -99,13 +99,11 @@ class QuantizedPoints {
 
   Outcome quantize() noexcept {
     const Size n_blocks = ceil_div(y_.count, rows_per_block), length = 2 * pairs;
-    Room<double> errors(n_blocks);
-    std::atomic<bool> no_memory{!errors};
-    if (no_memory) return {Outcome::Status::no_memory};
-    const double ns = 2 * static_cast<double>(y_.count) * static_cast<double>(y_.d);
-    const bool finished = parallel_blocks(n_blocks, ns, [&](Size block) {
-      auto* q = static_cast<std::int16_t*>(Scratch::request(length * 2));
-      if (q == nullptr) return no_memory.store(true, std::memory_order_relaxed);
+    AlignedBuffer<double> errors(n_blocks);
+    if (!errors) return {Outcome::Status::no_memory};
+    const double ns = 2 * static_cast<double>(rows_per_block) * static_cast<double>(y_.d);
+    const Outcome outcome = parallel_with_scratch(n_blocks, ns, length * 2, [&](Size block, void* scratch) {
+      auto* q = static_cast<std::int16_t*>(scratch);
       errors[block] = 0;
       const Size end = std::min(n_panels * panel_points, (block + 1) * rows_per_block);
       for (Size i = block * rows_per_block; i < end; ++i) {
@@ -120,17 +118,15 @@ class QuantizedPoints {
         for (Size p = 0; p < pairs; ++p) std::memcpy(to + p * panel_points, q + 2 * p, 4);
       }
     });
-    Scratch::trim();
-    if (no_memory) return {Outcome::Status::no_memory};
-    if (!finished) return {Outcome::Status::interrupted};
+    if (!outcome.ok()) return outcome;
     largest_error = std::sqrt(*std::max_element(errors.data(), errors.data() + n_blocks));
-    norm_ = Room<double>();
+    norm_ = AlignedBuffer<double>();
     return {};
   }
 
   const Neighbors<T>& kernel_ = neighbors_kernel<T>();
   RowTable<T> y_{};
-  Room<double> norm_;  // from the centre; -1 for far points
+  AlignedBuffer<double> norm_;  // from the centre; -1 for far points
 };
 
 template <class T>
@@ -150,16 +146,13 @@ class QuantizedSearch {
 
   // Queries too far out for the integers are left, in `left`, which has room for all.
   Outcome run(Size* left, Size& n_left) noexcept {
-    std::atomic<bool> no_memory{false};
     std::atomic<Size> others{0};
-    const double ns = 0.03 * static_cast<double>(y_.d) * static_cast<double>(x_.count) * static_cast<double>(y_.count);
-    const bool finished = parallel_blocks(ceil_div(x_.count, block_), ns, [&](Size block) {
-      if (!search(block, left, others)) no_memory.store(true, std::memory_order_relaxed);
-    });
-    Scratch::trim();
+    const double ns = 0.03 * static_cast<double>(y_.d) * static_cast<double>(block_) * static_cast<double>(y_.count);
+    const Outcome outcome = parallel_with_scratch(
+        ceil_div(x_.count, block_), ns, Workspace(Divider(), *this).bytes,
+        [&](Size block, void* memory) { search(block, Workspace(Divider(memory), *this), left, others); });
     n_left = others;
-    if (no_memory) return {Outcome::Status::no_memory};
-    return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
+    return outcome;
   }
 
  private:
@@ -178,25 +171,22 @@ class QuantizedSearch {
     std::uint32_t* index;
     double* squares;
     Measured* measured;
-    explicit Workspace(Cutter cutter, const QuantizedSearch& s) noexcept
-        : words(cutter.cut<std::int32_t>(checked_product(s.block_, s.points_.pairs))),
-          limit(cutter.cut<std::int32_t>(s.block_)),
-          best(cutter.cut<std::int32_t>(s.block_ * best_length)),
-          slack(cutter.cut<std::int32_t>(s.block_)),
-          count(cutter.cut<Size>(s.block_)),
-          query(cutter.cut<Query>(s.block_)),
-          candidates(cutter.cut<Candidate>(checked_product(s.block_, s.capacity_))),
-          index(cutter.cut<std::uint32_t>(s.capacity_ + s.points_.n_far)),
-          squares(cutter.cut<double>(s.capacity_ + s.points_.n_far)),
-          measured(cutter.cut<Measured>(s.capacity_ + s.points_.n_far)),
-          bytes(cutter.used()) {}
+    explicit Workspace(Divider divider, const QuantizedSearch& s) noexcept
+        : words(divider.take<std::int32_t>(checked_product(s.block_, s.points_.pairs))),
+          limit(divider.take<std::int32_t>(s.block_)),
+          best(divider.take<std::int32_t>(s.block_ * best_length)),
+          slack(divider.take<std::int32_t>(s.block_)),
+          count(divider.take<Size>(s.block_)),
+          query(divider.take<Query>(s.block_)),
+          candidates(divider.take<Candidate>(checked_product(s.block_, s.capacity_))),
+          index(divider.take<std::uint32_t>(s.capacity_ + s.points_.n_far)),
+          squares(divider.take<double>(s.capacity_ + s.points_.n_far)),
+          measured(divider.take<Measured>(s.capacity_ + s.points_.n_far)),
+          bytes(divider.used()) {}
     Size bytes;
   };
 
-  bool search(Size block, Size* left, std::atomic<Size>& n_left) noexcept {
-    void* memory = Scratch::request(Workspace(Cutter(), *this).bytes);
-    if (memory == nullptr) return false;
-    const Workspace w(Cutter(memory), *this);
+  void search(Size block, const Workspace& w, Size* left, std::atomic<Size>& n_left) noexcept {
     const Size first = block * block_, n = std::min(block_, x_.count - first);
     std::fill_n(w.best, block_ * best_length, lowest_limit);
     for (Size q = 0; q < block_; ++q) {
@@ -228,7 +218,6 @@ class QuantizedSearch {
       else
         left[n_left.fetch_add(1, std::memory_order_relaxed)] = first + q;
     }
-    return true;
   }
 
   // A query as integers; false if it is too far out.

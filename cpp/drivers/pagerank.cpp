@@ -24,7 +24,7 @@ class Ordered {
  public:
   Ordered(const Links& links, const double* from) {
     if (from == nullptr) return;
-    data_ = Room<double>(links.n_nodes());
+    data_ = AlignedBuffer<double>(links.n_nodes());
     if (!data_) return;
     constexpr Size piece = 1 << 16;
     const Size n = links.n_nodes();
@@ -38,7 +38,7 @@ class Ordered {
   OrderedVector view() const { return {data_.data(), of_rest_}; }
 
  private:
-  Room<double> data_;
+  AlignedBuffer<double> data_;
   double of_rest_ = 0;
 };
 
@@ -53,7 +53,7 @@ double outside(const Links& links, const RankSolver& solver, const OrderedVector
 Outcome solve_for_two(const Links& links, const OrderedVector& v, const OrderedVector& w, double damping,
                       RankSolver& solver) {
   const Size n_core = links.n_core();
-  const Room<double> first(n_core);
+  const AlignedBuffer<double> first(n_core);
   if (!first) return {Outcome::Status::no_memory};
   solver.solve(v.data, v.of_rest);
   if (!solver.interrupted()) solver.pull_rest();
@@ -99,7 +99,7 @@ Outcome rank_by_steps(const Links& links, const Jumps& jumps, const double* star
   // Sums are as if in twice the precision; a few more roundings are in the jumps of each step.
   const double rounding = d < 1 ? rounding_of_rank(links, 0, d) + 4 * 0x1p-53 / (1 - d) : 0;
   constexpr double least = 0x1p-50;  // smaller residuals may not be had
-  const Room<double> x(links.n_nodes());
+  const AlignedBuffer<double> x(links.n_nodes());
   if (!x) return {Outcome::Status::no_memory};
   const double tol = d < 1 ? std::max((stop.tol - rounding) / amplification, least) : stop.tol;
   const Stationary state = stationary(links, jumps, start, tol, stop.max_iter, team, x.data());
@@ -111,14 +111,16 @@ Outcome rank_by_steps(const Links& links, const Jumps& jumps, const double* star
 
 // The state of rankings that several threads work on.
 struct Work {
-  std::atomic<bool> memory{true}, stopped{false};
+  std::atomic<bool> stopped{false};
+  JoinedOutcome joined;
+
   void join(const Outcome& outcome) {
-    if (outcome.status == Outcome::Status::interrupted) stopped.store(true, std::memory_order_relaxed);
-    if (outcome.status == Outcome::Status::no_memory) memory.store(false, std::memory_order_relaxed);
+    joined.join(outcome);
+    if (outcome.stopped()) stopped.store(true, std::memory_order_relaxed);
   }
-  Outcome outcome(bool finished) const {
-    if (!memory) return {Outcome::Status::no_memory};
-    return outcome_of(!finished || stopped);
+  Outcome outcome(bool finished) {
+    joined.join(outcome_of(!finished));
+    return joined.get();
   }
 };
 
@@ -203,8 +205,8 @@ Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop&
 
 Outcome pagerank_many(const Links& links, const LinkComponents* components, Size count, const double* personalization,
                       const RankStop* stop, double* score, RankCertificate* certificate) noexcept {
-  const Room<bool> done(count);
-  const Room<Size> which(count);
+  const AlignedBuffer<bool> done(count);
+  const AlignedBuffer<Size> which(count);
   if (!done || !which) return {Outcome::Status::no_memory};
   const RankTable table{personalization, stop, score, certificate, done.data()};
   const bool by_components = components != nullptr && components->largest() <= ComponentRanking::most_rows;

@@ -246,8 +246,8 @@ class ComponentRanking {
   const std::atomic<bool>& stopped_;
   InterruptTimer timer_;
   const Size n_, n_core_;
-  Room<float> r_, z_;  // the residual, then what arrives; the correction. Both times scale_
-  Room<double> right_, y_, z64_, t_;
+  AlignedBuffer<float> r_, z_;  // the residual, then what arrives; the correction. Both times scale_
+  AlignedBuffer<double> right_, y_, z64_, t_;
   alignas(64) double damping_[lanes] = {}, scale_[lanes] = {};
   alignas(64) float damping32_[lanes] = {};
   double norm_[lanes] = {}, norm_before_[lanes] = {}, whole_[lanes] = {}, part_[lanes] = {}, of_rest_[lanes] = {};

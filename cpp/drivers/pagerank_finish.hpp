@@ -98,7 +98,7 @@ class ScoreFinish {
 
   const Links& links_;
   Team& team_;
-  Room<double> sums_;
+  AlignedBuffer<double> sums_;
 };
 
 // The residual is computed once more at the end, and may then be larger by what rounding does: a ranking stops at an

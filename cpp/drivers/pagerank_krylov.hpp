@@ -132,17 +132,17 @@ class RankSolver {
   static constexpr int sums_per_block = PageRankKernel::most_basis + 8;  // whole cache lines
 
   void allocate() {
-    y_ = Room<double>(n_core_);
-    z_ = Room<double>(checked_product(2, n_core_));
-    t_ = Room<double>(links_.n_nodes());
-    scale_ = Room<double>(n_core_);
-    factor_ = Room<float>(n_core_);
-    inner_z_ = Room<float>(checked_product(2, n_core_));
-    right_ = Room<float>(n_core_);
-    image_ = Room<float>(n_core_);
+    y_ = AlignedBuffer<double>(n_core_);
+    z_ = AlignedBuffer<double>(checked_product(2, n_core_));
+    t_ = AlignedBuffer<double>(links_.n_nodes());
+    scale_ = AlignedBuffer<double>(n_core_);
+    factor_ = AlignedBuffer<float>(n_core_);
+    inner_z_ = AlignedBuffer<float>(checked_product(2, n_core_));
+    right_ = AlignedBuffer<float>(n_core_);
+    image_ = AlignedBuffer<float>(n_core_);
     row_ = (n_core_ + 15) / 16 * 16;
-    basis_ = Room<float>(checked_product(most_basis_ + 1, row_));
-    sums_ = Room<double>(checked_product(n_blocks_ + 1, sums_per_block));
+    basis_ = AlignedBuffer<float>(checked_product(most_basis_ + 1, row_));
+    sums_ = AlignedBuffer<double>(checked_product(n_blocks_ + 1, sums_per_block));
     ready_ = y_ && z_ && t_ && scale_ && factor_ && inner_z_ && right_ && image_ && basis_ && sums_;
     if (!ready_) return;
     for (int i = 0; i <= most_basis_; ++i) vectors_[i] = basis_.data() + i * row_;
@@ -262,8 +262,8 @@ class RankSolver {
   const int most_basis_;
   bool twice_ = false, ready_ = false, interrupted_ = false;
   Size n_iter_ = 0, row_ = 0;
-  Room<double> y_, z_, t_, scale_, sums_;
-  Room<float> factor_, inner_z_, right_, image_, basis_;
+  AlignedBuffer<double> y_, z_, t_, scale_, sums_;
+  AlignedBuffer<float> factor_, inner_z_, right_, image_, basis_;
   const float* vectors_[PageRankKernel::most_basis + 1] = {};
   double length_[PageRankKernel::most_basis + 1] = {};
   Hessenberg small_;

@@ -202,8 +202,8 @@ class LaneRanking {
   const std::atomic<bool>* stopped_;
   InterruptTimer timer_;
   const Size n_, n_core_;
-  Room<double> right_, t_, y_, r_, z_, sums_;
-  Room<float> differences_;
+  AlignedBuffer<double> right_, t_, y_, r_, z_, sums_;
+  AlignedBuffer<float> differences_;
   LaneHistory history_ = {};
   double* next_y_ = nullptr;
   alignas(64) double damping_[lanes] = {};

@@ -27,7 +27,7 @@ struct Jumps {
 inline Stationary stationary(const Links& links, const Jumps& jumps, const double* start, double tol, Size max_iter,
                              Team& team, double* x) {
   const Size n = links.n_nodes(), n_core = links.n_core(), n_blocks = links.n_blocks();
-  const Room<double> z(checked_product(2, n_core)), image(n), sums(checked_product(2, n_blocks));
+  const AlignedBuffer<double> z(checked_product(2, n_core)), image(n), sums(checked_product(2, n_blocks));
   Stationary state;
   if (!z || !image || !sums) return {0, 0, {Outcome::Status::no_memory}};
   const PageRankKernel& kernel = pagerank_f64();

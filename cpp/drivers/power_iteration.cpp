@@ -1,24 +1,20 @@
 #include "drivers/power_iteration.hpp"
 
-#include <atomic>
 #include <cmath>
 #include <limits>
 #include <memory>
 #include <new>
 
+#include "drivers/common/lane_batch.hpp"
 #include "kernels/power_iteration.hpp"
 #include "runtime/interrupt.hpp"
-#include "runtime/scratch.hpp"
 
 namespace mmlfast::drivers {
 namespace {
 
 template <class T>
 const PowerIteration<T>& kernel() {
-  if constexpr (sizeof(T) == 8)
-    return power_iteration_f64();
-  else
-    return power_iteration_f32();
+  return of_type<T>(power_iteration_f64, power_iteration_f32);
 }
 
 // In lanes up to here; one matrix per thread as long as a sweep is too short to be shared out.
@@ -295,34 +291,28 @@ Rounds rounds(Size first, double ns_per_sweep) {
   return {first, std::max(first, static_cast<Size>(most_ns / ns_per_sweep)), ns_per_sweep};
 }
 
-// body(items, count, done, until) -> false if there is no memory: advances the `count` items of one group; items[] is
-// filled up with the last one.
+// body(items, count, done, until, scratch): advances the `count` items of one group; items[] is filled up with the last
+// one.
 template <Size group, class Body>
-Outcome in_rounds(Size n_items, const PowerStop& stop, const Rounds& r, const Batch<std::int64_t>& n_iter,
-                  Body&& body) noexcept {
-  constexpr double block_ns = 100'000;
+Outcome in_rounds(Size n_items, const PowerStop& stop, const Rounds& r, Size scratch_bytes,
+                  const Batch<std::int64_t>& n_iter, Body&& body) noexcept {
   std::unique_ptr<Size[]> running;
-  std::atomic<bool> no_memory{false};
   InterruptTimer timer;
   Size n_running = n_items, done = 0, sweeps = r.first;
   for (;;) {
-    const Size until = std::min(stop.max_iter, done + sweeps), n_groups = (n_running + group - 1) / group;
+    const Size until = std::min(stop.max_iter, done + sweeps), n_groups = ceil_div(n_running, group);
     const double group_ns = r.ns_per_sweep * static_cast<double>(until - done);
-    const Size per_block = std::max<Size>(1, static_cast<Size>(block_ns / group_ns));
-    const bool finished = parallel_blocks(
-        (n_groups + per_block - 1) / per_block, group_ns * static_cast<double>(n_groups), [&](Size block) {
-          for (Size g = block * per_block; g < std::min(n_groups, (block + 1) * per_block); ++g) {
-            Size items[group];
-            const Size count = std::min(group, n_running - g * group);
-            for (Size l = 0; l < group; ++l) {
-              const Size position = g * group + std::min(l, count - 1);
-              items[l] = running ? running[position] : position;
-            }
-            if (!body(items, count, done, until)) no_memory.store(true, std::memory_order_relaxed);
-          }
-        });
-    if (no_memory) return {Outcome::Status::no_memory};
-    if (!finished || timer.interrupted()) return {Outcome::Status::interrupted};
+    const Outcome outcome = parallel_with_scratch(n_groups, group_ns, scratch_bytes, [&](Size g, void* scratch) {
+      Size items[group];
+      const Size count = std::min(group, n_running - g * group);
+      for (Size l = 0; l < group; ++l) {
+        const Size position = g * group + std::min(l, count - 1);
+        items[l] = running ? running[position] : position;
+      }
+      body(items, count, done, until, scratch);
+    });
+    if (!outcome.ok()) return outcome;
+    if (timer.interrupted()) return {Outcome::Status::interrupted};
     if (until == stop.max_iter) return {};
 
     Size left = 0;
@@ -352,9 +342,7 @@ Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x
   const Size n = a.layout.rows, scratch_bytes = 64 * kernel<T>().scratch_vectors(n);
   const T tol = static_cast<T>(tolerance<T>(stop));
   const Rounds r = rounds(32, 25 + 0.4 * static_cast<double>(n * n));
-  return in_rounds<width>(n_items, stop, r, pairs.n_iter, [&](const Size* items, Size count, Size done, Size until) {
-    void* scratch = Scratch::request(scratch_bytes);
-    if (scratch == nullptr) return false;
+  const auto advance = [&](const Size* items, Size count, Size done, Size until, void* scratch) {
     const Batch<const T> state{pairs.vector.data, pairs.vector.stride, pairs.vector.layout};
     const Batch<const T>& start = done == 0 ? x0 : state;
     const T *matrix[width], *from[width];
@@ -375,8 +363,8 @@ Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       *pairs.n_iter.item(items[l]) = (bits.stopped >> l) & 1 ? done + n_sweeps[l] : -until;
       *pairs.converged.item(items[l]) = (bits.converged >> l) & 1;
     }
-    return true;
-  });
+  };
+  return in_rounds<width>(n_items, stop, r, scratch_bytes, pairs.n_iter, advance);
 }
 
 template <class T>
@@ -389,12 +377,11 @@ Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x
                   const PowerPairs<T>& pairs) noexcept {
   const Size n = a.layout.rows;
   const Rounds r = rounds(32, DenseOperator<T>{nullptr, a.layout}.ns() + 50);
-  return in_rounds<1>(n_items, stop, r, pairs.n_iter, [&](const Size* items, Size, Size done, Size until) {
+  const Size scratch_bytes = Vectors<T>::bytes(n, DenseOperator<T>{nullptr, a.layout}.n_blocks());
+  const auto advance = [&](const Size* items, Size, Size done, Size until, void* scratch) {
     const Size item = items[0];
     const DenseOperator<T> op{a.item(item), a.layout};
-    void* memory = Scratch::request(Vectors<T>::bytes(n, op.n_blocks()));
-    if (memory == nullptr) return false;
-    const Vectors<T> v(memory, n);
+    const Vectors<T> v(scratch, n);
     const T* start = done == 0 ? x0.item(item) : pairs.vector.item(item);
     load_vector(start, done == 0 ? x0.layout : pairs.vector.layout, v.x);
     Iteration<T, DenseOperator<T>> iteration(op, v, stop, false);
@@ -405,15 +392,15 @@ Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       for (Size i = 0; i < n; ++i) pairs.vector.item(item)[i * stride] = iteration.state()[i];
       *pairs.n_iter.item(item) = -until;
     }
-    return true;
-  });
+  };
+  return in_rounds<1>(n_items, stop, r, scratch_bytes, pairs.n_iter, advance);
 }
 
 // One matrix on all threads. x0 is a vector at any stride.
 template <class T, class Operator>
 Outcome run_threaded(const Operator& op, const T* x0, const Layout& x0_layout, const PowerStop& stop,
                      const PowerPairs<T>& pairs, Size item) noexcept {
-  const OwnScratch memory(Vectors<T>::bytes(op.n(), op.n_blocks()));
+  const AlignedBuffer<char> memory(Vectors<T>::bytes(op.n(), op.n_blocks()));
   if (memory.data() == nullptr) return {Outcome::Status::no_memory};
   const Vectors<T> v(memory.data(), op.n());
   load_vector(x0, x0_layout, v.x);

@@ -1,20 +1,15 @@
 #include "drivers/projection.hpp"
 
-#include <atomic>
 #include <optional>
 
-#include "drivers/common/room.hpp"
-#include "runtime/scratch.hpp"
+#include "drivers/common/lane_batch.hpp"
 
 namespace mmlfast::drivers {
 namespace {
 
 template <class T>
 const Projection<T>& kernel() {
-  if constexpr (sizeof(T) == 8)
-    return projection_f64();
-  else
-    return projection_f32();
+  return of_type<T>(projection_f64, projection_f32);
 }
 
 constexpr Size always_in_lanes = 32;
@@ -43,38 +38,22 @@ double item_ns(ProjectionStep step, Sizes s, double element_size) {
   return (3 + d + flops * 0.03) * element_size / 8;
 }
 
-// body(first, count, scratch) by groups of items, or item by item; says whether all went well.
-template <class T, class Run>
-Outcome with_scratch(Size bytes, Run&& run) noexcept {
-  std::atomic<bool> no_memory{false};
-  const bool finished = run([&]() -> void* {
-    void* scratch = Scratch::request(bytes);
-    if (scratch == nullptr) no_memory.store(true, std::memory_order_relaxed);
-    return scratch;
-  });
-  Scratch::trim();
-  if (no_memory) return {Outcome::Status::no_memory};
-  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
-}
-
 template <class T>
 Outcome in_lanes(const ProjectionCall<T>& call, Sizes s) noexcept {
   Layout in_layout[most_projection_inputs], out_layout[most_projection_outputs];
   for (int k = 0; k < call.n_in; ++k) in_layout[k] = call.in[k].layout;
   for (int k = 0; k < call.n_out; ++k) out_layout[k] = call.out[k].layout;
-  const Size bytes = 64 * kernel<T>().scratch_elements(call.step, s.d, s.m);
-  return with_scratch<T>(bytes, [&](auto&& scratch) {
-    return for_each_group<T>(call.n_items, item_ns(call.step, s, sizeof(T)), [&](Size first, Size count) {
-      void* room = scratch();
-      if (room == nullptr) return;
-      std::optional<LaneItems<const T>> in[most_projection_inputs];
-      std::optional<LaneItems<T>> out[most_projection_outputs];
-      const T* const* from[most_projection_inputs];
-      T* const* to[most_projection_outputs];
-      for (int k = 0; k < call.n_in; ++k) from[k] = in[k].emplace(call.in[k], first, count).item;
-      for (int k = 0; k < call.n_out; ++k) to[k] = out[k].emplace(call.out[k], first, count).item;
-      kernel<T>().lanes(call.step, from, in_layout, to, out_layout, room);
-    });
+  const Size vectors = kernel<T>().scratch_elements(call.step, s.d, s.m);
+  const double ns = item_ns(call.step, s, sizeof(T));
+  return run_in_lanes<T>(call.n_items, ns, vectors, [&](Size first, Size count, void* scratch) {
+    std::optional<LaneItems<const T>> in[most_projection_inputs];
+    std::optional<LaneItems<T>> out[most_projection_outputs];
+    const T* const* from[most_projection_inputs];
+    T* const* to[most_projection_outputs];
+    for (int k = 0; k < call.n_in; ++k) from[k] = in[k].emplace(call.in[k], first, count).item;
+    for (int k = 0; k < call.n_out; ++k) to[k] = out[k].emplace(call.out[k], first, count).item;
+    kernel<T>().lanes(call.step, from, in_layout, to, out_layout, scratch);
+    return LaneBits{0};
   });
 }
 
@@ -85,17 +64,13 @@ Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
   for (int k = 0; k < call.n_out; ++k) out_layout[k] = call.out[k].layout;
   const Size elements = kernel<T>().scratch_elements(call.step, s.d, s.m);
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
-  const double ns = item_ns(call.step, s, sizeof(T)) * static_cast<double>(call.n_items);
-  return with_scratch<T>(bytes, [&](auto&& scratch) {
-    return parallel_blocks(call.n_items, ns, [&](Size i) {
-      void* room = scratch();
-      if (room == nullptr) return;
-      const T* from[most_projection_inputs];
-      T* to[most_projection_outputs];
-      for (int k = 0; k < call.n_in; ++k) from[k] = call.in[k].item(i);
-      for (int k = 0; k < call.n_out; ++k) to[k] = call.out[k].item(i);
-      kernel<T>().one(call.step, from, in_layout, to, out_layout, room);
-    });
+  const double ns = item_ns(call.step, s, sizeof(T));
+  return parallel_with_scratch(call.n_items, ns, bytes, [&](Size i, void* scratch) {
+    const T* from[most_projection_inputs];
+    T* to[most_projection_outputs];
+    for (int k = 0; k < call.n_in; ++k) from[k] = call.in[k].item(i);
+    for (int k = 0; k < call.n_out; ++k) to[k] = call.out[k].item(i);
+    kernel<T>().one(call.step, from, in_layout, to, out_layout, scratch);
   });
 }
 
@@ -109,7 +84,7 @@ void copy(const T* from, const Layout& l, T* to, Size to_row, Size to_col) {
 template <class T>
 Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
   const bool whole = call.step == ProjectionStep::apply;
-  Room<T> factors(checked_product(2 * s.d, s.m));
+  AlignedBuffer<T> factors(checked_product(2 * s.d, s.m));
   if (factors.data() == nullptr) return {Outcome::Status::no_memory};
   T *first = factors.data(), *second = first + s.d * s.m;
   copy(call.in[1].data, call.in[1].layout, first, 1, s.d);
@@ -119,17 +94,12 @@ Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
   constexpr Size elements = 16384;
   const Size rows = std::max<Size>(16, elements / (2 * s.d + s.m + 1) / 16 * 16);
   const Size bytes = checked_product(2 * s.d + s.m, rows, static_cast<Size>(sizeof(T)));
-  const Size n_blocks = (call.n_items + rows - 1) / rows;
-  const double ns = item_ns(call.step, s, sizeof(T)) * static_cast<double>(call.n_items);
-  return with_scratch<T>(bytes, [&](auto&& scratch) {
-    return parallel_blocks(n_blocks, ns, [&](Size b) {
-      void* room = scratch();
-      if (room == nullptr) return;
-      const Size from = b * rows, count = std::min(rows, call.n_items - from);
-      const Layout x_layout{count, s.d, x.stride, x.layout.row_stride};
-      const Layout y_layout{count, y.layout.rows, y.stride, y.layout.row_stride};
-      kernel<T>().points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from), y_layout, room);
-    });
+  const double ns = item_ns(call.step, s, sizeof(T)) * static_cast<double>(std::min(rows, call.n_items));
+  return parallel_with_scratch(ceil_div(call.n_items, rows), ns, bytes, [&](Size b, void* scratch) {
+    const Size from = b * rows, count = std::min(rows, call.n_items - from);
+    const Layout x_layout{count, s.d, x.stride, x.layout.row_stride};
+    const Layout y_layout{count, y.layout.rows, y.stride, y.layout.row_stride};
+    kernel<T>().points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from), y_layout, scratch);
   });
 }
 

@@ -1,10 +1,10 @@
 #include "drivers/qr.hpp"
 
 #include "drivers/common/lane_batch.hpp"
-#include "drivers/common/room.hpp"
 #include "drivers/gram_schmidt.hpp"
 #include "drivers/qr_large.hpp"
 #include "kernels/qr.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -26,7 +26,7 @@ bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 25
 template <class T>
 Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch<T>& r) noexcept {
   const double m = static_cast<double>(a.layout.rows), n = static_cast<double>(a.layout.cols);
-  const Room<bool> done(n_items);
+  const AlignedBuffer<bool> done(n_items);
   if (done.data() == nullptr) return {Outcome::Status::no_memory};
   const auto q_item = [&](Size i) { return q.data == nullptr ? nullptr : q.item(i); };
   Outcome outcome = run_matrices(n_items, m * n * (3 + 0.1 * n), 0, Uses::own_code, [&](Size i, void*) {

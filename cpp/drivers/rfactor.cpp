@@ -5,10 +5,10 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/common/room.hpp"
 #include "drivers/common/tall_passes.hpp"
 #include "drivers/rfactor_state.hpp"
 #include "kernels/rfactor.hpp"
+#include "runtime/aligned_buffer.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/locked_state.hpp"
 
@@ -48,8 +48,8 @@ struct Workspace {
   double *columns, *numbers, *nodes;
 
   static Workspace request(Size n, Size nodes) noexcept {
-    const Size ld = chunk_rows + 8, room = tall::up_to_multiple(2 * n, 8);
-    double* all = static_cast<double*>(Scratch::request(8 * (ld * n + room + nodes * n * n)));
+    const Size ld = chunk_rows + 8, room = round_up(2 * n, 8);
+    double* all = static_cast<double*>(thread_scratch(8 * (ld * n + room + nodes * n * n)));
     if (all == nullptr) return {};
     return {ld, all, all + ld * n, all + ld * n + room};
   }
@@ -62,7 +62,7 @@ void leaf_scaled(const T* rows, const Layout& layout, const double* exponents, c
   const Size n = layout.cols;
   std::fill_n(r, n * n, 0.0);
   for (Size first = 0; first < layout.rows; first += chunk_rows) {
-    const Size count = std::min(chunk_rows, layout.rows - first), padded = tall::up_to_multiple(count, 8);
+    const Size count = std::min(chunk_rows, layout.rows - first), padded = round_up(count, 8);
     tall::gather(rows + first * layout.row_stride, Layout{count, n, layout.row_stride, layout.col_stride}, work.columns,
                  work.ld);
     if (exponents != nullptr)
@@ -107,7 +107,7 @@ void combine(double* into, const double* other, Size n, const Workspace& work) n
   }
   if (scale) scale_columns(into, n, exponents, -1);
   for (Size first = 0; first < n; first += chunk_rows) {
-    const Size count = std::min(chunk_rows, n - first), padded = tall::up_to_multiple(count, 8);
+    const Size count = std::min(chunk_rows, n - first), padded = round_up(count, 8);
     for (Size j = 0; j < n; ++j) {
       double* column = work.columns + j * work.ld;
       for (Size i = 0; i < padded; ++i) column[i] = i < count ? other[(first + i) * n + j] : 0;
@@ -184,7 +184,7 @@ void make_diagonal_nonnegative(double* r, Size n) noexcept {
 RFactor::RFactor(Size n) noexcept : n_(n) {}
 
 Size RFactor::leaf_rows(Size n) noexcept {
-  return std::max(tall::up_to_multiple(4 * n, chunk_rows),
+  return std::max(round_up(4 * n, chunk_rows),
                   std::clamp<Size>(65536 / std::max<Size>(n, 1) / chunk_rows * chunk_rows, chunk_rows, 4096));
 }
 
@@ -336,7 +336,7 @@ Outcome RFactor::difference(Doubles& r, bool& possible) const noexcept {
   const Outcome outcome = before_removal(r);
   possible = outcome.ok();
   if (!outcome.ok() || !removed_) return outcome;
-  Room<double> x(n_), p(n_);
+  AlignedBuffer<double> x(n_), p(n_);
   if (x.data() == nullptr || p.data() == nullptr) return no_memory;
   for (Size i = 0; i < n_ && possible; ++i) {
     for (Size j = 0; j < n_; ++j) x[j] = j < i ? 0 : removed_.data()[i * n_ + j];

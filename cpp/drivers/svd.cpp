@@ -7,10 +7,10 @@
 #include <type_traits>
 
 #include "drivers/common/lane_batch.hpp"
-#include "drivers/common/room.hpp"
 #include "drivers/rfactor.hpp"
 #include "drivers/svd_lapack.hpp"
 #include "kernels/svd.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -56,12 +56,12 @@ template <class T, class Take>
 Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf what, Take&& take) noexcept {
   const Size k = std::min(a.layout.rows, a.layout.cols);
   if (!use_lanes<T>(a.layout, n_items, false)) {
-    std::atomic<bool> failed{false};
+    JoinedOutcome taken;
     Outcome outcome = run_gesdd<T>('N', what, n_items, a, [&](Size i, const SingularFactors<T>& f) {
-      if (!take(i, f.s).ok()) failed.store(true, std::memory_order_relaxed);
+      if (!take(i, f.s).ok()) taken.join({Outcome::Status::failed_items, i});
     });
     outcome = without_failures(outcome);
-    if (failed) outcome.join({Outcome::Status::failed_items});
+    outcome.join(taken.get());
     return outcome;
   }
   return run_lanes<T>(n_items, a.layout, false, false, [&](Size first, Size count, void* scratch) {
@@ -83,7 +83,7 @@ Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf 
 template <class T, class Take>
 Outcome rank_by_rows(Size n_items, const Batch<const T>& a, Take&& take) noexcept {
   const Size n = a.layout.cols;
-  Room<double> r(checked_product(n, n));
+  AlignedBuffer<double> r(checked_product(n, n));
   if (!r) return {Outcome::Status::no_memory};
   Outcome outcome;
   for (Size i = 0; i < n_items; ++i) {

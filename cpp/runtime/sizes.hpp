@@ -21,6 +21,9 @@ inline Size checked_product(Size a, Size b, More... more) noexcept {
   return checked_product(checked_product(a, b), static_cast<Size>(more)...);
 }
 
+inline Size ceil_div(Size a, Size b) noexcept { return (a + b - 1) / b; }
+inline Size round_up(Size n, Size to) noexcept { return ceil_div(n, to) * to; }
+
 inline bool fits_blas_int(Size n) noexcept { return n <= std::numeric_limits<std::int32_t>::max(); }
 
 }  // namespace mmlfast

@@ -17,6 +17,7 @@
 #include <pthread.h>
 #endif
 
+#include "runtime/aligned_buffer.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast {
@@ -135,6 +136,7 @@ class Pool {
       ++inside_;
       guard.unlock();
       job_.work([] { return false; });
+      trim_thread_scratch();
       guard.lock();
       if (--inside_ == 0) idle_.notify_one();
     }

@@ -1,11 +1,10 @@
-// The loop of a driver over a batch in lanes: scratch memory, failed items and interrupts in one place.
+// The loop of a driver over a batch in lanes.
 #pragma once
 
-#include <atomic>
+#include <bit>
 
 #include "drivers/common/batch.hpp"
-#include "runtime/outcome.hpp"
-#include "runtime/scratch.hpp"
+#include "drivers/common/parallel.hpp"
 
 namespace mmlfast::drivers {
 
@@ -18,23 +17,23 @@ const auto& of_type(const Table64& (*f64)(), const Table32& (*f32)()) noexcept {
     return f32();
 }
 
-// Runs call(first, count, scratch) -> LaneBits of failed lanes for each group of items, or `Groups` of them at once.
-// `scratch_vectors` are vectors of 64 bytes; `item_ns` decides only about threads.
+// Item `first` is in lane 0; the lanes in `failed` have no answer.
+inline Outcome outcome_of_lanes(Size first, LaneBits failed) noexcept {
+  if (failed == 0) return {};
+  return {Outcome::Status::failed_items, first + std::countr_zero(failed), std::popcount(failed)};
+}
+
+// Runs call(first, count, scratch) -> LaneBits of failed lanes for each group of up to items_per_group<T> consecutive
+// items, or `Groups` times as many for a kernel that takes several groups at once. `scratch_vectors` are vectors of 64
+// bytes; `item_ns` decides only about threads.
 template <class T, int Groups = 1, class Call>
 Outcome run_in_lanes(Size n_items, double item_ns, Size scratch_vectors, Call&& call) noexcept {
-  const Size scratch_bytes = checked_product(scratch_vectors, 64);
-  std::atomic<bool> no_memory{false}, failed{false};
-  const bool finished = for_each_group<T, Groups>(n_items, item_ns, [&](Size first, Size count) {
-    void* scratch = Scratch::request(scratch_bytes);
-    if (scratch == nullptr) {
-      no_memory.store(true, std::memory_order_relaxed);
-      return;
-    }
-    if (call(first, count, scratch) & occupied(count)) failed.store(true, std::memory_order_relaxed);
-  });
-  if (no_memory) return {Outcome::Status::no_memory};
-  if (!finished) return {Outcome::Status::interrupted};
-  return {failed ? Outcome::Status::failed_items : Outcome::Status::ok};
+  constexpr Size lanes = Groups * items_per_group<T>;
+  return parallel_with_scratch(ceil_div(n_items, lanes), item_ns * lanes, checked_product(scratch_vectors, 64),
+                               [&](Size group, void* scratch) {
+                                 const Size first = group * lanes, count = std::min(lanes, n_items - first);
+                                 return outcome_of_lanes(first, call(first, count, scratch) & occupied(count));
+                               });
 }
 
 }  // namespace mmlfast::drivers

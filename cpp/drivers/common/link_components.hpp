@@ -41,10 +41,10 @@ class LinkComponents {
 
   Links links_;
   Size n_runs_ = 0, largest_ = 0;
-  Room<ComponentRun> runs_;
-  Room<std::int64_t> outer_end_;
-  Room<std::uint8_t> repeats_;
-  Room<float> inverse_strength_, strength_, own_;
+  AlignedBuffer<ComponentRun> runs_;
+  AlignedBuffer<std::int64_t> outer_end_;
+  AlignedBuffer<std::uint8_t> repeats_;
+  AlignedBuffer<float> inverse_strength_, strength_, own_;
 };
 
 }  // namespace mmlfast::drivers

@@ -60,15 +60,15 @@ class Ladder {
 
   // found: the triangles are there. Else A is not finite, or too close to dependent for this way.
   Outcome find(bool& found) noexcept {
-    Status status;
+    Outcome outcome;
     found = false;
     const Start start = from_sample();
     if (start == Start::no_memory) return {Outcome::Status::no_memory};
     if (start != Start::all_rows) {
-      const Outcome outcome = settle(start == Start::sample, status, found);
+      outcome = settle(start == Start::sample, found);
       if (found || !outcome.ok()) return outcome;
     }
-    Outcome outcome = r_of_rows(a_.data, a_.layout, one_.r());
+    outcome = r_of_rows(a_.data, a_.layout, one_.r());
     if (!outcome.ok()) return outcome;
     for (Size e = 0; e < n_ * n_; ++e)
       if (!std::isfinite(one_.r()[e])) return {};
@@ -78,22 +78,22 @@ class Ladder {
       if (!outcome.ok()) return outcome;
     }
     one_.find_reciprocals();
-    return settle(true, status, found);
+    return settle(true, found);
   }
 
   // Writes q; gram gets the Gram matrix of q if it is not nullptr.
   Outcome write(double* gram) noexcept {
-    Status status;
-    pass(q_, gram, status);
-    return status.outcome();
+    Outcome outcome;
+    pass(q_, gram, outcome);
+    return outcome;
   }
 
   // Gives R, and the Q that will be written, the signs that Householder's reflections would give: those of LU of the
   // first rows of Q, with the sign of each pivot that keeps it large (Ballard, Demmel, Grigori, Jacquelin, Knight and
   // Nguyen, Reconstructing Householder vectors from tall-skinny QR, 2015, algorithm 5).
   bool sign_like_reflections() noexcept {
-    const Size padded = up_to_multiple(n_, 16);
-    Room<double> columns(checked_product(n_, padded)), rows(checked_product(n_, n_));
+    const Size padded = round_up(n_, 16);
+    AlignedBuffer<double> columns(checked_product(n_, padded)), rows(checked_product(n_, n_));
     if (columns.data() == nullptr || rows.data() == nullptr) return false;
     std::fill_n(columns.data(), n_ * padded, 0.0);
     const View<const T> from = source();
@@ -160,7 +160,7 @@ class Ladder {
   Start from_sample() noexcept {
     const Size rows = std::max<Size>(128, (a_.layout.rows >= 128 * n_ ? 8 : 4) * n_);
     if (a_.layout.rows < 4 * rows) return Start::plain;
-    Room<T> sample(checked_product(rows, n_));
+    AlignedBuffer<T> sample(checked_product(rows, n_));
     if (!take_sample(rows, sample.data())) return Start::no_memory;
     if (!r_of_rows(sample.data(), Layout{rows, n_, n_, 1}, one_.r()).ok()) return Start::no_memory;
     if (!usable(one_.r(), 0)) return Start::plain;  // zeros that need not be zeros in other rows, or NaN
@@ -176,7 +176,7 @@ class Ladder {
   }
 
   // The triangles and R, beginning with one_ if `begun`.
-  Outcome settle(bool begun, Status& status, bool& found) noexcept {
+  Outcome settle(bool begun, bool& found) noexcept {
     triangles_[0] = begun ? &one_ : &two_;
     triangles_[1] = begun ? &two_ : &three_;
     triangles_[2] = begun ? &three_ : &one_;
@@ -184,14 +184,15 @@ class Ladder {
     bool dropped = rank_ < n_;
     in_q_ = 0;
     for (int attempt = 0; attempt < 2; ++attempt) {
-      if (!refine(dropped, status)) return status.outcome();
+      Outcome outcome;
+      if (!refine(dropped, outcome)) return outcome;
       std::copy_n(triangles_[0]->r(), n_ * n_, r_.r());
       for (int t = 1; t < count_; ++t) multiply_from_left(*triangles_[t], r_);
       found = rtol_ < 0 || dropped || usable(r_.r(), 8 * rtol_);
       if (found) return {};
       if (attempt > 0) return {};
       std::copy_n(r_.r(), n_ * n_, one_.r());
-      const Outcome outcome = leave_out(one_.r());
+      outcome = leave_out(one_.r());
       found = rank_ == n_;
       if (found || !outcome.ok()) return outcome;
       one_.find_reciprocals();
@@ -204,18 +205,18 @@ class Ladder {
   }
 
   View<const T> source() const noexcept { return in_q_ > 0 ? View<const T>{q_.data, q_.layout} : a_; }
-  bool pass(const View<T>& to, double* gram, Status& status) noexcept {
-    return passes_.run(source(), triangles_ + in_q_, count_ - in_q_, to, gram, status);
+  bool pass(const View<T>& to, double* gram, Outcome& outcome) noexcept {
+    return passes_.run(source(), triangles_ + in_q_, count_ - in_q_, to, gram, outcome);
   }
 
   // More triangles until the Gram matrix says that it is enough.
-  bool refine(bool dropped, Status& status) noexcept {
+  bool refine(bool dropped, Outcome& outcome) noexcept {
     const double limit = 1e-14 * static_cast<double>(n_ + 10);
     while (count_ < 3) {
       const Triangle& next = *triangles_[count_];
       // What has been solved for many columns is better kept than made again.
       const bool keep = sizeof(T) == 8 && q_.data != nullptr && n_ >= 32 && count_ > 0;
-      if (!pass(keep ? q_ : View<T>{nullptr, {}}, total_.data(), status)) return false;
+      if (!pass(keep ? q_ : View<T>{nullptr, {}}, total_.data(), outcome)) return false;
       if (keep) in_q_ = count_;
       if (!cholesky(total_.data(), limit, dropped, next)) return false;
       ++count_;
@@ -226,8 +227,8 @@ class Ladder {
 
   // Which columns of R are independent, in order; the others become zero in R, and R is made triangular again.
   Outcome leave_out(double* r) noexcept {
-    Room<bool> independent(n_);
-    Room<double> columns(checked_product(n_, n_));
+    AlignedBuffer<bool> independent(n_);
+    AlignedBuffer<double> columns(checked_product(n_, n_));
     if (independent.data() == nullptr || columns.data() == nullptr) return {Outcome::Status::no_memory};
     for (Size i = 0; i < n_; ++i)
       for (Size j = 0; j < n_; ++j) columns[j * n_ + i] = r[i * n_ + j];
@@ -242,7 +243,7 @@ class Ladder {
     Size to = 0;
     for (Size j = 0; j < n_; ++j)
       if (independent[j]) std::copy_n(columns.data() + j * n_, n_, columns.data() + n_ * to++);
-    Room<double> small(checked_product(rank_, rank_));
+    AlignedBuffer<double> small(checked_product(rank_, rank_));
     if (small.data() == nullptr) return {Outcome::Status::no_memory};
     outcome = r_of_rows(columns.data(), Layout{n_, rank_, 1, n_}, small.data());
     if (!outcome.ok()) return outcome;
@@ -261,7 +262,7 @@ class Ladder {
   Size n_, rank_;
   double rtol_;
   Passes<T> passes_;
-  Room<double> total_, row_;
+  AlignedBuffer<double> total_, row_;
   Triangle r_, one_, two_, three_;
   const Triangle* triangles_[3] = {};
   int count_ = 0, in_q_ = 0;  // triangles, and those of them that q has been solved with already

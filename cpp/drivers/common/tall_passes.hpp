@@ -3,19 +3,14 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
-#include "drivers/common/room.hpp"
+#include "drivers/common/parallel.hpp"
 #include "kernels/gram_schmidt.hpp"
-#include "runtime/outcome.hpp"
-#include "runtime/scratch.hpp"
-#include "runtime/thread_pool.hpp"
 
 namespace mmlfast::drivers::tall {
 
 inline const Columns<double>& kernel() { return columns_f64(); }
-inline Size up_to_multiple(Size n, Size of) noexcept { return (n + of - 1) / of * of; }
 
 inline void gather(const double* a, const Layout& l, double* to, Size ld) { kernel().gather_f64(a, l, to, ld); }
 inline void gather(const float* a, const Layout& l, double* to, Size ld) { kernel().gather_f32(a, l, to, ld); }
@@ -31,26 +26,15 @@ struct View {
   Layout part(Size rows) const noexcept { return {rows, layout.cols, layout.row_stride, layout.col_stride}; }
 };
 
-struct Status {
-  std::atomic<bool> no_memory{false};
-  bool interrupted = false;
-
-  Outcome outcome() const noexcept {
-    if (no_memory) return {Outcome::Status::no_memory};
-    return {interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
-  }
-  bool ok() const noexcept { return !no_memory && !interrupted; }
-};
-
 // Chunks of `rows` rows, a multiple of 16, and blocks of chunks for the threads.
 struct Chunks {
   Size m, n, rows, count, per_block, n_blocks, ld;
 
   Chunks(Size m_, Size n_, Size elements, Size least, Size most, Size block_rows) noexcept : m(m_), n(n_) {
-    rows = std::clamp(elements / n / 16 * 16, up_to_multiple(least, 16), std::max(most, up_to_multiple(least, 16)));
-    count = (m + rows - 1) / rows;
+    rows = std::clamp(elements / n / 16 * 16, round_up(least, 16), std::max(most, round_up(least, 16)));
+    count = ceil_div(m, rows);
     per_block = std::max<Size>(1, block_rows / rows);
-    n_blocks = (count + per_block - 1) / per_block;
+    n_blocks = ceil_div(count, per_block);
     ld = rows + 8;  // not a multiple of a page: the columns do not fight for the same cache lines
   }
   Size first(Size chunk) const noexcept { return chunk * rows; }
@@ -60,7 +44,7 @@ struct Chunks {
 // The upper triangular matrix r (row-major n x n) with the reciprocals of its diagonal. A zero on the diagonal has
 // the reciprocal zero and a row of zeros: this column becomes zero.
 struct Triangle {
-  Room<double> numbers;
+  AlignedBuffer<double> numbers;
   Size n;
 
   explicit Triangle(Size n_) noexcept : numbers(checked_product(n_, n_ + 1)), n(n_) {}
@@ -141,9 +125,9 @@ class Passes {
   // X = A R1^-1 R2^-1 ... for `count` triangles. q := X (data nullptr: not wanted; q may be A); total := the Gram
   // matrix (lower triangle) of X as it is written (nullptr: not wanted).
   bool run(const View<const T>& a, const Triangle* const* triangles, int count, const View<T>& q, double* total,
-           Status& status) noexcept {
+           Outcome& outcome) noexcept {
     const int products = std::max(1, count + (total != nullptr));
-    return each_chunk(products, total, status, [&](Size chunk, double* x, double* sums) {
+    return each_chunk(products, total, outcome, [&](Size chunk, double* x, double* sums) {
       Size rows = load(a, chunk, x);
       // Each product fetches its share of the rows of the next chunk.
       const bool last = chunk + 1 == c_.count, contiguous = a.layout.col_stride == 1 && a.layout.row_stride == c_.n;
@@ -164,7 +148,7 @@ class Passes {
 
   // Rows of a chunk in columns, padded with zeros to a multiple of 16 rows, which is returned.
   Size load(const View<const T>& from, Size chunk, double* x) const noexcept {
-    const Size rows = c_.rows_of(chunk), whole = up_to_multiple(rows, 8), padded = up_to_multiple(rows, 16);
+    const Size rows = c_.rows_of(chunk), whole = round_up(rows, 8), padded = round_up(rows, 16);
     gather(from.at(c_.first(chunk)), from.part(rows), x, c_.ld);
     if (whole < padded)
       for (Size j = 0; j < c_.n; ++j) std::fill_n(x + j * c_.ld + whole, 8, 0.0);
@@ -174,27 +158,21 @@ class Passes {
   // body(chunk, columns, sums) for all chunks; the sums of a block start at zero, and those of all blocks are
   // added up in `total` (nullptr: not wanted).
   template <class Body>
-  bool each_chunk(int products, double* total, Status& status, Body&& body) noexcept {
+  bool each_chunk(int products, double* total, Outcome& outcome, Body&& body) noexcept {
     const Size n = c_.n, nn = n * n, area = c_.ld * n;
-    const double ns = static_cast<double>(c_.m * n) * (0.5 + 0.025 * products * static_cast<double>(n));
+    const double ns = static_cast<double>(c_.m / c_.n_blocks * n) * (0.5 + 0.025 * products * static_cast<double>(n));
     // Each thread has a part of the matrix to itself, as far as it goes: two that write fresh pages next to each other
     // would wait for the same large page.
     const Size parts = get_num_threads(), each = c_.n_blocks / parts, more = c_.n_blocks % parts;
-    const bool finished = parallel_blocks(c_.n_blocks, ns, [&](Size turn) {
+    outcome = parallel_with_scratch(c_.n_blocks, ns, 8 * (area + sums_), [&](Size turn, void* scratch) {
       const Size part = turn % parts, b = part * each + std::min(part, more) + turn / parts;
-      double* scratch = static_cast<double*>(Scratch::request(8 * (area + sums_)));
-      if (scratch == nullptr) {
-        status.no_memory.store(true, std::memory_order_relaxed);
-        return;
-      }
-      double* sums = scratch + area;
+      double *columns = static_cast<double*>(scratch), *sums = columns + area;
       if (total != nullptr) std::fill_n(sums, sums_, 0.0);
       const Size end = std::min(c_.count, (b + 1) * c_.per_block);
-      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, scratch, sums);
+      for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, columns, sums);
       if (total != nullptr) kernel().reduce_gram(sums, n, partial_.data() + b * nn);
     });
-    if (!finished) status.interrupted = true;
-    if (!status.ok()) return false;
+    if (!outcome.ok()) return false;
     if (total == nullptr) return true;
     std::fill_n(total, nn, 0.0);
     for (Size b = 0; b < c_.n_blocks; ++b)
@@ -205,7 +183,7 @@ class Passes {
 
   Chunks c_;
   Size sums_;
-  Room<double> partial_;
+  AlignedBuffer<double> partial_;
 };
 
 }  // namespace mmlfast::drivers::tall

@@ -1,4 +1,4 @@
-#include "runtime/scratch.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 #include <cstdint>
 #include <new>
@@ -11,7 +11,7 @@ namespace mmlfast {
 namespace {
 
 constexpr std::size_t alignment = 64;
-constexpr std::ptrdiff_t kept = std::ptrdiff_t{4} << 20;
+constexpr std::ptrdiff_t least_scratch = 4096;
 
 // Asks for huge pages where they are a matter of asking, as NumPy does for its arrays: the faults and the page table of
 // small ones cost a large matrix several per cent.
@@ -26,54 +26,39 @@ void prefer_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] std::ptrdif
 #endif
 }
 
-void* allocate(std::ptrdiff_t bytes) noexcept {
-  void* data = ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{alignment}, std::nothrow);
-  prefer_huge_pages(data, bytes);
-  return data;
-}
-
-void release(void* data) noexcept {
-  if (data != nullptr) ::operator delete(data, std::align_val_t{alignment});
-}
-
-struct Buffer {
-  void* data = nullptr;
-  std::ptrdiff_t size = 0;
-
-  void clear() noexcept {
-    release(data);
-    data = nullptr;
-    size = 0;
-  }
-  ~Buffer() { clear(); }
-};
-
-Buffer& mine() noexcept {
-  static thread_local Buffer buffer;
+AlignedBuffer<char>& scratch_of_thread() noexcept {
+  static thread_local AlignedBuffer<char> buffer;
   return buffer;
 }
 
 }  // namespace
 
-void* Scratch::request(std::ptrdiff_t bytes) noexcept {
+void* detail::allocate_aligned(std::ptrdiff_t bytes) noexcept {
   if (bytes < 0) return nullptr;
-  Buffer& buffer = mine();
-  if (buffer.size < bytes || buffer.data == nullptr) {
-    buffer.clear();
-    const std::ptrdiff_t size = bytes < 4096 ? 4096 : bytes;
-    buffer.data = allocate(size);
-    if (buffer.data == nullptr) return nullptr;
-    buffer.size = size;
+  void* data = ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{alignment}, std::nothrow);
+  prefer_huge_pages(data, bytes);
+  return data;
+}
+
+void detail::release_aligned(void* data) noexcept {
+  if (data != nullptr) ::operator delete(data, std::align_val_t{alignment});
+}
+
+void* thread_scratch(std::ptrdiff_t bytes) noexcept {
+  if (bytes < 0) return nullptr;
+  AlignedBuffer<char>& buffer = scratch_of_thread();
+  if (buffer.size() < bytes || !buffer) {
+    {
+      const AlignedBuffer<char> old = std::move(buffer);
+    }  // before the new one: both need not fit
+    buffer = AlignedBuffer<char>(std::max(bytes, least_scratch));
   }
-  return buffer.data;
+  return buffer.data();
 }
 
-void Scratch::trim() noexcept {
-  if (mine().size > kept) mine().clear();
+void trim_thread_scratch() noexcept {
+  AlignedBuffer<char>& buffer = scratch_of_thread();
+  if (buffer.size() > most_kept_scratch) const AlignedBuffer<char> old = std::move(buffer);
 }
-
-OwnScratch::OwnScratch(std::ptrdiff_t bytes) noexcept : data_(bytes < 0 ? nullptr : allocate(bytes)) {}
-
-OwnScratch::~OwnScratch() { release(data_); }
 
 }  // namespace mmlfast
