@@ -12,9 +12,9 @@
 namespace mmlfast::drivers {
 
 // Calls body(i, scratch) for i = 0 .. n - 1, in any order and from several threads; `scratch` has `bytes` bytes. The
-// body returns an Outcome or nothing; what is joined of all of them is returned. Pieces are claimed in blocks of roughly
-// 50 us, or smaller ones where a short loop would leave a thread without any; `ns_each` decides about nothing else.
-// Ctrl-C is asked for between blocks. A loop over one piece pays for nothing but the piece.
+// body returns an Outcome or nothing; what is joined of all of them is returned. Pieces are claimed in blocks of
+// roughly 50 us, or smaller ones where a short loop would leave a thread without any; `ns_each` decides about nothing
+// else. Ctrl-C is asked for between blocks. A loop over one piece pays for nothing but the piece.
 template <class Body>
 Outcome parallel_with_scratch(Size n, double ns_each, Size bytes, Body&& body) noexcept {
   const auto one = [&](Size i, void* scratch) -> Outcome {
