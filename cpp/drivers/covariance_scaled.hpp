@@ -128,7 +128,7 @@ inline bool find_exponents(const Table<double>& table, const bool* suspicious, d
 
 // The moments of a table once more, of columns that are numbers of about 1, if some column of its node says that
 // float64 is too narrow for it: `powers` gets the exponents of the columns, and `result` the node. Else `powers` stays
-// empty, and `result` is empty or the node as it is (which, in Scratch, may be gone).
+// empty, and `result` is empty or the node as it is (which, in scratch memory, may be gone).
 template <class T>
 Outcome scaled_moments(const Table<T>& table, Want want, const SafeSquares& safe, const CovarianceShape& shape,
                        const double* node, Doubles& result, Doubles& powers) noexcept {

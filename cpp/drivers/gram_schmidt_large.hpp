@@ -6,8 +6,8 @@
 #include <cmath>
 #include <limits>
 
-#include "kernels/gram_schmidt.hpp"
 #include "drivers/common/lane_batch.hpp"
+#include "kernels/gram_schmidt.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/lapack_table.hpp"
 #include "runtime/outcome.hpp"

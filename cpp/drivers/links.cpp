@@ -7,9 +7,9 @@
 #include <cstdlib>
 #include <numeric>
 
+#include "drivers/common/parallel.hpp"
 #include "drivers/link_components_search.hpp"
 #include "drivers/links_state.hpp"
-#include "drivers/common/parallel.hpp"
 
 namespace mmlfast::drivers {
 namespace {

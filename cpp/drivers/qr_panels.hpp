@@ -59,7 +59,7 @@ struct Panel {
   Size column, rows, count;
 };
 
-// c := P c or P' c for one strip. Its memory is on the stack: Scratch may be what the caller works in.
+// c := P c or P' c for one strip. Its memory is on the stack: thread_scratch may be what the caller works in.
 template <class T>
 void apply_panel(const Panel<T>& p, bool transposed, T* c, Size row, Size cols, Size first) noexcept {
   constexpr Size lanes = items_per_group<T>;
