@@ -98,6 +98,19 @@ void set_python_error(Outcome outcome, const char* failed_items_message) noexcep
   }
 }
 
+void raise_failed_items(const char* message, std::ptrdiff_t first_failed, std::ptrdiff_t n_failed) noexcept {
+  PyObject* error = PyObject_CallFunction(lin_alg_error, "s", message);
+  PyObject* first = PyLong_FromSsize_t(first_failed);
+  PyObject* count = PyLong_FromSsize_t(n_failed);
+  if (error != nullptr && first != nullptr && count != nullptr &&
+      PyObject_SetAttrString(error, "first_failed", first) == 0 &&
+      PyObject_SetAttrString(error, "n_failed", count) == 0)
+    PyErr_SetObject(lin_alg_error, error);
+  Py_XDECREF(error);
+  Py_XDECREF(first);
+  Py_XDECREF(count);
+}
+
 bool warn_if_ill_conditioned(Outcome outcome) noexcept {
   return !(outcome.rcond < 1) || take_or_stop([&] { return warn(outcome); });
 }

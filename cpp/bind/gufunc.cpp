@@ -7,6 +7,7 @@
 
 #include "bind/batched_function.hpp"
 #include "bind/errors.hpp"
+#include "bind/failed_items.hpp"
 #include "bind/gil.hpp"
 #include "runtime/float_flags.hpp"
 #include "runtime/interrupt.hpp"
@@ -50,8 +51,11 @@ void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
   }
   if (interrupted_between_pieces()) outcome.join({Outcome::Status::interrupted});
   clear_float_flags();
+  FailedItems* failed = FailedItems::of(f);
+  if (failed != nullptr) failed->add(loop, args, dimensions, steps, outcome);
   if (outcome.ok() && outcome.rcond == 1) return;
-  if (outcome.status == Outcome::Status::failed_items && f.failed_items_message == nullptr) return;
+  const bool raises = failed == nullptr && f.failed_items_message != nullptr;
+  if (outcome.status == Outcome::Status::failed_items && !raises) return;
   failed_before = with_gil([&] {
     if (outcome.ok()) return !warn_if_ill_conditioned(outcome);
     set_python_error(outcome, f.failed_items_message);

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "bind/failed_items.hpp"
+
 namespace mmlfast::bind {
 namespace {
 
@@ -108,6 +110,33 @@ PyObject* find_out(PyObject* const* args, std::size_t n_args, PyObject* keywords
   return nullptr;
 }
 
+// Calls the ufunc of f, and if some items have no answer, raises an error that says which is the first.
+PyObject* call_and_name_failed(const BatchedFunctionData& f, PyObject* const* args, std::size_t n_args_and_flag,
+                               PyObject* keywords) {
+  if (f.failed_items_message == nullptr) return PyObject_Vectorcall(f.ufunc, args, n_args_and_flag, keywords);
+  FailedItems failed(f);
+  PyObject* result = PyObject_Vectorcall(f.ufunc, args, n_args_and_flag, keywords);
+  if (result == nullptr || !failed.any()) return result;
+  const bool in_order = failed.in_order(result);
+  Py_DECREF(result);
+  if (in_order) return failed.raise(), nullptr;
+  // NumPy visits operands in the order in which they lie in memory: once more with operands in C order.
+  std::vector<PyObject*> plain;
+  bool good = true;
+  for (int k = 0; k < f.n_in && good; ++k) {
+    plain.push_back(PyArray_FROM_OF(args[k], NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ENSUREARRAY));
+    good = plain.back() != nullptr;
+  }
+  if (good) {
+    FailedItems ordered(f);
+    result = PyObject_Vectorcall(f.ufunc, plain.data(), plain.size(), nullptr);
+    if (result != nullptr) (ordered.any() ? ordered : failed).raise();
+    Py_XDECREF(result);
+  }
+  for (PyObject* array : plain) Py_XDECREF(array);
+  return nullptr;
+}
+
 PyObject* call_with_results(const BatchedFunctionData& f, PyObject* const* args, std::size_t n_args, PyObject* keywords,
                             PyObject* out) {
   const std::size_t n_in = std::min(n_args, static_cast<std::size_t>(f.n_in));
@@ -123,7 +152,7 @@ PyObject* call_with_results(const BatchedFunctionData& f, PyObject* const* args,
     good = all[k] != nullptr;
     if (good) copies.push_back(all[k]);
   }
-  PyObject* result = good ? PyObject_Vectorcall(f.ufunc, all.data(), n_args, keywords) : nullptr;
+  PyObject* result = good ? call_and_name_failed(f, all.data(), n_args, keywords) : nullptr;
   for (PyObject* copy : copies) Py_DECREF(copy);
   return result;
 }
@@ -144,7 +173,7 @@ PyObject* call_ufunc(PyObject* function, const BatchedFunctionData& f, PyObject*
     return nullptr;
   }
   if (out != nullptr || n_args > n_in) return call_with_results(f, args, n_args, keywords, out);
-  return PyObject_Vectorcall(f.ufunc, args, n_args_and_flag, keywords);
+  return call_and_name_failed(f, args, n_args_and_flag, keywords);
 }
 
 }  // namespace mmlfast::bind

@@ -21,8 +21,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
 template <class T>
 Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& sign, const Batch<T>& logabs) noexcept;
 
-// singular: true where elimination meets a pivot that is exactly zero. Finds the item to name in an
-// error message.
+// singular: true where elimination meets a pivot that is exactly zero.
 template <class T>
 Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<bool>& singular) noexcept;
 

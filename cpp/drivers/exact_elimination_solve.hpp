@@ -296,8 +296,8 @@ Outcome solve_exactly(Size n_items, const Batch<const I>& a, const Right& right,
   Outcome outcome =
       lanes ? solve_in_lanes(n_items, a, right, put, answer) : solve_one_by_one(n_items, a, right, put, answer);
   if (!outcome.ok()) return outcome;
+  Outcome failed;
   InterruptTimer timer;
-  bool failed = false;
   for (Size i = 0; i < n_items; ++i) {
     if (answer[i] == Answer::given) continue;
     bool no_answer = answer[i] == Answer::singular;
@@ -311,13 +311,13 @@ Outcome solve_exactly(Size n_items, const Batch<const I>& a, const Right& right,
       if (!outcome.ok()) return outcome;
     }
     if (no_answer) {
-      failed = true;
+      failed.join({Outcome::Status::failed_items, i});
       for (Size r = 0; r < n; ++r)
         for (Size c = 0; c < right.columns; ++c) put(i, r, c, std::numeric_limits<double>::quiet_NaN());
     }
     if (i + 1 < n_items && timer.interrupted()) return {Outcome::Status::interrupted};
   }
-  return {failed ? Outcome::Status::failed_items : Outcome::Status::ok};
+  return failed;
 }
 
 }  // namespace mmlfast::drivers

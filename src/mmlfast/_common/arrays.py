@@ -6,6 +6,7 @@ mask, a unit of measurement, the digits of an integer beyond 2**53) is refused h
 
 from __future__ import annotations
 
+import math
 import operator
 import sys
 from collections.abc import Iterator
@@ -362,19 +363,28 @@ def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
     raise error
 
 
-def first_entry(name: str, a: Array, where: Array) -> str:
-    """The first entry of `a` that a boolean array tells of, for messages: "a[2, 0] is nan"."""
-    index = tuple(int(i) for i in np.argwhere(where)[0])
+def first_entry(name: str, a: Array, where: Array, item: tuple[int, ...] = ()) -> str:
+    """The first entry of `a[item]` that a boolean array tells of, for messages: "a[2, 0] is nan"."""
+    index = item + tuple(int(i) for i in np.argwhere(where)[0])
     return f"{name}[{', '.join(map(str, index))}] is {a[index]}"
 
 
 def raise_for_item(function: str, what: str, failed: Array) -> NoReturn:
     """LinAlgError that names the first failed item of a batch. `failed` is boolean, of the shape of the batch."""
-    if failed.ndim == 0:
+    raise_first_failed(function, what, failed.shape, int(np.argmax(failed)), int(failed.sum()))
+
+
+def raise_first_failed(function: str, what: str, batch: tuple[int, ...], first: int, count: int) -> NoReturn:
+    """LinAlgError for `count` failed items of a batch; `first` is the number of the first of them in C order."""
+    if not batch:
         raise LinAlgError(f"{function}: {what}") from None
-    index = np.unravel_index(int(np.argmax(failed)), failed.shape)
-    place = ", ".join(str(int(i)) for i in index) + ("," if len(index) == 1 else "")
+    index = tuple(int(i) for i in np.unravel_index(first, batch))
     raise LinAlgError(
-        f"{function}: {what} at batch index ({place}), {int(failed.sum())} of {failed.size} items in all; "
+        f"{function}: {what} at batch index {index}, {count} of {math.prod(batch)} items in all; "
         f"errors='nan' fills them with NaN and goes on"
     ) from None
+
+
+def failed_items(error: Exception) -> tuple[int, int]:
+    """What a batched function says of the items without an answer: the first one's number in C order, and how many."""
+    return getattr(error, "first_failed", 0), getattr(error, "n_failed", 1)

@@ -9,7 +9,16 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, check_errors, check_square, explain, first_entry, ndarray, raise_for_item
+from mmlfast._common.arrays import (
+    as_array,
+    check_errors,
+    check_square,
+    explain,
+    failed_items,
+    first_entry,
+    ndarray,
+    raise_first_failed,
+)
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -78,21 +87,20 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
         check_square("cholesky", a=matrix)
         if not isinstance(error, LinAlgError):
             explain("cholesky", error, a=matrix)
-        _raise_not_definite(kept, upper)
+        _raise_not_definite(error, kept, upper)
 
 
-def _raise_not_definite(a: Any, upper: bool) -> NoReturn:
+def _raise_not_definite(error: Exception, a: Any, upper: bool) -> NoReturn:
     """LinAlgError that names the first matrix without a factor, and the order of the minor where it ends."""
     loop = _core.cholesky_upper_nan if upper else _core.cholesky_nan
-    failed = np.isnan(loop(a)[..., 0, 0])
-    first = np.unravel_index(int(np.argmax(failed)), failed.shape)
+    batch = a.shape[:-2]
+    number, count = failed_items(error)
+    first = tuple(int(i) for i in np.unravel_index(number, batch)) if batch else ()
     matrix = a[first]
     triangle = np.tri(len(matrix), dtype=bool)
     bad = ~np.isfinite(matrix) & (triangle.T if upper else triangle)
     if bad.any():
-        everywhere = np.zeros(a.shape, dtype=bool)
-        everywhere[first] = bad
-        what = f"Matrix is not positive definite: {first_entry('a', a, everywhere)}"
+        what = f"Matrix is not positive definite: {first_entry('a', a, bad, first)}"
     else:
         good, order = 0, len(matrix)  # of leading minors that are positive definite, and that are not
         while order - good > 1:
@@ -102,4 +110,4 @@ def _raise_not_definite(a: Any, upper: bool) -> NoReturn:
             else:
                 good = middle
         what = f"Matrix is not positive definite (its leading minor of order {order} is not)"
-    raise_for_item("cholesky", what, failed)
+    raise_first_failed("cholesky", what, batch, number, count)

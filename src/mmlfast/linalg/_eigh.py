@@ -9,7 +9,16 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, check_errors, check_square, explain, first_entry, ndarray, raise_for_item
+from mmlfast._common.arrays import (
+    as_array,
+    check_errors,
+    check_square,
+    explain,
+    failed_items,
+    first_entry,
+    ndarray,
+    raise_first_failed,
+)
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -151,9 +160,10 @@ def _explain(function: str, error: Exception, a: Any, uplo: str) -> NoReturn:
     check_square(function, a=a)
     if not isinstance(error, LinAlgError):
         explain(function, error, a=a)
-    failed = np.isnan(_EIGVALSH[uplo, "nan"](a)[..., 0])
-    bad = ~np.isfinite(a) & (np.tri(a.shape[-1], dtype=bool) if uplo == "L" else np.tri(a.shape[-1], dtype=bool).T)
-    bad &= failed[..., None, None]
-    if not bad.any():
-        raise_for_item(function, "Eigenvalues did not converge", failed)
-    raise_for_item(function, f"a must be finite, but {first_entry('a', a, bad)}", failed)
+    batch = a.shape[:-2]
+    number, count = failed_items(error)
+    first = tuple(int(i) for i in np.unravel_index(number, batch)) if batch else ()
+    triangle = np.tri(a.shape[-1], dtype=bool)
+    bad = ~np.isfinite(a[first]) & (triangle if uplo == "L" else triangle.T)
+    what = f"a must be finite, but {first_entry('a', a, bad, first)}" if bad.any() else "Eigenvalues did not converge"
+    raise_first_failed(function, what, batch, number, count)

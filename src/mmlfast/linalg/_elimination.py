@@ -16,9 +16,10 @@ from mmlfast._common.arrays import (
     check_labels,
     check_square,
     explain,
+    failed_items,
     labelled,
     ndarray,
-    raise_for_item,
+    raise_first_failed,
 )
 from mmlfast._common.fast_path import fast_path
 
@@ -109,7 +110,6 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
         _check_rows("solve", a, b)
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     rhs: Any = b if type(b) is ndarray else as_array(b, "b")
-    kept = matrix if out is None else _copy_if_written_over(matrix, out)
     if rhs.dtype.char not in "df" and matrix.dtype.kind == "f" and type(rhs) is ndarray:
         check_digits(rhs, "b")  # integers are exact beside integers only
     if errors == "raise":
@@ -132,7 +132,7 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
                 f"solve: a has shape {matrix.shape}, b has shape {rhs.shape}, which is a stack of matrices, as in "
                 f"NumPy 2: for a stack of vectors pass b[..., None] and take [..., 0] of the result"
             ) from None
-        _raise_singular("solve", error, a=kept, b=rhs)
+        _raise_singular("solve", error, a=matrix, b=rhs)
 
 
 @fast_path(_core.inv)
@@ -175,7 +175,6 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
            [0.  , 0.25]])
     """
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
-    kept = matrix if out is None else _copy_if_written_over(matrix, out)
     if errors == "raise":
         loop = _core.inv
     else:
@@ -186,7 +185,7 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
         return x
     except Exception as error:
         check_square("inv", a=matrix)
-        _raise_singular("inv", error, a=kept)
+        _raise_singular("inv", error, a=matrix)
 
 
 @fast_path(_core.det)
@@ -347,12 +346,6 @@ def _check_rows(function: str, a: Any, b: Any) -> None:
         check_labels(function, a=(a, "mn", "m"), b=(b, "mk", "m"))
 
 
-def _copy_if_written_over(a: Any, out: Any) -> Any:
-    """What an error message can be made from after the call."""
-    written_over = type(a) is ndarray and isinstance(out, ndarray) and np.may_share_memory(a, out)
-    return a.copy() if written_over else a
-
-
 def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> NoReturn:
     """Raise for a failed elimination: name the singular item, or explain shapes and dtypes."""
     if not isinstance(error, LinAlgError):
@@ -363,5 +356,4 @@ def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> N
         raise LinAlgError(
             f"{function}: Singular matrix: a of shape {a.shape} has no inverse; pinv and lstsq take it"
         ) from None
-    failed = np.broadcast_to(_core.is_exactly_singular(a), batch)
-    raise_for_item(f"{function}: a of shape {a.shape}", "Singular matrix", failed)
+    raise_first_failed(f"{function}: a of shape {a.shape}", "Singular matrix", batch, *failed_items(error))
