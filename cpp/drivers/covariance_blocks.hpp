@@ -1,19 +1,24 @@
-// From rows to nodes: what the driver of covariance does with one block, with 2^level blocks, and with the next block
-// of a wide table. Included by the drivers of covariance alone.
+// From rows to nodes: what the driver of covariance does with one block, and with the next block of a wide table.
+// Included by the parts of that driver alone.
 #pragma once
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "drivers/covariance.hpp"
+#include "drivers/common/table.hpp"
+#include "kernels/covariance.hpp"
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/locked_state.hpp"
+#include "runtime/outcome.hpp"
+#include "runtime/thread_pool.hpp"
 
 namespace mmlfast::drivers {
-namespace {
 
-constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
+// How much of the moments: the mean (the diagonal of M2 is undefined then), the diagonal too, all.
+enum class Want { mean, variance, covariance };
+
+inline constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
 
 template <class T>
 void pack(const CovarianceShape& shape, const T* x, const Layout& layout, double* block) noexcept {
@@ -24,7 +29,7 @@ void pack(const CovarianceShape& shape, const T* x, const Layout& layout, double
 }
 
 // One thread's share of the measured cost of one row, good to a factor of two; decides only about threads.
-double row_ns(Size d, bool full) noexcept {
+inline double row_ns(Size d, bool full) noexcept {
   const double n = static_cast<double>(d);
   return 1 + n * 0.6 + (full ? n * n * 0.04 : 0);
 }
@@ -43,9 +48,9 @@ struct BlockWeights {
   }
 };
 
-Size weights_size(const CovarianceShape& shape) noexcept { return shape.rows + 8; }
+inline Size weights_size(const CovarianceShape& shape) noexcept { return shape.rows + 8; }
 
-const double* pack_weights(const double* from, Size stride, Size rows, double* to) noexcept {
+inline const double* pack_weights(const double* from, Size stride, Size rows, double* to) noexcept {
   if (from == nullptr) return nullptr;
   for (Size r = 0; r < rows; ++r) to[r] = from[r * stride];
   for (Size r = rows; r % 8 != 0; ++r) to[r] = 0;
@@ -53,23 +58,14 @@ const double* pack_weights(const double* from, Size stride, Size rows, double* t
 }
 
 // Do all rows count once? Weights of 1 then change no bit.
-bool all_one(const double* weights, Size stride, Size rows) noexcept {
+inline bool all_one(const double* weights, Size stride, Size rows) noexcept {
   for (Size r = 0; weights != nullptr && r < rows; ++r)
     if (weights[r * stride] != 1) return false;
   return true;
 }
 
-// a := a + b
-void combine(const CovarianceShape& shape, bool full, double* a, const double* b, double* delta) noexcept {
-  if (b[0] == 0) return;
-  if (a[0] == 0)
-    std::copy_n(b, shape.node_size(full), a);
-  else
-    covariance_kernel().merge(shape, full, a, b, 1, delta);
-}
-
-void multiply(const CovarianceShape& shape, bool full, const double* block, Size rows, double* m2,
-              const void* next = nullptr, Size ahead = 0) noexcept {
+inline void multiply(const CovarianceShape& shape, bool full, const double* block, Size rows, double* m2,
+                     const void* next = nullptr, Size ahead = 0) noexcept {
   if (full)
     covariance_kernel().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next, ahead);
   else
@@ -77,8 +73,8 @@ void multiply(const CovarianceShape& shape, bool full, const double* block, Size
 }
 
 // The node of the packed rows of a block, which is centred in place. The `ahead` bytes from `next` on are read next.
-void reduce_block(const CovarianceShape& shape, bool full, double* block, Size rows, const double* weights,
-                  double* node, const void* next = nullptr, Size ahead = 0) noexcept {
+inline void reduce_block(const CovarianceShape& shape, bool full, double* block, Size rows, const double* weights,
+                         double* node, const void* next = nullptr, Size ahead = 0) noexcept {
   const BlockWeights w(weights, rows);
   std::fill_n(node, shape.node_size(full), 0.0);
   if (w.total == 0) return;
@@ -118,8 +114,10 @@ void reduce_few(const CovarianceShape& shape, bool full, const T* x, const Layou
 }
 
 // What a thread needs to reduce 2^level blocks.
-struct Workspace {
+struct CovarianceWorkspace {
   double *block, *weights, *delta, *strips, *nodes, *packed;
+
+  explicit operator bool() const noexcept { return delta != nullptr; }
 
   static Size bytes(const CovarianceShape& shape, bool full, int level) noexcept {
     return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + few_node_size(shape, full) +
@@ -131,7 +129,7 @@ struct Workspace {
   static Size block_size(const CovarianceShape& shape) noexcept {
     return shape.by_columns ? std::max(shape.block_size(), shape.short_shape().block_size()) : shape.block_size();
   }
-  static Workspace request(const CovarianceShape& shape, bool full, int level) noexcept {
+  static CovarianceWorkspace request(const CovarianceShape& shape, bool full, int level) noexcept {
     double* all = static_cast<double*>(thread_scratch(bytes(shape, full, level)));
     if (all == nullptr) return {};
     double* weights = all + block_size(shape) / 8 * 8 + 8;
@@ -140,13 +138,19 @@ struct Workspace {
     double* nodes = strips + few_node_size(shape, full);
     return {all, weights, delta, strips, nodes, nodes + (level + 1) * shape.node_size(full)};
   }
+  static CovarianceWorkspace request_for_merging(const CovarianceShape& shape) noexcept {
+    CovarianceWorkspace work{};
+    work.delta = static_cast<double*>(thread_scratch(8 * shape.padded()));
+    return work;
+  }
 };
 
 // Rows of weight 1 of a table that is `shifted`: strips of consecutive columns where they lie, the others by way of
 // work.packed; finish() makes the node of them.
 class ShiftedRows {
  public:
-  ShiftedRows(const CovarianceShape& shape, Want want, Size rows, const Workspace& work, double* node) noexcept
+  ShiftedRows(const CovarianceShape& shape, Want want, Size rows, const CovarianceWorkspace& work,
+              double* node) noexcept
       : shape_(shape), want_(want), rows_(rows), work_(work), node_(node) {
     std::fill_n(node, shape.node_size(want == Want::covariance), 0.0);
     node[0] = static_cast<double>(rows);
@@ -188,13 +192,13 @@ class ShiftedRows {
   const CovarianceShape& shape_;
   Want want_;
   Size rows_;
-  const Workspace& work_;
+  const CovarianceWorkspace& work_;
   double* node_;
 };
 
 // The node of at most shape.rows rows. What follows them in memory is taken for the rows of the next block.
 template <class T>
-void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table, const Workspace& work,
+void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table, const CovarianceWorkspace& work,
                  double* node) noexcept {
   const Layout& l = table.layout;
   const T* next = table.data + l.rows * shape.d;
@@ -212,34 +216,13 @@ void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table,
 }
 
 // The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.
-void reduce_packed(const CovarianceShape& shape, Want want, double* block, Size rows, const double* weights,
-                   const Workspace& work, double* node) noexcept {
+inline void reduce_packed(const CovarianceShape& shape, Want want, double* block, Size rows, const double* weights,
+                          const CovarianceWorkspace& work, double* node) noexcept {
   if (!shape.shifted || !all_one(weights, 1, rows))
     return reduce_block(shape, want == Want::covariance, block, rows, weights, node);
   const ShiftedRows shifted(shape, want, rows, work, node);
   shifted.take_strips(block);
   shifted.finish();
-}
-
-// The node of 2^level whole blocks, merged two by two.
-template <class T>
-void reduce_subtree(const CovarianceShape& shape, Want want, const Table<T>& table, int level, const Workspace& work,
-                    double* out) noexcept {
-  const bool full = want == Want::covariance;
-  const Size node_size = shape.node_size(full);
-  double* slot[64];
-  for (int l = 0; l < level; ++l) slot[l] = work.nodes + l * node_size;
-  double* current = work.nodes + level * node_size;
-  for (Size k = 0; k < Size{1} << level; ++k) {
-    reduce_rows(shape, want, table.rows(k * shape.rows, shape.rows), work, current);
-    int l = 0;
-    for (; (k >> l) & 1; ++l) {
-      combine(shape, full, slot[l], current, work.delta);
-      std::swap(slot[l], current);
-    }
-    if (l < level) std::swap(slot[l], current);
-  }
-  std::copy_n(current, node_size, out);
 }
 
 // Adds the rows of a block to the node of everything before it. The two means differ by delta, which adds a multiple of
@@ -251,8 +234,8 @@ Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, do
   constexpr Size strips_per_task = 8, strips_per_side = 16;
   const CovarianceKernel& kernel = covariance_kernel();
   const BlockWeights w(weights, rows);
-  Doubles leaf, delta;
-  if (!leaf.allocate(shape.m2()) || !delta.allocate(shape.padded())) return no_memory;
+  const auto leaf = AlignedBuffer<double>::zeros(shape.m2()), delta = AlignedBuffer<double>::zeros(shape.padded());
+  if (!leaf || !delta) return no_memory;
   const Commit commit;
   const double ns = static_cast<double>(rows) * row_ns(shape.d, full);
   const auto strip_tasks = [&](auto&& body) noexcept {
@@ -291,6 +274,28 @@ Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, do
   return {};
 }
 
-}  // namespace
+// The nodes of a MergeTree of moments.
+struct CovarianceNodes {
+  using Workspace = CovarianceWorkspace;
+
+  CovarianceShape shape;
+  Want want;
+
+  CovarianceNodes(Size d, Want wanted) noexcept : shape(d), want(wanted) {}
+
+  bool full() const noexcept { return want == Want::covariance; }
+  Size size() const noexcept { return shape.node_size(full()); }
+  double block_ns() const noexcept { return static_cast<double>(shape.rows) * row_ns(shape.d, full()); }
+  Workspace request(int level) const noexcept { return Workspace::request(shape, full(), level); }
+  Workspace request_for_merging() const noexcept { return Workspace::request_for_merging(shape); }
+  // A node of no weight changes nothing, and is changed into the other one.
+  void merge(double* into, const double* other, const Workspace& work) const noexcept {
+    if (other[0] == 0) return;
+    if (into[0] == 0)
+      std::copy_n(other, size(), into);
+    else
+      covariance_kernel().merge(shape, full(), into, other, 1, work.delta);
+  }
+};
 
 }  // namespace mmlfast::drivers

@@ -1,11 +1,9 @@
-// The R factor of tables of any size: fixed leaves of rows in parallel, merged in a fixed binary tree that depends on
-// the number of rows alone, and the state that makes it incremental.
+// The R factor of tables of any size, and the state that makes it incremental.
 #pragma once
 
-#include <cstdint>
 #include <vector>
 
-#include "drivers/covariance.hpp"
+#include "drivers/common/merge_tree.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {
@@ -17,19 +15,40 @@ Outcome r_of_rows(const T* table, const Layout& layout, double* r) noexcept;
 // Makes the diagonal of R (row-major n x n) nonnegative.
 void make_diagonal_nonnegative(double* r, Size n) noexcept;
 
-// The R factor of the rows seen so far. Rows are counted into leaves; the rows of an unfinished leaf are kept, so that
-// any chunking gives the same bits. Leaves are merged like the digits of a binary counter. What came by merge() and
-// went by remove() is kept apart, and joined when the result is asked for. Not thread-safe.
+// The nodes of a MergeTree of R factors, row-major n x n.
+struct RFactorNodes {
+  // chunk rows in columns of `ld`, 2 n numbers, and nodes.
+  struct Workspace {
+    Size ld;
+    double *columns, *numbers, *nodes;
+
+    explicit operator bool() const noexcept { return columns != nullptr; }
+  };
+
+  Size n;
+
+  Size size() const noexcept { return n * n; }
+  Size block_rows() const noexcept;
+  double block_ns() const noexcept;
+  Workspace request(int level) const noexcept;
+  Workspace request_for_merging() const noexcept { return request(-1); }
+  // into := R of [into; other].
+  void merge(double* into, const double* other, const Workspace& work) const noexcept;
+};
+
+// The R factor of the rows seen so far, in a MergeTree. What came by merge() and went by remove() is kept apart, and
+// joined when the result is asked for. Not thread-safe.
 class RFactor {
  public:
-  explicit RFactor(Size n) noexcept;
+  explicit RFactor(Size n) noexcept : nodes_{n} {}
 
-  Size columns() const noexcept { return n_; }
-  Size count() const noexcept { return count_; }
+  Size columns() const noexcept { return nodes_.n; }
+  // The number of rows.
+  double weight() const noexcept { return static_cast<double>(count_); }
 
-  // After an interruption the rows up to some whole leaf have been taken in.
+  // After an interruption the rows up to some whole block have been taken in.
   template <class T>
-  Outcome update(const T* rows, const Layout& layout) noexcept;
+  Outcome update(const Table<T>& table) noexcept;
   Outcome merge(const RFactor& other) noexcept;
   // Takes rows out again. `possible` is false, and nothing has changed, if what is left would not be positive definite
   // to working precision: rows that were not taken in, or that all the weight of some direction hangs on.
@@ -37,33 +56,25 @@ class RFactor {
   Outcome copy(const RFactor& other) noexcept;
 
   // R of all rows together, with a diagonal that is not negative; r gets n * n numbers. Changes nothing.
-  Outcome total(Doubles& r) const noexcept;
+  Outcome total(Numbers& r) const noexcept;
 
   // The whole state as numbers, and back; false if the numbers are no state.
   void save(std::vector<double>& to) const;
   bool restore(const std::vector<double>& from);
 
-  static Size leaf_rows(Size n) noexcept;
-
  private:
-  static constexpr int most_levels = 48;
-
   bool consistent() const noexcept;
-  Size node_size() const noexcept { return n_ * n_; }
-  Outcome push(const double* node, int level) noexcept;
-  Outcome before_removal(Doubles& r) const noexcept;
-  Outcome difference(Doubles& r, bool& possible) const noexcept;
+  Outcome before_removal(Numbers& r) const noexcept;
+  Outcome difference(Numbers& r, bool& possible) const noexcept;
   template <class T>
-  Outcome fill_open(const T* rows, const Layout& layout) noexcept;
-  template <class T>
-  Outcome whole_leaves(const T* rows, const Layout& layout, Size n_leaves) noexcept;
+  Outcome fill_open(const Table<T>& table) noexcept;
 
-  Size n_, count_ = 0;
-  std::uint64_t n_leaves_ = 0;  // bit l set: levels_[l] holds R of 2^l leaves
-  Doubles levels_[most_levels];
-  Doubles open_;  // the rows of the unfinished leaf, row by row
+  RFactorNodes nodes_;
+  Size count_ = 0;
+  MergeTree<RFactorNodes> tree_;
+  Numbers open_;  // the rows of the unfinished block, row by row
   Size open_rows_ = 0;
-  Doubles merged_, removed_;
+  Numbers merged_, removed_;
 };
 
 }  // namespace mmlfast::drivers

@@ -7,17 +7,16 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.linalg import LinAlgError
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, as_integer
-from mmlfast._common.states import restored
+from mmlfast._common.states import RowState, as_rows
 from mmlfast.linalg._lstsq import lstsq
 
 Array = np.ndarray[Any, Any]
 
 
-class RFactor:
+class RFactor(RowState):
     """R of the QR factorization of rows that come in pieces.
 
     For least squares, singular values and rank of a table that is too long for memory, grows, or lies on several
@@ -67,35 +66,17 @@ class RFactor:
     True
     """
 
-    __slots__ = ("_dtype", "_state")
-    __hash__ = None  # type: ignore[assignment]
+    __slots__ = ()
 
-    def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
-        self._dtype = np.dtype(dtype)
-        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
-        columns = -1
-        if n_features is not None:
-            columns = as_integer(n_features, "n_features")
-            if not 0 <= columns < 2**24:
-                raise ValueError(f"n_features must be at least 0, got {n_features}")
-        self._state = _core.RFactorState(columns)
-
-    @property
-    def n_features(self) -> int | None:
-        """The number of columns, or None if that is not known yet."""
-        columns = self._state.n_features()
-        return None if columns < 0 else columns
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the results."""
-        return self._dtype
+    _name = "RFactor"
+    _compiled = _core.RFactorState
+    _too_many_features = 2**24
+    _state: _core.RFactorState
 
     @property
     def count(self) -> int:
         """The number of rows."""
-        return self._state.count()
+        return int(self._state.count())
 
     @property
     def r(self) -> Array:
@@ -122,7 +103,7 @@ class RFactor:
         TypeError
             If the numbers are complex or no numbers at all.
         """
-        self._state.update(_rows("update", x))
+        self._state.update(as_rows("update", x))
         return self
 
     def downdate(self, x: ArrayLike) -> Self:
@@ -156,35 +137,8 @@ class RFactor:
         .. [1] G. W. Stewart, The effects of rounding error on an algorithm for downdating a Cholesky factorization,
            J. Inst. Math. Appl. 23 (1979).
         """
-        if not self._state.remove(_rows("downdate", x)):
+        if not self._state.remove(as_rows("downdate", x)):
             raise LinAlgError("downdate: what is left would not be positive definite; nothing was taken out")
-        return self
-
-    def merge(self, other: RFactor) -> Self:
-        """Take in the rows that another object has seen.
-
-        Results agree to rounding whatever the order of merging. Merging into an empty object copies `other`.
-
-        Parameters
-        ----------
-        other : RFactor
-            Is not changed.
-
-        Returns
-        -------
-        RFactor
-            The object itself.
-
-        Raises
-        ------
-        ValueError
-            If the numbers of columns differ.
-        TypeError
-            If `other` is something else.
-        """
-        if not isinstance(other, RFactor):
-            raise TypeError(f"merge: other must be RFactor, got {type(other).__name__}")
-        self._state.merge(other._state)
         return self
 
     def singular_values(self) -> Array:
@@ -272,28 +226,3 @@ class RFactor:
             if rank < n:  # what R cannot reach counts too
                 residuals += np.square(a @ x - b).sum(axis=0)
             return x.astype(self._dtype, copy=False), residuals.astype(self._dtype, copy=False), rank
-
-    def __eq__(self, other: object) -> bool:
-        """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""
-        if not isinstance(other, RFactor):
-            return NotImplemented
-        return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
-
-    def __getstate__(self) -> tuple[str, Array]:
-        return self._dtype.name, self._state.save()
-
-    def __setstate__(self, state: tuple[str, Array]) -> None:
-        self._dtype, self._state = restored("RFactor", lambda: _core.RFactorState(-1), state)
-
-    def __repr__(self) -> str:
-        return f"RFactor(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
-
-
-def _rows(function: str, x: ArrayLike) -> Array:
-    """Native, aligned float32 or float64 rows."""
-    rows = as_float(x, "x")
-    if rows.ndim == 1:
-        rows = rows[None]
-    if rows.ndim != 2:
-        raise ValueError(f"{function}: x must be rows, shape (n, d), or one row, shape (d,); got shape {rows.shape}")
-    return np.require(rows, requirements="A")

@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, as_integer, check_labels
-from mmlfast._common.states import restored
+from mmlfast._common.arrays import check_labels
+from mmlfast._common.states import RowState, as_rows
 from mmlfast._common.weights import check_divisor, check_weights
 
 Array = np.ndarray[Any, Any]
 
 
-class Moments:
+class Moments(RowState):
     """Mean and covariance of rows that come in pieces.
 
     Parameters
@@ -54,30 +54,12 @@ class Moments:
     True
     """
 
-    __slots__ = ("_dtype", "_state")
-    __hash__ = None  # type: ignore[assignment]
+    __slots__ = ()
 
-    def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
-        self._dtype = np.dtype(dtype)
-        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
-        columns = -1
-        if n_features is not None:
-            columns = as_integer(n_features, "n_features")
-            if not 0 <= columns < 2**31:
-                raise ValueError(f"n_features must be at least 0, got {n_features}")
-        self._state = _core.MomentState(columns)
-
-    @property
-    def n_features(self) -> int | None:
-        """The number of columns, or None if that is not known yet."""
-        columns = self._state.n_features()
-        return None if columns < 0 else columns
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The dtype of the results."""
-        return self._dtype
+    _name = "Moments"
+    _compiled = _core.MomentState
+    _too_many_features = 2**31
+    _state: _core.MomentState
 
     @property
     def count(self) -> int | float:
@@ -205,49 +187,6 @@ class Moments:
         self._state.remove(*_rows("downdate", x, weights, self.n_features))
         return self
 
-    def merge(self, other: Moments) -> Self:
-        """Take in the rows that another object has seen.
-
-        Results agree to about 1e-15 relative whatever the order of merging. Merging into an empty object copies
-        `other`.
-
-        Parameters
-        ----------
-        other : Moments
-            Is not changed.
-
-        Returns
-        -------
-        Moments
-            The object itself.
-
-        Raises
-        ------
-        ValueError
-            If the numbers of columns differ.
-        TypeError
-            If `other` is something else.
-        """
-        if not isinstance(other, Moments):
-            raise TypeError(f"merge: other must be Moments, got {type(other).__name__}")
-        self._state.merge(other._state)
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        """The same state: the same rows in the same blocks, so that everything from here on has the same bits."""
-        if not isinstance(other, Moments):
-            return NotImplemented
-        return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
-
-    def __getstate__(self) -> tuple[str, Array]:
-        return self._dtype.name, self._state.save()
-
-    def __setstate__(self, state: tuple[str, Array]) -> None:
-        self._dtype, self._state = restored("Moments", lambda: _core.MomentState(-1), state)
-
-    def __repr__(self) -> str:
-        return f"Moments(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"
-
 
 def divided(moments: Moments, ddof: float) -> Array:
     """The sums of products divided by the count less ddof, in float64."""
@@ -258,15 +197,9 @@ def _rows(function: str, x: ArrayLike, weights: ArrayLike | None, columns: int |
     """Native, aligned float32 or float64 rows and float64 weights."""
     if weights is not None:
         check_labels(function, x=(x, "nd", "n" if columns == 1 else "d"), weights=(weights, "n", "n"))
-    rows = as_float(x, "x")
-    if rows.ndim == 1 and columns == 1:
-        rows = rows[:, None]
-    elif rows.ndim == 1:
-        rows = rows[None]
-        weights = None if weights is None else np.atleast_1d(np.asarray(weights))
-    if rows.ndim != 2:
-        raise ValueError(f"{function}: x must be rows, shape (n, d), or one row, shape (d,); got shape {rows.shape}")
-    rows = np.require(rows, requirements="A")
+    rows = as_rows(function, x, columns == 1)
+    if weights is not None and np.ndim(x) == 1 and columns != 1:
+        weights = np.atleast_1d(np.asarray(weights))
     if weights is None:
         return rows, None
     w = check_weights(function, weights, rows.shape[:1])
