@@ -37,16 +37,17 @@ LaneBits factor_small(const T* const* item, const Layout& al, T* const* x, const
   vec<T> a[N][N];
   pack_sized<N, N>(item, al, &a[0][0]);
   mask<T> positive = ~no_lanes<T>();
-  unrolled(0, N, [&](int k) {
+  unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA {
     positive = positive & (a[k][k] > zero<T>());
     a[k][k] = sqrt(a[k][k]);
     const vec<T> reciprocal = broadcast<T>(1) / a[k][k];
-    unrolled(k + 1, N, [&](int i) {
+    unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
       a[i][k] = a[i][k] * reciprocal;
       a[k][i] = zero<T>();
     });
-    unrolled(k + 1, N,
-             [&](int i) { unrolled(k + 1, i + 1, [&](int j) { a[i][j] = fnma(a[i][k], a[j][k], a[i][j]); }); });
+    unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
+      unrolled(k + 1, i + 1, [&](int j) MMLFAST_INLINE_LAMBDA { a[i][j] = fnma(a[i][k], a[j][k], a[i][j]); });
+    });
   });
   unpack_sized<N, N>(x, xl, &a[0][0]);
   return report(positive, x, xl);
@@ -142,13 +143,14 @@ template <int C, class T>
 MMLFAST_INLINE void factor_diagonal(LowerFactor<T>& f, std::ptrdiff_t j) {
   vec<T> x[C][C];
   take_out_products<C, C, true>(f, j, j, x);
-  unrolled(0, C, [&](int k) {
+  unrolled(0, C, [&](int k) MMLFAST_INLINE_LAMBDA {
     f.positive = f.positive & (x[k][k] > zero<T>());
     x[k][k] = sqrt(x[k][k]);
     const vec<T> reciprocal = f.reciprocal[j + k] = broadcast<T>(1) / x[k][k];
-    unrolled(k + 1, C, [&](int i) { x[i][k] = x[i][k] * reciprocal; });
-    unrolled(k + 1, C,
-             [&](int i) { unrolled(k + 1, i + 1, [&](int c) { x[i][c] = fnma(x[i][k], x[c][k], x[i][c]); }); });
+    unrolled(k + 1, C, [&](int i) MMLFAST_INLINE_LAMBDA { x[i][k] = x[i][k] * reciprocal; });
+    unrolled(k + 1, C, [&](int i) MMLFAST_INLINE_LAMBDA {
+      unrolled(k + 1, i + 1, [&](int c) MMLFAST_INLINE_LAMBDA { x[i][c] = fnma(x[i][k], x[c][k], x[i][c]); });
+    });
   });
   for (int r = 0; r < C; ++r)
     for (int c = 0; c <= r; ++c) f.a[(j + r) * f.ld + j + c] = x[r][c];
@@ -159,10 +161,10 @@ template <int R, int C, class T>
 MMLFAST_INLINE void factor_below(const LowerFactor<T>& f, std::ptrdiff_t i, std::ptrdiff_t j) {
   vec<T> x[R][C];
   take_out_products<R, C, false>(f, i, j, x);
-  unrolled(0, C, [&](int k) {
+  unrolled(0, C, [&](int k) MMLFAST_INLINE_LAMBDA {
     const vec<T> reciprocal = f.reciprocal[j + k];
     for (int r = 0; r < R; ++r) x[r][k] = x[r][k] * reciprocal;
-    unrolled(k + 1, C, [&](int c) {
+    unrolled(k + 1, C, [&](int c) MMLFAST_INLINE_LAMBDA {
       const vec<T> l = f.a[(j + c) * f.ld + j + k];
       for (int r = 0; r < R; ++r) x[r][c] = fnma(x[r][k], l, x[r][c]);
     });

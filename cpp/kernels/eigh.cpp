@@ -66,15 +66,14 @@ MMLFAST_INLINE vec<T> or_nan(const mask<T>& failed, const vec<T>& x) {
   return select(failed, broadcast<T>(static_cast<T>(__builtin_nan(""))), x);
 }
 
-// Adding zero leaves no minus zero, whose sign would depend on the neighbours: they decide which lanes turn by zero.
+// The eigenvalues d at the scale of the given matrices. Adding zero leaves no minus zero, whose sign would depend on
+// the other lanes: they decide which lanes turn by zero.
 template <class T>
-MMLFAST_INLINE void give_values(const Preparation<T>& p, const mask<T>& failed, vec<T>* d, std::ptrdiff_t n,
-                                T* const* values, std::ptrdiff_t stride) {
+MMLFAST_INLINE void unscale_values(const Preparation<T>& p, const mask<T>& failed, vec<T>* d, std::ptrdiff_t n) {
   for (std::ptrdiff_t i = 0; i < n; ++i) {
     const vec<T> x = d[i] + zero<T>();
     d[i] = or_nan(failed, p.scaled ? scale_by_power(x, p.exponent) : x);
   }
-  unpack(values, Layout{n, 1, stride, 1}, d, 1, 1);
 }
 
 template <class T>
@@ -107,7 +106,8 @@ LaneBits solve_small(const T* const* items, const Layout& al, T* const* values, 
       q[6 + k] = v[k].z;
     }
   }
-  give_values(p, p.bad, d, N, values, values_stride);
+  unscale_values(p, p.bad, d, N);
+  unpack_sized<N, 1>(values, Layout{N, 1, values_stride, 1}, d);
   if constexpr (Vectors) {
     for (int i = 0; i < N * N; ++i) q[i] = or_nan(p.bad, q[i] + zero<T>());
     unpack_sized<N, N>(vectors, vl, q);
@@ -131,7 +131,8 @@ template <bool Vectors, class T>
 MMLFAST_NOINLINE void give(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t, T* const* values,
                            std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
   sort<Vectors>(t);
-  give_values(p, failed, t.d, t.n, values, values_stride);
+  unscale_values(p, failed, t.d, t.n);
+  unpack(values, Layout{t.n, 1, values_stride, 1}, t.d, 1, 1);
   if constexpr (Vectors) {
     normalize(t);
     for (std::ptrdiff_t k = 0; k < t.n; ++k)

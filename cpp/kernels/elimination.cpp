@@ -21,7 +21,10 @@ template <int N, class T>
 struct Group : SmallFactors<N, T> {
   Group(const T* const* item, const Layout& layout, vec<T>*) {
     pack_sized<N, N>(item, layout, &this->a[0][0]);
-    factor(*this);
+    if constexpr (N <= 4)
+      factor(*this);
+    else
+      factor_out_of_line(*this);  // a call costs nothing beside the work
   }
   static constexpr std::ptrdiff_t size() { return N; }
   MMLFAST_INLINE vec<T> signed_pivot(std::ptrdiff_t k) const { return with_sign(this->a[k][k], this->pivot[k], k); }
@@ -97,9 +100,13 @@ LaneBits solve_by_columns(const T* const* a, const Layout& a_layout, const T* co
   for (int p = 0; p < vec_parts; ++p)
     if (!factor(f[p], matrix, p)) return solve_any(a, a_layout, b, b_layout, x, x_layout, scratch);
   ColumnRows<N, T> c[vec_parts];
-  unrolled(0, vec_parts, [&](int p) { unrolled(0, N, [&](int i) { c[p][i] = part_of(rhs[i], p); }); });
+  unrolled(0, vec_parts, [&](int p) MMLFAST_INLINE_LAMBDA {
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[p][i] = part_of(rhs[i], p); });
+  });
   substitute(f, c);
-  unrolled(0, vec_parts, [&](int p) { unrolled(0, N, [&](int i) { rhs[i].part[p] = c[p][i].part[0]; }); });
+  unrolled(0, vec_parts, [&](int p) MMLFAST_INLINE_LAMBDA {
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { rhs[i].part[p] = c[p][i].part[0]; });
+  });
   unpack_sized<N, 1>(x, x_layout, rhs);
   return 0;
 }
@@ -108,7 +115,9 @@ template <int N, class T>
 LaneBits inverse_small(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout) {
   const Group<N, T> f(a, a_layout, nullptr);
   vec<T> inverse[N][N];
-  unrolled(0, N, [&](int i) { unrolled(0, N, [&](int j) { inverse[i][j] = broadcast<T>(static_cast<T>(i == j)); }); });
+  unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA {
+    unrolled(0, N, [&](int j) MMLFAST_INLINE_LAMBDA { inverse[i][j] = broadcast<T>(static_cast<T>(i == j)); });
+  });
   substitute(f, inverse);
   blank_singular(f.singular, &inverse[0][0], N * N);
   unpack_sized<N, N>(x, x_layout, &inverse[0][0]);

@@ -39,7 +39,7 @@ struct ColumnFactors {
 template <int N, int K, class T>
 MMLFAST_INLINE void exchange_rows(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
   const vec<T, 1> upper = c[K];
-  unrolled(K + 1, N, [&](int i) {
+  unrolled(K + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
     const vec<T, 1> lower = c[i];
     c[K] = select(f.here[K][i], lower, c[K]);
     c[i] = select(f.here[K][i], upper, lower);
@@ -50,7 +50,7 @@ MMLFAST_INLINE void exchange_rows(const ColumnFactors<N, T>& f, ColumnRows<N, T>
 template <int N, int K, class T>
 MMLFAST_INLINE void apply_step(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
   exchange_rows<N, K>(f, c);
-  unrolled(K + 1, N, [&](int i) { c[i] = fnma(f.column[K][i], c[K], c[i]); });
+  unrolled(K + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = fnma(f.column[K][i], c[K], c[i]); });
 }
 
 template <int N, int Steps, int K = 0, class T>
@@ -65,7 +65,7 @@ MMLFAST_INLINE void apply_steps(const ColumnFactors<N, T>& f, ColumnRows<N, T>& 
 template <int N, int J, class T>
 MMLFAST_INLINE void find_pivots(ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
   vec<T, 1> size = abs(c[J]);
-  unrolled(J + 1, N, [&](int i) { size = max(abs(c[i]), size); });
+  unrolled(J + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { size = max(abs(c[i]), size); });
   f.smallest = J == 0 ? size : min(size, f.smallest);
   f.largest = J == 0 ? size : max(size, f.largest);
   // The division starts before it is known which row has the pivot; its sign comes later.
@@ -73,7 +73,7 @@ MMLFAST_INLINE void find_pivots(ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
   // The first of equal pivots is taken.
   const mask<T, 1> stays = abs(upper) == size;
   mask<T, 1> found = stays;
-  unrolled(J + 1, N, [&](int i) {
+  unrolled(J + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
     const mask<T, 1> equal = abs(c[i]) == size, here = equal & ~found;
     found = found | equal;
     f.here[J][i] = here;
@@ -82,17 +82,17 @@ MMLFAST_INLINE void find_pivots(ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
   });
   f.exchanged[J] = found & ~stays;
   f.reciprocal[J] = copysign(reciprocal, c[J]);
-  unrolled(J + 1, N, [&](int i) { c[i] = c[i] * f.reciprocal[J]; });
+  unrolled(J + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = c[i] * f.reciprocal[J]; });
 }
 
 template <int N, int J = 0, class T>
 MMLFAST_INLINE void factor_columns(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
   if constexpr (J < N) {
     ColumnRows<N, T> c;
-    unrolled(0, N, [&](int i) { c[i] = part_of(a[i * N + J], part); });
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = part_of(a[i * N + J], part); });
     apply_steps<N, J>(f, c);
     find_pivots<N, J>(f, c);
-    unrolled(0, N, [&](int i) { f.column[J][i] = c[i]; });
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { f.column[J][i] = c[i]; });
     factor_columns<N, J + 1>(f, a, part);
   }
 }
@@ -108,11 +108,11 @@ MMLFAST_NOINLINE bool factor(ColumnFactors<N, T>& f, const vec<T>* a, int part) 
 template <int N, int K = 0, class T>
 MMLFAST_INLINE void substitute(const ColumnFactors<N, T> (&f)[vec_parts], ColumnRows<N, T> (&c)[vec_parts]) {
   if constexpr (K < N) {
-    unrolled(0, vec_parts, [&](int p) { apply_step<N, K>(f[p], c[p]); });
+    unrolled(0, vec_parts, [&](int p) MMLFAST_INLINE_LAMBDA { apply_step<N, K>(f[p], c[p]); });
     substitute<N, K + 1>(f, c);
-    unrolled(0, vec_parts, [&](int p) {
+    unrolled(0, vec_parts, [&](int p) MMLFAST_INLINE_LAMBDA {
       c[p][K] = c[p][K] * f[p].reciprocal[K];
-      unrolled(0, K, [&](int i) { c[p][i] = fnma(f[p].column[K][i], c[p][K], c[p][i]); });
+      unrolled(0, K, [&](int i) MMLFAST_INLINE_LAMBDA { c[p][i] = fnma(f[p].column[K][i], c[p][K], c[p][i]); });
     });
   }
 }
@@ -132,11 +132,11 @@ template <int N, class T>
 MMLFAST_INLINE void move_multipliers(ColumnFactors<N, T>& f, ColumnRows<N, T>& order) {
   for (int j = 0; j < N - 2; ++j) {
     ColumnRows<N, T> c;
-    unrolled(0, N, [&](int i) { c[i] = f.column[j][i]; });
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = f.column[j][i]; });
     exchange_rows_after(f, j, c);
-    unrolled(0, N, [&](int i) { f.column[j][i] = c[i]; });
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { f.column[j][i] = c[i]; });
   }
-  unrolled(0, N, [&](int i) { order[i] = broadcast<T, 1>(static_cast<T>(i)); });
+  unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { order[i] = broadcast<T, 1>(static_cast<T>(i)); });
   exchange_rows_after(f, -1, order);
 }
 
@@ -148,14 +148,16 @@ MMLFAST_INLINE void invert(const ColumnFactors<N, T>& f, const ColumnRows<N, T>&
   for (int j = 0; j < N; ++j) {
     ColumnRows<N, T> c;
     const vec<T, 1> number = broadcast<T, 1>(static_cast<T>(j));
-    unrolled(0, N, [&](int i) { c[i] = select(order[i] == number, one, zero<T, 1>()); });
-    const auto subtract = [&](int k, int i) { c[i] = fnma(f.column[k][i], c[k], c[i]); };
-    unrolled(0, N, [&](int k) { unrolled(k + 1, N, [&](int i) { subtract(k, i); }); });
-    unrolled(0, N, [&](int from_the_end) {
+    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = select(order[i] == number, one, zero<T, 1>()); });
+    const auto subtract = [&](int k, int i) MMLFAST_INLINE_LAMBDA { c[i] = fnma(f.column[k][i], c[k], c[i]); };
+    unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA {
+      unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { subtract(k, i); });
+    });
+    unrolled(0, N, [&](int from_the_end) MMLFAST_INLINE_LAMBDA {
       const int k = N - 1 - from_the_end;
       c[k] = c[k] * f.reciprocal[k];
       x[k * N + j].part[part] = c[k].part[0];
-      unrolled(0, k, [&](int i) { subtract(k, i); });
+      unrolled(0, k, [&](int i) MMLFAST_INLINE_LAMBDA { subtract(k, i); });
     });
   }
 }

@@ -329,18 +329,21 @@ MMLFAST_INLINE void invert_by_columns(const PanelFactors<T>& f, const vec<T>* or
   const vec<T> one = broadcast<T>(1);
   for (int j = 0; j < N; j += strip) {
     vec<T> b[N][strip];
-    unrolled(0, strip, [&](int s) {
+    unrolled(0, strip, [&](int s) MMLFAST_INLINE_LAMBDA {
       const vec<T> column = broadcast(numbers<T>.value[j + s]);
-      unrolled(0, N, [&](int i) { b[i][s] = select(order[i] == column, one, zero<T>()); });
+      unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { b[i][s] = select(order[i] == column, one, zero<T>()); });
     });
-    const auto subtract = [&](int k, int i) {
-      unrolled(0, strip, [&](int s) { b[i][s] = fnma(f.a[i * f.ld + k], b[k][s], b[i][s]); });
+    const auto subtract = [&](int k, int i) MMLFAST_INLINE_LAMBDA {
+      unrolled(0, strip, [&](int s) MMLFAST_INLINE_LAMBDA { b[i][s] = fnma(f.a[i * f.ld + k], b[k][s], b[i][s]); });
     };
-    unrolled(0, N, [&](int k) { unrolled(k + 1, N, [&](int i) { subtract(k, i); }); });
-    unrolled(0, N, [&](int from_the_end) {
+    unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA {
+      unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { subtract(k, i); });
+    });
+    unrolled(0, N, [&](int from_the_end) MMLFAST_INLINE_LAMBDA {
       const int k = N - 1 - from_the_end;
-      unrolled(0, strip, [&](int s) { x[k * f.ld + j + s] = b[k][s] = f.over_pivot(k, b[k][s]); });
-      unrolled(0, k, [&](int i) { subtract(k, i); });
+      unrolled(0, strip,
+               [&](int s) MMLFAST_INLINE_LAMBDA { x[k * f.ld + j + s] = b[k][s] = f.over_pivot(k, b[k][s]); });
+      unrolled(0, k, [&](int i) MMLFAST_INLINE_LAMBDA { subtract(k, i); });
     });
   }
 }

@@ -46,9 +46,9 @@ struct SmallFactors {
 // Exchanges row k of c with each lane's pivot row, in columns [from, M).
 template <int N, int M, class T>
 MMLFAST_INLINE void exchange_rows(const vec<T>& pivot, int k, vec<T> (&c)[N][M], int from) {
-  unrolled(k + 1, N, [&](int i) {
+  unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
     const mask<T> here = pivot == broadcast<T>(static_cast<T>(i));
-    unrolled(from, M, [&](int j) {
+    unrolled(from, M, [&](int j) MMLFAST_INLINE_LAMBDA {
       const vec<T> upper = c[k][j], lower = c[i][j];
       c[k][j] = select(here, lower, upper);
       c[i][j] = select(here, upper, lower);
@@ -59,9 +59,9 @@ MMLFAST_INLINE void exchange_rows(const vec<T>& pivot, int k, vec<T> (&c)[N][M],
 template <int N, class T>
 MMLFAST_INLINE void factor(SmallFactors<N, T>& f) {
   f.singular = no_lanes<T>();
-  unrolled(0, N, [&](int k) {
+  unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA {
     vec<T> best = abs(f.a[k][k]), row = broadcast<T>(static_cast<T>(k));
-    unrolled(k + 1, N, [&](int i) {
+    unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
       const vec<T> candidate = abs(f.a[i][k]);
       const mask<T> better = candidate > best;
       best = select(better, candidate, best);
@@ -72,24 +72,34 @@ MMLFAST_INLINE void factor(SmallFactors<N, T>& f) {
     f.fragile.add(best);
     exchange_rows<N, N>(row, k, f.a, k);
     f.reciprocal[k] = broadcast<T>(1) / f.a[k][k];
-    unrolled(k + 1, N, [&](int i) {
+    unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
       const vec<T> multiplier = f.a[i][k] = f.over_pivot(k, f.a[i][k]);
-      unrolled(k + 1, N, [&](int j) { f.a[i][j] = fnma(multiplier, f.a[k][j], f.a[i][j]); });
+      unrolled(k + 1, N, [&](int j) MMLFAST_INLINE_LAMBDA { f.a[i][j] = fnma(multiplier, f.a[k][j], f.a[i][j]); });
     });
   });
+}
+
+// The same, compiled once for all callers.
+template <int N, class T>
+MMLFAST_NOINLINE void factor_out_of_line(SmallFactors<N, T>& f) {
+  factor(f);
 }
 
 // b := A^-1 b
 template <int N, int M, class T>
 MMLFAST_INLINE void substitute(const SmallFactors<N, T>& f, vec<T> (&b)[N][M]) {
-  unrolled(0, N, [&](int k) {
+  unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA {
     exchange_rows<N, M>(f.pivot[k], k, b, 0);
-    unrolled(k + 1, N, [&](int i) { unrolled(0, M, [&](int j) { b[i][j] = fnma(f.a[i][k], b[k][j], b[i][j]); }); });
+    unrolled(k + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
+      unrolled(0, M, [&](int j) MMLFAST_INLINE_LAMBDA { b[i][j] = fnma(f.a[i][k], b[k][j], b[i][j]); });
+    });
   });
-  unrolled(0, N, [&](int from_the_end) {
+  unrolled(0, N, [&](int from_the_end) MMLFAST_INLINE_LAMBDA {
     const int k = N - 1 - from_the_end;
-    unrolled(0, M, [&](int j) { b[k][j] = f.over_pivot(k, b[k][j]); });
-    unrolled(0, k, [&](int i) { unrolled(0, M, [&](int j) { b[i][j] = fnma(f.a[i][k], b[k][j], b[i][j]); }); });
+    unrolled(0, M, [&](int j) MMLFAST_INLINE_LAMBDA { b[k][j] = f.over_pivot(k, b[k][j]); });
+    unrolled(0, k, [&](int i) MMLFAST_INLINE_LAMBDA {
+      unrolled(0, M, [&](int j) MMLFAST_INLINE_LAMBDA { b[i][j] = fnma(f.a[i][k], b[k][j], b[i][j]); });
+    });
   });
 }
 

@@ -7,8 +7,6 @@
 
 #include "simd/math.hpp"
 
-#define MMLFAST_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace mmlfast::MMLFAST_LEVEL::lane_columns {
 
 // Sums of squares within these bounds lose nothing to overflow or underflow, not even after a column has shrunk to

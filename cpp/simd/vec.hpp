@@ -29,6 +29,7 @@
 #endif
 
 #define MMLFAST_INLINE inline __attribute__((always_inline))
+#define MMLFAST_INLINE_LAMBDA __attribute__((always_inline))
 // For code that is run seldom, or long enough for a call to cost nothing: one copy per type serves all callers.
 #define MMLFAST_NOINLINE __attribute__((noinline))
 

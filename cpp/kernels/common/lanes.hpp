@@ -116,7 +116,7 @@ MMLFAST_INLINE Runs runs_of(const Layout& l, std::ptrdiff_t row, std::ptrdiff_t 
 template <int Rows, int Cols, class T, class C>
 MMLFAST_INLINE void pack_sized(const T* const* item, const Layout& layout, vec<C>* dst) {
   constexpr int count = Rows * Cols;
-  if (count <= 16 && layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
+  if (layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
     if constexpr (count >= native_lanes<C>)
       native_squares::pack(item, 0, count, dst, 1);
     else
@@ -128,7 +128,7 @@ MMLFAST_INLINE void pack_sized(const T* const* item, const Layout& layout, vec<C
 template <int Rows, int Cols, class T, class C>
 MMLFAST_INLINE void unpack_sized(T* const* item, const Layout& layout, const vec<C>* src) {
   constexpr int count = Rows * Cols;
-  if (count <= 16 && layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
+  if (layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
     if constexpr (count >= native_lanes<C>)
       native_squares::unpack(item, 0, count, src, 1);
     else

@@ -9,8 +9,6 @@
 #include "kernels/common/lanes.hpp"
 #include "simd/math.hpp"
 
-#define MMLFAST_INLINE_LAMBDA __attribute__((always_inline))
-
 namespace mmlfast::MMLFAST_LEVEL::reflections {
 
 // Sums of squares between these lose nothing to underflow or overflow, and products of two elements that are not much
