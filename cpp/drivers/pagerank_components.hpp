@@ -1,8 +1,8 @@
 // Sixteen rankings of one graph at once, one strongly connected component after the other
-// (kernels/rank_components.hpp): solutions in float64, refined by corrections in float32. A component is swept until
-// what changes in it is as small as its part of what the correction may leave; one ranking that is there stays as it is
-// while its neighbours go on, and a ranking that is good enough is put down at once: its bits do not depend on its
-// neighbours.
+// (kernels/pagerank_components.hpp): solutions in float64, refined by corrections in float32. A component is swept
+// until what changes in it is as small as its part of what the correction may leave; one ranking that is there stays as
+// it is while its neighbours go on, and a ranking that is good enough is put down at once: its bits do not depend on
+// its neighbours.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 #include "drivers/common/link_components.hpp"
 #include "drivers/pagerank.hpp"
 #include "drivers/pagerank_finish.hpp"
+#include "kernels/pagerank_components.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {

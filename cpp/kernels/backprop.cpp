@@ -22,21 +22,6 @@ MMLFAST_INLINE mask<T> columns_at(std::ptrdiff_t j, std::ptrdiff_t n) {
   return load(number) < broadcast<T>(static_cast<T>(left));
 }
 
-template <class T>
-MMLFAST_INLINE T first_lane(const vec<T>& x) {
-  return x.part[0][0];
-}
-
-template <class T>
-MMLFAST_INLINE T reduce_max(const vec<T>& a) {
-  alignas(vec_bytes) T x[lanes<T>];
-  store(x, a);
-  _Pragma("GCC unroll 4") for (int half = lanes<T> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) x[i] = x[i] > x[i + half] ? x[i] : x[i + half];
-  }
-  return x[0];
-}
-
 template <Activation A, class T>
 MMLFAST_INLINE vec<T> value(const vec<T>& z) {
   if constexpr (A == Activation::logistic) return logistic(z);

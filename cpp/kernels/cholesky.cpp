@@ -1,6 +1,6 @@
 #include "kernels/cholesky.hpp"
 
-#include "kernels/elimination_small.hpp"
+#include "kernels/common/lanes.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -10,9 +10,6 @@ constexpr std::ptrdiff_t tile = vec_parts == 1 ? 4 : 2;
 
 // Up to this size everything is unrolled.
 constexpr std::ptrdiff_t most_unrolled = 8;
-
-// A row that is a multiple of 1 KiB apart from the next would put whole columns into a few sets of the cache.
-constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 32 ? n + 1 : n; }
 
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t n) {

@@ -1,4 +1,4 @@
-// The mean of a block of rows without rearranging them, where nothing else is asked for: one sum per column and per row
+// The mean of a block of rows without rearranging them, where nothing else is wanted: one sum per column and per row
 // of a period, which are those of kernels/covariance_centre.hpp in the same order, hence the same bits.
 #pragma once
 

@@ -6,9 +6,6 @@
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
-// Rows that are a multiple of 1 KiB apart would share a few sets of the cache.
-constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
-
 // a and q; d, e, tau, w
 constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 4 * n; }
 
@@ -128,8 +125,9 @@ MMLFAST_NOINLINE void normalize(const Tridiagonal<T>& t) {
 }
 
 template <bool Vectors, class T>
-MMLFAST_NOINLINE void give(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t, T* const* values,
-                           std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
+MMLFAST_NOINLINE void write_answers(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t,
+                                    T* const* values, std::ptrdiff_t values_stride, T* const* vectors,
+                                    const Layout& vl) {
   sort<Vectors>(t);
   unscale_values(p, failed, t.d, t.n);
   unpack(values, Layout{t.n, 1, values_stride, 1}, t.d, 1, 1);
@@ -162,7 +160,7 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   LaneBits bits = 0;
   for (int k = 0; k < Groups; ++k) {
     const mask<T> failed = p[k].bad | unconverged[k];
-    give<Vectors>(p[k], failed, t[k], values + k * lanes<T>, values_stride, vectors + k * lanes<T>, vl);
+    write_answers<Vectors>(p[k], failed, t[k], values + k * lanes<T>, values_stride, vectors + k * lanes<T>, vl);
     bits |= to_bitmask(failed) << (k * lanes<T>);
   }
   return bits;

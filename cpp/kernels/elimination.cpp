@@ -7,9 +7,6 @@
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
-// A row that is a multiple of 1 KiB apart from the next would put whole columns into a few sets of the cache.
-constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
-
 // Pivot k with the sign of the exchange of row k with `row`.
 template <class T>
 MMLFAST_INLINE vec<T> with_sign(const vec<T>& pivot, const vec<T>& row, std::ptrdiff_t k) {
@@ -89,7 +86,7 @@ LaneBits solve_any(const T* const* a, const Layout& a_layout, const T* const* b,
   return to_bitmask(f.singular);
 }
 
-// As solve_any, whose bits these are.
+// The same operations in the same order as solve_any: bit-identical.
 template <int N, class T>
 LaneBits solve_by_columns(const T* const* a, const Layout& a_layout, const T* const* b, const Layout& b_layout,
                           T* const* x, const Layout& x_layout, vec<T>* scratch) {
@@ -155,7 +152,7 @@ LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, con
   return to_bitmask(f.singular);
 }
 
-// As inverse_any, whose bits these are.
+// The same operations in the same order as inverse_any: bit-identical.
 template <int N, class T>
 LaneBits inverse_by_columns(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout,
                             vec<T>* scratch) {
@@ -209,7 +206,8 @@ MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent
 }
 
 // The determinants of 2 x 2 matrices to two units in the last place, where neither product leaves the range (Jeannerod,
-// Louvet and Muller, Math. Comp. 82 (2013), on Kahan's way): elimination would lose what cancels. Returns those lanes.
+// Louvet and Muller, Math. Comp. 82 (2013), on Kahan's algorithm): elimination would lose what cancels. Returns the
+// lanes where det is usable.
 template <class T>
 MMLFAST_INLINE mask<T> determinant_of_two(const T* const* item, const Layout& layout, vec<T>& det) {
   vec<T> a[2][2];
@@ -237,7 +235,7 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
   return to_bitmask(f.singular);
 }
 
-// As determinant_sized<0>, whose bits these are.
+// The same operations in the same order as determinant_sized<0>: bit-identical.
 template <int N, class T>
 LaneBits determinant_by_columns(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   vec<T> matrix[N * N], result;
@@ -307,7 +305,8 @@ void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const
   unpack(u, u_layout, f.a, f.ld, 1);
 }
 
-// Sizes with unrolled code: the matrix stays in registers to a good part.
+// Sizes with unrolled code. With AVX-512 most of the matrix stays in registers; with fewer registers the larger of
+// these sizes spill, and are still faster than loops.
 template <int N>
 inline constexpr bool unrolls = N >= 1 && N <= (vec_parts == 1 ? 8 : 4);
 

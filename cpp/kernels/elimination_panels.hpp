@@ -4,7 +4,7 @@
 // columns on the right.
 //
 // Within a panel the multipliers move with their rows; across panels they stay where they were made, unless
-// move_multipliers asks for the factors of the matrix with its rows in their last order.
+// move_multipliers is set, for the factors of the matrix with its rows in their last order.
 #pragma once
 
 #include "kernels/elimination.hpp"
@@ -181,6 +181,7 @@ MMLFAST_INLINE void panel_step(PanelFactors<T>& f, std::ptrdiff_t first, PivotSe
   const std::ptrdiff_t n = f.n, k = first + C;
   const PivotSearch<T> found = search;
   const vec<T> reciprocal = choose_pivot(f, k, found, C);
+  const FragileLanes<T> fragile = f.fragile;
   vec<T>* row = f.a + k * f.ld + first;
   vec<T> upper[panel_width];
   for (int s = 0; s < panel_width; ++s) {
@@ -192,7 +193,7 @@ MMLFAST_INLINE void panel_step(PanelFactors<T>& f, std::ptrdiff_t first, PivotSe
     const mask<T> here = found.row == broadcast(numbers<T>.value[i]);
     vec<T> x[panel_width];
     for (int s = 0; s < panel_width; ++s) x[s] = select(here, upper[s], row[s]);
-    x[C] = f.fragile.quotient(x[C], found.entries[C], reciprocal);
+    x[C] = fragile.quotient(x[C], found.entries[C], reciprocal);
     for (int s = C + 1; s < panel_width; ++s) x[s] = fnma(x[C], found.entries[s], x[s]);
     for (int s = 0; s < panel_width; ++s) row[s] = x[s];
     if constexpr (C + 1 < panel_width) {

@@ -7,12 +7,6 @@
 
 namespace mmlfast::MMLFAST_LEVEL {
 
-// body(i) for from <= i < to, unrolled.
-template <class Body>
-MMLFAST_INLINE void unrolled(int from, int to, Body&& body) {
-  _Pragma("GCC unroll 8") for (int i = from; i < to; ++i) body(i);
-}
-
 // Lanes with a pivot so small or so large that its reciprocal is not a normal number: they divide where the others
 // multiply, so that no lane's bits depend on its neighbours.
 template <class T>

@@ -1,7 +1,7 @@
 #include "kernels/gram_schmidt.hpp"
 
 #include "kernels/common/lanes.hpp"
-#include "kernels/gram_schmidt_columns.hpp"
+#include "kernels/common/long_columns.hpp"
 #include "kernels/gram_schmidt_lanes.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -146,20 +146,20 @@ void in_lanes(Orthogonalization method, const T* const* a, const Layout& a_layou
     if (n == 4) return lanes_sized<4>(a, a_layout, rtol, q, q_layout, rank, orthogonality);
   }
   const Matrix<T> x{static_cast<vec<T>*>(scratch), m, n};
-  vec<T>* room = x.a + m * n;
+  vec<T>* work = x.a + m * n;
   Report<T> report;
   pack(a, a_layout, x.a, n, 1);
   const vec<T> tolerance = gather_numbers(rtol);
   switch (method) {
     case Orthogonalization::cgs:
     case Orthogonalization::mgs:
-      single_pass(method == Orthogonalization::mgs, x, tolerance, room, report);
+      single_pass(method == Orthogonalization::mgs, x, tolerance, work, report);
       break;
     case Orthogonalization::cgs2:
-      twice<0, 0>(x, tolerance, room, report);
+      twice<0, 0>(x, tolerance, work, report);
       break;
     case Orthogonalization::householder:
-      householder(x, tolerance, room, report);
+      householder(x, tolerance, work, report);
       break;
   }
   unpack(q, q_layout, x.a, n, 1);

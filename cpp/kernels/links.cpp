@@ -83,7 +83,7 @@ void scatter(const LinksOut<Index>& links, const NodeLabels& nodes, const double
     const std::uint32_t bucket = buckets.bucket_of_slot[target >> nodes.shift];
     const std::int64_t at = buckets.cursor[bucket]++;
     if (at >= buckets.last[bucket]) return;
-    // A bucket is written in order, but so rarely that the processor does not see it: the next lines are asked for.
+    // A bucket is written in order, but so rarely that the processor does not notice: the next lines are prefetched.
     __builtin_prefetch(to.source + at + 32, 1);
     __builtin_prefetch(to.row + at + 64, 1);
     to.source[at] = source;

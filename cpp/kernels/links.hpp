@@ -38,14 +38,10 @@
 //     arriving = links[order][:, order].T.tocsr()
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
+#include "kernels/common/arriving_links.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {
-
-using Node = std::uint32_t;
 
 // Links that leave each node. `weights` is nullptr where all are equal.
 template <class Index>

@@ -1,7 +1,7 @@
 #include "kernels/lstsq.hpp"
 
-#include "kernels/common/one_sided_jacobi.hpp"
 #include "kernels/common/reflections.hpp"
+#include "kernels/lstsq_jacobi.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -24,10 +24,6 @@ struct Problem {
 
   MMLFAST_INLINE vec<T> upper(std::ptrdiff_t i, std::ptrdiff_t j) const { return i == j ? f.diagonal[i] : f.x(i, j); }
 };
-
-constexpr std::ptrdiff_t smaller(std::ptrdiff_t m, std::ptrdiff_t n) { return m < n ? m : n; }
-
-constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t r) { return r % 8 == 0 && r >= 16 ? r + 1 : r; }
 
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t k) {
@@ -225,7 +221,7 @@ MMLFAST_INLINE mask<T> certainly_full(const Problem<T>& p, const vec<T>& limit) 
   return (size * limit) * (inverse_size * limit) < broadcast<T>(1);
 }
 
-// What certainly_full() asks for: twice what counts as zero, but at least where the rounding errors of the lanes begin
+// The limit for certainly_full(): twice what counts as zero, but at least where the rounding errors of the lanes begin
 // to matter (measured: less than u (4 + m / 30), by columns that are dependent); for a wide A, whose x has not the
 // accuracy of A with columns of length one, where they are a thousandth part of the digits.
 template <class T>

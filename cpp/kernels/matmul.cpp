@@ -108,7 +108,7 @@ S transposed(const S& s) {
 // B and C in contiguous rows.
 template <class T>
 void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
-                    const MatrixStack<T>& c, T* room) {
+                    const MatrixStack<T>& c, T* work) {
   const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols;
   if (m == n && k == n && n <= 8 && count > 1) {
     switch (n) {
@@ -134,7 +134,7 @@ void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const Matrix
   const tiled::Strides strides{a.layout.row_stride, a.layout.col_stride, b.layout.row_stride, c.layout.row_stride,
                                bytes(a.stride),     bytes(b.stride),     bytes(c.stride)};
   for (ptrdiff_t i = 0; i < count; ++i)
-    tiled::multiply(m, n, k, strides, a.data + i * a.stride, b.data + i * b.stride, c.data + i * c.stride, room);
+    tiled::multiply(m, n, k, strides, a.data + i * a.stride, b.data + i * b.stride, c.data + i * c.stride, work);
 }
 
 template <class T>
@@ -143,12 +143,12 @@ void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, const Matr
   const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols, group = copied_items(m, k, n);
   T* b_room = scratch;
   T* c_room = b_room + whole_vectors<T>(group * k * n);
-  T* room = c_room + whole_vectors<T>(group * m * n);
+  T* work = c_room + whole_vectors<T>(group * m * n);
   const bool copies_b = n > 1 && b.layout.col_stride != 1, copies_c = n > 1 && c.layout.col_stride != 1;
-  if (!copies_b && !copies_c) return multiply_items(count, a, b, c, room);
+  if (!copies_b && !copies_c) return multiply_items(count, a, b, c, work);
   if (copies_b && b.stride == 0) {
     copy_rows(b.data, b.layout, b_room);
-    if (!copies_c) return multiply_items<T>(count, a, {b_room, 0, {k, n, n, 1}}, c, room);
+    if (!copies_c) return multiply_items<T>(count, a, {b_room, 0, {k, n, n, 1}}, c, work);
   }
   for (ptrdiff_t i = 0; i < count; i += group) {
     const ptrdiff_t items = count - i < group ? count - i : group;
@@ -160,7 +160,7 @@ void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, const Matr
     }
     MatrixStack<T> rows_of_c{c.data + i * c.stride, c.stride, c.layout};
     if (copies_c) rows_of_c = {c_room, m * n, {m, n, n, 1}};
-    multiply_items<T>(items, {a.data + i * a.stride, a.stride, a.layout}, rows_of_b, rows_of_c, room);
+    multiply_items<T>(items, {a.data + i * a.stride, a.stride, a.layout}, rows_of_b, rows_of_c, work);
     if (copies_c) {
       for (ptrdiff_t item = 0; item < items; ++item)
         copy_out(c_room + item * m * n, c.data + (i + item) * c.stride, c.layout);

@@ -131,18 +131,18 @@ void copy_panel(std::ptrdiff_t depth, const T* b, std::ptrdiff_t b_row, std::ptr
 // One panel of whole vectors, copied first if `copies`.
 template <int Vectors, class T>
 void whole_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
-                 T* room, bool copies) {
+                 T* work, bool copies) {
   constexpr int full = lanes<T>;
   if (!copies) return panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, strides, a, b, c, 0);
   const Strides close{strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next};
-  copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, room);
-  panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, close, a, room, c, 0);
+  copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, work);
+  panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, close, a, work, c, 0);
 }
 
-// c = a b for one item. `room`: depth * 3 vectors.
+// c = a b for one item. `work`: depth * 3 vectors.
 template <class T>
 void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const Strides& strides, const T* a,
-              const T* b, T* c, T* room) {
+              const T* b, T* c, T* work) {
   constexpr int full = lanes<T>;
   const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) >= 512;
   std::ptrdiff_t left = cols / full;
@@ -154,17 +154,17 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, co
   while (left > 0) {
     if constexpr (wide_vectors == 3) {
       if (left == 3 || left > 4) {
-        whole_panel<3>(rows, depth, strides, a, b, c, room, copies);
+        whole_panel<3>(rows, depth, strides, a, b, c, work, copies);
         advance(3);
         continue;
       }
       if (left >= 2) {
-        whole_panel<2>(rows, depth, strides, a, b, c, room, copies);
+        whole_panel<2>(rows, depth, strides, a, b, c, work, copies);
         advance(2);
         continue;
       }
     }
-    whole_panel<1>(rows, depth, strides, a, b, c, room, copies);
+    whole_panel<1>(rows, depth, strides, a, b, c, work, copies);
     advance(1);
   }
   if (const int columns = static_cast<int>(cols % full); columns > 0)

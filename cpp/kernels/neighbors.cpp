@@ -83,7 +83,8 @@ MMLFAST_INLINE void take(const NeighborScan<Word>& o, ptrdiff_t query, uint32_t 
   }
 }
 
-// All tiles from the cursor on. tile(panel, query) says whether it has left a query with too little room.
+// All tiles from the cursor on. tile(panel, query) returns whether the memory for some query's candidates is nearly
+// full.
 template <class Word, class Tile>
 MMLFAST_INLINE bool all_tiles(const NeighborScan<Word>& o, NeighborCursor& cursor, Tile tile) {
   for (; cursor.panel < o.last_panel; ++cursor.panel, cursor.query = 0) {
@@ -97,7 +98,7 @@ MMLFAST_INLINE bool all_tiles(const NeighborScan<Word>& o, NeighborCursor& curso
 }
 
 // Takes the candidates of a tile. near(r) is a mask, save(r, scores) puts the scores of row r in memory. Returns
-// whether some query has too little room left.
+// whether the memory for some query's candidates is nearly full.
 template <ptrdiff_t Points, class Word, class Near, class Save>
 MMLFAST_INLINE bool take_tile(const NeighborScan<Word>& o, ptrdiff_t panel, ptrdiff_t query, Near near, Save save) {
   auto some = near(0);
@@ -158,7 +159,7 @@ bool scan_directly(const NeighborScan<double>& o, NeighborCursor& cursor) {
   });
 }
 
-// Rows lie anywhere in memory: ask for the next ones while measuring these.
+// Rows lie anywhere in memory: the next ones are prefetched while these are measured.
 template <class T>
 MMLFAST_INLINE void fetch_row(const T* row, ptrdiff_t d) {
   constexpr ptrdiff_t line = 64 / static_cast<ptrdiff_t>(sizeof(T)), most = 8;

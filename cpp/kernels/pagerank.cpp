@@ -1,7 +1,7 @@
 #include "kernels/pagerank.hpp"
 
-#include "kernels/common/rank_components.hpp"
 #include "kernels/common/sparse_rows.hpp"
+#include "kernels/pagerank_components.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -16,10 +16,10 @@
 //   basis   IN   `count` vectors;  x, a  float32, x may be nullptr: u = a;  sums  OUT  count + 1 numbers in float64
 // subtract: w = scale * (u - sum of c[i] basis[i]) and z = factor * w.  Returns w'w.
 // advance: y += sum of c[i] basis[i], at least 0; z = scale * y in both halves. All sums in float64.
-// residual: r = teleport + t - y, written as float32 times `scale`; tells sums of |r|, r, y and t.
+// residual: r = teleport + t - y, written as float32 times `scale`; returns the sums of |r|, r, y and t.
 // relax_lanes, pull_lanes: the same for eight rankings at once, entry (r, l) at [8 r + l], all in float64. relax_lanes
 //        writes `out` only if it is not nullptr. pull_lanes takes a z of n_core entries and reads z[c - n_core] for the
-//        columns beyond. Columns are read 16 entries past the last link, to ask for z ahead.
+//        columns beyond. Columns are read 16 entries past the last link, to prefetch z.
 // remember_lanes: the residual r = right + t - y of each ranking, and what changed since the last time: r replaces
 //        that of the history, whose y is the one before; if count > 0, the differences of `newest` are written.
 //   sums    OUT  per lane, row by row: |r|, r, y, t as in RankResidual; then the products dr_i'dr_j, i <= j, in the
@@ -41,21 +41,10 @@
 //     out[r] = z[columns[starts[r]:starts[r + 1]]].sum() + right[r]
 #pragma once
 
-#include <cstddef>
-#include <cstdint>
-
-#include "kernels/links.hpp"
+#include "kernels/common/arriving_links.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {
-
-// The links that arrive, as a ranking reads them. `weight` is nullptr where all are equal.
-struct ArrivingLinks {
-  const std::int64_t* starts;
-  const Node* column;
-  const double* weight;
-  std::int64_t n_core;
-};
 
 struct RankResidual {
   double absolute, sum, of_y, of_t;  // sums of |r|, r, y, t

@@ -165,8 +165,8 @@ PowerStopped lanes_sized(const T* const* a, const Layout& layout, const PowerLan
                          const PowerLimits<T>& limits, vec<T>* scratch) {
   const std::ptrdiff_t n = N > 0 ? N : layout.rows;
   vec<T> fixed[N > 0 ? N * (N + 3) : 1];
-  vec<T>* room = N > 0 ? fixed : scratch;
-  const LaneVectors<T> v{room, room + n * n, room + n * (n + 1), room + n * (n + 2)};
+  vec<T>* work = N > 0 ? fixed : scratch;
+  const LaneVectors<T> v{work, work + n * n, work + n * (n + 1), work + n * (n + 2)};
   pack(a, Layout{n, n, layout.row_stride, layout.col_stride}, v.a, n, 1);
   pack(items.from, Layout{n, 1, items.from_stride, 1}, v.x, 1, 1);
   return iterate<N>(v, n, items, limits);

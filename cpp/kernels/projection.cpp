@@ -1,8 +1,8 @@
 #include "kernels/projection.hpp"
 
 #include "kernels/common/lanes.hpp"
+#include "kernels/common/long_columns.hpp"
 #include "kernels/common/product.hpp"
-#include "kernels/gram_schmidt_columns.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -163,17 +163,18 @@ template <class T>
 void in_lanes(ProjectionStep step, const T* const* const* in, const Layout* in_layout, T* const* const* out,
               const Layout* out_layout, void* scratch) {
   const auto [n_in, n_out] = counts(step);
-  vec<T>*room = static_cast<vec<T>*>(scratch), *source[most_projection_inputs], *target[most_projection_outputs];
+  vec<T>*scratch_left = static_cast<vec<T>*>(scratch), *source[most_projection_inputs],
+  *target[most_projection_outputs];
   for (int k = 0; k < n_in; ++k) {
-    source[k] = room;
-    pack(in[k], in_layout[k], room, in_layout[k].cols, 1);
-    room += in_layout[k].rows * in_layout[k].cols;
+    source[k] = scratch_left;
+    pack(in[k], in_layout[k], scratch_left, in_layout[k].cols, 1);
+    scratch_left += in_layout[k].rows * in_layout[k].cols;
   }
   for (int k = 0; k < n_out; ++k) {
-    target[k] = room;
-    room += out_layout[k].rows * out_layout[k].cols;
+    target[k] = scratch_left;
+    scratch_left += out_layout[k].rows * out_layout[k].cols;
   }
-  sizes<vec<T>>(step, in_layout).run(step, source, target, room);
+  sizes<vec<T>>(step, in_layout).run(step, source, target, scratch_left);
   for (int k = 0; k < n_out; ++k) unpack(out[k], out_layout[k], target[k], out_layout[k].cols, 1);
 }
 
@@ -181,18 +182,18 @@ template <class T>
 void one(ProjectionStep step, const T* const* in, const Layout* in_layout, T* const* out, const Layout* out_layout,
          void* scratch) {
   const auto [n_in, n_out] = counts(step);
-  T *room = static_cast<T*>(scratch), *source[most_projection_inputs], *target[most_projection_outputs];
+  T *scratch_left = static_cast<T*>(scratch), *source[most_projection_inputs], *target[most_projection_outputs];
   for (int k = 0; k < n_in; ++k) {
     const Layout& l = in_layout[k];
-    source[k] = room;
+    source[k] = scratch_left;
     for (std::ptrdiff_t i = 0; i < l.rows; ++i)
-      for (std::ptrdiff_t j = 0; j < l.cols; ++j) *room++ = in[k][i * l.row_stride + j * l.col_stride];
+      for (std::ptrdiff_t j = 0; j < l.cols; ++j) *scratch_left++ = in[k][i * l.row_stride + j * l.col_stride];
   }
   for (int k = 0; k < n_out; ++k) {
-    target[k] = room;
-    room += out_layout[k].rows * out_layout[k].cols;
+    target[k] = scratch_left;
+    scratch_left += out_layout[k].rows * out_layout[k].cols;
   }
-  sizes<T>(step, in_layout).run(step, source, target, room);
+  sizes<T>(step, in_layout).run(step, source, target, scratch_left);
   for (int k = 0; k < n_out; ++k) {
     const Layout& l = out_layout[k];
     for (std::ptrdiff_t i = 0; i < l.rows; ++i)

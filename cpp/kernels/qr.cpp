@@ -10,24 +10,15 @@ using reflections::Columns;
 using reflections::Range;
 using reflections::Reflected;
 
-// Room for n columns of A and p of Q. Rows that are a multiple of 1 KiB apart would put whole columns into a few sets
-// of the cache.
-constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n, std::ptrdiff_t p) {
-  const std::ptrdiff_t ld = n > p ? n : p;
-  return ld % 8 == 0 && ld >= 16 ? ld + 1 : ld;
-}
-
-constexpr std::ptrdiff_t smaller(std::ptrdiff_t m, std::ptrdiff_t n) { return m < n ? m : n; }
-
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, std::ptrdiff_t p) {
-  return m * leading_dimension(n, p) + (p > m ? p : m) * n + 2 * smaller(m, n) + n;
+  return m * leading_dimension(n > p ? n : p) + (p > m ? p : m) * n + 2 * smaller(m, n) + n;
 }
 
 // Columns that are not reflected themselves have not been looked at: NaN, overflow, and sizes that lose digits in
 // products with the others.
 template <class T>
-MMLFAST_INLINE void look_at_the_rest(const Reflected<T>& f, mask<T>& unsafe) {
+MMLFAST_INLINE void check_other_columns(const Reflected<T>& f, mask<T>& unsafe) {
   for (std::ptrdiff_t j = f.count(); j < f.x.n; ++j) {
     vec<T> square = zero<T>();
     for (std::ptrdiff_t i = 0; i < f.x.m; ++i) square = fma(f.x(i, j), f.x(i, j), square);
@@ -35,9 +26,9 @@ MMLFAST_INLINE void look_at_the_rest(const Reflected<T>& f, mask<T>& unsafe) {
   }
 }
 
-// What was done to the items before they were factored, and has to be undone: column j times 2^-exponent[j].
+// How items were scaled before they were factored, which has to be undone: column j by 2^-exponent[j].
 template <class T>
-struct Treatment {
+struct Rescaling {
   vec<T>* exponent;
   bool scaled = false;
   mask<T> not_finite = no_lanes<T>();
@@ -46,7 +37,7 @@ struct Treatment {
 // Factors the items that pack() put into f.x once more: those in the lanes of `unsafe` with all columns at a size of
 // about one. N > 0: in the order of factor_sized.
 template <int N, class T>
-MMLFAST_NOINLINE void factor_with_care(const Reflected<T>& f, const mask<T>& unsafe, Treatment<T>& t) {
+MMLFAST_NOINLINE void factor_with_care(const Reflected<T>& f, const mask<T>& unsafe, Rescaling<T>& t) {
   vec<T> nothing = zero<T>(), mantissa, size;
   t.scaled = true;
   for (std::ptrdiff_t j = 0; j < f.x.n; ++j) {
@@ -77,7 +68,7 @@ MMLFAST_INLINE void copy_r(const Reflected<T>& f, std::ptrdiff_t p, vec<T>* r) {
 
 // Undoes the scaling of R and fills the items that are not finite.
 template <class T>
-MMLFAST_NOINLINE void finish(const Treatment<T>& t, vec<T>* r, std::ptrdiff_t rows, std::ptrdiff_t n) {
+MMLFAST_NOINLINE void finish(const Rescaling<T>& t, vec<T>* r, std::ptrdiff_t rows, std::ptrdiff_t n) {
   for (std::ptrdiff_t j = 0; j < n; ++j) {
     const Columns<T> column{r + j, j < rows ? j + 1 : rows, 1, n};
     reflections::scale(column, t.exponent[j]);
@@ -90,11 +81,11 @@ void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const 
                   const Layout& r_layout) {
   vec<T> x[N * N], upper[N * N], factors[N], diagonal[N], exponent[N];
   const Reflected<T> f{{x, N, N, N}, factors, diagonal};
-  Treatment<T> t{exponent};
+  Rescaling<T> t{exponent};
   mask<T> unsafe = no_lanes<T>();
   pack_sized<N, N>(a, a_layout, x);
   reflections::factor_sized<false, N, N>(f, unsafe);
-  look_at_the_rest(f, unsafe);
+  check_other_columns(f, unsafe);
   const bool again = any(unsafe);
   if (again) {
     pack_sized<N, N>(a, a_layout, x);
@@ -110,12 +101,12 @@ void factor_sized(const T* const* a, const Layout& a_layout, T* const* q, const 
 }
 
 template <class T>
-Treatment<T> factor_any(const T* const* a, const Layout& a_layout, const Reflected<T>& f) {
-  Treatment<T> t{f.diagonal + smaller(f.x.m, f.x.n)};
+Rescaling<T> factor_any(const T* const* a, const Layout& a_layout, const Reflected<T>& f) {
+  Rescaling<T> t{f.diagonal + smaller(f.x.m, f.x.n)};
   mask<T> unsafe = no_lanes<T>();
   pack(a, a_layout, f.x.a, f.x.ld, 1);
   reflections::factor<false>(f, unsafe);
-  look_at_the_rest(f, unsafe);
+  check_other_columns(f, unsafe);
   if (any(unsafe)) {
     pack(a, a_layout, f.x.a, f.x.ld, 1);
     factor_with_care<0>(f, unsafe, t);
@@ -126,8 +117,8 @@ Treatment<T> factor_any(const T* const* a, const Layout& a_layout, const Reflect
 template <class T>
 Reflected<T> in_scratch(const Layout& a_layout, std::ptrdiff_t p, vec<T>* scratch) {
   const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, k = smaller(m, n);
-  vec<T>* x = scratch + 2 * k + n;  // after factors and diagonal, the exponents of Treatment
-  return {{x, m, n, leading_dimension(n, p)}, scratch, scratch + k};
+  vec<T>* x = scratch + 2 * k + n;  // after factors and diagonal, the exponents of Rescaling
+  return {{x, m, n, leading_dimension(n > p ? n : p)}, scratch, scratch + k};
 }
 
 template <class T>
@@ -141,7 +132,7 @@ void factor(const T* const* a, const Layout& a_layout, T* const* q, const Layout
   }
   const std::ptrdiff_t p = q[0] == nullptr ? 0 : q_layout.cols;
   const Reflected<T> f = in_scratch(a_layout, p, static_cast<vec<T>*>(scratch));
-  const Treatment<T> t = factor_any(a, a_layout, f);
+  const Rescaling<T> t = factor_any(a, a_layout, f);
   vec<T>* upper = f.x.a + m * f.x.ld;
   copy_r<0, 0>(f, rows, upper);
   if (t.scaled) finish(t, upper, rows, n);
@@ -156,7 +147,7 @@ template <class T>
 void raw(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h_layout, T* const* tau,
          const Layout& tau_layout, void* scratch) {
   const Reflected<T> f = in_scratch(a_layout, 0, static_cast<vec<T>*>(scratch));
-  const Treatment<T> t = factor_any(a, a_layout, f);
+  const Rescaling<T> t = factor_any(a, a_layout, f);
   const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, k = smaller(m, n);
   for (std::ptrdiff_t j = 0; j < k; ++j) {
     const vec<T> head = j < f.count() ? f.x(j, j) : zero<T>();

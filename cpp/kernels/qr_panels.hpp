@@ -1,8 +1,8 @@
 // Panels of reflections for one large matrix: the part of kernels/qr that has its lanes along rows and columns.
 #pragma once
 
+#include "kernels/common/long_columns.hpp"
 #include "kernels/common/product.hpp"
-#include "kernels/gram_schmidt_columns.hpp"
 #include "kernels/qr.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::qr_panels {
@@ -109,9 +109,9 @@ void join(const T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, const T* tau, T
 
 template <class T>
 void apply(const T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, const T* t, bool transposed, T* c, ptrdiff_t c_row,
-           ptrdiff_t cols, ptrdiff_t first, T* room) {
+           ptrdiff_t cols, ptrdiff_t first, T* work) {
   const ptrdiff_t row = cols + lanes<T>;
-  T *w = room, *tw = room + n * row;
+  T *w = work, *tw = work + n * row;
   product<T>(n, cols, rows - first, {v + first, ld, 1, c + first * c_row, c_row, w, row});
   product<T>(n, cols, n, {t, transposed ? 1 : n, transposed ? n : 1, w, row, tw, row});
   product<T>(rows, cols, n, {v, 1, ld, tw, row, c, c_row}, Start::c);

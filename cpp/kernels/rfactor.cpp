@@ -1,6 +1,6 @@
 #include "kernels/rfactor.hpp"
 
-#include "kernels/gram_schmidt_columns.hpp"
+#include "kernels/common/long_columns.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

@@ -41,7 +41,7 @@
 
 namespace mmlfast {
 
-// What singular values are asked for: those of the item; of the item times some power of two, so that neither the
+// Which singular values are wanted: those of the item; of the item times some power of two, so that neither the
 // largest nor those within the range of T of it leave this range; or of the item with the length of each of its columns
 // brought to about one by a power of two.
 enum class SingularValuesOf : int { item, item_times_power, columns_of_length_one };

@@ -24,11 +24,11 @@ bool compiled(Level level) noexcept;
 // The best level that this processor and operating system can run.
 Level detected() noexcept;
 
-// The level in use: the best one detected, or a lower one asked for by the environment variable
+// The level in use: the best one detected, or a lower one named by the environment variable
 // MMLFAST_SIMD. Read once, at the first call.
 Level current() noexcept;
 
-// What MMLFAST_SIMD asked for if it could not be had (unknown name, or not available here), else
+// What MMLFAST_SIMD names if it is not to be had (unknown name, or not available here), else
 // nullptr.
 const char* refused_request() noexcept;
 

@@ -92,6 +92,13 @@ struct mask {
 #define MMLFAST_EACH_PART_OF(count) _Pragma("GCC unroll 4") for (int p = 0; p < (count); ++p)
 #define MMLFAST_EACH_PART MMLFAST_EACH_PART_OF(vec_parts)
 
+// body(i) for from <= i < to, at most 8 times, unrolled: arrays indexed by i stay in registers. A body of some size has
+// to be MMLFAST_INLINE_LAMBDA.
+template <class Body>
+MMLFAST_INLINE void unrolled(int from, int to, Body&& body) {
+  _Pragma("GCC unroll 8") for (int i = from; i < to; ++i) body(i);
+}
+
 // ---- memory ----
 
 // Part p of a vector as a vector of its own: for kernels that would need more registers than there are for whole ones.
@@ -145,30 +152,18 @@ MMLFAST_INLINE void store_first(T* to, const vec<T>& x, int count) {
 
 // ---- arithmetic ----
 
-template <class T, int P>
-MMLFAST_INLINE vec<T, P> operator+(const vec<T, P>& a, const vec<T, P>& b) {
-  vec<T, P> r;
-  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] + b.part[p];
-  return r;
-}
-template <class T, int P>
-MMLFAST_INLINE vec<T, P> operator-(const vec<T, P>& a, const vec<T, P>& b) {
-  vec<T, P> r;
-  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] - b.part[p];
-  return r;
-}
-template <class T, int P>
-MMLFAST_INLINE vec<T, P> operator*(const vec<T, P>& a, const vec<T, P>& b) {
-  vec<T, P> r;
-  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] * b.part[p];
-  return r;
-}
-template <class T, int P>
-MMLFAST_INLINE vec<T, P> operator/(const vec<T, P>& a, const vec<T, P>& b) {
-  vec<T, P> r;
-  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] / b.part[p];
-  return r;
-}
+#define MMLFAST_ARITHMETIC(symbol)                                                   \
+  template <class T, int P>                                                          \
+  MMLFAST_INLINE vec<T, P> operator symbol(const vec<T, P>& a, const vec<T, P>& b) { \
+    vec<T, P> r;                                                                     \
+    MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] symbol b.part[p];                  \
+    return r;                                                                        \
+  }
+MMLFAST_ARITHMETIC(+)
+MMLFAST_ARITHMETIC(-)
+MMLFAST_ARITHMETIC(*)
+MMLFAST_ARITHMETIC(/)
+#undef MMLFAST_ARITHMETIC
 template <class T, int P>
 MMLFAST_INLINE vec<T, P> operator-(const vec<T, P>& a) {
   vec<T, P> r;
@@ -399,15 +394,29 @@ MMLFAST_INLINE vec<T, P> min(const vec<T, P>& a, const vec<T, P>& b) {
 
 // ---- across lanes ----
 
-// The sum of the lanes in a fixed tree: (i, i + n/2), then (i, i + n/4), ...
-template <class T>
-MMLFAST_INLINE T reduce_add(const vec<T>& a) {
+// The lanes joined in a fixed tree: (i, i + n/2), then (i, i + n/4), ...
+template <class T, class Join>
+MMLFAST_INLINE T reduce(const vec<T>& a, Join&& join) {
   alignas(vec_bytes) T x[lanes<T>];
   store(x, a);
   _Pragma("GCC unroll 4") for (int half = lanes<T> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) x[i] += x[i + half];
+    for (int i = 0; i < half; ++i) x[i] = join(x[i], x[i + half]);
   }
   return x[0];
+}
+template <class T>
+MMLFAST_INLINE T reduce_add(const vec<T>& a) {
+  return reduce(a, [](T x, T y) MMLFAST_INLINE_LAMBDA { return x + y; });
+}
+// Of lanes without NaN.
+template <class T>
+MMLFAST_INLINE T reduce_max(const vec<T>& a) {
+  return reduce(a, [](T x, T y) MMLFAST_INLINE_LAMBDA { return x > y ? x : y; });
+}
+
+template <class T>
+MMLFAST_INLINE T first_lane(const vec<T>& x) {
+  return x.part[0][0];
 }
 
 // ---- conversion: 16 floats are two vectors of 8 doubles ----

@@ -9,7 +9,7 @@
 #pragma once
 
 #include "drivers/links.hpp"
-#include "kernels/common/rank_components.hpp"
+#include "kernels/common/arriving_links.hpp"
 
 namespace mmlfast::drivers {
 

@@ -1,5 +1,5 @@
-// Memory that is wanted next, fetched while a kernel computes: so many lines at each tile that the memory is never
-// asked for much at once. A prefetch of memory that is not there does nothing.
+// Memory that is wanted next, fetched while a kernel computes: a share of the lines at each tile, so that
+// requests to memory are spread evenly. A prefetch of memory that is not there does nothing.
 #pragma once
 
 #include <cstddef>

@@ -14,6 +14,12 @@
 
 namespace mmlfast::MMLFAST_LEVEL {
 
+// Vectors from one row of n to the next. Rows that are a multiple of 1 KiB apart would put whole columns into a few
+// sets of the cache.
+constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
+
+constexpr std::ptrdiff_t smaller(std::ptrdiff_t m, std::ptrdiff_t n) { return m < n ? m : n; }
+
 // dst[i * dst_row + j * dst_col] = element (i, j) of every item.
 template <class T, class C>
 void pack(const T* const* item, const Layout& layout, vec<C>* dst, std::ptrdiff_t dst_row, std::ptrdiff_t dst_col);

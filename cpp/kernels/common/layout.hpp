@@ -17,7 +17,7 @@ struct Layout {
 template <class T>
 inline constexpr int items_per_group = 64 / static_cast<int>(sizeof(T));
 
-// Bit i tells something of the item in lane i.
+// One flag per item: bit i belongs to lane i.
 using LaneBits = std::uint32_t;
 
 }  // namespace mmlfast

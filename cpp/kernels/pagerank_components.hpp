@@ -36,23 +36,10 @@
 //     for r in c: x[r] = (right[r] + inner[r] @ z) / (1 - d * own[r]); z[r] = d * x[r] / strength[r]
 #pragma once
 
-#include "kernels/links.hpp"
+#include "kernels/common/arriving_links.hpp"
 #include "simd/level.hpp"
 
 namespace mmlfast {
-
-// Links of row r: [starts[r], outer_end[r]) from other components, [outer_end[r], starts[r + 1]) from its own; where
-// repeats[r] is not 0, the latter are those of row r - 1. `weight` is nullptr where all are equal.
-struct ComponentRows {
-  const std::int64_t* starts;
-  const std::int64_t* outer_end;
-  const std::uint8_t* repeats;
-  const Node* column;
-  const double* weight;
-  const float* inverse_strength;
-  const float* strength;
-  const float* own;  // what part of what the node gives goes to itself
-};
 
 struct RankComponentsKernel {
   static constexpr int lanes = 16;
