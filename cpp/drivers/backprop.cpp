@@ -4,8 +4,6 @@
 #include <atomic>
 #include <cmath>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "drivers/backprop_snapshot.hpp"
 #include "drivers/backprop_workspace.hpp"
@@ -55,8 +53,6 @@ double ns_per_sample(const Network<T>& network, double passes) {
   return weights * passes * static_cast<double>(sizeof(T)) / 8 / 25;
 }
 
-Size blocks_of(Size n, Size block) { return (n + block - 1) / block; }
-
 // One pass of forward, output and backward over a mini-batch, chunk by chunk, in phases shared by the team.
 template <class T>
 class Passes {
@@ -68,7 +64,7 @@ class Passes {
 
   // The sum of the losses of the chunk's samples. With backward: delta of every layer, scaled.
   double run_samples(Size count, T scale, bool backward) {
-    const Size n_blocks = blocks_of(count, block_rows);
+    const Size n_blocks = ceil_div(count, block_rows);
     double* partial = work_.partial_losses();
     team_.run(
         n_blocks,
@@ -78,7 +74,7 @@ class Passes {
           partial[block] = work_.forward_and_output(first, rows, scale);
           if (backward) kernel<T>().backward(work_.layers(), network_.n_layers, first, rows);
         },
-        [&] { ask(); });
+        [&] { poll_interrupt(); });
     double sum = 0;
     for (Size block = 0; block < n_blocks; ++block) sum += partial[block];
     return sum;
@@ -88,18 +84,18 @@ class Passes {
   template <class Body>
   void run_weights(bool may_stop, Body&& body) {
     Size n_blocks = 0;
-    for (int l = 0; l < network_.n_layers; ++l) n_blocks += blocks_of(network_.sizes[l], block_weights);
+    for (int l = 0; l < network_.n_layers; ++l) n_blocks += ceil_div(network_.sizes[l], block_weights);
     team_.run(
         n_blocks,
         [&](Size block) {
           if (may_stop && stopped()) return;
           int l = 0;
-          for (Size n; block >= (n = blocks_of(network_.sizes[l], block_weights)); ++l) block -= n;
+          for (Size n; block >= (n = ceil_div(network_.sizes[l], block_weights)); ++l) block -= n;
           const Size begin = block * block_weights;
           body(work_.layers()[l], begin, std::min(begin + block_weights, network_.sizes[l]));
         },
         [&] {
-          if (may_stop) ask();
+          if (may_stop) poll_interrupt();
         });
   }
 
@@ -110,7 +106,7 @@ class Passes {
     double sum = 0;
     for (Size done = 0; done < count; done += samples_per_chunk) {
       const Size n = std::min<Size>(samples_per_chunk, count - done);
-      work_.aim(start + done);
+      work_.select_chunk(start + done);
       sum += run_samples(n, scale, true);
       if (stopped()) return 0;
       const bool update_too = fused && done + n == count;
@@ -129,14 +125,14 @@ class Passes {
   }
 
   // Between steps; a clock reading each time would show in the smallest networks.
-  void ask_now_and_then(Size work) {
-    since_asked_ += work;
-    if (since_asked_ < 100'000) return;
-    since_asked_ = 0;
-    ask();
+  void poll_interrupt_at_times(Size work) {
+    since_polled_ += work;
+    if (since_polled_ < 100'000) return;
+    since_polled_ = 0;
+    poll_interrupt();
   }
 
-  bool ask() {
+  bool poll_interrupt() {
     if (timer_.interrupted()) stop_.store(true, std::memory_order_relaxed);
     return stopped();
   }
@@ -147,7 +143,7 @@ class Passes {
   Team& team_;
   InterruptTimer& timer_;
   std::atomic<bool> stop_{false};
-  Size since_asked_ = 0;
+  Size since_polled_ = 0;
 };
 
 Outcome outcome_of(bool finished) { return {finished ? Outcome::Status::ok : Outcome::Status::interrupted}; }
@@ -163,9 +159,9 @@ Outcome each_chunk(const Network<T>& network, const Samples<T>& samples, Workspa
     Passes<T> passes(network, workspace, team, timer);
     for (Size start = 0; start < samples.n && !passes.stopped(); start += workspace.chunk()) {
       const Size count = std::min(workspace.chunk(), samples.n - start);
-      workspace.aim(start);
+      workspace.select_chunk(start);
       body(start, count, team, passes);
-      passes.ask();
+      passes.poll_interrupt();
     }
     finished = !passes.stopped();
   });
@@ -181,7 +177,7 @@ Outcome forward(const Network<T>& network, const Samples<T>& samples, T* out) no
   const DenseLayer<T>& last = workspace.last();
   return each_chunk(network, samples, workspace, 1, [&](Size start, Size count, Team& team, Passes<T>& passes) {
     team.run(
-        blocks_of(count, block_rows),
+        ceil_div(count, block_rows),
         [&](Size block) {
           if (passes.stopped()) return;
           const Size first = block * block_rows, rows = std::min(block_rows, count - first);
@@ -190,7 +186,7 @@ Outcome forward(const Network<T>& network, const Samples<T>& samples, T* out) no
           for (Size s = first; s < first + rows; ++s)
             std::copy_n(last.out + s * last.out_row, last.n_out, out + (start + s) * last.n_out);
         },
-        [&] { passes.ask(); });
+        [&] { passes.poll_interrupt(); });
   });
 }
 
@@ -256,7 +252,7 @@ class Epochs {
   bool run(Passes<T>& passes) {
     // About the time that saving takes is to be a hundredth of what was done since.
     const double save_ns = 100 + 1.0 * static_cast<double>(saved_.n_numbers());
-    const double epoch_ns = (step_ns_ + 500) * static_cast<double>((samples_.n + batch_ - 1) / batch_);
+    const double epoch_ns = (step_ns_ + 500) * static_cast<double>(ceil_div(samples_.n, batch_));
     const auto patience = static_cast<Size>(std::min(100 * save_ns / epoch_ns, 1e6)) + 1;
     Size& done = *training_.finished;
     while (done < training_.epochs) {
@@ -279,7 +275,7 @@ class Epochs {
   // Epoch number `epoch` of this training: its loss, and whether all its steps were taken.
   bool one(Passes<T>& passes, Size epoch, double& loss) {
     if (training_.shuffle && !shuffle(workspace_.order(), samples_.n, training_.seed, training_.first_epoch + epoch,
-                                      [&] { return passes.ask(); }))
+                                      [&] { return passes.poll_interrupt(); }))
       return false;
     const auto work = static_cast<Size>(std::min(step_ns_, 1e6)) + 500;
     double sum = 0;
@@ -287,7 +283,7 @@ class Epochs {
       if (passes.stopped()) return false;
       sum += passes.step(start, std::min(batch_, samples_.n - start), training_.learning_rate, training_.momentum);
       if (passes.stopped()) return false;  // the step was not taken
-      passes.ask_now_and_then(work);
+      passes.poll_interrupt_at_times(work);
     }
     loss = sum / static_cast<double>(samples_.n);
     return true;

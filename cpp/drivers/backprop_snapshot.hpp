@@ -4,12 +4,10 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <type_traits>
 
 #include "kernels/backprop.hpp"
-#include "runtime/sizes.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 
@@ -33,29 +31,27 @@ class Snapshot {
   // `layers` have matrices of padded(n_in) rows; rows(layer) is that number.
   template <class Rows>
   Snapshot(DenseLayer<T>* layers, int n_layers, bool velocities, Rows&& rows)
-      : layers_(layers), n_layers_(n_layers), velocities_(velocities) {
-    sizes_.reset(new (std::nothrow) Size[static_cast<std::size_t>(n_layers)]);
-    if (sizes_ == nullptr) return;
+      : layers_(layers), n_layers_(n_layers), velocities_(velocities), sizes_(n_layers) {
+    if (!sizes_) return;
     for (int l = 0; l < n_layers; ++l) {
       sizes_[l] = rows(layers[l]) * layers[l].w_row;
       n_numbers_ += sizes_[l] + layers[l].w_row;
     }
   }
-  bool ready() const { return sizes_ != nullptr; }
-  bool holds() const { return memory_ != nullptr; }
+  bool ready() const { return static_cast<bool>(sizes_); }
+  bool holds() const { return static_cast<bool>(memory_); }
   Size n_numbers() const { return n_numbers_; }
 
   // False without memory.
   bool save() {
-    if (memory_ == nullptr)
-      memory_.reset(new (std::nothrow) T[static_cast<std::size_t>(velocities_ ? 2 * n_numbers_ : n_numbers_)]);
-    T* p = memory_.get();
-    if (p == nullptr) return false;
+    if (!memory_) memory_ = AlignedBuffer<T>(velocities_ ? 2 * n_numbers_ : n_numbers_);
+    if (!memory_) return false;
+    T* p = memory_.data();
     each([&p](T* x, Size n) { std::memcpy(p, x, static_cast<std::size_t>(n) * sizeof(T)), p += n; });
     return true;
   }
   void restore() const {
-    const T* p = memory_.get();
+    const T* p = memory_.data();
     each([&p](T* x, Size n) { std::memcpy(x, p, static_cast<std::size_t>(n) * sizeof(T)), p += n; });
   }
   // The layers as they are before anything is loaded; padding must not stay what 0 times infinity made of it.
@@ -85,8 +81,8 @@ class Snapshot {
   int n_layers_;
   bool velocities_;
   Size n_numbers_ = 0;
-  std::unique_ptr<T[]> memory_;
-  std::unique_ptr<Size[]> sizes_;
+  AlignedBuffer<T> memory_;
+  AlignedBuffer<Size> sizes_;
 };
 
 }  // namespace mmlfast::drivers

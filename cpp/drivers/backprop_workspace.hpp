@@ -3,11 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <memory>
-#include <new>
 
 #include "drivers/backprop.hpp"
 #include "drivers/common/lane_batch.hpp"
+#include "kernels/common/spread_stride.hpp"
 
 namespace mmlfast::drivers::backprop {
 
@@ -24,37 +23,8 @@ constexpr Size lane_count = 64 / static_cast<Size>(sizeof(T));
 
 template <class T>
 Size padded(Size n) {
-  return (n + lane_count<T> - 1) / lane_count<T> * lane_count<T>;
+  return round_up(n, lane_count<T>);
 }
-
-// Whole vectors; an odd number of them where a power of two would crowd the rows into few sets of the cache.
-template <class T>
-Size row_stride(Size n) {
-  const Size vectors = padded<T>(n) / lane_count<T>;
-  return (vectors >= 4 && vectors % 2 == 0 ? vectors + 1 : vectors) * lane_count<T>;
-}
-
-// Divides one piece of memory; with no memory given, only counts.
-class Arena {
- public:
-  explicit Arena(void* memory) : memory_(static_cast<char*>(memory)) {}
-  template <class U>
-  U* take(Size rows, Size cols = 1) {
-    const Size bytes = checked_product(checked_product(rows, cols), static_cast<Size>(sizeof(U)));
-    if (bytes < 0 || used_ < 0 || bytes > (Size{1} << 60) || used_ > (Size{1} << 60)) {
-      used_ = -1;
-      return nullptr;
-    }
-    U* r = memory_ == nullptr ? nullptr : reinterpret_cast<U*>(memory_ + used_);
-    used_ += (bytes + 63) / 64 * 64;
-    return r;
-  }
-  Size used() const { return used_; }
-
- private:
-  char* memory_;
-  Size used_ = 0;
-};
 
 enum class Purpose { values, gradients, training };
 
@@ -65,30 +35,27 @@ class Workspace {
   Workspace(const Network<T>& network, const Samples<T>& samples, Purpose purpose, Size chunk, bool gather)
       : network_(network), samples_(samples), chunk_(std::min(chunk, padded<T>(samples.n))), gather_(gather) {
     const int n = network.n_layers;
-    layers_.reset(new (std::nothrow) DenseLayer<T>[static_cast<std::size_t>(n)]);
-    if (layers_ == nullptr) return;
-    Arena counted(nullptr);
+    layers_ = AlignedBuffer<DenseLayer<T>>(n);
+    if (!layers_) return;
+    Divider counted;
     lay_out(counted, purpose);
-    if (counted.used() < 0) return;
-    const auto bytes = static_cast<std::size_t>(counted.used());
-    memory_.reset(static_cast<char*>(::operator new(bytes, std::align_val_t{64}, std::nothrow)));
-    if (memory_ == nullptr) return;
-    std::memset(memory_.get(), 0, bytes);
-    Arena arena(memory_.get());
-    lay_out(arena, purpose);
+    memory_ = AlignedBuffer<char>::zeros(counted.used());
+    if (!memory_) return;
+    Divider memory(memory_.data());
+    lay_out(memory, purpose);
     load_weights();
     ready_ = true;
   }
   bool ready() const { return ready_; }
   Size chunk() const { return chunk_; }
-  DenseLayer<T>* layers() { return layers_.get(); }
+  DenseLayer<T>* layers() { return layers_.data(); }
   const DenseLayer<T>& last() const { return layers_[network_.n_layers - 1]; }
   Size* order() { return order_; }
   double* partial_losses() { return partial_; }
   Size n_weights() const { return n_weights_; }
 
   // The chunk of samples that the next calls are about: positions start .. of the order.
-  void aim(Size start) {
+  void select_chunk(Size start) {
     start_ = start;
     if (!gather_) layers_[0].in = samples_.x + start * network_.sizes[0];
   }
@@ -156,48 +123,44 @@ class Workspace {
     }
   }
 
-  void lay_out(Arena& arena, Purpose purpose) {
+  void lay_out(Divider& memory, Purpose purpose) {
     const bool backward = purpose != Purpose::values, training = purpose == Purpose::training;
     n_weights_ = 0;
     for (int l = 0; l < network_.n_layers; ++l) {
       const Size n_in = network_.sizes[l], n_out = network_.sizes[l + 1];
-      const Size rows = padded<T>(n_in), w_row = row_stride<T>(n_out);
+      const Size rows = padded<T>(n_in), w_row = spread_stride<T>(n_out);
       DenseLayer<T>& layer = layers_[l];
       layer = {};
       layer.n_in = n_in;
       layer.n_out = n_out;
       layer.activation = network_.activations[l];
       layer.w_row = w_row;
-      layer.w = arena.template take<T>(rows, w_row);
-      layer.b = arena.template take<T>(w_row);
-      layer.wt_row = row_stride<T>(n_in);
-      if (backward && l > 0) layer.wt = arena.template take<T>(padded<T>(n_out), layer.wt_row);
-      if (backward) layer.gradient = arena.template take<T>(rows, w_row);
-      if (backward) layer.b_gradient = arena.template take<T>(w_row);
-      if (training) layer.velocity = arena.template take<T>(rows, w_row);
-      if (training) layer.b_velocity = arena.template take<T>(w_row);
-      layer.out_row = row_stride<T>(n_out);
-      layer.out = arena.template take<T>(chunk_, layer.out_row);
-      layer.delta = arena.template take<T>(chunk_, layer.out_row);
+      layer.w = memory.template take<T>(checked_product(rows, w_row));
+      layer.b = memory.template take<T>(w_row);
+      layer.wt_row = spread_stride<T>(n_in);
+      if (backward && l > 0) layer.wt = memory.template take<T>(checked_product(padded<T>(n_out), layer.wt_row));
+      if (backward) layer.gradient = memory.template take<T>(checked_product(rows, w_row));
+      if (backward) layer.b_gradient = memory.template take<T>(w_row);
+      if (training) layer.velocity = memory.template take<T>(checked_product(rows, w_row));
+      if (training) layer.b_velocity = memory.template take<T>(w_row);
+      layer.out_row = spread_stride<T>(n_out);
+      layer.out = memory.template take<T>(checked_product(chunk_, layer.out_row));
+      layer.delta = memory.template take<T>(checked_product(chunk_, layer.out_row));
       if (l > 0) layer.in = layers_[l - 1].out, layer.in_row = layers_[l - 1].out_row;
       n_weights_ += rows * w_row;
     }
-    layers_[0].in_row = gather_ ? row_stride<T>(network_.sizes[0]) : network_.sizes[0];
-    if (gather_) layers_[0].in = inputs_ = arena.template take<T>(chunk_, layers_[0].in_row);
-    if (samples_.y != nullptr) targets_ = arena.template take<T>(chunk_, last().out_row);
-    labels_ = arena.template take<std::int64_t>(chunk_);
-    partial_ = arena.template take<double>(chunk_ / block_rows + 1);
-    if (gather_) order_ = arena.template take<Size>(samples_.n);
+    layers_[0].in_row = gather_ ? spread_stride<T>(network_.sizes[0]) : network_.sizes[0];
+    if (gather_) layers_[0].in = inputs_ = memory.template take<T>(checked_product(chunk_, layers_[0].in_row));
+    if (samples_.y != nullptr) targets_ = memory.template take<T>(checked_product(chunk_, last().out_row));
+    labels_ = memory.template take<std::int64_t>(chunk_);
+    partial_ = memory.template take<double>(chunk_ / block_rows + 1);
+    if (gather_) order_ = memory.template take<Size>(samples_.n);
   }
 
   const Network<T>& network_;
   const Samples<T>& samples_;
-  std::unique_ptr<DenseLayer<T>[]> layers_;
-  // Not of Scratch: a signal handler or a report in the middle of a long training may call other functions.
-  struct Free {
-    void operator()(char* memory) const { ::operator delete(memory, std::align_val_t{64}); }
-  };
-  std::unique_ptr<char, Free> memory_;
+  AlignedBuffer<DenseLayer<T>> layers_;
+  AlignedBuffer<char> memory_;
   Size chunk_, start_ = 0, n_weights_ = 0;
   bool gather_, ready_ = false;
   T *inputs_ = nullptr, *targets_ = nullptr;

@@ -97,7 +97,7 @@ Outcome cholesky(Size n_items, const Batch<const T>& a, const Batch<T>& x, bool 
   if (n == 0 || n_items == 0) return {};
   if (!use_lanes<T>(n, n_items)) return run_lapack(n_items, a, x, upper);
   // The upper triangle of a matrix is the lower one of its transpose.
-  const auto oriented = [&](const Layout& l) { return upper ? Layout{l.cols, l.rows, l.col_stride, l.row_stride} : l; };
+  const auto oriented = [&](const Layout& l) { return upper ? transposed(l) : l; };
   const Layout a_layout = oriented(a.layout), x_layout = oriented(x.layout);
   return run_in_lanes<T>(n_items, lane_ns<T>(n), kernel<T>().scratch_vectors(n),
                          [&](Size first, Size count, void* scratch) {

@@ -17,7 +17,7 @@ struct Item {
   bool squared;
 
   Size d() const noexcept { return x_layout.cols; }
-  Size n_panels() const noexcept { return (y_layout.rows + panel_rows<T> - 1) / panel_rows<T>; }
+  Size n_panels() const noexcept { return ceil_div(y_layout.rows, panel_rows<T>); }
   Size panel_size() const noexcept { return checked_product(d(), panel_rows<T>); }
   Size block_rows() const noexcept { return std::clamp<Size>(most_block_elements / (d() + 1), 12, 240); }
   double ns() const noexcept {
@@ -60,7 +60,7 @@ Outcome one_item(const Item<T>& item) noexcept {
   const bool finished =
       parallel_blocks(item.n_panels(), copy_ns, [&](Size p) { item.pack(p, panels.data() + p * item.panel_size()); });
   if (!finished) return {Outcome::Status::interrupted};
-  const Size rows = item.block_rows(), n_blocks = (item.x_layout.rows + rows - 1) / rows;
+  const Size rows = item.block_rows(), n_blocks = ceil_div(item.x_layout.rows, rows);
   const Size bytes = checked_product(rows, item.d() + 1, static_cast<Size>(sizeof(T)));
   return parallel_with_scratch(n_blocks, item.ns() / static_cast<double>(n_blocks), bytes, [&](Size b, void* scratch) {
     item.block(b * rows, std::min(rows, item.x_layout.rows - b * rows), panels.data(), static_cast<T*>(scratch));

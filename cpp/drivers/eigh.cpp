@@ -28,9 +28,7 @@ double lane_ns(Size n, bool vectors) {
 }
 
 // The kernel reads the lower triangle: the upper one of a matrix is the lower one of its transpose.
-Layout oriented(const Layout& l, Triangle triangle) {
-  return triangle == Triangle::lower ? l : Layout{l.cols, l.rows, l.col_stride, l.row_stride};
-}
+Layout oriented(const Layout& l, Triangle triangle) { return triangle == Triangle::lower ? l : transposed(l); }
 
 template <class T, class Call>
 Outcome run_lanes(Size n_items, Size n, bool vectors, Call&& call) noexcept {

@@ -40,7 +40,7 @@ struct LapackEigh {
   const LapackRoutines<T>& routines;
   Size n;
   bool vectors;
-  Size row = odd_vectors<T>(n + lanes), column = odd_vectors<T>(n);  // as in large_qr
+  Size row = spread_stride<T>(n + lanes), column = spread_stride<T>(n);  // as in large_qr
   Size lwork, liwork = vectors ? 3 + 5 * n : 1;
 
   LapackEigh(const LapackRoutines<T>& table, Size order, bool with_vectors)
@@ -104,7 +104,7 @@ struct LapackEigh {
   void bring_back(const T* a, const T* tau, const T* z, T* v, T* t, T* x, T* to, const Layout& vl,
                   bool threaded) const {
     const Qr<T>& kernel = of_type<T>(qr_f64, qr_f32);
-    const Size reflections = n - 1, n_panels = (reflections + width - 1) / width;
+    const Size reflections = n - 1, n_panels = ceil_div(reflections, width);
     with_team(threaded, [&](Team& team) {
       // Reflection j has its 1 in row j + 1: panel by panel, from the row of the first 1 on.
       team.run(n_panels, [&](Team::Block panel) {
@@ -116,7 +116,7 @@ struct LapackEigh {
           std::fill_n(to_column, j, T{0});
           to_column[j] = 1;
           std::copy(from + j + 1, from + rows, to_column + j + 1);
-          std::fill(to_column + rows, to_column + whole_lanes(rows, lanes), T{0});
+          std::fill(to_column + rows, to_column + round_up(rows, lanes), T{0});
         }
         kernel.join(to_panel, column, rows, count, tau + first, t + first * width);
       });

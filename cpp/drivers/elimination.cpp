@@ -77,11 +77,11 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   double rcond = 1;
   const LapackPlan<T> plan{m, static_cast<double>(m), nullptr};
   Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* rhs) {
-    if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-    copy_in(b.item(i), b.layout, rhs);
+    if (f.singular) return set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+    to_columns(b.item(i), b.layout, rhs, n);
     f.substitute(false, rhs, m);
     if (look) rcond = f.reciprocal_condition(a.item(i), a.layout, rhs, b.item(i), b.layout.row_stride);
-    copy_out(rhs, x.item(i), x.layout);
+    from_columns(rhs, n, x.item(i), x.layout);
   });
   outcome.rcond = rcond;
   return outcome;
@@ -108,11 +108,11 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
   constexpr Size work_columns = 64;  // what LAPACK's getri likes to have
   const LapackPlan<T> plan{work_columns, static_cast<double>(n) * 2 / 3, &x};
   Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* work) {
-    if (f.singular) return fill(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+    if (f.singular) return set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
     f.invert(work, work_columns);
     // The rows of the inverse lie in memory as the columns of the inverse of the transpose do.
     if (look) rcond = condition_of_inverse(a.item(i), a.layout, f.lu, Layout{n, n, n, 1}, work);
-    if (f.lu != x.item(i)) copy_out(f.lu, x.item(i), transposed(x.layout));
+    if (f.lu != x.item(i)) from_columns(f.lu, n, x.item(i), transposed(x.layout));
   });
   outcome.rcond = rcond;
   return outcome;
@@ -193,7 +193,7 @@ void give_order(const LuCall<T>& call, Size i, const std::int32_t* order, const 
   if (call.p != nullptr) {
     T* p = call.p->item(i);
     const Layout& layout = call.p->layout;
-    fill(p, layout, T{0});
+    set_all(p, layout, T{0});
     for (Size r = 0; r < m; ++r) p[order[r] * layout.row_stride + r * layout.col_stride] = 1;
   } else if (call.index != nullptr) {
     for (Size r = 0; r < m; ++r)
@@ -235,13 +235,13 @@ template <class T>
 void lu_of_item(const LuCall<T>& call, const LapackRoutines<T>& routines, Size i, T* factors, void* ipiv, T* lower) {
   const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
   const bool permute = call.p == nullptr && call.index == nullptr;
-  copy_in(call.a.item(i), call.a.layout, factors);
+  to_columns(call.a.item(i), call.a.layout, factors, m);
   routines.getrf(m, n, factors, ipiv);
   int power = 0;
   for (Size j = 0; j < k; ++j)
     if (std::fabs(factors[j * m + j]) < std::numeric_limits<T>::min()) power = 1;
   if (power != 0) {  // see LapackFactors::factor
-    copy_in(call.a.item(i), call.a.layout, factors);
+    to_columns(call.a.item(i), call.a.layout, factors, m);
     power = lift_tiny(factors, m * n);
     routines.getrf(m, n, factors, ipiv);
   }

@@ -6,44 +6,13 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/batch.hpp"
+#include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
 #include "drivers/elimination_condition.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {
-
-// Element (i, j) of `from` to to[i + j * rows]: whole columns, or tiles of a size that both sides keep in cache.
-template <class T>
-void copy_in(const T* from, const Layout& l, T* to) {
-  constexpr Size tile = 32;
-  for (Size j0 = 0; j0 < l.cols; j0 += tile)
-    for (Size i0 = 0; i0 < l.rows; i0 += l.row_stride == 1 ? l.rows : tile) {
-      const Size j1 = std::min(j0 + tile, l.cols), i1 = l.row_stride == 1 ? l.rows : std::min(i0 + tile, l.rows);
-      for (Size j = j0; j < j1; ++j)
-        for (Size i = i0; i < i1; ++i) to[j * l.rows + i] = from[i * l.row_stride + j * l.col_stride];
-    }
-}
-
-// The other way.
-template <class T>
-void copy_out(const T* from, T* to, const Layout& l) {
-  for (Size i = 0; i < l.rows; ++i)
-    for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = from[j * l.rows + i];
-}
-
-template <class T>
-void fill(T* to, const Layout& l, T value) {
-  for (Size i = 0; i < l.rows; ++i)
-    for (Size j = 0; j < l.cols; ++j) to[i * l.row_stride + j * l.col_stride] = value;
-}
-
-inline Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
-
-template <class T>
-void scale_by_power(T* x, Size count, int power) {
-  if (power == 0) return;
-  for (Size i = 0; i < count; ++i) x[i] = std::ldexp(x[i], power);
-}
 
 // Brings numbers that are all tiny to the size of 1, by a power of two, which it returns (0: nothing to do).
 template <class T>
@@ -52,7 +21,7 @@ int lift_tiny(T* x, Size count) {
   for (Size i = 0; i < count; ++i) largest = std::max(largest, std::fabs(x[i]));
   if (!(largest > 0) || std::ilogb(largest) > std::numeric_limits<T>::min_exponent / 2) return 0;
   const int power = -std::ilogb(largest);
-  scale_by_power(x, count, power);
+  multiply_by_power(x, count, power);
   return power;
 }
 
@@ -68,13 +37,13 @@ struct LapackFactors {
   int power = 0;
 
   void factor(const T* item, const Layout& layout) {
-    copy_in(item, transposed(layout), lu);
+    to_columns(item, transposed(layout), lu, n);
     singular = routines.getrf(n, n, lu, ipiv) != 0;
     power = 0;
     if (all_pivots_normal()) return;
     // LAPACK multiplies by reciprocals of pivots, which overflow for the tiniest. If the whole matrix is tiny it is
     // brought to the size of 1 by a power of two, which is exact, and factored again.
-    copy_in(item, transposed(layout), lu);
+    to_columns(item, transposed(layout), lu, n);
     power = lift_tiny(lu, n * n);
     singular = routines.getrf(n, n, lu, ipiv) != 0;
   }
@@ -82,7 +51,7 @@ struct LapackFactors {
   // The inverse in place of the factors, in C order. `work` has room for `columns` times n numbers.
   void invert(T* work, Size columns) const {
     routines.getri(n, lu, ipiv, work, n * columns);
-    scale_by_power(lu, n * n, power);
+    multiply_by_power(lu, n * n, power);
   }
 
   // 1, or the reciprocal condition number to warn of; `item` is the matrix itself, and x the solution for b, whose
@@ -115,7 +84,7 @@ struct LapackFactors {
   void substitute(bool transpose, T* b, Size columns) const {
     const int b_power = power == 0 ? 0 : lift_tiny(b, n * columns);
     routines.getrs(!transpose, n, columns, lu, ipiv, b);
-    scale_by_power(b, n * columns, power - b_power);
+    multiply_by_power(b, n * columns, power - b_power);
   }
 
  private:

@@ -88,7 +88,7 @@ Outcome large_determinant(const Batch<const I>& a, Size item, Rounded& det) noex
     std::uint32_t *residue = prime + room, *digit = residue + room, *limb = digit + room;
     // Lanes without a good prime are rare; further primes stand in for them.
     for (Size have = 0, next = 0; have < needed;) {
-      const Size count = (needed - have + lane_count - 1) / lane_count;
+      const Size count = ceil_div(needed - have, lane_count);
       constexpr std::uint32_t none = ~0u;
       std::fill_n(residue + have, room - have, none);
       const Outcome outcome = groups.run(next, count, nullptr,
@@ -148,7 +148,7 @@ class Certified {
       // Minors of one more row could prove a larger rank; those of as many other pivots, and are the entries.
       const Size needed = primes_for(parts.log2_bound(m, n, std::min({rank + 1, m, n})));
       if (good_ >= needed) return {};
-      outcome = more((needed - good_ + lane_count - 1) / lane_count);
+      outcome = more(ceil_div(needed - good_, lane_count));
     }
     return outcome;
   }
@@ -285,7 +285,7 @@ Outcome shifted_determinants(const Batch<const I>& a, std::vector<std::int64_t>&
     const Size needed = primes_for(bits);
     std::vector<double> shifted(static_cast<std::size_t>(n * n));
     for (Size next = 0; static_cast<Size>(prime.size()) < needed;) {
-      const Size groups = (needed - static_cast<Size>(prime.size()) + lane_count - 1) / lane_count;
+      const Size groups = ceil_div(needed - static_cast<Size>(prime.size()), lane_count);
       std::vector<double> values(static_cast<std::size_t>(groups * shifts * lane_count));
       std::vector<LaneBits> bad(static_cast<std::size_t>(groups), 0);
       std::copy_n(parts.low, n * n, shifted.data());

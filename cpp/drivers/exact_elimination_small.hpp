@@ -68,7 +68,7 @@ class SmallGroup {
   }
 
   // The passes that are enough for every item.
-  Size passes() const noexcept { return alone_ ? (most_ + lane_count - 1) / lane_count : most_; }
+  Size passes() const noexcept { return alone_ ? ceil_div(most_, lane_count) : most_; }
   Size primes(Size l) const noexcept { return primes_[alone_ ? 0 : l]; }
   double largest_row() const noexcept { return largest_row_; }
   const double* low() const noexcept { return low_; }

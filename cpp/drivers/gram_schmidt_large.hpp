@@ -33,8 +33,6 @@ const Columns<T>& columns() {
   return of_type<T>(columns_f64, columns_f32);
 }
 
-inline Size round_up(Size n, Size to) noexcept { return (n + to - 1) / to * to; }
-
 // The Frobenius norm of G - I for G in the lower triangle of gram (j * n + k, k <= j); columns with a zero on the
 // diagonal are left out.
 template <class T>
@@ -62,7 +60,7 @@ class Sweep {
       : m_(m),
         n_(n),
         ld_(round_up(m, items_per_group<T>)),
-        n_blocks_((m + block_rows - 1) / block_rows),
+        n_blocks_(ceil_div(m, block_rows)),
         columns_(checked_product(ld_, n)),
         partial_(checked_product(n_blocks_, n * std::max<Size>(n, 2))),
         sums_(n),

@@ -8,8 +8,6 @@
 #include <numeric>
 
 #include "drivers/common/parallel.hpp"
-#include "drivers/link_components_search.hpp"
-#include "drivers/links_state.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -26,15 +24,6 @@ constexpr Size n_classes = 65;  // the number of bits of a count of links; 0: no
 
 // Nanoseconds per link and node, for the decision about threads.
 constexpr double link_ns = 2, node_ns = 4;
-
-template <class T>
-bool copy(const T* from, Size count, AlignedBuffer<T>& to, Size padding = 0) {
-  to = AlignedBuffer<T>(count + padding);
-  if (!to) return false;
-  std::copy_n(from, count, to.data());
-  std::fill_n(to.data() + count, padding, T{});
-  return true;
-}
 
 }  // namespace
 
@@ -113,7 +102,7 @@ class LinksBuilder {
       out_.weights = nullptr;
       return {};
     }
-    const Size n_pieces = (m_ + link_block - 1) / link_block;
+    const Size n_pieces = ceil_div(m_, link_block);
     AlignedBuffer<WeightRange> ranges(n_pieces);
     if (!ranges) return no_memory();
     const bool ranged = parallel_blocks(n_pieces, 0.3 * static_cast<double>(m_), [&](Size piece) {
@@ -156,7 +145,7 @@ class LinksBuilder {
 
   // Blocks of nodes in their old order: body(block, first, last).
   Size node_block() const { return std::clamp<Size>((n_ + 63) / 64, 1024, 65'536); }
-  Size n_node_blocks() const { return (n_ + node_block() - 1) / node_block(); }
+  Size n_node_blocks() const { return ceil_div(n_, node_block()); }
   template <class Body>
   bool over_nodes(Body&& body) {
     const double ns = node_ns * static_cast<double>(n_) + (strength_ ? static_cast<double>(m_) : 0);
@@ -366,31 +355,5 @@ Outcome Links::build(const LinksOut<Index>& out, LinksFault& fault) noexcept {
 
 template Outcome Links::build<std::int32_t>(const LinksOut<std::int32_t>&, LinksFault&) noexcept;
 template Outcome Links::build<std::int64_t>(const LinksOut<std::int64_t>&, LinksFault&) noexcept;
-
-Outcome Links::restore(const LinksState& state, const char*& fault) noexcept {
-  fault = StateReader::sizes(state);
-  if (fault != nullptr) return {};
-  {
-    const StateReader reader(state);
-    if (!reader.ready()) return {Outcome::Status::no_memory};
-    fault = reader.fault();
-    if (fault != nullptr) return {};
-  }
-  n_ = state.n;
-  n_core_ = state.n_core;
-  n_links_ = state.n_links;
-  n_blocks_ = state.n_blocks;
-  n_core_blocks_ = state.n_core_blocks;
-  has_zeros_ = false;
-  largest_row_ = 0;
-  for (Size r = 0; r < n_; ++r) largest_row_ = std::max(largest_row_, state.starts[r + 1] - state.starts[r]);
-  const bool copied = copy(state.starts, n_ + 1, starts_) && copy(state.columns, n_links_, column_, padding) &&
-                      copy(state.label, n_, label_) && copy(state.inverse_strength, n_, inverse_strength_) &&
-                      copy(state.blocks, n_blocks_ + 1, blocks_) &&
-                      (state.weights == nullptr || copy(state.weights, n_links_, weight_));
-  return {copied ? Outcome::Status::ok : Outcome::Status::no_memory};
-}
-
-Outcome LinkComponents::build(const Links& links) noexcept { return ComponentsBuilder(links, *this).run(); }
 
 }  // namespace mmlfast::drivers

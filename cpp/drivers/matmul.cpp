@@ -1,5 +1,6 @@
 #include "drivers/matmul.hpp"
 
+#include "drivers/common/column_major.hpp"
 #include "drivers/common/lane_batch.hpp"
 #include "kernels/matmul.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -16,7 +17,7 @@ constexpr double block_ns = 50'000;
 
 template <class T>
 Batch<T> transposed(const Batch<T>& x) {
-  return {x.data, x.stride, {x.layout.cols, x.layout.rows, x.layout.col_stride, x.layout.row_stride}};
+  return {x.data, x.stride, transposed(x.layout)};
 }
 
 // Items `first` .. of a batch, rows `row` .. `row + rows` of each.
@@ -25,13 +26,6 @@ MatrixStack<T> part(const Batch<T>& x, Size first, Size row, Size rows) {
   return {x.item(first) + row * x.layout.row_stride,
           x.stride,
           {rows, x.layout.cols, x.layout.row_stride, x.layout.col_stride}};
-}
-
-template <class T>
-void fill_with_zero(Size n_items, const Batch<T>& c) {
-  for (Size item = 0; item < n_items; ++item)
-    for (Size i = 0; i < c.layout.rows; ++i)
-      for (Size j = 0; j < c.layout.cols; ++j) c.item(item)[i * c.layout.row_stride + j * c.layout.col_stride] = 0;
 }
 
 // A stack of matrices whose rows go on from item to item, times one matrix, is one tall product. Likewise for rows that
@@ -109,7 +103,7 @@ Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, c
   const Size m = c.layout.rows, k = a.layout.cols, n = c.layout.cols;
   if (n_items == 0 || m == 0 || n == 0) return {};
   if (k == 0) {
-    fill_with_zero(n_items, c);
+    for (Size i = 0; i < n_items; ++i) set_all(c.item(i), c.layout, T{0});
     return {};
   }
   if (m == 1 && k == 1 && n == 1) {

@@ -13,7 +13,7 @@ class DirectSearch {
   DirectSearch(const RowTable<T>& x, const RowTable<T>& y, const NeighborAnswer<T>& answer, const Size* which,
                Size n_queries) noexcept
       : x_(x), y_(y), answer_(answer), which_(which), n_queries_(n_queries) {
-    const Size tile = kernel_.query_rows, few = ceil_div(n_queries, tile) * tile;
+    const Size tile = kernel_.query_rows, few = round_up(n_queries, tile);
     capacity_ = std::min(2 * answer.k, y.count) + 3 * panel_points;
     block_ = std::min<Size>(few, std::max<Size>(1, 60 / tile) * tile);
     n_blocks_ = ceil_div(n_queries, block_);

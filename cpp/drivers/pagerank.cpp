@@ -28,7 +28,7 @@ class Ordered {
     if (!data_) return;
     constexpr Size piece = 1 << 16;
     const Size n = links.n_nodes();
-    parallel_blocks((n + piece - 1) / piece, 4 * static_cast<double>(n), [&](Size k) {
+    parallel_blocks(ceil_div(n, piece), 4 * static_cast<double>(n), [&](Size k) {
       for (Size i = k * piece; i < std::min(n, (k + 1) * piece); ++i) data_[links.label()[i]] = from[i];
     });
     for (Size r = links.n_core(); r < n; ++r) of_rest_ += data_[r];
@@ -137,7 +137,7 @@ Outcome rank_lanes(const Links& links, const Size* which, Size count, const Rank
 
 Outcome rank_whole(const Links& links, const Size* which, Size count, const RankTable& table) {
   constexpr Size lanes = LaneRanking::lanes;
-  const Size n_groups = (count + lanes - 1) / lanes;
+  const Size n_groups = ceil_div(count, lanes);
   const bool large = lanes * sweep_ns(links) > 4 * worth_a_team_ns;
   if (large || n_groups == 1) {
     Outcome outcome;
@@ -162,7 +162,7 @@ Outcome rank_whole(const Links& links, const Size* which, Size count, const Rank
 // By components, one group of rankings per thread; each thread keeps its memory for the groups that it takes.
 Outcome rank_components(const LinkComponents& components, const Size* which, Size count, const RankTable& table) {
   constexpr Size lanes = ComponentRanking::lanes;
-  const Size n_groups = (count + lanes - 1) / lanes;
+  const Size n_groups = ceil_div(count, lanes);
   const double ns = 20 * lanes * sweep_ns(components.links()) * static_cast<double>(n_groups);
   Work work;
   std::atomic<Size> next{0};

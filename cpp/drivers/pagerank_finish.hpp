@@ -70,7 +70,7 @@ class ScoreFinish {
     const double all = total(0), absolute = total(1), sum = std::fabs(total(2));
     constexpr Size piece = 1 << 16;
     const Size n = links_.n_nodes();
-    team_.run((n + piece - 1) / piece, [&](Size k) {
+    team_.run(ceil_div(n, piece), [&](Size k) {
       for (Size i = k * piece; i < std::min(n, (k + 1) * piece); ++i)
         score[i] = solution.t[stride * links_.label()[i]] / all;
     });

@@ -90,7 +90,7 @@ class LaneRanking {
       done_[l] = interrupted_ = false;
     }
     constexpr Size piece = 1 << 15;
-    team_.run((n_ + piece - 1) / piece, [&](Size k) {
+    team_.run(ceil_div(n_, piece), [&](Size k) {
       for (Size i = k * piece; i < std::min(n_, (k + 1) * piece); ++i) {
         double* to = right_.data() + lanes * links_.label()[i];
         for (Size l = 0; l < lanes; ++l) to[l] = from[l][i];

@@ -2,10 +2,9 @@
 
 #include <cmath>
 #include <limits>
-#include <memory>
-#include <new>
 
 #include "drivers/common/lane_batch.hpp"
+#include "drivers/common/rounds.hpp"
 #include "kernels/power_iteration.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -46,7 +45,7 @@ struct DenseOperator {
   static constexpr Size block_entries = 65'536;
   Size n() const { return layout.rows; }
   Size rows_per_block() const { return std::max<Size>(4, (block_entries / n() + 3) / 4 * 4); }
-  Size n_blocks() const { return (n() + rows_per_block() - 1) / rows_per_block(); }
+  Size n_blocks() const { return ceil_div(n(), rows_per_block()); }
   Size first_row(Size block) const { return std::min(n(), block * rows_per_block()); }
   double ns() const { return 0.12 * static_cast<double>(n()) * static_cast<double>(n()); }
   void multiply(Size block, const T* x, T* y, double scale, double* sums) const {
@@ -62,7 +61,7 @@ struct SparseOperator {
   Size n() const { return a.n; }
   // What rows before `row` cost: their entries, and a few for each row.
   Size work_before(Size row) const { return static_cast<Size>(a.starts[row]) + 4 * row; }
-  Size n_blocks() const { return std::max<Size>(1, (work_before(n()) + block_work - 1) / block_work); }
+  Size n_blocks() const { return std::max<Size>(1, ceil_div(work_before(n()), block_work)); }
   Size first_row(Size block) const {
     Size low = 0, high = n();  // the first row with work_before(row) >= block * block_work
     while (low < high) {
@@ -255,7 +254,7 @@ class Iteration {
   }
   // norm(y - mu x) / norm(x); NaN if interrupted.
   double residual(double mu) {
-    const Size n = op_.n(), n_pieces = (n + piece_rows - 1) / piece_rows;
+    const Size n = op_.n(), n_pieces = ceil_div(n, piece_rows);
     const bool finished = over_blocks(threaded_, n_pieces, static_cast<double>(n), [&](Size piece) {
       sums_[piece] = kernel<T>().residual(x_, y_, mu, piece * piece_rows, std::min(n, (piece + 1) * piece_rows));
     });
@@ -278,70 +277,15 @@ class Iteration {
 
 // ---- many items, in rounds ----
 
-// Items are advanced in rounds of a limited number of sweeps, because only between blocks of work can Ctrl-C be seen.
-// After a round those that still run are gathered, so that the stragglers of a batch share their lanes with each other
-// and not with empty ones. A running item keeps its state in `vector`, and minus the sweeps done in `n_iter`.
-struct Rounds {
-  Size first, most;  // sweeps
-  double ns_per_sweep;
-};
-
-Rounds rounds(Size first, double ns_per_sweep) {
-  constexpr double most_ns = 2e6;
-  return {first, std::max(first, static_cast<Size>(most_ns / ns_per_sweep)), ns_per_sweep};
-}
-
-// body(items, count, done, until, scratch): advances the `count` items of one group; items[] is filled up with the last
-// one.
-template <Size group, class Body>
-Outcome in_rounds(Size n_items, const PowerStop& stop, const Rounds& r, Size scratch_bytes,
-                  const Batch<std::int64_t>& n_iter, Body&& body) noexcept {
-  std::unique_ptr<Size[]> running;
-  InterruptTimer timer;
-  Size n_running = n_items, done = 0, sweeps = r.first;
-  for (;;) {
-    const Size until = std::min(stop.max_iter, done + sweeps), n_groups = ceil_div(n_running, group);
-    const double group_ns = r.ns_per_sweep * static_cast<double>(until - done);
-    const Outcome outcome = parallel_with_scratch(n_groups, group_ns, scratch_bytes, [&](Size g, void* scratch) {
-      Size items[group];
-      const Size count = std::min(group, n_running - g * group);
-      for (Size l = 0; l < group; ++l) {
-        const Size position = g * group + std::min(l, count - 1);
-        items[l] = running ? running[position] : position;
-      }
-      body(items, count, done, until, scratch);
-    });
-    if (!outcome.ok()) return outcome;
-    if (timer.interrupted()) return {Outcome::Status::interrupted};
-    if (until == stop.max_iter) return {};
-
-    Size left = 0;
-    if (running) {
-      for (Size p = 0; p < n_running; ++p)
-        if (*n_iter.item(running[p]) < 0) running[left++] = running[p];
-    } else {
-      for (Size i = 0; i < n_items; ++i) left += *n_iter.item(i) < 0;
-      if (left == 0) return {};
-      running.reset(new (std::nothrow) Size[static_cast<std::size_t>(left)]);
-      if (!running) return {Outcome::Status::no_memory};
-      left = 0;
-      for (Size i = 0; i < n_items; ++i)
-        if (*n_iter.item(i) < 0) running[left++] = i;
-    }
-    if (left == 0) return {};
-    n_running = left;
-    done = until;
-    sweeps = std::min(2 * sweeps, r.most);
-  }
-}
-
+// A running item keeps its state in `vector`, and minus the sweeps done in `n_iter`.
 template <class T>
 Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
                   const PowerPairs<T>& pairs) noexcept {
   constexpr int width = items_per_group<T>;
   const Size n = a.layout.rows, scratch_bytes = 64 * kernel<T>().scratch_vectors(n);
   const T tol = static_cast<T>(tolerance<T>(stop));
-  const Rounds r = rounds(32, 25 + 0.4 * static_cast<double>(n * n));
+  const Rounds r(32, 25 + 0.4 * static_cast<double>(n * n));
+  const auto still_runs = [&](Size i) { return *pairs.n_iter.item(i) < 0; };
   const auto advance = [&](const Size* items, Size count, Size done, Size until, void* scratch) {
     const Batch<const T> state{pairs.vector.data, pairs.vector.stride, pairs.vector.layout};
     const Batch<const T>& start = done == 0 ? x0 : state;
@@ -364,7 +308,7 @@ Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       *pairs.converged.item(items[l]) = (bits.converged >> l) & 1;
     }
   };
-  return in_rounds<width>(n_items, stop, r, scratch_bytes, pairs.n_iter, advance);
+  return in_rounds<width>(n_items, stop.max_iter, r, scratch_bytes, still_runs, advance);
 }
 
 template <class T>
@@ -376,8 +320,9 @@ template <class T>
 Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
                   const PowerPairs<T>& pairs) noexcept {
   const Size n = a.layout.rows;
-  const Rounds r = rounds(32, DenseOperator<T>{nullptr, a.layout}.ns() + 50);
+  const Rounds r(32, DenseOperator<T>{nullptr, a.layout}.ns() + 50);
   const Size scratch_bytes = Vectors<T>::bytes(n, DenseOperator<T>{nullptr, a.layout}.n_blocks());
+  const auto still_runs = [&](Size i) { return *pairs.n_iter.item(i) < 0; };
   const auto advance = [&](const Size* items, Size, Size done, Size until, void* scratch) {
     const Size item = items[0];
     const DenseOperator<T> op{a.item(item), a.layout};
@@ -393,7 +338,7 @@ Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       *pairs.n_iter.item(item) = -until;
     }
   };
-  return in_rounds<1>(n_items, stop, r, scratch_bytes, pairs.n_iter, advance);
+  return in_rounds<1>(n_items, stop.max_iter, r, scratch_bytes, still_runs, advance);
 }
 
 // One matrix on all threads. x0 is a vector at any stride.

@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "drivers/common/column_major.hpp"
 #include "drivers/common/lane_batch.hpp"
 
 namespace mmlfast::drivers {
@@ -74,12 +75,6 @@ Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
   });
 }
 
-template <class T>
-void copy(const T* from, const Layout& l, T* to, Size to_row, Size to_col) {
-  for (Size i = 0; i < l.rows; ++i)
-    for (Size j = 0; j < l.cols; ++j) to[i * to_row + j * to_col] = from[i * l.row_stride + j * l.col_stride];
-}
-
 // Points that share their factors, in blocks of rows: x is points x d, y is points x (d or m).
 template <class T>
 Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
@@ -87,8 +82,8 @@ Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
   AlignedBuffer<T> factors(checked_product(2 * s.d, s.m));
   if (factors.data() == nullptr) return {Outcome::Status::no_memory};
   T *first = factors.data(), *second = first + s.d * s.m;
-  copy(call.in[1].data, call.in[1].layout, first, 1, s.d);
-  if (whole) copy(call.in[2].data, call.in[2].layout, second, s.m, 1);
+  to_columns(call.in[1].data, call.in[1].layout, first, s.d);
+  if (whole) to_columns(call.in[2].data, transposed(call.in[2].layout), second, s.m);
   const Batch<const T>& x = call.in[0];
   const Batch<T>& y = call.out[0];
   constexpr Size elements = 16384;

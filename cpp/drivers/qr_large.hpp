@@ -17,12 +17,12 @@ struct LargeQr {
   Size m, n, p;
   Size k = std::min(m, n);
   // The last vector of a row may be written past its end.
-  Size row = odd_vectors<T>(std::max(n, p) + lanes), column = odd_vectors<T>(m);
+  Size row = spread_stride<T>(std::max(n, p) + lanes), column = spread_stride<T>(m);
 
   Size elements() const {
     const Size rows = checked_product(m, row), reflections = checked_product(column, k);
     if (rows < 0 || reflections < 0) return -1;
-    return rows + reflections + 2 * width * (k + width) + whole_lanes(n, lanes);
+    return rows + reflections + 2 * width * (k + width) + round_up(n, lanes);
   }
   Size bytes() const {
     const Size count = elements();
@@ -109,7 +109,7 @@ class LargeQrRun {
   void form() noexcept {
     T* x = s_.x(base_);
     for (Size i = s_.k; i < s_.m; ++i) {
-      std::fill(x + i * s_.row + s_.k, x + i * s_.row + whole_lanes(s_.p, s_.lanes), T{0});
+      std::fill(x + i * s_.row + s_.k, x + i * s_.row + round_up(s_.p, s_.lanes), T{0});
       if (i < s_.p) x[i * s_.row + i] = 1;
     }
     for (Size j = (s_.k - 1) / s_.width * s_.width; j >= 0 && !stopped(); j -= s_.width) {

@@ -7,22 +7,13 @@
 
 #include "drivers/common/batch.hpp"
 #include "drivers/common/lane_batch.hpp"
+#include "kernels/common/spread_stride.hpp"
 #include "kernels/qr.hpp"
 #include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
 
 inline constexpr Size panel_width = 32;
-
-constexpr Size whole_lanes(Size n, Size lanes) { return (n + lanes - 1) / lanes * lanes; }
-
-// From row to row, or column to column: an odd number of vectors spreads over the whole first-level cache.
-template <class T>
-constexpr Size odd_vectors(Size elements) {
-  constexpr Size lanes = items_per_group<T>;
-  const Size vectors = (elements + lanes - 1) / lanes;
-  return (vectors + 1 - vectors % 2) * lanes;
-}
 
 // The power of two to divide by where squares of numbers up to the largest could leave the range.
 template <class T>
@@ -44,11 +35,11 @@ void for_each_strip(Team& team, Size rows, Size from, Size to, Size lead, Body&&
   const Size fit = cache / (rows * static_cast<Size>(sizeof(T)) * lanes);
   const Size fair = (to - start) / (3 * get_num_threads() * lanes), vectors = std::min(fit, fair);
   const Size strip = (vectors >= most_in_strip ? most_in_strip : vectors >= 6 ? 6 : 3) * lanes;
-  const Size count = (to - start + strip - 1) / strip;
+  const Size count = ceil_div(to - start, strip);
   team.run(count + (head > 0), [&](Team::Block block) {
     if (head > 0 && block == 0) return body(from, head);
     const Size c = start + (block - (head > 0)) * strip;
-    body(c, std::min(strip, whole_lanes(to - c, lanes)));
+    body(c, std::min(strip, round_up(to - c, lanes)));
   });
 }
 

@@ -28,9 +28,7 @@ struct Working {
   T* mean;  // of exponents, and other numbers of each column
   bool in_units = false, plain_units = true;
 
-  static Size leading_dimension(Size n) noexcept {
-    return (n + items_per_group<T> - 1) / items_per_group<T> * items_per_group<T>;
-  }
+  static Size leading_dimension(Size n) noexcept { return round_up(n, items_per_group<T>); }
   static Size bytes(Size m, Size n) noexcept {
     const Size matrix = checked_product(m, leading_dimension(n), static_cast<Size>(sizeof(T)));
     constexpr Size integer = static_cast<Size>(sizeof(std::int32_t));

@@ -105,7 +105,7 @@ bool holds_nan(const T* item, const Layout& l) {
 
 template <class T>
 void set_identity(T* x, const Layout& l) {
-  fill(x, l, T{0});
+  set_all(x, l, T{0});
   for (Size i = 0; i < std::min(l.rows, l.cols); ++i) x[i * (l.row_stride + l.col_stride)] = 1;
 }
 
@@ -122,9 +122,9 @@ Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batc
   }
   if (!use_lanes<T>(a.layout, n_items, true)) {
     return without_failures(run_gesdd<T>(whole ? 'A' : 'S', n_items, a, [&](Size i, const SingularFactors<T>& f) {
-      copy_out(f.u, u.item(i), transposed(u.layout));
-      copy_out(f.s, s.item(i), s.layout);
-      copy_out(f.vh, vh.item(i), transposed(vh.layout));
+      from_columns(f.u, u.layout.cols, u.item(i), transposed(u.layout));
+      from_columns(f.s, s.layout.rows, s.item(i), s.layout);
+      from_columns(f.vh, vh.layout.cols, vh.item(i), transposed(vh.layout));
     }));
   }
   return without_failures(run_lanes<T>(n_items, a.layout, true, whole, [&](Size first, Size count, void* scratch) {
@@ -140,7 +140,7 @@ Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s
   const Size k = s.layout.rows;
   if (n_items == 0 || k == 0) return {};
   return for_each_values<T>(n_items, a, SingularValuesOf::item, [&](Size i, const T* values) -> Outcome {
-    copy_out(values, s.item(i), s.layout);
+    from_columns(values, s.layout.rows, s.item(i), s.layout);
     return {};
   });
 }

@@ -5,9 +5,11 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/batch.hpp"
 #include "drivers/common/column_major.hpp"
-#include "drivers/elimination_lapack.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "kernels/svd.hpp"
+#include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {
 
@@ -73,7 +75,7 @@ Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<con
     f.u = take(u_size);
     f.vh = take(vh_size);
     T* work = take(lwork);
-    copy_in(a.item(i), transposed(a.layout), copy);
+    to_columns(a.item(i), transposed(a.layout), copy, a.layout.cols);
     prepare_for_values(what, copy, m, n);
     const bool failed =
         !all_finite(copy, a_size) || routines->gesdd(job, n, m, copy, f.s, f.vh, f.u, work, lwork, x) != 0;

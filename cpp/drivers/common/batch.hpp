@@ -19,6 +19,8 @@ struct Batch {
   T* item(Size i) const noexcept { return data + i * stride; }
 };
 
+inline Layout transposed(const Layout& l) noexcept { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
+
 // The items `first` .. `first + count - 1` of a batch, one per lane. Lanes without an item of their
 // own repeat the last one: they compute, and store, the same values again.
 template <class T, int Groups = 1>

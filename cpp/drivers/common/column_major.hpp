@@ -24,6 +24,11 @@ void by_tiles(Size rows, Size cols, Body&& body) {
 // Element (i, j) of the item to to[i + j * ld].
 template <class T, class C>
 void to_columns(const T* item, const Layout& l, C* to, Size ld) {
+  if (l.row_stride == 1) {  // whole columns
+    for (Size j = 0; j < l.cols; ++j)
+      for (Size i = 0; i < l.rows; ++i) to[i + j * ld] = static_cast<C>(item[i + j * l.col_stride]);
+    return;
+  }
   by_tiles(l.rows, l.cols,
            [&](Size i, Size j) { to[i + j * ld] = static_cast<C>(item[i * l.row_stride + j * l.col_stride]); });
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "drivers/common/parallel.hpp"
+#include "kernels/common/spread_stride.hpp"
 #include "kernels/gram_schmidt.hpp"
 
 namespace mmlfast::drivers::tall {
@@ -35,7 +36,7 @@ struct Chunks {
     count = ceil_div(m, rows);
     per_block = std::max<Size>(1, block_rows / rows);
     n_blocks = ceil_div(count, per_block);
-    ld = rows + 8;  // not a multiple of a page: the columns do not fight for the same cache lines
+    ld = spread_stride<double>(rows);
   }
   Size first(Size chunk) const noexcept { return chunk * rows; }
   Size rows_of(Size chunk) const noexcept { return std::min(rows, m - chunk * rows); }

@@ -1,12 +1,20 @@
-// Whether what was written down of a graph is something that a graph would have written.
-#pragma once
-
+// What was written down of a graph, and whether it is something that a graph would have written.
 #include <algorithm>
 #include <cmath>
 
 #include "drivers/links.hpp"
 
 namespace mmlfast::drivers {
+namespace {
+
+template <class T>
+bool copy(const T* from, Size count, AlignedBuffer<T>& to, Size padding = 0) {
+  to = AlignedBuffer<T>(count + padding);
+  if (!to) return false;
+  std::copy_n(from, count, to.data());
+  std::fill_n(to.data() + count, padding, T{});
+  return true;
+}
 
 // Each of its stages names the part that is wrong, or gives nullptr.
 class StateReader {
@@ -90,5 +98,31 @@ class StateReader {
   const AlignedBuffer<double> leaving_{state_.n_core};
   const AlignedBuffer<Size> count_{state_.n_core};
 };
+
+}  // namespace
+
+Outcome Links::restore(const LinksState& state, const char*& fault) noexcept {
+  fault = StateReader::sizes(state);
+  if (fault != nullptr) return {};
+  {
+    const StateReader reader(state);
+    if (!reader.ready()) return {Outcome::Status::no_memory};
+    fault = reader.fault();
+    if (fault != nullptr) return {};
+  }
+  n_ = state.n;
+  n_core_ = state.n_core;
+  n_links_ = state.n_links;
+  n_blocks_ = state.n_blocks;
+  n_core_blocks_ = state.n_core_blocks;
+  has_zeros_ = false;
+  largest_row_ = 0;
+  for (Size r = 0; r < n_; ++r) largest_row_ = std::max(largest_row_, state.starts[r + 1] - state.starts[r]);
+  const bool copied = copy(state.starts, n_ + 1, starts_) && copy(state.columns, n_links_, column_, padding) &&
+                      copy(state.label, n_, label_) && copy(state.inverse_strength, n_, inverse_strength_) &&
+                      copy(state.blocks, n_blocks_ + 1, blocks_) &&
+                      (state.weights == nullptr || copy(state.weights, n_links_, weight_));
+  return {copied ? Outcome::Status::ok : Outcome::Status::no_memory};
+}
 
 }  // namespace mmlfast::drivers

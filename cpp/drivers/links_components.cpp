@@ -1,6 +1,4 @@
 // How the components of a graph are found, and its links put into their order.
-#pragma once
-
 #include <algorithm>
 #include <numeric>
 
@@ -154,7 +152,7 @@ class ComponentsBuilder {
 
   Outcome copy_links() {
     constexpr Size piece = 1 << 14;
-    return finished(parallel_blocks((n_ + piece - 1) / piece, 4 * static_cast<double>(from_.n_links()), [&](Size p) {
+    return finished(parallel_blocks(ceil_div(n_, piece), 4 * static_cast<double>(from_.n_links()), [&](Size p) {
       for (Size k = p * piece; k < std::min(n_, (p + 1) * piece); ++k)
         k < n_core_ ? copy_core_row(k) : (void)copy_if(k, to_.links_.starts_[k], [](Node) { return true; });
     }));
@@ -221,5 +219,7 @@ class ComponentsBuilder {
   AlignedBuffer<Node> component_, place_, row_;
   AlignedBuffer<Size> first_;
 };
+
+Outcome LinkComponents::build(const Links& links) noexcept { return ComponentsBuilder(links, *this).run(); }
 
 }  // namespace mmlfast::drivers
