@@ -118,9 +118,6 @@ def each(paths):
 
 # ---- layers ----
 
-# Headers of a kernel that others read, though they are not in kernels/common.
-LENT = {"kernels/links.hpp", "kernels/gram_schmidt_columns.hpp", "kernels/elimination_small.hpp"}
-
 MAY_INCLUDE = {
     "simd": {"simd"},
     "runtime": {"runtime", "simd"},
@@ -148,7 +145,7 @@ def test_includes_go_down(path):
 @each(cpp_files("kernels"))
 def test_kernels_share_through_common(path):
     for name in includes(path):
-        if name.startswith("kernels/") and name not in LENT:
+        if name.startswith("kernels/"):
             owner = kernel_of(CPP / name)
             assert owner in (None, kernel_of(path)), f"{name} is of another kernel: what is shared is in kernels/common"
 
