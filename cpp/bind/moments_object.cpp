@@ -38,6 +38,21 @@ class MomentState : public RowState<drivers::Moments> {
     });
   }
 
+  // The mean and the sums of products about it, from one merge of the tree. For whole rows without weights.
+  py::tuple mean_and_products() const {
+    py::tuple both(2);
+    result(false, [&](double, const CovarianceShape& shape, const double* node) -> py::array {
+      py::array_t<double> mean(shape.d), products({shape.d, shape.d});
+      drivers::write_mean(shape, node, nullptr, mean.mutable_data(), 1);
+      drivers::write_covariance(shape, node, nullptr, node[0] - 1, products.mutable_data(),
+                                {shape.d, shape.d, shape.d, 1});
+      both[0] = mean;
+      both[1] = products;
+      return mean;
+    });
+    return both;
+  }
+
  private:
   // make(T{}, shape, node) of the node of all rows: one of no columns if there is no state yet.
   template <class Make>
@@ -59,7 +74,8 @@ void add_moments_object(PyObject* module) {
   row_state_class<MomentState>(module, "MomentState")
       .def("weighted", &MomentState::weighted)
       .def("mean", &MomentState::mean)
-      .def("covariance", &MomentState::covariance);
+      .def("covariance", &MomentState::covariance)
+      .def("mean_and_products", &MomentState::mean_and_products);
 }
 
 }  // namespace mmlfast::bind

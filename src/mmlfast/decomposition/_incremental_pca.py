@@ -12,7 +12,7 @@ from mmlfast._common.row_blocks import RowBlocks, is_stream, mapped
 from mmlfast.decomposition._low_rank_moments import LowRankMoments
 from mmlfast.decomposition._pca_base import PCABase
 from mmlfast.decomposition._spectrum import by_covariance
-from mmlfast.stats._moments import Moments
+from mmlfast.stats._moments import Moments, totals
 
 Array = np.ndarray[Any, Any]
 
@@ -220,15 +220,16 @@ class IncrementalPCA(PCABase):
 
     def _solve(self) -> None:
         state, k = self._state, self.n_components_
-        n, mean = state.count, np.asarray(state.mean, np.float64)
         if isinstance(state, LowRankMoments):
+            n, mean = state.count, np.asarray(state.mean, np.float64)
             spectrum = state.spectrum(k)
             self.discarded_variance_ = state.discarded / max(n - 1, 1)
             variance = state.variance()
         else:
-            spectrum = by_covariance(state, k, None, 8)
+            n, mean, products = totals(state)
+            spectrum = by_covariance(n, mean, products, k, None, 8)
             self.discarded_variance_ = 0.0
-            variance = np.diagonal(state.covariance(ddof=0))
+            variance = np.diagonal(products) / n
             with np.errstate(over="ignore", under="ignore"):
                 variance = np.ldexp(variance, 2 * self._unit)
             mean = np.ldexp(mean, self._unit)

@@ -18,7 +18,7 @@ from mmlfast.decomposition._krylov import dominant_eigenpairs
 from mmlfast.decomposition._pca_base import PCABase
 from mmlfast.decomposition._small_components import refined
 from mmlfast.decomposition._spectrum import Refine, Spectrum, by_covariance, by_gram, column_means, rest_is_small
-from mmlfast.stats._moments import Moments
+from mmlfast.stats._moments import Moments, totals
 
 Array = np.ndarray[Any, Any]
 
@@ -235,7 +235,12 @@ class PCA(PCABase):
         if interrupted or blocks.n_rows is None:
             self._check_shape(moments)
         again = blocks.again and not interrupted and self.svd_solver != "covariance_eigh"
-        self._fit_moments(moments, partial(refined, blocks) if again else None, dtype)
+        try:
+            self._fit_moments(moments, partial(refined, blocks) if again else None, dtype)
+        except ValueError:
+            if isinstance(rows, np.ndarray) and mapped(rows) is None:
+                validate_rows(self, rows, reset=False)  # says where NaN or infinity is
+            raise
         if interrupted:
             raise KeyboardInterrupt(f"PCA.fit was stopped: it is fitted to the {moments.count} rows read so far")
         if not blocks.again:
@@ -243,9 +248,9 @@ class PCA(PCABase):
 
     def _fit_moments(self, moments: Moments, refine: Refine | None, dtype: np.dtype[Any]) -> None:
         """Fit to the moments of rows that `refine` can read again."""
-        n, d = int(moments.count), moments.n_features or 0
-        spectrum = by_covariance(moments, self._upper_bound(n, d), refine, dtype.itemsize)
-        self._finish(spectrum, moments.mean, n, dtype)
+        n, mean, products = totals(moments)
+        spectrum = by_covariance(n, mean, products, self._upper_bound(n, len(mean)), refine, dtype.itemsize)
+        self._finish(spectrum, mean, n, dtype)
 
     def _check_shape(self, moments: Moments) -> None:
         """Whether the components can be had from rows whose number is known only now."""
@@ -260,8 +265,6 @@ class PCA(PCABase):
         moments = Moments()
         if isinstance(rows, np.ndarray) and mapped(rows) is None:
             moments.update(rows)
-            if not np.isfinite(moments.mean).all():
-                validate_rows(self, rows, reset=False)  # raises
             return moments, rows.dtype, False
         dtype = np.dtype(np.float64)
         try:

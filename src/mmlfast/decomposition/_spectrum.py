@@ -21,7 +21,6 @@ from mmlfast.linalg._eigh import eigh
 from mmlfast.linalg._qr import qr
 from mmlfast.linalg._rfactor import RFactor
 from mmlfast.stats._covariance import mean as mean_of_rows
-from mmlfast.stats._moments import Moments
 
 Array = np.ndarray[Any, Any]
 Refine = Callable[[Array, Array], tuple[Array, Array]]  # of the shift and the directions, see `refined`
@@ -56,16 +55,16 @@ def ordinary(variance: float) -> int:
     return 0 if abs(exponent) <= 200 else exponent // 2
 
 
-def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int) -> Spectrum:
-    """The first `k` components from the moments of the rows.
+def by_covariance(n: int, mean: Array, products: Array, k: int, refine: Refine | None, itemsize: int) -> Spectrum:
+    """The first `k` components of `n` rows, from the sums of products about their mean.
 
     `refine` reads the rows again if accuracy needs it: `refined` of the rows. None: there is no second reading.
     """
-    c = moments.covariance(ddof=min(1, moments.count - 1))
+    c = products / max(n - 1, 1)
     finite = np.isfinite(np.diagonal(c))
     if not finite.all():
         raise ValueError(f"Input X contains NaN or infinity, or overflows float64, in column {int(np.argmin(finite))}")
-    rank = min(int(moments.count) - 1, c.shape[0])
+    rank = min(n - 1, c.shape[0])
     exponent = ordinary(float(np.diagonal(c).max(initial=0)))
     c = np.ldexp(c, -2 * exponent) if exponent else c
     values, vectors = top_eigenpairs(c, k)
@@ -77,8 +76,8 @@ def by_covariance(moments: Moments, k: int, refine: Refine | None, itemsize: int
     solver, readings = "covariance", 1
     if refine is not None and small.size:
         solver, readings = solver + R_FACTOR, 2
-        sigma, rotation = refine(moments.mean, vectors[:, small] * 2.0**-exponent)
-        values[small] = sigma**2 / (moments.count - 1)
+        sigma, rotation = refine(mean, vectors[:, small] * 2.0**-exponent)
+        values[small] = sigma**2 / (n - 1)
         vectors[:, small] = vectors[:, small] @ rotation
         values, vectors = sorted_pairs(values, vectors)
     values[rank:] = 0

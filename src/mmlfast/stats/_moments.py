@@ -193,6 +193,11 @@ def divided(moments: Moments, ddof: float) -> Array:
     return moments._state.covariance(float(ddof), False)
 
 
+def totals(moments: Moments) -> tuple[int, Array, Array]:
+    """The number of rows without weights, their mean, and the sums of products about it, in float64."""
+    return int(moments.count), *moments._state.mean_and_products()
+
+
 def _rows(function: str, x: ArrayLike, weights: ArrayLike | None, columns: int | None) -> tuple[Array, Array | None]:
     """Native, aligned float32 or float64 rows and float64 weights."""
     if weights is not None:
