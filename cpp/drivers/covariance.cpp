@@ -2,6 +2,7 @@
 // threads sharing them; large ones one after another, with all threads inside.
 #include "drivers/covariance.hpp"
 
+#include <algorithm>
 #include <bit>
 
 #include "drivers/common/lane_batch.hpp"
@@ -84,32 +85,31 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
   const bool weighted = weights.data != nullptr;
   const auto& kernel = of_type<T>(covariance_in_lanes_f64, covariance_in_lanes_f32);
   const double item_ns = 10 + static_cast<double>(l.rows) * row_ns(l.cols, want == Want::covariance) * 0.25;
-  const Size scratch_bytes = 8 * covariance_lanes_scratch(l.rows, l.cols, weighted);
+  // Enough for reduce_table too, which otherwise might ask for more, and move what the next group works in.
+  const Size scratch_bytes =
+      std::max<Size>(8 * covariance_lanes_scratch(l.rows, l.cols, weighted),
+                     CovarianceWorkspace::bytes(CovarianceShape(l.cols), want == Want::covariance, 0));
   JoinedOutcome of_left;
-  // Each group asks for its memory: reduce_table asks for more of it.
-  Outcome outcome = run_in_lanes<double>(n_items, item_ns, 0, [&](Size first, Size count, void*) {
-    double* scratch = static_cast<double*>(thread_scratch(scratch_bytes));
-    if (scratch == nullptr) {
-      of_left.join(no_memory);
-      return LaneBits{0};
-    }
-    const LaneItems<const T> items(x, first, count);
-    LaneBits left;
-    if (weighted) {
-      left = call(kernel, items.item, LaneItems<const double>(weights, first, count).item, first, count, scratch);
-    } else {
-      left = call(kernel, items.item, nullptr, first, count, scratch);
-    }
-    if constexpr (sizeof(T) == 8) {
-      for (left &= occupied(count); left != 0; left &= left - 1) {
-        const Size item = first + std::countr_zero(left);
-        const double* w = weighted ? weights.item(item) : nullptr;
-        const Table<T> table{x.item(item), l, w, weights.layout.row_stride};
-        if (has_far_column(table)) of_left.join(reduce_table(table, item, want, safe, write));
-      }
-    }
-    return LaneBits{0};
-  });
+  Outcome outcome =
+      run_in_lanes<double>(n_items, item_ns, ceil_div(scratch_bytes, 64), [&](Size first, Size count, void* memory) {
+        double* scratch = static_cast<double*>(memory);
+        const LaneItems<const T> items(x, first, count);
+        LaneBits left;
+        if (weighted) {
+          left = call(kernel, items.item, LaneItems<const double>(weights, first, count).item, first, count, scratch);
+        } else {
+          left = call(kernel, items.item, nullptr, first, count, scratch);
+        }
+        if constexpr (sizeof(T) == 8) {
+          for (left &= occupied(count); left != 0; left &= left - 1) {
+            const Size item = first + std::countr_zero(left);
+            const double* w = weighted ? weights.item(item) : nullptr;
+            const Table<T> table{x.item(item), l, w, weights.layout.row_stride};
+            if (has_far_column(table)) of_left.join(reduce_table(table, item, want, safe, write));
+          }
+        }
+        return LaneBits{0};
+      });
   outcome.join(of_left.get());
   return outcome;
 }
