@@ -87,8 +87,8 @@ MMLFAST_INLINE void exchange_strip(const PanelFactors<T>& f, std::ptrdiff_t k, v
 }
 
 template <class T>
-MMLFAST_NOINLINE void exchange_rows(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
-                                    std::ptrdiff_t from, std::ptrdiff_t to) {
+MMLFAST_INLINE void exchange_rows(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                  std::ptrdiff_t from, std::ptrdiff_t to) {
   std::ptrdiff_t j = from;
   for (; j + 4 <= to; j += 4) exchange_strip<4>(f, k, c, width, j);
   for (; j < to; ++j) exchange_strip<1>(f, k, c, width, j);
@@ -121,8 +121,8 @@ MMLFAST_INLINE void eliminate(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>
 
 // The same for columns [from, to) of c.
 template <int W, class T>
-MMLFAST_NOINLINE void eliminate_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
-                                        std::ptrdiff_t from, std::ptrdiff_t to) {
+MMLFAST_INLINE void eliminate_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* c, std::ptrdiff_t width,
+                                      std::ptrdiff_t from, std::ptrdiff_t to) {
   std::ptrdiff_t j = from;
   for (; j + strip_width <= to; j += strip_width) eliminate<W, strip_width>(f, k, c, width, j);
   for (; j < to; ++j) eliminate<W, 1>(f, k, c, width, j);
@@ -280,8 +280,8 @@ MMLFAST_INLINE void substitute_back(const PanelFactors<T>& f, std::ptrdiff_t k, 
 }
 
 template <int W, class T>
-MMLFAST_NOINLINE void substitute_back_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
-                                              std::ptrdiff_t width) {
+MMLFAST_INLINE void substitute_back_columns(const PanelFactors<T>& f, std::ptrdiff_t k, vec<T>* b, std::ptrdiff_t m,
+                                            std::ptrdiff_t width) {
   std::ptrdiff_t j = 0;
   for (; j + strip_width <= m; j += strip_width) substitute_back<W, strip_width>(f, k, b, width, j);
   for (; j < m; ++j) substitute_back<W, 1>(f, k, b, width, j);
