@@ -114,9 +114,50 @@ LAYOUTS: tuple[Callable[[Array], Array], ...] = (
     byte_swapped,
 )
 
-every_layout = pytest.mark.parametrize("layout", LAYOUTS, ids=lambda f: f.__name__)
+
+@contextlib.contextmanager
+def saying(*what: Any) -> Iterator[None]:
+    """What a failed assertion inside is about: `with saying(name): check(a)`."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note("this was " + ", ".join(map(str, what)))
+        raise
+
+
+def fresh_rng() -> np.random.Generator:
+    """What the fixture `rng` gives: random numbers of a seed that no other library's tests start from."""
+    return np.random.default_rng(806_117_293)
+
+
+def within(name: str, values: Iterable[Any], say: Callable[[Any], Any] = str) -> Callable[[Any], Any]:
+    """As `pytest.mark.parametrize`, but one test goes over all the values: for what takes less time than a test does.
+
+    The numbers of the fixture `rng` begin anew with each value; a value that is skipped does not skip the others.
+    """
+    values = list(values)
+
+    def decorate(function: Any) -> Any:
+        signature = inspect.signature(function)
+
+        @functools.wraps(function)
+        def test(**others: Any) -> None:
+            for value in values:
+                if "rng" in others:
+                    others["rng"] = fresh_rng()
+                with contextlib.suppress(pytest.skip.Exception), saying(say(value)):
+                    function(**{name: value}, **others)
+
+        left = [p for p in signature.parameters.values() if p.name != name]
+        test.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
+        return test
+
+    return decorate
+
+
+every_layout = within("layout", LAYOUTS, lambda f: f.__name__)
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32], ids=["f64", "f32"])
-every_batch_size = pytest.mark.parametrize("batch", BATCH_SIZES)
+every_batch_size = within("batch", BATCH_SIZES, lambda n: f"batch of {n}")
 
 
 def in_every_layout(*arrays: Array) -> Iterator[tuple[str, tuple[Array, ...]]]:
@@ -400,36 +441,6 @@ def cases(*tags: str, without: str = "") -> list[Case]:
     return found
 
 
-def within(name: str, values: Iterable[Any], say: Callable[[Any], Any] = str) -> Callable[[Any], Any]:
-    """As `pytest.mark.parametrize`, but one test goes over all the values: for what takes less time than a test does.
-
-    The numbers of the fixture `rng` begin anew with each value; a value that is skipped does not skip the others.
-    """
-    values = list(values)
-
-    def decorate(function: Any) -> Any:
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def test(**others: Any) -> None:
-            for value in values:
-                if "rng" in others:
-                    others["rng"] = fresh_rng()
-                with contextlib.suppress(pytest.skip.Exception), saying(say(value)):
-                    function(**{name: value}, **others)
-
-        left = [p for p in signature.parameters.values() if p.name != name]
-        test.__signature__ = signature.replace(parameters=left)  # type: ignore[attr-defined]
-        return test
-
-    return decorate
-
-
-def fresh_rng() -> np.random.Generator:
-    """What the fixture `rng` gives: random numbers of a seed that no other library's tests start from."""
-    return np.random.default_rng(806_117_293)
-
-
 def every_case(*tags: str, without: str = "") -> Callable[[Any], Any]:
     """A test of `case` for each matrix, which goes over the cases of that matrix."""
     of_matrix: dict[str, list[Case]] = {}
@@ -477,16 +488,6 @@ def backward_error(a: Array, x: Array, b: Array) -> Array:
     size = np.abs(a).sum(axis=-1).max(axis=-1, initial=0)[..., None] * np.abs(x).max(axis=-2, initial=0)
     size = size + np.abs(b).max(axis=-2, initial=0)
     return np.divide(residual, size, out=np.zeros_like(residual), where=size > 0).max(axis=-1, initial=0).astype(float)
-
-
-@contextlib.contextmanager
-def saying(*what: Any) -> Iterator[None]:
-    """What a failed assertion inside is about: `with saying(name): check(a)`."""
-    try:
-        yield
-    except AssertionError as error:
-        error.add_note("this was " + ", ".join(map(str, what)))
-        raise
 
 
 def poisoned(x: Array, values: tuple[float, ...] = (np.nan, np.inf, -np.inf)) -> Iterator[tuple[Any, Array]]:

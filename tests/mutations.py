@@ -22,6 +22,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -61,6 +62,9 @@ class Mutation:
 
 MUTATIONS: list[Mutation] = []
 
+# The rules of the house look at the sources, and need no build.
+RULES = "test_codebase.py"
+
 
 def mutations(where: str, tests: str, *changes: tuple[str, str]) -> None:
     MUTATIONS.extend(Mutation(where, old, new, tests) for old, new in changes)
@@ -93,7 +97,7 @@ mutations(
 )
 mutations(
     "cpp/kernels/**/qr*",
-    "test_qr.py test_layouts.py",
+    "test_qr.py test_column_units.py test_layouts.py",
     ("square > broadcast<T>(Range<T>::low)", "square >= zero<T>()"),  # columns too small to be squared
     ("alpha < 0 ? length : -length", "alpha < 0 ? -length : length"),  # cancels
     ("sum -= t[i * n + k] * w[i]", "sum -= t[k * n + i] * w[i]"),
@@ -201,7 +205,7 @@ mutations(
 mutations(
     "cpp/kernels/**/neighbors.cpp",
     "test_neighbors.py test_layouts.py",
-    ("moves = own > shifted", "moves = own >= list"),
+    ("moves = own > shifted", "moves = own > list"),
     ("first_point + l", "first_point + l + (l > 6)"),
     (
         "broadcast(o.limit[query + r]); },\n        [&](int r, double* scores)",
@@ -274,15 +278,18 @@ mutations(
     "cpp/drivers/**/rfactor*",
     "test_rfactor.py",
     ("1 - square > least", "1 - square > -1"),  # rows that were never added
-    ("first + (Size{2} << level) <= n_leaves", "first + (Size{2} << level) <= n_leaves + 1"),
-    ("if (outcome.ok()) open_rows_ = 0", "if (outcome.ok()) open_rows_ = 1"),
+)
+mutations(
+    "cpp/drivers/**/merge_tree*",
+    "test_moments.py test_rfactor.py test_out_of_core.py test_states.py",
+    ("first + (Size{2} << level) <= n_blocks", "first + (Size{2} << level) <= n_blocks + 1"),
+    ("(k >> l) & 1", "(k >> l) & 3"),
+    ("n_blocks_ += std::uint64_t{1} << level", "n_blocks_ += 1"),
 )
 mutations(
     "cpp/drivers/**/covariance*",
     "test_covariance.py test_moments.py test_out_of_core.py test_states.py",
-    ("(k >> l) & 1", "(k >> l) & 3"),  # the tree of blocks
     ("reference < rows - 1 && w[reference] == 0", "reference < 0"),  # the first row has no weight
-    ("if (a[0] == 0)", "if (a[0] == 1)"),
 )
 mutations(
     "cpp/drivers/**/*pagerank*",
@@ -308,6 +315,31 @@ mutations(
     ("return size + more", "return size"),
     ("rows > _MOST_ROWS_THAT_COUNT", "rows > 2 * _MOST_ROWS_THAT_COUNT"),
 )
+
+# ---- the rules of the house ----
+
+mutations("cpp/kernels/CMakeLists.txt", RULES, ("-march=x86-64-v3", "-march=native"))
+mutations("cpp/kernels/common/short_rows.hpp", RULES, ("mmlfast::MMLFAST_LEVEL::short_rows {", "mmlfast::short_rows {"))
+mutations(
+    "cpp/kernels/common/sparse_rows.hpp",
+    RULES,
+    ('#include "simd/vec.hpp"', '#include "runtime/team.hpp"'),
+    ("#pragma once", "#pragma once\n#include <vector>"),
+    ("MMLFAST_LEVEL {", "MMLFAST_LEVEL {\ninline void* room(int n) { return malloc(n); }"),
+)
+mutations("cpp/drivers/common/residues.hpp", RULES, ("#pragma once", "#pragma once\n#include <pybind11/pybind11.h>"))
+mutations("cpp/drivers/common/exact_parts.hpp", RULES, ("#pragma once", "#pragma once\n// throw\n#define STOP throw 1"))
+mutations("cpp/kernels/distances.cpp", RULES, ("kernels/common/one_vector_tile.hpp", "kernels/neighbors.hpp"))
+mutations("cpp/kernels/links.hpp", RULES, ("namespace mmlfast {", "namespace mmlfast::MMLFAST_LEVEL {"))
+mutations("src/mmlfast/stats/_affine_moments.py", RULES, ("mmlfast.linalg._matmul import", "mmlfast.linalg import"))
+mutations("src/mmlfast/linalg/_pinv.py", RULES, ("mmlfast.linalg._elimination import", "mmlfast.linalg import"))
+mutations("src/mmlfast/geometry/_distances.py", RULES, ("import _core", "import _core, _reference  # noqa"))
+mutations("src/mmlfast/_reference/qr.py", RULES, ("import numpy as np", "import numpy as np\nimport mmlfast.linalg"))
+mutations("src/mmlfast/_common/public.py", RULES, ("thing.__module__ = package", "pass"))
+mutations(
+    "src/mmlfast/_common/plain_words.py", RULES, ("import annotations", "import annotations\nimport mmlfast.dask")
+)
+mutations("tests/test_lu.py", RULES, ("*(x[-1] for x in factors))", "*(x[-1] for x in factors)), name"))
 
 
 # ---- the copy ----
@@ -408,11 +440,15 @@ class Copy:
         os.replace(self.build / f"mutant-{self.good_core.name}", self.core)
 
     def test(self, suite: str, files: str, timeout: float) -> str:
-        """The first test that fails, or "" if none does."""
+        """The first test that fails, or "" if none does: file after file, as to collect them all takes longer."""
+        found = (
+            self.test_file(suite, file, timeout) for file in files.split() if (self.house / suite / file).is_file()
+        )
+        return next(filter(None, found), "")
+
+    def test_file(self, suite: str, file: str, timeout: float) -> str:
         env = os.environ | {"PYTHONPATH": str(self.house / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-        paths = [f"{suite}/{name}" for name in files.split()]
-        paths = [path for path in paths if (self.house / path).is_file()]
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", *paths]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", f"{suite}/{file}"]
         try:
             done = subprocess.run(command, cwd=self.house, env=env, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -431,7 +467,7 @@ class Copy:
         good = path.read_bytes()
         try:
             replace(path, mutation.old, mutation.new)
-            if path.suffix != ".py":
+            if path.suffix != ".py" and mutation.tests != RULES:
                 self.compile(path)
             return [self.test(suite, mutation.tests, timeout) for suite in suites]
         finally:
@@ -440,6 +476,7 @@ class Copy:
 
 
 def main() -> int:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # or the file at hand would stay as it is
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="only look whether the texts occur")
     parser.add_argument("--scratch", type=Path, help="where the copy is, or shall be; kept")

@@ -127,7 +127,7 @@ def test_an_item_has_the_same_bits_everywhere(batch, n, dtype, rng):
 
 @every_dtype
 @pytest.mark.parametrize("batch", [1, 20])
-@pytest.mark.parametrize("n", [1, 2, 4, 8, 9, 12, 17, 33, 70, 130])
+@pytest.mark.parametrize("n", [1, 2, 4, 8, 9, 12, 17, 33, 70])
 def test_the_other_triangle_is_never_read(n, batch, dtype, rng):
     a = positive(rng, (batch, n), dtype)
     below = np.tri(n, k=-1, dtype=bool)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mmlfast as mf
+from mmlfast.linalg import _column_units
 
 law = settings(max_examples=60, deadline=None, derandomize=True)
 SHAPES = [(n, n) for n in (2, 3, 5, 8, 12, 16, 24, 32, 33, 48)]
@@ -355,7 +356,7 @@ def test_rank_of_symmetric_matrices_in_different_units(rng):
 
 @pytest.mark.parametrize("p", [1, -1, np.inf, "fro", "nuc", None])
 def test_layout_changes_no_bit_of_cond_and_reflection_matrix(p, rng):
-    for shape in ((14, 14), (40, 14, 14), (100, 100)):
+    for shape in ((14, 14), (20, 14, 14), (50, 50)):
         a = rng.standard_normal(shape)
         apart = np.zeros((*shape[:-1], 2 * shape[-1]))[..., ::2]
         apart[...] = a
@@ -391,3 +392,21 @@ def test_eigenvalues_of_next_to_nothing_are_in_order():
     assert (np.diff(values) >= 0).all()
     assert (np.diff(mf.linalg.eigvalsh(np.stack([a] * 3))) >= 0).all()
     np.testing.assert_allclose(vectors.T @ vectors, np.eye(3), atol=1e-15)
+
+
+def test_lengths_of_columns_are_told_by_their_exponents(rng):
+    for rows in (1, 3, 40, 5000):
+        a = np.ldexp(rng.choice([-1.0, 1.0], (rows, 5)), rng.integers(-400, 400, 5))
+        lengths = np.linalg.norm(np.ldexp(a, -_column_units.length_exponents(a)), axis=0)
+        assert (lengths >= 0.25).all()
+        assert (lengths <= 2).all()
+
+
+@every_dtype
+@pytest.mark.parametrize(("rows", "counted"), [(300, 300), (1024, 1024), (1500, 1024), (5000, 1024)])
+def test_what_counts_as_zero_stops_growing_with_the_rows(rows, counted, dtype):
+    """The default tolerances of float32 would else leave nothing of a million rows."""
+    for factor, rank in ((0.9, 1), (1.1, 2)):
+        a = np.zeros((rows, 2), dtype)  # columns of one length, singular values in the ratio of x / 2
+        a[0], a[1, 1] = 1, 2 * factor * counted * eps(dtype)
+        assert mf.linalg.matrix_rank(a) == rank

@@ -377,7 +377,7 @@ def test_tables_in_lanes_are_right_and_have_the_bits_of_one_alone(d, dtype, rng)
         for weights in (None, w):
             c, v, m = (f(x, weights=weights) for f in (stats.covariance, stats.variance, stats.mean))
             same_bits(c, np.swapaxes(c, 1, 2))
-            for k in range(19):
+            for k in range(19) if n < 9 else (0, 3, 7, 8, 15, 16, 18):
                 own = None if weights is None else weights[k]
                 same_bits(c[k], stats.covariance(x[k], weights=own))
                 same_bits(v[k], np.diagonal(c[k]))
@@ -521,3 +521,10 @@ def test_public_names():
     assert set(stats.__all__) == functions | {"AffineMoments", "Moments"}
     assert mf.stats is stats
     assert math.isfinite(float(stats.mean(np.ones((1, 1)))[0]))
+
+
+@pytest.mark.parametrize("power", [-900, -40, 30, 600])
+def test_unit_of_weights_beside_small_rows(power, rng):
+    """Weights times squares of rows would leave the range, neither of the two does."""
+    x, w = np.ldexp(rng.standard_normal((50, 3)), -100), rng.random(50) + 0.1
+    same_bits(stats.covariance(x, weights=np.ldexp(w, power), ddof=0), stats.covariance(x, weights=w, ddof=0))

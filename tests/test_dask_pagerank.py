@@ -248,8 +248,10 @@ def ids_and_edges(rng, kind, m=120):
     return ids, source, ids[np.r_[rng.integers(0, 30, m), np.arange(30)]]
 
 
-@pytest.mark.parametrize("kind", ["dense", "holes", "far", "negative"])
-@pytest.mark.parametrize("weights", [None, np.uint8, np.int64, np.float64])
+@pytest.mark.parametrize(
+    ("kind", "weights"),
+    [("dense", None), ("dense", np.uint8), ("holes", np.int64), ("far", np.float64), ("negative", np.uint8)],
+)
 def test_edges_in_dask_in_any_chunks(rng, kind, weights):
     """`da.stack([s, t], axis=1)` has chunks of one column: "2 or 3 columns, got shape ()"."""
     ids, source, target = ids_and_edges(rng, kind)

@@ -135,7 +135,8 @@ def test_every_size(n, dtype, rng):
         for columns in (1, 3):
             assert_solves(a, mf.linalg.solve(a, b[..., :columns]), b[..., :columns])
         inverse = mf.linalg.inv(a)
-        assert_solves(a, inverse, np.broadcast_to(np.eye(n), a.shape))
+        some = slice(None) if n <= 40 else [0, -1]  # extended precision takes its time
+        assert_solves(a[some], inverse[some], np.broadcast_to(np.eye(n), a[some].shape))
         sign, logabs = mf.linalg.slogdet(a)
         expected = np.linalg.slogdet(a.astype(float))
         np.testing.assert_array_equal(sign, expected[0])

@@ -153,7 +153,7 @@ def test_rcond(rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("shape", [(9, 4), (4, 9), (60, 12), (300, 40), (40, 300)], ids=str)
+@pytest.mark.parametrize("shape", [(9, 4), (4, 9), (60, 12), (150, 40), (40, 150)], ids=str)
 @pytest.mark.parametrize("limit", [0.9, 0.3, 1e-2])
 def test_rcond_that_leaves_out_more_than_rounding(limit, shape, dtype, rng):
     a = (of_condition(rng, *shape, 1e3) * np.exp2(rng.integers(-3, 4, shape[1]))).astype(dtype)
