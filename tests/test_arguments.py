@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import same_bits
+from cases import same_bits, within
 
 import mmlfast as mf
 from mmlfast import _core
@@ -212,8 +212,8 @@ def places(n: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 8, 9, 12, 33, 70])
-@pytest.mark.parametrize("place", places(1))
-@pytest.mark.parametrize("stack", [False, True])
+@within("place", places(1))
+@within("stack", [False, True])
 @pytest.mark.parametrize("name", ["matmul", "solve", "inv", "cholesky", "einsum"])
 def test_out_may_be_an_operand(name: str, n: int, place: str, stack: bool, rng: np.random.Generator) -> None:
     """The result is that of a copy, in whatever way `out` shares memory with an operand."""

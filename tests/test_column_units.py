@@ -6,7 +6,7 @@ import cases
 import mpmath
 import numpy as np
 import pytest
-from cases import every_dtype
+from cases import every_dtype, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -47,9 +47,7 @@ def of_kind(kind, rng, m, n, dtype):
     return np.ldexp(a, power).astype(dtype)
 
 
-every_kind = pytest.mark.parametrize(
-    "kind", ["huge", "tiny", "columns", "columns in half the range", "rows", "elements"]
-)
+every_kind = within("kind", ["huge", "tiny", "columns", "columns in half the range", "rows", "elements"])
 every_shape = pytest.mark.parametrize(("m", "n"), SHAPES, ids=str)
 
 

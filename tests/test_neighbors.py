@@ -6,7 +6,7 @@ import pickle
 
 import numpy as np
 import pytest
-from cases import every_dtype, every_layout, same_bits, spd
+from cases import every_dtype, every_layout, same_bits, spd, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from interrupts import interrupt
@@ -57,7 +57,7 @@ CLOUDS = {
 SIZES = [(1, 40, 3), (8, 3000, 10), (9, 65, 65), (40, 1000, 1), (150, 777, 10), (130, 2100, 200)]
 
 
-@pytest.mark.parametrize("cloud", CLOUDS)
+@within("cloud", CLOUDS)
 @every_dtype
 @pytest.mark.parametrize("d", [1, 2, 3, 4, 7, 33, 64])
 @pytest.mark.parametrize(("n", "m", "k"), SIZES)

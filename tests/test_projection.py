@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import every_batch_size, every_dtype, every_layout, hilbert, poisoned, same_bits, spd
+from cases import every_batch_size, every_dtype, every_layout, hilbert, poisoned, same_bits, spd, within
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.linalg import LinAlgError
@@ -37,7 +37,7 @@ def well_conditioned(rng, d, m):
 @every_size
 @every_metric
 @every_dtype
-@pytest.mark.parametrize("points", [1, 7, 8, 17, 600])
+@within("points", [1, 7, 8, 17, 600])
 def test_agrees_with_the_reference(points, dtype, kind, d, m, rng):
     basis, x = well_conditioned(rng, d, m).astype(dtype), rng.standard_normal((points, d)).astype(dtype)
     metric = metric_of(kind, rng, d)
