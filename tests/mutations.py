@@ -158,8 +158,6 @@ mutations(
 mutations(
     "cpp/kernels/**/covariance*",
     "test_covariance.py test_moments.py test_nan_policy.py test_layouts.py",
-    ("d < width ? c : d - width", "d < width ? c : c"),
-    ("r + lanes<double> <= l.rows; r += lanes<double>) store(to + r", "r < l.rows; r += lanes<double>) store(to + r"),
     ("if (i + k > j + l) continue", "if (i + k >= j + l) continue"),
     ("add || r > 0, m2, fetch", "add, m2, fetch"),  # the second chain of a block
     ("column[r] = value", "column[r] = 0"),
@@ -277,7 +275,7 @@ mutations(
 mutations(
     "cpp/drivers/**/rfactor*",
     "test_rfactor.py",
-    ("1 - square > least", "1 - square > -1"),  # rows that were never added
+    ("c * x[j] + s * row[j]", "c * x[j] - s * row[j]"),
 )
 mutations(
     "cpp/drivers/**/merge_tree*",

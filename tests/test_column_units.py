@@ -408,3 +408,14 @@ def test_what_counts_as_zero_stops_growing_with_the_rows(rows, counted, dtype):
         a = np.zeros((rows, 2), dtype)  # columns of one length, singular values in the ratio of x / 2
         a[0], a[1, 1] = 1, 2 * factor * counted * eps(dtype)
         assert mf.linalg.matrix_rank(a) == rank
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 6, 12])
+def test_last_column_of_a_square_matrix_far_below_the_others(n, rng):
+    """No reflection looks at it: its products with the others would underflow."""
+    a = np.ldexp(rng.standard_normal((n, n)), -290)
+    a[:, -1] = np.ldexp(a[:, -1], -500)
+    q, r = mf.linalg.qr(np.stack([a] * 8))
+    expected = mf.linalg.qr(np.ldexp(a, [290] * (n - 1) + [790]))
+    np.testing.assert_allclose(np.ldexp(r[3], [290] * (n - 1) + [790]), expected.R, atol=100 * n * eps(np.float64))
+    np.testing.assert_allclose(q[3], expected.Q, atol=100 * n * eps(np.float64))

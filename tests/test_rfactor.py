@@ -302,3 +302,13 @@ def test_laws(m, n, seed, data):
     rest = more[cut:].T @ more[cut:]
     scale = np.sqrt(np.diag(rest))
     assert (np.abs(r.T @ r - rest) <= 400 * n * U * np.outer(scale, scale)).all()
+
+
+def test_small_rows_after_large_ones(rng):
+    """A reflection whose sign cancels would lose most digits of what small rows change."""
+    x = np.vstack([rng.standard_normal((3000, 5)), 1e-6 * rng.standard_normal((3000, 5))])
+    x[:3000, 3:] *= 1e-6  # where the small rows count as much as the large ones
+    r = mf.linalg.RFactor().update(x).r
+    expected = np.linalg.qr(x).R
+    expected *= np.sign(np.diagonal(expected))[:, None]
+    np.testing.assert_allclose(r[3:, 3:], expected[3:, 3:], rtol=1e-8, atol=1e-14)
