@@ -114,7 +114,7 @@ LaneBits solve_small(const T* const* items, const Layout& al, T* const* values, 
 
 // Every vector to length 1: the rotations leave the angles between them right to rounding, but let the lengths drift.
 template <class T>
-MMLFAST_NOINLINE void normalize(const Tridiagonal<T>& t) {
+MMLFAST_NOINLINE void normalize(Tridiagonal<T> t) {
   for (std::ptrdiff_t k = 0; k < t.n; ++k) {
     vec<T>* x = t.q + k * t.ld;
     vec<T> excess = broadcast<T>(-1);
@@ -125,9 +125,8 @@ MMLFAST_NOINLINE void normalize(const Tridiagonal<T>& t) {
 }
 
 template <bool Vectors, class T>
-MMLFAST_NOINLINE void write_answers(const Preparation<T>& p, const mask<T>& failed, const Tridiagonal<T>& t,
-                                    T* const* values, std::ptrdiff_t values_stride, T* const* vectors,
-                                    const Layout& vl) {
+MMLFAST_NOINLINE void write_answers(const Preparation<T>& p, const mask<T>& failed, Tridiagonal<T> t, T* const* values,
+                                    std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
   sort<Vectors>(t);
   unscale_values(p, failed, t.d, t.n);
   unpack(values, Layout{t.n, 1, values_stride, 1}, t.d, 1, 1);

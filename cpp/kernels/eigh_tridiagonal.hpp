@@ -90,7 +90,7 @@ MMLFAST_INLINE void rotate_columns(const Tridiagonal<T>& t, std::ptrdiff_t from,
 }
 
 template <class T>
-MMLFAST_NOINLINE void rotate_vectors(const Tridiagonal<T>& t, std::ptrdiff_t from, std::ptrdiff_t to) {
+MMLFAST_NOINLINE void rotate_vectors(Tridiagonal<T> t, std::ptrdiff_t from, std::ptrdiff_t to) {
   constexpr int width = vec_parts == 1 ? 8 : 4;
   std::ptrdiff_t k = 0;
   for (; k + width <= t.n; k += width) rotate_columns<width>(t, from, to, k);
@@ -204,7 +204,7 @@ MMLFAST_INLINE void put_in_order(const Tridiagonal<T>& t, std::ptrdiff_t i, std:
 
 // Ascending, by Batcher's network of exchanges (Knuth, The Art of Computer Programming, vol. 3, algorithm 5.2.2M).
 template <bool Vectors, class T>
-MMLFAST_NOINLINE void sort(const Tridiagonal<T>& t) {
+MMLFAST_NOINLINE void sort(Tridiagonal<T> t) {
   std::ptrdiff_t top = 1;
   while (2 * top < t.n) top *= 2;
   for (std::ptrdiff_t p = top; p > 0; p /= 2) {
@@ -294,7 +294,7 @@ MMLFAST_INLINE void subtract_products(vec<T>* row, std::ptrdiff_t ld, std::ptrdi
 // Reduces a (lower triangle) to tridiagonal form. The reflections' vectors stay in the columns of a, below the
 // subdiagonal; t.e has room for the products. w: n vectors of scratch.
 template <class T>
-MMLFAST_NOINLINE void tridiagonalize(const Tridiagonal<T>& t, vec<T>* a, vec<T>* tau, vec<T>* w, const vec<T>& floor) {
+MMLFAST_NOINLINE void tridiagonalize(Tridiagonal<T> t, vec<T>* a, vec<T>* tau, vec<T>* w, const vec<T>& floor) {
   const std::ptrdiff_t n = t.n, ld = t.ld;
   for (std::ptrdiff_t k = 0; k < n - 2; ++k) {
     const std::ptrdiff_t m = n - k - 1;
@@ -345,7 +345,7 @@ MMLFAST_INLINE void reflect(vec<T>* x, std::ptrdiff_t ld, std::ptrdiff_t m, cons
 
 // q := the product of the reflections.
 template <class T>
-MMLFAST_NOINLINE void form_vectors(const Tridiagonal<T>& t, const vec<T>* a, const vec<T>* tau, vec<T>* v) {
+MMLFAST_NOINLINE void form_vectors(Tridiagonal<T> t, const vec<T>* a, const vec<T>* tau, vec<T>* v) {
   const std::ptrdiff_t n = t.n, ld = t.ld;
   for (std::ptrdiff_t k = 0; k < n; ++k)
     for (std::ptrdiff_t i = 0; i < n; ++i) t.q[k * ld + i] = broadcast<T>(static_cast<T>(i == k));

@@ -38,7 +38,7 @@ struct Group<0, T> : PanelFactors<T> {
     this->reciprocal = this->pivot + order;
     this->row_of_lane = reinterpret_cast<std::int32_t*>(this->reciprocal + order);
     pack(item, layout, this->a, this->ld, 1);
-    factor(*static_cast<PanelFactors<T>*>(this), move_multipliers);
+    static_cast<PanelFactors<T>&>(*this) = factored<T>(*this, move_multipliers);
   }
   std::ptrdiff_t size() const { return this->n; }
   MMLFAST_INLINE vec<T> signed_pivot(std::ptrdiff_t k) const {
@@ -288,7 +288,7 @@ void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const
   f.row_of_lane = reinterpret_cast<std::int32_t*>(f.reciprocal + m);
   vec<T>*rows = f.reciprocal + 2 * m, *lower = rows + m;
   pack(a, a_layout, f.a, f.ld, 1);
-  factor(f, true);
+  f = factored(f, true);
   find_order(f, rows);
   for (std::ptrdiff_t i = 0; i < m; ++i) {
     alignas(vec_bytes) T row[lanes<T>];

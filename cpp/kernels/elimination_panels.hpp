@@ -206,7 +206,7 @@ MMLFAST_INLINE void panel_step(PanelFactors<T>& f, std::ptrdiff_t first, PivotSe
 }
 
 template <class T>
-MMLFAST_NOINLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
+MMLFAST_INLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
   PivotSearch<T> search;
   const vec<T>* row = f.a + first * f.ld + first;
   search.start(first, row, 0);
@@ -221,7 +221,7 @@ MMLFAST_NOINLINE void factor_panel(PanelFactors<T>& f, std::ptrdiff_t first) {
 
 // The last columns, fewer than a panel: column k and what is right of it.
 template <class T>
-MMLFAST_NOINLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
+MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
   const std::ptrdiff_t n = f.n, cols = f.cols, ld = f.ld;
   PivotSearch<T> search;
   const auto panel_row = [&](std::ptrdiff_t i) { return PanelRow<T>{{f.a[i * ld + k]}}; };
@@ -236,8 +236,9 @@ MMLFAST_NOINLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
   }
 }
 
+// Compiled once for all callers, on a copy: what nobody else has the address of can stay in registers.
 template <class T>
-MMLFAST_NOINLINE void factor(PanelFactors<T>& f, bool move_multipliers) {
+MMLFAST_NOINLINE PanelFactors<T> factored(PanelFactors<T> f, bool move_multipliers) {
   const std::ptrdiff_t steps = f.n < f.cols ? f.n : f.cols;
   f.singular = no_lanes<T>();
   f.fragile = {};
@@ -252,6 +253,7 @@ MMLFAST_NOINLINE void factor(PanelFactors<T>& f, bool move_multipliers) {
     factor_last_column(f, k);
     if (move_multipliers) exchange_rows(f, k, f.a, f.ld, 0, k);
   }
+  return f;
 }
 
 // b := U^-1 b, S columns from j on; the W unknowns from k on are found and taken out of the rows above,

@@ -6,7 +6,10 @@ namespace {
 template <class T, class C>
 MMLFAST_INLINE void pack_elements(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count,
                                   std::ptrdiff_t step, vec<C>* dst, std::ptrdiff_t dst_step) {
-  if (step == 1 && count >= native_lanes<C>) return native_squares::pack(item, offset, count, dst, dst_step);
+  if (step == 1 && count >= native_lanes<C>)
+    return native_squares::each_square<native_lanes<C>>(count, [&](std::ptrdiff_t e) MMLFAST_INLINE_LAMBDA {
+      native_squares::pack_square(item, offset, e, dst, dst_step);
+    });
   for (std::ptrdiff_t e = 0; e < count; ++e)
     dst[e * dst_step] = native_squares::gather_element<C>(item, offset + e * step);
 }
@@ -14,7 +17,10 @@ MMLFAST_INLINE void pack_elements(const T* const* item, std::ptrdiff_t offset, s
 template <class T, class C>
 MMLFAST_INLINE void unpack_elements(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t step,
                                     const vec<C>* src, std::ptrdiff_t src_step) {
-  if (step == 1 && count >= native_lanes<C>) return native_squares::unpack(item, offset, count, src, src_step);
+  if (step == 1 && count >= native_lanes<C>)
+    return native_squares::each_square<native_lanes<C>>(count, [&](std::ptrdiff_t e) MMLFAST_INLINE_LAMBDA {
+      native_squares::unpack_square(item, offset, e, src, src_step);
+    });
   for (std::ptrdiff_t e = 0; e < count; ++e)
     native_squares::scatter_element(item, offset + e * step, src[e * src_step]);
 }

@@ -60,48 +60,57 @@ MMLFAST_INLINE void scatter_element(T* const* item, std::ptrdiff_t offset, const
   _Pragma("GCC unroll 16") for (int l = 0; l < lanes<C>; ++l) item[l][offset] = static_cast<T>(x[l]);
 }
 
-// As pack_run(): squares of native registers, at least one.
+// As pack_run(): one square of native registers, elements e to e + width - 1.
 template <class T, class C>
-MMLFAST_INLINE void pack(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, vec<C>* dst,
-                         std::ptrdiff_t dst_step) {
+MMLFAST_INLINE void pack_square(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t e, vec<C>* dst,
+                                std::ptrdiff_t dst_step) {
   constexpr int width = native_lanes<C>;
   // The items four groups on, if they lie like these: what pack reads in turn from many items is
   // too irregular for the processor to fetch ahead by itself. A prefetch of memory that is not there does nothing.
   const std::uintptr_t ahead = 4 * lanes<C> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);
-  for (std::ptrdiff_t done = 0; done < count; done += width) {
-    // The last square overlaps the one before it instead of reading past the end.
-    const std::ptrdiff_t e = done + width <= count ? done : count - width;
-    _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
-      native<C> row[width];
-      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
-        const T* from = item[p * width + r] + offset + e;
-        row[r] = load_part<C>(from);
-        __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + ahead), 0, 2);
-      }
-      transpose_native<C>(row);
-      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) dst[(e + r) * dst_step].part[p] = row[r];
+  _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
+    native<C> row[width];
+    _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
+      const T* from = item[p * width + r] + offset + e;
+      row[r] = load_part<C>(from);
+      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + ahead), 0, 2);
     }
+    transpose_native<C>(row);
+    _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) dst[(e + r) * dst_step].part[p] = row[r];
   }
 }
 
 template <class T, class C>
-MMLFAST_INLINE void unpack(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, const vec<C>* src,
-                           std::ptrdiff_t src_step) {
+MMLFAST_INLINE void unpack_square(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t e, const vec<C>* src,
+                                  std::ptrdiff_t src_step) {
   constexpr int width = native_lanes<C>;
-  const std::uintptr_t ahead = lanes<C> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);  // see pack
-  for (std::ptrdiff_t done = 0; done < count; done += width) {
-    const std::ptrdiff_t e = done + width <= count ? done : count - width;
-    _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
-      native<C> row[width];
-      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) row[r] = src[(e + r) * src_step].part[p];
-      transpose_native<C>(row);
-      _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
-        T* to = item[p * width + r] + offset + e;
-        store_part(to, row[r]);
-        __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(to) + ahead), 1);
-      }
+  const std::uintptr_t ahead = lanes<C> * sizeof(T) * static_cast<std::size_t>(item[1] - item[0]);  // see pack_square
+  _Pragma("GCC unroll 4") for (int p = 0; p < vec_parts; ++p) {
+    native<C> row[width];
+    _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) row[r] = src[(e + r) * src_step].part[p];
+    transpose_native<C>(row);
+    _Pragma("GCC unroll 16") for (int r = 0; r < width; ++r) {
+      T* to = item[p * width + r] + offset + e;
+      store_part(to, row[r]);
+      __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(to) + ahead), 1);
     }
   }
+}
+
+// Squares that cover `count` elements, at least one square: the last one overlaps the one before it instead of going
+// past the end. body(e). Where the number is known and a few registers hold them all, without a loop: then the vectors
+// need not be in memory.
+template <int Width, class Body>
+MMLFAST_INLINE void each_square(std::ptrdiff_t count, Body&& body) {
+  for (std::ptrdiff_t done = 0; done < count; done += Width) body(done + Width <= count ? done : count - Width);
+}
+template <int Width, int Count, class Body>
+MMLFAST_INLINE void each_square_of(Body&& body) {
+  if constexpr (Count > 4 * Width)
+    each_square<Width>(Count, body);
+  else
+    unrolled(0, (Count + Width - 1) / Width,
+             [&](int k) MMLFAST_INLINE_LAMBDA { body((k + 1) * Width <= Count ? k * Width : Count - Width); });
 }
 
 }  // namespace native_squares
@@ -124,11 +133,14 @@ MMLFAST_INLINE void pack_sized(const T* const* item, const Layout& layout, vec<C
   constexpr int count = Rows * Cols;
   if (layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
     if constexpr (count >= native_lanes<C>)
-      native_squares::pack(item, 0, count, dst, 1);
+      native_squares::each_square_of<native_lanes<C>, count>(
+          [&](std::ptrdiff_t e) MMLFAST_INLINE_LAMBDA { native_squares::pack_square(item, 0, e, dst, 1); });
     else
       _Pragma("GCC unroll 16") for (int e = 0; e < count; ++e) dst[e] = native_squares::gather_element<C>(item, e);
   } else {
-    pack(item, Layout{Rows, Cols, layout.row_stride, Cols == 1 ? 1 : layout.col_stride}, dst, Cols, 1);
+    vec<C> moved[count];  // not dst: its address in a call would keep it out of registers
+    pack(item, Layout{Rows, Cols, layout.row_stride, Cols == 1 ? 1 : layout.col_stride}, moved, Cols, 1);
+    _Pragma("GCC unroll 64") for (int e = 0; e < count; ++e) dst[e] = moved[e];
   }
 }
 template <int Rows, int Cols, class T, class C>
@@ -136,11 +148,14 @@ MMLFAST_INLINE void unpack_sized(T* const* item, const Layout& layout, const vec
   constexpr int count = Rows * Cols;
   if (layout.row_stride == Cols && (Cols == 1 || layout.col_stride == 1)) {
     if constexpr (count >= native_lanes<C>)
-      native_squares::unpack(item, 0, count, src, 1);
+      native_squares::each_square_of<native_lanes<C>, count>(
+          [&](std::ptrdiff_t e) MMLFAST_INLINE_LAMBDA { native_squares::unpack_square(item, 0, e, src, 1); });
     else
       _Pragma("GCC unroll 16") for (int e = 0; e < count; ++e) native_squares::scatter_element(item, e, src[e]);
   } else {
-    unpack(item, Layout{Rows, Cols, layout.row_stride, Cols == 1 ? 1 : layout.col_stride}, src, Cols, 1);
+    vec<C> moved[count];
+    _Pragma("GCC unroll 64") for (int e = 0; e < count; ++e) moved[e] = src[e];
+    unpack(item, Layout{Rows, Cols, layout.row_stride, Cols == 1 ? 1 : layout.col_stride}, moved, Cols, 1);
   }
 }
 
