@@ -196,8 +196,7 @@ mutations(
     "cpp/kernels/**/links.cpp",
     "test_links.py test_pagerank.py test_rules.py",
     ("w < broadcast<double>(infinity)", "w <= broadcast<double>(infinity)"),
-    ("strength[i] = sum + lost", "strength[i] = sum"),
-    ("if (bad < 0) bad = e", "bad = e"),  # the last bad link instead of the first
+    ("next[r] = sum;", "next[r] = sum + (r > 9);"),
     ("source[e] < target && source[e] >=", "source[e] >="),
 )
 mutations(
@@ -222,7 +221,7 @@ mutations(
     "cpp/kernels/**/inner_product.cpp",
     "test_inner_product.py test_layouts.py",
     ("first + l < count ? first + l : count - 1) * x.next", "first) * x.next"),
-    ("high - (half + half - low)", "high - (half + half)"),
+    ("select(obtuse, cosine, sine)", "select(obtuse, sine, cosine)"),
     ("-8.750608600031904122785e-1", "-8.750608600031904e-2"),
     ("again * up * up", "again * up"),
 )
@@ -292,7 +291,7 @@ mutations(
 mutations(
     "cpp/drivers/**/*pagerank*",
     "test_pagerank.py test_links.py test_pagerank_near_one.py",
-    ("left > 1e-10 * square ? std::sqrt(left) : 0", "std::sqrt(left)"),
+    ("damping_ + first, links_.inverse_strength() + begin", "damping_, links_.inverse_strength() + begin"),
     ("links_.n_core_blocks(), links_.n_blocks()", "links_.n_core_blocks() + 1, links_.n_blocks()"),
     ("error > part * (1 - d) / 8; error *= d", "error > part; error *= d"),  # too few sweeps
     ("norm_[l] <= 0.25 * norm_before_[l]", "norm_[l] <= 4 * norm_before_[l]"),
