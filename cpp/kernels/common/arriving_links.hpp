@@ -1,5 +1,5 @@
-// The links of a graph as the kernel `links` leaves them and the kernel `pagerank` reads them: by the node at which they
-// arrive, with the nodes renumbered.
+// The links of a graph as the kernel `links` leaves them and the kernel `pagerank` reads them: by the node at which
+// they arrive, with the nodes renumbered.
 #pragma once
 
 #include <cstddef>
