@@ -185,7 +185,6 @@ mutations(
     "test_pagerank.py test_links.py test_pagerank_near_one.py test_pagerank_labels.py",
     ("own[r] = factor[r] * a", "own[r] = a"),
     ("(v - yi) + ti", "(v - yi) - ti"),
-    ("even = fma(load(x + i), load(y + i), even);\n  if (i < last)", "even = even;\n  if (i < last)"),
     ("max(y, zero<double>())", "abs(y)"),
     ("rows.repeats[r] == 0", "r == first"),
     ("lost = (next - sum) - x", "lost = zero<float>()"),
@@ -257,7 +256,6 @@ mutations(
     "test_exact_elimination.py test_layouts.py",
     ("mod.element(broadcast(from.high[at + j])", "mod.element(broadcast(0.0)"),  # beyond 2^53
     ("bad |= to_bitmask(x == zero<double>())", "bad |= 0"),  # a prime that sees another pivot
-    ("most_products = 16", "most_products = 64"),  # sums beyond 2^53
     ("order[k] = was", "order[k] = order[i]"),
 )
 mutations(
@@ -445,7 +443,8 @@ class Copy:
 
     def test_file(self, suite: str, file: str, timeout: float) -> str:
         env = os.environ | {"PYTHONPATH": str(self.house / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no", f"{suite}/{file}"]
+        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "--tb=no"]
+        command += ["-o", f"pythonpath={suite}", f"{suite}/{file}"]  # its own cases.py
         try:
             done = subprocess.run(command, cwd=self.house, env=env, capture_output=True, text=True, timeout=timeout)
         except subprocess.TimeoutExpired:
