@@ -153,8 +153,9 @@ def test_units_change_no_bit(shape, dtype, seed, far):
     scaled = np.ldexp(a, powers[:, None, :])
     plain, got = mf.linalg.lstsq(a, b), mf.linalg.lstsq(scaled, b)
     same_bits(got.rank, plain.rank)
-    same_bits(got.x, np.ldexp(plain.x, -powers[..., None]))
-    same_bits(got.residuals, plain.residuals)
+    whole = plain.rank == shape[1]  # else least norm is asked for, in the units that are given
+    same_bits(got.x[whole], np.ldexp(plain.x, -powers[..., None])[whole])
+    same_bits(got.residuals[whole], plain.residuals[whole])
     for i in range(3):
         one = mf.linalg.lstsq(scaled[i], b[i])
         assert one.rank == plain.rank[i]
