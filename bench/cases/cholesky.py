@@ -52,10 +52,7 @@ def job_for(a: Array, setup: Setup) -> Job:
     job.peer("numpy", np.linalg.cholesky, a)
     if scipy := setup.library("scipy.linalg"):
         job.peer("scipy", scipy.cholesky, a, lower=True, check_finite=False)
-    if torch := setup.library("torch"):
-        job.peer("torch", torch.linalg.cholesky, torch.from_numpy(a))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.linalg.cholesky, a)
+    job.torch_and_jax(setup, "linalg.cholesky", a)
     return job
 
 

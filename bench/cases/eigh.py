@@ -81,10 +81,7 @@ def job_for(function: str, a: Array, setup: Setup) -> Job:
     if a.ndim == 2 and (scipy := setup.library("scipy.linalg")):
         for driver in ("evd", "evr"):
             job.peer(f"scipy {driver}", scipy.eigh, a, eigvals_only=not pairs, driver=driver, check_finite=False)
-    if torch := setup.library("torch"):
-        job.peer("torch", getattr(torch.linalg, function), torch.from_numpy(a))
-    if jax := setup.library("jax"):
-        job.jax("jax", getattr(jax.numpy.linalg, function), a)
+    job.torch_and_jax(setup, f"linalg.{function}", a)
     return job
 
 

@@ -117,19 +117,21 @@ def matrices(setup: Setup, function: str, shape: tuple[int, ...], columns: int, 
     return a, setup.rng.standard_normal((*shape[:-1], columns) if columns else shape[:-1]).astype(dtype)
 
 
-def batch(function: str, n: int, dtype: Any, setup: Setup) -> Job:
-    arrays = matrices(setup, function, ((ITEMS | BETWEEN)[n], n, n), 1, dtype)
-    job = job_for(function, arrays)
+def everybody(job: Job, function: str, arrays: tuple[Array, ...], setup: Setup) -> None:
+    """mmlfast, and the function of this name of all peers."""
     job.ours(getattr(mf.linalg, function), *arrays)
     job.peer("numpy", getattr(np.linalg, function), *arrays)
     if scipy := setup.library("scipy.linalg"):
         # Its fastest way: told that there is no structure to look for, and nothing to check.
         fastest = {"solve": {"assume_a": "gen"}, "inv": {"assume_a": "gen"}, "det": {}}[function]
         job.peer("scipy", getattr(scipy, function), *arrays, check_finite=False, **fastest)
-    if torch := setup.library("torch"):
-        job.peer("torch", getattr(torch.linalg, function), *map(torch.from_numpy, arrays))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.vmap(getattr(jax.numpy.linalg, function)), *arrays)
+    job.torch_and_jax(setup, f"linalg.{function}", *arrays)
+
+
+def batch(function: str, n: int, dtype: Any, setup: Setup) -> Job:
+    arrays = matrices(setup, function, ((ITEMS | BETWEEN)[n], n, n), 1, dtype)
+    job = job_for(function, arrays)
+    everybody(job, function, arrays, setup)
     if numba := setup.library("numba"):
         job.peer("numba prange", numba_loop(numba, function), *arrays)
     return job
@@ -144,15 +146,7 @@ def single(function: str, setup: Setup) -> Job:
     else:
         job.error = partial(CHECKS[function], a)
     job.error_name = ERRORS[function]
-    job.ours(getattr(mf.linalg, function), *arrays)
-    job.peer("numpy", getattr(np.linalg, function), *arrays)
-    if scipy := setup.library("scipy.linalg"):
-        fastest = {"solve": {"assume_a": "gen"}, "inv": {"assume_a": "gen"}, "det": {}}[function]
-        job.peer("scipy", getattr(scipy, function), *arrays, check_finite=False, **fastest)
-    if torch := setup.library("torch"):
-        job.peer("torch", getattr(torch.linalg, function), *map(torch.from_numpy, arrays))
-    if jax := setup.library("jax"):
-        job.jax("jax", getattr(jax.numpy.linalg, function), *arrays)
+    everybody(job, function, arrays, setup)
     if numba := setup.library("numba"):
         source = getattr(np.linalg, function)
         calls = {"solve": lambda a, b: source(a, b), "inv": lambda a: source(a), "det": lambda a: source(a)}
@@ -166,15 +160,7 @@ def large(function: str, n: int, setup: Setup) -> Job:
     job.bytes = 0.0  # bound by arithmetic
     if function == "det" or (function == "inv" and n > 500):
         job.error, job.error_name = None, ""  # a reference in extended precision takes minutes
-    job.ours(getattr(mf.linalg, function), *arrays)
-    job.peer("numpy", getattr(np.linalg, function), *arrays)
-    if scipy := setup.library("scipy.linalg"):
-        fastest = {"solve": {"assume_a": "gen"}, "inv": {"assume_a": "gen"}, "det": {}}[function]
-        job.peer("scipy", getattr(scipy, function), *arrays, check_finite=False, **fastest)
-    if torch := setup.library("torch"):
-        job.peer("torch", getattr(torch.linalg, function), *map(torch.from_numpy, arrays))
-    if jax := setup.library("jax"):
-        job.jax("jax", getattr(jax.numpy.linalg, function), *arrays)
+    everybody(job, function, arrays, setup)
     return job
 
 
@@ -209,13 +195,7 @@ CASES = [
         for n in (BETWEEN if dtype == "float64" else (12, 64, 128))
     ),
     *(
-        Case(
-            f"{f}-one-{n}",
-            f"{f}, one {n} x {n}",
-            partial(large, f, n),
-            (Faster(0.95),),
-            (f, n) != ("solve", 1000),
-        )
+        Case(f"{f}-one-{n}", f"{f}, one {n} x {n}", partial(large, f, n), (Faster(0.95),), (f, n) != ("solve", 1000))
         for f in ("solve", "inv", "det")
         for n in (500, 1000, 2000)
     ),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 import mmlfast as mf
+from bench.cases.qr import numba_loop, peers
 from bench.harness import Case, Faster, Job, Setup
 
 Array = np.ndarray[Any, Any]
@@ -31,29 +32,6 @@ def orthogonality(answer: Any) -> float:
             gram += block.T @ block
     error = gram - np.eye(n, dtype=np.longdouble)
     return float(np.sqrt((error * error).sum(axis=(-2, -1))).max() / (n * unit))
-
-
-@cache
-def numba_loop(numba: Any) -> Any:
-    def loop(a: Array) -> tuple[Array, Array]:
-        q, r = np.empty_like(a), np.empty_like(a)
-        for i in numba.prange(len(a)):
-            q[i], r[i] = np.linalg.qr(a[i])
-        return q, r
-
-    return numba.njit(parallel=True)(loop)
-
-
-def peers(job: Job, setup: Setup, a: Array) -> None:
-    """The QR of everybody: Q and R, reduced."""
-    job.peer("numpy", np.linalg.qr, a)
-    slow = setup.quick and len(a) > 50_000 and a.ndim > 2  # SciPy takes seconds for such a batch
-    if not slow and (scipy := setup.library("scipy.linalg")):
-        job.peer("scipy", scipy.qr, a, mode="economic", check_finite=False)
-    if torch := setup.library("torch"):
-        job.peer("torch", torch.linalg.qr, torch.from_numpy(a))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.linalg.qr, a)
 
 
 def batch(n: int, dtype: str, setup: Setup) -> Job:
@@ -90,25 +68,12 @@ CASES = [
         for dtype in ("float64", "float32")
         for n in ITEMS
     ),
-    Case(
-        "gram_schmidt-tall-10",
-        "gram_schmidt, 1000000 x 10",
-        partial(tall, 1_000_000, 10, 1.0),
-        (Faster(6),),
-        slow=True,
-    ),
-    Case(
-        "gram_schmidt-tall-10-condition",
-        "gram_schmidt, 1000000 x 10, condition 1e10",
-        partial(tall, 1_000_000, 10, 1e10),
-        (Faster(6),),
-        slow=True,
-    ),
-    Case(
-        "gram_schmidt-tall-64",
-        "gram_schmidt, 100000 x 64",
-        partial(tall, 100_000, 64, 1.0),
-        (Faster(5),),
-        slow=True,
+    *(
+        Case(f"gram_schmidt-tall-{name}", f"gram_schmidt, {title}", partial(tall, *table), (Faster(goal),), slow=True)
+        for name, title, table, goal in (
+            ("10", "1000000 x 10", (1_000_000, 10, 1.0), 6),
+            ("10-condition", "1000000 x 10, condition 1e10", (1_000_000, 10, 1e10), 6),
+            ("64", "100000 x 64", (100_000, 64, 1.0), 5),
+        )
     ),
 ]

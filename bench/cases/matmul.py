@@ -99,16 +99,21 @@ def product_job(a: Array, b: Array, error: Callable[..., float] = product_error)
     return job
 
 
+def everybody(job: Job, name: str, a: Array, b: Array, setup: Setup) -> None:
+    """`name`: the function of torch."""
+    job.ours(mf.linalg.matmul, a, b)
+    job.peer("numpy", np.matmul, a, b)
+    if torch := setup.library("torch"):
+        job.peer(f"torch {name}", getattr(torch, name), torch.from_numpy(a), torch.from_numpy(b))
+    if jax := setup.library("jax"):
+        job.jax("jax", jax.numpy.matmul, a, b)
+
+
 def matrices(n: int, dtype: str, setup: Setup) -> Job:
     a, b = (setup.rng.standard_normal((items(n), n, n)).astype(dtype) for _ in range(2))
     job = product_job(a, b)
     job.flops = 2.0 * a.size * n
-    job.ours(mf.linalg.matmul, a, b)
-    job.peer("numpy", np.matmul, a, b)
-    if torch := setup.library("torch"):
-        job.peer("torch bmm", torch.bmm, torch.from_numpy(a), torch.from_numpy(b))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.matmul, a, b)
+    everybody(job, "bmm", a, b, setup)
     if n <= 16 and (numba := setup.library("numba")):
         job.peer("numba prange", numba_matmul(numba), a, b)
     return job
@@ -121,12 +126,7 @@ def shared(n: int, which: str, setup: Setup) -> Job:
     job = product_job(many, many)
     job.error = lambda answer: product_error(np.broadcast_to(a, many.shape), np.broadcast_to(b, many.shape), answer)
     job.bytes = 2.0 * many.nbytes
-    job.ours(mf.linalg.matmul, a, b)
-    job.peer("numpy", np.matmul, a, b)
-    if torch := setup.library("torch"):
-        job.peer("torch matmul", torch.matmul, torch.from_numpy(a), torch.from_numpy(b))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.matmul, a, b)
+    everybody(job, "matmul", a, b, setup)
     return job
 
 
@@ -196,12 +196,7 @@ def points(count: int, size: int, dtype: str, setup: Setup) -> Job:
 def single(setup: Setup) -> Job:
     a, b = setup.rng.standard_normal((2, 3, 3))
     job = Job(partial(product_error, a, b), ERROR)
-    job.ours(mf.linalg.matmul, a, b)
-    job.peer("numpy", np.matmul, a, b)
-    if torch := setup.library("torch"):
-        job.peer("torch", torch.mm, torch.from_numpy(a), torch.from_numpy(b))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.matmul, a, b)
+    everybody(job, "mm", a, b, setup)
     return job
 
 

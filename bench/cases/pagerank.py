@@ -281,33 +281,22 @@ CASES = [
 ]
 if data_folder() is not None:
     CASES[1:1] = [
-        Case("pagerank-web", "pagerank of cnr-2000, from CSR", partial(whole, web), WHOLE, slow=True),
-        Case(
-            "pagerank-web-many",
-            "64 personalized rankings of cnr-2000",
-            partial(personalized, web, 64),
-            (Faster(10),),
-            slow=True,
-        ),
-        Case(
-            "pagerank-web-many-prepared",
-            "64 personalized rankings of cnr-2000, prepared",
-            partial(personalized_prepared, web, 64),
-            (Faster(10),),
-            slow=True,
-        ),
-        Case(
-            "pagerank-web-ranking",
-            "pagerank of cnr-2000, prepared",
-            partial(ranking_alone, web),
-            (Faster(4),),
-            slow=True,
-        ),
-        Case(
-            "pagerank-web-networkx",
-            "pagerank of cnr-2000, from its CSR beside networkx from its DiGraph",
-            partial(beside_networkx, web),
-            (Faster(30, "networkx"),),
-            slow=True,
-        ),
+        Case(f"pagerank-web{name}", title, make, goals, slow=True)
+        for name, title, make, goals in (
+            ("", "pagerank of cnr-2000, from CSR", partial(whole, web), WHOLE),
+            ("-many", "64 personalized rankings of cnr-2000", partial(personalized, web, 64), (Faster(10),)),
+            (
+                "-many-prepared",
+                "64 personalized rankings of cnr-2000, prepared",
+                partial(personalized_prepared, web, 64),
+                (Faster(10),),
+            ),
+            ("-ranking", "pagerank of cnr-2000, prepared", partial(ranking_alone, web), (Faster(4),)),
+            (
+                "-networkx",
+                "pagerank of cnr-2000, from its CSR beside networkx from its DiGraph",
+                partial(beside_networkx, web),
+                (Faster(30, "networkx"),),
+            ),
+        )
     ]

@@ -54,19 +54,18 @@ def job_for(a: Array) -> Job:
 
 
 def peers(job: Job, setup: Setup, a: Array) -> None:
-    job.ours(mf.linalg.qr, a)
+    """The QR of everybody: Q and R, reduced."""
     job.peer("numpy", np.linalg.qr, a)
-    if (len(a) <= 50_000 or not setup.quick) and (scipy := setup.library("scipy.linalg")):
+    slow = setup.quick and len(a) > 50_000 and a.ndim > 2  # SciPy takes seconds for such a batch
+    if not slow and (scipy := setup.library("scipy.linalg")):
         job.peer("scipy", scipy.qr, a, mode="economic", check_finite=False)
-    if torch := setup.library("torch"):
-        job.peer("torch", torch.linalg.qr, torch.from_numpy(a))
-    if jax := setup.library("jax"):
-        job.jax("jax", jax.numpy.linalg.qr, a)
+    job.torch_and_jax(setup, "linalg.qr", a)
 
 
 def batch(shape: tuple[int, int], items: int, dtype: str, setup: Setup) -> Job:
     a = setup.rng.standard_normal((items, *shape)).astype(dtype)
     job = job_for(a)
+    job.ours(mf.linalg.qr, a)
     peers(job, setup, a)
     if shape[0] == shape[1] and (numba := setup.library("numba")):
         job.peer("numba prange", numba_loop(numba), a)
@@ -78,6 +77,7 @@ def single(n: int, setup: Setup, columns: int = 0) -> Job:
     job = job_for(a)
     if n > 100:
         job.bytes = 0.0  # bound by arithmetic
+    job.ours(mf.linalg.qr, a)
     peers(job, setup, a)
     if n < 100 and (numba := setup.library("numba")):
         job.peer("numba", numba.njit(lambda a: np.linalg.qr(a)), a)

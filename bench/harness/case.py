@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import timeit
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, field
@@ -128,6 +129,13 @@ class Job:
         compiled = jax.jit(function)
         placed = [jax.device_put(a) for a in arrays]
         self.peer(name, lambda: jax.block_until_ready(compiled(*placed)))
+
+    def torch_and_jax(self, setup: Setup, name: str, *arrays: Any) -> None:
+        """How both do it by the function that they call alike, as in "linalg.qr"."""
+        if torch := setup.library("torch"):
+            self.peer("torch", operator.attrgetter(name)(torch), *map(torch.from_numpy, arrays))
+        if jax := setup.library("jax"):
+            self.jax("jax", operator.attrgetter(name)(jax.numpy), *arrays)
 
 
 class Setup:
