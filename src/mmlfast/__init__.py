@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING
 
 from mmlfast._common.errors import ConvergenceWarning
 from mmlfast._common.public import publish
-from mmlfast._config import (
-    __version__,
-    get_num_threads,
-    register_threadpoolctl,
-    set_num_threads,
-    show_config,
-)
+from mmlfast._config import __version__, get_num_threads, register_threadpoolctl, set_num_threads, show_config
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -338,11 +338,18 @@ def as_real(value: Any, name: str) -> float:
     raise TypeError(f"{name} must be a number, got {kind}{value!r:.60}")
 
 
-def check_square(function: str, **matrices: Any) -> None:
-    """LinAlgError naming the argument unless its last two dimensions are equal."""
+def check_matrix(function: str, **matrices: Any) -> None:
+    """LinAlgError naming the argument that has fewer than two dimensions."""
     for name, a in matrices.items():
         if a.ndim < 2:
-            raise LinAlgError(f"{function}: {name} must be a matrix or a stack of matrices, got shape {a.shape}")
+            what = f"{name} must be a matrix or a stack of matrices, got shape {a.shape}"
+            raise LinAlgError(f"{function}: {what}") from None
+
+
+def check_square(function: str, **matrices: Any) -> None:
+    """LinAlgError naming the argument unless its last two dimensions are equal."""
+    check_matrix(function, **matrices)
+    for name, a in matrices.items():
         if a.shape[-1] != a.shape[-2]:
             raise LinAlgError(f"{function}: the last two dimensions of {name} must be equal, got shape {a.shape}")
 
@@ -363,6 +370,23 @@ def explain(function: str, error: Exception, **arrays: Any) -> NoReturn:
     raise error
 
 
+def explain_matrix(function: str, error: Exception, **matrices: Any) -> NoReturn:
+    """The same for matrices of any shape; a LinAlgError, which is about their numbers, is raised as it is."""
+    check_matrix(function, **matrices)
+    if isinstance(error, LinAlgError):
+        for name, a in matrices.items():
+            check_real(a, name)
+        raise error
+    explain(function, error, **matrices)
+
+
+def explain_square(function: str, error: Exception, **matrices: Any) -> None:
+    """The same for square matrices; a LinAlgError is left to the caller."""
+    check_square(function, **matrices)
+    if not isinstance(error, LinAlgError):
+        explain(function, error, **matrices)
+
+
 def first_entry(name: str, a: Array, where: Array, item: tuple[int, ...] = ()) -> str:
     """The first entry of `a[item]` that a boolean array tells of, for messages: "a[2, 0] is nan"."""
     index = item + tuple(int(i) for i in np.argwhere(where)[0])
@@ -371,10 +395,25 @@ def first_entry(name: str, a: Array, where: Array, item: tuple[int, ...] = ()) -
 
 def raise_for_item(function: str, what: str, failed: Array) -> NoReturn:
     """LinAlgError that names the first failed item of a batch. `failed` is boolean, of the shape of the batch."""
-    raise_first_failed(function, what, failed.shape, int(np.argmax(failed)), int(failed.sum()))
+    _raise_first_failed(function, what, failed.shape, int(np.argmax(failed)), int(failed.sum()))
 
 
-def raise_first_failed(function: str, what: str, batch: tuple[int, ...], first: int, count: int) -> NoReturn:
+def raise_failed(function: str, what: str, batch: tuple[int, ...], error: Exception) -> NoReturn:
+    """LinAlgError that names the first item for which a batched function has raised `error`."""
+    _raise_first_failed(function, what, batch, *_failed_items(error))
+
+
+def failed_matrix(error: Exception, a: Array, upper: bool) -> tuple[tuple[int, ...], str]:
+    """The index of the first matrix of a stack without an answer, and what is not finite in the triangle that is
+    read: "a[2, 0] is nan", or nothing."""
+    batch = a.shape[:-2]
+    first = tuple(int(i) for i in np.unravel_index(_failed_items(error)[0], batch)) if batch else ()
+    triangle = np.tri(a.shape[-1], dtype=bool)
+    bad = ~np.isfinite(a[first]) & (triangle.T if upper else triangle)
+    return first, first_entry("a", a, bad, first) if bad.any() else ""
+
+
+def _raise_first_failed(function: str, what: str, batch: tuple[int, ...], first: int, count: int) -> NoReturn:
     """LinAlgError for `count` failed items of a batch; `first` is the number of the first of them in C order."""
     if not batch:
         raise LinAlgError(f"{function}: {what}") from None
@@ -385,6 +424,6 @@ def raise_first_failed(function: str, what: str, batch: tuple[int, ...], first: 
     ) from None
 
 
-def failed_items(error: Exception) -> tuple[int, int]:
+def _failed_items(error: Exception) -> tuple[int, int]:
     """What a batched function says of the items without an answer: the first one's number in C order, and how many."""
     return getattr(error, "first_failed", 0), getattr(error, "n_failed", 1)

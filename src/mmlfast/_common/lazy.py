@@ -72,11 +72,7 @@ def of_stacks(
     arrays = tuple(_in_equal_chunks(signature, arrays))
     try:
         results = da.apply_gufunc(  # type: ignore[no-untyped-call]
-            of_chunk,
-            signature,
-            *arrays,
-            output_dtypes=dtypes if len(dtypes) > 1 else dtypes[0],
-            output_sizes=sizes,
+            of_chunk, signature, *arrays, output_dtypes=dtypes if len(dtypes) > 1 else dtypes[0], output_sizes=sizes
         )
     except ValueError as error:
         _explain_chunks(error)

@@ -36,6 +36,13 @@ class RowState:
     _dtype: np.dtype[Any]
     _state: Any
 
+    def __init_subclass__(
+        cls, compiled: type[CompiledState] | None = None, too_many_features: int = 0, **others: Any
+    ) -> None:
+        super().__init_subclass__(**others)
+        if compiled is not None:  # else it is derived from one of ours, whose name and state it keeps
+            cls._name, cls._compiled, cls._too_many_features = cls.__name__, compiled, too_many_features
+
     def __init__(self, n_features: int | None = None, dtype: DTypeLike = np.float64) -> None:
         self._dtype = np.dtype(dtype)
         if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):

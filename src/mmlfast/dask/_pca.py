@@ -35,10 +35,8 @@ def pca(x: Any, n_components: Any = None, *, whiten: bool = False) -> Any:
 
     Raises
     ------
-    ImportError
-        If Dask is not installed.
-    TypeError
-        If `x` is no Dask array of real numbers.
+    ImportError, TypeError
+        As `covariance` does.
     ValueError
         If the number of components does not fit, or there is NaN or infinity.
 

@@ -23,15 +23,6 @@ class QR(NamedTuple):
     R: Any
 
 
-class Lstsq(NamedTuple):
-    """Solution of a least-squares problem, with what is known of it, as Dask arrays."""
-
-    x: Any
-    residuals: Any
-    rank: Any
-    s: Any
-
-
 def qr(a: Any) -> QR:
     """Reduced QR factorization of a tall Dask array.
 
@@ -64,8 +55,7 @@ def qr(a: Any) -> QR:
 
     References
     ----------
-    .. [1] J. Demmel, L. Grigori, M. Hoemmen and J. Langou, Communication-optimal parallel and sequential QR and LU
-       factorizations, SIAM J. Sci. Comput. 34 (2012).
+    .. [1] J. Demmel et al., SIAM J. Sci. Comput. 34 (2012), see `mmlfast.linalg.RFactor`.
 
     Examples
     --------
@@ -122,6 +112,15 @@ def _positive(pair: tuple[Array, Array]) -> tuple[Array, Array]:
     return q * signs, np.triu(r * signs[:, None])
 
 
+class Lstsq(NamedTuple):
+    """Solution of a least-squares problem, with what is known of it, as Dask arrays."""
+
+    x: Any
+    residuals: Any
+    rank: Any
+    s: Any
+
+
 def lstsq(a: Any, b: Any, rcond: float | None = None, *, weights: Any = None) -> Lstsq:
     """Least squares on Dask arrays: the x that minimises the norm of ``b - a @ x``, in one pass over the chunks.
 
@@ -150,10 +149,8 @@ def lstsq(a: Any, b: Any, rcond: float | None = None, *, weights: Any = None) ->
 
     Raises
     ------
-    ImportError
-        If Dask is not installed.
-    TypeError
-        If `a` or `b` is no Dask array of real numbers.
+    ImportError, TypeError
+        As `qr` does, also for `b`.
     ValueError
         If the shapes do not fit together. Negative, infinite or NaN weights raise when computed.
     numpy.linalg.LinAlgError

@@ -101,14 +101,16 @@ class IncrementalPCA(PCABase):
         self.batch_size = batch_size
         self.verbose = verbose
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "n_samples_seen_")
+
     def fit(self, X: Any, y: Any = None) -> Self:
         """Forget everything, and find the components of rows.
 
         Parameters
         ----------
-        X : array_like, sparse matrix, memory map, or iterable of chunks; shape (n, n_features)
-            Samples in rows.
-        y : ignored
+        X, y
+            As for `PCA.fit`.
 
         Returns
         -------
@@ -149,7 +151,7 @@ class IncrementalPCA(PCABase):
         Returns
         -------
         IncrementalPCA
-            The object itself.
+            The object itself; its components are computed when they are asked for.
 
         Raises
         ------
@@ -237,9 +239,6 @@ class IncrementalPCA(PCABase):
         with np.errstate(over="ignore"):
             self.var_ = variance.astype(self._dtype)
         self._set_fitted(spectrum, k, mean, n, self._dtype)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "n_samples_seen_")
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -220,8 +220,8 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array_like, shape (n, n_features)
-            Rows.
+        X
+            As for `transform`, but not sparse.
 
         Returns
         -------

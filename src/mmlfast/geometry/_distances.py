@@ -61,7 +61,7 @@ def cdist(X: ArrayLike, Y: ArrayLike, metric: ArrayLike | Mahalanobis | str | No
 
     References
     ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
+    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1, on inner products.
 
     Examples
     --------

@@ -48,11 +48,10 @@ def inner(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
 
     References
     ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
+    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1 (inner products).
 
     Examples
     --------
-    >>> import numpy as np
     >>> import mmlfast as mf
     >>> float(mf.geometry.inner([1.0, 2.0], [3.0, 4.0]))
     11.0
@@ -85,8 +84,8 @@ def norm(x: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     ----------
     x : array_like, shape (..., D)
         Vectors, float32 or float64.
-    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
-        The inner product, see the module. Default: the dot product.
+    metric
+        As for `inner`.
 
     Returns
     -------
@@ -95,10 +94,8 @@ def norm(x: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
 
     Raises
     ------
-    ValueError
-        If `x` is a scalar, or the metric does not fit or is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `inner` does.
 
     References
     ----------
@@ -132,8 +129,8 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None 
     ----------
     x, y : array_like, shape (..., D)
         Points, float32 or float64; the leading axes broadcast.
-    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
-        The inner product, see the module. Default: the dot product.
+    metric
+        As for `inner`.
 
     Returns
     -------
@@ -144,10 +141,6 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None 
     ------
     ValueError, TypeError
         As `inner` does.
-
-    References
-    ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 27.5.
 
     Examples
     --------
@@ -177,8 +170,8 @@ def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
     ----------
     x, y : array_like, shape (..., D)
         Vectors, float32 or float64; the leading axes broadcast.
-    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
-        The inner product, see the module. Default: the dot product.
+    metric
+        As for `inner`.
     errors : {"raise", "nan"}
         What to do about the zero vector, which has no angle: raise, or give NaN.
 
@@ -190,9 +183,9 @@ def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
     Raises
     ------
     ValueError
-        If a vector is zero, if the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
+        If a vector is zero.
+    ValueError, TypeError
+        As `inner` does.
 
     Notes
     -----
@@ -232,8 +225,8 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
         Vectors, float32 or float64.
     onto : array_like, shape (..., D)
         Directions of any length but 0; the leading axes broadcast with those of `x`.
-    metric : array_like, shape (..., D, D) or (D,), or Mahalanobis, optional
-        The inner product, see the module. Default: the dot product.
+    metric
+        As for `inner`.
 
     Returns
     -------
@@ -243,10 +236,9 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
     Raises
     ------
     ValueError
-        If a direction is the zero vector, if the shapes do not fit together, or the metric is not symmetric positive
-        definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
+        If a direction is the zero vector.
+    ValueError, TypeError
+        As `inner` does.
 
     See Also
     --------
@@ -254,7 +246,7 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 2.5.1.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 2.5.1 (orthogonal projections).
 
     Examples
     --------

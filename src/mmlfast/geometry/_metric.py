@@ -216,7 +216,7 @@ def is_inner_product(metric: ArrayLike | Mahalanobis) -> Any:
 
     References
     ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 10.1.
+    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 10.1 (definiteness).
 
     Examples
     --------

@@ -45,10 +45,6 @@ class NearestNeighbors(BaseEstimator):
     --------
     knn : the same as a function, with its notes on accuracy.
 
-    References
-    ----------
-    .. [1] J. Johnson, M. Douze and H. Jegou, Billion-scale similarity search with GPUs, IEEE Trans. Big Data 7 (2021).
-
     Examples
     --------
     >>> import mmlfast as mf
@@ -68,6 +64,15 @@ class NearestNeighbors(BaseEstimator):
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.p = p
+
+    def _metric(self) -> Any:
+        """The metric in the words of `knn`."""
+        if not isinstance(self.metric, str):
+            return self.metric
+        check_name("NearestNeighbors", self.metric, (*NAMES, "minkowski"))
+        if self.metric == "minkowski" and self.p != 2:
+            raise ValueError(f"NearestNeighbors: p must be 2, the Euclidean distance, got {self.p!r}")
+        return "euclidean" if self.metric == "minkowski" else self.metric
 
     def fit(self, X: ArrayLike, y: Any = None) -> Self:
         """Keep the points.
@@ -93,15 +98,6 @@ class NearestNeighbors(BaseEstimator):
             root_of_metric("NearestNeighbors", metric, self._points.shape[1])  # for its checks
         self.n_samples_fit_ = len(self._points)
         return self
-
-    def _metric(self) -> Any:
-        """The metric in the words of `knn`."""
-        if not isinstance(self.metric, str):
-            return self.metric
-        check_name("NearestNeighbors", self.metric, (*NAMES, "minkowski"))
-        if self.metric == "minkowski" and self.p != 2:
-            raise ValueError(f"NearestNeighbors: p must be 2, the Euclidean distance, got {self.p!r}")
-        return "euclidean" if self.metric == "minkowski" else self.metric
 
     def kneighbors(
         self, X: ArrayLike | None = None, n_neighbors: int | None = None, return_distance: bool = True

@@ -56,10 +56,8 @@ def project(
     ------
     numpy.linalg.LinAlgError
         If coordinates are asked for and a basis is dependent (the message names the first batch index).
-    ValueError
-        If the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `inner` does.
 
     See Also
     --------
@@ -67,7 +65,7 @@ def project(
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 (projections) and 5.3.
 
     Examples
     --------
@@ -105,8 +103,8 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
     ----------
     basis : array_like, shape (..., D, M) or (D,)
         Basis vectors in the columns, float32 or float64, or one vector. Dependent ones are left out.
-    metric : array_like, shape (D, D) or (D,), or Mahalanobis, optional
-        The inner product, see the module. Default: the dot product.
+    metric
+        As for `project`.
 
     Returns
     -------
@@ -115,14 +113,8 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
-
-    References
-    ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
+    ValueError, TypeError
+        As `project` does.
 
     Examples
     --------
@@ -150,8 +142,8 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
         Points, float32 or float64.
     basis : array_like, shape (..., D, M) or (D,)
         Basis vectors in the columns; the leading axes broadcast with those of `x`. A vector is one direction.
-    metric : array_like, shape (D, D) or (D,), or Mahalanobis, optional
-        The inner product, see the module. Default: the dot product.
+    metric
+        As for `project`.
 
     Returns
     -------
@@ -160,20 +152,14 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit together, or the metric is not symmetric positive definite.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `project` does.
 
     Notes
     -----
     It is the length of the residual, which is projected once more, and not the root of ``|x|**2 - |p|**2``, of which
     nothing would be left for a point near the span: the error is a small multiple of ``u * norm(x)``, that of `u` of
     float64 for float32 too.
-
-    References
-    ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., sections 2.5.1 and 5.3.
 
     Examples
     --------

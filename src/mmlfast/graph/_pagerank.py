@@ -16,14 +16,7 @@ from mmlfast.graph._jumps import distribution, distributions
 from mmlfast.graph._link_intake import table_and_nodes
 from mmlfast.graph._links import Links
 from mmlfast.graph._node_ids import Names
-from mmlfast.graph._pagerank_arguments import (
-    Jumps,
-    Limits,
-    RankOptions,
-    check_damping,
-    check_limits,
-    warn_of_bound,
-)
+from mmlfast.graph._pagerank_arguments import Jumps, Limits, RankOptions, check_damping, check_limits, warn_of_bound
 from mmlfast.graph._pagerank_dense import most_dense_nodes, rank_dense
 
 Array = np.ndarray[Any, Any]

@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import numpy as np
-from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import (
-    as_array,
-    check_errors,
-    check_square,
-    explain,
-    failed_items,
-    first_entry,
-    ndarray,
-    raise_first_failed,
-)
+from mmlfast._common.arrays import as_array, check_errors, explain_square, failed_matrix, ndarray, raise_failed
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -61,7 +51,7 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
 
     References
     ----------
-    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 10.1.
+    .. [1] N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 10.1, theorem 10.3.
 
     Examples
     --------
@@ -84,24 +74,18 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
         x: Array = loop(matrix) if out is None else loop(matrix, out=out)
         return x
     except Exception as error:
-        check_square("cholesky", a=matrix)
-        if not isinstance(error, LinAlgError):
-            explain("cholesky", error, a=matrix)
+        explain_square("cholesky", error, a=matrix)
         _raise_not_definite(error, kept, upper)
 
 
 def _raise_not_definite(error: Exception, a: Any, upper: bool) -> NoReturn:
     """LinAlgError that names the first matrix without a factor, and the order of the minor where it ends."""
     loop = _core.cholesky_upper_nan if upper else _core.cholesky_nan
-    batch = a.shape[:-2]
-    number, count = failed_items(error)
-    first = tuple(int(i) for i in np.unravel_index(number, batch)) if batch else ()
-    matrix = a[first]
-    triangle = np.tri(len(matrix), dtype=bool)
-    bad = ~np.isfinite(matrix) & (triangle.T if upper else triangle)
-    if bad.any():
-        what = f"Matrix is not positive definite: {first_entry('a', a, bad, first)}"
+    first, not_finite = failed_matrix(error, a, upper)
+    if not_finite:
+        what = f"Matrix is not positive definite: {not_finite}"
     else:
+        matrix = a[first]
         good, order = 0, len(matrix)  # of leading minors that are positive definite, and that are not
         while order - good > 1:
             middle = (good + order) // 2
@@ -110,4 +94,4 @@ def _raise_not_definite(error: Exception, a: Any, upper: bool) -> NoReturn:
             else:
                 good = middle
         what = f"Matrix is not positive definite (its leading minor of order {order} is not)"
-    raise_first_failed("cholesky", what, batch, number, count)
+    raise_failed("cholesky", what, a.shape[:-2], error)

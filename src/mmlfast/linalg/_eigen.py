@@ -11,15 +11,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import (
-    as_array,
-    as_float,
-    check_errors,
-    check_real,
-    check_square,
-    is_dask,
-    raise_for_item,
-)
+from mmlfast._common.arrays import as_array, as_float, check_errors, check_real, check_square, is_dask, raise_for_item
 from mmlfast._common.lazy import of_stacks
 from mmlfast.linalg._eigh import eigh
 from mmlfast.linalg._elimination import inv
@@ -69,7 +61,6 @@ def eig(a: ArrayLike) -> EigResult:
 
     Examples
     --------
-    >>> import numpy as np
     >>> import mmlfast as mf
     >>> values, vectors = mf.linalg.eig([[0.0, -1.0], [1.0, 0.0]])
     >>> values

@@ -5,20 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
-from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import (
-    as_array,
-    check_errors,
-    check_square,
-    explain,
-    failed_items,
-    first_entry,
-    ndarray,
-    raise_first_failed,
-)
+from mmlfast._common.arrays import as_array, check_errors, explain_square, failed_matrix, ndarray, raise_failed
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -86,16 +76,15 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 8.3.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 8.3 (the symmetric QR algorithm).
 
     Examples
     --------
-    >>> import numpy as np
     >>> import mmlfast as mf
     >>> values, vectors = mf.linalg.eigh([[2.0, 1.0], [1.0, 2.0]])
     >>> values
     array([1., 3.])
-    >>> np.round(vectors @ np.diag(values) @ vectors.T, 12)
+    >>> (vectors * values @ vectors.T).round(12)
     array([[2., 1.],
            [1., 2.]])
     """
@@ -116,11 +105,9 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
     Parameters
     ----------
     a : array_like, shape (..., n, n)
-        Symmetric matrices, float32 or float64. Only one triangle is read.
-    UPLO : {"L", "U"}
-        The triangle that is read: the lower or the upper one.
-    errors : {"raise", "nan"}
-        What to do if a matrix has no answer, see `eigh`.
+        Symmetric matrices, float32 or float64.
+    UPLO, errors
+        As for `eigh`.
 
     Returns
     -------
@@ -157,13 +144,7 @@ def _check_options(uplo: str, errors: str) -> None:
 
 def _explain(function: str, error: Exception, a: Any, uplo: str) -> NoReturn:
     """Raise for a failed call: name the item without an answer, or explain shapes and dtypes."""
-    check_square(function, a=a)
-    if not isinstance(error, LinAlgError):
-        explain(function, error, a=a)
-    batch = a.shape[:-2]
-    number, count = failed_items(error)
-    first = tuple(int(i) for i in np.unravel_index(number, batch)) if batch else ()
-    triangle = np.tri(a.shape[-1], dtype=bool)
-    bad = ~np.isfinite(a[first]) & (triangle if uplo == "L" else triangle.T)
-    what = f"a must be finite, but {first_entry('a', a, bad, first)}" if bad.any() else "Eigenvalues did not converge"
-    raise_first_failed(function, what, batch, number, count)
+    explain_square(function, error, a=a)
+    _, not_finite = failed_matrix(error, a, uplo == "U")
+    what = f"a must be finite, but {not_finite}" if not_finite else "Eigenvalues did not converge"
+    raise_failed(function, what, a.shape[:-2], error)

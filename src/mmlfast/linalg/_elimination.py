@@ -16,10 +16,11 @@ from mmlfast._common.arrays import (
     check_labels,
     check_square,
     explain,
-    failed_items,
+    explain_matrix,
+    explain_square,
     labelled,
     ndarray,
-    raise_first_failed,
+    raise_failed,
 )
 from mmlfast._common.fast_path import fast_path
 
@@ -93,14 +94,12 @@ def solve(a: ArrayLike, b: ArrayLike, *, errors: str = "raise", out: Array | Non
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 3.4.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 3.4 (pivoting).
 
     Examples
     --------
-    >>> import numpy as np
     >>> import mmlfast as mf
-    >>> a = np.array([[[2.0, 1.0], [1.0, 3.0]], [[0.0, 1.0], [1.0, 0.0]]])
-    >>> mf.linalg.solve(a, np.array([3.0, 5.0]))
+    >>> mf.linalg.solve([[[2.0, 1.0], [1.0, 3.0]], [[0.0, 1.0], [1.0, 0.0]]], [3.0, 5.0])
     array([[0.8, 1.4],
            [5. , 3. ]])
     >>> mf.linalg.solve([[2**60 + 1, 2**60], [2**60 + 2, 2**60 + 1]], [2**61 + 1, 2**61 + 3])
@@ -170,9 +169,9 @@ def inv(a: ArrayLike, *, errors: str = "raise", out: Array | None = None) -> Arr
     Examples
     --------
     >>> import mmlfast as mf
-    >>> mf.linalg.inv([[2.0, 0.0], [0.0, 4.0]])
-    array([[0.5 , 0.  ],
-           [0.  , 0.25]])
+    >>> mf.linalg.inv([[2, 1], [1, 1]])
+    array([[ 1., -1.],
+           [-1.,  2.]])
     """
     matrix: Any = a if type(a) is ndarray else as_array(a, "a")
     if errors == "raise":
@@ -226,8 +225,8 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     try:
         return _core.det(matrix) if out is None else _core.det(matrix, out=out)
     except Exception as error:
-        check_square("det", a=matrix)
-        explain("det", error, a=matrix)
+        explain_square("det", error, a=matrix)
+        raise
 
 
 @fast_path(_core.slogdet, result=SlogdetResult)
@@ -263,8 +262,8 @@ def slogdet(a: ArrayLike) -> SlogdetResult:
     try:
         return SlogdetResult(*_core.slogdet(matrix))
     except Exception as error:
-        check_square("slogdet", a=matrix)
-        explain("slogdet", error, a=matrix)
+        explain_square("slogdet", error, a=matrix)
+        raise
 
 
 @fast_path(_core.lu_tall, wide=(_core.lu_wide,), result=LUResult)
@@ -307,11 +306,11 @@ def lu(
     ValueError
         If `check_finite` finds something.
     TypeError
-        If the numbers are complex or no numbers at all.
+        As `solve` does.
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 3.4.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 3.4, on pivoting.
 
     Examples
     --------
@@ -335,9 +334,7 @@ def lu(
             return LUResult(*(_core.lu_tall_indices if tall else _core.lu_wide_indices)(matrix))
         return LUResult(*(_core.lu_tall if tall else _core.lu_wide)(matrix))
     except Exception as error:
-        if matrix.ndim < 2:
-            raise LinAlgError(f"lu: a must be a matrix or a stack of matrices, got shape {matrix.shape}") from None
-        explain("lu", error, a=matrix)
+        explain_matrix("lu", error, a=matrix)
 
 
 def _check_rows(function: str, a: Any, b: Any) -> None:
@@ -356,4 +353,4 @@ def _raise_singular(function: str, error: Exception, a: Any, **others: Any) -> N
         raise LinAlgError(
             f"{function}: Singular matrix: a of shape {a.shape} has no inverse; pinv and lstsq take it"
         ) from None
-    raise_first_failed(f"{function}: a of shape {a.shape}", "Singular matrix", batch, *failed_items(error))
+    raise_failed(f"{function}: a of shape {a.shape}", "Singular matrix", batch, error)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, explain, ndarray
+from mmlfast._common.arrays import as_array, as_float, explain_matrix, ndarray
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -92,7 +91,6 @@ def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None =
 
     Examples
     --------
-    >>> import numpy as np
     >>> import mmlfast as mf
     >>> q, rank, orthogonality = mf.linalg.gram_schmidt([[3.0, 1.0, 6.0], [4.0, 1.0, 8.0]])
     >>> q
@@ -113,11 +111,7 @@ def gram_schmidt(a: ArrayLike, *, method: str = "cgs2", rtol: ArrayLike | None =
     except Exception as error:
         if method not in _DEFAULT:
             raise ValueError(f"method must be one of {', '.join(map(repr, _DEFAULT))}, got {method!r}") from None
-        if vectors.ndim < 2:
-            raise LinAlgError(
-                f"gram_schmidt: a must be a matrix or a stack of matrices, got shape {vectors.shape}"
-            ) from None
-        explain("gram_schmidt", error, a=vectors)
+        explain_matrix("gram_schmidt", error, a=vectors)
     return GramSchmidt(basis, int(rank) if basis.ndim == 2 else rank, orthogonality)
 
 

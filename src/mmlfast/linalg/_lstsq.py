@@ -14,6 +14,7 @@ from mmlfast._common.arrays import (
     as_float,
     check_errors,
     check_labels,
+    check_matrix,
     explain,
     is_dask,
     ndarray,
@@ -217,8 +218,7 @@ def _explain(error: Exception, a: Any, b: Any) -> Any:
 
 
 def _check_shapes(a: Any, b: Any) -> None:
-    if a.ndim < 2:
-        raise LinAlgError(f"lstsq: a must be a matrix or a stack of matrices, got shape {a.shape}") from None
+    check_matrix("lstsq", a=a)
     if b.ndim == 0:
         raise LinAlgError("lstsq: b must be a vector, a matrix or a stack of matrices, got shape ()") from None
     if b.shape[-1 if b.ndim == 1 else -2] != a.shape[-2]:

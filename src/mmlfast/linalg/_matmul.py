@@ -99,10 +99,8 @@ def matvec(a: ArrayLike, x: ArrayLike, *, out: Array | None = None) -> Any:
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit together, or labels (pandas, xarray) along an axis that both have differ.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `matmul` does.
 
     Examples
     --------
@@ -151,10 +149,8 @@ def vecdot(x: ArrayLike, y: ArrayLike, *, axis: SupportsIndex = -1, out: Array |
 
     Raises
     ------
-    ValueError
-        If the shapes do not fit together, or labels (pandas, xarray) along an axis that both have differ.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `matmul` does.
 
     Notes
     -----

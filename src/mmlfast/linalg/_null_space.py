@@ -9,10 +9,10 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, as_real, ndarray, raise_for_item, refuse_dask
+from mmlfast._common.arrays import as_array, as_float, as_real, explain_matrix, ndarray, raise_for_item, refuse_dask
 from mmlfast.linalg._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast.linalg._exact_elimination import is_exact, matrix_rank_exact, null_space_exact
-from mmlfast.linalg._svd import fail_svd, svd
+from mmlfast.linalg._svd import svd
 
 Array = np.ndarray[Any, Any]
 
@@ -58,7 +58,7 @@ def orth(A: ArrayLike, rcond: float | None = None) -> Array:
     try:
         result = svd(matrix, full_matrices=False)
     except Exception as error:
-        fail_svd("orth", error, A=matrix)
+        explain_matrix("orth", error, A=matrix)
     rank, again = _common_rank("orth", matrix, result.S, rcond)
     basis: Array = result.U[..., :rank]
     for index in again:  # the columns span the same at any length
@@ -75,8 +75,7 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
     A : array_like, shape (..., m, n)
         Matrices, float32 or float64, or integers. The matrices of a stack must have the same rank.
     rcond : float, optional
-        Singular values of at most `rcond` times the largest one count as zero. By default the rank is that of
-        `matrix_rank`, which does not depend on the units of the columns.
+        As for `orth`.
 
     Returns
     -------
@@ -110,7 +109,7 @@ def null_space(A: ArrayLike, rcond: float | None = None) -> Array:
             return _null_space_of_integers(matrix)
         result = svd(matrix, full_matrices=True)
     except Exception as error:
-        fail_svd("null_space", error, A=matrix)
+        explain_matrix("null_space", error, A=matrix)
     rank, again = _common_rank("null_space", matrix, result.S, rcond)
     basis: Array = np.swapaxes(result.Vh[..., rank:, :], -1, -2)
     for index in again if rank < basis.shape[-2] else ():

@@ -9,10 +9,10 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, ndarray
+from mmlfast._common.arrays import as_array, as_float, explain_matrix, ndarray
 from mmlfast.linalg._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast.linalg._elimination import inv
-from mmlfast.linalg._svd import fail_svd, svd
+from mmlfast.linalg._svd import svd
 
 Array = np.ndarray[Any, Any]
 
@@ -74,7 +74,6 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
 
     Examples
     --------
-    >>> import numpy as np
     >>> import mmlfast as mf
     >>> mf.linalg.pinv([[2.0, 0.0], [0.0, 0.0], [0.0, 4.0]])
     array([[0.5 , 0.  , 0.  ],
@@ -109,7 +108,7 @@ def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, 
                 x = x.astype(np.float32)
         return x
     except Exception as error:
-        fail_svd("pinv", error, a=matrix)
+        explain_matrix("pinv", error, a=matrix)
 
 
 def _fills_lanes(matrix: Any) -> bool:

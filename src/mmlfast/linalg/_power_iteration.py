@@ -38,12 +38,7 @@ class PowerIteration(NamedTuple):
 
 
 def power_iteration(
-    a: Any,
-    x0: ArrayLike | None = None,
-    *,
-    k: SupportsIndex = 1,
-    tol: float = 1e-12,
-    max_iter: SupportsIndex = 10_000,
+    a: Any, x0: ArrayLike | None = None, *, k: SupportsIndex = 1, tol: float = 1e-12, max_iter: SupportsIndex = 10_000
 ) -> PowerIteration:
     """Find the eigenvalues of largest absolute value, and their eigenvectors, by power iteration.
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, explain, ndarray
+from mmlfast._common.arrays import as_array, explain_matrix, ndarray
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -101,6 +100,4 @@ def qr(a: ArrayLike, mode: str = "reduced") -> Any:
     except Exception as error:
         if mode not in _LOOPS:
             raise ValueError(f"mode must be one of {', '.join(map(repr, _LOOPS))}, got {mode!r}") from None
-        if matrix.ndim < 2:
-            raise LinAlgError(f"qr: a must be a matrix or a stack of matrices, got shape {matrix.shape}") from None
-        explain("qr", error, a=matrix)
+        explain_matrix("qr", error, a=matrix)

@@ -16,7 +16,7 @@ from mmlfast.linalg._lstsq import lstsq
 Array = np.ndarray[Any, Any]
 
 
-class RFactor(RowState):
+class RFactor(RowState, compiled=_core.RFactorState, too_many_features=2**24):
     """R of the QR factorization of rows that come in pieces.
 
     For least squares, singular values and rank of a table that is too long for memory, grows, or lies on several
@@ -25,10 +25,8 @@ class RFactor(RowState):
 
     Parameters
     ----------
-    n_features : int, optional
-        The number of columns; by default that of the first rows.
-    dtype : {float64, float32}
-        The dtype of the results. The state is float64 in any case.
+    n_features, dtype
+        As for `mmlfast.stats.Moments`.
 
     Attributes
     ----------
@@ -68,9 +66,6 @@ class RFactor(RowState):
 
     __slots__ = ()
 
-    _name = "RFactor"
-    _compiled = _core.RFactorState
-    _too_many_features = 2**24
     _state: _core.RFactorState
 
     @property
@@ -115,22 +110,22 @@ class RFactor(RowState):
 
         Parameters
         ----------
-        x : array_like, shape (n, d) or (d,)
-            Rows, or one row.
+        x
+            As for `update`.
 
         Returns
         -------
         RFactor
-            The object itself.
+            The object itself, without these rows.
 
         Raises
         ------
         numpy.linalg.LinAlgError
             If R'R without these rows is not positive definite to working precision.
         ValueError
-            If more rows would go than there are, or the number of columns is another one.
-        TypeError
-            If the numbers are complex or no numbers at all.
+            If more rows would go than there are.
+        ValueError, TypeError
+            As `update` does.
 
         References
         ----------

@@ -10,13 +10,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, as_real, check_real, check_square, float_dtype, refuse_dask
-from mmlfast._common.lazy import of_stacks
-from mmlfast.linalg._exact_elimination import (
-    characteristic_polynomial_exact,
-    is_exact,
-    row_echelon_exact,
+from mmlfast._common.arrays import (
+    as_array,
+    as_float,
+    as_real,
+    check_matrix,
+    check_real,
+    check_square,
+    float_dtype,
+    refuse_dask,
 )
+from mmlfast._common.lazy import of_stacks
+from mmlfast.linalg._exact_elimination import characteristic_polynomial_exact, is_exact, row_echelon_exact
 
 Array = np.ndarray[Any, Any]
 
@@ -102,10 +107,8 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     """
     matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
-    if matrix.ndim < 2:
-        raise np.linalg.LinAlgError(f"row_echelon: a must be a matrix or a stack of matrices, got shape {matrix.shape}")
-    if tol is not None and not (tol := as_real(tol, "row_echelon: tol")) >= 0:
-        raise ValueError(f"row_echelon: tol must not be negative, got {tol}")
+    check_matrix("row_echelon", a=matrix)
+    tol = _checked_tol("row_echelon", tol)
     if is_exact(matrix):
         if type(matrix) is not np.ndarray:
             refuse_dask("a")
@@ -143,10 +146,8 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
     ------
     numpy.linalg.LinAlgError
         If a matrix is not square.
-    ValueError
-        If `tol` is negative or NaN.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    ValueError, TypeError
+        As `row_echelon` does.
 
     Notes
     -----
@@ -174,8 +175,7 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
         return of_stacks(is_singular, "(n,n)->()", "b", matrix, tol=tol)[0]
     check_real(matrix, "a")
     check_square("is_singular", a=matrix)
-    if tol is not None and not (tol := as_real(tol, "is_singular: tol")) >= 0:
-        raise ValueError(f"is_singular: tol must not be negative, got {tol}")
+    tol = _checked_tol("is_singular", tol)
     if is_exact(matrix):
         return _core.is_exactly_singular(matrix)
     x = as_float(matrix, "a")
@@ -255,6 +255,15 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
         row[:] = _la_budde(item.astype(np.float64))
     with np.errstate(over="ignore"):
         return found.reshape(*x.shape[:-2], n + 1).astype(x.dtype)
+
+
+def _checked_tol(function: str, tol: Any) -> float | None:
+    if tol is None:
+        return None
+    number = as_real(tol, f"{function}: tol")
+    if not number >= 0:
+        raise ValueError(f"{function}: tol must not be negative, got {number}")
+    return number
 
 
 def _exact_forms(matrix: Array, reduced: bool) -> RowEchelon:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, NoReturn, overload
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, check_errors, check_real, explain, ndarray, raise_for_item
+from mmlfast._common.arrays import as_array, as_float, check_errors, explain_matrix, ndarray, raise_for_item
 from mmlfast._common.fast_path import fast_path
 from mmlfast._common.lazy import of_stacks
 from mmlfast.linalg._column_units import default_rtol
@@ -111,7 +111,7 @@ def svd(
             loop = _core.svd_wide if m < n else _core.svd_tall
         return SVDResult._make(loop(matrix))
     except Exception as error:
-        fail_svd("svd", error, a=matrix)
+        explain_matrix("svd", error, a=matrix)
 
 
 @fast_path(_core.svdvals_tall, wide=(_core.svdvals_wide,))
@@ -130,10 +130,8 @@ def svdvals(x: ArrayLike, /) -> Array:
 
     Raises
     ------
-    numpy.linalg.LinAlgError
-        If `x` has fewer than two dimensions.
-    TypeError
-        If the numbers are complex or no numbers at all.
+    numpy.linalg.LinAlgError, TypeError
+        As `svd` does.
 
     Examples
     --------
@@ -147,7 +145,7 @@ def svdvals(x: ArrayLike, /) -> Array:
         values: Array = (_core.svdvals_wide if m < n else _core.svdvals_tall)(matrix)
         return values
     except Exception as error:
-        fail_svd("svdvals", error, x=matrix)
+        explain_matrix("svdvals", error, x=matrix)
 
 
 def matrix_rank(
@@ -193,7 +191,7 @@ def matrix_rank(
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.4.1.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 5.4.1 (numerical rank and the SVD).
 
     Examples
     --------
@@ -224,7 +222,7 @@ def matrix_rank(
             loop = _core.rank_tol_nan if rtol is None else _core.rank_rtol_nan
             rank = loop(matrix, _as_weak(tol, matrix, "tol") if rtol is None else _as_weak(rtol, matrix))
     except Exception as error:
-        fail_svd("matrix_rank", error, A=matrix)
+        explain_matrix("matrix_rank", error, A=matrix)
     if errors == "raise" and (rank.min(initial=0) if rank.ndim else rank) < 0:
         raise_for_item("matrix_rank", "NaN or infinity", np.asarray(rank) < 0)
     return rank
@@ -255,7 +253,7 @@ def cond(x: ArrayLike, p: float | str | None = None) -> Any:
 
     References
     ----------
-    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 2.6.2.
+    .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 2.6.2 (condition).
 
     Examples
     --------
@@ -273,25 +271,12 @@ def cond(x: ArrayLike, p: float | str | None = None) -> Any:
         if p == -2:
             return _core.cond_inverse(matrix)
     except Exception as error:
-        fail_svd("cond", error, x=matrix)
+        explain_matrix("cond", error, x=matrix)
     if p not in _ORDERS:
         raise ValueError(f"cond: p must be one of None, 2, -2, 1, -1, inf, -inf, 'fro' and 'nuc', got {p!r:.60}")
     if m != n:
         raise LinAlgError(f"cond: the last two dimensions of x must be equal for p = {p!r}, got shape {matrix.shape}")
     return _cond_by_norms(as_float(matrix, "x"), p)
-
-
-def fail_svd(function: str, error: Exception, **matrices: Any) -> NoReturn:
-    """Say what is wrong with the arguments, or raise `error` as it is."""
-    for name, a in matrices.items():
-        if a.ndim < 2:
-            raise LinAlgError(
-                f"{function}: {name} must be a matrix or a stack of matrices, got shape {a.shape}"
-            ) from None
-        if isinstance(error, LinAlgError):
-            check_real(a, name)
-            raise error
-    explain(function, error, **matrices)
 
 
 def _mirrored(matrix: Any) -> Any:

@@ -81,9 +81,8 @@ def variance(
         The sum of squares is divided by ``n - ddof``.
     fweights, aweights, weights
         As for `covariance`.
-    nan_policy : {"propagate", "raise", "omit"}
-        What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's variance
-        from the numbers that are there. ``"omit"`` takes what a mask hides for missing.
+    nan_policy
+        As for `mean`.
 
     Returns
     -------
@@ -241,11 +240,8 @@ def correlation(
         Samples in rows, one variable in each column, float32 or float64; or one variable.
     fweights, aweights, weights
         As for `covariance`.
-    nan_policy : {"propagate", "raise", "omit"}
-        What to do about NaN in `x`, in rows of positive weight. ``"propagate"``: it reaches the row and the column of
-        its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the correlation of
-        features i and j in the rows that have both, means included, as in ``pandas.DataFrame.corr``; what a mask hides
-        counts as missing.
+    nan_policy
+        As for `covariance`; ``"omit"`` is as in ``pandas.DataFrame.corr``.
 
     Returns
     -------
@@ -262,8 +258,8 @@ def correlation(
     Examples
     --------
     >>> import mmlfast as mf
-    >>> mf.stats.correlation([[1.0, 2.0], [3.0, 6.0]])
-    array([[1., 1.],
-           [1., 1.]])
+    >>> mf.stats.correlation([[1.0, 2.0], [3.0, 6.0], [5.0, 4.0]])
+    array([[1. , 0.5],
+           [0.5, 1. ]])
     """
     return statistic(CORRELATION, x, 0, weights, fweights, aweights, nan_policy)

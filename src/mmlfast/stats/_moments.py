@@ -15,7 +15,7 @@ from mmlfast._common.weights import check_divisor, check_weights
 Array = np.ndarray[Any, Any]
 
 
-class Moments(RowState):
+class Moments(RowState, compiled=_core.MomentState, too_many_features=2**31):
     """Mean and covariance of rows that come in pieces.
 
     Parameters
@@ -56,9 +56,6 @@ class Moments(RowState):
 
     __slots__ = ()
 
-    _name = "Moments"
-    _compiled = _core.MomentState
-    _too_many_features = 2**31
     _state: _core.MomentState
 
     @property
@@ -99,7 +96,7 @@ class Moments(RowState):
         Parameters
         ----------
         ddof : float
-            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+            As for `covariance`.
 
         Returns
         -------
@@ -110,12 +107,12 @@ class Moments(RowState):
         return np.diagonal(self._state.covariance(float(ddof), self._dtype.itemsize == 4)).copy()
 
     def std(self, ddof: float = 1) -> Array:
-        """Return the standard deviation of each column of the rows so far.
+        """Return the standard deviation of each column of the rows so far: the square root of `variance`.
 
         Parameters
         ----------
-        ddof : float
-            What is subtracted from the number of rows, or from the sum of the weights, in the divisor.
+        ddof
+            As for `variance`.
 
         Returns
         -------
@@ -167,22 +164,20 @@ class Moments(RowState):
 
         Parameters
         ----------
-        x : array_like, shape (n, d) or (d,)
-            Rows, or one row; with ``n_features=1`` one dimension is n rows of one number.
-        weights : array_like, shape (n,), optional
-            How often each row counted.
+        x, weights
+            As for `update`.
 
         Returns
         -------
         Moments
-            The object itself.
+            The object itself, without these rows.
 
         Raises
         ------
         ValueError
             If more rows would go than there are.
-        TypeError
-            If the numbers are complex or no numbers at all.
+        ValueError, TypeError
+            As `update` does.
         """
         self._state.remove(*_rows("downdate", x, weights, self.n_features))
         return self

@@ -52,9 +52,7 @@ def _photo(tour: Tour) -> None:
     expected = np.linalg.solve(normal, cov)
     where = f"{photo.shape[0]} x {photo.shape[1]} pixels of a photo, 3 x 3 each"
     times = tour.race(
-        lambda: mf.linalg.solve(normal, cov),
-        lambda: np.linalg.solve(normal, cov),
-        peer="numpy.linalg.solve",
+        lambda: mf.linalg.solve(normal, cov), lambda: np.linalg.solve(normal, cov), peer="numpy.linalg.solve"
     )
     # The ridge bounds the condition numbers: rounding moves the slopes by no more than this.
     worst = float(np.linalg.cond(normal[::7, ::7]).max())
@@ -114,9 +112,7 @@ def _patients(tour: Tour) -> None:
     coefficients = mf.linalg.solve(normal, moments)
 
     times = tour.race(
-        lambda: mf.linalg.solve(normal, moments),
-        lambda: np.linalg.solve(normal, moments),
-        peer="numpy.linalg.solve",
+        lambda: mf.linalg.solve(normal, moments), lambda: np.linalg.solve(normal, moments), peer="numpy.linalg.solve"
     )
     expected = np.linalg.solve(normal, moments)
     worst = float(np.linalg.cond(normal).max())

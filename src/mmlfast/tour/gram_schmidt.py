@@ -50,11 +50,7 @@ def _many_bases(tour: Tour, images: Array, labels: Array) -> None:
             s[:] = own[rng.choice(len(own), size, replace=False)].T
     bases = mf.linalg.gram_schmidt(sets).basis
 
-    times = tour.race(
-        lambda: mf.linalg.gram_schmidt(sets),
-        lambda: np.linalg.qr(sets),
-        peer="numpy.linalg.qr",
-    )
+    times = tour.race(lambda: mf.linalg.gram_schmidt(sets), lambda: np.linalg.qr(sets), peer="numpy.linalg.qr")
     q, r = np.linalg.qr(sets)
     # LAPACK leaves the signs open; ours make the diagonal of R positive.
     expected = q * np.sign(np.diagonal(r, axis1=-2, axis2=-1))[..., None, :]
@@ -139,12 +135,7 @@ def _blurred_picture(tour: Tour, columns: Array, condition: Array, loss: dict[st
     for method, values in loss.items():
         axes.plot(k, np.maximum(values, 1e-17), styles[method], label=labels[method])
     axes.plot(k, np.minimum(condition * _U, 1), color="gray", linestyle=":", label="condition number x rounding unit")
-    axes.set(
-        yscale="log",
-        ylim=(1e-17, 1e6),
-        xlabel="number of images",
-        ylabel="norm(Q'Q - I): 0 is orthonormal",
-    )
+    axes.set(yscale="log", ylim=(1e-17, 1e6), xlabel="number of images", ylabel="norm(Q'Q - I): 0 is orthonormal")
     axes.grid(alpha=0.3)
     axes.legend(loc="upper left", ncols=2)
     tour.save(figure, "gram_schmidt-orthogonality")
