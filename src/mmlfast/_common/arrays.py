@@ -348,8 +348,9 @@ def check_matrix(function: str, **matrices: Any) -> None:
 
 def check_square(function: str, **matrices: Any) -> None:
     """LinAlgError naming the argument unless its last two dimensions are equal."""
-    check_matrix(function, **matrices)
     for name, a in matrices.items():
+        if a.ndim < 2:
+            check_matrix(function, **{name: a})
         if a.shape[-1] != a.shape[-2]:
             raise LinAlgError(f"{function}: the last two dimensions of {name} must be equal, got shape {a.shape}")
 

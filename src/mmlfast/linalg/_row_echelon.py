@@ -107,8 +107,10 @@ def row_echelon(a: ArrayLike, *, reduced: bool = True, tol: float | None = None)
     """
     matrix: Any = as_array(a, "a")
     check_real(matrix, "a")
-    check_matrix("row_echelon", a=matrix)
-    tol = _checked_tol("row_echelon", tol)
+    if matrix.ndim < 2:
+        check_matrix("row_echelon", a=matrix)
+    if tol is not None:
+        tol = _checked_tol("row_echelon", tol)
     if is_exact(matrix):
         if type(matrix) is not np.ndarray:
             refuse_dask("a")
@@ -175,7 +177,8 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
         return of_stacks(is_singular, "(n,n)->()", "b", matrix, tol=tol)[0]
     check_real(matrix, "a")
     check_square("is_singular", a=matrix)
-    tol = _checked_tol("is_singular", tol)
+    if tol is not None:
+        tol = _checked_tol("is_singular", tol)
     if is_exact(matrix):
         return _core.is_exactly_singular(matrix)
     x = as_float(matrix, "a")
@@ -257,9 +260,7 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
         return found.reshape(*x.shape[:-2], n + 1).astype(x.dtype)
 
 
-def _checked_tol(function: str, tol: Any) -> float | None:
-    if tol is None:
-        return None
+def _checked_tol(function: str, tol: Any) -> float:
     number = as_real(tol, f"{function}: tol")
     if not number >= 0:
         raise ValueError(f"{function}: tol must not be negative, got {number}")
