@@ -2,16 +2,15 @@
 #pragma once
 
 #include "bind/batched_function.hpp"
+#include "runtime/non_copyable.hpp"
 
 namespace mmlfast::bind {
 
 // While one lives, the loops of f that run in this thread report to it what they would raise for failed items.
-class FailedItems {
+class FailedItems : NonCopyable {
  public:
   explicit FailedItems(const BatchedFunctionData& f) noexcept;
   ~FailedItems();
-  FailedItems(const FailedItems&) = delete;
-  FailedItems& operator=(const FailedItems&) = delete;
 
   // Of this thread and function, or nullptr.
   static FailedItems* of(const BatchedFunctionData& f) noexcept;

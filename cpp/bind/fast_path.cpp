@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "runtime/float_flags.hpp"
+#include "runtime/non_copyable.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 constexpr npy_intp most_elements = 1024;
 
 // The operands of one fast call, in the form in which NumPy would present them to the loop.
-class Operands {
+class Operands : NonCopyable {
  public:
   Operands(const BatchedFunctionData& f, const TypedLoop& loop) noexcept : f_(f), loop_(loop) {
     dimensions_[0] = 1;
@@ -24,8 +25,6 @@ class Operands {
   ~Operands() {
     for (int k = 0; k < f_.n_out; ++k) Py_XDECREF(outputs_[k]);
   }
-  Operands(const Operands&) = delete;
-  Operands& operator=(const Operands&) = delete;
 
   // False if the array is not a small item of the loop's type, or its sizes are not those of the arrays before.
   bool add_input(int operand, PyArrayObject* array) noexcept {

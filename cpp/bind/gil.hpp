@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "bind/numpy_api.hpp"
+#include "runtime/non_copyable.hpp"
 
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
@@ -32,26 +33,22 @@ auto take_or_stop(Take&& take) {
 }
 
 // Without the GIL, which this thread has, while it lives (`let_go` false: nothing happens).
-class ReleasedGil {
+class ReleasedGil : NonCopyable {
  public:
   explicit ReleasedGil(bool let_go = true) noexcept : state_(let_go ? PyEval_SaveThread() : nullptr) {}
   ~ReleasedGil() {
     if (state_ != nullptr) take_or_stop([this] { PyEval_RestoreThread(state_); });
   }
-  ReleasedGil(const ReleasedGil&) = delete;
-  ReleasedGil& operator=(const ReleasedGil&) = delete;
 
  private:
   PyThreadState* state_;
 };
 
 // With the GIL, whether this thread has it already or not.
-class AcquiredGil {
+class AcquiredGil : NonCopyable {
  public:
   AcquiredGil() noexcept : state_(take_or_stop([] { return PyGILState_Ensure(); })) {}
   ~AcquiredGil() { PyGILState_Release(state_); }
-  AcquiredGil(const AcquiredGil&) = delete;
-  AcquiredGil& operator=(const AcquiredGil&) = delete;
 
  private:
   PyGILState_STATE state_;

@@ -2,6 +2,8 @@
 // interpreter, and long loops ask through here, in the thread that called, at most every 40 ms.
 #pragma once
 
+#include "runtime/non_copyable.hpp"
+
 namespace mmlfast {
 
 // Returns true if the work in progress should stop. Called without the GIL, in the thread of the
@@ -11,12 +13,10 @@ using InterruptCheck = bool (*)();
 void set_interrupt_check(InterruptCheck check) noexcept;
 
 // While one lives in this thread, the thread does not ask: something is half done that a signal handler could look at.
-class HeldInterrupts {
+class HeldInterrupts : NonCopyable {
  public:
   HeldInterrupts() noexcept;
   ~HeldInterrupts();
-  HeldInterrupts(const HeldInterrupts&) = delete;
-  HeldInterrupts& operator=(const HeldInterrupts&) = delete;
 };
 
 class InterruptTimer {

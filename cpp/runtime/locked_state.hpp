@@ -14,6 +14,7 @@
 #include <memory>
 
 #include "runtime/interrupt.hpp"
+#include "runtime/non_copyable.hpp"
 
 namespace mmlfast {
 
@@ -31,12 +32,10 @@ class StateLock {
   std::atomic<std::uint64_t> owner_{0};
 };
 
-class Commit {
+class Commit : NonCopyable {
  public:
   Commit() noexcept;
   ~Commit();
-  Commit(const Commit&) = delete;
-  Commit& operator=(const Commit&) = delete;
 
  private:
   HeldInterrupts held_;
@@ -65,12 +64,10 @@ class LockedState {
   }
 
  private:
-  struct Guard {
+  struct Guard : NonCopyable {
     StateLock& lock;
     explicit Guard(StateLock& l) noexcept : lock(l) { lock.lock(); }
     ~Guard() { lock.unlock(); }
-    Guard(const Guard&) = delete;
-    Guard& operator=(const Guard&) = delete;
   };
 
   mutable StateLock lock_;
