@@ -18,6 +18,8 @@
 
 #include <array>
 #include <span>
+#include <tuple>
+#include <type_traits>
 
 #include "bind/numpy_api.hpp"
 #include "drivers/common/batch.hpp"
@@ -47,6 +49,14 @@ class GufuncFrame {
   template <class T>
   Batch<T> number() noexcept {
     return next<T>({1, 1, 1, 1});
+  }
+
+  // driver(number of items, operands...). Braces take the operands in their order: f.run(driver, {f.matrix<const T>(0,
+  // 0), f.matrix<T>(0, 0)}).
+  template <class... Operands>
+  Outcome run(Outcome (*driver)(Size, Operands...) noexcept,
+              const std::tuple<std::type_identity_t<std::remove_cvref_t<Operands>>...>& operands) const noexcept {
+    return std::apply([&](const auto&... each) { return driver(n_items(), each...); }, operands);
   }
 
  private:

@@ -6,8 +6,8 @@ namespace mmlfast::bind {
 namespace {
 
 // The core dimensions are numbered in order of appearance: n, d, m.
-template <class T>
-Outcome all_pairs(GufuncFrame& f, bool squared) {
+template <bool squared, class T>
+Outcome all_pairs(GufuncFrame& f) {
   const auto x = f.matrix<const T>(0, 1);
   const auto y = f.matrix<const T>(2, 1);
   return drivers::distances<T>(f.n_items(), x, y, squared, f.matrix<T>(0, 2));
@@ -17,9 +17,9 @@ Outcome all_pairs(GufuncFrame& f, bool squared) {
 
 void register_distances(PyObject* m) {
   add_gufunc(m, {"cdist", "(n,d),(m,d)->(n,m)", nullptr},
-             floats("tt->t", []<class T>(GufuncFrame& f) { return all_pairs<T>(f, false); }));
+             floats("tt->t", []<class T>(GufuncFrame& f) { return all_pairs<false, T>(f); }));
   add_gufunc(m, {"cdist_squared", "(n,d),(m,d)->(n,m)", nullptr},
-             floats("tt->t", []<class T>(GufuncFrame& f) { return all_pairs<T>(f, true); }));
+             floats("tt->t", []<class T>(GufuncFrame& f) { return all_pairs<true, T>(f); }));
 }
 
 }  // namespace mmlfast::bind

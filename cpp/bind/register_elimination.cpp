@@ -46,61 +46,21 @@ void add_solve(PyObject* m, const char* name, const char* signature) {
 }
 
 template <class T>
+Batch<T> square(GufuncFrame& f) {
+  return f.matrix<T>(0, 0);
+}
+
+template <class T>
 Outcome inverse(GufuncFrame& f) {
-  const auto a = f.matrix<const T>(0, 0);
-  return drivers::inverse<T>(f.n_items(), a, f.matrix<T>(0, 0));
-}
-
-template <class T>
-Outcome determinant(GufuncFrame& f) {
-  const auto a = f.matrix<const T>(0, 0);
-  return drivers::determinant<T>(f.n_items(), a, f.number<T>());
-}
-
-template <class T>
-Outcome log_determinant(GufuncFrame& f) {
-  const auto a = f.matrix<const T>(0, 0);
-  const auto sign = f.number<T>();
-  return drivers::log_determinant<T>(f.n_items(), a, sign, f.number<T>());
-}
-
-template <class T>
-Outcome is_exactly_singular(GufuncFrame& f) {
-  const auto a = f.matrix<const T>(0, 0);
-  return drivers::is_exactly_singular<T>(f.n_items(), a, f.number<bool>());
-}
-
-template <class I>
-Outcome exact_inverse(GufuncFrame& f) {
-  const auto a = f.matrix<const I>(0, 0);
-  return drivers::exact_inverse<I>(f.n_items(), a, f.matrix<double>(0, 0));
-}
-
-template <class I>
-Outcome exact_determinant(GufuncFrame& f) {
-  const auto a = f.matrix<const I>(0, 0);
-  return drivers::exact_determinant<I>(f.n_items(), a, f.number<double>());
-}
-
-template <class I>
-Outcome exact_log_determinant(GufuncFrame& f) {
-  const auto a = f.matrix<const I>(0, 0);
-  const auto sign = f.number<double>();
-  return drivers::exact_log_determinant<I>(f.n_items(), a, sign, f.number<double>());
-}
-
-template <class I>
-Outcome is_singular(GufuncFrame& f) {
-  const auto a = f.matrix<const I>(0, 0);
-  return drivers::is_singular<I>(f.n_items(), a, f.number<bool>());
+  return f.run(drivers::inverse<T>, {square<const T>(f), square<T>(f)});
 }
 
 // The core dimensions of a are 0 and 1; `p` is the smaller one, which only the signature can tell. What there is of P:
 // a matrix, the indices of its rows, or nothing (L is permuted then).
 enum class Permutation { matrix, indices, none };
 
-template <class T>
-Outcome lu(GufuncFrame& f, Permutation form, int p) {
+template <Permutation form, class T>
+Outcome lu(GufuncFrame& f, int p) {
   const auto a = f.matrix<const T>(0, 1);
   Batch<T> matrix{};
   Batch<std::int32_t> indices{};
@@ -111,19 +71,45 @@ Outcome lu(GufuncFrame& f, Permutation form, int p) {
                          form == Permutation::indices ? &indices : nullptr, l, f.matrix<T>(p, 1)});
 }
 
-void add_lu(PyObject* m) {
-  add_gufunc(m, {"lu_tall", "(m,n)->(m,m),(m,n),(n,n)", nullptr},
-             floats("t->ttt", []<class T>(GufuncFrame& f) { return lu<T>(f, Permutation::matrix, 1); }));
-  add_gufunc(m, {"lu_wide", "(m,n)->(m,m),(m,m),(m,n)", nullptr},
-             floats("t->ttt", []<class T>(GufuncFrame& f) { return lu<T>(f, Permutation::matrix, 0); }));
-  add_gufunc(m, {"lu_tall_indices", "(m,n)->(m),(m,n),(n,n)", nullptr},
-             floats("t->itt", []<class T>(GufuncFrame& f) { return lu<T>(f, Permutation::indices, 1); }));
-  add_gufunc(m, {"lu_wide_indices", "(m,n)->(m),(m,m),(m,n)", nullptr},
-             floats("t->itt", []<class T>(GufuncFrame& f) { return lu<T>(f, Permutation::indices, 0); }));
-  add_gufunc(m, {"lu_tall_permuted", "(m,n)->(m,n),(n,n)", nullptr},
-             floats("t->tt", []<class T>(GufuncFrame& f) { return lu<T>(f, Permutation::none, 1); }));
-  add_gufunc(m, {"lu_wide_permuted", "(m,n)->(m,m),(m,n)", nullptr},
-             floats("t->tt", []<class T>(GufuncFrame& f) { return lu<T>(f, Permutation::none, 0); }));
+template <Permutation form>
+void add_lu(PyObject* m, const char* types, const GufuncSpec& tall, const GufuncSpec& wide) {
+  add_gufunc(m, tall, floats(types, []<class T>(GufuncFrame& f) { return lu<form, T>(f, 1); }));
+  add_gufunc(m, wide, floats(types, []<class T>(GufuncFrame& f) { return lu<form, T>(f, 0); }));
+}
+
+void add_inverse(PyObject* m) {
+  add_gufunc(m, {"inv", "(n,n)->(n,n)", singular},
+             integers("t->d", []<class I>(GufuncFrame& f) {
+               return f.run(drivers::exact_inverse<I>, {square<const I>(f), square<double>(f)});
+             }) + floats("t->t", []<class T>(GufuncFrame& f) { return inverse<T>(f); }));
+  // For functions of this library that judge the condition themselves.
+  add_gufunc(m, {"inv_unwarned", "(n,n)->(n,n)", singular}, floats("t->t", []<class T>(GufuncFrame& f) {
+               Outcome outcome = inverse<T>(f);
+               outcome.rcond = 1;
+               return outcome;
+             }));
+}
+
+void add_determinants(PyObject* m) {
+  add_gufunc(m, {"det", "(n,n)->()", nullptr},
+             integers("t->d", []<class I>(GufuncFrame& f) {
+               return f.run(drivers::exact_determinant<I>, {square<const I>(f), f.number<double>()});
+             }) + floats("t->t", []<class T>(GufuncFrame& f) {
+               return f.run(drivers::determinant<T>, {square<const T>(f), f.number<T>()});
+             }));
+  add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr},
+             integers("t->dd", []<class I>(GufuncFrame& f) {
+               return f.run(drivers::exact_log_determinant<I>,
+                            {square<const I>(f), f.number<double>(), f.number<double>()});
+             }) + floats("t->tt", []<class T>(GufuncFrame& f) {
+               return f.run(drivers::log_determinant<T>, {square<const T>(f), f.number<T>(), f.number<T>()});
+             }));
+  add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr},
+             integers("t->?", []<class I>(GufuncFrame& f) {
+               return f.run(drivers::is_singular<I>, {square<const I>(f), f.number<bool>()});
+             }) + floats("t->?", []<class T>(GufuncFrame& f) {
+               return f.run(drivers::is_exactly_singular<T>, {square<const T>(f), f.number<bool>()});
+             }));
 }
 
 }  // namespace
@@ -131,25 +117,14 @@ void add_lu(PyObject* m) {
 void register_elimination(PyObject* m) {
   add_solve<false>(m, "solve", "(n,n),(n,m)->(n,m)");
   add_solve<true>(m, "solve_vector", "(n,n),(n)->(n)");
-  add_gufunc(m, {"inv", "(n,n)->(n,n)", singular},
-             integers("t->d", []<class I>(GufuncFrame& f) { return exact_inverse<I>(f); }) +
-                 floats("t->t", []<class T>(GufuncFrame& f) { return inverse<T>(f); }));
-  // For functions of this library that judge the condition themselves.
-  add_gufunc(m, {"inv_unwarned", "(n,n)->(n,n)", singular}, floats("t->t", []<class T>(GufuncFrame& f) {
-               Outcome outcome = inverse<T>(f);
-               outcome.rcond = 1;
-               return outcome;
-             }));
-  add_gufunc(m, {"det", "(n,n)->()", nullptr},
-             integers("t->d", []<class I>(GufuncFrame& f) { return exact_determinant<I>(f); }) +
-                 floats("t->t", []<class T>(GufuncFrame& f) { return determinant<T>(f); }));
-  add_gufunc(m, {"slogdet", "(n,n)->(),()", nullptr},
-             integers("t->dd", []<class I>(GufuncFrame& f) { return exact_log_determinant<I>(f); }) +
-                 floats("t->tt", []<class T>(GufuncFrame& f) { return log_determinant<T>(f); }));
-  add_gufunc(m, {"is_exactly_singular", "(n,n)->()", nullptr},
-             integers("t->?", []<class I>(GufuncFrame& f) { return is_singular<I>(f); }) +
-                 floats("t->?", []<class T>(GufuncFrame& f) { return is_exactly_singular<T>(f); }));
-  add_lu(m);
+  add_inverse(m);
+  add_determinants(m);
+  add_lu<Permutation::matrix>(m, "t->ttt", {"lu_tall", "(m,n)->(m,m),(m,n),(n,n)", nullptr},
+                              {"lu_wide", "(m,n)->(m,m),(m,m),(m,n)", nullptr});
+  add_lu<Permutation::indices>(m, "t->itt", {"lu_tall_indices", "(m,n)->(m),(m,n),(n,n)", nullptr},
+                               {"lu_wide_indices", "(m,n)->(m),(m,m),(m,n)", nullptr});
+  add_lu<Permutation::none>(m, "t->tt", {"lu_tall_permuted", "(m,n)->(m,n),(n,n)", nullptr},
+                            {"lu_wide_permuted", "(m,n)->(m,m),(m,n)", nullptr});
 }
 
 }  // namespace mmlfast::bind

@@ -31,21 +31,20 @@ Outcome raw(GufuncFrame& f, int p) {
   return drivers::qr_raw<T>(f.n_items(), a, h, f.column<T>(p));
 }
 
+template <int p>
+void add_qr(PyObject* m, const GufuncSpec& both, const GufuncSpec& only_r, const GufuncSpec& as_lapack) {
+  add_gufunc(m, both, floats("t->tt", []<class T>(GufuncFrame& f) { return factor<T>(f, p); }));
+  add_gufunc(m, only_r, floats("t->t", []<class T>(GufuncFrame& f) { return upper<T>(f, p); }));
+  add_gufunc(m, as_lapack, floats("t->tt", []<class T>(GufuncFrame& f) { return raw<T>(f, p); }));
+}
+
 }  // namespace
 
 void register_qr(PyObject* m) {
-  add_gufunc(m, {"qr", "(m,n)->(m,n),(n,n)", nullptr},
-             floats("t->tt", []<class T>(GufuncFrame& f) { return factor<T>(f, n_rows); }));
-  add_gufunc(m, {"qr_r", "(m,n)->(n,n)", nullptr},
-             floats("t->t", []<class T>(GufuncFrame& f) { return upper<T>(f, n_rows); }));
-  add_gufunc(m, {"qr_raw", "(m,n)->(n,m),(n)", nullptr},
-             floats("t->tt", []<class T>(GufuncFrame& f) { return raw<T>(f, n_rows); }));
-  add_gufunc(m, {"qr_full", "(m,n)->(m,m),(m,n)", nullptr},
-             floats("t->tt", []<class T>(GufuncFrame& f) { return factor<T>(f, m_rows); }));
-  add_gufunc(m, {"qr_r_full", "(m,n)->(m,n)", nullptr},
-             floats("t->t", []<class T>(GufuncFrame& f) { return upper<T>(f, m_rows); }));
-  add_gufunc(m, {"qr_raw_full", "(m,n)->(n,m),(m)", nullptr},
-             floats("t->tt", []<class T>(GufuncFrame& f) { return raw<T>(f, m_rows); }));
+  add_qr<n_rows>(m, {"qr", "(m,n)->(m,n),(n,n)", nullptr}, {"qr_r", "(m,n)->(n,n)", nullptr},
+                 {"qr_raw", "(m,n)->(n,m),(n)", nullptr});
+  add_qr<m_rows>(m, {"qr_full", "(m,n)->(m,m),(m,n)", nullptr}, {"qr_r_full", "(m,n)->(m,n)", nullptr},
+                 {"qr_raw_full", "(m,n)->(n,m),(m)", nullptr});
 }
 
 }  // namespace mmlfast::bind
