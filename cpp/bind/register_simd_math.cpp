@@ -15,13 +15,13 @@ Outcome map(GufuncFrame& f, Function function) {
 
 void register_simd_math(PyObject* m) {
   add_gufunc(m, {"simd_exp", "(n)->(n)", nullptr},
-             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, drivers::simd_math<T>().exp); }));
+             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, kernel_of<SimdMath<T>>().exp); }));
   add_gufunc(m, {"simd_log", "(n)->(n)", nullptr},
-             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, drivers::simd_math<T>().log); }));
+             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, kernel_of<SimdMath<T>>().log); }));
   add_gufunc(m, {"simd_tanh", "(n)->(n)", nullptr},
-             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, drivers::simd_math<T>().tanh); }));
+             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, kernel_of<SimdMath<T>>().tanh); }));
   add_gufunc(m, {"simd_logistic", "(n)->(n)", nullptr},
-             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, drivers::simd_math<T>().logistic); }));
+             floats("t->t", []<class T>(GufuncFrame& f) { return map<T>(f, kernel_of<SimdMath<T>>().logistic); }));
 }
 
 }  // namespace mmlfast::bind

@@ -10,11 +10,6 @@
 
 namespace mmlfast::drivers::backprop {
 
-template <class T>
-const Backprop<T>& kernel() {
-  return of_type<T>(backprop_f64, backprop_f32);
-}
-
 // Samples and rows of weights in a block of work. Only the loss depends on the first: partial sums of that many.
 inline constexpr Size block_rows = 32, block_weights = 64;
 
@@ -73,8 +68,8 @@ class Workspace {
 
   double forward_and_output(Size first, Size count, T scale) {
     gather(first, count);
-    kernel<T>().forward(layers(), network_.n_layers, first, count);
-    return kernel<T>().output(last(), first, count, {targets_, labels_}, scale);
+    kernel_of<Backprop<T>>().forward(layers(), network_.n_layers, first, count);
+    return kernel_of<Backprop<T>>().output(last(), first, count, {targets_, labels_}, scale);
   }
 
   void load_weights() {
@@ -105,7 +100,7 @@ class Workspace {
   }
   // wt of every layer, after a change of w.
   void transpose() const {
-    for (int l = 0; l < network_.n_layers; ++l) kernel<T>().transpose(layers_[l], 0, layers_[l].n_in);
+    for (int l = 0; l < network_.n_layers; ++l) kernel_of<Backprop<T>>().transpose(layers_[l], 0, layers_[l].n_in);
   }
   static void pad(const T* from, const DenseLayer<T>& layer, T* rows) {
     for (Size i = 0; i < layer.n_in; ++i) std::copy_n(from + i * layer.n_out, layer.n_out, rows + i * layer.w_row);

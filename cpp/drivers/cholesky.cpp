@@ -11,18 +11,7 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Cholesky<T>& kernel() {
-  return of_type<T>(cholesky_f64, cholesky_f32);
-}
-
-// Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
-constexpr Size always_in_lanes = 32, filled_lanes = 128;
-
-template <class T>
-bool use_lanes(Size n, Size n_items) {
-  return n <= always_in_lanes || (n <= filled_lanes && n_items >= items_per_group<T>);
-}
+constexpr LaneOrders lane_orders{32, 128};
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides only about threads.
 template <class T>
@@ -95,16 +84,16 @@ template <class T>
 Outcome cholesky(Size n_items, const Batch<const T>& a, const Batch<T>& x, bool upper) noexcept {
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
-  if (!use_lanes<T>(n, n_items)) return run_lapack(n_items, a, x, upper);
+  if (!lane_orders.suit<T>(n, n_items)) return run_lapack(n_items, a, x, upper);
   // The upper triangle of a matrix is the lower one of its transpose.
   const auto oriented = [&](const Layout& l) { return upper ? transposed(l) : l; };
   const Layout a_layout = oriented(a.layout), x_layout = oriented(x.layout);
-  return run_in_lanes<T>(n_items, lane_ns<T>(n), kernel<T>().scratch_vectors(n),
-                         [&](Size first, Size count, void* scratch) {
-                           const LaneItems<const T> a_items(a, first, count);
-                           const LaneItems<T> x_items(x, first, count);
-                           return kernel<T>().factor(a_items.item, a_layout, x_items.item, x_layout, scratch);
-                         });
+  return run_in_lanes<T>(
+      n_items, lane_ns<T>(n), kernel_of<Cholesky<T>>().scratch_vectors(n), [&](Size first, Size count, void* scratch) {
+        const LaneItems<const T> a_items(a, first, count);
+        const LaneItems<T> x_items(x, first, count);
+        return kernel_of<Cholesky<T>>().factor(a_items.item, a_layout, x_items.item, x_layout, scratch);
+      });
 }
 
 template Outcome cholesky<double>(Size, const Batch<const double>&, const Batch<double>&, bool) noexcept;

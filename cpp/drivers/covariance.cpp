@@ -83,7 +83,7 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
                             const SafeSquares& safe, Call&& call, Write&& write) noexcept {
   const Layout& l = x.layout;
   const bool weighted = weights.data != nullptr;
-  const auto& kernel = of_type<T>(covariance_in_lanes_f64, covariance_in_lanes_f32);
+  const auto& kernel = kernel_of<CovarianceInLanes<T>>();
   const double item_ns = 10 + static_cast<double>(l.rows) * row_ns(l.cols, want == Want::covariance) * 0.25;
   // Enough for reduce_table too, which otherwise might ask for more, and move what the next group works in.
   const Size scratch_bytes =

@@ -23,9 +23,9 @@ inline constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outc
 template <class T>
 void pack(const CovarianceShape& shape, const T* x, const Layout& layout, double* block) noexcept {
   if constexpr (sizeof(T) == 8)
-    covariance_kernel().pack_f64(shape, x, layout, block);
+    kernel_of<CovarianceKernel>().pack_f64(shape, x, layout, block);
   else
-    covariance_kernel().pack_f32(shape, x, layout, block);
+    kernel_of<CovarianceKernel>().pack_f32(shape, x, layout, block);
 }
 
 // One thread's share of the measured cost of one row, good to a factor of two; decides only about threads.
@@ -67,9 +67,10 @@ inline bool all_one(const double* weights, Size stride, Size rows) noexcept {
 inline void multiply(const CovarianceShape& shape, bool full, const double* block, Size rows, double* m2,
                      const void* next = nullptr, Size ahead = 0) noexcept {
   if (full)
-    covariance_kernel().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next, ahead);
+    kernel_of<CovarianceKernel>().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next,
+                                           ahead);
   else
-    covariance_kernel().squares(shape, block, rows, 0, shape.strips, false, m2);
+    kernel_of<CovarianceKernel>().squares(shape, block, rows, 0, shape.strips, false, m2);
 }
 
 // The node of the packed rows of a block, which is centred in place. The `ahead` bytes from `next` on are read next.
@@ -79,8 +80,8 @@ inline void reduce_block(const CovarianceShape& shape, bool full, double* block,
   std::fill_n(node, shape.node_size(full), 0.0);
   if (w.total == 0) return;
   node[0] = w.total;
-  covariance_kernel().centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
-                             node + shape.lo());
+  kernel_of<CovarianceKernel>().centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips,
+                                       node + shape.hi(), node + shape.lo());
   multiply(shape, full, block, rows, node + shape.m2(), next, ahead);
 }
 
@@ -93,9 +94,9 @@ bool reduce_means(const CovarianceShape& shape, const Table<T>& table, double* s
   node[0] = static_cast<double>(l.rows);
   double *hi = node + shape.hi(), *lo = node + shape.lo();
   if constexpr (sizeof(T) == 8)
-    return covariance_kernel().means_f64(shape, table.data, l.rows, hi, lo, scratch);
+    return kernel_of<CovarianceKernel>().means_f64(shape, table.data, l.rows, hi, lo, scratch);
   else
-    return covariance_kernel().means_f32(shape, table.data, l.rows, hi, lo, scratch);
+    return kernel_of<CovarianceKernel>().means_f32(shape, table.data, l.rows, hi, lo, scratch);
 }
 
 // The node of few rows of a narrow table, CovarianceShape::few. SCRATCH block and strips: a block, and a node, of
@@ -172,7 +173,7 @@ class ShiftedRows {
     const bool full = want_ == Want::covariance;
     double* m2 = node_ + shape_.m2();
     multiply(shape_, full, work_.block, rows_, m2, next, ahead);
-    covariance_kernel().unshift(shape_, full, rows_, work_.delta, m2);
+    kernel_of<CovarianceKernel>().unshift(shape_, full, rows_, work_.delta, m2);
   }
 
  private:
@@ -184,9 +185,9 @@ class ShiftedRows {
              node_ + shape_.lo() + from * 8, work_.delta + from * 8);
     };
     if constexpr (sizeof(T) == 8)
-      call(covariance_kernel().shift_f64);
+      call(kernel_of<CovarianceKernel>().shift_f64);
     else
-      call(covariance_kernel().shift_f32);
+      call(kernel_of<CovarianceKernel>().shift_f32);
   }
 
   const CovarianceShape& shape_;
@@ -232,7 +233,7 @@ template <class PackStrips>
 Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, double* block, Size rows,
                        const double* weights, PackStrips&& pack_strips) noexcept {
   constexpr Size strips_per_task = 8, strips_per_side = 16;
-  const CovarianceKernel& kernel = covariance_kernel();
+  const CovarianceKernel& kernel = kernel_of<CovarianceKernel>();
   const BlockWeights w(weights, rows);
   const auto leaf = AlignedBuffer<double>::zeros(shape.m2()), delta = AlignedBuffer<double>::zeros(shape.padded());
   if (!leaf || !delta) return no_memory;
@@ -294,7 +295,7 @@ struct CovarianceNodes {
     if (into[0] == 0)
       std::copy_n(other, size(), into);
     else
-      covariance_kernel().merge(shape, full(), into, other, 1, work.delta);
+      kernel_of<CovarianceKernel>().merge(shape, full(), into, other, 1, work.delta);
   }
 };
 

@@ -34,7 +34,7 @@ Outcome Moments::join(Numbers& into, const Numbers& node, double sign) const noe
   if (into[0] <= node[0]) {
     std::fill_n(into.data(), node_size(), 0.0);
   } else if (node[0] > 0) {
-    covariance_kernel().merge(shape(), nodes_.full(), into.data(), node.data(), -1, work.delta);
+    kernel_of<CovarianceKernel>().merge(shape(), nodes_.full(), into.data(), node.data(), -1, work.delta);
     for (Size j = 0; j < shape().d; ++j) {  // rounding must not make a variance negative
       double& square = into[square_of_column(j)];
       if (square < 0) square = 0;

@@ -27,9 +27,8 @@ struct Item {
 
   void pack(Size p, T* panel) const noexcept {
     const Size first = p * panel_rows<T>;
-    of_type<T>(distances_f64, distances_f32)
-        .pack(y + first * y_layout.row_stride, y_layout.row_stride, y_layout.col_stride,
-              std::min<Size>(panel_rows<T>, y_layout.rows - first), d(), panel);
+    kernel_of<Distances<T>>().pack(y + first * y_layout.row_stride, y_layout.row_stride, y_layout.col_stride,
+                                   std::min<Size>(panel_rows<T>, y_layout.rows - first), d(), panel);
   }
 
   // Rows first .. first + n; `rows` has room for them if they are not contiguous.
@@ -42,7 +41,7 @@ struct Item {
       from = rows;
       from_row = d();
     }
-    const Distances<T>& kernel = of_type<T>(distances_f64, distances_f32);
+    const Distances<T>& kernel = kernel_of<Distances<T>>();
     for (Size p = 0; p < n_panels(); ++p) {
       const Size column = p * panel_rows<T>;
       kernel.tile(from, from_row, n, panels + p * panel_size(), std::min<Size>(panel_rows<T>, y_layout.rows - column),

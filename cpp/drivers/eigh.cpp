@@ -7,18 +7,7 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Eigh<T>& kernel() {
-  return of_type<T>(eigh_f64, eigh_f32);
-}
-
-// Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
-constexpr Size always_in_lanes = 20, filled_lanes = max_eigh_order;
-
-template <class T>
-bool use_lanes(Size n, Size n_items) {
-  return n <= always_in_lanes || (n <= filled_lanes && n_items >= items_per_group<T>);
-}
+constexpr LaneOrders lane_orders{20, max_eigh_order};
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides only about threads.
 template <class T>
@@ -33,7 +22,7 @@ Layout oriented(const Layout& l, Triangle triangle) { return triangle == Triangl
 template <class T, class Call>
 Outcome run_lanes(Size n_items, Size n, bool vectors, Call&& call) noexcept {
   constexpr int most = max_eigh_groups;
-  return run_in_lanes<T, most>(n_items, lane_ns<T>(n, vectors), kernel<T>().scratch_vectors(n, most),
+  return run_in_lanes<T, most>(n_items, lane_ns<T>(n, vectors), kernel_of<Eigh<T>>().scratch_vectors(n, most),
                                [&](Size first, Size count, void* scratch) {
                                  const int groups = static_cast<int>((count - 1) / items_per_group<T>) + 1;
                                  return call(groups, first, count, scratch);
@@ -48,12 +37,12 @@ Outcome eigh(Size n_items, const Batch<const T>& a, Triangle triangle, const Bat
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const Batch<const T> lower{a.data, a.stride, oriented(a.layout, triangle)};
-  if (!use_lanes<T>(n, n_items)) return run_lapack<T>(n_items, lower, values, &vectors);
+  if (!lane_orders.suit<T>(n, n_items)) return run_lapack<T>(n_items, lower, values, &vectors);
   return run_lanes<T>(n_items, n, true, [&](int groups, Size first, Size count, void* scratch) {
     const LaneItems<const T, max_eigh_groups> a_items(lower, first, count);
     const LaneItems<T, max_eigh_groups> values_items(values, first, count), vectors_items(vectors, first, count);
-    return kernel<T>().eigh(groups, a_items.item, lower.layout, values_items.item, values.layout.row_stride,
-                            vectors_items.item, vectors.layout, scratch);
+    return kernel_of<Eigh<T>>().eigh(groups, a_items.item, lower.layout, values_items.item, values.layout.row_stride,
+                                     vectors_items.item, vectors.layout, scratch);
   });
 }
 
@@ -62,12 +51,12 @@ Outcome eigvalsh(Size n_items, const Batch<const T>& a, Triangle triangle, const
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const Batch<const T> lower{a.data, a.stride, oriented(a.layout, triangle)};
-  if (!use_lanes<T>(n, n_items)) return run_lapack<T>(n_items, lower, values, nullptr);
+  if (!lane_orders.suit<T>(n, n_items)) return run_lapack<T>(n_items, lower, values, nullptr);
   return run_lanes<T>(n_items, n, false, [&](int groups, Size first, Size count, void* scratch) {
     const LaneItems<const T, max_eigh_groups> a_items(lower, first, count);
     const LaneItems<T, max_eigh_groups> values_items(values, first, count);
-    return kernel<T>().eigvalsh(groups, a_items.item, lower.layout, values_items.item, values.layout.row_stride,
-                                scratch);
+    return kernel_of<Eigh<T>>().eigvalsh(groups, a_items.item, lower.layout, values_items.item,
+                                         values.layout.row_stride, scratch);
   });
 }
 

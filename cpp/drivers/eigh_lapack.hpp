@@ -103,7 +103,7 @@ struct LapackEigh {
   // The eigenvectors of the matrix out of those of its tridiagonal form, by panels of sytrd's reflections.
   void bring_back(const T* a, const T* tau, const T* z, T* v, T* t, T* x, T* to, const Layout& vl,
                   bool threaded) const {
-    const Qr<T>& kernel = of_type<T>(qr_f64, qr_f32);
+    const Qr<T>& kernel = kernel_of<Qr<T>>();
     const Size reflections = n - 1, n_panels = ceil_div(reflections, width);
     with_team(threaded, [&](Team& team) {
       // Reflection j has its 1 in row j + 1: panel by panel, from the row of the first 1 on.

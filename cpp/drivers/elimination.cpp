@@ -11,21 +11,10 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Elimination<T>& kernel() {
-  return of_type<T>(elimination_f64, elimination_f32);
-}
-
-// Up to the first size lanes are taken even when only one of them has work, up to the second if they are filled.
 // Measured (bench/curve.py goes across both): one item alone costs 1.3 to 1.6 times what LAPACK takes at n = 32, the
 // price of bits that do not depend on the batch; filled lanes are still twice as fast as LAPACK at n = 128, where the
 // factors of a group begin to leave the second-level cache.
-constexpr Size always_in_lanes = 32, filled_lanes = max_lane_order;
-
-template <class T>
-bool use_lanes(Size n, Size n_items) {
-  return n <= always_in_lanes || (n <= filled_lanes && n_items >= items_per_group<T>);
-}
+constexpr LaneOrders lane_orders{32, max_lane_order};
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides
 // only about threads.
@@ -37,24 +26,27 @@ double lane_ns(Size n, Size m) {
 
 template <class T, class Call>
 Outcome run_lanes(Size n_items, Size n, Size m, Call&& call) noexcept {
-  return run_in_lanes<T>(n_items, lane_ns<T>(n, m), kernel<T>().scratch_vectors(n, m), call);
+  return run_in_lanes<T>(n_items, lane_ns<T>(n, m), kernel_of<Elimination<T>>().scratch_vectors(n, m), call);
 }
 
 // One system of 2 to 32 rows, and its condition.
 template <class T>
 Outcome solve_one(const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& x) noexcept {
-  const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel<T>().scratch_vectors(n, m);
+  const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel_of<Elimination<T>>().scratch_vectors(n, m);
   const Size numbers = checked_product(LanesOfOne<T>::numbers(n, m), static_cast<Size>(sizeof(T)));
   void* scratch = thread_scratch(numbers < 0 ? numbers : 64 * vectors + numbers);
   if (scratch == nullptr) return {Outcome::Status::no_memory};
   T* room = reinterpret_cast<T*>(static_cast<char*>(scratch) + 64 * vectors);
   const LanesOfOne<T> one(a, b, x, room);
-  const LaneBits bits = kernel<T>().solve(one.matrix, a.layout, one.rhs, one.layout(), one.to, one.layout(), scratch);
+  const LaneBits bits =
+      kernel_of<Elimination<T>>().solve(one.matrix, a.layout, one.rhs, one.layout(), one.to, one.layout(), scratch);
   one.finish();
   if (bits & 1) return {Outcome::Status::failed_items};
   Outcome outcome;
-  outcome.rcond = one.rcond(
-      [&] { return scaled_condition(a.item(0), a.layout, kernel<T>().scratch_vectors(n, 1), kernel<T>().solve); });
+  outcome.rcond = one.rcond([&] {
+    return scaled_condition(a.item(0), a.layout, kernel_of<Elimination<T>>().scratch_vectors(n, 1),
+                            kernel_of<Elimination<T>>().solve);
+  });
   return outcome;
 }
 
@@ -66,12 +58,13 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   if (n == 0 || m == 0 || n_items == 0) return {};
   // What is written over cannot be looked at again.
   const bool look = n_items == 1 && n > 1 && a.data != x.data;
-  if (look && n <= always_in_lanes) return solve_one(a, b, x);
-  if (use_lanes<T>(n, n_items)) {
+  if (look && n <= lane_orders.always) return solve_one(a, b, x);
+  if (lane_orders.suit<T>(n, n_items)) {
     return run_lanes<T>(n_items, n, m, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count), b_items(b, first, count);
       const LaneItems<T> x_items(x, first, count);
-      return kernel<T>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout, scratch);
+      return kernel_of<Elimination<T>>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout,
+                                               scratch);
     });
   }
   double rcond = 1;
@@ -92,14 +85,14 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const bool look = n_items == 1 && n > 1 && a.data != x.data;  // as above
-  if (use_lanes<T>(n, n_items)) {
+  if (lane_orders.suit<T>(n, n_items)) {
     Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> x_items(x, first, count);
-      return kernel<T>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
+      return kernel_of<Elimination<T>>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
-    if (look && n <= always_in_lanes && outcome.ok()) {
-      T room[2 * always_in_lanes];
+    if (look && n <= lane_orders.always && outcome.ok()) {
+      T room[2 * lane_orders.always];
       outcome.rcond = condition_of_inverse(a.item(0), a.layout, x.item(0), x.layout, room);
     }
     return outcome;
@@ -124,11 +117,11 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *det.item(i) = 1;
-  } else if (use_lanes<T>(n, n_items)) {
+  } else if (lane_orders.suit<T>(n, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> det_items(det, first, count);
-      return kernel<T>().determinant(a_items.item, a.layout, det_items.item, scratch);
+      return kernel_of<Elimination<T>>().determinant(a_items.item, a.layout, det_items.item, scratch);
     });
   } else {
     outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr},
@@ -144,11 +137,12 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *sign.item(i) = 1, *logabs.item(i) = 0;
-  } else if (use_lanes<T>(n, n_items)) {
+  } else if (lane_orders.suit<T>(n, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> sign_items(sign, first, count), log_items(logabs, first, count);
-      return kernel<T>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item, scratch);
+      return kernel_of<Elimination<T>>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item,
+                                                         scratch);
     });
   } else {
     outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr}, [&](Size i, const LapackFactors<T>& f, T*) {
@@ -166,13 +160,13 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *singular.item(i) = false;
-  } else if (use_lanes<T>(n, n_items)) {
+  } else if (lane_orders.suit<T>(n, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       T unused[items_per_group<T>];
       T* det[items_per_group<T>];
       for (int l = 0; l < items_per_group<T>; ++l) det[l] = unused + l;
-      const LaneBits bits = kernel<T>().determinant(a_items.item, a.layout, det, scratch);
+      const LaneBits bits = kernel_of<Elimination<T>>().determinant(a_items.item, a.layout, det, scratch);
       for (Size l = 0; l < count; ++l) *singular.item(first + l) = (bits >> l) & 1;
       return LaneBits{0};
     });
@@ -210,7 +204,7 @@ template <class T>
 Outcome lu_in_lanes(const LuCall<T>& call) noexcept {
   const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
   const bool permute = call.p == nullptr && call.index == nullptr;
-  const Size vectors = kernel<T>().lu_scratch_vectors(m, n);
+  const Size vectors = kernel_of<Elimination<T>>().lu_scratch_vectors(m, n);
   const Layout rows_in_a_row{m, k, k, 1};
   // One vector more per row for the order, and a place for l where its rows are to be moved.
   return run_in_lanes<T>(call.n_items, lane_ns<T>(k, std::max(m, n) - k), vectors + m + (permute ? m * k : 0),
@@ -222,8 +216,9 @@ Outcome lu_in_lanes(const LuCall<T>& call) noexcept {
                            const LaneItems<T> u(call.u, first, count);
                            if (permute)
                              for (Size lane = 0; lane < items_per_group<T>; ++lane) l.item[lane] = lower + lane * m * k;
-                           kernel<T>().lu(a.item, call.a.layout, order, l.item, permute ? rows_in_a_row : call.l.layout,
-                                          u.item, call.u.layout, scratch);
+                           kernel_of<Elimination<T>>().lu(a.item, call.a.layout, order, l.item,
+                                                          permute ? rows_in_a_row : call.l.layout, u.item,
+                                                          call.u.layout, scratch);
                            for (Size lane = 0; lane < count; ++lane)
                              give_order(call, first + lane, order + lane * m, lower + lane * m * k);
                            return LaneBits{0};
@@ -274,7 +269,7 @@ template <class T>
 Outcome lu(const LuCall<T>& call) noexcept {
   const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
   if (m == 0 || call.n_items == 0) return {};
-  if (use_lanes<T>(std::max(m, n), call.n_items)) return lu_in_lanes(call);
+  if (lane_orders.suit<T>(std::max(m, n), call.n_items)) return lu_in_lanes(call);
   if (!fits_blas_int(m) || !fits_blas_int(n)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* routines = lapack_routines<T>();
   if (routines == nullptr) return {Outcome::Status::no_lapack};

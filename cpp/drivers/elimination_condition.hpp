@@ -14,6 +14,7 @@
 #include <type_traits>
 
 #include "drivers/common/batch.hpp"
+#include "kernels/common/with_size.hpp"
 #include "kernels/elimination.hpp"
 #include "runtime/aligned_buffer.hpp"
 
@@ -96,26 +97,6 @@ struct RowSums {
   }
 };
 
-// run(constant N) with N = n for a few small sizes, else with 0.
-template <class Run>
-auto with_small_size(Size n, Run&& run) noexcept {
-#define MMLFAST_SIZE(N) \
-  case N:               \
-    return run(std::integral_constant<int, N>{});
-  switch (n) {
-    MMLFAST_SIZE(2)
-    MMLFAST_SIZE(3)
-    MMLFAST_SIZE(4)
-    MMLFAST_SIZE(5)
-    MMLFAST_SIZE(6)
-    MMLFAST_SIZE(7)
-    MMLFAST_SIZE(8)
-    default:
-      return run(std::integral_constant<int, 0>{});
-  }
-#undef MMLFAST_SIZE
-}
-
 // The first look at y as a solution of a y = z: whether no digit can be in danger.
 template <int N, class T>
 bool looks_good(const T* a, const Layout& l, const T* y, const T* z) noexcept {
@@ -135,7 +116,7 @@ bool looks_good(const T* a, const Layout& l, const T* y, const T* z) noexcept {
 // `step` apart.
 template <class T>
 bool looks_good(const T* a, const Layout& l, const T* y, const T* x, const T* b, Size step) noexcept {
-  return with_small_size(l.rows, [&]<int N>(std::integral_constant<int, N>) {
+  return with_size<2, 8>(l.rows, [&]<int N>(std::integral_constant<int, N>) {
     const Size n = N > 0 ? N : l.rows;
     const Limits<T> limits(n);
     bool good = true;
@@ -236,7 +217,7 @@ template <class T>
 double condition_of_inverse(const T* a, const Layout& al, const T* x, const Layout& xl, T* room) noexcept {
   const Size n = al.rows;
   T *y = room, *z = room + n;
-  const bool good = with_small_size(n, [&]<int N>(std::integral_constant<int, N>) {
+  const bool good = with_size<2, 8>(n, [&]<int N>(std::integral_constant<int, N>) {
     const Size order = N > 0 ? N : n;
     const T* probe = probes<T>.number;
     if (n > probe_numbers) {

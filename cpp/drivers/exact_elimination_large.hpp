@@ -43,7 +43,7 @@ class PrimeGroups {
   template <class Done>
   Outcome run(Size first, Size groups, const std::ptrdiff_t* order, Done&& done) const noexcept {
     if (first + groups * lane_count > Primes::most) return too_large;
-    const ExactElimination& kernel = exact_elimination();
+    const ExactElimination& kernel = kernel_of<ExactElimination>();
     const Size vectors = checked_product(kernel.echelon_vectors(m, n), 64);
     const Size bytes = vectors < 0 ? -1 : vectors + 8 * ints(m, n);
     Primes::at(first + groups * lane_count - 1);
@@ -163,7 +163,7 @@ class Certified {
 
   void write_form(const LanePrimes& p, const std::ptrdiff_t* pivot, Size rank, double* form,
                   void* work) const noexcept {
-    const ExactElimination& kernel = exact_elimination();
+    const ExactElimination& kernel = kernel_of<ExactElimination>();
     if (form_ == EchelonForm::upper) kernel.upper(groups_.m, groups_.n, p.p, pivot, rank, form, work);
     if (form_ == EchelonForm::reduced)
       kernel.reduced(groups_.m, groups_.n, p.p, pivot, rank, result_.free.data(),

@@ -78,7 +78,7 @@ class SmallGroup {
     alignas(64) double p[lane_count];
     for (int l = 0; l < lane_count; ++l)
       p[l] = static_cast<double>(Primes::at(alone_ ? number * lane_count + l : number));
-    exact_elimination().small({low_, has_high_ ? high_ : nullptr}, m_, n_, p, value, rank, work);
+    kernel_of<ExactElimination>().small({low_, has_high_ ? high_ : nullptr}, m_, n_, p, value, rank, work);
   }
 
  private:
@@ -132,7 +132,7 @@ void small_determinants(const Batch<const I>& a, Size first, Size count, void* s
     const double* item[lane_count];
     double* det[lane_count];
     for (int l = 0; l < lane_count; ++l) item[l] = group.low() + l, det[l] = value + l;
-    elimination_f64().determinant(item, Layout{n, n, n * lane_count, lane_count}, det, work);
+    kernel_of<Elimination<double>>().determinant(item, Layout{n, n, n * lane_count, lane_count}, det, work);
     for (Size l = 0; l < count; ++l) {
       Rounded exact;
       int exponent = 0;
@@ -181,8 +181,9 @@ void small_ranks(const Batch<const I>& a, Size first, Size count, void* scratch,
 }
 
 inline Size small_scratch_vectors(Size m, Size n) noexcept {
-  const Size rounded = m == n && n <= rounded_order ? elimination_f64().scratch_vectors(n, 0) : 0;
-  return (SmallGroup::doubles(m, n) + 7) / 8 + std::max<Size>(exact_elimination().small_vectors(m, n), rounded);
+  const Size rounded = m == n && n <= rounded_order ? kernel_of<Elimination<double>>().scratch_vectors(n, 0) : 0;
+  return (SmallGroup::doubles(m, n) + 7) / 8 +
+         std::max<Size>(kernel_of<ExactElimination>().small_vectors(m, n), rounded);
 }
 
 inline double small_ns(Size m, Size n) noexcept {

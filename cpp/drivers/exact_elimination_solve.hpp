@@ -40,25 +40,28 @@ struct IdentityRight {
 };
 
 template <class J>
+J number_of(const Batch<const J>& b, Size i, Size r, Size c) noexcept {
+  return load(b.item(i) + r * b.layout.row_stride + c * b.layout.col_stride);
+}
+
+template <class J>
 struct IntegerRight {
   static constexpr Size parts = 1;
   const Batch<const J>& b;
   Size columns = b.layout.cols;
 
-  J number(Size i, Size r, Size c) const noexcept {
-    return load(b.item(i) + r * b.layout.row_stride + c * b.layout.col_stride);
-  }
   double largest(Size i, Size c) const noexcept {
     double most = 0;
-    for (Size r = 0; r < b.layout.rows; ++r) most = std::max(most, std::fabs(static_cast<double>(number(i, r, c))));
+    for (Size r = 0; r < b.layout.rows; ++r)
+      most = std::max(most, std::fabs(static_cast<double>(number_of(b, i, r, c))));
     return most;
   }
   bool whole(Size, Size) const noexcept { return true; }
   DoubleDouble at(Size i, Size r, Size c) const noexcept {
-    const IntegerEntry x(number(i, r, c));
+    const IntegerEntry x(number_of(b, i, r, c));
     return {x.value, x.fits ? 0 : x.rest()};
   }
-  IntegerEntry entry(Size i, Size r, Size c) const noexcept { return IntegerEntry(number(i, r, c)); }
+  IntegerEntry entry(Size i, Size r, Size c) const noexcept { return IntegerEntry(number_of(b, i, r, c)); }
   double join(Size, Size, const DoubleDouble* x) const noexcept { return x->high; }
 };
 
@@ -69,30 +72,27 @@ struct IntegerRight<double> {
   const Batch<const double>& b;
   Size columns = b.layout.cols;
 
-  double number(Size i, Size r, Size c) const noexcept {
-    return load(b.item(i) + r * b.layout.row_stride + c * b.layout.col_stride);
-  }
   // Infinite unless all are integers.
   double largest(Size i, Size c) const noexcept {
     double most = 0;
     for (Size r = 0; r < b.layout.rows; ++r) {
-      const double x = std::fabs(number(i, r, c));
+      const double x = std::fabs(number_of(b, i, r, c));
       if (!(x <= 0x1p53) || std::nearbyint(x) != x) return std::numeric_limits<double>::infinity();
       most = std::max(most, x);
     }
     return most;
   }
   bool whole(Size i, Size c) const noexcept { return std::isfinite(largest(i, c)); }
-  DoubleDouble at(Size i, Size r, Size c) const noexcept { return {number(i, r, c), 0}; }
+  DoubleDouble at(Size i, Size r, Size c) const noexcept { return {number_of(b, i, r, c), 0}; }
   IntegerEntry entry(Size i, Size r, Size part) const noexcept {
-    const double x = std::ldexp(number(i, r, part / 2), -unit(i, part / 2));
+    const double x = std::ldexp(number_of(b, i, r, part / 2), -unit(i, part / 2));
     if (!std::isfinite(x)) return {};
     const double whole = std::trunc(x);
     return IntegerEntry(static_cast<std::int64_t>(part % 2 == 0 ? whole : std::ldexp(x - whole, 62)));
   }
   double join(Size i, Size c, const DoubleDouble* x) const noexcept {
     for (Size r = 0; r < b.layout.rows; ++r)
-      if (!std::isfinite(number(i, r, c))) return std::numeric_limits<double>::quiet_NaN();
+      if (!std::isfinite(number_of(b, i, r, c))) return std::numeric_limits<double>::quiet_NaN();
     const double low = std::ldexp(x[1].high, -62);
     return std::ldexp((x[0] + low).high, unit(i, c));
   }
@@ -100,7 +100,7 @@ struct IntegerRight<double> {
  private:
   int unit(Size i, Size c) const noexcept {
     double most = 0;
-    for (Size r = 0; r < b.layout.rows; ++r) most = std::max(most, std::fabs(number(i, r, c)));
+    for (Size r = 0; r < b.layout.rows; ++r) most = std::max(most, std::fabs(number_of(b, i, r, c)));
     return most > 0 && std::isfinite(most) ? std::ilogb(most) - 61 : 0;
   }
 };
@@ -241,7 +241,7 @@ class ExactSolutions {
 // Solutions in lanes, up to the order where LAPACK is faster.
 template <class I, class Right, class Put>
 Outcome solve_in_lanes(Size n_items, const Batch<const I>& a, const Right& right, Put& put, Answer* answer) noexcept {
-  const Size n = a.layout.rows, kernel_vectors = elimination_f64().scratch_vectors(n, n);
+  const Size n = a.layout.rows, kernel_vectors = kernel_of<Elimination<double>>().scratch_vectors(n, n);
   using Solutions = ExactSolutions<I, Right, Put>;
   const Solutions solutions(a, right, put);
   const double order = static_cast<double>(n);
@@ -256,7 +256,7 @@ Outcome solve_in_lanes(Size n_items, const Batch<const I>& a, const Right& right
           const Batch<double> to{inverses, n * n, layout};
           const LaneItems<const double> from_items(from, 0, count);
           const LaneItems<double> to_items(to, 0, count);
-          elimination_f64().inverse(from_items.item, layout, to_items.item, layout, scratch);
+          kernel_of<Elimination<double>>().inverse(from_items.item, layout, to_items.item, layout, scratch);
         });
         return LaneBits{0};
       });

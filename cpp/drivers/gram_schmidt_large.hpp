@@ -28,11 +28,6 @@ struct LargeGramSchmidt {
   T* orthogonality;
 };
 
-template <class T>
-const Columns<T>& columns() {
-  return of_type<T>(columns_f64, columns_f32);
-}
-
 // The Frobenius norm of G - I for G in the lower triangle of gram (j * n + k, k <= j); columns with a zero on the
 // diagonal are left out.
 template <class T>
@@ -78,9 +73,9 @@ class Sweep {
       const Layout part{rows, n_, layout.row_stride, layout.col_stride};
       const T* from = a + first * layout.row_stride;
       if constexpr (sizeof(T) == 8)
-        columns<T>().gather_f64(from, part, column(0) + first, ld_);
+        kernel_of<Columns<T>>().gather_f64(from, part, column(0) + first, ld_);
       else
-        columns<T>().gather_f32(from, part, column(0) + first, ld_);
+        kernel_of<Columns<T>>().gather_f32(from, part, column(0) + first, ld_);
     });
   }
   void copy_out(T* a, const Layout& layout) noexcept {
@@ -88,16 +83,16 @@ class Sweep {
       const Layout part{rows, n_, layout.row_stride, layout.col_stride};
       T* to = a + first * layout.row_stride;
       if constexpr (sizeof(T) == 8)
-        columns<T>().scatter_f64(column(0) + first, ld_, to, part);
+        kernel_of<Columns<T>>().scatter_f64(column(0) + first, ld_, to, part);
       else
-        columns<T>().scatter_f32(column(0) + first, ld_, to, part);
+        kernel_of<Columns<T>>().scatter_f32(column(0) + first, ld_, to, part);
     });
   }
 
   // Scales column j by a power of two if its squares need it. False if it holds NaN or infinity.
   bool make_safe(Size j) noexcept {
     each_block(1, [&](Size b, Size first, Size rows) {
-      partial_[b] = columns<T>().largest(column(j) + first, round_up(rows, items_per_group<T>));
+      partial_[b] = kernel_of<Columns<T>>().largest(column(j) + first, round_up(rows, items_per_group<T>));
     });
     const T big = *std::max_element(partial_.data(), partial_.data() + n_blocks_);
     if (!std::isfinite(big)) return false;
@@ -120,8 +115,9 @@ class Sweep {
       rows = round_up(rows, items_per_group<T>);
       T* v = column(j) + first;
       T* out = partial_.data() + b * (n_ + 1);
-      out[dot_count] = columns<T>().subtract(column(from) + first, ld_, count, coefficients_.data(), v, rows);
-      columns<T>().dots(column(dot_from) + first, ld_, dot_count, v, rows, out);
+      out[dot_count] =
+          kernel_of<Columns<T>>().subtract(column(from) + first, ld_, count, coefficients_.data(), v, rows);
+      kernel_of<Columns<T>>().dots(column(dot_from) + first, ld_, dot_count, v, rows, out);
     });
     T square = 0;
     std::fill_n(sums_.data(), dot_count, T{0});
@@ -135,7 +131,7 @@ class Sweep {
 
   void scale(Size j, T factor) noexcept {
     each_block(1, [&](Size, Size first, Size rows) {
-      columns<T>().scale(column(j) + first, round_up(rows, items_per_group<T>), factor);
+      kernel_of<Columns<T>>().scale(column(j) + first, round_up(rows, items_per_group<T>), factor);
     });
   }
   void clear(Size j) noexcept { std::fill_n(column(j), ld_, T{0}); }
@@ -146,7 +142,7 @@ class Sweep {
     each_block(static_cast<double>(n * n), [&](Size b, Size first, Size rows) {
       T* gram = partial_.data() + b * n_ * n_;
       std::fill_n(gram, n * n, T{0});
-      columns<T>().add_gram(column(0) + first, ld_, n, round_up(rows, items_per_group<T>), gram);
+      kernel_of<Columns<T>>().add_gram(column(0) + first, ld_, n, round_up(rows, items_per_group<T>), gram);
     });
     for (Size b = 1; b < n_blocks_; ++b)
       for (Size e = 0; e < n * n; ++e) partial_[e] += partial_[b * n_ * n_ + e];

@@ -17,7 +17,7 @@ template <class T>
 Outcome inner_product(InnerStep step, Size n_items, const Batch<const T>& x, const Batch<const T>& y,
                       const Batch<T>& out) noexcept {
   if (n_items == 0) return {};
-  const InnerProduct<T>& kernel = of_type<T>(inner_product_f64, inner_product_f32);
+  const InnerProduct<T>& kernel = kernel_of<InnerProduct<T>>();
   const Size d = x.layout.rows;
   const Size bytes = checked_product(kernel.scratch_elements(d), static_cast<Size>(sizeof(T)));
   const double ns = item_ns(step, d);

@@ -15,9 +15,9 @@ namespace {
 template <class Index>
 const LinksIntake<Index>& kernel() {
   if constexpr (sizeof(Index) == 4)
-    return links_i32();
+    return kernel_of<LinksIntake<std::int32_t>>();
   else
-    return links_i64();
+    return kernel_of<LinksIntake<std::int64_t>>();
 }
 
 constexpr Size n_classes = 65;  // the number of bits of a count of links; 0: no link leaves the node

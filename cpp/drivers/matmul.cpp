@@ -8,11 +8,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Matmul<T>& kernel() {
-  return of_type<T>(matmul_f64, matmul_f32);
-}
-
 constexpr double block_ns = 50'000;
 
 template <class T>
@@ -78,10 +73,10 @@ template <class T>
 Outcome products(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& c) noexcept {
   const Size m = c.layout.rows, k = a.layout.cols, n = c.layout.cols;
   // Blocks of rows are at most that high; the scratch memory for c is for such a block.
-  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel<T>().scratch_elements(m, k, n),
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel_of<Matmul<T>>().scratch_elements(m, k, n),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
-                        kernel<T>().products(count, part(a, first, row, rows), part(b, first, 0, k),
-                                             part(c, first, row, rows), scratch);
+                        kernel_of<Matmul<T>>().products(count, part(a, first, row, rows), part(b, first, 0, k),
+                                                        part(c, first, row, rows), scratch);
                       });
 }
 
@@ -89,10 +84,10 @@ Outcome products(Size n_items, const Batch<const T>& a, const Batch<const T>& b,
 template <class T>
 Outcome dots(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
   const Size m = y.layout.rows, k = a.layout.cols;
-  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel<T>().scratch_elements(m, k, 1),
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel_of<Matmul<T>>().scratch_elements(m, k, 1),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
-                        kernel<T>().dots(count, part(a, first, row, rows), part(x, first, 0, k),
-                                         part(y, first, row, rows), scratch);
+                        kernel_of<Matmul<T>>().dots(count, part(a, first, row, rows), part(x, first, 0, k),
+                                                    part(y, first, row, rows), scratch);
                       });
 }
 
@@ -108,7 +103,7 @@ Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, c
   }
   if (m == 1 && k == 1 && n == 1) {
     return in_pieces<T>(n_items, 1, 1.0, 1, [&](Size first, Size count, Size, Size, T*) {
-      kernel<T>().numbers(count, part(a, first, 0, 1), part(b, first, 0, 1), part(c, first, 0, 1));
+      kernel_of<Matmul<T>>().numbers(count, part(a, first, 0, 1), part(b, first, 0, 1), part(c, first, 0, 1));
     });
   }
   if (is_tall(n_items, a, b, c)) return matmul(1, tall(n_items, a), b, tall(n_items, c));
@@ -129,10 +124,10 @@ template <class T>
 Outcome matvec(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
   const Size m = y.layout.rows, k = a.layout.cols;
   if (k < least_striped || m == 0 || n_items == 0) return matmul(n_items, a, x, y);
-  return in_pieces<T>(n_items, m, striped_ns<T>(m, k), kernel<T>().striped_scratch(k),
+  return in_pieces<T>(n_items, m, striped_ns<T>(m, k), kernel_of<Matmul<T>>().striped_scratch(k),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
-                        kernel<T>().striped(count, part(a, first, row, rows), part(x, first, 0, k),
-                                            part(y, first, row, rows), scratch);
+                        kernel_of<Matmul<T>>().striped(count, part(a, first, row, rows), part(x, first, 0, k),
+                                                       part(y, first, row, rows), scratch);
                       });
 }
 
@@ -150,8 +145,8 @@ Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) no
   const Outcome outcome =
       parallel_with_scratch(pieces, 0.3 * static_cast<double>(inner_piece), bytes, [&](Size piece, void* scratch) {
         const Size first = piece * inner_piece, rows = std::min(inner_piece, k - first);
-        kernel<T>().inner(1, part(x, 0, first, rows), part(y, 0, first, rows), {&sums[piece], 0, {1, 1, 1, 1}},
-                          static_cast<T*>(scratch));
+        kernel_of<Matmul<T>>().inner(1, part(x, 0, first, rows), part(y, 0, first, rows),
+                                     {&sums[piece], 0, {1, 1, 1, 1}}, static_cast<T*>(scratch));
       });
   if (!outcome.ok()) return outcome;
   *sum = sums[0];
@@ -174,8 +169,8 @@ Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, c
   const double item_ns = 2 + 0.3 * static_cast<double>(k) * (static_cast<double>(sizeof(T)) / 8);
   return in_pieces<T>(n_items, 1, std::min(item_ns, block_ns * 0.99), inner_scratch_elements,
                       [&](Size first, Size count, Size, Size, T* scratch) {
-                        kernel<T>().inner(count, part(x, first, 0, k), part(y, first, 0, k), part(sum, first, 0, 1),
-                                          scratch);
+                        kernel_of<Matmul<T>>().inner(count, part(x, first, 0, k), part(y, first, 0, k),
+                                                     part(sum, first, 0, 1), scratch);
                       });
 }
 

@@ -12,11 +12,6 @@
 
 namespace mmlfast::drivers {
 
-template <class T>
-const Neighbors<T>& neighbors_kernel() noexcept {
-  return of_type<T>(neighbors_f64, neighbors_f32);
-}
-
 using Measured = NeighborCandidate<double>;
 
 inline bool nearer(const Measured& a, const Measured& b) noexcept {

@@ -147,7 +147,7 @@ class DirectSearch {
     }
   }
 
-  const Neighbors<T>& kernel_ = neighbors_kernel<T>();
+  const Neighbors<T>& kernel_ = kernel_of<Neighbors<T>>();
   RowTable<T> x_, y_;
   NeighborAnswer<T> answer_;
   const Size* which_;

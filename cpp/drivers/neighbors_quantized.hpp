@@ -124,7 +124,7 @@ class QuantizedPoints {
     return {};
   }
 
-  const Neighbors<T>& kernel_ = neighbors_kernel<T>();
+  const Neighbors<T>& kernel_ = kernel_of<Neighbors<T>>();
   RowTable<T> y_{};
   AlignedBuffer<double> norm_;  // from the centre; -1 for far points
 };
@@ -315,7 +315,7 @@ class QuantizedSearch {
     return all;
   }
 
-  const Neighbors<T>& kernel_ = neighbors_kernel<T>();
+  const Neighbors<T>& kernel_ = kernel_of<Neighbors<T>>();
   const QuantizedPoints<T>& points_;
   RowTable<T> x_, y_;
   NeighborAnswer<T> answer_;

@@ -39,7 +39,7 @@ class ComponentRanking {
   ComponentRanking(const LinkComponents& components, Team& team, const std::atomic<bool>& stopped)
       : components_(components),
         links_(components.links()),
-        kernel_(rank_components_f32()),
+        kernel_(kernel_of<RankComponentsKernel>()),
         finish_(links_, team),
         stopped_(stopped),
         n_(links_.n_nodes()),
@@ -195,7 +195,7 @@ class ComponentRanking {
 
   void pull(Size begin, Size end) {
     over_pieces(begin, end, [&](Size first, Size last) {
-      pagerank_f64().pull_lanes(arriving(links_), first, last, z64_.data(), t_.data());
+      kernel_of<PageRankKernel>().pull_lanes(arriving(links_), first, last, z64_.data(), t_.data());
     });
   }
 

@@ -63,7 +63,7 @@ class RankSolver {
   RankSolver(const Links& links, double damping, double tol, Size max_iter, Team& team)
       : links_(links),
         arriving_(arriving(links)),
-        kernel_(pagerank_f64()),
+        kernel_(kernel_of<PageRankKernel>()),
         team_(team),
         damping_(damping),
         tol_(tol),

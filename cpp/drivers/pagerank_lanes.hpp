@@ -22,7 +22,7 @@ class LaneRanking {
   LaneRanking(const Links& links, Team& team, const std::atomic<bool>* stopped)
       : links_(links),
         arriving_(arriving(links)),
-        kernel_(pagerank_f64()),
+        kernel_(kernel_of<PageRankKernel>()),
         team_(team),
         finish_(links, team),
         stopped_(stopped),

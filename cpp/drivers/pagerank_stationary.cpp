@@ -12,7 +12,7 @@ Stationary stationary(const Links& links, const Jumps& jumps, const double* star
   const AlignedBuffer<double> z(checked_product(2, n_core)), image(n), sums(checked_product(2, n_blocks));
   Stationary state;
   if (!z || !image || !sums) return {0, 0, {Outcome::Status::no_memory}};
-  const PageRankKernel& kernel = pagerank_f64();
+  const PageRankKernel& kernel = kernel_of<PageRankKernel>();
   const ArrivingLinks in = arriving(links);
   InterruptTimer timer;
   bool interrupted = false;

@@ -11,11 +11,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const PowerIteration<T>& kernel() {
-  return of_type<T>(power_iteration_f64, power_iteration_f32);
-}
-
 // In lanes up to here; one matrix per thread as long as a sweep is too short to be shared out.
 constexpr Size most_in_lanes = 32, most_per_thread = 512;
 
@@ -49,7 +44,7 @@ struct DenseOperator {
   Size first_row(Size block) const { return std::min(n(), block * rows_per_block()); }
   double ns() const { return 0.12 * static_cast<double>(n()) * static_cast<double>(n()); }
   void multiply(Size block, const T* x, T* y, double scale, double* sums) const {
-    kernel<T>().rows(a, layout, first_row(block), first_row(block + 1), x, y, scale, sums);
+    kernel_of<PowerIteration<T>>().rows(a, layout, first_row(block), first_row(block + 1), x, y, scale, sums);
   }
 };
 
@@ -78,9 +73,9 @@ struct SparseOperator {
     const CsrRows<T, Index> rows{a.data, a.columns, a.starts};
     const Size first = first_row(block), last = first_row(block + 1);
     if constexpr (sizeof(Index) == 4)
-      kernel<T>().sparse_rows_32(rows, first, last, x, y, scale, sums);
+      kernel_of<PowerIteration<T>>().sparse_rows_32(rows, first, last, x, y, scale, sums);
     else
-      kernel<T>().sparse_rows_64(rows, first, last, x, y, scale, sums);
+      kernel_of<PowerIteration<T>>().sparse_rows_64(rows, first, last, x, y, scale, sums);
   }
 };
 
@@ -256,7 +251,8 @@ class Iteration {
   double residual(double mu) {
     const Size n = op_.n(), n_pieces = ceil_div(n, piece_rows);
     const bool finished = over_blocks(threaded_, n_pieces, static_cast<double>(n), [&](Size piece) {
-      sums_[piece] = kernel<T>().residual(x_, y_, mu, piece * piece_rows, std::min(n, (piece + 1) * piece_rows));
+      sums_[piece] = kernel_of<PowerIteration<T>>().residual(x_, y_, mu, piece * piece_rows,
+                                                             std::min(n, (piece + 1) * piece_rows));
     });
     if (!finished) return std::numeric_limits<double>::quiet_NaN();
     double sum = 0;
@@ -282,7 +278,7 @@ template <class T>
 Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
                   const PowerPairs<T>& pairs) noexcept {
   constexpr int width = items_per_group<T>;
-  const Size n = a.layout.rows, scratch_bytes = 64 * kernel<T>().scratch_vectors(n);
+  const Size n = a.layout.rows, scratch_bytes = 64 * kernel_of<PowerIteration<T>>().scratch_vectors(n);
   const T tol = static_cast<T>(tolerance<T>(stop));
   const Rounds r(32, 25 + 0.4 * static_cast<double>(n * n));
   const auto still_runs = [&](Size i) { return *pairs.n_iter.item(i) < 0; };
@@ -299,7 +295,7 @@ Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       residual[l] = pairs.residual.item(items[l]);
     }
     std::int64_t n_sweeps[width];
-    const PowerStopped bits = kernel<T>().lanes(
+    const PowerStopped bits = kernel_of<PowerIteration<T>>().lanes(
         matrix, a.layout,
         {from, start.layout.row_stride, to, pairs.vector.layout.row_stride, value, residual, n_sweeps},
         {tol, until - done, until == stop.max_iter}, scratch);

@@ -8,11 +8,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Projection<T>& kernel() {
-  return of_type<T>(projection_f64, projection_f32);
-}
-
 constexpr Size always_in_lanes = 32;
 
 struct Sizes {
@@ -39,12 +34,20 @@ double item_ns(ProjectionStep step, Sizes s, double element_size) {
   return (3 + d + flops * 0.03) * element_size / 8;
 }
 
+struct Layouts {
+  Layout in[most_projection_inputs], out[most_projection_outputs];
+
+  template <class T>
+  explicit Layouts(const ProjectionCall<T>& call) noexcept {
+    for (int k = 0; k < call.n_in; ++k) in[k] = call.in[k].layout;
+    for (int k = 0; k < call.n_out; ++k) out[k] = call.out[k].layout;
+  }
+};
+
 template <class T>
 Outcome in_lanes(const ProjectionCall<T>& call, Sizes s) noexcept {
-  Layout in_layout[most_projection_inputs], out_layout[most_projection_outputs];
-  for (int k = 0; k < call.n_in; ++k) in_layout[k] = call.in[k].layout;
-  for (int k = 0; k < call.n_out; ++k) out_layout[k] = call.out[k].layout;
-  const Size vectors = kernel<T>().scratch_elements(call.step, s.d, s.m);
+  const Layouts layouts(call);
+  const Size vectors = kernel_of<Projection<T>>().scratch_elements(call.step, s.d, s.m);
   const double ns = item_ns(call.step, s, sizeof(T));
   return run_in_lanes<T>(call.n_items, ns, vectors, [&](Size first, Size count, void* scratch) {
     std::optional<LaneItems<const T>> in[most_projection_inputs];
@@ -53,17 +56,15 @@ Outcome in_lanes(const ProjectionCall<T>& call, Sizes s) noexcept {
     T* const* to[most_projection_outputs];
     for (int k = 0; k < call.n_in; ++k) from[k] = in[k].emplace(call.in[k], first, count).item;
     for (int k = 0; k < call.n_out; ++k) to[k] = out[k].emplace(call.out[k], first, count).item;
-    kernel<T>().lanes(call.step, from, in_layout, to, out_layout, scratch);
+    kernel_of<Projection<T>>().lanes(call.step, from, layouts.in, to, layouts.out, scratch);
     return LaneBits{0};
   });
 }
 
 template <class T>
 Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
-  Layout in_layout[most_projection_inputs], out_layout[most_projection_outputs];
-  for (int k = 0; k < call.n_in; ++k) in_layout[k] = call.in[k].layout;
-  for (int k = 0; k < call.n_out; ++k) out_layout[k] = call.out[k].layout;
-  const Size elements = kernel<T>().scratch_elements(call.step, s.d, s.m);
+  const Layouts layouts(call);
+  const Size elements = kernel_of<Projection<T>>().scratch_elements(call.step, s.d, s.m);
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
   const double ns = item_ns(call.step, s, sizeof(T));
   return parallel_with_scratch(call.n_items, ns, bytes, [&](Size i, void* scratch) {
@@ -71,7 +72,7 @@ Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
     T* to[most_projection_outputs];
     for (int k = 0; k < call.n_in; ++k) from[k] = call.in[k].item(i);
     for (int k = 0; k < call.n_out; ++k) to[k] = call.out[k].item(i);
-    kernel<T>().one(call.step, from, in_layout, to, out_layout, scratch);
+    kernel_of<Projection<T>>().one(call.step, from, layouts.in, to, layouts.out, scratch);
   });
 }
 
@@ -94,7 +95,8 @@ Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
     const Size from = b * rows, count = std::min(rows, call.n_items - from);
     const Layout x_layout{count, s.d, x.stride, x.layout.row_stride};
     const Layout y_layout{count, y.layout.rows, y.stride, y.layout.row_stride};
-    kernel<T>().points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from), y_layout, scratch);
+    kernel_of<Projection<T>>().points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from),
+                                      y_layout, scratch);
   });
 }
 

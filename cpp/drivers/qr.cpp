@@ -9,11 +9,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Qr<T>& kernel() {
-  return of_type<T>(qr_f64, qr_f32);
-}
-
 // The shape alone decides, so that an item has the same bits in every batch.
 bool use_lanes(Size m, Size n, Size p) {
   constexpr Size most_columns = 32, most_elements = 32 * 64, most_elements_of_q = 64 * 64;
@@ -34,8 +29,8 @@ Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, 
   });
   for (Size i = 0; i < n_items && outcome.ok(); ++i)
     if (!done[i])
-      outcome =
-          large_qr<T>(1, kernel<T>(), {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout}, {r.item(i), 0, r.layout});
+      outcome = large_qr<T>(1, kernel_of<Qr<T>>(), {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout},
+                            {r.item(i), 0, r.layout});
   return outcome;
 }
 
@@ -61,14 +56,14 @@ Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch
     return {};
   }
   if (!use_lanes(m, n, p))
-    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : large_qr<T>(n_items, kernel<T>(), a, q, r);
-  const Size vectors = kernel<T>().scratch_vectors(m, n, p);
+    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : large_qr<T>(n_items, kernel_of<Qr<T>>(), a, q, r);
+  const Size vectors = kernel_of<Qr<T>>().scratch_vectors(m, n, p);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, p), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
     LaneItems<T> q_items(q, first, count);
     const LaneItems<T> r_items(r, first, count);
     if (p == 0) q_items.item[0] = nullptr;
-    kernel<T>().factor(a_items.item, a.layout, q_items.item, q.layout, r_items.item, r.layout, scratch);
+    kernel_of<Qr<T>>().factor(a_items.item, a.layout, q_items.item, q.layout, r_items.item, r.layout, scratch);
     return LaneBits{0};
   });
 }
@@ -77,12 +72,12 @@ template <class T>
 Outcome qr_raw(Size n_items, const Batch<const T>& a, const Batch<T>& h, const Batch<T>& tau) noexcept {
   const Size m = a.layout.rows, n = a.layout.cols;
   if (n_items == 0 || m == 0 || n == 0) return {};
-  if (!use_lanes(m, n, 0)) return large_qr_raw<T>(n_items, kernel<T>(), a, h, tau);
-  const Size vectors = kernel<T>().scratch_vectors(m, n, 0);
+  if (!use_lanes(m, n, 0)) return large_qr_raw<T>(n_items, kernel_of<Qr<T>>(), a, h, tau);
+  const Size vectors = kernel_of<Qr<T>>().scratch_vectors(m, n, 0);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, 0), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> h_items(h, first, count), tau_items(tau, first, count);
-    kernel<T>().raw(a_items.item, a.layout, h_items.item, h.layout, tau_items.item, tau.layout, scratch);
+    kernel_of<Qr<T>>().raw(a_items.item, a.layout, h_items.item, h.layout, tau_items.item, tau.layout, scratch);
     return LaneBits{0};
   });
 }

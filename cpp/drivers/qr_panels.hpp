@@ -55,7 +55,7 @@ template <class T>
 void apply_panel(const Panel<T>& p, bool transposed, T* c, Size row, Size cols, Size first) noexcept {
   constexpr Size lanes = items_per_group<T>;
   alignas(64) T room[2 * panel_width * (most_in_strip + 1) * lanes];
-  of_type<T>(qr_f64, qr_f32).apply(p.v, p.column, p.rows, p.count, p.m, transposed, c, row, cols, first, room);
+  kernel_of<Qr<T>>().apply(p.v, p.column, p.rows, p.count, p.m, transposed, c, row, cols, first, room);
 }
 
 }  // namespace mmlfast::drivers

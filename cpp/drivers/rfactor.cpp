@@ -57,7 +57,7 @@ void leaf_scaled(const T* rows, const Layout& layout, const double* exponents, c
           double& x = work.columns[j * work.ld + i];
           x = scaled(x, -static_cast<int>(exponents[j]));
         }
-    rfactor_f64().absorb(work.columns, work.ld, n, padded, r);
+    kernel_of<RFactorKernel>().absorb(work.columns, work.ld, n, padded, r);
   }
 }
 
@@ -158,7 +158,7 @@ void RFactorNodes::merge(double* into, const double* other, const Workspace& wor
       if (scale)
         for (Size i = 0; i < count; ++i) column[i] = scaled(column[i], -static_cast<int>(exponents[j]));
     }
-    rfactor_f64().absorb(work.columns, work.ld, n, padded, into);
+    kernel_of<RFactorKernel>().absorb(work.columns, work.ld, n, padded, into);
   }
   if (scale) scale_columns(into, n, exponents, 1);
 }

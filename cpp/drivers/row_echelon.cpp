@@ -198,7 +198,7 @@ struct Working {
 template <class T>
 void one_form(Size i, Working<T>& work, const Batch<const T>& a, T tol, bool reduced,
               const EchelonForms<T>& out) noexcept {
-  const RowEchelon<T>& kernel = of_type<T>(row_echelon_f64, row_echelon_f32);
+  const RowEchelon<T>& kernel = kernel_of<RowEchelon<T>>();
   const Layout& to = out.form.layout;
   double gap = std::numeric_limits<double>::quiet_NaN();
   Size rank = 0;

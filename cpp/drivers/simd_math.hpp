@@ -7,17 +7,6 @@
 
 namespace mmlfast::drivers {
 
-template <class T>
-const SimdMath<T>& simd_math() noexcept;
-template <>
-inline const SimdMath<double>& simd_math<double>() noexcept {
-  return simd_math_f64();
-}
-template <>
-inline const SimdMath<float>& simd_math<float>() noexcept {
-  return simd_math_f32();
-}
-
 // x and y: items of n x 1.
 template <class T>
 Outcome map_rows(typename SimdMath<T>::Function function, Size n_items, const Batch<const T>& x,

@@ -15,11 +15,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-template <class T>
-const Svd<T>& kernel() {
-  return of_type<T>(svd_f64, svd_f32);
-}
-
 // Where the lanes win, by measurement: min(m, n) for one item, for filled lanes with and without vectors; and the
 // longer side.
 constexpr Size always_in_lanes = 12, filled_lanes = 64, filled_lanes_values = 32, longest_in_lanes = 1024;
@@ -42,8 +37,8 @@ double lane_ns(const Layout& a, bool vectors) {
 
 template <class T, class Call>
 Outcome run_lanes(Size n_items, const Layout& a, bool vectors, bool whole, Call&& call) noexcept {
-  return run_in_lanes<T>(n_items, lane_ns<T>(a, vectors), kernel<T>().scratch_vectors(a.rows, a.cols, vectors, whole),
-                         call);
+  return run_in_lanes<T>(n_items, lane_ns<T>(a, vectors),
+                         kernel_of<Svd<T>>().scratch_vectors(a.rows, a.cols, vectors, whole), call);
 }
 
 // A failed item has its NaN: no error.
@@ -70,7 +65,7 @@ Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf 
     const Batch<T> s{values, k, {k, 1, 1, 1}};
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> s_items(s, 0, group);
-    kernel<T>().values(a_items.item, a.layout, what, s_items.item, s.layout, scratch);
+    kernel_of<Svd<T>>().values(a_items.item, a.layout, what, s_items.item, s.layout, scratch);
     LaneBits failed = 0;
     for (Size l = 0; l < count; ++l)
       if (!take(first + l, static_cast<const T*>(values + l * k)).ok()) failed |= LaneBits{1} << l;
@@ -130,8 +125,8 @@ Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batc
   return without_failures(run_lanes<T>(n_items, a.layout, true, whole, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> u_items(u, first, count), s_items(s, first, count), vh_items(vh, first, count);
-    return kernel<T>().factors(a_items.item, a.layout, u_items.item, u.layout, s_items.item, s.layout, vh_items.item,
-                               vh.layout, scratch);
+    return kernel_of<Svd<T>>().factors(a_items.item, a.layout, u_items.item, u.layout, s_items.item, s.layout,
+                                       vh_items.item, vh.layout, scratch);
   }));
 }
 
@@ -151,7 +146,8 @@ Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const 
   return run_lanes<T>(n_items, a.layout, true, false, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count), rcond_items(rcond, first, count);
     const LaneItems<T> x_items(x, first, count);
-    return kernel<T>().pseudo_inverse(a_items.item, a.layout, rcond_items.item, x_items.item, x.layout, scratch);
+    return kernel_of<Svd<T>>().pseudo_inverse(a_items.item, a.layout, rcond_items.item, x_items.item, x.layout,
+                                              scratch);
   });
 }
 

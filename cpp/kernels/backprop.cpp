@@ -232,12 +232,9 @@ void update(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end
   transpose(layer, begin, end);
 }
 
-template <class T>
-constexpr Backprop<T> table = {forward<T>, softmax<T>, output<T>, backward<T>, gradient<T>, update<T>, transpose<T>};
-
 }  // namespace
 
-const Backprop<double> backprop_f64 = table<double>;
-const Backprop<float> backprop_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Backprop, backprop, forward<T>, softmax<T>, output<T>, backward<T>, gradient<T>, update<T>,
+                      transpose<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

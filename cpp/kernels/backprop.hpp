@@ -79,7 +79,6 @@ struct Backprop {
   void (*transpose)(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end);
 };
 
-MMLFAST_KERNEL_TABLE(Backprop<double>, backprop_f64)
-MMLFAST_KERNEL_TABLE(Backprop<float>, backprop_f32)
+MMLFAST_KERNEL_TABLES(Backprop, backprop)
 
 }  // namespace mmlfast

@@ -1,6 +1,7 @@
 #include "kernels/cholesky.hpp"
 
 #include "kernels/common/lanes.hpp"
+#include "kernels/common/with_size.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -193,34 +194,16 @@ LaneBits factor_any(const T* const* a, const Layout& al, T* const* x, const Layo
 
 template <class T>
 LaneBits factor(const T* const* a, const Layout& al, T* const* x, const Layout& xl, void* scratch) {
-  switch (al.rows) {
-    case 1:
-      return factor_small<1>(a, al, x, xl);
-    case 2:
-      return factor_small<2>(a, al, x, xl);
-    case 3:
-      return factor_small<3>(a, al, x, xl);
-    case 4:
-      return factor_small<4>(a, al, x, xl);
-    case 5:
-      return factor_small<5>(a, al, x, xl);
-    case 6:
-      return factor_small<6>(a, al, x, xl);
-    case 7:
-      return factor_small<7>(a, al, x, xl);
-    case 8:
-      return factor_small<8>(a, al, x, xl);
-    default:
+  return with_size<1, 8>(al.rows, [&]<int N>(std::integral_constant<int, N>) {
+    if constexpr (N > 0)
+      return factor_small<N>(a, al, x, xl);
+    else
       return factor_any(a, al, x, xl, static_cast<vec<T>*>(scratch));
-  }
+  });
 }
-
-template <class T>
-constexpr Cholesky<T> table = {scratch_vectors<T>, factor<T>};
 
 }  // namespace
 
-const Cholesky<double> cholesky_f64 = table<double>;
-const Cholesky<float> cholesky_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Cholesky, cholesky, scratch_vectors<T>, factor<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -31,7 +31,6 @@ struct Cholesky {
   LaneBits (*factor)(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout, void* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Cholesky<double>, cholesky_f64)
-MMLFAST_KERNEL_TABLE(Cholesky<float>, cholesky_f32)
+MMLFAST_KERNEL_TABLES(Cholesky, cholesky)
 
 }  // namespace mmlfast

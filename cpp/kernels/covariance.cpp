@@ -1,6 +1,7 @@
 #include "kernels/covariance.hpp"
 
 #include "kernels/common/fetch_ahead.hpp"
+#include "kernels/common/with_size.hpp"
 #include "kernels/covariance_centre.hpp"
 #include "kernels/covariance_lanes.hpp"
 #include "kernels/covariance_means.hpp"
@@ -120,22 +121,12 @@ void pack(const CovarianceShape& shape, const T* x, const Layout& l, double* blo
       transpose_columns(shape, x, l, block);
   } else if (along_rows) {
     if (!shape.by_columns) return copy_rows(shape, x, l, block);
-    switch (l.cols) {
-      case 2:
-        return transpose_rows<2>(shape, x, l, block);
-      case 3:
-        return transpose_rows<3>(shape, x, l, block);
-      case 4:
-        return transpose_rows<4>(shape, x, l, block);
-      case 5:
-        return transpose_rows<5>(shape, x, l, block);
-      case 6:
-        return transpose_rows<6>(shape, x, l, block);
-      case 7:
-        return transpose_rows<7>(shape, x, l, block);
-      default:
-        return l.cols < 8 ? pack_any(shape, x, l, 0, 0, block) : transpose_rows<0>(shape, x, l, block);
-    }
+    with_size<2, 7>(l.cols, [&]<int N>(std::integral_constant<int, N>) {
+      if (N > 0 || l.cols >= 8)
+        transpose_rows<N>(shape, x, l, block);
+      else
+        pack_any(shape, x, l, 0, 0, block);
+    });
   } else {
     pack_any(shape, x, l, 0, 0, block);
   }
@@ -430,12 +421,7 @@ const CovarianceKernel covariance_kernel = {
     pack<double>, pack<float>, centre,      shift_rows<double>,    shift_rows<float>,    unshift,
     products,     squares,     merge_means, means_of_rows<double>, means_of_rows<float>, merge};
 
-template <class T>
-constexpr CovarianceInLanes<T> lane_table = {in_lanes::covariance<T>, in_lanes::correlation<T>,
-                                             in_lanes::variance<false, T>, in_lanes::variance<true, T>,
-                                             in_lanes::mean<T>};
-
-const CovarianceInLanes<double> covariance_in_lanes_f64 = lane_table<double>;
-const CovarianceInLanes<float> covariance_in_lanes_f32 = lane_table<float>;
+MMLFAST_DEFINE_TABLES(CovarianceInLanes, covariance_in_lanes, in_lanes::covariance<T>, in_lanes::correlation<T>,
+                      in_lanes::variance<false, T>, in_lanes::variance<true, T>, in_lanes::mean<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -196,7 +196,6 @@ struct CovarianceInLanes {
                    std::ptrdiff_t mean_stride, double* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(CovarianceInLanes<double>, covariance_in_lanes_f64)
-MMLFAST_KERNEL_TABLE(CovarianceInLanes<float>, covariance_in_lanes_f32)
+MMLFAST_KERNEL_TABLES(CovarianceInLanes, covariance_in_lanes)
 
 }  // namespace mmlfast

@@ -89,12 +89,8 @@ void tile(const T* x, ptrdiff_t x_row, ptrdiff_t rows, const T* panel, ptrdiff_t
   if (rows == 1) tile_of<1>(x, x_row, panel, count, d, squared, out, l);
 }
 
-template <class T>
-constexpr Distances<T> table = {pack<T>, tile<T>};
-
 }  // namespace
 
-const Distances<double> distances_f64 = table<double>;
-const Distances<float> distances_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Distances, distances, pack<T>, tile<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -37,7 +37,6 @@ struct Distances {
                std::ptrdiff_t d, bool squared, T* out, const Layout& out_layout);
 };
 
-MMLFAST_KERNEL_TABLE(Distances<double>, distances_f64)
-MMLFAST_KERNEL_TABLE(Distances<float>, distances_f32)
+MMLFAST_KERNEL_TABLES(Distances, distances)
 
 }  // namespace mmlfast

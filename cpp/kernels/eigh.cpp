@@ -200,12 +200,8 @@ LaneBits eigvalsh(int groups, const T* const* a, const Layout& al, T* const* val
   return solve<false>(groups, a, al, values, values_stride, values, al, scratch);
 }
 
-template <class T>
-constexpr Eigh<T> table = {scratch_vectors, eigh<T>, eigvalsh<T>};
-
 }  // namespace
 
-const Eigh<double> eigh_f64 = table<double>;
-const Eigh<float> eigh_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Eigh, eigh, scratch_vectors, eigh<T>, eigvalsh<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

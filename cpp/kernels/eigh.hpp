@@ -47,7 +47,6 @@ struct Eigh {
                        std::ptrdiff_t values_stride, void* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Eigh<double>, eigh_f64)
-MMLFAST_KERNEL_TABLE(Eigh<float>, eigh_f32)
+MMLFAST_KERNEL_TABLES(Eigh, eigh)
 
 }  // namespace mmlfast

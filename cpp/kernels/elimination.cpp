@@ -1,5 +1,6 @@
 #include "kernels/elimination.hpp"
 
+#include "kernels/common/with_size.hpp"
 #include "kernels/elimination_columns.hpp"
 #include "kernels/elimination_panels.hpp"
 #include "kernels/elimination_small.hpp"
@@ -314,32 +315,11 @@ inline constexpr bool unrolls = N >= 1 && N <= (vec_parts == 1 ? 8 : 4);
 template <int N>
 inline constexpr bool goes_by_columns = N >= 5 && N <= 8 && vec_parts == 2;
 
-// run(constant N) with N = n for the sizes that may have code of their own, else with 0.
-template <class Run>
-MMLFAST_INLINE LaneBits with_size(std::ptrdiff_t n, Run&& run) {
-#define MMLFAST_SIZE(N) \
-  case N:               \
-    return run(std::integral_constant<int, N>{});
-  switch (n) {
-    MMLFAST_SIZE(1)
-    MMLFAST_SIZE(2)
-    MMLFAST_SIZE(3)
-    MMLFAST_SIZE(4)
-    MMLFAST_SIZE(5)
-    MMLFAST_SIZE(6)
-    MMLFAST_SIZE(7)
-    MMLFAST_SIZE(8)
-    default:
-      return run(std::integral_constant<int, 0>{});
-  }
-#undef MMLFAST_SIZE
-}
-
 template <class T>
 LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Layout& bl, T* const* x, const Layout& xl,
                void* memory) {
   vec<T>* scratch = static_cast<vec<T>*>(memory);
-  return with_size(bl.cols == 1 ? al.rows : 0, [&]<int N>(std::integral_constant<int, N>) {
+  return with_size<1, 8>(bl.cols == 1 ? al.rows : 0, [&]<int N>(std::integral_constant<int, N>) {
     if constexpr (unrolls<N>)
       return solve_small<N>(a, al, b, bl, x, xl);
     else if constexpr (goes_by_columns<N>)
@@ -352,7 +332,7 @@ LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Lay
 template <class T>
 LaneBits inverse(const T* const* a, const Layout& al, T* const* x, const Layout& xl, void* memory) {
   vec<T>* scratch = static_cast<vec<T>*>(memory);
-  return with_size(al.rows, [&]<int N>(std::integral_constant<int, N>) {
+  return with_size<1, 8>(al.rows, [&]<int N>(std::integral_constant<int, N>) {
     if constexpr (unrolls<N> && N <= 4)
       return inverse_small<N>(a, al, x, xl);
     else if constexpr (goes_by_columns<N>)
@@ -365,7 +345,7 @@ LaneBits inverse(const T* const* a, const Layout& al, T* const* x, const Layout&
 template <class T>
 LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, void* memory) {
   vec<T>* scratch = static_cast<vec<T>*>(memory);
-  return with_size(layout.rows, [&]<int N>(std::integral_constant<int, N>) {
+  return with_size<1, 8>(layout.rows, [&]<int N>(std::integral_constant<int, N>) {
     if constexpr (goes_by_columns<N>)
       return determinant_by_columns<N>(a, layout, det, scratch);
     else
@@ -373,13 +353,9 @@ LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, voi
   });
 }
 
-template <class T>
-constexpr Elimination<T> table = {scratch_vectors<T>,    solve<T>, inverse<T>, determinant<T>, log_determinant<T>,
-                                  lu_scratch_vectors<T>, lu<T>};
-
 }  // namespace
 
-const Elimination<double> elimination_f64 = table<double>;
-const Elimination<float> elimination_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Elimination, elimination, scratch_vectors<T>, solve<T>, inverse<T>, determinant<T>,
+                      log_determinant<T>, lu_scratch_vectors<T>, lu<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -52,7 +52,6 @@ struct Elimination {
              T* const* u, const Layout& u_layout, void* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Elimination<double>, elimination_f64)
-MMLFAST_KERNEL_TABLE(Elimination<float>, elimination_f32)
+MMLFAST_KERNEL_TABLES(Elimination, elimination)
 
 }  // namespace mmlfast

@@ -171,30 +171,13 @@ std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n) {
   return 2 * m * n + 5 * n;
 }
 
-template <class T>
-constexpr GramSchmidt<T> lane_table = {scratch_vectors<T>, in_lanes<T>};
-
-template <class T>
-constexpr Columns<T> column_table = {long_columns::gather<double, T>,
-                                     long_columns::gather<float, T>,
-                                     long_columns::scatter<double, T>,
-                                     long_columns::scatter<float, T>,
-                                     long_columns::dots<T>,
-                                     long_columns::subtract<T>,
-                                     long_columns::scale<T>,
-                                     long_columns::largest<T>,
-                                     long_columns::add_gram<T>,
-                                     long_columns::gram_sums<T>,
-                                     long_columns::add_gram_in_lanes<T>,
-                                     long_columns::reduce_gram<T>,
-                                     long_columns::solve_upper<T>,
-                                     long_columns::multiply<T>};
-
 }  // namespace
 
-const GramSchmidt<double> gram_schmidt_f64 = lane_table<double>;
-const GramSchmidt<float> gram_schmidt_f32 = lane_table<float>;
-const Columns<double> columns_f64 = column_table<double>;
-const Columns<float> columns_f32 = column_table<float>;
+MMLFAST_DEFINE_TABLES(GramSchmidt, gram_schmidt, scratch_vectors<T>, in_lanes<T>)
+MMLFAST_DEFINE_TABLES(Columns, columns, long_columns::gather<double, T>, long_columns::gather<float, T>,
+                      long_columns::scatter<double, T>, long_columns::scatter<float, T>, long_columns::dots<T>,
+                      long_columns::subtract<T>, long_columns::scale<T>, long_columns::largest<T>,
+                      long_columns::add_gram<T>, long_columns::gram_sums<T>, long_columns::add_gram_in_lanes<T>,
+                      long_columns::reduce_gram<T>, long_columns::solve_upper<T>, long_columns::multiply<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -82,9 +82,7 @@ struct Columns {
   void (*multiply)(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows, const T* s, T* to);
 };
 
-MMLFAST_KERNEL_TABLE(GramSchmidt<double>, gram_schmidt_f64)
-MMLFAST_KERNEL_TABLE(GramSchmidt<float>, gram_schmidt_f32)
-MMLFAST_KERNEL_TABLE(Columns<double>, columns_f64)
-MMLFAST_KERNEL_TABLE(Columns<float>, columns_f32)
+MMLFAST_KERNEL_TABLES(GramSchmidt, gram_schmidt)
+MMLFAST_KERNEL_TABLES(Columns, columns)
 
 }  // namespace mmlfast

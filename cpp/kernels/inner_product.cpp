@@ -250,12 +250,8 @@ bool items(InnerStep step, ptrdiff_t count, ptrdiff_t d, const VectorStack<T>& x
   return failed;
 }
 
-template <class T>
-constexpr InnerProduct<T> table = {scratch_elements<T>, items<T>};
-
 }  // namespace
 
-const InnerProduct<double> inner_product_f64 = table<double>;
-const InnerProduct<float> inner_product_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(InnerProduct, inner_product, scratch_elements<T>, items<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -46,7 +46,6 @@ struct InnerProduct {
                 const VectorStack<T>& y, T* out, std::ptrdiff_t out_next, T* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(InnerProduct<double>, inner_product_f64)
-MMLFAST_KERNEL_TABLE(InnerProduct<float>, inner_product_f32)
+MMLFAST_KERNEL_TABLES(InnerProduct, inner_product)
 
 }  // namespace mmlfast

@@ -278,12 +278,8 @@ LaneBits solve(const T* const* a, const Layout& al, const T* const* b, const Lay
   return failed;
 }
 
-template <class T>
-constexpr Lstsq<T> table = {scratch_vectors<T>, solve<T>};
-
 }  // namespace
 
-const Lstsq<double> lstsq_f64 = table<double>;
-const Lstsq<float> lstsq_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Lstsq, lstsq, scratch_vectors<T>, solve<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

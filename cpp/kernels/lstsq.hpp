@@ -46,7 +46,6 @@ struct Lstsq {
                     LaneBits* uncertain, void* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Lstsq<double>, lstsq_f64)
-MMLFAST_KERNEL_TABLE(Lstsq<float>, lstsq_f32)
+MMLFAST_KERNEL_TABLES(Lstsq, lstsq)
 
 }  // namespace mmlfast

@@ -1,5 +1,7 @@
 #include "kernels/matmul.hpp"
 
+#include "kernels/common/fma.hpp"
+#include "kernels/common/with_size.hpp"
 #include "kernels/matmul_stripes.hpp"
 #include "kernels/matmul_tile.hpp"
 
@@ -28,18 +30,6 @@ ptrdiff_t scratch_elements(ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
   const ptrdiff_t larger = m > n ? m : n, b = k * larger, c = m * n;
   return whole_vectors<T>(b > copied_elements ? b : copied_elements) +
          whole_vectors<T>(c > copied_elements ? c : copied_elements) + 3 * lanes<T> * k + whole_vectors<T>(k);
-}
-
-template <class T>
-T fused(T a, T b, T c) {
-#if defined(__FMA__) || defined(__aarch64__)
-  if constexpr (sizeof(T) == 8)
-    return __builtin_fma(a, b, c);
-  else
-    return __builtin_fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
 }
 
 // In place: element j of register i becomes element i of register j, for registers of 16 bytes.
@@ -110,26 +100,10 @@ template <class T>
 void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
                     const MatrixStack<T>& c, T* work) {
   const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols;
-  if (m == n && k == n && n <= 8 && count > 1) {
-    switch (n) {
-      case 2:
-        return tiled::squares<2>(count, a, b, c);
-      case 3:
-        return tiled::squares<3>(count, a, b, c);
-      case 4:
-        return tiled::squares<4>(count, a, b, c);
-      case 5:
-        return tiled::squares<5>(count, a, b, c);
-      case 6:
-        return tiled::squares<6>(count, a, b, c);
-      case 7:
-        return tiled::squares<7>(count, a, b, c);
-      case 8:
-        return tiled::squares<8>(count, a, b, c);
-      default:
-        break;
-    }
-  }
+  if (m == n && k == n && n >= 2 && n <= 8 && count > 1)
+    return with_size<2, 8>(n, [&]<int N>(std::integral_constant<int, N>) {
+      if constexpr (N > 0) tiled::squares<N>(count, a, b, c);
+    });
   const auto bytes = [](ptrdiff_t elements) { return elements * static_cast<ptrdiff_t>(sizeof(T)); };
   const tiled::Strides strides{a.layout.row_stride, a.layout.col_stride, b.layout.row_stride, c.layout.row_stride,
                                bytes(a.stride),     bytes(b.stride),     bytes(c.stride)};
@@ -230,7 +204,7 @@ void short_dots(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStac
     for (int k = 0; k < K; ++k) v[k] = px[k * x_row];
     for (ptrdiff_t r = 0; r < m; ++r) {
       T sum = 0;
-      _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k) sum = fused(pa[r * a_row + k], v[k], sum);
+      _Pragma("GCC unroll 16") for (int k = 0; k < K; ++k) sum = fma(pa[r * a_row + k], v[k], sum);
       py[r * y_row] = sum;
     }
   }
@@ -248,7 +222,7 @@ void medium_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y,
     _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) tiled::fetch(a + r * a_row + start, ahead);
     for (ptrdiff_t k = start; k < end; ++k) {
       const T v = x[k];
-      _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) sum[r] = fused(a[r * a_row + k], v, sum[r]);
+      _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) sum[r] = fma(a[r * a_row + k], v, sum[r]);
     }
   }
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) y[r * y_row] = sum[r];
@@ -317,7 +291,7 @@ void band_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y, p
   alignas(vec_bytes) T sums[squares * w];
   for (int s = 0; s < squares; ++s) *reinterpret_cast<Unaligned*>(sums + s * w) = sum[s];
   for (; k < depth; ++k)
-    for (int r = 0; r < squares * w; ++r) sums[r] = fused(a[r * a_row + k], x[k], sums[r]);
+    for (int r = 0; r < squares * w; ++r) sums[r] = fma(a[r * a_row + k], x[k], sums[r]);
   for (int r = 0; r < squares * w; ++r) y[r * y_row] = sums[r];
 }
 
@@ -424,7 +398,7 @@ void inner(ptrdiff_t count, const MatrixStack<const T>& x, const MatrixStack<con
     for (ptrdiff_t i = 0; i < count; ++i) {
       const T *px = x.data + i * x.stride, *py = y.data + i * y.stride;
       T s = 0;
-      for (ptrdiff_t j = 0; j < k; ++j) s = fused(px[j * x_stride], py[j * y_stride], s);
+      for (ptrdiff_t j = 0; j < k; ++j) s = fma(px[j * x_stride], py[j * y_stride], s);
       sum.data[i * sum.stride] = s;
     }
   } else {
@@ -438,20 +412,15 @@ void inner(ptrdiff_t count, const MatrixStack<const T>& x, const MatrixStack<con
 template <class T>
 void numbers(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b, const MatrixStack<T>& c) {
   if (a.stride == 1 && b.stride == 1 && c.stride == 1) {
-    for (ptrdiff_t i = 0; i < count; ++i) c.data[i] = fused(a.data[i], b.data[i], T{0});
+    for (ptrdiff_t i = 0; i < count; ++i) c.data[i] = fma(a.data[i], b.data[i], T{0});
   } else {
-    for (ptrdiff_t i = 0; i < count; ++i)
-      c.data[i * c.stride] = fused(a.data[i * a.stride], b.data[i * b.stride], T{0});
+    for (ptrdiff_t i = 0; i < count; ++i) c.data[i * c.stride] = fma(a.data[i * a.stride], b.data[i * b.stride], T{0});
   }
 }
 
-template <class T>
-constexpr Matmul<T> table = {scratch_elements<T>,      products<T>, dots<T>,   striped::scratch_elements<T>,
-                             striped::times_vector<T>, inner<T>,    numbers<T>};
-
 }  // namespace
 
-const Matmul<double> matmul_f64 = table<double>;
-const Matmul<float> matmul_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Matmul, matmul, scratch_elements<T>, products<T>, dots<T>, striped::scratch_elements<T>,
+                      striped::times_vector<T>, inner<T>, numbers<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -69,7 +69,6 @@ struct Matmul {
 // What inner needs for operands that are not contiguous.
 inline constexpr std::ptrdiff_t inner_block = 512, inner_scratch_elements = 2 * inner_block;
 
-MMLFAST_KERNEL_TABLE(Matmul<double>, matmul_f64)
-MMLFAST_KERNEL_TABLE(Matmul<float>, matmul_f32)
+MMLFAST_KERNEL_TABLES(Matmul, matmul)
 
 }  // namespace mmlfast

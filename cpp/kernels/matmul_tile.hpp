@@ -1,6 +1,7 @@
 // Rows of C = A B: tiles of C in registers, with B and C in contiguous rows. Part of kernels/matmul.
 #pragma once
 
+#include "kernels/common/product.hpp"
 #include "kernels/matmul.hpp"
 #include "simd/narrow.hpp"
 
@@ -18,15 +19,7 @@ MMLFAST_INLINE void fetch(const void* p, std::ptrdiff_t bytes) {
   __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
 }
 
-// As many rows as accumulators, one row of B and a broadcast leave room for.
-#if defined(__AVX512F__)
-inline constexpr int most_rows = 8, wide_vectors = 3;
-#elif defined(__AVX__) || defined(__aarch64__)
-inline constexpr int most_rows = 6, wide_vectors = 1;
-#else
-inline constexpr int most_rows = 2, wide_vectors = 1;
-#endif
-// Of narrow rows: one register each.
+// Tiles have tile_rows rows; of narrow rows, one register each:
 inline constexpr int most_narrow_rows = native_bytes == 16 ? 4 : 8;
 
 enum class Columns { whole, partial };
@@ -106,7 +99,7 @@ void last_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& stride
   constexpr int full = lanes<T>, half = full / 2, quarter = full / 4;
   constexpr int half_rows = native_bytes == 16 ? 3 : most_narrow_rows;
   if (columns > half)
-    panel<T, full, 1, Columns::partial, most_rows>(rows, depth, strides, a, b, c, columns);
+    panel<T, full, 1, Columns::partial, tile_rows>(rows, depth, strides, a, b, c, columns);
   else if (columns == half)
     panel<T, half, 1, Columns::whole, half_rows>(rows, depth, strides, a, b, c, columns);
   else if (columns > quarter)
@@ -133,10 +126,10 @@ template <int Vectors, class T>
 void whole_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
                  T* work, bool copies) {
   constexpr int full = lanes<T>;
-  if (!copies) return panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, strides, a, b, c, 0);
+  if (!copies) return panel<T, full, Vectors, Columns::whole, tile_rows>(rows, depth, strides, a, b, c, 0);
   const Strides close{strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next};
   copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, work);
-  panel<T, full, Vectors, Columns::whole, most_rows>(rows, depth, close, a, work, c, 0);
+  panel<T, full, Vectors, Columns::whole, tile_rows>(rows, depth, close, a, work, c, 0);
 }
 
 // c = a b for one item. `work`: depth * 3 vectors.
@@ -152,7 +145,7 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, co
     c += vectors * full;
   };
   while (left > 0) {
-    if constexpr (wide_vectors == 3) {
+    if constexpr (tile_vectors == 3) {
       if (left == 3 || left > 4) {
         whole_panel<3>(rows, depth, strides, a, b, c, work, copies);
         advance(3);

@@ -1,5 +1,6 @@
 #include "kernels/neighbors.hpp"
 
+#include "kernels/common/fma.hpp"
 #include "kernels/common/one_vector_tile.hpp"
 #include "simd/math.hpp"
 #include "simd/pairs.hpp"
@@ -12,14 +13,6 @@ using std::ptrdiff_t;
 using std::uint32_t;
 
 constexpr int wide = lanes<double>;
-
-MMLFAST_INLINE double fused(double a, double b, double c) {
-#if defined(__FMA__) || defined(__aarch64__)
-  return __builtin_fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
 
 template <class T>
 MMLFAST_INLINE vec<double> from_centre(const T* row, const double* centre, ptrdiff_t left) {
@@ -183,7 +176,7 @@ void squared_distances(const T* x, const T* y, ptrdiff_t d, const uint32_t* inde
       const double own = static_cast<double>(x[k]);
       _Pragma("GCC unroll 8") for (int c = 0; c < chains; ++c) {
         const double difference = own - static_cast<double>(row[c][k]);
-        sum[c] = fused(difference, difference, sum[c]);
+        sum[c] = fma(difference, difference, sum[c]);
       }
     }
     for (int c = 0; c < chains && i + c < count; ++c) squares[i + c] = sum[c];
@@ -231,13 +224,9 @@ void pack(const T* rows, ptrdiff_t count, ptrdiff_t d, double* panel) {
       panel[k * direct_panel_points + l] = l < count ? static_cast<double>(rows[l * d + k]) : __builtin_inf();
 }
 
-template <class T>
-constexpr Neighbors<T> table = {rows_of_tile, quantize<T>, square_from_centre<T>, scan, squared_distances<T>,
-                                near_rows<T>, pack<T>,     scan_directly};
-
 }  // namespace
 
-const Neighbors<double> neighbors_f64 = table<double>;
-const Neighbors<float> neighbors_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Neighbors, neighbors, rows_of_tile, quantize<T>, square_from_centre<T>, scan,
+                      squared_distances<T>, near_rows<T>, pack<T>, scan_directly)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -95,7 +95,6 @@ struct Neighbors {
   bool (*scan_directly)(const NeighborScan<double>& operands, NeighborCursor& cursor);
 };
 
-MMLFAST_KERNEL_TABLE(Neighbors<double>, neighbors_f64)
-MMLFAST_KERNEL_TABLE(Neighbors<float>, neighbors_f32)
+MMLFAST_KERNEL_TABLES(Neighbors, neighbors)
 
 }  // namespace mmlfast

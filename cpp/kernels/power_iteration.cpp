@@ -330,14 +330,9 @@ double residual_square(const T* x, const T* y, double mu, std::ptrdiff_t first, 
   return sum;
 }
 
-template <class T>
-constexpr PowerIteration<T> table = {
-    scratch_vectors<T>,           power_lanes<T>,    dense_rows<T>, sparse_rows<T, std::int32_t>,
-    sparse_rows<T, std::int64_t>, residual_square<T>};
-
 }  // namespace
 
-const PowerIteration<double> power_iteration_f64 = table<double>;
-const PowerIteration<float> power_iteration_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(PowerIteration, power_iteration, scratch_vectors<T>, power_lanes<T>, dense_rows<T>,
+                      sparse_rows<T, std::int32_t>, sparse_rows<T, std::int64_t>, residual_square<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -90,7 +90,6 @@ struct PowerIteration {
   double (*residual)(const T* x, const T* y, double mu, std::ptrdiff_t first, std::ptrdiff_t last);
 };
 
-MMLFAST_KERNEL_TABLE(PowerIteration<double>, power_iteration_f64)
-MMLFAST_KERNEL_TABLE(PowerIteration<float>, power_iteration_f32)
+MMLFAST_KERNEL_TABLES(PowerIteration, power_iteration)
 
 }  // namespace mmlfast

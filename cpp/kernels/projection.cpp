@@ -1,5 +1,6 @@
 #include "kernels/projection.hpp"
 
+#include "kernels/common/fma.hpp"
 #include "kernels/common/lanes.hpp"
 #include "kernels/common/long_columns.hpp"
 #include "kernels/common/product.hpp"
@@ -7,23 +8,6 @@
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
-
-// The same operations on one number as on a vector of them.
-template <class T>
-MMLFAST_INLINE T fma(T a, T b, T c) {
-#if defined(__FMA__) || defined(__aarch64__)
-  if constexpr (sizeof(T) == 8)
-    return __builtin_fma(a, b, c);
-  else
-    return __builtin_fmaf(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-template <class T>
-MMLFAST_INLINE T fnma(T a, T b, T c) {
-  return fma(-a, b, c);
-}
 
 // V is T (one item) or vec<T> (one item per lane); matrices are row-major and contiguous.
 template <class V>
@@ -213,12 +197,8 @@ void points(const T* x, const Layout& x_layout, const T* first, const T* second,
   long_columns::scatter<T, T>(result, ld, y, y_layout);
 }
 
-template <class T>
-constexpr Projection<T> table = {scratch_elements, in_lanes<T>, one<T>, points<T>};
-
 }  // namespace
 
-const Projection<double> projection_f64 = table<double>;
-const Projection<float> projection_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Projection, projection, scratch_elements, in_lanes<T>, one<T>, points<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

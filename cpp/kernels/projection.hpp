@@ -55,7 +55,6 @@ struct Projection {
                  const Layout& y_layout, void* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Projection<double>, projection_f64)
-MMLFAST_KERNEL_TABLE(Projection<float>, projection_f32)
+MMLFAST_KERNEL_TABLES(Projection, projection)
 
 }  // namespace mmlfast

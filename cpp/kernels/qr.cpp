@@ -166,20 +166,9 @@ void raw(const T* const* a, const Layout& a_layout, T* const* h, const Layout& h
   unpack(tau, tau_layout, f.factor, 1, 1);
 }
 
-template <class T>
-constexpr Qr<T> table = {scratch_vectors<T>,
-                         factor<T>,
-                         raw<T>,
-                         qr_panels::copy_in<T>,
-                         qr_panels::copy_out<T>,
-                         long_columns::gather<T, T>,
-                         qr_panels::factor<T>,
-                         qr_panels::join<T>,
-                         qr_panels::apply<T>};
-
 }  // namespace
 
-const Qr<double> qr_f64 = table<double>;
-const Qr<float> qr_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Qr, qr, scratch_vectors<T>, factor<T>, raw<T>, qr_panels::copy_in<T>, qr_panels::copy_out<T>,
+                      long_columns::gather<T, T>, qr_panels::factor<T>, qr_panels::join<T>, qr_panels::apply<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

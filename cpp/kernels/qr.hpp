@@ -64,7 +64,6 @@ struct Qr {
                 std::ptrdiff_t c_row, std::ptrdiff_t cols, std::ptrdiff_t first, T* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Qr<double>, qr_f64)
-MMLFAST_KERNEL_TABLE(Qr<float>, qr_f32)
+MMLFAST_KERNEL_TABLES(Qr, qr)
 
 }  // namespace mmlfast

@@ -107,12 +107,8 @@ void reduce(T* a, Index n, Index ld, Index rank, const bool* is_pivot) {
   }
 }
 
-template <class T>
-constexpr RowEchelon<T> table = {eliminate<T>, reduce<T>};
-
 }  // namespace
 
-const RowEchelon<double> row_echelon_f64 = table<double>;
-const RowEchelon<float> row_echelon_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(RowEchelon, row_echelon, eliminate<T>, reduce<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -34,7 +34,6 @@ struct RowEchelon {
   void (*reduce)(T* a, std::ptrdiff_t n, std::ptrdiff_t ld, std::ptrdiff_t rank, const bool* is_pivot);
 };
 
-MMLFAST_KERNEL_TABLE(RowEchelon<double>, row_echelon_f64)
-MMLFAST_KERNEL_TABLE(RowEchelon<float>, row_echelon_f32)
+MMLFAST_KERNEL_TABLES(RowEchelon, row_echelon)
 
 }  // namespace mmlfast

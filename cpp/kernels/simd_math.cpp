@@ -34,12 +34,8 @@ MMLFAST_MAP(tanh)
 MMLFAST_MAP(logistic)
 #undef MMLFAST_MAP
 
-template <class T>
-constexpr SimdMath<T> table = {map_exp<T>, map_log<T>, map_tanh<T>, map_logistic<T>};
-
 }  // namespace
 
-const SimdMath<double> simd_math_f64 = table<double>;
-const SimdMath<float> simd_math_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(SimdMath, simd_math, map_exp<T>, map_log<T>, map_tanh<T>, map_logistic<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -392,12 +392,8 @@ LaneBits pseudo_inverse(const T* const* a, const Layout& a_layout, const T* cons
   return to_bitmask(dropped & g.uneven & ~g.failed);
 }
 
-template <class T>
-constexpr Svd<T> table = {scratch_vectors<T>, factors<T>, values<T>, pseudo_inverse<T>};
-
 }  // namespace
 
-const Svd<double> svd_f64 = table<double>;
-const Svd<float> svd_f32 = table<float>;
+MMLFAST_DEFINE_TABLES(Svd, svd, scratch_vectors<T>, factors<T>, values<T>, pseudo_inverse<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -58,7 +58,6 @@ struct Svd {
                              const Layout& x_layout, void* scratch);
 };
 
-MMLFAST_KERNEL_TABLE(Svd<double>, svd_f64)
-MMLFAST_KERNEL_TABLE(Svd<float>, svd_f32)
+MMLFAST_KERNEL_TABLES(Svd, svd)
 
 }  // namespace mmlfast

@@ -1,13 +1,14 @@
 // The SIMD levels that the kernels are compiled for, and the one in use in this process.
 //
 // A kernel file is compiled once per level into the namespace of that level and offers there one
-// constant table of functions. MMLFAST_KERNEL_TABLE declares these tables and a function that
-// returns the one to use:
+// constant table of functions, most of them for float64 and for float32. The header declares these
+// tables, and kernel_of finds the one to use:
 //
 //     template <class T> struct Elimination { ... function pointers ... };
-//     MMLFAST_KERNEL_TABLE(Elimination<double>, elimination_f64)
+//     MMLFAST_KERNEL_TABLES(Elimination, elimination)                             // in the header
+//     MMLFAST_DEFINE_TABLES(Elimination, elimination, solve<T>, inverse<T>, ...)  // in the kernel file
 //     ...
-//     const Elimination<double>& kernel = elimination_f64();   // once per public call
+//     kernel_of<Elimination<T>>().solve(...);                                     // in the driver
 #pragma once
 
 namespace mmlfast::simd {
@@ -34,33 +35,54 @@ const char* refused_request() noexcept;
 
 }  // namespace mmlfast::simd
 
+namespace mmlfast {
+
+// The table of this type for the level in use.
+template <class Table>
+const Table& kernel_of();
+
+}  // namespace mmlfast
+
 #if defined(__x86_64__) || defined(_M_X64)
 #define MMLFAST_X86_LEVELS 1
-#define MMLFAST_KERNEL_TABLE(Table, function) \
-  namespace baseline {                        \
-  extern const Table function;                \
-  }                                           \
-  namespace avx2 {                            \
-  extern const Table function;                \
-  }                                           \
-  namespace avx512 {                          \
-  extern const Table function;                \
-  }                                           \
-  inline const Table& function() {            \
-    switch (::mmlfast::simd::current()) {     \
-      case ::mmlfast::simd::Level::avx512:    \
-        return avx512::function;              \
-      case ::mmlfast::simd::Level::avx2:      \
-        return avx2::function;                \
-      default:                                \
-        return baseline::function;            \
-    }                                         \
+#define MMLFAST_KERNEL_TABLE(Table, name)  \
+  namespace baseline {                     \
+  extern const Table name;                 \
+  }                                        \
+  namespace avx2 {                         \
+  extern const Table name;                 \
+  }                                        \
+  namespace avx512 {                       \
+  extern const Table name;                 \
+  }                                        \
+  template <>                              \
+  inline const Table& kernel_of<Table>() { \
+    switch (::mmlfast::simd::current()) {  \
+      case ::mmlfast::simd::Level::avx512: \
+        return avx512::name;               \
+      case ::mmlfast::simd::Level::avx2:   \
+        return avx2::name;                 \
+      default:                             \
+        return baseline::name;             \
+    }                                      \
   }
 #else
 #define MMLFAST_X86_LEVELS 0
-#define MMLFAST_KERNEL_TABLE(Table, function) \
-  namespace baseline {                        \
-  extern const Table function;                \
-  }                                           \
-  inline const Table& function() { return baseline::function; }
+#define MMLFAST_KERNEL_TABLE(Table, name)  \
+  namespace baseline {                     \
+  extern const Table name;                 \
+  }                                        \
+  template <>                              \
+  inline const Table& kernel_of<Table>() { \
+    return baseline::name;                 \
+  }
 #endif
+
+#define MMLFAST_KERNEL_TABLES(Table, name) \
+  MMLFAST_KERNEL_TABLE(Table<double>, name##_f64) MMLFAST_KERNEL_TABLE(Table<float>, name##_f32)
+// The tables of the level that is compiled, with the functions for elements of type T.
+#define MMLFAST_DEFINE_TABLES(Table, name, ...)           \
+  template <class T>                                      \
+  static constexpr Table<T> name##_table = {__VA_ARGS__}; \
+  const Table<double> name##_f64 = name##_table<double>;  \
+  const Table<float> name##_f32 = name##_table<float>;

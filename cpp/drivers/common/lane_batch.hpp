@@ -8,14 +8,15 @@
 
 namespace mmlfast::drivers {
 
-// The table of a kernel for T, out of the one for float64 and the one for float32.
-template <class T, class Table64, class Table32>
-const auto& of_type(const Table64& (*f64)(), const Table32& (*f32)()) noexcept {
-  if constexpr (sizeof(T) == 8)
-    return f64();
-  else
-    return f32();
-}
+// Up to the first order lanes are taken even when only one of them has work, up to the second if they are filled.
+struct LaneOrders {
+  Size always, filled;
+
+  template <class T>
+  constexpr bool suit(Size n, Size n_items) const noexcept {
+    return n <= always || (n <= filled && n_items >= items_per_group<T>);
+  }
+};
 
 // Item `first` is in lane 0; the lanes in `failed` have no answer.
 inline Outcome outcome_of_lanes(Size first, LaneBits failed) noexcept {

@@ -11,7 +11,7 @@
 
 namespace mmlfast::drivers::tall {
 
-inline const Columns<double>& kernel() { return columns_f64(); }
+inline const Columns<double>& kernel() { return kernel_of<Columns<double>>(); }
 
 inline void gather(const double* a, const Layout& l, double* to, Size ld) { kernel().gather_f64(a, l, to, ld); }
 inline void gather(const float* a, const Layout& l, double* to, Size ld) { kernel().gather_f32(a, l, to, ld); }
