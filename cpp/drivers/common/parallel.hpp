@@ -40,10 +40,13 @@ Outcome parallel_with_scratch(Size n, double ns_each, Size bytes, Body&& body) n
   JoinedOutcome outcome;
   const bool finished = parallel_blocks(ceil_div(n, per_block), total_ns, [&](Size block) {
     if (outcome.stopped()) return;
-    void* scratch = thread_scratch(bytes);
-    if (scratch == nullptr) return outcome.join({Outcome::Status::no_memory});
     const Size end = std::min(n, (block + 1) * per_block);
-    for (Size i = block * per_block; i < end; ++i) outcome.join(one(i, scratch));
+    for (Size i = block * per_block; i < end; ++i) {
+      // Asked for again: what the body calls may have made the buffer grow, so that it is elsewhere.
+      void* scratch = thread_scratch(bytes);
+      if (scratch == nullptr) return outcome.join({Outcome::Status::no_memory});
+      outcome.join(one(i, scratch));
+    }
   });
   trim();
   if (!finished) outcome.join({Outcome::Status::interrupted});
