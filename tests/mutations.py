@@ -322,8 +322,8 @@ mutations(
     ("#pragma once", "#pragma once\n#include <vector>"),
     ("MMLFAST_LEVEL {", "MMLFAST_LEVEL {\ninline void* room(int n) { return malloc(n); }"),
 )
-mutations("cpp/drivers/common/residues.hpp", RULES, ("#pragma once", "#pragma once\n#include <pybind11/pybind11.h>"))
-mutations("cpp/drivers/common/exact_parts.hpp", RULES, ("#pragma once", "#pragma once\n// throw\n#define STOP throw 1"))
+mutations("cpp/drivers/common/rounds.hpp", RULES, ("#pragma once", "#pragma once\n#include <pybind11/pybind11.h>"))
+mutations("cpp/drivers/common/table.hpp", RULES, ("#pragma once", "#pragma once\n// throw\n#define STOP throw 1"))
 mutations("cpp/kernels/distances.cpp", RULES, ("kernels/common/one_vector_tile.hpp", "kernels/neighbors.hpp"))
 mutations("cpp/kernels/links.hpp", RULES, ("namespace mmlfast {", "namespace mmlfast::MMLFAST_LEVEL {"))
 mutations("src/mmlfast/stats/_affine_moments.py", RULES, ("mmlfast.linalg._matmul import", "mmlfast.linalg import"))

@@ -7,9 +7,9 @@
 #include <new>
 #include <vector>
 
-#include "drivers/common/exact_parts.hpp"
 #include "drivers/common/parallel.hpp"
 #include "drivers/exact_elimination.hpp"
+#include "drivers/exact_elimination_parts.hpp"
 
 namespace mmlfast::drivers {
 

@@ -10,8 +10,8 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/common/double_double.hpp"
-#include "drivers/common/exact_parts.hpp"
+#include "drivers/exact_elimination_double_double.hpp"
+#include "drivers/exact_elimination_parts.hpp"
 
 namespace mmlfast::drivers {
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "drivers/common/exact_parts.hpp"
+#include "drivers/exact_elimination_parts.hpp"
 #include "kernels/elimination.hpp"
 
 namespace mmlfast::drivers {

@@ -22,8 +22,8 @@
 #include <cmath>
 #include <limits>
 
-#include "drivers/common/tall_ladder.hpp"
 #include "drivers/gram_schmidt.hpp"
+#include "drivers/gram_schmidt_ladder.hpp"
 #include "drivers/gram_schmidt_large.hpp"
 
 namespace mmlfast::drivers {

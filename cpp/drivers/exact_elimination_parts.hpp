@@ -6,7 +6,7 @@
 #include <limits>
 
 #include "drivers/common/batch.hpp"
-#include "drivers/common/residues.hpp"
+#include "drivers/exact_elimination_residues.hpp"
 #include "kernels/exact_elimination.hpp"
 
 namespace mmlfast::drivers {
