@@ -18,8 +18,9 @@ def fast_path(
 ) -> Callable[[Function], Function]:
     """Let a function hand calls with plain positional arrays of one small item straight to a loop.
 
-    For functions that do, when called with nothing but the inputs of one of the `loops`, what that loop does: the
-    arguments are offered to them in turn, and what none takes, or fails, goes to the function. Several outputs come as
+    For functions that do, when called with nothing but the inputs of one of the `loops`, what that loop does: the first
+    one whose operands have as many axes as the arguments is called, and what it does not take, or fails at, goes to the
+    function. Several outputs come as
     a `result`, a NamedTuple. `wide` are the loops for a first argument with more columns than rows.
     """
 
