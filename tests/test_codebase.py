@@ -180,7 +180,7 @@ def outermost_namespaces(path):
             outside.append(piece.strip("} \n"))
     names = [piece for piece in outside if piece]
     assert depth == 0
-    assert names
+    assert names or not code.strip()  # a header that includes others
     assert all(re.fullmatch(r"namespace [\w:]+", name) for name in names), names
     return [name.split()[1] for name in names]
 
@@ -211,7 +211,7 @@ def test_namespaces_of_levels(path):
         assert all(name.startswith("mmlfast::MMLFAST_LEVEL") for name in outermost), outermost
 
 
-@each([path for path in cpp_files(*MAY_INCLUDE) if path.name not in ("vec.hpp", "narrow.hpp", "pairs.hpp")])
+@each([path for path in cpp_files(*MAY_INCLUDE) if path.name not in ("vec.hpp", "bits.hpp", "narrow.hpp", "pairs.hpp")])
 def test_intrinsics_are_with_the_vector_types(path):
     text = without_comments(path)
     assert not re.findall(r"\b_mm\d*_\w+|\b__m(?:128|256|512)\w*|\b__mmask\d+|\bv\w+q_f(?:32|64)\b", text)

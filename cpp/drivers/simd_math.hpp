@@ -7,9 +7,12 @@
 
 namespace mmlfast::drivers {
 
-// x and y: items of n x 1.
+// x, y and result: items of n x 1.
 template <class T>
-Outcome map_rows(typename SimdMath<T>::Function function, Size n_items, const Batch<const T>& x,
-                 const Batch<T>& y) noexcept;
+Outcome map_rows(typename SimdMath<T>::Unary function, Size n_items, const Batch<const T>& x,
+                 const Batch<T>& result) noexcept;
+template <class T>
+Outcome map_rows(typename SimdMath<T>::Binary function, Size n_items, const Batch<const T>& x, const Batch<const T>& y,
+                 const Batch<T>& result) noexcept;
 
 }  // namespace mmlfast::drivers

@@ -1,7 +1,9 @@
 #include "kernels/backprop.hpp"
 
 #include "kernels/common/product.hpp"
-#include "simd/math.hpp"
+#include "simd/math/hyperbolic.hpp"
+#include "simd/math/logarithm.hpp"
+#include "simd/math/logistic.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -4,6 +4,7 @@
 #include "kernels/elimination_columns.hpp"
 #include "kernels/elimination_panels.hpp"
 #include "kernels/elimination_small.hpp"
+#include "simd/math/logarithm.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

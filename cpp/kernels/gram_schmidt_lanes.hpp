@@ -5,7 +5,7 @@
 // else 0.
 #pragma once
 
-#include "simd/math.hpp"
+#include "simd/math/floating_point.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::lane_columns {
 

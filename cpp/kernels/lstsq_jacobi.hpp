@@ -9,7 +9,7 @@
 // and overlap in the processor. A lane in which a pair is orthogonal to working precision does not change.
 #pragma once
 
-#include "simd/math.hpp"
+#include "simd/math/floating_point.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::jacobi {
 

@@ -2,7 +2,7 @@
 
 #include "kernels/common/fma.hpp"
 #include "kernels/common/one_vector_tile.hpp"
-#include "simd/math.hpp"
+#include "simd/math/floating_point.hpp"
 #include "simd/pairs.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

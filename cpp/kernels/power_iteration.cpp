@@ -2,7 +2,7 @@
 
 #include "kernels/common/lanes.hpp"
 #include "kernels/common/sparse_rows.hpp"
-#include "simd/math.hpp"
+#include "simd/math/floating_point.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -11,7 +11,7 @@
 #pragma once
 
 #include "kernels/common/lanes.hpp"
-#include "simd/math.hpp"
+#include "simd/math/floating_point.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 

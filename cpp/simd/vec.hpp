@@ -375,11 +375,15 @@ MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T, P>& m) {
 }
 template <class T, int P>
 MMLFAST_INLINE bool any(const mask<T, P>& m) {
-  return to_bitmask(m) != 0;
+  mask<T, 1> together{{m.part[0]}};
+  MMLFAST_EACH_PART_OF(P) together.part[0] |= m.part[p];
+  return to_bitmask(together) != 0;
 }
 template <class T, int P>
 MMLFAST_INLINE bool all(const mask<T, P>& m) {
-  return to_bitmask(m) == (1u << (P * native_lanes<T>)) - 1;
+  mask<T, 1> together{{m.part[0]}};
+  MMLFAST_EACH_PART_OF(P) together.part[0] &= m.part[p];
+  return to_bitmask(together) == (1u << native_lanes<T>)-1;
 }
 
 // b where a is NaN, like the x86 instruction: a > b ? a : b.
