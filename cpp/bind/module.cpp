@@ -29,6 +29,7 @@ void fill(PyObject* m) {
   register_row_echelon(m);
   register_simd_math(m);
   register_svd(m);
+  register_tape(m);
 }
 
 }  // namespace

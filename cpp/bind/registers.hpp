@@ -24,6 +24,7 @@ void register_matmul(PyObject* module);
 void register_rfactor(PyObject* module);
 void register_projection(PyObject* module);
 void register_svd(PyObject* module);
+void register_tape(PyObject* module);
 void register_links(PyObject* module);
 void register_neighbors(PyObject* module);
 void register_pagerank(PyObject* module);
