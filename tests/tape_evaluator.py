@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import scipy.special
 
@@ -14,7 +16,15 @@ def _divide_or_zero(a, b):
     return np.where((a == 0) & (b == 0), 0.0, a / b)
 
 
+def _multiply_add(a, b, c):
+    if np.iscomplexobj(a) or not (np.isfinite(a) & np.isfinite(b) & np.isfinite(c)).all():
+        return a * b + c
+    return np.array([float(Fraction(x) * Fraction(y) + Fraction(z)) for x, y, z in zip(a, b, c, strict=True)])
+
+
 def _norm(terms):
+    if np.iscomplexobj(terms):
+        return np.sqrt(np.sum(terms * terms, axis=-1))
     scale = np.max(np.abs(terms), axis=-1)
     safe = np.where((scale == 0) | np.isinf(scale), 1.0, scale)
     return safe * np.sqrt(np.sum((terms / safe[..., None]) ** 2, axis=-1))
@@ -31,7 +41,11 @@ ELEMENTWISE = {
     "softplus": lambda a: np.logaddexp(0.0, a),
     "divide_or_zero": _divide_or_zero,
     "select": lambda c, a, b: np.where(c != 0, a, b),
-    "multiply_add": lambda a, b, c: a * b + c,
+    "less": lambda a, b: (a.real < b.real) * 1.0,
+    "less_equal": lambda a, b: (a.real <= b.real) * 1.0,
+    "equal": lambda a, b: (a.real == b.real) * 1.0,
+    "not_equal": lambda a, b: (a.real != b.real) * 1.0,
+    "multiply_add": lambda a, b, c: _multiply_add(*np.broadcast_arrays(a, b, c)),
 }
 
 
@@ -58,13 +72,14 @@ def _of_run(op, count, aux, operands, callbacks):
 
 
 def evaluate(graph, outputs, *inputs, callbacks=()):
-    """The numbers behind the ids `outputs`, -1 being 0; `inputs` are the values of each group of inputs."""
+    """The numbers behind the ids `outputs`, -1 being 0; `inputs` are the values of each group of inputs,
+    which may be complex (for complex steps)."""
     outputs = np.asarray(outputs, dtype=np.int32)
-    values = np.full(graph.n_values, np.nan)
+    values = np.full(graph.n_values, np.nan, dtype=np.result_type(float, *inputs))
     with np.errstate(all="ignore"):
         for op, first, count, aux, *operand_ids in graph.runs(outputs[outputs >= 0]):
             if op == "input":
-                result = np.asarray(inputs[aux], dtype=float)
+                result = np.asarray(inputs[aux])
             elif op == "constant":
                 result = graph.values(np.arange(first, first + count))
             else:

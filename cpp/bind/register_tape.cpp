@@ -4,6 +4,7 @@
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "bind/tape_ids.hpp"
+#include "drivers/tape_derivatives.hpp"
 #include "runtime/sizes.hpp"
 
 namespace mmlfast::bind {
@@ -130,6 +131,24 @@ py::array values(const TapeGraph& graph, py::handle argument) {
   return result;
 }
 
+py::array answered(const TapeGraph& graph, const drivers::TapeAnswer& answer) {
+  if (answer.fault != nullptr) throw py::value_error(answer.fault);
+  return ids_to_python(graph, answer.ids);
+}
+
+// seeds and tangents: ids, -1 for 0.
+py::array vjp(TapeGraph& graph, py::handle outputs, py::handle seeds, py::handle wrt) {
+  const TapeArgument y(graph, outputs, "outputs"), bar(graph, seeds, "seeds", true), x(graph, wrt, "wrt");
+  require(y.size() == bar.size(), "outputs and seeds of unequal lengths");
+  return answered(graph, drivers::tape_reverse(graph, y, bar, x));
+}
+
+py::array jvp(TapeGraph& graph, py::handle wrt, py::handle tangents, py::handle outputs) {
+  const TapeArgument x(graph, wrt, "wrt"), dot(graph, tangents, "tangents", true), y(graph, outputs, "outputs");
+  require(x.size() == dot.size(), "wrt and tangents of unequal lengths");
+  return answered(graph, drivers::tape_forward(graph, x, dot, y));
+}
+
 py::list n_inputs(const TapeGraph& graph) {
   py::list sizes;
   for (std::int32_t count : graph.input_groups()) sizes.append(count);
@@ -155,6 +174,8 @@ void register_tape(PyObject* module) {
              return ids_to_python(graph, graph.identity(TapeArgument(graph, ids, "ids")));
            })
       .def("callback", &callback, py::arg("index"), py::arg("a"), py::arg("count"), py::arg("jacobian") = py::none())
+      .def("vjp", &vjp, py::arg("outputs"), py::arg("seeds"), py::arg("wrt"))
+      .def("jvp", &jvp, py::arg("wrt"), py::arg("tangents"), py::arg("outputs"))
       .def("is_constant", &is_constant)
       .def("values", &values)
       .def("runs", &runs, py::arg("outputs") = py::none())

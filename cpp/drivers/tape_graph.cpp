@@ -22,12 +22,6 @@ std::uint64_t hash_of_operand(const TapeOperand& operand) noexcept {
   return h;
 }
 
-bool same_operand(const TapeOperand& a, const TapeOperand& b) noexcept {
-  if (a.size != b.size || (a.list == nullptr) != (b.list == nullptr)) return false;
-  if (a.list == nullptr) return a.start == b.start && a.stride == b.stride;
-  return std::equal(a.list, a.list + a.size, b.list);
-}
-
 // a op b and b op a have the same bits.
 bool commutes(TapeOp op) noexcept {
   switch (op) {
@@ -51,6 +45,12 @@ std::uint64_t hash_of_numbers(std::span<const double> values) noexcept {
 }
 
 }  // namespace
+
+bool tape_same(const TapeOperand& a, const TapeOperand& b) noexcept {
+  if (a.size != b.size || (a.list == nullptr) != (b.list == nullptr)) return false;
+  if (a.list == nullptr) return a.start == b.start && a.stride == b.stride;
+  return std::equal(a.list, a.list + a.size, b.list);
+}
 
 bool tape_is_condition(TapeOp op) noexcept {
   switch (op) {
@@ -195,9 +195,9 @@ std::uint64_t TapeGraph::hash_of(const TapeRun& run) const noexcept {
 bool TapeGraph::equal(const TapeRun& run, const TapeRun& other) const noexcept {
   if (run.op != other.op || run.aux != other.aux || run.count != other.count) return false;
   bool same = true;
-  for (int k = 0; k < run.n_operands(); ++k) same = same && same_operand(run.operand[k], other.operand[k]);
+  for (int k = 0; k < run.n_operands(); ++k) same = same && tape_same(run.operand[k], other.operand[k]);
   if (same || !commutes(run.op)) return same;
-  return same_operand(run.operand[0], other.operand[1]) && same_operand(run.operand[1], other.operand[0]);
+  return tape_same(run.operand[0], other.operand[1]) && tape_same(run.operand[1], other.operand[0]);
 }
 
 std::int32_t TapeGraph::find(const TapeRun& run, std::uint64_t hash) const noexcept {

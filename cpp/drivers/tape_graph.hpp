@@ -33,6 +33,9 @@ struct TapeOperand {
   TapeId operator[](std::int32_t i) const noexcept { return list != nullptr ? list[i] : start + stride * i; }
 };
 
+// The same values?
+bool tape_same(const TapeOperand& a, const TapeOperand& b) noexcept;
+
 struct TapeRun {
   TapeOp op;
   TapeId first;

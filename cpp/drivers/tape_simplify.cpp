@@ -245,6 +245,8 @@ class Simplifier {
 
   Result of_reduction() const {
     if (r_.aux == 0) return TapeIds(static_cast<std::size_t>(r_.count), g_.constant(0));
+    if (r_.op == TapeOp::dot && all(r_.b, 1.0)) return emit(TapeOp::sum, r_.a, {}, r_.aux);
+    if (r_.op == TapeOp::dot && all(r_.a, 1.0)) return emit(TapeOp::sum, r_.b, {}, r_.aux);
     if (r_.aux > 1) return {};
     if (r_.op == TapeOp::sum) return spread_a();
     return r_.op == TapeOp::dot ? emit(TapeOp::multiply, r_.a, r_.b) : emit(TapeOp::absolute, r_.a);

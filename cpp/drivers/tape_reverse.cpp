@@ -1,0 +1,218 @@
+#include <algorithm>
+
+#include "drivers/tape_contributions.hpp"
+#include "drivers/tape_derivatives.hpp"
+#include "drivers/tape_rules.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+std::size_t place(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+class Reverse {
+ public:
+  Reverse(TapeGraph& graph, TapeView wrt)
+      : g_(graph), adjoints_(graph), depends_(tape_dependence(graph, wrt)), leaf_(depends_.size(), 0) {
+    for (TapeId id : wrt) leaf_[place(id)] = 1;
+  }
+
+  TapeAnswer of(TapeView outputs, TapeView seeds, TapeView wrt) {
+    std::int32_t begin = static_cast<std::int32_t>(g_.runs().size()), end = 0;
+    for (TapeId id : wrt) begin = std::min(begin, g_.run_number(id));
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (seeds[i] < 0 || depends_[place(outputs[i])] == 0) continue;
+      end = std::max(end, g_.run_number(outputs[i]) + 1);
+      adjoints_.add(outputs[i], seeds[i], -1);
+    }
+    TapeIds of_value(depends_.size(), -1);
+    for (std::int32_t r = end; r-- > begin;) {
+      const TapeRun run = g_.runs()[place(r)];  // a copy: there will be more runs
+      if (!reached(run)) continue;
+      adjoints_.collect(run.first, run.count, bars_, masks_);
+      bool goes_on = false;
+      for (std::int32_t i = 0; i < run.count; ++i) {
+        TapeId& bar = bars_[place(i)];
+        if (leaf_[place(run.first + i)] != 0) {
+          of_value[place(run.first + i)] = bar;
+          bar = -1;
+        }
+        goes_on = goes_on || bar >= 0;
+      }
+      if (goes_on) step(run, r);
+    }
+    TapeAnswer answer{TapeIds(wrt.size()), fault_};
+    std::transform(wrt.begin(), wrt.end(), answer.ids.begin(), [&](TapeId id) { return of_value[place(id)]; });
+    return answer;
+  }
+
+ private:
+  bool reached(const TapeRun& run) const {
+    for (std::int32_t i = 0; i < run.count; ++i)
+      if (adjoints_.has(run.first + i)) return true;
+    return false;
+  }
+  bool wanted(const TapeRun& run, int k, std::int32_t i) const {
+    return depends_[place(run.operand[k][i])] != 0 && !tape_vanishes(g_, run, k, i);
+  }
+
+  void step(const TapeRun& run, std::int32_t r) {
+    switch (run.op) {
+      case TapeOp::sum:
+      case TapeOp::dot:
+      case TapeOp::norm:
+        return reduction(run);
+      case TapeOp::solve:
+        return solve(run);
+      case TapeOp::determinant:
+        return determinant(run);
+      case TapeOp::callback:
+        return callback(run, g_.jacobian_of(r));
+      default:
+        for (int k = 0; k < run.n_operands(); ++k)
+          if (tape_differentiable(run.op, k)) elementwise(run, k);
+    }
+  }
+
+  // What goes where: t[i] times a derivative to to[i], where masks[i] holds.
+  struct Flow {
+    TapeIds to, t, masks;
+  };
+  void push(Flow& flow, TapeId to, std::int32_t i) const {
+    flow.to.push_back(to);
+    flow.t.push_back(bars_[place(i)]);
+    flow.masks.push_back(masks_[place(i)]);
+  }
+
+  void elementwise(const TapeRun& run, int k) {
+    Flow flow;
+    TapeElements elements{run.op, run.aux, {}, {}};
+    for (std::int32_t i = 0; i < run.count; ++i) {
+      if (bars_[place(i)] < 0 || !wanted(run, k, i)) continue;
+      push(flow, run.operand[k][i], i);
+      elements.y.push_back(run.first + i);
+      for (int j = 0; j < run.n_operands(); ++j) elements.operands[j].push_back(run.operand[j][i]);
+    }
+    if (flow.to.empty()) return;
+    switch (run.op) {
+      case TapeOp::multiply:
+        return adjoints_.add_products(flow.to, flow.t, elements.operands[1 - k], flow.masks);
+      case TapeOp::select:
+        return selected(flow, elements, k);
+      case TapeOp::maximum:
+      case TapeOp::minimum:
+        return chosen(flow, elements, k);
+      default: {
+        bool plain = false;
+        const TapeIds ids = tape_rule(g_, elements, k, flow.t, plain);
+        adjoints_.add(flow.to, plain ? ids : adjoints_.masked(ids, flow.masks), flow.masks);
+      }
+    }
+  }
+  void selected(const Flow& flow, const TapeElements& elements, int k) {
+    const TapeIds& condition = elements.operands[0];
+    const TapeIds mask = k == 1 ? condition : g_.emit(TapeOp::logical_not, condition);
+    adjoints_.add(flow.to, adjoints_.masked(flow.t, mask), adjoints_.both(mask, flow.masks));
+  }
+  // Equals share.
+  void chosen(const Flow& flow, const TapeElements& elements, int k) {
+    const auto count = static_cast<std::int32_t>(flow.to.size());
+    const TapeIds mask = tape_chosen(g_, elements, k);
+    const TapeIds equal = g_.emit(TapeOp::equal, elements.operands[0], elements.operands[1], {}, 0, count);
+    const TapeIds half = g_.emit(TapeOp::multiply, flow.t, TapeIds{g_.constant(0.5)}, {}, 0, count);
+    const TapeIds share = g_.emit(TapeOp::select, equal, half, flow.t, 0, count);
+    adjoints_.add(flow.to, adjoints_.masked(share, mask), adjoints_.both(mask, flow.masks));
+  }
+
+  void reduction(const TapeRun& run) {
+    const bool square = run.op == TapeOp::dot && tape_same(run.operand[0], run.operand[1]);
+    for (int k = 0; k < (square ? 1 : run.n_operands()); ++k) {
+      Flow flow;
+      TapeIds others, y;
+      for (std::int32_t i = 0; i < run.operand[k].size; ++i) {
+        if (bars_[place(i / run.aux)] < 0 || !wanted(run, k, i)) continue;
+        push(flow, run.operand[k][i], i / run.aux);
+        if (run.op == TapeOp::dot) others.push_back(run.operand[1 - k][i]);
+        y.push_back(run.first + i / run.aux);
+      }
+      if (flow.to.empty()) continue;
+      if (run.op == TapeOp::sum) adjoints_.add(flow.to, flow.t, flow.masks);
+      if (run.op == TapeOp::norm) others = g_.emit(TapeOp::divide_or_zero, flow.to, y);
+      if (square) others = g_.emit(TapeOp::multiply, others, TapeIds{g_.constant(2)});
+      if (run.op != TapeOp::sum) adjoints_.add_products(flow.to, flow.t, others, flow.masks);
+    }
+  }
+
+  // X = solve(A, B): B gets S = solve(A', bar), A gets -S X'.
+  void solve(const TapeRun& run) {
+    const std::int32_t n = run.aux, columns = run.count / n;
+    TapeIds transposed, bars, masks;
+    for (std::int32_t i = 0; i < n * n; ++i) transposed.push_back(run.operand[0][(i % n) * n + i / n]);
+    for (std::int32_t i = 0; i < run.count; ++i) {
+      bars.push_back(bars_[place(i)] < 0 ? g_.constant(0) : bars_[place(i)]);
+      if (bars_[place(i)] >= 0) masks.push_back(masks_[place(i)]);
+    }
+    const TapeId mask = adjoints_.any(masks);
+    const TapeIds s = g_.emit(TapeOp::solve, transposed, bars, {}, n, run.count);
+    for (std::int32_t i = 0; i < run.count; ++i)
+      if (wanted(run, 1, i)) give(run.operand[1][i], s[place(i)], mask);
+    const TapeIds minus = g_.emit(TapeOp::negative, s);
+    Flow flow;
+    TapeIds x;
+    for (std::int32_t i = 0; i < n * n; ++i)
+      for (std::int32_t j = 0; j < columns && wanted(run, 0, i); ++j) {
+        flow.to.push_back(run.operand[0][i]);
+        flow.t.push_back(minus[place(i / n * columns + j)]);
+        flow.masks.push_back(mask);
+        x.push_back(run.first + i % n * columns + j);
+      }
+    if (!flow.to.empty()) adjoints_.add_products(flow.to, flow.t, x, flow.masks);
+  }
+  void give(TapeId to, TapeId id, TapeId mask) {
+    const TapeIds masks{mask};
+    adjoints_.add(to, adjoints_.masked(TapeIds{id}, masks)[0], mask);
+  }
+
+  // det(A): bar det inv(A)'.
+  void determinant(const TapeRun& run) {
+    const TapeIds cofactors = tape_cofactors(g_, run);
+    Flow flow;
+    TapeIds factors;
+    for (std::int32_t i = 0; i < run.operand[0].size; ++i) {
+      if (!wanted(run, 0, i)) continue;
+      push(flow, run.operand[0][i], 0);
+      factors.push_back(cofactors[place(i)]);
+    }
+    adjoints_.add_products(flow.to, flow.t, factors, flow.masks);
+  }
+
+  void callback(const TapeRun& run, TapeView jacobian) {
+    if (jacobian.empty()) {
+      fault_ = tape_no_jacobian;
+      return;
+    }
+    Flow flow;
+    TapeIds factors;
+    const std::int32_t width = run.operand[0].size;
+    for (std::int32_t i = 0; i < run.count; ++i)
+      for (std::int32_t j = 0; j < width && bars_[place(i)] >= 0; ++j) {
+        if (depends_[place(run.operand[0][j])] == 0) continue;
+        push(flow, run.operand[0][j], i);
+        factors.push_back(jacobian[place(i) * place(width) + place(j)]);
+      }
+    if (!flow.to.empty()) adjoints_.add_products(flow.to, flow.t, factors, flow.masks);
+  }
+
+  TapeGraph& g_;
+  TapeContributions adjoints_;
+  std::vector<std::uint8_t> depends_, leaf_;
+  TapeIds bars_, masks_;  // of the run that is looked at
+  const char* fault_ = nullptr;
+};
+
+}  // namespace
+
+TapeAnswer tape_reverse(TapeGraph& graph, TapeView outputs, TapeView seeds, TapeView wrt) {
+  return Reverse(graph, wrt).of(outputs, seeds, wrt);
+}
+
+}  // namespace mmlfast::drivers

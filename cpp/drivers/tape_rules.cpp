@@ -1,0 +1,307 @@
+#include "drivers/tape_rules.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace mmlfast::drivers {
+namespace {
+
+// t times a partial derivative, in the operations of the graph.
+class Rule {
+ public:
+  Rule(TapeGraph& graph, const TapeElements& elements, TapeView t)
+      : g_(graph), e_(elements), t_(t.begin(), t.end()), count_(static_cast<std::int32_t>(t.size())) {}
+
+  TapeIds of(int k, bool& plain) {
+    plain = false;
+    switch (tape_operands(e_.op)) {
+      case 1:
+        return of_one(plain);
+      case 2:
+        return k == 0 ? of_first(plain) : of_second(plain);
+      default:  // multiply_add
+        plain = k == 2;
+        return plain ? t_ : times(e_.operands[1 - k]);
+    }
+  }
+
+ private:
+  using Ids = TapeIds;
+
+  Ids number(double value) { return {g_.constant(value)}; }
+  Ids emit(TapeOp op, const Ids& x, std::int32_t aux = 0) { return g_.emit(op, x, {}, {}, aux, count_); }
+  Ids emit(TapeOp op, const Ids& x, const Ids& y) { return g_.emit(op, x, y, {}, 0, count_); }
+  Ids product(const Ids& x, const Ids& y) { return emit(TapeOp::multiply, x, y); }
+  Ids quotient(const Ids& x, const Ids& y) { return emit(TapeOp::divide, x, y); }
+  Ids negative(const Ids& x) { return emit(TapeOp::negative, x); }
+  Ids select(const Ids& condition, const Ids& x, const Ids& y) {
+    return g_.emit(TapeOp::select, condition, x, y, 0, count_);
+  }
+  Ids times(const Ids& partial) { return product(t_, partial); }
+  // t * factor * partial: a factor joins what is known already, else the partial, which other derivatives share.
+  Ids times(double factor, const Ids& partial) {
+    if (known(t_)) return product(product(t_, number(factor)), partial);
+    return times(product(number(factor), partial));
+  }
+  bool known(const Ids& ids) const {
+    return std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return g_.is_constant(id); });
+  }
+  bool known(const Ids& ids, double value) const {
+    return std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return g_.is_constant(id, value); });
+  }
+  // a, b and y of the elements
+  const Ids& a() const { return e_.operands[0]; }
+  const Ids& b() const { return e_.operands[1]; }
+  const Ids& y() const { return e_.y; }
+  Ids one_plus(const Ids& x) { return emit(TapeOp::add, number(1), x); }
+  // Rounded once: good near 1, and so is its derivative near 0.
+  Ids one_minus_square(const Ids& x) { return g_.emit(TapeOp::multiply_add, negative(x), x, number(1), 0, count_); }
+  Ids square(const Ids& x) { return emit(TapeOp::integer_power, x, 2); }
+  Ids norm(const Ids& x, const Ids& z) {
+    Ids terms;
+    for (std::size_t i = 0; i < static_cast<std::size_t>(count_); ++i) {
+      terms.push_back(x.size() == 1 ? x[0] : x[i]);
+      terms.push_back(z.size() == 1 ? z[0] : z[i]);
+    }
+    return g_.emit(TapeOp::norm, terms, {}, {}, 2, count_);
+  }
+
+  Ids of_one(bool& plain) {
+    switch (e_.op) {
+      case TapeOp::identity:
+        plain = true;
+        return t_;
+      case TapeOp::negative:
+        plain = true;
+        return negative(t_);
+      case TapeOp::absolute:
+        return times(emit(TapeOp::sign, a()));
+      case TapeOp::integer_power:
+        return times(e_.aux, emit(TapeOp::integer_power, a(), e_.aux - 1));
+      case TapeOp::sqrt:
+        if (known(t_)) return quotient(product(t_, number(0.5)), y());
+        return times(quotient(number(0.5), y()));
+      case TapeOp::cbrt:
+        return quotient(t_, product(number(3), square(y())));
+      case TapeOp::exp:
+        return times(y());
+      case TapeOp::exp2:
+        return times(std::numbers::ln2, y());
+      case TapeOp::expm1:
+        return times(emit(TapeOp::exp, a()));
+      case TapeOp::log:
+        return quotient(t_, a());
+      case TapeOp::log2:
+        return quotient(product(t_, number(std::numbers::log2e)), a());
+      case TapeOp::log10:
+        return quotient(product(t_, number(std::numbers::log10e)), a());
+      case TapeOp::log1p:
+        return quotient(t_, one_plus(a()));
+      case TapeOp::gammaln:
+        return times(emit(TapeOp::polygamma, a(), 0));
+      case TapeOp::polygamma:
+        return times(emit(TapeOp::polygamma, a(), e_.aux + 1));
+      case TapeOp::erf:
+      case TapeOp::erfc: {
+        const double sign = e_.op == TapeOp::erf ? 1 : -1;
+        return times(sign * 2 * std::numbers::inv_sqrtpi, emit(TapeOp::exp, negative(square(a()))));
+      }
+      case TapeOp::expit:
+        return times(product(y(), emit(TapeOp::expit, negative(a()))));
+      case TapeOp::softplus:
+        return times(emit(TapeOp::expit, a()));
+      default:
+        return of_angle();
+    }
+  }
+
+  Ids of_angle() {
+    switch (e_.op) {
+      case TapeOp::sin:
+        return times(emit(TapeOp::cos, a()));
+      case TapeOp::cos:
+        return negative(times(emit(TapeOp::sin, a())));
+      case TapeOp::tan:
+        return times(one_plus(square(y())));
+      case TapeOp::arcsin:
+        return quotient(t_, emit(TapeOp::sqrt, one_minus_square(a())));
+      case TapeOp::arccos:
+        return negative(quotient(t_, emit(TapeOp::sqrt, one_minus_square(a()))));
+      case TapeOp::arctan:
+        return quotient(t_, one_plus(square(a())));
+      case TapeOp::sinh:
+        return times(emit(TapeOp::cosh, a()));
+      case TapeOp::cosh:
+        return times(emit(TapeOp::sinh, a()));
+      case TapeOp::tanh:
+        return times(square(quotient(number(1), emit(TapeOp::cosh, a()))));
+      case TapeOp::arcsinh:
+        return quotient(t_, norm(number(1), a()));
+      case TapeOp::arccosh:
+        return quotient(
+            t_, product(emit(TapeOp::sqrt, emit(TapeOp::subtract, a(), number(1))), emit(TapeOp::sqrt, one_plus(a()))));
+      default:  // arctanh
+        return quotient(t_, one_minus_square(a()));
+    }
+  }
+
+  Ids of_first(bool& plain) {
+    switch (e_.op) {
+      case TapeOp::add:
+      case TapeOp::subtract:
+      case TapeOp::fmod:
+        plain = true;
+        return t_;
+      case TapeOp::divide:
+        plain = known(b()) && std::none_of(b().begin(), b().end(), [&](TapeId id) {
+                  return g_.constant_value(id) == 0 || std::isnan(g_.constant_value(id));
+                });
+        return quotient(t_, b());
+      case TapeOp::divide_or_zero:
+        return emit(TapeOp::divide_or_zero, t_, b());
+      case TapeOp::power: {
+        const Ids slope = product(b(), emit(TapeOp::power, a(), emit(TapeOp::subtract, b(), number(1))));
+        return times(known(b()) ? slope : select(emit(TapeOp::equal, b(), number(0)), number(0), slope));
+      }
+      case TapeOp::arctan2:
+        return of_arctan2(b());
+      case TapeOp::logaddexp:
+        return of_logaddexp(a(), b());
+      default:  // copysign
+        return times(product(emit(TapeOp::copysign, number(1), a()), emit(TapeOp::copysign, number(1), b())));
+    }
+  }
+
+  Ids of_second(bool& plain) {
+    switch (e_.op) {
+      case TapeOp::add:
+        plain = true;
+        return t_;
+      case TapeOp::subtract:
+        plain = true;
+        return negative(t_);
+      case TapeOp::divide:
+        if (known(a(), 1)) return negative(times(square(y())));
+        if (known(a())) return negative(times(quotient(y(), b())));
+        return negative(product(quotient(t_, b()), y()));
+      case TapeOp::divide_or_zero:
+        return negative(emit(TapeOp::divide_or_zero, times(y()), b()));
+      case TapeOp::power:
+        return of_exponent();
+      case TapeOp::arctan2:
+        return negative(of_arctan2(a()));
+      case TapeOp::logaddexp:
+        return of_logaddexp(b(), a());
+      default:  // fmod
+        return negative(times(emit(TapeOp::trunc, quotient(a(), b()))));
+    }
+  }
+
+  // t * (x / h) / h with h = norm(a, b), 0 at the origin.
+  Ids of_arctan2(const Ids& x) {
+    const Ids h = norm(a(), b());
+    return emit(TapeOp::divide_or_zero, times(emit(TapeOp::divide_or_zero, x, h)), h);
+  }
+
+  // The share of x in log(exp(x) + exp(z)): half where both are the same infinity.
+  Ids of_logaddexp(const Ids& x, const Ids& z) {
+    const Ids difference = emit(TapeOp::subtract, x, z);
+    const Ids same_infinity =
+        emit(TapeOp::logical_and, emit(TapeOp::not_equal, difference, difference), emit(TapeOp::equal, x, z));
+    return times(select(same_infinity, number(0.5), emit(TapeOp::expit, difference)));
+  }
+
+  // t * a ** b * log(a), 0 where a ** b is.
+  Ids of_exponent() {
+    const Ids logarithm = emit(TapeOp::log, a());
+    const auto ordinary = [&](TapeId id) { return g_.is_constant(id) && std::isfinite(g_.constant_value(id)); };
+    if (std::all_of(logarithm.begin(), logarithm.end(), ordinary)) return times(product(logarithm, y()));
+    return select(emit(TapeOp::equal, y(), number(0)), number(0), times(product(y(), logarithm)));
+  }
+
+  TapeGraph& g_;
+  const TapeElements& e_;
+  const Ids t_;
+  const std::int32_t count_;
+};
+
+}  // namespace
+
+bool tape_differentiable(TapeOp op, int k) noexcept {
+  switch (op) {
+    case TapeOp::input:
+    case TapeOp::constant:
+    case TapeOp::sign:
+    case TapeOp::floor:
+    case TapeOp::ceil:
+    case TapeOp::trunc:
+    case TapeOp::rint:
+      return false;
+    case TapeOp::select:
+      return k > 0;
+    case TapeOp::copysign:
+      return k == 0;
+    default:
+      return k < tape_operands(op) && !tape_is_condition(op);
+  }
+}
+
+bool tape_vanishes(const TapeGraph& graph, const TapeRun& run, int k, std::int32_t i) noexcept {
+  const bool product = run.op == TapeOp::multiply || run.op == TapeOp::dot;
+  if (product || (run.op == TapeOp::multiply_add && k < 2)) return graph.is_constant(run.operand[1 - k][i], 0);
+  return false;
+}
+
+std::vector<std::uint8_t> tape_dependence(const TapeGraph& graph, TapeView wrt) {
+  std::vector<std::uint8_t> depends(static_cast<std::size_t>(graph.n_values()), 0);
+  std::size_t first = graph.runs().size();
+  for (TapeId id : wrt) {
+    depends[static_cast<std::size_t>(id)] = 1;
+    first = std::min(first, static_cast<std::size_t>(graph.run_number(id)));
+  }
+  for (std::size_t r = first; r < graph.runs().size(); ++r) {
+    const TapeRun& run = graph.runs()[r];
+    const std::int32_t terms = tape_reduces(run.op) ? run.aux : 1;
+    for (int k = 0; k < run.n_operands(); ++k) {
+      if (!tape_differentiable(run.op, k)) continue;
+      for (std::int32_t i = 0; i < run.operand[k].size; ++i) {
+        if (depends[static_cast<std::size_t>(run.operand[k][i])] == 0 || tape_vanishes(graph, run, k, i)) continue;
+        const auto at = static_cast<std::size_t>(run.first);
+        if (!tape_is_whole(run.op)) {
+          depends[at + static_cast<std::size_t>(i / terms)] = 1;
+          continue;
+        }
+        std::fill_n(depends.begin() + run.first, run.count, std::uint8_t{1});
+        break;
+      }
+    }
+  }
+  return depends;
+}
+
+TapeIds tape_rule(TapeGraph& graph, const TapeElements& elements, int k, TapeView t, bool& plain) {
+  return Rule(graph, elements, t).of(k, plain);
+}
+
+TapeIds tape_chosen(TapeGraph& graph, const TapeElements& elements, int k) {
+  const bool larger = (elements.op == TapeOp::maximum) == (k == 0);  // b <= a
+  const TapeIds &low = elements.operands[larger ? 1 : 0], &high = elements.operands[larger ? 0 : 1];
+  return graph.emit(TapeOp::less_equal, low, high, {}, 0, static_cast<std::int32_t>(elements.y.size()));
+}
+
+TapeIds tape_cofactors(TapeGraph& graph, const TapeRun& run) {
+  const std::int32_t n = run.aux;
+  const TapeId zero = graph.constant(0), one = graph.constant(1);
+  TapeIds a, unit;
+  for (std::int32_t i = 0; i < n * n; ++i) {
+    a.push_back(run.operand[0][i]);
+    unit.push_back(i % (n + 1) == 0 ? one : zero);
+  }
+  const TapeIds inverse = graph.emit(TapeOp::solve, a, unit, {}, n, n * n);
+  TapeIds transposed;
+  for (std::int32_t i = 0; i < n * n; ++i) transposed.push_back(inverse[static_cast<std::size_t>(i % n * n + i / n)]);
+  return graph.emit(TapeOp::multiply, transposed, TapeIds{run.first});
+}
+
+}  // namespace mmlfast::drivers
