@@ -10,28 +10,28 @@ from typing import Any
 
 def signalled(call: Callable[[], Any], handler: Callable[[], None], number: int = signal.SIGINT) -> Any:
     """What `call` returns. A signal comes every hundredth of a second, and `handler` is run for each that is seen."""
-    over, inside = threading.Event(), False
+    over, busy = threading.Event(), True
 
     def send() -> None:
         while not over.wait(0.01):
             signal.raise_signal(number)
 
     def run(*_: Any) -> None:
-        nonlocal inside
-        if inside or over.is_set():  # a handler that takes longer than that is not interrupted by itself
+        nonlocal busy
+        if busy:  # before and after the call, and in a handler that takes longer than a hundredth of a second
             return
-        inside = True
-        try:
-            handler()
-        finally:
-            inside = False
+        busy = True  # for good, if the handler raises
+        handler()
+        busy = False
 
     before = signal.signal(number, run)
     sender = threading.Thread(target=send)
     sender.start()
     try:
+        busy = False
         return call()
     finally:
+        busy = True
         over.set()
         sender.join()
         signal.signal(number, before)
