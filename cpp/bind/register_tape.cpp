@@ -1,10 +1,16 @@
 #include <algorithm>
-#include <iterator>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "bind/tape_ids.hpp"
 #include "drivers/tape_derivatives.hpp"
+#include "drivers/tape_pattern.hpp"
+#include "drivers/tape_saved.hpp"
 #include "runtime/sizes.hpp"
 
 namespace mmlfast::bind {
@@ -16,13 +22,6 @@ using drivers::TapeIds;
 using drivers::TapeOperand;
 using drivers::TapeRun;
 using drivers::TapeView;
-
-constexpr const char* names[] = {
-#define MMLFAST_TAPE_STRING(name, operands) #name,
-    MMLFAST_TAPE_OPS(MMLFAST_TAPE_STRING)
-#undef MMLFAST_TAPE_STRING
-};
-constexpr int n_ops = static_cast<int>(std::size(names));
 
 void require(bool good, const char* what) {
   if (!good) throw py::value_error(what);
@@ -53,7 +52,7 @@ std::int32_t count_of(TapeOp op, const TapeArgument (&operands)[3], std::int32_t
 }
 
 py::array emit(TapeGraph& graph, int op, py::handle a, py::handle b, py::handle c, std::int32_t aux, Size count) {
-  require(op >= 0 && op < n_ops, "op is no operation");
+  require(op >= 0 && op < tape_op_count, "op is no operation");
   const auto which = static_cast<TapeOp>(op);
   require(which != TapeOp::input && which != TapeOp::constant && which != TapeOp::callback,
           "op: inputs, constants and callbacks have methods of their own");
@@ -149,6 +148,66 @@ py::array jvp(TapeGraph& graph, py::handle wrt, py::handle tangents, py::handle 
   return answered(graph, drivers::tape_forward(graph, x, dot, y));
 }
 
+// (indptr, indices): which outputs depend on which of wrt.
+py::tuple pattern(const TapeGraph& graph, py::handle outputs, py::handle wrt) {
+  const TapeArgument y(graph, outputs, "outputs"), x(graph, wrt, "wrt");
+  const drivers::TapePattern found = drivers::tape_pattern(graph, y, x);
+  return py::make_tuple(py::array_t<std::int64_t>(static_cast<py::ssize_t>(found.starts.size()), found.starts.data()),
+                        ids_to_python(found.columns));
+}
+
+using Starts = py::array_t<std::int64_t, py::array::c_style | py::array::forcecast>;
+using Columns = py::array_t<std::int32_t, py::array::c_style | py::array::forcecast>;
+
+py::array colour_columns(const Starts& indptr, const Columns& indices, Size n_columns) {
+  const std::span starts(indptr.data(), static_cast<std::size_t>(indptr.size()));
+  const std::span columns(indices.data(), static_cast<std::size_t>(indices.size()));
+  const std::int32_t n = checked_count(n_columns);
+  if (const char* fault = drivers::tape_pattern_fault(starts, columns, n)) throw py::value_error(fault);
+  return ids_to_python(drivers::tape_colour_columns(starts, columns, n));
+}
+
+py::array colour_star(const Starts& indptr, const Columns& indices) {
+  const std::span starts(indptr.data(), static_cast<std::size_t>(indptr.size()));
+  const std::span columns(indices.data(), static_cast<std::size_t>(indices.size()));
+  const std::int32_t n = checked_count(indptr.size() - 1);
+  if (const char* fault = drivers::tape_pattern_fault(starts, columns, n)) throw py::value_error(fault);
+  return ids_to_python(drivers::tape_colour_star(starts, columns));
+}
+
+py::array inline_graph(TapeGraph& graph, const TapeGraph& other, const py::sequence& input_ids, py::handle outputs,
+                       std::int32_t first_callback) {
+  require(&graph != &other, "a graph cannot be copied into itself");
+  const TapeArgument y(other, outputs, "outputs");
+  require(input_ids.size() == other.input_groups().size(), "input_ids must have an array for each group of inputs");
+  std::vector<TapeArgument> arguments;
+  std::vector<TapeView> inputs;
+  for (std::size_t k = 0; k < input_ids.size(); ++k) {
+    arguments.emplace_back(graph, input_ids[k], "input_ids");
+    inputs.push_back(arguments.back());
+    require(static_cast<Size>(arguments.back().size()) == other.input_groups()[k],
+            "input_ids: not as many as the group has");
+  }
+  return ids_to_python(graph, drivers::tape_inline(graph, other, inputs, y, first_callback));
+}
+
+py::bytes to_bytes(const TapeGraph& graph, py::handle outputs) {
+  const std::vector<std::uint8_t> bytes = drivers::tape_save(graph, TapeArgument(graph, outputs, "outputs"));
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+// (graph, outputs), or ValueError for what to_bytes would not have given.
+py::tuple from_bytes(const py::bytes& data) {
+  const std::string_view bytes = data;
+  auto graph = std::make_unique<TapeGraph>();
+  TapeIds outputs;
+  const char* fault =
+      drivers::tape_load({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()}, *graph, outputs);
+  if (fault != nullptr) throw py::value_error(std::string("not a saved function: ") + fault);
+  const py::array ids = ids_to_python(outputs);
+  return py::make_tuple(py::cast(std::move(graph)), ids);
+}
+
 py::list n_inputs(const TapeGraph& graph) {
   py::list sizes;
   for (std::int32_t count : graph.input_groups()) sizes.append(count);
@@ -160,7 +219,7 @@ py::list n_inputs(const TapeGraph& graph) {
 void register_tape(PyObject* module) {
   py::module_ m = module_of(module);
   py::dict ops;
-  for (int op = 0; op < n_ops; ++op) ops[names[op]] = op;
+  for (int op = 0; op < tape_op_count; ++op) ops[tape_name(static_cast<TapeOp>(op))] = op;
   m.attr("tape_ops") = ops;
 
   py::class_<TapeGraph>(m, "TapeGraph")
@@ -176,12 +235,19 @@ void register_tape(PyObject* module) {
       .def("callback", &callback, py::arg("index"), py::arg("a"), py::arg("count"), py::arg("jacobian") = py::none())
       .def("vjp", &vjp, py::arg("outputs"), py::arg("seeds"), py::arg("wrt"))
       .def("jvp", &jvp, py::arg("wrt"), py::arg("tangents"), py::arg("outputs"))
+      .def("pattern", &pattern, py::arg("outputs"), py::arg("wrt"))
+      .def("inline", &inline_graph, py::arg("other"), py::arg("input_ids"), py::arg("outputs"),
+           py::arg("first_callback") = 0)
+      .def("to_bytes", &to_bytes, py::arg("outputs"))
+      .def_static("from_bytes", &from_bytes, py::arg("data"))
       .def("is_constant", &is_constant)
       .def("values", &values)
       .def("runs", &runs, py::arg("outputs") = py::none())
       .def_property_readonly("n_values", &TapeGraph::n_values)
       .def_property_readonly("n_runs", [](const TapeGraph& graph) { return graph.runs().size(); })
       .def_property_readonly("n_inputs", &n_inputs);
+  m.def("tape_colour_columns", &colour_columns, py::arg("indptr"), py::arg("indices"), py::arg("n_columns"));
+  m.def("tape_colour_star", &colour_star, py::arg("indptr"), py::arg("indices"));
 }
 
 }  // namespace mmlfast::bind

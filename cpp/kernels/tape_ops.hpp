@@ -42,6 +42,12 @@ enum class TapeOp : std::uint16_t {
 #undef MMLFAST_TAPE_NAME
 };
 
+constexpr int tape_op_count = 0
+#define MMLFAST_TAPE_ONE(name, operands) +1
+    MMLFAST_TAPE_OPS(MMLFAST_TAPE_ONE)
+#undef MMLFAST_TAPE_ONE
+    ;
+
 constexpr int tape_operands(TapeOp op) {
   constexpr int operands[] = {
 #define MMLFAST_TAPE_OPERANDS(name, operands) operands,
