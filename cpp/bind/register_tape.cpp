@@ -8,6 +8,7 @@
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "bind/tape_ids.hpp"
+#include "bind/tape_program_object.hpp"
 #include "drivers/tape_derivatives.hpp"
 #include "drivers/tape_pattern.hpp"
 #include "drivers/tape_saved.hpp"
@@ -222,6 +223,7 @@ void register_tape(PyObject* module) {
   for (int op = 0; op < tape_op_count; ++op) ops[tape_name(static_cast<TapeOp>(op))] = op;
   m.attr("tape_ops") = ops;
 
+  add_tape_program_type(module);
   py::class_<TapeGraph>(m, "TapeGraph")
       .def(py::init<>())
       .def("input", &input)

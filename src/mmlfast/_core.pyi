@@ -1,6 +1,7 @@
 """The compiled core, kept by hand; `stubtest` checks it against the module. Private."""
 
-from typing import Any, Final, final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Self, final
 
 import numpy as np
 
@@ -252,6 +253,18 @@ def pagerank_many(
 ) -> tuple[_Array, _Array, _Array, _Array]: ...
 
 tape_ops: Final[dict[str, int]]
+
+@final
+class TapeProgram:
+    """A traced function, ready to run."""
+
+    def __new__(cls, graph: TapeGraph, outputs: object, callbacks: Iterable[Callable[[_Array], Any]] = ()) -> Self: ...
+    def __call__(self, *args: Any) -> _Array: ...
+    def batch(self, x: object, *parameters: object) -> _Array: ...
+    @property
+    def n_instructions(self) -> int: ...
+    @property
+    def n_slots(self) -> int: ...
 
 class TapeGraph:
     def __init__(self) -> None: ...

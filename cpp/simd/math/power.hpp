@@ -135,7 +135,8 @@ MMLFAST_INLINE vec<float> pow(const vec<float>& x, const vec<float>& y) {
   return in_double(x, y, [](const vec<double>& v, const vec<double>& w) { return pow(v, w); });
 }
 
-// x^n by squaring: about log2 n roundings, each half a unit in the last place. 1 / x^-n for negative n.
+// x^n by squaring: within n half units in the last place, since each square doubles the error that it takes over.
+// 1 / x^-n for negative n.
 template <class T>
 MMLFAST_INLINE vec<T> integer_power(const vec<T>& x, int n) {
   vec<T> result = constant<T>(1), square = x;

@@ -1,0 +1,124 @@
+#include <algorithm>
+
+#include "drivers/tape_listing.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+using Run = TapeListing::Run;
+
+class Fuser {
+ public:
+  explicit Fuser(TapeListing& listing) : listing_(listing), run_of_(listing.run_of_values()) {
+    uses_.resize(at(listing.n_values), 0);
+    for (const Run& run : listing.runs)
+      for (int k = 0; k < 3; ++k)
+        for (TapeId id : listing.operand(run, k)) ++uses_[at(id)];
+    for (TapeId id : listing.outputs) uses_[at(id)] += 2;  // there it stays, whoever else takes it
+  }
+
+  void run() {
+    for (Run& run : listing_.runs) {
+      if (run.is(TapeOp::add) || run.is(TapeOp::subtract)) {
+        without_negatives(run);
+        with_product(run);
+      } else if (run.is(TapeOp::sum)) {
+        as_inner_product(run);
+      }
+    }
+  }
+
+ private:
+  const Run& run_of(TapeId id) const { return listing_.runs[at(run_of_[at(id)])]; }
+  static bool is_product(const Run& run) { return run.is(TapeOp::multiply) || run.is(TapeFused::square); }
+
+  template <class Is>
+  bool all_of(const Run& run, int k, Is&& is) const {
+    const TapeView ids = listing_.operand(run, k);
+    return std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return is(run_of(id), id); });
+  }
+
+  // Factor k of each of these products, or operand 0 of whatever has only one.
+  TapeIds factors(const Run& run, int k, int factor) const {
+    TapeIds result;
+    for (TapeId id : TapeIds(listing_.operand(run, k).begin(), listing_.operand(run, k).end())) {
+      const Run& product = run_of(id);
+      result.push_back(listing_.operand(product, product.size[factor] > 0 ? factor : 0)[at(id - product.first)]);
+    }
+    return result;
+  }
+  void replace(Run& run, int k, const TapeIds& ids) {
+    for (TapeId id : ids) ++uses_[at(id)];
+    for (TapeId id : listing_.operand(run, k)) release(id);
+    listing_.set_operand(run, k, ids);
+  }
+
+  // One use less; of what is used no more, the operands have one use less in turn.
+  void release(TapeId id) {
+    TapeIds waiting{id};
+    while (!waiting.empty()) {
+      const TapeId next = waiting.back();
+      waiting.pop_back();
+      const Run& run = run_of(next);
+      if (--uses_[at(next)] > 0 || !run.is_elementwise()) continue;
+      for (int k = 0; k < 3 && run.size[k] > 0; ++k) waiting.push_back(listing_.operand(run, k)[at(next - run.first)]);
+    }
+  }
+
+  // a + -b and -b + a are a - b; a - -b is a + b.
+  void without_negatives(Run& run) {
+    const auto is_negative = [](const Run& other, TapeId) { return other.is(TapeOp::negative); };
+    if (all_of(run, 1, is_negative)) {
+      replace(run, 1, factors(run, 1, 0));
+      run.code = tape_code(run.is(TapeOp::add) ? TapeOp::subtract : TapeOp::add);
+    } else if (run.is(TapeOp::add) && all_of(run, 0, is_negative)) {
+      const TapeIds a = factors(run, 0, 0), b(listing_.operand(run, 1).begin(), listing_.operand(run, 1).end());
+      replace(run, 0, b);
+      replace(run, 1, a);
+      run.code = tape_code(TapeOp::subtract);
+    }
+  }
+
+  // a b + c, and c - a b where c is no product: the difference of two products that are equal stays zero. What depends
+  // on no point is computed once, not again for each.
+  void with_product(Run& run) {
+    const auto only_here = [&](const Run& other, TapeId id) {
+      return is_product(other) && uses_[at(id)] == 1 && other.fixed == run.fixed;
+    };
+    const auto has_no_product = [](const Run& other, TapeId) {
+      return !is_product(other) && !other.is(TapeOp::integer_power) && !other.is(TapeOp::dot) &&
+             !other.is(TapeOp::multiply_add);
+    };
+    const bool subtracts = run.is(TapeOp::subtract);
+    const int k = !subtracts && all_of(run, 0, only_here) ? 0 : 1;
+    if (k == 1 && !all_of(run, 1, only_here)) return;
+    if (subtracts && !all_of(run, 0, has_no_product)) return;
+    const TapeIds other(listing_.operand(run, 1 - k).begin(), listing_.operand(run, 1 - k).end());
+    const TapeIds a = factors(run, k, 0), b = factors(run, k, 1);
+    replace(run, 0, a);
+    replace(run, 1, b);
+    replace(run, 2, other);
+    run.code = subtracts ? tape_code(TapeFused::subtract_product) : tape_code(TapeOp::multiply_add);
+    run.aux = 0;
+  }
+
+  void as_inner_product(Run& run) {
+    const auto only_here = [&](const Run& other, TapeId id) {
+      return is_product(other) && uses_[at(id)] == 1 && other.fixed == run.fixed;
+    };
+    if (!all_of(run, 0, only_here)) return;
+    const TapeIds a = factors(run, 0, 0), b = factors(run, 0, 1);
+    replace(run, 0, a);
+    replace(run, 1, b);
+    run.code = tape_code(TapeOp::dot);
+  }
+
+  TapeListing& listing_;
+  std::vector<std::int32_t> run_of_, uses_;
+};
+
+}  // namespace
+
+void tape_fuse(TapeListing& listing) { Fuser(listing).run(); }
+
+}  // namespace mmlfast::drivers

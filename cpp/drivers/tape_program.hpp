@@ -1,0 +1,94 @@
+// A traced function made ready to run: instructions, and where their numbers are.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <vector>
+
+#include "drivers/tape_listing.hpp"
+#include "runtime/aligned_buffer.hpp"
+#include "runtime/non_copyable.hpp"
+
+namespace mmlfast::drivers {
+
+// A Python function of an instruction: results[0 .. n_results) from arguments[0 .. n_arguments). False if it failed.
+struct TapeCallback {
+  bool (*call)(void* context, std::int32_t index, const double* arguments, Size n_arguments, double* results,
+               Size n_results) = nullptr;
+  void* context = nullptr;
+};
+
+// Instructions in the form for one point and in that for blocks.
+struct TapeSteps {
+  std::vector<TapeStep> point, block;
+};
+
+// Everything but the numbers of an evaluation. Slots: x, copies of fixed numbers that stand in one operand with others,
+// results, and the rest.
+struct TapeLayout {
+  TapeSteps per_call;  // fixed numbers that depend on parameters
+  TapeSteps copies;    // of fixed numbers into slots: where results are no function of x, and in mixed operands
+  TapeSteps per_point;
+  std::vector<std::int32_t> lists;
+  std::vector<double> constants;          // the first fixed numbers
+  std::vector<std::int32_t> group_sizes;  // of inputs: x, then parameters
+  std::vector<std::int32_t> group_fixed;  // where the fixed numbers of each group of parameters begin
+  std::vector<std::int32_t> spread;       // the fixed numbers of which blocks have vectors
+  std::int32_t n_slots = 0, n_fixed = 0, n_outputs = 0, first_output = 0;
+  Size scratch = 0;         // numbers
+  double ns_per_point = 0;  // an estimate
+  bool calls_python = false;
+};
+
+class TapeProgram : NonCopyable {
+ public:
+  // std::bad_alloc passes through. Operations that cannot be computed: see fault().
+  TapeProgram(const TapeGraph& graph, TapeView outputs);
+
+  const TapeLayout& layout() const noexcept { return layout_; }
+  // What is wrong with the graph, or nullptr.
+  const char* fault() const noexcept { return fault_; }
+  std::int32_t n_instructions() const noexcept {
+    return static_cast<std::int32_t>(layout_.per_call.point.size() + layout_.copies.point.size() +
+                                     layout_.per_point.point.size());
+  }
+  // Rows of vectors that a block has: as many as leave all its slots in the first cache.
+  std::int32_t rows() const noexcept { return rows_; }
+
+  // The numbers of one point, with the constants in place: the program's own if nobody else has them. Empty if there is
+  // no memory.
+  class Numbers;
+  Numbers numbers() const noexcept;
+
+ private:
+  AlignedBuffer<double> fresh_numbers() const noexcept;
+
+  TapeLayout layout_;
+  const char* fault_ = nullptr;
+  std::int32_t rows_ = 1;
+  AlignedBuffer<double> own_;
+  mutable std::atomic<bool> taken_{false};
+};
+
+// slots, fixed numbers, padding; then scratch.
+class TapeProgram::Numbers : NonCopyable {
+ public:
+  explicit Numbers(const TapeProgram& program) noexcept;
+  ~Numbers();
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+  double* slots() const noexcept { return data_; }
+  double* fixed() const noexcept { return data_ + program_.layout_.n_slots; }
+  TapeFrame frame() const noexcept;
+
+ private:
+  const TapeProgram& program_;
+  AlignedBuffer<double> other_;
+  double* data_;
+};
+
+inline TapeProgram::Numbers TapeProgram::numbers() const noexcept { return Numbers(*this); }
+
+// Places for all numbers of a listing, and its instructions.
+TapeLayout tape_layout(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
+
+}  // namespace mmlfast::drivers

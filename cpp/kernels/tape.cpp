@@ -1,0 +1,170 @@
+#include "kernels/tape.hpp"
+
+#include "kernels/common/lanes.hpp"
+#include "kernels/tape_elementwise.hpp"
+#include "kernels/tape_matrices.hpp"
+#include "kernels/tape_reductions.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+using Size = std::ptrdiff_t;
+
+bool is_list(TapeAccess access) { return access == TapeAccess::list || access == TapeAccess::fixed_list; }
+bool is_fixed(TapeAccess access) { return access >= TapeAccess::fixed_single; }
+
+// ---- which form an elementwise instruction takes ----
+
+// The forms of one code that have a copy of their own; other codes share a loop by pointer.
+struct OwnForms {
+  TapeFunction block, number, run;
+};
+template <int N, class F>
+constexpr OwnForms own_forms = {tape_elementwise::block_stretch_of<N, F>, tape_elementwise::point_number<N, F>,
+                                tape_elementwise::point_run_of<N, F>};
+
+struct AllOwnForms {
+  OwnForms of[n_tape_codes];
+  constexpr AllOwnForms() : of{} {
+#define MMLFAST_TAPE_FORMS(n, code, F) of[tape_code(TapeOp::code)] = own_forms<n, tape_functions::F>;
+    MMLFAST_TAPE_PLAIN(MMLFAST_TAPE_FORMS)
+#undef MMLFAST_TAPE_FORMS
+#define MMLFAST_TAPE_FORMS(n, code, F) of[tape_code(TapeFused::code)] = own_forms<n, tape_functions::F>;
+    MMLFAST_TAPE_PLAIN_FUSED(MMLFAST_TAPE_FORMS)
+#undef MMLFAST_TAPE_FORMS
+  }
+};
+constexpr AllOwnForms own{};
+
+template <int N>
+TapeFunction elementwise_for_point(const TapeStep& step) {
+  for (int k = 0; k < N; ++k)
+    if (is_list(step.access_of(k))) return tape_elementwise::point_lists<N>;
+  const OwnForms& forms = own.of[step.code];
+  if (forms.run == nullptr) return tape_elementwise::point_run<N>;
+  return step.count == 1 ? forms.number : forms.run;
+}
+template <int N>
+TapeFunction elementwise_for_block(const TapeStep& step) {
+  for (int k = 0; k < N; ++k) {
+    const TapeAccess access = step.access_of(k);
+    const bool whole = access == TapeAccess::run || access == TapeAccess::fixed_single ||
+                       (access == TapeAccess::single && step.count == 1);
+    if (!whole) return tape_elementwise::block_elements<N>;
+  }
+  const OwnForms& forms = own.of[step.code];
+  return forms.block != nullptr ? forms.block : tape_elementwise::block_stretch<N>;
+}
+
+// ---- and reductions: operands are runs or lists; of dot, the first depends on the point ----
+
+using tape_reductions::Dot;
+using tape_reductions::Sum;
+using tape_reductions::Terms;
+
+template <class A>
+TapeFunction dot_for_block(TapeAccess b) {
+  if (is_list(b))
+    return is_fixed(b) ? tape_reductions::block_reduction<Dot, A, Terms<true, true>>
+                       : tape_reductions::block_reduction<Dot, A, Terms<true, false>>;
+  return is_fixed(b) ? tape_reductions::block_reduction<Dot, A, Terms<false, true>>
+                     : tape_reductions::block_reduction<Dot, A, Terms<false, false>>;
+}
+
+TapeFunction reduction_for_block(const TapeStep& step) {
+  using Run = Terms<false, false>;
+  using List = Terms<true, false>;
+  const bool list = is_list(step.access_of(0));
+  switch (static_cast<TapeOp>(step.code)) {
+    case TapeOp::dot:
+      return list ? dot_for_block<List>(step.access_of(1)) : dot_for_block<Run>(step.access_of(1));
+    case TapeOp::sum:
+      return list ? tape_reductions::block_reduction<Sum, List, List> : tape_reductions::block_reduction<Sum, Run, Run>;
+    default:
+      return list ? tape_reductions::block_norm<List> : tape_reductions::block_norm<Run>;
+  }
+}
+
+TapeFunction reduction_for_point(const TapeStep& step) {
+  const bool a = is_list(step.access_of(0)), b = is_list(step.access_of(1));
+  switch (static_cast<TapeOp>(step.code)) {
+    case TapeOp::dot:
+      if (a)
+        return b ? tape_reductions::point_reduction<Dot, true, true>
+                 : tape_reductions::point_reduction<Dot, true, false>;
+      return b ? tape_reductions::point_reduction<Dot, false, true>
+               : tape_reductions::point_reduction<Dot, false, false>;
+    case TapeOp::sum:
+      return a ? tape_reductions::point_reduction<Sum, true, true>
+               : tape_reductions::point_reduction<Sum, false, false>;
+    default:
+      return a ? tape_reductions::point_norm<true> : tape_reductions::point_norm<false>;
+  }
+}
+
+// ---- all of them ----
+
+TapeFunction reduction_or_matrix(const TapeStep& step, TapeFunction (*reduction)(const TapeStep&)) {
+  switch (static_cast<TapeOp>(step.code)) {
+    case TapeOp::solve:
+      return tape_matrices::each_lane<tape_matrices::solve_one>;
+    case TapeOp::determinant:
+      return tape_matrices::each_lane<tape_matrices::determinant_one>;
+    default:
+      return reduction(step);
+  }
+}
+
+TapeFunction for_point(const TapeStep& step) {
+  switch (tape_elementwise::loops.operands[step.code]) {
+    case 1:
+      return elementwise_for_point<1>(step);
+    case 2:
+      return elementwise_for_point<2>(step);
+    case 3:
+      return elementwise_for_point<3>(step);
+    default:
+      return reduction_or_matrix(step, reduction_for_point);
+  }
+}
+
+TapeFunction for_block(const TapeStep& step) {
+  switch (tape_elementwise::loops.operands[step.code]) {
+    case 1:
+      return elementwise_for_block<1>(step);
+    case 2:
+      return elementwise_for_block<2>(step);
+    case 3:
+      return elementwise_for_block<3>(step);
+    default:
+      return reduction_or_matrix(step, reduction_for_block);
+  }
+}
+
+// ---- points in memory ----
+
+Size at_most(Size i, Size last) { return i < last ? i : last; }
+
+void load_points(const double* x, Size n, Size row_stride, Size points, double* slots, Size slot) {
+  const Size rows = slot / tape_lanes;
+  for (Size row = 0; row < rows; ++row) {
+    const double* item[tape_lanes];
+    for (Size l = 0; l < tape_lanes; ++l) item[l] = x + at_most(row * tape_lanes + l, points - 1) * row_stride;
+    pack_run(item, 0, n, reinterpret_cast<vec<double>*>(slots) + row, rows);
+  }
+}
+
+void store_points(const double* slots, Size slot, Size points, double* to, Size n, Size row_stride) {
+  const Size rows = slot / tape_lanes;
+  for (Size row = 0; row * tape_lanes < points; ++row) {
+    double* item[tape_lanes];
+    for (Size l = 0; l < tape_lanes; ++l) item[l] = to + at_most(row * tape_lanes + l, points - 1) * row_stride;
+    unpack_run(item, 0, n, reinterpret_cast<const vec<double>*>(slots) + row, rows);
+  }
+}
+
+}  // namespace
+
+const Tape tape = {for_point, for_block, load_points, store_points};
+
+}  // namespace mmlfast::MMLFAST_LEVEL

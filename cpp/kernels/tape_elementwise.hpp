@@ -1,0 +1,247 @@
+// Elementwise operations of a tape: one loop over vectors for each, and the forms of instruction that bring operands to
+// it. For kernel files only.
+#pragma once
+
+#include "kernels/tape.hpp"
+#include "kernels/tape_functions.hpp"
+#include "kernels/tape_polygamma.hpp"
+#include "simd/narrow.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL::tape_elementwise {
+
+using Size = std::ptrdiff_t;
+using tape_functions::Vector;
+inline constexpr Size width = lanes<double>;
+
+// Vectors of each operand, `step` numbers apart: `width`, or 0 for one that serves all.
+struct Operands {
+  const double* at[3];
+  Size step[3];
+  int aux;
+};
+using Loop = void (*)(Size n, const Operands& operands, double* to);
+
+// to[i] = F(operands[i]) for n vectors.
+template <int N, class F>
+MMLFAST_INLINE void each_vector(Size n, const Operands& operands, double* to, F f) {
+  const double *a = operands.at[0], *b = operands.at[N > 1 ? 1 : 0], *c = operands.at[N > 2 ? 2 : 0];
+  const Size a_step = operands.step[0], b_step = operands.step[N > 1 ? 1 : 0], c_step = operands.step[N > 2 ? 2 : 0];
+  for (Size i = 0; i < n; ++i, a += a_step, b += b_step, c += c_step, to += width) {
+    if constexpr (N == 1)
+      store(to, f(load(a)));
+    else if constexpr (N == 2)
+      store(to, f(load(a), load(b)));
+    else
+      store(to, f(load(a), load(b), load(c)));
+  }
+}
+
+template <int N, class F>
+MMLFAST_NOINLINE void loop(Size n, const Operands& operands, double* to) {
+  each_vector<N>(n, operands, to, [](const auto&... x) MMLFAST_INLINE_LAMBDA { return F::of(x...); });
+}
+inline void integer_power_loop(Size n, const Operands& operands, double* to) {
+  const int exponent = operands.aux;
+  each_vector<1>(n, operands, to, [exponent](const Vector& a) MMLFAST_INLINE_LAMBDA {
+    return tape_functions::to_integer_power(a, exponent);
+  });
+}
+inline void polygamma_loop(Size n, const Operands& operands, double* to) {
+  const int order = operands.aux;
+  each_vector<1>(n, operands, to, [order](const Vector& a) MMLFAST_INLINE_LAMBDA { return polygamma::of(order, a); });
+}
+
+// ---- the loops by code ----
+
+// X(code, name of its function), of operations that are as cheap for one number: Plain; others: Vectors.
+#define MMLFAST_TAPE_PLAIN(X)                                                                                   \
+  X(1, identity, Identity)                                                                                      \
+  X(1, negative, Negative)                                                                                      \
+  X(1, absolute, Absolute)                                                                                      \
+  X(1, sign, Sign) X(1, sqrt, Sqrt) X(1, floor, Floor) X(1, ceil, Ceil) X(1, trunc, Trunc) X(1, rint, Rint)     \
+      X(1, logical_not, LogicalNot) X(2, add, Add) X(2, subtract, Subtract) X(2, multiply, Multiply)            \
+          X(2, divide, Divide) X(2, divide_or_zero, DivideOrZero) X(2, maximum, Maximum) X(2, minimum, Minimum) \
+              X(2, fmod, Fmod) X(2, copysign, Copysign) X(2, less, Less) X(2, less_equal, LessEqual)            \
+                  X(2, equal, Equal) X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd)                    \
+                      X(2, logical_or, LogicalOr) X(3, select, Select) X(3, multiply_add, MultiplyAdd)
+#define MMLFAST_TAPE_PLAIN_FUSED(X) \
+  X(1, square, Square) X(1, reciprocal, Reciprocal) X(3, subtract_product, SubtractProduct)
+#define MMLFAST_TAPE_VECTORS(X)                                                                                     \
+  X(1, cbrt, Cbrt)                                                                                                  \
+  X(1, exp, Exp)                                                                                                    \
+  X(1, exp2, Exp2)                                                                                                  \
+  X(1, expm1, Expm1) X(1, log, Log) X(1, log2, Log2) X(1, log10, Log10) X(1, log1p, Log1p) X(1, sin, Sin)           \
+      X(1, cos, Cos) X(1, tan, Tan) X(1, arcsin, Arcsin) X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) \
+          X(1, cosh, Cosh) X(1, tanh, Tanh) X(1, arcsinh, Arcsinh) X(1, arccosh, Arccosh) X(1, arctanh, Arctanh)    \
+              X(1, erf, Erf) X(1, erfc, Erfc) X(1, gammaln, Gammaln) X(1, expit, Expit) X(1, softplus, Softplus)    \
+                  X(2, power, Power) X(2, arctan2, Arctan2) X(2, logaddexp, Logaddexp)
+
+struct Loops {
+  Loop of[n_tape_codes];
+  int operands[n_tape_codes];
+  constexpr Loops() : of{}, operands{} {
+#define MMLFAST_TAPE_LOOP(n, code, F) set<n>(tape_code(TapeOp::code), loop<n, tape_functions::F>);
+    MMLFAST_TAPE_PLAIN(MMLFAST_TAPE_LOOP)
+    MMLFAST_TAPE_VECTORS(MMLFAST_TAPE_LOOP)
+#undef MMLFAST_TAPE_LOOP
+#define MMLFAST_TAPE_LOOP(n, code, F) set<n>(tape_code(TapeFused::code), loop<n, tape_functions::F>);
+    MMLFAST_TAPE_PLAIN_FUSED(MMLFAST_TAPE_LOOP)
+#undef MMLFAST_TAPE_LOOP
+    set<1>(tape_code(TapeOp::integer_power), integer_power_loop);
+    set<1>(tape_code(TapeOp::polygamma), polygamma_loop);
+  }
+  template <int N>
+  constexpr void set(TapeCode code, Loop loop_of_it) {
+    of[code] = loop_of_it;
+    operands[code] = N;
+  }
+};
+inline constexpr Loops loops{};
+
+// ---- a block of points ----
+
+// Operands that are whole slots, or one vector for all, and results in one stretch: a single loop.
+template <int N, class Call>
+MMLFAST_INLINE void block_stretch_by(const TapeStep& step, const TapeFrame& frame, Call&& call) {
+  Operands operands;
+  for (int k = 0; k < N; ++k) {
+    const bool spread = step.access_of(k) == TapeAccess::fixed_single;
+    operands.at[k] = spread ? frame.spread + step.from[k] * width : frame.slots + step.from[k] * frame.slot;
+    operands.step[k] = spread ? 0 : width;
+  }
+  operands.aux = N < 3 ? step.aux() : 0;
+  call(step.count * (frame.slot / width), operands, frame.slots + step.to * frame.slot);
+}
+template <int N>
+void block_stretch(const TapeStep& step, const TapeFrame& frame) {
+  block_stretch_by<N>(step, frame, loops.of[step.code]);
+}
+template <int N, class F>
+void block_stretch_of(const TapeStep& step, const TapeFrame& frame) {
+  block_stretch_by<N>(step, frame, [](Size n, const Operands& operands, double* to) MMLFAST_INLINE_LAMBDA {
+    each_vector<N>(n, operands, to, [](const auto&... x) MMLFAST_INLINE_LAMBDA { return F::of(x...); });
+  });
+}
+
+// Any operands: element by element.
+template <int N>
+void block_elements(const TapeStep& step, const TapeFrame& frame) {
+  alignas(vec_bytes) double number[N][width];
+  Operands operands;
+  operands.aux = N < 3 ? step.aux() : 0;
+  double* to = frame.slots + step.to * frame.slot;
+  for (std::uint32_t i = 0; i < step.count; ++i, to += frame.slot) {
+    for (int k = 0; k < N; ++k) {
+      const TapeAccess access = step.access_of(k);
+      const std::uint32_t from = step.from[k];
+      operands.step[k] = access >= TapeAccess::fixed_single ? 0 : width;
+      if (access == TapeAccess::fixed_single) {
+        operands.at[k] = frame.spread + from * width;
+        continue;
+      }
+      const bool listed = access == TapeAccess::list || access == TapeAccess::fixed_list;
+      const Size index = listed ? frame.lists[from + i] : access == TapeAccess::single ? from : Size{from} + i;
+      operands.at[k] = frame.slots + index * frame.slot;
+      if (operands.step[k] == 0) {
+        store(number[k], broadcast(frame.fixed[index]));
+        operands.at[k] = number[k];
+      }
+    }
+    loops.of[step.code](frame.slot / width, operands, to);
+  }
+}
+
+// ---- one point ----
+
+template <int N, class F>
+void point_number(const TapeStep& step, const TapeFrame& frame) {
+  const double* x = frame.slots;
+  double& y = frame.slots[step.to];
+  if constexpr (N == 1)
+    y = F::of(x[step.from[0]]);
+  else if constexpr (N == 2)
+    y = F::of(x[step.from[0]], x[step.from[1]]);
+  else
+    y = F::of(x[step.from[0]], x[step.from[1]], x[step.from[2]]);
+}
+
+// The first `count` lanes of what is at `from`, the others like the last of them: none that makes a function take
+// another way. Reads a whole vector.
+MMLFAST_INLINE Vector first_of_run(const double* from, Size count) {
+  static constexpr double number[width] = {0, 1, 2, 3, 4, 5, 6, 7};
+  return select(load(number) < broadcast(static_cast<double>(count)), load(from), broadcast(from[count - 1]));
+}
+MMLFAST_INLINE void store_some(double* to, const Vector& x, Size count) {
+  narrow<double, static_cast<int>(width)> some;
+  static_assert(sizeof(some) == sizeof(x));
+  MMLFAST_EACH_PART some.part[p] = x.part[p];
+  some.store_first(to, static_cast<int>(count));
+}
+
+// Operands one after the other or one for all: whole vectors, then what is left.
+template <int N, class Call>
+MMLFAST_INLINE void point_stretch(const TapeStep& step, const TapeFrame& frame, Call&& call) {
+  alignas(vec_bytes) double spread[N][width], result[width];
+  const Size whole = step.count / width, left = step.count % width;
+  Operands operands;
+  operands.aux = N < 3 ? step.aux() : 0;
+  for (int k = 0; k < N; ++k) {
+    operands.at[k] = frame.slots + step.from[k];
+    operands.step[k] = width;
+    if (step.access_of(k) == TapeAccess::single) {
+      store(spread[k], broadcast(*operands.at[k]));
+      operands.at[k] = spread[k];
+      operands.step[k] = 0;
+    }
+  }
+  double* to = frame.slots + step.to;
+  if (whole > 0) call(whole, operands, to);
+  if (left == 0) return;
+  for (int k = 0; k < N; ++k) {
+    if (operands.step[k] == 0) continue;
+    store(spread[k], first_of_run(operands.at[k] + whole * width, left));
+    operands.at[k] = spread[k];
+  }
+  call(1, operands, result);
+  store_some(to + whole * width, load(result), left);
+}
+template <int N>
+void point_run(const TapeStep& step, const TapeFrame& frame) {
+  point_stretch<N>(step, frame, loops.of[step.code]);
+}
+template <int N, class F>
+void point_run_of(const TapeStep& step, const TapeFrame& frame) {
+  point_stretch<N>(step, frame, [](Size n, const Operands& operands, double* to) MMLFAST_INLINE_LAMBDA {
+    each_vector<N>(n, operands, to, [](const auto&... x) MMLFAST_INLINE_LAMBDA { return F::of(x...); });
+  });
+}
+
+// Any operands: gathered, a piece of the run at a time.
+template <int N>
+void point_lists(const TapeStep& step, const TapeFrame& frame) {
+  constexpr Size piece = 8 * width;
+  alignas(vec_bytes) double gathered[N][piece];
+  Operands operands;
+  operands.aux = N < 3 ? step.aux() : 0;
+  double* to = frame.slots + step.to;
+  for (Size i = 0; i < step.count; i += piece) {
+    const Size count = step.count - i < piece ? step.count - i : piece, whole = count / width, left = count % width;
+    for (int k = 0; k < N; ++k) {
+      const TapeAccess access = step.access_of(k);
+      const double* numbers = access == TapeAccess::fixed_list ? frame.fixed : frame.slots;
+      const std::uint32_t from = step.from[k];
+      if (access == TapeAccess::list || access == TapeAccess::fixed_list)
+        for (Size j = 0; j < count; ++j) gathered[k][j] = numbers[frame.lists[from + i + j]];
+      else
+        for (Size j = 0; j < count; ++j) gathered[k][j] = numbers[access == TapeAccess::single ? from : from + i + j];
+      for (Size j = count; j % width != 0; ++j) gathered[k][j] = gathered[k][count - 1];
+      operands.at[k] = gathered[k];
+      operands.step[k] = width;
+    }
+    loops.of[step.code](whole + (left > 0), operands, gathered[0]);
+    for (Size v = 0; v < whole * width; v += width) store(to + i + v, load(gathered[0] + v));
+    if (left > 0) store_some(to + i + whole * width, load(gathered[0] + whole * width), left);
+  }
+}
+
+}  // namespace mmlfast::MMLFAST_LEVEL::tape_elementwise
