@@ -4,7 +4,6 @@
 #include "bind/public_function.hpp"
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
-#include "bind/watch.hpp"
 #include "runtime/blas_threads.hpp"
 #include "runtime/lapack_table.hpp"
 #include "runtime/thread_pool.hpp"
@@ -62,7 +61,6 @@ struct HeldBlas {
 void register_runtime(PyObject* module) {
   add_batched_function_type(module);
   add_public_function(module);
-  add_watch(module);
   py::module_ m = module_of(module);
   m.attr("__version__") = MMLFAST_VERSION;
   py::class_<HeldBlas>(m, "SingleBlasThread", py::is_final())

@@ -9,6 +9,8 @@
 #include "bind/registers.hpp"
 #include "bind/tape_ids.hpp"
 #include "bind/tape_program_object.hpp"
+#include "bind/traced_call.hpp"
+#include "bind/watch.hpp"
 #include "drivers/tape_derivatives.hpp"
 #include "drivers/tape_pattern.hpp"
 #include "drivers/tape_saved.hpp"
@@ -224,6 +226,8 @@ void register_tape(PyObject* module) {
   m.attr("tape_ops") = ops;
 
   add_tape_program_type(module);
+  add_watch(module);
+  add_traced_call(module);
   py::class_<TapeGraph>(m, "TapeGraph")
       .def(py::init<>())
       .def("input", &input)

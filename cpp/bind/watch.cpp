@@ -9,7 +9,7 @@ namespace {
 
 PyTypeObject* type = nullptr;
 
-constexpr const char* kind_names[] = {"item", "attribute", "cell", "sequence", "length", "bytes"};
+constexpr const char* kind_names[] = {"item", "attribute", "cell", "sequence", "mapping", "bytes", "call"};
 
 bool same_item(PyObject* dictionary, PyObject* key, PyObject* value) noexcept {
   PyObject* found = PyDict_GetItemWithError(dictionary, key);
@@ -59,10 +59,30 @@ bool same_bytes(PyArrayObject* array, PyArrayObject* kept) noexcept {
   return same;
 }
 
-Py_ssize_t length(PyObject* object) noexcept {
-  const Py_ssize_t n = PyObject_Size(object);
-  if (n < 0) PyErr_Clear();
-  return n;
+// By identity, and in the same order.
+bool same_items(PyObject* dictionary, PyObject* keys, PyObject* values) noexcept {
+  const Py_ssize_t n = PyTuple_GET_SIZE(keys);
+  Py_ssize_t found = 0, at = 0;
+#ifdef Py_GIL_DISABLED
+  Py_BEGIN_CRITICAL_SECTION(dictionary);
+#endif
+  PyObject *key = nullptr, *value = nullptr;
+  if (PyDict_GET_SIZE(dictionary) == n)
+    while (PyDict_Next(dictionary, &at, &key, &value) != 0 && found < n && key == PyTuple_GET_ITEM(keys, found) &&
+           value == PyTuple_GET_ITEM(values, found))
+      ++found;
+#ifdef Py_GIL_DISABLED
+  Py_END_CRITICAL_SECTION();
+#endif
+  return found == n && PyDict_GET_SIZE(dictionary) == n;
+}
+
+bool answers_true(PyObject* function, PyObject* arguments) noexcept {
+  PyObject* answer = PyObject_CallObject(function, arguments);
+  const int truth = answer == nullptr ? -1 : PyObject_IsTrue(answer);
+  if (truth < 0) PyErr_Clear();
+  Py_XDECREF(answer);
+  return truth > 0;
 }
 
 // What the check looks at is of the type that it needs. Else a Python exception is set.
@@ -82,13 +102,18 @@ bool fits(const Check& check) {
       if (!PyList_Check(check.owner) || check.value == nullptr || !PyTuple_Check(check.value))
         wrong = "a sequence is a list, and its elements a tuple";
       break;
-    case Check::Kind::length:
-      if (check.size < 0) wrong = "a length is watched of what has one";
+    case Check::Kind::mapping:
+      if (!PyDict_Check(check.owner) || !PyTuple_Check(check.key) || check.value == nullptr ||
+          !PyTuple_Check(check.value) || PyTuple_GET_SIZE(check.key) != PyTuple_GET_SIZE(check.value))
+        wrong = "a mapping is a dictionary, and its keys and values are tuples";
       break;
     case Check::Kind::bytes:
       if (!PyArray_Check(check.owner) || check.value == nullptr || !PyArray_Check(check.value) ||
           !PyArray_IS_C_CONTIGUOUS(as_array(check.value)) || PyDataType_REFCHK(PyArray_DESCR(as_array(check.value))))
         wrong = "bytes are those of an array without objects, and of a contiguous copy of it";
+      break;
+    case Check::Kind::call:
+      if (!PyCallable_Check(check.owner) || !PyTuple_Check(check.key)) wrong = "a call has a tuple of arguments";
       break;
   }
   if (wrong != nullptr) PyErr_SetString(PyExc_TypeError, wrong);
@@ -106,8 +131,7 @@ bool add_check(std::vector<Check>& checks, PyObject* said) {
   }
   for (std::size_t k = 0; k < std::size(kind_names); ++k) {
     if (std::strcmp(kind_name, kind_names[k]) != 0) continue;
-    Check check{static_cast<Check::Kind>(k), owner, key, value, 0};
-    if (check.kind == Check::Kind::length) check.size = length(owner);
+    const Check check{static_cast<Check::Kind>(k), owner, key, value};
     if (!fits(check)) return false;
     Py_INCREF(owner);
     Py_INCREF(key);
@@ -186,10 +210,12 @@ bool Check::holds() const noexcept {
       return same_cell(owner, value);
     case Kind::sequence:
       return same_elements(owner, value);
-    case Kind::length:
-      return length(owner) == size;
+    case Kind::mapping:
+      return same_items(owner, key, value);
     case Kind::bytes:
       return same_bytes(as_array(owner), as_array(value));
+    case Kind::call:
+      return answers_true(owner, key);
   }
   return false;
 }

@@ -20,12 +20,12 @@ struct Check {
     attribute,  // owner.key is value
     cell,       // the variable of a closure is value; nullptr: it is empty
     sequence,   // owner, a list, holds the elements of value, a tuple, and no others
-    length,     // owner, a dictionary, a set or a list, has `size` elements
+    mapping,    // owner, a dictionary, has the keys of key and the values of value, two tuples, in this order
     bytes,      // owner, an array, has the type, the shape and the bytes of value
+    call,       // owner(*key) is true: for whatever else
   };
   Kind kind;
   PyObject *owner, *key, *value;  // references of their own
-  Py_ssize_t size;
 
   // Never raises: what cannot be compared has changed.
   bool holds() const noexcept;

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Self, final
 
 import numpy as np
+from typing_extensions import disjoint_base
 
 _Array = np.ndarray[Any, Any]
 
@@ -265,6 +266,32 @@ class TapeProgram:
     def n_instructions(self) -> int: ...
     @property
     def n_slots(self) -> int: ...
+
+@final
+class Watch:
+    """What a kept answer rests on: Watch([(kind, owner, key, value)])"""
+
+    def __new__(cls, checks: list[tuple[Any, ...]], /) -> Self: ...
+    def holds(self) -> bool: ...
+    def __len__(self) -> int: ...
+
+@disjoint_base
+class TracedCall:
+    """A function that is traced when it is called."""
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self: ...
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+    def _keep(
+        self,
+        watch: Watch,
+        program: TapeProgram,
+        argnum: int,
+        arguments: list[tuple[int, ...]],
+        results: list[tuple[int, ...]],
+        is_tuple: bool,
+        /,
+    ) -> None: ...
+    def _forget(self) -> None: ...
 
 class TapeGraph:
     def __init__(self) -> None: ...
