@@ -45,6 +45,8 @@ std::int32_t count_of(TapeOp op, const TapeArgument (&operands)[3], std::int32_t
     require(op == TapeOp::determinant || size(1) % aux == 0, "b must have a multiple of n elements");
     return op == TapeOp::determinant ? 1 : checked_count(size(1));
   }
+  if (op == TapeOp::integer_power || op == TapeOp::polygamma)
+    require(drivers::tape_good_order(op, aux), "aux must be the exponent or the order");
   const Size terms = drivers::tape_reduces(op) ? aux : 1;
   require(terms >= 1, "aux must be the number of terms");
   const Size most = std::max({size(0), size(1), size(2)});

@@ -52,6 +52,10 @@ constexpr bool tape_reduces(TapeOp op) noexcept { return op == TapeOp::sum || op
 constexpr bool tape_is_whole(TapeOp op) noexcept {
   return op == TapeOp::solve || op == TapeOp::determinant || op == TapeOp::callback;
 }
+// Of integer_power and polygamma: an aux whose neighbours, and theirs, are numbers too.
+constexpr bool tape_good_order(TapeOp op, std::int32_t aux) noexcept {
+  return aux <= 1 << 30 && aux >= (op == TapeOp::polygamma ? 0 : -(1 << 30));
+}
 // Whose result is 0 or 1.
 bool tape_is_condition(TapeOp op) noexcept;
 

@@ -232,7 +232,8 @@ class TapeReader {
       case TapeOp::determinant:
         return n >= 1 && a == n * n && run.count == 1;
       case TapeOp::polygamma:
-        return run.aux >= 0 && a == run.count;
+      case TapeOp::integer_power:
+        return tape_good_order(run.op, run.aux) && a == run.count;
       default: {
         const std::int64_t terms = tape_reduces(run.op) ? n * run.count : run.count;
         for (int k = 0; k < run.n_operands(); ++k)

@@ -132,7 +132,15 @@ class Simplifier {
     if (same_ids(r_.a, r_.b)) return emit(TapeOp::integer_power, r_.a, {}, 2);
     if (all(r_.a, TapeOp::negative) && all(r_.b, TapeOp::negative))
       return emit(TapeOp::multiply, operands_of(r_.a, 0), operands_of(r_.b, 0));
+    for (const auto& [ids, other] : {std::pair{r_.a, r_.b}, std::pair{r_.b, r_.a}})
+      if (all_constant(ids) && all(other, TapeOp::negative))
+        return emit(TapeOp::multiply, negated(ids), operands_of(other, 0));
     return {};
+  }
+  TapeIds negated(TapeView constants) const {
+    std::vector<double> values(constants.size());
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = -g_.constant_value(constants[i]);
+    return g_.constants(values);
   }
 
   // By a power of two: the product with its reciprocal, which is a power of two as well.
@@ -274,6 +282,11 @@ class Simplifier {
     switch (r_.op) {
       case TapeOp::negative:
         if (all(r_.a, TapeOp::negative)) return spread(operands_of(r_.a, 0), r_.count);
+        if (all(r_.a, TapeOp::multiply)) {
+          const TapeIds a = operands_of(r_.a, 0), b = operands_of(r_.a, 1);
+          if (all_constant(a)) return emit(TapeOp::multiply, negated(a), b);
+          if (all_constant(b)) return emit(TapeOp::multiply, a, negated(b));
+        }
         return {};
       case TapeOp::absolute:
         if (all(r_.a, TapeOp::absolute)) return spread_a();

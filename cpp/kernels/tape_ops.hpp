@@ -48,22 +48,18 @@ constexpr int tape_op_count = 0
 #undef MMLFAST_TAPE_ONE
     ;
 
-constexpr int tape_operands(TapeOp op) {
-  constexpr int operands[] = {
+inline constexpr std::uint8_t tape_operand_counts[] = {
 #define MMLFAST_TAPE_OPERANDS(name, operands) operands,
-      MMLFAST_TAPE_OPS(MMLFAST_TAPE_OPERANDS)
+    MMLFAST_TAPE_OPS(MMLFAST_TAPE_OPERANDS)
 #undef MMLFAST_TAPE_OPERANDS
-  };
-  return operands[static_cast<int>(op)];
-}
+};
+constexpr int tape_operands(TapeOp op) { return tape_operand_counts[static_cast<int>(op)]; }
 
-constexpr const char* tape_name(TapeOp op) {
-  constexpr const char* names[] = {
+inline constexpr const char* tape_names[] = {
 #define MMLFAST_TAPE_STRING(name, operands) #name,
-      MMLFAST_TAPE_OPS(MMLFAST_TAPE_STRING)
+    MMLFAST_TAPE_OPS(MMLFAST_TAPE_STRING)
 #undef MMLFAST_TAPE_STRING
-  };
-  return names[static_cast<int>(op)];
-}
+};
+constexpr const char* tape_name(TapeOp op) { return tape_names[static_cast<int>(op)]; }
 
 }  // namespace mmlfast
