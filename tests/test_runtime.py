@@ -421,6 +421,20 @@ def test_absurd_sizes_are_refused_not_attempted():
             function(a)
 
 
+def test_working_memory_stays_where_it_is_while_another_driver_works_further_in(threads: Callable[[int], None]) -> None:
+    """Of a batch, items without full rank go to another driver, in the middle of the loop and in its thread; what a
+    thread that has not computed yet has of memory grows with the first of them."""
+    threads(1)
+    rng = np.random.default_rng(20261129)
+    a, b = rng.standard_normal((64, 30, 20)), rng.standard_normal((64, 30, 3))
+    a[5::9, :, 19] = a[5::9, :, 3]
+    expected = np.stack([mf.linalg.lstsq(*item).x for item in zip(a, b, strict=True)])
+    with ThreadPoolExecutor(1) as new_thread:
+        result = new_thread.submit(mf.linalg.lstsq, a, b).result()
+    same_bits(result.x, expected)
+    assert (result.rank == np.where(np.arange(64) % 9 == 5, 19, 20)).all()
+
+
 # ---- SIMD levels ----
 
 

@@ -31,7 +31,7 @@ Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSqua
     return outcome;
   };
   if (l.rows <= shape.rows && !shape.sequential) {
-    const CovarianceWorkspace work = CovarianceWorkspace::request(shape, full, 0);
+    const CovarianceWorkspace work(shape, full, 0);
     if (!work) return no_memory;
     if (!shape.is_short(l.rows)) {
       reduce_rows(shape, want, table, work, work.nodes);

@@ -116,9 +116,10 @@ void reduce_few(const CovarianceShape& shape, bool full, const T* x, const Layou
 
 // What a thread needs to reduce 2^level blocks.
 struct CovarianceWorkspace {
-  double *block, *weights, *delta, *strips, *nodes, *packed;
+  ScratchLease memory;
+  double *block = nullptr, *weights = nullptr, *delta = nullptr, *strips = nullptr, *nodes = nullptr, *packed = nullptr;
 
-  explicit operator bool() const noexcept { return delta != nullptr; }
+  explicit operator bool() const noexcept { return static_cast<bool>(memory); }
 
   static Size bytes(const CovarianceShape& shape, bool full, int level) noexcept {
     return 8 * (block_size(shape) + 8 + weights_size(shape) + shape.padded() + few_node_size(shape, full) +
@@ -130,20 +131,18 @@ struct CovarianceWorkspace {
   static Size block_size(const CovarianceShape& shape) noexcept {
     return shape.by_columns ? std::max(shape.block_size(), shape.short_shape().block_size()) : shape.block_size();
   }
-  static CovarianceWorkspace request(const CovarianceShape& shape, bool full, int level) noexcept {
-    double* all = static_cast<double*>(thread_scratch(bytes(shape, full, level)));
-    if (all == nullptr) return {};
-    double* weights = all + block_size(shape) / 8 * 8 + 8;
-    double* delta = weights + weights_size(shape);
-    double* strips = delta + shape.padded();
-    double* nodes = strips + few_node_size(shape, full);
-    return {all, weights, delta, strips, nodes, nodes + (level + 1) * shape.node_size(full)};
+  CovarianceWorkspace(const CovarianceShape& shape, bool full, int level) noexcept : memory(bytes(shape, full, level)) {
+    if (!memory) return;
+    block = static_cast<double*>(memory.data());
+    weights = block + block_size(shape) / 8 * 8 + 8;
+    delta = weights + weights_size(shape);
+    strips = delta + shape.padded();
+    nodes = strips + few_node_size(shape, full);
+    packed = nodes + (level + 1) * shape.node_size(full);
   }
-  static CovarianceWorkspace request_for_merging(const CovarianceShape& shape) noexcept {
-    CovarianceWorkspace work{};
-    work.delta = static_cast<double*>(thread_scratch(8 * shape.padded()));
-    return work;
-  }
+  // To merge nodes with: `delta` alone.
+  explicit CovarianceWorkspace(const CovarianceShape& shape) noexcept
+      : memory(8 * shape.padded()), delta(static_cast<double*>(memory.data())) {}
 };
 
 // Rows of weight 1 of a table that is `shifted`: strips of consecutive columns where they lie, the others by way of
@@ -287,8 +286,8 @@ struct CovarianceNodes {
   bool full() const noexcept { return want == Want::covariance; }
   Size size() const noexcept { return shape.node_size(full()); }
   double block_ns() const noexcept { return static_cast<double>(shape.rows) * row_ns(shape.d, full()); }
-  Workspace request(int level) const noexcept { return Workspace::request(shape, full(), level); }
-  Workspace request_for_merging() const noexcept { return Workspace::request_for_merging(shape); }
+  Workspace request(int level) const noexcept { return Workspace(shape, full(), level); }
+  Workspace request_for_merging() const noexcept { return Workspace(shape); }
   // A node of no weight changes nothing, and is changed into the other one.
   void merge(double* into, const double* other, const Workspace& work) const noexcept {
     if (other[0] == 0) return;

@@ -75,10 +75,12 @@ Outcome Moments::close_open() noexcept {
   if (shape().sequential) {
     outcome = add_to_sequential(open_rows_, weights, [](Size, Size) {});
   } else {
-    Numbers node(node_size());
-    const CovarianceWorkspace work = nodes_.request(0);
-    if (!work || !node) return no_memory;
-    reduce_packed(shape(), nodes_.want, open_.data(), open_rows_, weights, work, node.data());
+    const Numbers node(node_size());
+    {
+      const CovarianceWorkspace work = nodes_.request(0);
+      if (!work || !node) return no_memory;
+      reduce_packed(shape(), nodes_.want, open_.data(), open_rows_, weights, work, node.data());
+    }
     outcome = tree_.push(nodes_, node.data(), 0, [this](int, const double* pushed) { closed_weight_ += pushed[0]; });
   }
   if (!outcome.ok()) return outcome;
@@ -164,10 +166,12 @@ Outcome Moments::add_open(double* node) const noexcept {
 
 Outcome Moments::total(Numbers& node) const noexcept {
   node = Numbers::zeros(node_size());
-  const CovarianceWorkspace work = nodes_.request_for_merging();
-  if (!node || !work) return no_memory;
-  tree_.for_each([&](const double* of_blocks, int) { nodes_.merge(node.data(), of_blocks, work); });
-  if (sequential_) nodes_.merge(node.data(), sequential_.data(), work);
+  {
+    const CovarianceWorkspace work = nodes_.request_for_merging();
+    if (!node || !work) return no_memory;
+    tree_.for_each([&](const double* of_blocks, int) { nodes_.merge(node.data(), of_blocks, work); });
+    if (sequential_) nodes_.merge(node.data(), sequential_.data(), work);
+  }
   Outcome outcome;
   if (open_rows_ > 0) outcome = add_open(node.data());
   if (outcome.ok() && merged_) outcome = merge_node(node.data(), merged_.data());

@@ -50,7 +50,8 @@ struct Panel {
   Size column, rows, count;
 };
 
-// c := P c or P' c for one strip. Its memory is on the stack: thread_scratch may be what the caller works in.
+// c := P c or P' c for one strip. Its memory is on the stack: it is run many times, and the thread's buffer may be lent
+// out.
 template <class T>
 void apply_panel(const Panel<T>& p, bool transposed, T* c, Size row, Size cols, Size first) noexcept {
   constexpr Size lanes = items_per_group<T>;

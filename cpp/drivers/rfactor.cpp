@@ -129,11 +129,19 @@ double RFactorNodes::block_ns() const noexcept {
   return static_cast<double>(block_rows()) * columns * (0.5 + 0.08 * columns);
 }
 
-Workspace RFactorNodes::request(int level) const noexcept {
-  const Size ld = chunk_rows + 8, n_numbers = round_up(2 * n, 8);
-  double* all = static_cast<double*>(thread_scratch(8 * (ld * n + n_numbers + (level + 1) * size())));
-  if (all == nullptr) return {};
-  return {ld, all, all + ld * n, all + ld * n + n_numbers};
+namespace {
+
+constexpr Size chunk_ld = chunk_rows + 8;
+Size numbers_of(Size n) noexcept { return round_up(2 * n, 8); }
+
+}  // namespace
+
+RFactorNodes::Workspace::Workspace(const RFactorNodes& of, int level) noexcept
+    : memory(8 * (chunk_ld * of.n + numbers_of(of.n) + (level + 1) * of.size())), ld(chunk_ld) {
+  if (!memory) return;
+  columns = static_cast<double*>(memory.data());
+  numbers = columns + ld * of.n;
+  nodes = numbers + numbers_of(of.n);
 }
 
 void RFactorNodes::merge(double* into, const double* other, const Workspace& work) const noexcept {
@@ -180,9 +188,11 @@ Outcome RFactor::fill_open(const Table<T>& table) noexcept {
   count_ += l.rows;
   if (open_rows_ < most) return {};
   const Numbers node(nodes_.size());
-  const Workspace work = nodes_.request_for_merging();
-  if (!work || !node) return no_memory;
-  leaf(open_.data(), Layout{open_rows_, n, n, 1}, work, node.data());
+  {
+    const Workspace work = nodes_.request_for_merging();
+    if (!work || !node) return no_memory;
+    leaf(open_.data(), Layout{open_rows_, n, n, 1}, work, node.data());
+  }
   return tree_.push(nodes_, node.data(), 0, [this](int, const double*) { open_rows_ = 0; });
 }
 

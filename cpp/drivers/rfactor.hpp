@@ -19,10 +19,12 @@ void make_diagonal_nonnegative(double* r, Size n) noexcept;
 struct RFactorNodes {
   // chunk rows in columns of `ld`, 2 n numbers, and nodes.
   struct Workspace {
+    ScratchLease memory;
     Size ld;
-    double *columns, *numbers, *nodes;
+    double *columns = nullptr, *numbers = nullptr, *nodes = nullptr;
 
-    explicit operator bool() const noexcept { return columns != nullptr; }
+    Workspace(const RFactorNodes& of, int level) noexcept;
+    explicit operator bool() const noexcept { return static_cast<bool>(memory); }
   };
 
   Size n;
@@ -30,7 +32,7 @@ struct RFactorNodes {
   Size size() const noexcept { return n * n; }
   Size block_rows() const noexcept;
   double block_ns() const noexcept;
-  Workspace request(int level) const noexcept;
+  Workspace request(int level) const noexcept { return Workspace(*this, level); }
   Workspace request_for_merging() const noexcept { return request(-1); }
   // into := R of [into; other].
   void merge(double* into, const double* other, const Workspace& work) const noexcept;

@@ -10,8 +10,16 @@
 namespace mmlfast {
 namespace {
 
-constexpr std::size_t alignment = 64;
-constexpr std::ptrdiff_t least_scratch = 4096;
+constexpr Size alignment = 64, most_bytes = Size{1} << 62;
+constexpr Size least_scratch = 4096;
+
+// With assertions every lease has memory of its own, freed at its end: a sanitizer then sees who goes on in it, or past
+// its end, and NaN who counts on what is in it.
+#ifdef NDEBUG
+constexpr bool always_own = false;
+#else
+constexpr bool always_own = true;
+#endif
 
 // Asks for huge pages where they are a matter of asking, as NumPy does for its arrays: the faults and the page table of
 // small ones cost a large matrix several per cent.
@@ -26,8 +34,8 @@ void prefer_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] std::ptrdif
 #endif
 }
 
-AlignedBuffer<char>& scratch_of_thread() noexcept {
-  static thread_local AlignedBuffer<char> buffer;
+detail::ThreadBuffer& buffer_of_thread() noexcept {
+  static thread_local detail::ThreadBuffer buffer;
   return buffer;
 }
 
@@ -35,30 +43,45 @@ AlignedBuffer<char>& scratch_of_thread() noexcept {
 
 void* detail::allocate_aligned(std::ptrdiff_t bytes) noexcept {
   if (bytes < 0) return nullptr;
-  void* data = ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{alignment}, std::nothrow);
+  void* data = ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{static_cast<std::size_t>(alignment)},
+                              std::nothrow);
   prefer_huge_pages(data, bytes);
   return data;
 }
 
 void detail::release_aligned(void* data) noexcept {
-  if (data != nullptr) ::operator delete(data, std::align_val_t{alignment});
+  if (data != nullptr) ::operator delete(data, std::align_val_t{static_cast<std::size_t>(alignment)});
 }
 
-void* thread_scratch(std::ptrdiff_t bytes) noexcept {
-  if (bytes < 0) return nullptr;
-  AlignedBuffer<char>& buffer = scratch_of_thread();
-  if (buffer.size() < bytes || !buffer) {
-    {
-      const AlignedBuffer<char> old = std::move(buffer);
-    }  // before the new one: both need not fit
-    buffer = AlignedBuffer<char>(std::max(bytes, least_scratch));
+ScratchLease::ScratchLease(Size bytes) noexcept {
+  if (bytes < 0 || bytes > most_bytes) return;
+  if (!always_own) {
+    detail::ThreadBuffer& buffer = buffer_of_thread();
+    const Size whole = std::max<Size>(round_up(bytes, alignment), alignment);
+    if (buffer.lent == 0) {
+      const Size size = std::max({whole, buffer.wanted, least_scratch});
+      if (buffer.memory.size() < size) {
+        buffer.memory = {};  // before the new one: both need not fit
+        buffer.memory = AlignedBuffer<char>(size);
+      }
+    }
+    if (buffer.memory.size() - buffer.lent >= whole) {
+      data_ = buffer.memory.data() + buffer.lent;
+      lender_ = &buffer;
+      lent_ = whole;
+      buffer.lent += whole;
+      return;
+    }
+    buffer.wanted = std::min(std::max(buffer.wanted, buffer.lent + whole), most_kept_scratch);
   }
-  return buffer.data();
+  own_ = AlignedBuffer<char>(bytes);
+  data_ = own_.data();
+  if (always_own && data_ != nullptr) std::fill_n(own_.data(), bytes, '\xff');  // NaN
 }
 
 void trim_thread_scratch() noexcept {
-  AlignedBuffer<char>& buffer = scratch_of_thread();
-  if (buffer.size() > most_kept_scratch) const AlignedBuffer<char> old = std::move(buffer);
+  detail::ThreadBuffer& buffer = buffer_of_thread();
+  if (buffer.lent == 0 && buffer.memory.size() > most_kept_scratch) buffer.memory = {};
 }
 
 }  // namespace mmlfast

@@ -1,5 +1,5 @@
 // Working memory of the drivers, 64-byte aligned: buffers that belong to a call or an object, and one buffer per thread
-// that small calls share so that they allocate nothing.
+// that is lent to one user at a time, so that small calls allocate nothing.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "runtime/non_copyable.hpp"
 #include "runtime/sizes.hpp"
 
 namespace mmlfast {
@@ -32,7 +33,7 @@ class AlignedBuffer {
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
   AlignedBuffer& operator=(AlignedBuffer&& other) noexcept {
-    std::swap(data_, other.data_);
+    std::swap(data_, other.data_);  // the old memory goes with `other`
     std::swap(size_, other.size_);
     return *this;
   }
@@ -77,16 +78,38 @@ class Divider {
   Size used_ = 0;
 };
 
-// The calling thread's own buffer, at least `bytes` long; nullptr if there is no memory or `bytes` is negative. It
-// grows as it is asked to, and is kept: until the thread ends, or trim_thread_scratch(). The contents are not kept from
-// one request to the next, and there is one user at a time: a driver asks once, then divides. Not across an interrupt
-// check: a signal handler is Python code and may call this library in the same thread. What has to live for that long
-// is an AlignedBuffer.
-void* thread_scratch(std::ptrdiff_t bytes) noexcept;
+namespace detail {
+struct ThreadBuffer {
+  AlignedBuffer<char> memory;
+  Size lent = 0;    // bytes of it, from the start
+  Size wanted = 0;  // what all leases that there were at one time would have taken
+};
+}  // namespace detail
 
-// Frees the calling thread's buffer if it is larger than this. Done at the end of a parallel loop by each thread that
-// took part in it.
-inline constexpr std::ptrdiff_t most_kept_scratch = std::ptrdiff_t{4} << 20;
+// `bytes` of working memory until the end of the scope. It is part of the calling thread's own buffer, which is kept
+// until the thread ends and grows while nobody has a lease: small calls allocate nothing. What is called further in
+// gets what is left of the buffer, or memory of its own; nobody's memory moves. False if there is none, or if `bytes`
+// is negative. The contents are not set to anything.
+class ScratchLease : NonCopyable {
+ public:
+  explicit ScratchLease(Size bytes) noexcept;
+  ~ScratchLease() {
+    if (lender_ != nullptr) lender_->lent -= lent_;
+  }
+
+  void* data() const noexcept { return data_; }
+  explicit operator bool() const noexcept { return data_ != nullptr; }
+
+ private:
+  void* data_ = nullptr;
+  detail::ThreadBuffer* lender_ = nullptr;
+  Size lent_ = 0;
+  AlignedBuffer<char> own_;
+};
+
+// Frees the calling thread's buffer if it is larger than this and nobody has a lease. Done at the end of a parallel
+// loop by each thread that took part in it.
+inline constexpr Size most_kept_scratch = Size{4} << 20;
 void trim_thread_scratch() noexcept;
 
 }  // namespace mmlfast

@@ -30,7 +30,11 @@ struct LaneItems {
   T* item[most];
 
   LaneItems(const Batch<T>& batch, Size first, Size count) noexcept {
-    for (int l = 0; l < most; ++l) item[l] = batch.item(first + std::min<Size>(l, count - 1));
+    T* const start = batch.item(first);
+    if (count >= most)
+      for (int l = 0; l < most; ++l) item[l] = start + l * batch.stride;
+    else
+      for (int l = 0; l < most; ++l) item[l] = start + std::min<Size>(l, count - 1) * batch.stride;
   }
 };
 

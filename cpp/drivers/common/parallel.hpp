@@ -11,6 +11,15 @@
 
 namespace mmlfast::drivers {
 
+// call(scratch) -> Outcome, with a lease of `bytes`. Of no bytes there is none: the thread's buffer is left to what the
+// call calls.
+template <class Call>
+Outcome with_scratch(Size bytes, Call&& call) noexcept {
+  if (bytes == 0) return call(static_cast<void*>(nullptr));
+  const ScratchLease scratch(bytes);
+  return scratch ? call(scratch.data()) : Outcome{Outcome::Status::no_memory};
+}
+
 // Calls body(i, scratch) for i = 0 .. n - 1, in any order and from several threads; `scratch` has `bytes` bytes. The
 // body returns an Outcome or nothing; what is joined of all of them is returned. Pieces are claimed in blocks of
 // roughly 50 us, or smaller ones where a short loop would leave a thread without any; `ns_each` decides about nothing
@@ -27,9 +36,7 @@ Outcome parallel_with_scratch(Size n, double ns_each, Size bytes, Body&& body) n
     if (bytes > most_kept_scratch) trim_thread_scratch();
   };
   if (n == 1) {
-    void* scratch = thread_scratch(bytes);
-    if (scratch == nullptr) return {Outcome::Status::no_memory};
-    const Outcome outcome = one(0, scratch);
+    const Outcome outcome = with_scratch(bytes, [&](void* scratch) { return one(0, scratch); });
     trim();
     return outcome;
   }
@@ -41,12 +48,11 @@ Outcome parallel_with_scratch(Size n, double ns_each, Size bytes, Body&& body) n
   const bool finished = parallel_blocks(ceil_div(n, per_block), total_ns, [&](Size block) {
     if (outcome.stopped()) return;
     const Size end = std::min(n, (block + 1) * per_block);
-    for (Size i = block * per_block; i < end; ++i) {
-      // Asked for again: what the body calls may have made the buffer grow, so that it is elsewhere.
-      void* scratch = thread_scratch(bytes);
-      if (scratch == nullptr) return outcome.join({Outcome::Status::no_memory});
-      outcome.join(one(i, scratch));
-    }
+    const Outcome rest = with_scratch(bytes, [&](void* scratch) {
+      for (Size i = block * per_block; i < end; ++i) outcome.join(one(i, scratch));
+      return Outcome{};
+    });
+    outcome.join(rest);
   });
   trim();
   if (!finished) outcome.join({Outcome::Status::interrupted});
