@@ -82,18 +82,18 @@ Outcome run_lapack(Size n_items, const Batch<const T>& a, const Batch<T>& x, boo
 
 template <class T>
 Outcome cholesky(Size n_items, const Batch<const T>& a, const Batch<T>& x, bool upper) noexcept {
+  const Cholesky<T>& kernel = kernel_of<Cholesky<T>>();
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   if (!lane_orders.suit<T>(n, n_items)) return run_lapack(n_items, a, x, upper);
   // The upper triangle of a matrix is the lower one of its transpose.
   const auto oriented = [&](const Layout& l) { return upper ? transposed(l) : l; };
   const Layout a_layout = oriented(a.layout), x_layout = oriented(x.layout);
-  return run_in_lanes<T>(
-      n_items, lane_ns<T>(n), kernel_of<Cholesky<T>>().scratch_vectors(n), [&](Size first, Size count, void* scratch) {
-        const LaneItems<const T> a_items(a, first, count);
-        const LaneItems<T> x_items(x, first, count);
-        return kernel_of<Cholesky<T>>().factor(a_items.item, a_layout, x_items.item, x_layout, scratch);
-      });
+  return run_in_lanes<T>(n_items, lane_ns<T>(n), kernel.scratch_vectors(n), [&](Size first, Size count, void* scratch) {
+    const LaneItems<const T> a_items(a, first, count);
+    const LaneItems<T> x_items(x, first, count);
+    return kernel.factor(a_items.item, a_layout, x_items.item, x_layout, scratch);
+  });
 }
 
 template Outcome cholesky<double>(Size, const Batch<const double>&, const Batch<double>&, bool) noexcept;

@@ -34,6 +34,7 @@ Outcome run_lanes(Size n_items, Size n, bool vectors, Call&& call) noexcept {
 template <class T>
 Outcome eigh(Size n_items, const Batch<const T>& a, Triangle triangle, const Batch<T>& values,
              const Batch<T>& vectors) noexcept {
+  const Eigh<T>& kernel = kernel_of<Eigh<T>>();
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const Batch<const T> lower{a.data, a.stride, oriented(a.layout, triangle)};
@@ -41,13 +42,14 @@ Outcome eigh(Size n_items, const Batch<const T>& a, Triangle triangle, const Bat
   return run_lanes<T>(n_items, n, true, [&](int groups, Size first, Size count, void* scratch) {
     const LaneItems<const T, max_eigh_groups> a_items(lower, first, count);
     const LaneItems<T, max_eigh_groups> values_items(values, first, count), vectors_items(vectors, first, count);
-    return kernel_of<Eigh<T>>().eigh(groups, a_items.item, lower.layout, values_items.item, values.layout.row_stride,
-                                     vectors_items.item, vectors.layout, scratch);
+    return kernel.eigh(groups, a_items.item, lower.layout, values_items.item, values.layout.row_stride,
+                       vectors_items.item, vectors.layout, scratch);
   });
 }
 
 template <class T>
 Outcome eigvalsh(Size n_items, const Batch<const T>& a, Triangle triangle, const Batch<T>& values) noexcept {
+  const Eigh<T>& kernel = kernel_of<Eigh<T>>();
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const Batch<const T> lower{a.data, a.stride, oriented(a.layout, triangle)};
@@ -55,8 +57,7 @@ Outcome eigvalsh(Size n_items, const Batch<const T>& a, Triangle triangle, const
   return run_lanes<T>(n_items, n, false, [&](int groups, Size first, Size count, void* scratch) {
     const LaneItems<const T, max_eigh_groups> a_items(lower, first, count);
     const LaneItems<T, max_eigh_groups> values_items(values, first, count);
-    return kernel_of<Eigh<T>>().eigvalsh(groups, a_items.item, lower.layout, values_items.item,
-                                         values.layout.row_stride, scratch);
+    return kernel.eigvalsh(groups, a_items.item, lower.layout, values_items.item, values.layout.row_stride, scratch);
   });
 }
 

@@ -32,21 +32,20 @@ Outcome run_lanes(Size n_items, Size n, Size m, Call&& call) noexcept {
 // One system of 2 to 32 rows, and its condition.
 template <class T>
 Outcome solve_one(const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& x) noexcept {
-  const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel_of<Elimination<T>>().scratch_vectors(n, m);
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
+  const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel.scratch_vectors(n, m);
   const Size numbers = checked_product(LanesOfOne<T>::numbers(n, m), static_cast<Size>(sizeof(T)));
-  void* scratch = thread_scratch(numbers < 0 ? numbers : 64 * vectors + numbers);
-  if (scratch == nullptr) return {Outcome::Status::no_memory};
+  const ScratchLease lease(numbers < 0 ? numbers : 64 * vectors + numbers);
+  if (!lease) return {Outcome::Status::no_memory};
+  void* scratch = lease.data();
   T* room = reinterpret_cast<T*>(static_cast<char*>(scratch) + 64 * vectors);
   const LanesOfOne<T> one(a, b, x, room);
-  const LaneBits bits =
-      kernel_of<Elimination<T>>().solve(one.matrix, a.layout, one.rhs, one.layout(), one.to, one.layout(), scratch);
+  const LaneBits bits = kernel.solve(one.matrix, a.layout, one.rhs, one.layout(), one.to, one.layout(), scratch);
   one.finish();
   if (bits & 1) return {Outcome::Status::failed_items};
   Outcome outcome;
-  outcome.rcond = one.rcond([&] {
-    return scaled_condition(a.item(0), a.layout, kernel_of<Elimination<T>>().scratch_vectors(n, 1),
-                            kernel_of<Elimination<T>>().solve);
-  });
+  outcome.rcond =
+      one.rcond([&] { return scaled_condition(a.item(0), a.layout, kernel.scratch_vectors(n, 1), kernel.solve); });
   return outcome;
 }
 
@@ -59,12 +58,12 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   // What is written over cannot be looked at again.
   const bool look = n_items == 1 && n > 1 && a.data != x.data;
   if (look && n <= lane_orders.always) return solve_one(a, b, x);
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   if (lane_orders.suit<T>(n, n_items)) {
     return run_lanes<T>(n_items, n, m, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count), b_items(b, first, count);
       const LaneItems<T> x_items(x, first, count);
-      return kernel_of<Elimination<T>>().solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout,
-                                               scratch);
+      return kernel.solve(a_items.item, a.layout, b_items.item, b.layout, x_items.item, x.layout, scratch);
     });
   }
   double rcond = 1;
@@ -82,6 +81,7 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
 
 template <class T>
 Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexcept {
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const bool look = n_items == 1 && n > 1 && a.data != x.data;  // as above
@@ -89,7 +89,7 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
     Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> x_items(x, first, count);
-      return kernel_of<Elimination<T>>().inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
+      return kernel.inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
     if (look && n <= lane_orders.always && outcome.ok()) {
       T room[2 * lane_orders.always];
@@ -113,6 +113,7 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
 
 template <class T>
 Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) noexcept {
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   const Size n = a.layout.rows;
   Outcome outcome;
   if (n == 0) {
@@ -121,7 +122,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> det_items(det, first, count);
-      return kernel_of<Elimination<T>>().determinant(a_items.item, a.layout, det_items.item, scratch);
+      return kernel.determinant(a_items.item, a.layout, det_items.item, scratch);
     });
   } else {
     outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr},
@@ -133,6 +134,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
 
 template <class T>
 Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& sign, const Batch<T>& logabs) noexcept {
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   const Size n = a.layout.rows;
   Outcome outcome;
   if (n == 0) {
@@ -141,8 +143,7 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> sign_items(sign, first, count), log_items(logabs, first, count);
-      return kernel_of<Elimination<T>>().log_determinant(a_items.item, a.layout, sign_items.item, log_items.item,
-                                                         scratch);
+      return kernel.log_determinant(a_items.item, a.layout, sign_items.item, log_items.item, scratch);
     });
   } else {
     outcome = run_lapack<T>(n_items, a, LapackPlan<T>{0, 0, nullptr}, [&](Size i, const LapackFactors<T>& f, T*) {
@@ -156,6 +157,7 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
 
 template <class T>
 Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<bool>& singular) noexcept {
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   const Size n = a.layout.rows;
   Outcome outcome;
   if (n == 0) {
@@ -166,7 +168,7 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
       T unused[items_per_group<T>];
       T* det[items_per_group<T>];
       for (int l = 0; l < items_per_group<T>; ++l) det[l] = unused + l;
-      const LaneBits bits = kernel_of<Elimination<T>>().determinant(a_items.item, a.layout, det, scratch);
+      const LaneBits bits = kernel.determinant(a_items.item, a.layout, det, scratch);
       for (Size l = 0; l < count; ++l) *singular.item(first + l) = (bits >> l) & 1;
       return LaneBits{0};
     });
@@ -202,9 +204,10 @@ void give_order(const LuCall<T>& call, Size i, const std::int32_t* order, const 
 
 template <class T>
 Outcome lu_in_lanes(const LuCall<T>& call) noexcept {
+  const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
   const bool permute = call.p == nullptr && call.index == nullptr;
-  const Size vectors = kernel_of<Elimination<T>>().lu_scratch_vectors(m, n);
+  const Size vectors = kernel.lu_scratch_vectors(m, n);
   const Layout rows_in_a_row{m, k, k, 1};
   // One vector more per row for the order, and a place for l where its rows are to be moved.
   return run_in_lanes<T>(call.n_items, lane_ns<T>(k, std::max(m, n) - k), vectors + m + (permute ? m * k : 0),
@@ -216,9 +219,8 @@ Outcome lu_in_lanes(const LuCall<T>& call) noexcept {
                            const LaneItems<T> u(call.u, first, count);
                            if (permute)
                              for (Size lane = 0; lane < items_per_group<T>; ++lane) l.item[lane] = lower + lane * m * k;
-                           kernel_of<Elimination<T>>().lu(a.item, call.a.layout, order, l.item,
-                                                          permute ? rows_in_a_row : call.l.layout, u.item,
-                                                          call.u.layout, scratch);
+                           kernel.lu(a.item, call.a.layout, order, l.item, permute ? rows_in_a_row : call.l.layout,
+                                     u.item, call.u.layout, scratch);
                            for (Size lane = 0; lane < count; ++lane)
                              give_order(call, first + lane, order + lane * m, lower + lane * m * k);
                            return LaneBits{0};

@@ -20,15 +20,16 @@ double lane_ns(Size m, Size n) {
 
 template <class T>
 Outcome run_lanes(const GramSchmidtCall<T>& call) noexcept {
+  const GramSchmidt<T>& kernel = kernel_of<GramSchmidt<T>>();
   const Size m = call.a.layout.rows, n = call.a.layout.cols;
-  const Size vectors = kernel_of<GramSchmidt<T>>().scratch_vectors(m, n);
+  const Size vectors = kernel.scratch_vectors(m, n);
   return run_in_lanes<T>(call.n_items, lane_ns<T>(m, n), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a(call.a, first, count), rtol(call.rtol, first, count);
     const LaneItems<T> q(call.q, first, count), orthogonality(call.orthogonality, first, count);
     std::int64_t* rank[items_per_group<T>];
     for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = call.rank.item(first + std::min<Size>(l, count - 1));
-    kernel_of<GramSchmidt<T>>().lanes(call.method, a.item, call.a.layout, rtol.item, q.item, call.q.layout, rank,
-                                      orthogonality.item, scratch);
+    kernel.lanes(call.method, a.item, call.a.layout, rtol.item, q.item, call.q.layout, rank, orthogonality.item,
+                 scratch);
     return LaneBits{0};
   });
 }

@@ -53,8 +53,9 @@ Outcome with_care(const LstsqCall<T>& c, Size i) noexcept {
 
 template <class T>
 Outcome run_lanes(const LstsqCall<T>& c) noexcept {
+  const Lstsq<T>& kernel = kernel_of<Lstsq<T>>();
   const Size m = c.a.layout.rows, n = c.a.layout.cols, k = c.b.layout.cols;
-  const Size vectors = kernel_of<Lstsq<T>>().scratch_vectors(m, n, k);
+  const Size vectors = kernel.scratch_vectors(m, n, k);
   LstsqCall<T> without_s = c;
   without_s.s.data = nullptr;
   JoinedOutcome careful;
@@ -67,9 +68,9 @@ Outcome run_lanes(const LstsqCall<T>& c) noexcept {
         std::int64_t* rank[items_per_group<T>];
         for (Size l = 0; l < items_per_group<T>; ++l) rank[l] = c.rank.item(first + std::min<Size>(l, count - 1));
         LaneBits uncertain;
-        LaneBits failed = kernel_of<Lstsq<T>>().solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item,
-                                                      c.x.layout, residuals.item, c.residuals.layout, rank, s.item,
-                                                      c.s.layout, &uncertain, scratch);
+        LaneBits failed =
+            kernel.solve(a.item, c.a.layout, b.item, c.b.layout, rcond.item, x.item, c.x.layout, residuals.item,
+                         c.residuals.layout, rank, s.item, c.s.layout, &uncertain, scratch);
         for (Size l = 0; l < count; ++l) {
           if (((uncertain >> l) & 1) == 0) continue;
           const Outcome one = with_care(without_s, first + l);

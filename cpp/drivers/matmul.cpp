@@ -71,23 +71,25 @@ double product_ns(Size m, Size k, Size n) {
 
 template <class T>
 Outcome products(Size n_items, const Batch<const T>& a, const Batch<const T>& b, const Batch<T>& c) noexcept {
+  const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = c.layout.rows, k = a.layout.cols, n = c.layout.cols;
   // Blocks of rows are at most that high; the scratch memory for c is for such a block.
-  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel_of<Matmul<T>>().scratch_elements(m, k, n),
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel.scratch_elements(m, k, n),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
-                        kernel_of<Matmul<T>>().products(count, part(a, first, row, rows), part(b, first, 0, k),
-                                                        part(c, first, row, rows), scratch);
+                        kernel.products(count, part(a, first, row, rows), part(b, first, 0, k),
+                                        part(c, first, row, rows), scratch);
                       });
 }
 
 // y = a x with the rows of a contiguous.
 template <class T>
 Outcome dots(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
+  const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = y.layout.rows, k = a.layout.cols;
-  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel_of<Matmul<T>>().scratch_elements(m, k, 1),
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel.scratch_elements(m, k, 1),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
-                        kernel_of<Matmul<T>>().dots(count, part(a, first, row, rows), part(x, first, 0, k),
-                                                    part(y, first, row, rows), scratch);
+                        kernel.dots(count, part(a, first, row, rows), part(x, first, 0, k), part(y, first, row, rows),
+                                    scratch);
                       });
 }
 
@@ -102,8 +104,9 @@ Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, c
     return {};
   }
   if (m == 1 && k == 1 && n == 1) {
+    const Matmul<T>& kernel = kernel_of<Matmul<T>>();
     return in_pieces<T>(n_items, 1, 1.0, 1, [&](Size first, Size count, Size, Size, T*) {
-      kernel_of<Matmul<T>>().numbers(count, part(a, first, 0, 1), part(b, first, 0, 1), part(c, first, 0, 1));
+      kernel.numbers(count, part(a, first, 0, 1), part(b, first, 0, 1), part(c, first, 0, 1));
     });
   }
   if (is_tall(n_items, a, b, c)) return matmul(1, tall(n_items, a), b, tall(n_items, c));
@@ -122,12 +125,13 @@ double striped_ns(Size m, Size k) {
 
 template <class T>
 Outcome matvec(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
+  const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = y.layout.rows, k = a.layout.cols;
   if (k < least_striped || m == 0 || n_items == 0) return matmul(n_items, a, x, y);
-  return in_pieces<T>(n_items, m, striped_ns<T>(m, k), kernel_of<Matmul<T>>().striped_scratch(k),
+  return in_pieces<T>(n_items, m, striped_ns<T>(m, k), kernel.striped_scratch(k),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
-                        kernel_of<Matmul<T>>().striped(count, part(a, first, row, rows), part(x, first, 0, k),
-                                                       part(y, first, row, rows), scratch);
+                        kernel.striped(count, part(a, first, row, rows), part(x, first, 0, k),
+                                       part(y, first, row, rows), scratch);
                       });
 }
 
@@ -138,6 +142,7 @@ constexpr Size inner_piece = 32'768;
 
 template <class T>
 Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) noexcept {
+  const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size k = x.layout.rows, pieces = ceil_div(k, inner_piece);
   const AlignedBuffer<T> sums(pieces);
   if (sums.data() == nullptr) return {Outcome::Status::no_memory};
@@ -145,8 +150,8 @@ Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) no
   const Outcome outcome =
       parallel_with_scratch(pieces, 0.3 * static_cast<double>(inner_piece), bytes, [&](Size piece, void* scratch) {
         const Size first = piece * inner_piece, rows = std::min(inner_piece, k - first);
-        kernel_of<Matmul<T>>().inner(1, part(x, 0, first, rows), part(y, 0, first, rows),
-                                     {&sums[piece], 0, {1, 1, 1, 1}}, static_cast<T*>(scratch));
+        kernel.inner(1, part(x, 0, first, rows), part(y, 0, first, rows), {&sums[piece], 0, {1, 1, 1, 1}},
+                     static_cast<T*>(scratch));
       });
   if (!outcome.ok()) return outcome;
   *sum = sums[0];
@@ -158,6 +163,7 @@ Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) no
 
 template <class T>
 Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, const Batch<T>& sum) noexcept {
+  const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size k = x.layout.rows;
   if (k > inner_piece) {
     for (Size item = 0; item < n_items; ++item) {
@@ -169,8 +175,8 @@ Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, c
   const double item_ns = 2 + 0.3 * static_cast<double>(k) * (static_cast<double>(sizeof(T)) / 8);
   return in_pieces<T>(n_items, 1, std::min(item_ns, block_ns * 0.99), inner_scratch_elements,
                       [&](Size first, Size count, Size, Size, T* scratch) {
-                        kernel_of<Matmul<T>>().inner(count, part(x, first, 0, k), part(y, first, 0, k),
-                                                     part(sum, first, 0, 1), scratch);
+                        kernel.inner(count, part(x, first, 0, k), part(y, first, 0, k), part(sum, first, 0, 1),
+                                     scratch);
                       });
 }
 

@@ -278,7 +278,8 @@ template <class T>
 Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
                   const PowerPairs<T>& pairs) noexcept {
   constexpr int width = items_per_group<T>;
-  const Size n = a.layout.rows, scratch_bytes = 64 * kernel_of<PowerIteration<T>>().scratch_vectors(n);
+  const PowerIteration<T>& kernel = kernel_of<PowerIteration<T>>();
+  const Size n = a.layout.rows, scratch_bytes = 64 * kernel.scratch_vectors(n);
   const T tol = static_cast<T>(tolerance<T>(stop));
   const Rounds r(32, 25 + 0.4 * static_cast<double>(n * n));
   const auto still_runs = [&](Size i) { return *pairs.n_iter.item(i) < 0; };
@@ -295,10 +296,10 @@ Outcome run_lanes(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       residual[l] = pairs.residual.item(items[l]);
     }
     std::int64_t n_sweeps[width];
-    const PowerStopped bits = kernel_of<PowerIteration<T>>().lanes(
-        matrix, a.layout,
-        {from, start.layout.row_stride, to, pairs.vector.layout.row_stride, value, residual, n_sweeps},
-        {tol, until - done, until == stop.max_iter}, scratch);
+    const PowerStopped bits =
+        kernel.lanes(matrix, a.layout,
+                     {from, start.layout.row_stride, to, pairs.vector.layout.row_stride, value, residual, n_sweeps},
+                     {tol, until - done, until == stop.max_iter}, scratch);
     for (Size l = 0; l < count; ++l) {
       *pairs.n_iter.item(items[l]) = (bits.stopped >> l) & 1 ? done + n_sweeps[l] : -until;
       *pairs.converged.item(items[l]) = (bits.converged >> l) & 1;

@@ -46,8 +46,9 @@ struct Layouts {
 
 template <class T>
 Outcome in_lanes(const ProjectionCall<T>& call, Sizes s) noexcept {
+  const Projection<T>& kernel = kernel_of<Projection<T>>();
   const Layouts layouts(call);
-  const Size vectors = kernel_of<Projection<T>>().scratch_elements(call.step, s.d, s.m);
+  const Size vectors = kernel.scratch_elements(call.step, s.d, s.m);
   const double ns = item_ns(call.step, s, sizeof(T));
   return run_in_lanes<T>(call.n_items, ns, vectors, [&](Size first, Size count, void* scratch) {
     std::optional<LaneItems<const T>> in[most_projection_inputs];
@@ -56,15 +57,16 @@ Outcome in_lanes(const ProjectionCall<T>& call, Sizes s) noexcept {
     T* const* to[most_projection_outputs];
     for (int k = 0; k < call.n_in; ++k) from[k] = in[k].emplace(call.in[k], first, count).item;
     for (int k = 0; k < call.n_out; ++k) to[k] = out[k].emplace(call.out[k], first, count).item;
-    kernel_of<Projection<T>>().lanes(call.step, from, layouts.in, to, layouts.out, scratch);
+    kernel.lanes(call.step, from, layouts.in, to, layouts.out, scratch);
     return LaneBits{0};
   });
 }
 
 template <class T>
 Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
+  const Projection<T>& kernel = kernel_of<Projection<T>>();
   const Layouts layouts(call);
-  const Size elements = kernel_of<Projection<T>>().scratch_elements(call.step, s.d, s.m);
+  const Size elements = kernel.scratch_elements(call.step, s.d, s.m);
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
   const double ns = item_ns(call.step, s, sizeof(T));
   return parallel_with_scratch(call.n_items, ns, bytes, [&](Size i, void* scratch) {
@@ -72,13 +74,14 @@ Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
     T* to[most_projection_outputs];
     for (int k = 0; k < call.n_in; ++k) from[k] = call.in[k].item(i);
     for (int k = 0; k < call.n_out; ++k) to[k] = call.out[k].item(i);
-    kernel_of<Projection<T>>().one(call.step, from, layouts.in, to, layouts.out, scratch);
+    kernel.one(call.step, from, layouts.in, to, layouts.out, scratch);
   });
 }
 
 // Points that share their factors, in blocks of rows: x is points x d, y is points x (d or m).
 template <class T>
 Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
+  const Projection<T>& kernel = kernel_of<Projection<T>>();
   const bool whole = call.step == ProjectionStep::apply;
   AlignedBuffer<T> factors(checked_product(2 * s.d, s.m));
   if (factors.data() == nullptr) return {Outcome::Status::no_memory};
@@ -95,8 +98,7 @@ Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
     const Size from = b * rows, count = std::min(rows, call.n_items - from);
     const Layout x_layout{count, s.d, x.stride, x.layout.row_stride};
     const Layout y_layout{count, y.layout.rows, y.stride, y.layout.row_stride};
-    kernel_of<Projection<T>>().points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from),
-                                      y_layout, scratch);
+    kernel.points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from), y_layout, scratch);
   });
 }
 

@@ -20,6 +20,7 @@ bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 25
 // Tall matrices without reflections, but for those with columns that are dependent to the last bit, NaN or infinity.
 template <class T>
 Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch<T>& r) noexcept {
+  const Qr<T>& kernel = kernel_of<Qr<T>>();
   const double m = static_cast<double>(a.layout.rows), n = static_cast<double>(a.layout.cols);
   const AlignedBuffer<bool> done(n_items);
   if (done.data() == nullptr) return {Outcome::Status::no_memory};
@@ -29,8 +30,7 @@ Outcome tall_matrices(Size n_items, const Batch<const T>& a, const Batch<T>& q, 
   });
   for (Size i = 0; i < n_items && outcome.ok(); ++i)
     if (!done[i])
-      outcome = large_qr<T>(1, kernel_of<Qr<T>>(), {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout},
-                            {r.item(i), 0, r.layout});
+      outcome = large_qr<T>(1, kernel, {a.item(i), 0, a.layout}, {q_item(i), 0, q.layout}, {r.item(i), 0, r.layout});
   return outcome;
 }
 
@@ -46,6 +46,7 @@ double lane_ns(Size m, Size n, Size p) {
 
 template <class T>
 Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch<T>& r) noexcept {
+  const Qr<T>& kernel = kernel_of<Qr<T>>();
   const Size m = a.layout.rows, n = a.layout.cols, p = q.data == nullptr ? 0 : q.layout.cols;
   if (n_items == 0) return {};
   if (m == 0 || n == 0) {
@@ -56,28 +57,29 @@ Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch
     return {};
   }
   if (!use_lanes(m, n, p))
-    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : large_qr<T>(n_items, kernel_of<Qr<T>>(), a, q, r);
-  const Size vectors = kernel_of<Qr<T>>().scratch_vectors(m, n, p);
+    return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : large_qr<T>(n_items, kernel, a, q, r);
+  const Size vectors = kernel.scratch_vectors(m, n, p);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, p), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
     LaneItems<T> q_items(q, first, count);
     const LaneItems<T> r_items(r, first, count);
     if (p == 0) q_items.item[0] = nullptr;
-    kernel_of<Qr<T>>().factor(a_items.item, a.layout, q_items.item, q.layout, r_items.item, r.layout, scratch);
+    kernel.factor(a_items.item, a.layout, q_items.item, q.layout, r_items.item, r.layout, scratch);
     return LaneBits{0};
   });
 }
 
 template <class T>
 Outcome qr_raw(Size n_items, const Batch<const T>& a, const Batch<T>& h, const Batch<T>& tau) noexcept {
+  const Qr<T>& kernel = kernel_of<Qr<T>>();
   const Size m = a.layout.rows, n = a.layout.cols;
   if (n_items == 0 || m == 0 || n == 0) return {};
-  if (!use_lanes(m, n, 0)) return large_qr_raw<T>(n_items, kernel_of<Qr<T>>(), a, h, tau);
-  const Size vectors = kernel_of<Qr<T>>().scratch_vectors(m, n, 0);
+  if (!use_lanes(m, n, 0)) return large_qr_raw<T>(n_items, kernel, a, h, tau);
+  const Size vectors = kernel.scratch_vectors(m, n, 0);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, 0), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> h_items(h, first, count), tau_items(tau, first, count);
-    kernel_of<Qr<T>>().raw(a_items.item, a.layout, h_items.item, h.layout, tau_items.item, tau.layout, scratch);
+    kernel.raw(a_items.item, a.layout, h_items.item, h.layout, tau_items.item, tau.layout, scratch);
     return LaneBits{0};
   });
 }

@@ -49,6 +49,7 @@ Outcome without_failures(Outcome outcome) {
 // take(i, s) -> Outcome for each item, with its k >= 1 singular values, of what is said.
 template <class T, class Take>
 Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf what, Take&& take) noexcept {
+  const Svd<T>& kernel = kernel_of<Svd<T>>();
   const Size k = std::min(a.layout.rows, a.layout.cols);
   if (!use_lanes<T>(a.layout, n_items, false)) {
     JoinedOutcome taken;
@@ -65,7 +66,7 @@ Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf 
     const Batch<T> s{values, k, {k, 1, 1, 1}};
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> s_items(s, 0, group);
-    kernel_of<Svd<T>>().values(a_items.item, a.layout, what, s_items.item, s.layout, scratch);
+    kernel.values(a_items.item, a.layout, what, s_items.item, s.layout, scratch);
     LaneBits failed = 0;
     for (Size l = 0; l < count; ++l)
       if (!take(first + l, static_cast<const T*>(values + l * k)).ok()) failed |= LaneBits{1} << l;
@@ -108,6 +109,7 @@ void set_identity(T* x, const Layout& l) {
 
 template <class T>
 Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batch<T>& s, const Batch<T>& vh) noexcept {
+  const Svd<T>& kernel = kernel_of<Svd<T>>();
   const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n);
   if (n_items == 0) return {};
   const bool whole = u.layout.cols == m && vh.layout.rows == n;
@@ -125,8 +127,8 @@ Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batc
   return without_failures(run_lanes<T>(n_items, a.layout, true, whole, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
     const LaneItems<T> u_items(u, first, count), s_items(s, first, count), vh_items(vh, first, count);
-    return kernel_of<Svd<T>>().factors(a_items.item, a.layout, u_items.item, u.layout, s_items.item, s.layout,
-                                       vh_items.item, vh.layout, scratch);
+    return kernel.factors(a_items.item, a.layout, u_items.item, u.layout, s_items.item, s.layout, vh_items.item,
+                          vh.layout, scratch);
   }));
 }
 
@@ -142,12 +144,12 @@ Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s
 
 template <class T>
 Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const T>& rcond, const Batch<T>& x) noexcept {
+  const Svd<T>& kernel = kernel_of<Svd<T>>();
   if (n_items == 0 || a.layout.rows == 0 || a.layout.cols == 0) return {};
   return run_lanes<T>(n_items, a.layout, true, false, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count), rcond_items(rcond, first, count);
     const LaneItems<T> x_items(x, first, count);
-    return kernel_of<Svd<T>>().pseudo_inverse(a_items.item, a.layout, rcond_items.item, x_items.item, x.layout,
-                                              scratch);
+    return kernel.pseudo_inverse(a_items.item, a.layout, rcond_items.item, x_items.item, x.layout, scratch);
   });
 }
 

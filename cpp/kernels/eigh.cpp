@@ -114,27 +114,28 @@ LaneBits solve_small(const T* const* items, const Layout& al, T* const* values, 
 
 // Every vector to length 1: the rotations leave the angles between them right to rounding, but let the lengths drift.
 template <class T>
-MMLFAST_NOINLINE void normalize(Tridiagonal<T> t) {
-  for (std::ptrdiff_t k = 0; k < t.n; ++k) {
-    vec<T>* x = t.q + k * t.ld;
+MMLFAST_NOINLINE void normalize(std::ptrdiff_t n, vec<T>* q, std::ptrdiff_t ld) {
+  for (std::ptrdiff_t k = 0; k < n; ++k) {
+    vec<T>* x = q + k * ld;
     vec<T> excess = broadcast<T>(-1);
-    for (std::ptrdiff_t i = 0; i < t.n; ++i) excess = fma(x[i], x[i], excess);
+    for (std::ptrdiff_t i = 0; i < n; ++i) excess = fma(x[i], x[i], excess);
     excess = excess * broadcast<T>(static_cast<T>(0.5));
-    for (std::ptrdiff_t i = 0; i < t.n; ++i) x[i] = fnma(x[i], excess, x[i]);
+    for (std::ptrdiff_t i = 0; i < n; ++i) x[i] = fnma(x[i], excess, x[i]);
   }
 }
 
 template <bool Vectors, class T>
-MMLFAST_NOINLINE void write_answers(const Preparation<T>& p, const mask<T>& failed, Tridiagonal<T> t, T* const* values,
-                                    std::ptrdiff_t values_stride, T* const* vectors, const Layout& vl) {
-  sort<Vectors>(t);
-  unscale_values(p, failed, t.d, t.n);
-  unpack(values, Layout{t.n, 1, values_stride, 1}, t.d, 1, 1);
+MMLFAST_NOINLINE void write_answers(const Preparation<T>& p, const mask<T>& failed, std::ptrdiff_t n, vec<T>* d,
+                                    vec<T>* q, std::ptrdiff_t ld, T* const* values, std::ptrdiff_t values_stride,
+                                    T* const* vectors, const Layout& vl) {
+  sort<Vectors>(n, d, q, ld);
+  unscale_values(p, failed, d, n);
+  unpack(values, Layout{n, 1, values_stride, 1}, d, 1, 1);
   if constexpr (Vectors) {
-    normalize(t);
-    for (std::ptrdiff_t k = 0; k < t.n; ++k)
-      for (std::ptrdiff_t i = 0; i < t.n; ++i) t.q[k * t.ld + i] = or_nan(failed, t.q[k * t.ld + i] + zero<T>());
-    unpack(vectors, vl, t.q, 1, t.ld);
+    normalize(n, q, ld);
+    for (std::ptrdiff_t k = 0; k < n; ++k)
+      for (std::ptrdiff_t i = 0; i < n; ++i) q[k * ld + i] = or_nan(failed, q[k * ld + i] + zero<T>());
+    unpack(vectors, vl, q, 1, ld);
   }
 }
 
@@ -152,14 +153,15 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
     pack(items + k * lanes<T>, al, a, ld, 1);
     p[k] = prepare(a, n, ld);
     floor[k] = p[k].floor();
-    tridiagonalize(t[k], a, tau, w, floor[k]);
-    if constexpr (Vectors) form_vectors(t[k], a, tau, w);
+    tridiagonalize(n, a, ld, d, e, tau, w, floor[k]);
+    if constexpr (Vectors) form_vectors(n, a, ld, tau, q, w);
   }
   diagonalize<Vectors, Groups>(t, floor, unconverged);
   LaneBits bits = 0;
   for (int k = 0; k < Groups; ++k) {
     const mask<T> failed = p[k].bad | unconverged[k];
-    write_answers<Vectors>(p[k], failed, t[k], values + k * lanes<T>, values_stride, vectors + k * lanes<T>, vl);
+    write_answers<Vectors>(p[k], failed, n, t[k].d, t[k].q, ld, values + k * lanes<T>, values_stride,
+                           vectors + k * lanes<T>, vl);
     bits |= to_bitmask(failed) << (k * lanes<T>);
   }
   return bits;

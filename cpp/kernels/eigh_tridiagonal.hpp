@@ -73,13 +73,14 @@ struct Range {
 // Columns k .. k + Width - 1 of the vectors through the rotations from .. to of a sweep: (x, y) := (c x - s y, s x + c
 // y) for the vectors i and i + 1. What goes from one rotation to the next stays in registers.
 template <int Width, class T>
-MMLFAST_INLINE void rotate_columns(const Tridiagonal<T>& t, std::ptrdiff_t from, std::ptrdiff_t to, std::ptrdiff_t k) {
-  vec<T>* y = t.q + (from + 1) * t.ld + k;
+MMLFAST_INLINE void rotate_columns(const vec<T>* cosine, const vec<T>* sine, std::ptrdiff_t from, std::ptrdiff_t to,
+                                   vec<T>* q, std::ptrdiff_t ld, std::ptrdiff_t k) {
+  vec<T>* y = q + (from + 1) * ld + k;
   vec<T> carried[Width];
   _Pragma("GCC unroll 8") for (int j = 0; j < Width; ++j) carried[j] = y[j];
-  for (std::ptrdiff_t i = from; i >= to; --i, y -= t.ld) {
-    const vec<T>* x = y - t.ld;
-    const vec<T> c = t.cosine[i], s = t.sine[i];
+  for (std::ptrdiff_t i = from; i >= to; --i, y -= ld) {
+    const vec<T>* x = y - ld;
+    const vec<T> c = cosine[i], s = sine[i];
     _Pragma("GCC unroll 8") for (int j = 0; j < Width; ++j) {
       const vec<T> xj = x[j];
       y[j] = fma(s, xj, c * carried[j]);
@@ -89,20 +90,22 @@ MMLFAST_INLINE void rotate_columns(const Tridiagonal<T>& t, std::ptrdiff_t from,
   _Pragma("GCC unroll 8") for (int j = 0; j < Width; ++j) y[j] = carried[j];
 }
 
+// All n columns. Inlined: where n is small, a call and what it makes the sweep save cost several per cent.
 template <class T>
-MMLFAST_NOINLINE void rotate_vectors(Tridiagonal<T> t, std::ptrdiff_t from, std::ptrdiff_t to) {
+MMLFAST_INLINE void rotate_vectors(const vec<T>* cosine, const vec<T>* sine, std::ptrdiff_t from, std::ptrdiff_t to,
+                                   vec<T>* q, std::ptrdiff_t ld, std::ptrdiff_t n) {
   constexpr int width = vec_parts == 1 ? 8 : 4;
   std::ptrdiff_t k = 0;
-  for (; k + width <= t.n; k += width) rotate_columns<width>(t, from, to, k);
-  if (k + 4 <= t.n) {
-    rotate_columns<4>(t, from, to, k);
+  for (; k + width <= n; k += width) rotate_columns<width>(cosine, sine, from, to, q, ld, k);
+  if (k + 4 <= n) {
+    rotate_columns<4>(cosine, sine, from, to, q, ld, k);
     k += 4;
   }
-  if (k + 2 <= t.n) {
-    rotate_columns<2>(t, from, to, k);
+  if (k + 2 <= n) {
+    rotate_columns<2>(cosine, sine, from, to, q, ld, k);
     k += 2;
   }
-  if (k < t.n) rotate_columns<1>(t, from, to, k);
+  if (k < n) rotate_columns<1>(cosine, sine, from, to, q, ld, k);
 }
 
 // Where a sweep stands, lane by lane.
@@ -176,7 +179,7 @@ MMLFAST_INLINE void diagonalize(const Tridiagonal<T> (&t)[Groups], const vec<T> 
     _Pragma("GCC unroll 2") for (int k = 0; k < Groups; ++k) {
       if (rows[k].first > rows[k].last) continue;
       finish(t[k], x[k], rows[k].first);
-      if constexpr (Vectors) rotate_vectors(t[k], rows[k].last, rows[k].first);
+      if constexpr (Vectors) rotate_vectors(t[k].cosine, t[k].sine, rows[k].last, rows[k].first, t[k].q, t[k].ld, n);
     }
   }
   for (int k = 0; k < Groups; ++k)
@@ -185,15 +188,15 @@ MMLFAST_INLINE void diagonalize(const Tridiagonal<T> (&t)[Groups], const vec<T> 
 
 // Exchanges i and j where they are out of order.
 template <bool Vectors, class T>
-MMLFAST_INLINE void put_in_order(const Tridiagonal<T>& t, std::ptrdiff_t i, std::ptrdiff_t j) {
-  const std::ptrdiff_t n = t.n;
-  const vec<T> low = t.d[i], high = t.d[j];
+MMLFAST_INLINE void put_in_order(std::ptrdiff_t n, vec<T>* d, vec<T>* q, std::ptrdiff_t ld, std::ptrdiff_t i,
+                                 std::ptrdiff_t j) {
+  const vec<T> low = d[i], high = d[j];
   const mask<T> wrong = high < low;
   if (!any(wrong)) return;
-  t.d[i] = select(wrong, high, low);
-  t.d[j] = select(wrong, low, high);
+  d[i] = select(wrong, high, low);
+  d[j] = select(wrong, low, high);
   if constexpr (Vectors) {
-    vec<T>*x = t.q + i * t.ld, *y = t.q + j * t.ld;
+    vec<T>*x = q + i * ld, *y = q + j * ld;
     for (std::ptrdiff_t k = 0; k < n; ++k) {
       const vec<T> xk = x[k], yk = y[k];
       x[k] = select(wrong, yk, xk);
@@ -204,14 +207,14 @@ MMLFAST_INLINE void put_in_order(const Tridiagonal<T>& t, std::ptrdiff_t i, std:
 
 // Ascending, by Batcher's network of exchanges (Knuth, The Art of Computer Programming, vol. 3, algorithm 5.2.2M).
 template <bool Vectors, class T>
-MMLFAST_NOINLINE void sort(Tridiagonal<T> t) {
+MMLFAST_NOINLINE void sort(std::ptrdiff_t n, vec<T>* d, vec<T>* vectors, std::ptrdiff_t ld) {
   std::ptrdiff_t top = 1;
-  while (2 * top < t.n) top *= 2;
+  while (2 * top < n) top *= 2;
   for (std::ptrdiff_t p = top; p > 0; p /= 2) {
     std::ptrdiff_t q = top, r = 0, distance = p;
     for (;;) {
-      for (std::ptrdiff_t i = 0; i + distance < t.n; ++i)
-        if ((i & p) == r) put_in_order<Vectors>(t, i, i + distance);
+      for (std::ptrdiff_t i = 0; i + distance < n; ++i)
+        if ((i & p) == r) put_in_order<Vectors>(n, d, vectors, ld, i, i + distance);
       if (q == p) break;
       distance = q - p;
       q /= 2;
@@ -292,18 +295,18 @@ MMLFAST_INLINE void subtract_products(vec<T>* row, std::ptrdiff_t ld, std::ptrdi
 }
 
 // Reduces a (lower triangle) to tridiagonal form. The reflections' vectors stay in the columns of a, below the
-// subdiagonal; t.e has room for the products. w: n vectors of scratch.
+// subdiagonal; e has room for the products. w: n vectors of scratch.
 template <class T>
-MMLFAST_NOINLINE void tridiagonalize(Tridiagonal<T> t, vec<T>* a, vec<T>* tau, vec<T>* w, const vec<T>& floor) {
-  const std::ptrdiff_t n = t.n, ld = t.ld;
+MMLFAST_NOINLINE void tridiagonalize(std::ptrdiff_t n, vec<T>* a, std::ptrdiff_t ld, vec<T>* d, vec<T>* e, vec<T>* tau,
+                                     vec<T>* w, const vec<T>& floor) {
   for (std::ptrdiff_t k = 0; k < n - 2; ++k) {
     const std::ptrdiff_t m = n - k - 1;
     vec<T>*column = a + (k + 1) * ld + k, *rest = a + (k + 1) * ld + (k + 1);
     const vec<T> factor = make_reflection(column, ld, m, floor);
-    t.d[k] = a[k * ld + k];
-    t.e[k] = column[0];
+    d[k] = a[k * ld + k];
+    e[k] = column[0];
     tau[k] = factor;
-    vec<T>* v = t.e + k + 1;  // not yet in use, m elements
+    vec<T>* v = e + k + 1;  // not yet in use, m elements
     v[0] = broadcast<T>(1);
     for (std::ptrdiff_t i = 1; i < m; ++i) v[i] = column[i * ld];
     // w = tau A v - (tau / 2) (tau v' A v) v
@@ -320,11 +323,11 @@ MMLFAST_NOINLINE void tridiagonalize(Tridiagonal<T> t, vec<T>* a, vec<T>* tau, v
     for (; i < m; ++i) subtract_products<1>(rest + i * ld, ld, i, v, w);
   }
   if (n > 1) {
-    t.d[n - 2] = a[(n - 2) * ld + n - 2];
-    t.e[n - 2] = a[(n - 1) * ld + n - 2];
+    d[n - 2] = a[(n - 2) * ld + n - 2];
+    e[n - 2] = a[(n - 1) * ld + n - 2];
   }
-  t.d[n - 1] = a[(n - 1) * ld + n - 1];
-  t.e[n - 1] = zero<T>();
+  d[n - 1] = a[(n - 1) * ld + n - 1];
+  e[n - 1] = zero<T>();
 }
 
 // x := (1 - tau v v') x for Count vectors of m elements.
@@ -345,17 +348,17 @@ MMLFAST_INLINE void reflect(vec<T>* x, std::ptrdiff_t ld, std::ptrdiff_t m, cons
 
 // q := the product of the reflections.
 template <class T>
-MMLFAST_NOINLINE void form_vectors(Tridiagonal<T> t, const vec<T>* a, const vec<T>* tau, vec<T>* v) {
-  const std::ptrdiff_t n = t.n, ld = t.ld;
+MMLFAST_NOINLINE void form_vectors(std::ptrdiff_t n, const vec<T>* a, std::ptrdiff_t ld, const vec<T>* tau, vec<T>* q,
+                                   vec<T>* v) {
   for (std::ptrdiff_t k = 0; k < n; ++k)
-    for (std::ptrdiff_t i = 0; i < n; ++i) t.q[k * ld + i] = broadcast<T>(static_cast<T>(i == k));
+    for (std::ptrdiff_t i = 0; i < n; ++i) q[k * ld + i] = broadcast<T>(static_cast<T>(i == k));
   for (std::ptrdiff_t k = n - 3; k >= 0; --k) {
     const std::ptrdiff_t m = n - k - 1;
     v[0] = broadcast<T>(1);
     for (std::ptrdiff_t i = 1; i < m; ++i) v[i] = a[(k + 1 + i) * ld + k];
     std::ptrdiff_t j = 0;
-    for (; j + 4 <= m; j += 4) reflect<4>(t.q + (k + 1 + j) * ld + k + 1, ld, m, v, tau[k]);
-    for (; j < m; ++j) reflect<1>(t.q + (k + 1 + j) * ld + k + 1, ld, m, v, tau[k]);
+    for (; j + 4 <= m; j += 4) reflect<4>(q + (k + 1 + j) * ld + k + 1, ld, m, v, tau[k]);
+    for (; j < m; ++j) reflect<1>(q + (k + 1 + j) * ld + k + 1, ld, m, v, tau[k]);
   }
 }
 

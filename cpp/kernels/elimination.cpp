@@ -31,16 +31,10 @@ struct Group : SmallFactors<N, T> {
 
 template <class T>
 struct Group<0, T> : PanelFactors<T> {
-  Group(const T* const* item, const Layout& layout, vec<T>* scratch, bool move_multipliers = false) {
-    const std::ptrdiff_t order = layout.rows;
-    this->n = this->cols = order;
-    this->ld = leading_dimension(order);
-    this->a = scratch;
-    this->pivot = scratch + order * this->ld;
-    this->reciprocal = this->pivot + order;
-    this->row_of_lane = reinterpret_cast<std::int32_t*>(this->reciprocal + order);
+  Group(const T* const* item, const Layout& layout, vec<T>* scratch, bool move_multipliers = false)
+      : PanelFactors<T>(scratch, layout.rows, layout.cols) {
     pack(item, layout, this->a, this->ld, 1);
-    static_cast<PanelFactors<T>&>(*this) = factored<T>(*this, move_multipliers);
+    static_cast<UnsafePivots<T>&>(*this) = factor_panels(scratch, this->n, this->cols, move_multipliers);
   }
   std::ptrdiff_t size() const { return this->n; }
   MMLFAST_INLINE vec<T> signed_pivot(std::ptrdiff_t k) const {
@@ -48,12 +42,10 @@ struct Group<0, T> : PanelFactors<T> {
   }
 };
 
-// Vectors of scratch that the factors of order n take; the right-hand sides come after them.
-constexpr std::ptrdiff_t factor_vectors(std::ptrdiff_t n) { return n * leading_dimension(n) + 3 * n; }
-
+// The right-hand sides come after the factors.
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, std::ptrdiff_t m) {
-  return factor_vectors(n) + n + n * (m == n ? leading_dimension(n) : m);
+  return PanelFactors<T>::vectors(n, n) + n + n * (m == n ? leading_dimension(n) : m);
 }
 
 template <class T>
@@ -80,7 +72,7 @@ LaneBits solve_any(const T* const* a, const Layout& a_layout, const T* const* b,
                    const Layout& x_layout, vec<T>* scratch) {
   const std::ptrdiff_t n = a_layout.rows, m = b_layout.cols;
   const Group<0, T> f(a, a_layout, scratch);
-  vec<T>* rhs = scratch + factor_vectors(n);
+  vec<T>* rhs = scratch + PanelFactors<T>::vectors(n, n);
   pack(b, b_layout, rhs, m, 1);
   substitute<true>(f, rhs, m, m);
   blank_singular(f.singular, rhs, n * m);
@@ -147,7 +139,7 @@ template <class T>
 LaneBits inverse_any(const T* const* a, const Layout& a_layout, T* const* x, const Layout& x_layout, vec<T>* scratch) {
   const std::ptrdiff_t n = a_layout.rows;
   const Group<0, T> f(a, a_layout, scratch, true);
-  vec<T>*order = scratch + factor_vectors(n), *inverse = order + n;
+  vec<T>*order = scratch + PanelFactors<T>::vectors(n, n), *inverse = order + n;
   invert(f, order, inverse);
   blank_singular(f.singular, inverse, n * f.ld);
   unpack(x, x_layout, inverse, f.ld, 1);
@@ -273,24 +265,15 @@ LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign
 
 template <class T>
 std::ptrdiff_t lu_scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n) {
-  return m * leading_dimension(n) + 4 * m + m * (m < n ? m : n);
+  return PanelFactors<T>::vectors(m, n) + m + m * smaller(m, n);
 }
 
 template <class T>
 void lu(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const* l, const Layout& l_layout,
         T* const* u, const Layout& u_layout, void* scratch) {
-  const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, steps = m < n ? m : n;
-  PanelFactors<T> f;
-  f.n = m;
-  f.cols = n;
-  f.ld = leading_dimension(n);
-  f.a = static_cast<vec<T>*>(scratch);
-  f.pivot = f.a + m * f.ld;
-  f.reciprocal = f.pivot + m;
-  f.row_of_lane = reinterpret_cast<std::int32_t*>(f.reciprocal + m);
-  vec<T>*rows = f.reciprocal + 2 * m, *lower = rows + m;
-  pack(a, a_layout, f.a, f.ld, 1);
-  f = factored(f, true);
+  const std::ptrdiff_t m = a_layout.rows, n = a_layout.cols, steps = smaller(m, n);
+  const Group<0, T> f(a, a_layout, static_cast<vec<T>*>(scratch), true);
+  vec<T>*rows = f.a + PanelFactors<T>::vectors(m, n), *lower = rows + m;
   find_order(f, rows);
   for (std::ptrdiff_t i = 0; i < m; ++i) {
     alignas(vec_bytes) T row[lanes<T>];

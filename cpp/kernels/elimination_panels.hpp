@@ -15,10 +15,17 @@ namespace mmlfast::MMLFAST_LEVEL {
 inline constexpr std::ptrdiff_t panel_width = vec_parts == 1 ? 4 : 2;
 inline constexpr std::ptrdiff_t strip_width = vec_parts == 1 ? 4 : 2;
 
+// Lanes whose pivots have to be treated apart.
+template <class T>
+struct UnsafePivots {
+  mask<T> singular = no_lanes<T>();
+  FragileLanes<T> fragile;
+};
+
 // The factors of one group: a[i * ld + j] holds U on and above the diagonal and the multipliers below it. Square except
 // for lu().
 template <class T>
-struct PanelFactors {
+struct PanelFactors : UnsafePivots<T> {
   std::ptrdiff_t n;  // rows
   std::ptrdiff_t cols;
   std::ptrdiff_t ld;  // vectors from one row to the next
@@ -26,11 +33,22 @@ struct PanelFactors {
   vec<T>* pivot;              // pivot[k]: the row that was exchanged with row k, as a number
   vec<T>* reciprocal;         // 1 / u_kk, where that is safe
   std::int32_t* row_of_lane;  // pivot as integers, [k * lanes + l]; not set where sweeps()
-  mask<T> singular;
-  FragileLanes<T> fragile;
+
+  // In scratch memory, vectors() of it.
+  MMLFAST_INLINE PanelFactors(vec<T>* scratch, std::ptrdiff_t rows, std::ptrdiff_t columns)
+      : n(rows),
+        cols(columns),
+        ld(leading_dimension(columns)),
+        a(scratch),
+        pivot(a + n * ld),
+        reciprocal(pivot + n),
+        row_of_lane(reinterpret_cast<std::int32_t*>(reciprocal + n)) {}
+  static constexpr std::ptrdiff_t vectors(std::ptrdiff_t rows, std::ptrdiff_t columns) {
+    return rows * leading_dimension(columns) + 3 * rows;
+  }
 
   MMLFAST_INLINE vec<T> over_pivot(std::ptrdiff_t k, const vec<T>& x) const {
-    return fragile.quotient(x, a[k * ld + k], reciprocal[k]);
+    return this->fragile.quotient(x, a[k * ld + k], reciprocal[k]);
   }
 };
 
@@ -236,12 +254,13 @@ MMLFAST_INLINE void factor_last_column(PanelFactors<T>& f, std::ptrdiff_t k) {
   }
 }
 
-// Compiled once for all callers, on a copy: what nobody else has the address of can stay in registers.
+// Factors the matrix at `scratch`. Compiled once for all callers. What goes in and out are single numbers: a structure
+// of them would be copied in whole registers, and such a load waits for all the stores that it covers.
 template <class T>
-MMLFAST_NOINLINE PanelFactors<T> factored(PanelFactors<T> f, bool move_multipliers) {
-  const std::ptrdiff_t steps = f.n < f.cols ? f.n : f.cols;
-  f.singular = no_lanes<T>();
-  f.fragile = {};
+MMLFAST_NOINLINE UnsafePivots<T> factor_panels(vec<T>* scratch, std::ptrdiff_t rows, std::ptrdiff_t cols,
+                                               bool move_multipliers) {
+  PanelFactors<T> f(scratch, rows, cols);
+  const std::ptrdiff_t steps = rows < cols ? rows : cols;
   std::ptrdiff_t k = 0;
   for (; k + panel_width <= steps; k += panel_width) {
     factor_panel(f, k);
