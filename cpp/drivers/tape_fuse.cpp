@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cmath>
 
 #include "drivers/tape_listing.hpp"
 
@@ -79,8 +80,21 @@ class Fuser {
     }
   }
 
-  // a b + c, and c - a b where c is no product: the difference of two products that are equal stays zero. What depends
-  // on no point is computed once, not again for each.
+  // Is this product exact, one of its factors being a power of two?
+  bool is_exact(const Run& product, TapeId id) const {
+    for (int k = 0; k < 2 && product.size[k] > 0 && product.is(TapeOp::multiply); ++k) {
+      const TapeId factor = listing_.operand(product, k)[at(id - product.first)];
+      const Run& run = run_of(factor);
+      if (!run.is(TapeOp::constant)) continue;
+      int exponent;
+      const double value = listing_.constants[at(run.aux + (factor - run.first))];
+      if (std::fabs(std::frexp(value, &exponent)) == 0.5) return true;
+    }
+    return false;
+  }
+
+  // a b + c, and c - a b where c is no product or a b is exact: the difference of two products that are equal stays
+  // zero. What depends on no point is computed once, not again for each.
   void with_product(Run& run) {
     const auto only_here = [&](const Run& other, TapeId id) {
       return is_product(other) && uses_[at(id)] == 1 && other.fixed == run.fixed;
@@ -89,17 +103,27 @@ class Fuser {
       return !is_product(other) && !other.is(TapeOp::integer_power) && !other.is(TapeOp::dot) &&
              !other.is(TapeOp::multiply_add);
     };
-    const bool subtracts = run.is(TapeOp::subtract);
+    bool subtracts = run.is(TapeOp::subtract);
     const int k = !subtracts && all_of(run, 0, only_here) ? 0 : 1;
     if (k == 1 && !all_of(run, 1, only_here)) return;
-    if (subtracts && !all_of(run, 0, has_no_product)) return;
+    const auto exact = [&](const Run& product, TapeId id) { return is_exact(product, id); };
+    if (subtracts && !all_of(run, 0, has_no_product) && !all_of(run, 1, exact)) return;
     const TapeIds other(listing_.operand(run, 1 - k).begin(), listing_.operand(run, 1 - k).end());
-    const TapeIds a = factors(run, k, 0), b = factors(run, k, 1);
-    replace(run, 0, a);
-    replace(run, 1, b);
+    TapeIds factor[2] = {factors(run, k, 0), factors(run, k, 1)};
+    for (TapeIds& ids : factor) subtracts = subtracts != take_negatives(ids);
+    replace(run, 0, factor[0]);
+    replace(run, 1, factor[1]);
     replace(run, 2, other);
     run.code = subtracts ? tape_code(TapeFused::subtract_product) : tape_code(TapeOp::multiply_add);
     run.aux = 0;
+  }
+
+  // Are all of these -a? Then they become a.
+  bool take_negatives(TapeIds& ids) const {
+    const auto is_negative = [&](TapeId id) { return run_of(id).is(TapeOp::negative); };
+    if (!std::all_of(ids.begin(), ids.end(), is_negative)) return false;
+    for (TapeId& id : ids) id = listing_.operand(run_of(id), 0)[at(id - run_of(id).first)];
+    return true;
   }
 
   void as_inner_product(Run& run) {

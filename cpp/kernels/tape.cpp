@@ -1,8 +1,8 @@
 #include "kernels/tape.hpp"
 
-#include "kernels/common/lanes.hpp"
 #include "kernels/tape_elementwise.hpp"
 #include "kernels/tape_matrices.hpp"
+#include "kernels/tape_points.hpp"
 #include "kernels/tape_reductions.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -143,24 +143,40 @@ TapeFunction for_block(const TapeStep& step) {
 
 // ---- points in memory ----
 
-Size at_most(Size i, Size last) { return i < last ? i : last; }
+void load_eight(const double* x, Size n, Size row_stride, double* slots, Size slot) {
+  if (n == 1) {
+    if (row_stride == 1) return store(slots, load(x));
+    for (Size l = 0; l < tape_lanes; ++l) slots[l] = x[l * row_stride];
+    return;
+  }
+  tape_points::each_group(n, [&](auto g, Size c) MMLFAST_INLINE_LAMBDA {
+    tape_points::load_columns<g()>(x + c, row_stride, slots + c * slot, slot);
+  });
+}
+void store_eight(const double* slots, Size slot, double* to, Size n, Size row_stride) {
+  if (n == 1) {
+    if (row_stride == 1) return store(to, load(slots));
+    for (Size l = 0; l < tape_lanes; ++l) to[l * row_stride] = slots[l];
+    return;
+  }
+  tape_points::each_group(n, [&](auto g, Size c) MMLFAST_INLINE_LAMBDA {
+    tape_points::store_columns<g()>(slots + c * slot, slot, to + c, row_stride);
+  });
+}
 
 void load_points(const double* x, Size n, Size row_stride, Size points, double* slots, Size slot) {
-  const Size rows = slot / tape_lanes;
-  for (Size row = 0; row < rows; ++row) {
-    const double* item[tape_lanes];
-    for (Size l = 0; l < tape_lanes; ++l) item[l] = x + at_most(row * tape_lanes + l, points - 1) * row_stride;
-    pack_run(item, 0, n, reinterpret_cast<vec<double>*>(slots) + row, rows);
-  }
+  Size p = 0;
+  for (; p + tape_lanes <= points; p += tape_lanes) load_eight(x + p * row_stride, n, row_stride, slots + p, slot);
+  for (Size last = points - 1; p < points; p += tape_lanes)
+    for (Size l = 0; l < tape_lanes; ++l)
+      for (Size i = 0; i < n; ++i) slots[i * slot + p + l] = x[(p + l < points ? p + l : last) * row_stride + i];
 }
 
 void store_points(const double* slots, Size slot, Size points, double* to, Size n, Size row_stride) {
-  const Size rows = slot / tape_lanes;
-  for (Size row = 0; row * tape_lanes < points; ++row) {
-    double* item[tape_lanes];
-    for (Size l = 0; l < tape_lanes; ++l) item[l] = to + at_most(row * tape_lanes + l, points - 1) * row_stride;
-    unpack_run(item, 0, n, reinterpret_cast<const vec<double>*>(slots) + row, rows);
-  }
+  Size p = 0;
+  for (; p + tape_lanes <= points; p += tape_lanes) store_eight(slots + p, slot, to + p * row_stride, n, row_stride);
+  for (; p < points; ++p)
+    for (Size i = 0; i < n; ++i) to[p * row_stride + i] = slots[i * slot + p];
 }
 
 }  // namespace
