@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import scipy.optimize
 from cases import saying, within
-from tape_evaluator import evaluate
 from test_tape_graph import emit, graph_of
+
+from mmlfast._reference.tape import evaluate
 
 INF = np.inf
 

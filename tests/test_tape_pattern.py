@@ -9,11 +9,11 @@ import struct
 import numpy as np
 import pytest
 from cases import saying, within
-from tape_evaluator import evaluate
 from test_tape_derivatives import constant, gradient, number, random_function, where
 from test_tape_graph import emit, graph_of
 
 from mmlfast._core import TapeGraph, tape_colour_columns, tape_colour_star
+from mmlfast._reference.tape import evaluate
 
 
 def pattern(graph, y, x):

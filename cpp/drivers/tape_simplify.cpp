@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
 #include <optional>
 
 #include "drivers/tape_fold.hpp"
@@ -98,17 +99,18 @@ class Simplifier {
   }
 
   TapeIds folded() const {
-    const std::int32_t terms = tape_reduces(r_.op) ? r_.aux : 1;
-    std::vector<double> values(static_cast<std::size_t>(r_.count)),
-        operands(3 * static_cast<std::size_t>(std::max(terms, 1)));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      double* to = operands.data();
-      for (TapeView ids : {r_.a, r_.b, r_.c})
-        for (std::size_t j = 0; j < static_cast<std::size_t>(terms) && !ids.empty(); ++j)
-          *to++ = g_.constant_value(at(ids, i * static_cast<std::size_t>(terms) + j));
-      values[i] = tape_fold(r_.op, operands.data(), r_.aux);
+    const std::int32_t n = tape_reduces(r_.op) ? r_.aux * r_.count : r_.count;
+    std::vector<double> numbers;
+    std::int32_t sizes[3] = {}, k = 0;
+    for (TapeView ids : {r_.a, r_.b, r_.c}) {
+      if (ids.empty()) break;
+      const bool as_given = tape_is_whole(r_.op);
+      sizes[k] = as_given ? static_cast<std::int32_t>(ids.size()) : n;
+      for (std::size_t i = 0; i < static_cast<std::size_t>(sizes[k]); ++i)
+        numbers.push_back(g_.constant_value(as_given ? ids[i] : at(ids, i)));
+      ++k;
     }
-    return g_.constants(values);
+    return g_.constants(tape_fold(r_.op, r_.aux, r_.count, std::move(numbers), sizes));
   }
 
   Result of_sum() const {
@@ -252,7 +254,6 @@ class Simplifier {
   }
 
   Result of_reduction() const {
-    if (r_.aux == 0) return TapeIds(static_cast<std::size_t>(r_.count), g_.constant(0));
     if (r_.op == TapeOp::dot && all(r_.b, 1.0)) return emit(TapeOp::sum, r_.a, {}, r_.aux);
     if (r_.op == TapeOp::dot && all(r_.a, 1.0)) return emit(TapeOp::sum, r_.b, {}, r_.aux);
     if (r_.aux > 1) return {};
@@ -314,6 +315,9 @@ TapeIds TapeGraph::emit(TapeOp op, TapeView a, TapeView b, TapeView c, std::int3
     if (tape_reduces(op)) count = aux > 0 ? count / aux : 1;
   }
   if (count == 0) return {};
+  if (tape_reduces(op) && aux == 0) return TapeIds(static_cast<std::size_t>(count), constant(0));
+  const std::int64_t terms = tape_reduces(op) ? std::int64_t{count} * aux : count;
+  if (terms > std::numeric_limits<std::int32_t>::max()) return append(op, {a, b, c}, aux, count);
   const Request request{op, a, b, c, aux, count};
   if (Result simpler = Simplifier(*this, request).simplified()) return *std::move(simpler);
   return append(op, {a, b, c}, aux, count);
