@@ -18,7 +18,7 @@ import mmlfast as mf
 
 Array = np.ndarray[Any, Any]
 
-MODULES = ("decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
+MODULES = ("autodiff", "decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ TABLE = _numbers(12, 3, seed=6) + np.array([1.0, 5.0, -2.0])
 SCORES = np.abs(_numbers(12, seed=7)) + 0.5
 LINKS = np.array([[0, 1.0, 1, 0], [1, 0, 0, 1], [0, 1, 0, 1], [1, 1, 0, 0]])
 
-la, ge, st, de, gr = mf.linalg, mf.geometry, mf.stats, mf.decomposition, mf.graph
+ad, la, ge, st, de, gr = mf.autodiff, mf.linalg, mf.geometry, mf.stats, mf.decomposition, mf.graph
 
 
 def _use(name: str, call: Callable[..., Any] | None = None, /, **options: Any) -> Use:
@@ -567,4 +567,50 @@ def _neural_network() -> Iterator[Use]:
     yield _use("neural_network.Network.fit", fit, arrays={"x": inputs, "y": targets}, axes=rows)
 
 
-USES: list[Use] = [*_linalg(), *_geometry(), *_stats(), *_decomposition(), *_graph(), *_neural_network()]
+def _autodiff() -> Iterator[Use]:
+    def product(v: Any) -> Any:
+        return np.prod(v) + np.sum(np.sin(v))
+
+    def parts(v: Any) -> Any:
+        return np.stack([np.prod(v), np.sum(v**3)])
+
+    vector, points = {"x": V}, {"x": np.stack([V, W])}
+    yield _use("autodiff.trace", lambda x: ad.trace(product, V)(x), arrays=vector)
+    yield _use("autodiff.trace", lambda x: ad.trace(product, V).batch(x), arrays=points, variant="batch")
+    for name in ("grad", "value_and_grad", "hessian"):
+        derived = getattr(ad, name)(product)
+        yield _use(
+            f"autodiff.{name}",
+            lambda x, d=derived: d(x),
+            arrays=vector,
+            symmetric=(0,) if name == "hessian" else (),
+        )
+        yield _use(f"autodiff.{name}", lambda x, d=derived: d.batch(x), arrays=points, variant="batch")
+    yield _use("autodiff.jacobian", lambda x: ad.jacobian(parts)(x), arrays=vector)
+    both = {"primals": V, "tangents": W}
+    for name, f in (("jvp", parts), ("hvp", product)):
+        yield _use(
+            f"autodiff.{name}",
+            lambda primals, tangents, name=name, f=f: getattr(ad, name)(f, (primals,), (tangents,)),
+            arrays=both,
+        )
+    yield _use(
+        "autodiff.vjp",
+        lambda x, cotangent: ad.vjp(parts, x)[1](cotangent),
+        arrays={"x": V, "cotangent": W[:2]},
+        called={"x": "primals"},
+    )
+    yield _use("autodiff.derivative", lambda x: ad.derivative(np.sin, x), arrays=vector)
+    yield _use("autodiff.linearize", lambda x0: ad.linearize(product, x0).slope, arrays={"x0": V})
+    for name in ("error", "error_bound"):
+        yield _use(
+            f"autodiff.Linearization.{name}",
+            lambda x, name=name: getattr(ad.linearize(product, np.ones(4)), name)(x),
+            arrays=vector,
+        )
+    yield _use("autodiff.check_gradient", lambda x: ad.check_gradient(product, x)[2], arrays=vector)
+    cube = ad.primitive(lambda t: t**3, derivative=lambda t: 3 * t**2)
+    yield _use("autodiff.primitive", lambda x: ad.grad(lambda v: np.sum(cube(v)))(x), arrays=vector)
+
+
+USES: list[Use] = [*_autodiff(), *_linalg(), *_geometry(), *_stats(), *_decomposition(), *_graph(), *_neural_network()]

@@ -23,13 +23,14 @@ from mmlfast._config import __version__, get_num_threads, register_threadpoolctl
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mmlfast import dask, decomposition, geometry, graph, linalg, neural_network, stats
+    from mmlfast import autodiff, dask, decomposition, geometry, graph, linalg, neural_network, stats
 
-_MODULES = ("dask", "decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
+_MODULES = ("autodiff", "dask", "decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
 
 __all__ = [
     "ConvergenceWarning",
     "__version__",
+    "autodiff",
     "dask",
     "decomposition",
     "geometry",

@@ -1,0 +1,209 @@
+"""grad, value_and_grad, jacobian, hessian: derivatives by one argument, in the shapes that JAX gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import mmlfast.autodiff._transforms as transforms
+from mmlfast.autodiff._derived import Derived
+from mmlfast.autodiff._recording import Recording, function_name
+from mmlfast.autodiff._trace import Ids, Trace, active_traces
+from mmlfast.autodiff._transforms import Entries
+
+Array = np.ndarray[Any, Any]
+
+
+class Gradient(Derived):
+    _what = "gradient"
+
+    def _check(self, seen: Recording) -> None:
+        if seen.result.shape:
+            raise TypeError(
+                f"grad needs a function that gives one number; {function_name(self._f)} gives an array of shape "
+                f"{seen.result.shape}: jacobian gives its derivatives"
+            )
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        return [transforms.gradient(seen.trace, seen.x, seen.result)], None
+
+
+class ValueAndGradient(Gradient):
+    _what = "value and gradient"
+    _is_tuple = True
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        return [seen.result, transforms.gradient(seen.trace, seen.x, seen.result)], None
+
+
+class _Matrix(Derived):
+    """A derivative that is a matrix, dense or sparse."""
+
+    def __init__(self, f: Callable[..., Any], argnums: int, sparse: bool) -> None:
+        super().__init__(f, argnums)
+        self._sparse = bool(sparse)
+
+    def _options(self) -> tuple[Any, ...]:
+        return (self._sparse,)
+
+    def _arranged(self, trace: Trace, entries: Entries, shape: tuple[int, ...]) -> tuple[list[Ids], Any]:
+        if not self._sparse:
+            return [entries.dense().reshape(shape)], None
+        if len(shape) != 2:
+            raise TypeError(
+                f"sparse=True: the derivative has shape {shape}, which is no matrix; without sparse=True it is an array"
+            )
+        if trace in active_traces():
+            raise TypeError("sparse=True inside of a traced function: leave it out, zeros cost nothing there")
+        return [entries.ids], (entries.indptr, entries.indices, shape)
+
+    def _finish(self, arrays: list[Any], extra: Any, lead: tuple[int, ...]) -> Any:
+        if extra is None:
+            return arrays[0]
+        from scipy.sparse import csr_array
+
+        indptr, indices, shape = extra
+        if lead:
+            rows = arrays[0].reshape(-1, len(indices))
+            return [csr_array((row, indices.copy(), indptr.copy()), shape=shape) for row in rows]
+        return csr_array((arrays[0], indices.copy(), indptr.copy()), shape=shape)
+
+
+class Jacobian(_Matrix):
+    _what = "Jacobian"
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        trace, x, result, _ = seen
+        return self._arranged(trace, transforms.jacobian(trace, x, result), result.shape + x.shape)
+
+
+class Hessian(_Matrix):
+    _what = "Hessian"
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        trace, x, result, _ = seen
+        if not result.shape:
+            return self._arranged(trace, transforms.hessian(trace, x, result), x.shape + x.shape)
+        if self._sparse:
+            raise TypeError(
+                f"hessian(sparse=True) needs a function that gives one number; {function_name(self._f)} gives an array "
+                f"of shape {result.shape}"
+            )
+        each = [transforms.hessian(trace, x, one).dense() for one in result.reshape(-1, 1)]
+        return [np.array(each, np.int32).reshape(result.shape + x.shape + x.shape)], None
+
+
+def grad(f: Callable[..., Any], argnums: int = 0) -> Gradient:
+    """The gradient of a function that gives one number.
+
+    Parameters
+    ----------
+    f : callable
+        A plain function of NumPy, or a `Function`. It is traced when the gradient is first called, and again for
+        arguments of other shapes and when what it uses besides its arguments has changed.
+    argnums : int
+        Which argument the gradient is with respect to. The others are parameters.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of f and gives an array of the shape of x; `.batch` takes many x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import grad
+    >>> g = grad(lambda v: v[0] ** 2 * v[1])
+    >>> g(np.array([3.0, 2.0])).tolist()
+    [12.0, 9.0]
+    >>> g.batch(np.array([[3.0, 2.0], [1.0, 1.0]])).tolist()
+    [[12.0, 9.0], [2.0, 1.0]]
+    """
+    return Gradient(f, argnums)
+
+
+def value_and_grad(f: Callable[..., Any], argnums: int = 0) -> ValueAndGradient:
+    """The value and the gradient of a function that gives one number, for the price of little more than the gradient.
+
+    Parameters
+    ----------
+    f : callable
+        A plain function of NumPy, or a `Function`.
+    argnums : int
+        Which argument the gradient is with respect to.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of f and gives (value, gradient); `.batch` takes many x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import value_and_grad
+    >>> value, slope = value_and_grad(lambda v: np.sum(v**2))(np.array([1.0, 2.0]))
+    >>> float(value), slope.tolist()
+    (5.0, [2.0, 4.0])
+    """
+    return ValueAndGradient(f, argnums)
+
+
+def jacobian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -> Jacobian:
+    """All derivatives of all results of a function.
+
+    Whether forward or backward, and which columns or rows together, is decided from which results depend on which
+    entries of x: a Jacobian with three numbers a row takes three sweeps, whatever its size.
+
+    Parameters
+    ----------
+    f : callable
+        A plain function of NumPy, or a `Function`.
+    argnums : int
+        Which argument the derivatives are with respect to.
+    sparse : bool
+        Give a scipy.sparse.csr_array (a list of them for `.batch`) of all entries that are not zero for every x.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of f and gives an array with the shape of f's result followed by the shape of x; `.batch`
+        takes many x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import jacobian
+    >>> polar = jacobian(lambda p: p[0] * np.stack([np.cos(p[1]), np.sin(p[1])]))
+    >>> polar(np.array([2.0, 0.0])).tolist()
+    [[1.0, -0.0], [0.0, 2.0]]
+    """
+    return Jacobian(f, argnums, sparse)
+
+
+def hessian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -> Hessian:
+    """The second derivatives of a function, symmetric to the bit.
+
+    Parameters
+    ----------
+    f : callable
+        A plain function of NumPy, or a `Function`.
+    argnums : int
+        Which argument the derivatives are with respect to.
+    sparse : bool
+        Give a scipy.sparse.csr_array (a list of them for `.batch`) of all entries that are not zero for every x.
+
+    Returns
+    -------
+    callable
+        Takes the arguments of f and gives an array of shape (n, n) for x of shape (n,); `.batch` takes many x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import hessian
+    >>> hessian(lambda v: v[0] ** 2 * v[1])(np.array([3.0, 2.0])).tolist()
+    [[4.0, 6.0], [6.0, 0.0]]
+    """
+    return Hessian(f, argnums, sparse)

@@ -1,0 +1,180 @@
+"""Derivatives as functions: traced when they are called, once for each kind of argument, and again when what the
+function sees has changed."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mmlfast import _core
+from mmlfast.autodiff._comparison import compare_with_plain_call
+from mmlfast.autodiff._compiled import Compiled, as_points, result_is_float32
+from mmlfast.autodiff._errors import ForeignTrace
+from mmlfast.autodiff._freshness import Watch
+from mmlfast.autodiff._function import Function, as_result, check_argnum
+from mmlfast.autodiff._recording import (
+    Argument,
+    Recording,
+    as_arguments,
+    call_traced,
+    function_name,
+    is_plain,
+    outer_trace,
+    record,
+    without_gaps,
+)
+from mmlfast.autodiff._trace import Ids, Trace, trace_of
+from mmlfast.autodiff._tracer import TracedArray
+
+Array = np.ndarray[Any, Any]
+
+# Programs for one kind of arguments that are kept: for functions whose variables change back and forth.
+_KEPT = 8
+
+
+class _Entry:
+    """A program, and what it holds for."""
+
+    __slots__ = ("compiled", "extra", "watch")
+
+    def __init__(self, watch: Watch, compiled: Compiled, extra: Any) -> None:
+        self.watch = watch
+        self.compiled = compiled
+        self.extra = extra  # what else the derivative needs to know: a sparse pattern
+
+
+class Derived(_core.TracedCall, ABC):
+    """A function that is made of another one by differentiating it.
+
+    Calls with plain float64 arguments of shapes that were there before go straight to a program (_core.TracedCall);
+    all others come to `_call`.
+    """
+
+    _what = "derivative"
+    _is_tuple = False  # whether it gives a tuple of arrays rather than one
+    _has_directions = False  # whether arguments besides x are directions, which f does not see
+
+    def __init__(self, f: Callable[..., Any], argnums: int = 0) -> None:
+        if not callable(f):
+            raise TypeError(f"{self._what}: f must be a function, got {type(f).__name__}")
+        self._f = f
+        self._argnums = check_argnum(argnums)
+        self._entries: dict[Any, list[_Entry]] = {}
+        self.__name__ = f"{self._what} of {function_name(f)}"
+
+    # ---- what a derivative is ----
+
+    @abstractmethod
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        """The arrays of ids of the derivative, and what `_finish` needs besides."""
+
+    def _finish(self, arrays: list[Any], extra: Any, lead: tuple[int, ...]) -> Any:
+        """What the caller gets; `lead` are the leading axes of a batch."""
+        return tuple(arrays) if self._is_tuple else arrays[0]
+
+    # ---- calls ----
+
+    @property
+    def _watched(self) -> tuple[Any, ...]:
+        return (self._f, self._argnums, *self._options())
+
+    def _options(self) -> tuple[Any, ...]:
+        return ()
+
+    def _call(self, *args: Any) -> Any:
+        if (outer := trace_of(args)) is not None:
+            return self._inline(outer, args)
+        argnum = self._position(args)
+        arguments = as_arguments(args, argnum)
+        try:
+            entry = self._entry(arguments, argnum)
+        except ForeignTrace as error:
+            if (outer := outer_trace(error)) is None:
+                raise
+            return self._inline(outer, args)
+        if entry.extra is None and all(map(is_plain, args)):
+            shapes = [a.values.shape for a in arguments]
+            self._keep(entry.watch.quick, entry.compiled.program, argnum, shapes, entry.compiled.shapes, self._is_tuple)
+        x = arguments.pop(argnum)
+        arrays = entry.compiled.at_point(x.values, [p.values for p in arguments])
+        float32 = result_is_float32(x, arguments)
+        return self._finish([as_result(a, float32) for a in arrays], entry.extra, ())
+
+    def batch(self, *args: Any) -> Any:
+        """The derivative at many points.
+
+        Parameters
+        ----------
+        *args : array-like
+            The arguments of the function. The one that derivatives are with respect to has the points in its first axis
+            (for a `Function`, in all axes before those of its own argument); parameters are those of all points.
+
+        Returns
+        -------
+        ndarray
+            The derivatives of the points, in the same leading axes.
+        """
+        argnum = self._position(args)
+        points = as_points(args[argnum], "x")
+        n_lead = points.ndim - len(self._f.x_shape) if isinstance(self._f, Function) else 1
+        if n_lead < 0:
+            raise ValueError(f"x has shape {points.shape}, it has to end with {self._f.x_shape}")  # type: ignore[attr-defined]
+        lead = points.shape[:n_lead]
+        given = list(args)
+        given[argnum] = points[(0,) * n_lead] if 0 not in lead else np.ones(points.shape[n_lead:], points.dtype)
+        arguments = as_arguments(given, argnum)
+        arguments[argnum] = Argument(arguments[argnum].values, not arguments[argnum].values.ndim)
+        entry = self._entry(arguments, argnum)
+        x = arguments.pop(argnum)
+        arrays = entry.compiled.at_points(points, [p.values for p in arguments])
+        if result_is_float32(x, arguments):
+            arrays = [a.astype(np.float32) for a in arrays]
+        return self._finish(arrays, entry.extra, lead)
+
+    def _position(self, args: Sequence[Any]) -> int:
+        if not -len(args) <= self._argnums < len(args):
+            raise TypeError(f"{self.__name__}: argnums={self._argnums}, but it was called with {len(args)} arguments")
+        return self._argnums % len(args)
+
+    def _entry(self, arguments: Sequence[Argument], argnum: int) -> _Entry:
+        kind = tuple(a.kind for a in arguments)
+        entries = self._entries.setdefault(kind, [])
+        for i, entry in enumerate(entries):
+            if entry.watch.holds():
+                if i:
+                    entries.insert(0, entries.pop(i))
+                return entry
+        watch = Watch(self._f)
+        seen = record(self._f, arguments, argnum)
+        self._check(seen)
+        if not isinstance(self._f, Function):
+            compare_with_plain_call(self._f, arguments, argnum, seen)
+        outputs, extra = self._transform(seen)
+        entry = _Entry(watch, Compiled(seen.trace, seen.x.shape, outputs), extra)
+        entries.insert(0, entry)
+        del entries[_KEPT:]
+        return entry
+
+    def _check(self, seen: Recording) -> None:  # most exist for all functions
+        """An error if this derivative does not exist for such a function."""
+
+    def _inline(self, trace: Trace, args: Sequence[Any]) -> Any:
+        """Inside of a traced function: on the same graph, by new numbers for the same values."""
+        argnum = self._position(args)
+        ids = trace.ids_of(args[argnum])
+        x = trace.graph.identity(ids.ravel()).reshape(ids.shape)
+        given = list(args)
+        given[argnum] = TracedArray(trace, x.copy())
+        result = call_traced(trace, self._f, given)
+        others = [trace.ids_of(p) for i, p in enumerate(args) if i != argnum] if self._has_directions else []
+        seen = Recording(trace, x, result, others)
+        self._check(seen)
+        outputs, extra = self._transform(seen)
+        arrays = [TracedArray(trace, without_gaps(trace, ids)) for ids in outputs]
+        return self._finish(arrays, extra, ())
+
+    def __repr__(self) -> str:
+        return f"<{self.__name__}>"

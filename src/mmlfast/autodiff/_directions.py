@@ -1,0 +1,325 @@
+"""Derivatives along directions: jvp, vjp, hvp, and derivative for functions of one variable."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+import mmlfast.autodiff._transforms as transforms
+from mmlfast.autodiff._derivatives import Gradient
+from mmlfast.autodiff._derived import Derived
+from mmlfast.autodiff._function import as_result
+from mmlfast.autodiff._recording import Recording, as_argument, call_traced, function_name, without_gaps
+from mmlfast.autodiff._trace import Ids, Traced, trace_of
+from mmlfast.autodiff._tracer import TracedArray
+
+Array = np.ndarray[Any, Any]
+
+
+class Joined:
+    """A function of several arrays as a function of all their numbers in a row.
+
+    Further arguments are directions, of which the function itself knows nothing.
+    """
+
+    def __init__(self, f: Callable[..., Any], kinds: Sequence[tuple[tuple[int, ...], bool]]) -> None:
+        self.f = f
+        self.kinds = tuple(kinds)
+        self.__name__ = function_name(f)
+
+    def __call__(self, numbers: Any, *directions: Any) -> Any:
+        return self.f(*self.parts(numbers))
+
+    def parts(self, numbers: Any) -> list[Any]:
+        found, at = [], 0
+        for shape, is_number in self.kinds:
+            size = math.prod(shape)
+            part = numbers[..., at : at + size].reshape(numbers.shape[:-1] + shape)
+            found.append(np.float64(part) if is_number and not isinstance(part, Traced) and not part.ndim else part)
+            at += size
+        return found
+
+    @property
+    def _watched(self) -> tuple[Any, ...]:
+        return (self.f, self.kinds)
+
+
+class _Along(Derived):
+    """Value and derivative along a direction, the second argument."""
+
+    _what = "directional derivative"
+    _is_tuple = True
+    _has_directions = True
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        trace, x, result, (direction,) = seen
+        return [result, transforms.pushforward(trace, x, direction, result)], None
+
+
+class _Value(Derived):
+    _what = "value"
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        return [seen.result], None
+
+
+class _Back(Derived):
+    """The numbers of cotangent @ Jacobian; the cotangent is the second argument."""
+
+    _what = "pullback"
+    _has_directions = True
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        trace, x, result, (cotangent,) = seen
+        return [transforms.pullback(trace, x, result, cotangent)], None
+
+
+@functools.lru_cache(maxsize=128)
+def _made(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
+    return kind(f, *options)
+
+
+def derived(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
+    """The derivative of f that an earlier call has made, so that f is not traced for each call."""
+    try:
+        return _made(kind, f, *options)
+    except TypeError:  # not hashable
+        return kind(f, *options)
+
+
+@functools.lru_cache(maxsize=128)
+def _joined(f: Callable[..., Any], kinds: tuple[tuple[tuple[int, ...], bool], ...]) -> Joined:
+    return Joined(f, kinds)
+
+
+def _kind(x: Any, name: str) -> tuple[tuple[int, ...], bool]:
+    """The shape, and whether it is a number rather than an array."""
+    if isinstance(x, Traced):
+        return x.ids.shape, False
+    a = as_argument(x, name)
+    return a.values.shape, a.is_number
+
+
+def _join(f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Joined, Any]:
+    """f as a function of one array, and the array."""
+    kinds = tuple(_kind(x, f"primals[{i}]") for i, x in enumerate(primals))
+    try:
+        joined = _joined(f, kinds)
+    except TypeError:
+        joined = Joined(f, kinds)
+    return joined, _in_a_row(primals, "primals")
+
+
+def _in_a_row(arrays: Sequence[Any], name: str) -> Any:
+    if not arrays:
+        raise TypeError("there is no argument to differentiate by")
+    if any(isinstance(x, Traced) for x in arrays):
+        return np.concatenate([np.ravel(x) for x in arrays])
+    flat = [as_argument(x, f"{name}[{i}]").values.ravel() for i, x in enumerate(arrays)]
+    return flat[0] if len(flat) == 1 else np.concatenate(flat)
+
+
+def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """The value of a function and its derivative along a direction: Jacobian times vector, without the Jacobian.
+
+    Parameters
+    ----------
+    f : callable
+        A plain function of NumPy, or a `Function`.
+    primals : sequence of array-like
+        The arguments of f.
+    tangents : sequence of array-like
+        The direction: an array for each argument, of its shape.
+
+    Returns
+    -------
+    value, derivative : ndarray
+        Both of the shape of f's result.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import jvp
+    >>> value, slope = jvp(lambda v: v**2, (np.array([1.0, 2.0]),), (np.array([1.0, 0.0]),))
+    >>> value.tolist(), slope.tolist()
+    ([1.0, 4.0], [2.0, 0.0])
+    """
+    _check_pairs(primals, tangents)
+    joined, numbers = _join(f, primals)
+    value, slope = derived(_Along, joined)(numbers, _in_a_row(tangents, "tangents"))
+    return value, slope
+
+
+def _check_pairs(primals: Any, tangents: Any) -> None:
+    for name, given in (("primals", primals), ("tangents", tangents)):
+        if not isinstance(given, tuple | list):
+            raise TypeError(f"{name} must be a tuple with one array for each argument of f, got {type(given).__name__}")
+    if len(primals) != len(tangents):
+        raise TypeError(f"there are {len(primals)} primals and {len(tangents)} tangents")
+    for i, (x, v) in enumerate(zip(primals, tangents, strict=True)):
+        for name, given in (("primals", x), ("tangents", v)):
+            if not isinstance(given, Traced):
+                as_argument(given, f"{name}[{i}]")
+        if np.shape(x) != np.shape(v):
+            raise ValueError(
+                f"primals[{i}] has shape {np.shape(x)}, tangents[{i}] has shape {np.shape(v)}: they must be equal"
+            )
+
+
+def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """The value of a function, and the function that takes a vector times its Jacobian.
+
+    Parameters
+    ----------
+    f : callable
+        A plain function of NumPy, or a `Function`.
+    *primals : array-like
+        The arguments of f.
+
+    Returns
+    -------
+    value : ndarray
+    pullback : callable
+        Takes an array of the shape of the value and gives a tuple: for each argument, the sum over the entries of the
+        value of that array's entry times the derivative with respect to the argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import vjp
+    >>> value, pullback = vjp(lambda v, a: a * v**2, np.array([1.0, 2.0]), 3.0)
+    >>> [x.tolist() for x in pullback(np.array([1.0, 1.0]))]
+    [[6.0, 12.0], 5.0]
+    """
+    joined, numbers = _join(f, primals)
+    if isinstance(numbers, TracedArray):
+        return _vjp_inside(joined, numbers)
+    value = derived(_Value, joined)(numbers)
+    back = derived(_Back, joined)
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        if not isinstance(cotangent, Traced):
+            cotangent = as_argument(cotangent, "cotangent").values
+        if cotangent.shape != np.shape(value):
+            raise ValueError(
+                f"cotangent has shape {cotangent.shape}, the value has shape {np.shape(value)}: they must be equal"
+            )
+        flat = back(numbers, cotangent)
+        return tuple(joined.parts(flat)) if isinstance(flat, Traced) else tuple(_parts(joined, flat))
+
+    return value, pullback
+
+
+def _parts(joined: Joined, numbers: Array) -> list[Any]:
+    return [as_result(np.asarray(x), False) for x in joined.parts(numbers)]
+
+
+def _vjp_inside(joined: Joined, numbers: TracedArray) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    trace = numbers.owner
+    x = trace.graph.identity(numbers.ids)
+    result = call_traced(trace, joined, [TracedArray(trace, x.copy())])
+
+    def pullback(cotangent: Any) -> tuple[Any, ...]:
+        ids = np.broadcast_to(trace.ids_of(cotangent), result.shape)
+        slopes = without_gaps(trace, transforms.pullback(trace, x, result, ids))
+        return tuple(joined.parts(TracedArray(trace, slopes)))
+
+    return TracedArray(trace, result.copy()), pullback
+
+
+def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> Any:
+    """The Hessian of a function times a vector, without the Hessian: the derivative of the gradient along a direction.
+
+    Parameters
+    ----------
+    f : callable
+        A function that gives one number; the gradient is with respect to its first argument.
+    primals : sequence of array-like
+        The arguments of f.
+    tangents : sequence of array-like
+        The direction: an array for each argument, of its shape.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of the first argument.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import hvp
+    >>> hvp(lambda v: np.sum(v**3), (np.array([1.0, 2.0]),), (np.array([1.0, 1.0]),)).tolist()
+    [6.0, 12.0]
+    """
+    return jvp(derived(Gradient, f, 0), primals, tangents)[1]
+
+
+# ---- functions of one variable ----
+
+
+class Slope(Derived):
+    """The derivative of some order of a function of one number."""
+
+    _what = "derivative"
+
+    def __init__(self, f: Callable[..., Any], order: int) -> None:
+        super().__init__(f)
+        self._order = order
+
+    def _options(self) -> tuple[Any, ...]:
+        return (self._order,)
+
+    def _check(self, seen: Recording) -> None:
+        if seen.result.shape != seen.x.shape:
+            raise TypeError(
+                f"derivative needs a function that gives one number for one number; {function_name(self._f)} gives an "
+                f"array of shape {seen.result.shape} for one of shape {seen.x.shape}: jacobian and grad are for these"
+            )
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        trace, x, out, _ = seen
+        ones = np.broadcast_to(trace.scalar(1.0), x.shape)
+        for _ in range(self._order):
+            out = without_gaps(trace, transforms.pushforward(trace, x, ones, out))
+        return [out], None
+
+
+def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
+    """The derivative of a function of one variable, at one point or at each of many.
+
+    Parameters
+    ----------
+    f : callable
+        A function of one number that gives one number: a plain function of NumPy, or a `Function`.
+    x : array-like
+        Points, in any shape.
+    order : int
+        How many times f is differentiated; 0 is f itself.
+
+    Returns
+    -------
+    ndarray
+        Of the shape of x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import derivative
+    >>> derivative(lambda t: t**3, [1.0, 2.0]).tolist()
+    [3.0, 12.0]
+    >>> float(derivative(np.sin, 0.0, order=3))
+    -1.0
+    """
+    if type(order) is not int or order < 0:
+        raise ValueError(f"order must be an integer of 0 or more, got {order!r}")
+    slope = derived(Slope, f, order)
+    if trace_of((x,)) is not None:
+        return slope(x)
+    points = as_argument(x, "x").values
+    if not points.ndim:
+        return slope(x if isinstance(x, float) else points[()])
+    return slope.batch(points.reshape(-1)).reshape(points.shape)

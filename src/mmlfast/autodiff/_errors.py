@@ -1,0 +1,99 @@
+"""What cannot be traced is refused with the line of the user's code and with what to write instead."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import re
+import sys
+from types import FrameType
+from typing import NoReturn
+
+import numpy as np
+
+import mmlfast._core as _core
+
+_OURS = os.path.dirname(os.path.abspath(_core.__file__)) + os.sep
+_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+_SCIPY = os.path.join(os.path.dirname(os.path.dirname(_NUMPY)), "scipy") + os.sep
+
+
+class TracingError(TypeError):
+    """A function does something with its argument that a tape cannot record.
+
+    The message shows the file, the line and its text, and says what to write instead.
+    """
+
+
+class ForeignTrace(TracingError):
+    """A number of one trace met another trace: the inner function uses traced numbers of the outer one.
+
+    Derivatives that are asked for inside of a traced function catch it, and continue on the outer tape.
+    """
+
+    def __init__(self, message: str, traces: tuple[object, ...]) -> None:
+        super().__init__(message)
+        self.traces = traces
+
+
+def users_line(frame: FrameType | None = None) -> str:
+    """Where the innermost line that is not of NumPy, SciPy or this library stands, with its text."""
+    frame = frame or sys._getframe(1)
+    first_of_scipy = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(_SCIPY):
+            first_of_scipy = first_of_scipy or frame
+        elif not (file.startswith((_OURS, _NUMPY, "<frozen", "<__array_function__")) or "functools" in file):
+            break
+        frame = frame.f_back
+    found = frame or first_of_scipy
+    return "" if found is None else describe_line(found)
+
+
+def describe_line(frame: FrameType) -> str:
+    code, number = frame.f_code, frame.f_lineno
+    text = linecache.getline(code.co_filename, number, frame.f_globals).strip()
+    place = f"{code.co_filename}, line {number}, in {code.co_name}"
+    return f"{place}:\n    {text}\n" if text else f"{place}: "
+
+
+def refuse(what: str, instead: str = "") -> NoReturn:
+    """TracingError with the user's line: `what` is there, and what to write `instead`."""
+    raise TracingError(f"{users_line(sys._getframe(1))}{what}{': ' + instead if instead else ''}")
+
+
+def refuse_number(kind: str) -> NoReturn:
+    """For float(t), int(t) and all that calls them: `math.sin(t)`, `out[i] = t` of an array of numbers."""
+    line = users_line(sys._getframe(1))
+    text = line.rsplit("\n    ", 1)[-1]
+    used = sorted(set(re.findall(r"\bmath\.(\w+)\(", text)))
+    if used:
+        kind = ", ".join(f"math.{name}()" for name in used)
+        advice = "write " + ", ".join(f"np.{_OF_MATH.get(name, name)}" for name in used)
+    elif re.search(r"\]\s*[-+*/]?=[^=]", text):
+        advice = (
+            "an array of numbers cannot hold traced numbers: make it by np.zeros_like(x) of a traced x "
+            "(np.empty_like, shape= gives another shape), or put the parts together by np.stack or np.concatenate"
+        )
+    else:
+        advice = (
+            "use NumPy's functions on it as it is; np.round, np.floor and np.where work on traced numbers, "
+            "and what does not depend on the argument can be computed outside"
+        )
+    raise TracingError(f"{line}{kind} asks for the value of a traced number, which has none yet: {advice}")
+
+
+_OF_MATH = {
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "atan2": "arctan2",
+    "asinh": "arcsinh",
+    "acosh": "arccosh",
+    "atanh": "arctanh",
+    "pow": "power",
+    "fsum": "sum",
+    "dist": "linalg.norm",
+}
+_OF_MATH |= {name: f"{name} of scipy.special" for name in ("erf", "erfc")} | {"lgamma": "gammaln of scipy.special"}

@@ -1,0 +1,312 @@
+"""Whether a function still is what it was when it was traced, and whether its trace says what it says.
+
+A function sees more than its arguments: its code, the variables around it, defaults, globals, attributes of objects,
+the functions that it calls and what these see. `Watch` goes over all of it once, keeps it by value, and `holds()` tells
+whether any of it has changed. Functions of Python itself, of NumPy, SciPy and of this library count as fixed.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from mmlfast import _core
+from mmlfast.autodiff._trace import Traced
+
+_MISSING = object()
+_FIXED_PACKAGES = frozenset(sys.stdlib_module_names | {"numpy", "scipy", "mmlfast", "builtins"}) - {"__main__"}
+_VALUES = (int, float, complex, str, bytes, bool, type(None), np.generic, type(Ellipsis), range, slice, np.dtype)
+_EQUAL = (*_VALUES, types.CodeType)
+_BUILTINS = frozenset(vars(builtins))
+# Beyond this many things a function is not watched but traced anew every time.
+_MOST = 20_000
+
+
+class Watch:
+    """What a function sees, by value."""
+
+    __slots__ = ("_function", "_snapshot", "quick")
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self._function = f
+        look = _Look(f)
+        self._snapshot = look.snapshot
+        self._take(look)
+
+    def _take(self, look: _Look) -> None:
+        self.quick = _core.Watch(look.quick)
+
+    def holds(self) -> bool:
+        """Whether all is as it was. First by identity; what is another object may still have the same value."""
+        if self.quick.holds():
+            return True
+        look = _Look(self._function)
+        if not _same(self._snapshot, look.snapshot):
+            return False
+        self._take(look)
+        return True
+
+
+def _same(a: list[Any], b: list[Any]) -> bool:
+    return len(a) == len(b) and all(map(_same_value, a, b))
+
+
+def _same_value(a: Any, b: Any) -> bool:
+    if a is b:
+        return True
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(_same_value, a, b))
+    if isinstance(a, float | complex | np.generic):
+        return repr(a) == repr(b)  # NaN is itself, and -0.0 is not 0.0
+    if isinstance(a, _EQUAL):
+        return bool(a == b)
+    return False
+
+
+# ---- checks that _core.Watch calls ----
+
+
+def _set_is(members: Any, kept: frozenset[Any]) -> bool:
+    return len(members) == len(kept) and kept.issuperset(members)
+
+
+def _values_are(thing: Any, kept: Any) -> bool:
+    values = np.asarray(thing)
+    return values.dtype == kept.dtype and np.array_equal(values, kept, equal_nan=values.dtype.kind in "fc")
+
+
+def _objects_are(array: Any, kept: tuple[Any, ...]) -> bool:
+    return array.size == len(kept) and all(a is b for a, b in zip(array.flat, kept, strict=True))
+
+
+def _of_class(cls: type, name: str) -> Any:
+    return next((vars(base)[name] for base in cls.__mro__ if name in vars(base)), _MISSING)
+
+
+def _of_class_is(cls: type, name: str, kept: Any) -> bool:
+    return _of_class(cls, name) is kept
+
+
+def _never() -> bool:
+    return False
+
+
+class _Look:
+    """One walk over all that a function sees: `snapshot`, values in the order of the walk, and `quick`, checks."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.snapshot: list[Any] = []
+        self.quick: list[tuple[Any, ...]] = []  # for _core.Watch: (kind, owner, key, value)
+        self.names: set[str] = set()
+        self.seen: dict[int, int] = {}
+        self.alive: list[Any] = []  # ids of objects that are gone would be given to others
+        # Attributes of modules, classes and objects are looked up by the names that occur in the code found so far.
+        self.waiting: list[Any] = [f]
+        self.owners: list[tuple[Any, Any, set[str]]] = []
+        while self.waiting or self._look_at_owners():
+            if len(self.snapshot) > _MOST:
+                self.quick = [("call", _never, ())]
+                self.snapshot.append(object())
+                return
+            self._look_at(self.waiting.pop())
+
+    def _look_at(self, thing: Any) -> None:
+        if isinstance(thing, _VALUES):
+            self.snapshot.append(thing)
+            return
+        number = self.seen.get(id(thing))
+        if number is not None:
+            self.snapshot.append(("seen", number))
+            return
+        self.seen[id(thing)] = len(self.seen)
+        self.alive.append(thing)
+        kind = type(thing)
+        for kinds, look in _LOOKS:
+            if issubclass(kind, kinds):
+                look(self, thing)
+                return
+        self._look_at_object(thing)
+
+    def _next(self, *things: Any) -> None:
+        self.waiting.extend(reversed(things))
+
+    # ---- functions ----
+
+    def _look_at_function(self, f: types.FunctionType) -> None:
+        self.snapshot.append(("function", f.__code__))
+        if len(self.seen) > 1 and (f.__module__ or "").split(".")[0] in _FIXED_PACKAGES:
+            return
+        for name in ("__code__", "__defaults__", "__kwdefaults__"):
+            self.quick.append(("attribute", f, name, getattr(f, name)))
+        self._next(f.__defaults__, f.__kwdefaults__)
+        for cell in f.__closure__ or ():
+            try:
+                value = cell.cell_contents
+            except ValueError:
+                value = _MISSING
+            self.quick.append(("cell", cell, "") if value is _MISSING else ("cell", cell, "", value))
+            self._next(value)
+        names = _names_of(f.__code__)
+        self.names.update(names)
+        for name in names:
+            value = f.__globals__.get(name, _MISSING)
+            if value is not _MISSING:
+                self.quick.append(("item", f.__globals__, name, value))
+                self._next(value)
+            elif name in _BUILTINS:
+                self.quick.append(("item", f.__globals__, name))
+        if f.__dict__:
+            self._next(f.__dict__)
+
+    def _look_at_method(self, method: types.MethodType) -> None:
+        self._next(method.__func__, method.__self__)
+
+    def _look_at_partial(self, f: functools.partial[Any]) -> None:
+        self.snapshot.append("partial")
+        self._next(f.func, f.args, f.keywords)
+
+    def _look_at_property(self, p: property) -> None:
+        self._next(p.fget)
+
+    def _look_at_wrapper(self, wrapper: Any) -> None:
+        self._next(wrapper.__func__)
+
+    # ---- containers ----
+
+    def _look_at_array(self, array: Any) -> None:
+        if array.dtype.hasobject:
+            items = tuple(array.ravel())
+            self.snapshot.append(("objects", array.shape))
+            self.quick.append(("call", _objects_are, (array, items)))
+            self._next(*items)
+            return
+        kept = np.array(array, order="C")
+        self.snapshot.append(("array", array.shape, array.dtype, kept.tobytes()))
+        self.quick.append(("bytes", array, "", kept))
+
+    def _look_at_sequence(self, sequence: Any) -> None:
+        items = tuple(sequence)
+        self.snapshot.append((type(sequence).__name__, len(items)))
+        if not isinstance(sequence, tuple):
+            self.quick.append(("sequence", sequence, "", items))
+        self._next(*items)
+
+    def _look_at_mapping(self, mapping: Any) -> None:
+        keys, items = tuple(mapping), tuple(mapping.values())
+        self.snapshot.append(("mapping", len(keys)))
+        self.quick.append(("mapping", mapping, keys, items))
+        self._next(*keys, *items)
+
+    def _look_at_set(self, members: Any) -> None:
+        frozen = frozenset(members)
+        self.snapshot.append(("set", len(frozen)))
+        self.quick.append(("call", _set_is, (members, frozen)))
+        self._next(*sorted(frozen, key=repr))
+
+    # ---- what has attributes ----
+
+    def _look_at_module(self, module: types.ModuleType) -> None:
+        self.snapshot.append(module)
+        if module.__name__.split(".")[0] not in _FIXED_PACKAGES:
+            self.owners.append((module, vars(module), set()))
+
+    def _look_at_class(self, cls: type) -> None:
+        self.snapshot.append(cls)
+        ours = [base for base in cls.__mro__ if base.__module__.split(".")[0] not in _FIXED_PACKAGES]
+        if ours:
+            self.owners.append((cls, None, {"__module__", "__dict__", "__weakref__", "__doc__"}))
+        for base in ours:
+            for name, value in vars(base).items():
+                if isinstance(value, types.FunctionType) and name.startswith("__"):
+                    self.names.add(name)  # called by operators and by making one
+
+    def _look_at_object(self, thing: Any) -> None:
+        self._next(type(thing))
+        if hasattr(thing, "__array__"):
+            self.snapshot.append(("object", type(thing)))
+            values = np.asarray(thing)
+            self.quick.append(("call", _values_are, (thing, values.copy())))
+            self._next(values.copy())
+            return
+        watched = getattr(thing, "_watched", None)  # of this library: what a derivative is made of
+        if watched is not None:
+            self._next(watched)
+            return
+        own = getattr(thing, "__dict__", None)
+        slots = [name for base in type(thing).__mro__ for name in _slots_of(base)]
+        if own is None and not slots:
+            self.snapshot.append(thing)  # nothing is known of it: it is the same as long as it is itself
+            return
+        self.snapshot.append(("object", type(thing)))
+        if own is not None:
+            self._next(own)
+        for name in slots:
+            value = getattr(thing, name, _MISSING)
+            if value is not _MISSING:
+                self.quick.append(("attribute", thing, name, value))
+                self._next(value)
+
+    def _look_at_attribute(self, cls: type, name: str) -> None:
+        """Of a class: what its instances see, in itself or in what it inherits from."""
+        value = _of_class(cls, name)
+        if value is _MISSING:
+            return
+        if getattr(cls, name, _MISSING) is value:
+            self.quick.append(("attribute", cls, name, value))
+        else:  # it comes as another object each time, as class methods do
+            self.quick.append(("call", _of_class_is, (cls, name, value)))
+        self.waiting.append(value)
+
+    def _look_at_owners(self) -> bool:
+        """Attributes of modules and classes that the code found so far names; False when there are no new ones."""
+        for owner, attributes, known in self.owners:
+            for name in sorted(self.names - known):
+                known.add(name)
+                if attributes is None:
+                    self._look_at_attribute(owner, name)
+                elif (value := attributes.get(name, _MISSING)) is not _MISSING:
+                    self.quick.append(("item", attributes, name, value))
+                    self.waiting.append(value)
+        return bool(self.waiting)
+
+
+_LOOKS: tuple[tuple[Any, Callable[[_Look, Any], None]], ...] = (
+    (types.FunctionType, _Look._look_at_function),
+    (types.ModuleType, _Look._look_at_module),
+    (np.ndarray, _Look._look_at_array),
+    ((list, tuple), _Look._look_at_sequence),
+    (dict, _Look._look_at_mapping),
+    ((set, frozenset), _Look._look_at_set),
+    (types.MethodType, _Look._look_at_method),
+    (functools.partial, _Look._look_at_partial),
+    (type, _Look._look_at_class),
+    (property, _Look._look_at_property),
+    ((staticmethod, classmethod), _Look._look_at_wrapper),
+    ((types.BuiltinFunctionType, np.ufunc, Traced), lambda look, thing: look.snapshot.append(thing)),
+)
+
+
+def _slots_of(base: type) -> tuple[str, ...]:
+    slots = vars(base).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else tuple(slots)
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_of(code: types.CodeType) -> tuple[str, ...]:
+    """Names of globals and attributes in the code and in the functions that are written inside of it."""
+    return tuple(dict.fromkeys(_all_names(code)))
+
+
+def _all_names(code: types.CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _all_names(constant)

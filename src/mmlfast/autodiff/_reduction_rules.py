@@ -1,0 +1,255 @@
+"""Functions that make one number of many: sums, products, extremes, moments, norms, and the running ones."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
+
+import mmlfast.autodiff._ufunc_rules as u
+from mmlfast.autodiff._errors import refuse
+from mmlfast.autodiff._registry import Mask, rule, since
+from mmlfast.autodiff._trace import OPS, Ids, Trace
+
+_SUM, _DOT, _NORM = OPS["sum"], OPS["dot"], OPS["norm"]
+
+
+@rule(np.sum)
+def _sum(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
+    return t.reduction(_SUM, t.ids_of(a), axis, keepdims)
+
+
+@rule(np.prod)
+def _prod(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
+    return t.fold(OPS["multiply"], t.ids_of(a), axis, keepdims, 1.0)
+
+
+@rule(np.max)
+def _max(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
+    return t.fold(OPS["maximum"], t.ids_of(a), axis, keepdims)
+
+
+@rule(np.min)
+def _min(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
+    return t.fold(OPS["minimum"], t.ids_of(a), axis, keepdims)
+
+
+@rule(np.ptp)
+def _ptp(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
+    ids = t.ids_of(a)
+    largest, smallest = (t.fold(OPS[op], ids, axis, keepdims) for op in ("maximum", "minimum"))
+    return u.subtract(t, largest, smallest)
+
+
+@rule(np.all)
+def _all(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Mask:
+    return Mask(t.fold(OPS["logical_and"], u.not_equal(t, t.ids_of(a), t.scalar(0.0)), axis, keepdims, 1.0))
+
+
+@rule(np.any)
+def _any(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Mask:
+    return Mask(t.fold(OPS["logical_or"], u.not_equal(t, t.ids_of(a), t.scalar(0.0)), axis, keepdims, 0.0))
+
+
+@rule(np.count_nonzero)
+def _count_nonzero(t: Trace, a: Any, axis: Any = None, keepdims: bool = False) -> Ids:
+    return t.reduction(_SUM, u.not_equal(t, t.ids_of(a), t.scalar(0.0)), axis, keepdims)
+
+
+def n_terms(a: Ids, axis: Any) -> int:
+    axes = range(a.ndim) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    return math.prod(a.shape[i] for i in axes)
+
+
+@rule(np.mean)
+def _mean(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
+    ids = t.ids_of(a)
+    return u.divide(t, t.reduction(_SUM, ids, axis, keepdims), t.scalar(float(n_terms(ids, axis))))
+
+
+@rule(np.average)
+def _average(
+    t: Trace, a: Any, axis: Any = None, weights: Any = None, returned: bool = False, keepdims: bool = False
+) -> Any:
+    ids = t.ids_of(a)
+    if weights is None:
+        w = np.broadcast_to(t.scalar(1.0), ids.shape)
+    else:
+        w = t.ids_of(weights)
+        if w.shape != ids.shape:
+            if axis is None:
+                raise TypeError("Axis must be specified when shapes of a and weights differ.")
+            axes = normalize_axis_tuple(axis, ids.ndim)
+            if w.shape != tuple(ids.shape[i] for i in axes):
+                raise ValueError("Shape of weights must be consistent with shape of a along specified axis.")
+            w = w.transpose(np.argsort(axes)).reshape([n if i in axes else 1 for i, n in enumerate(ids.shape)])
+        w = np.broadcast_to(w, ids.shape)
+    total = t.reduction(_SUM, w, axis, keepdims)
+    mean = u.divide(t, t.reduction(_DOT, ids, axis, keepdims, w), total)
+    return (mean, np.broadcast_to(total, mean.shape).copy()) if returned else mean
+
+
+def _deviations(t: Trace, a: Ids, axis: Any) -> Ids:
+    mean = u.divide(t, t.reduction(_SUM, a, axis, True), t.scalar(float(n_terms(a, axis))))
+    return u.subtract(t, a, mean)
+
+
+def _degrees_of_freedom(a: Ids, axis: Any, ddof: Any, correction: Any) -> float:
+    return float(max(n_terms(a, axis) - (ddof if correction is None else correction), 0))
+
+
+@rule(np.var)
+def _var(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    correction: Any = None,
+) -> Ids:
+    ids = t.ids_of(a)
+    d = _deviations(t, ids, axis)
+    return u.divide(
+        t, t.reduction(_DOT, d, axis, keepdims, d), t.scalar(_degrees_of_freedom(ids, axis, ddof, correction))
+    )
+
+
+@rule(np.std)
+def _std(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    ddof: Any = 0,
+    keepdims: bool = False,
+    correction: Any = None,
+) -> Ids:
+    """The norm of the deviations, whose slope is finite where all are equal."""
+    ids = t.ids_of(a)
+    length = t.reduction(_NORM, _deviations(t, ids, axis), axis, keepdims)
+    return u.divide(t, length, t.scalar(math.sqrt(_degrees_of_freedom(ids, axis, ddof, correction))))
+
+
+@rule(np.cov)
+def _cov(t: Trace, m: Any, y: Any = None, bias: bool = False, ddof: Any = None) -> Ids:
+    x = np.atleast_2d(t.ids_of(m))
+    if y is not None:
+        x = np.concatenate([x, np.atleast_2d(t.ids_of(y))])
+    d = _deviations(t, x, 1)
+    shape = (len(x), *x.shape)
+    sums = t.reduction(_DOT, np.broadcast_to(d[:, None], shape), -1, b=np.broadcast_to(d[None], shape))
+    n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
+    out = u.divide(t, sums, t.scalar(float(n)))
+    return out[0, 0].reshape(()) if len(x) == 1 else out
+
+
+# ---- running ones ----
+
+
+def _running(t: Trace, op: str, a: Any, axis: Any) -> Ids:
+    ids = t.ids_of(a)
+    return t.accumulate(OPS[op], ids.ravel() if axis is None else ids, 0 if axis is None else axis)
+
+
+@rule(np.cumsum)
+def _cumsum(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Ids:
+    return _running(t, "add", a, axis)
+
+
+@rule(np.cumprod)
+def _cumprod(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Ids:
+    return _running(t, "multiply", a, axis)
+
+
+def _cumulative(t: Trace, op: str, start: float, x: Any, axis: Any, include_initial: bool) -> Ids:
+    ids = t.ids_of(x)
+    if axis is None:
+        if ids.ndim != 1:
+            raise ValueError("axis is needed for an array of more than one dimension")
+        axis = 0
+    out = t.accumulate(OPS[op], ids, axis)
+    if not include_initial:
+        return out
+    first = np.broadcast_to(t.scalar(start), [1 if i == axis % ids.ndim else n for i, n in enumerate(ids.shape)])
+    return np.concatenate([first, out], axis)
+
+
+@rule(since("cumulative_sum"))
+def _cumulative_sum(t: Trace, x: Any, *, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Ids:
+    return _cumulative(t, "add", 0.0, x, axis, include_initial)
+
+
+@rule(since("cumulative_prod"))
+def _cumulative_prod(t: Trace, x: Any, *, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Ids:
+    return _cumulative(t, "multiply", 1.0, x, axis, include_initial)
+
+
+# ---- norms ----
+
+
+@rule(np.linalg.norm)
+def _norm(t: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Ids:
+    a = t.ids_of(x)
+    axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    if ord is None and (axis is None or len(axes) <= 2):
+        return t.reduction(_NORM, a, axes, keepdims)
+    if len(axes) == 1:
+        return _vector_norm_of(t, a, ord, axes, keepdims)
+    if len(axes) == 2:
+        return _matrix_norm_of(t, a, ord, axes, keepdims)
+    raise ValueError("Improper number of dimensions to norm.")
+
+
+@rule(since("vector_norm", np.linalg))
+def _vector_norm(t: Trace, x: Any, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Ids:
+    a = t.ids_of(x)
+    axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
+    return _vector_norm_of(t, a, ord, axes, keepdims)
+
+
+@rule(since("matrix_norm", np.linalg))
+def _matrix_norm(t: Trace, x: Any, *, keepdims: bool = False, ord: Any = "fro") -> Ids:
+    a = t.ids_of(x)
+    return _matrix_norm_of(t, a, ord, (a.ndim - 2, a.ndim - 1), keepdims)
+
+
+def _vector_norm_of(t: Trace, a: Ids, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Ids:
+    if ord is None or ord == 2:
+        return t.reduction(_NORM, a, axes, keepdims)
+    if isinstance(ord, str):
+        raise ValueError(f"Invalid norm order {ord!r} for vectors")
+    if ord == 0:
+        return t.reduction(_SUM, u.not_equal(t, a, t.scalar(0.0)), axes, keepdims)
+    sizes = u.absolute(t, a)
+    if math.isinf(ord):
+        return t.fold(OPS["maximum" if ord > 0 else "minimum"], sizes, axes, keepdims)
+    if ord == 1:
+        return t.reduction(_SUM, sizes, axes, keepdims)
+    total = t.reduction(_SUM, u.power(t, sizes, t.scalar(float(ord))), axes, keepdims)
+    if ord < 0:
+        return u.power(t, total, t.scalar(1.0 / ord))
+    nothing = u.equal(t, total, t.scalar(0.0))  # where the root has no slope, the norm has 0 among its own
+    root = u.power(t, u.select(t, nothing, t.scalar(1.0), total), t.scalar(1.0 / ord))
+    return u.select(t, nothing, t.scalar(0.0), root)
+
+
+def _matrix_norm_of(t: Trace, a: Ids, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Ids:
+    if ord is None or ord == "fro":
+        return t.reduction(_NORM, a, axes, keepdims)
+    if ord in (2, -2, "nuc"):
+        refuse(
+            f"a norm of order {ord!r} is of singular values, which the tape does not have",
+            "the Frobenius norm (ord=None), 1 and np.inf can be traced",
+        )
+    if ord not in (1, -1, np.inf, -np.inf):
+        raise ValueError("Invalid norm order for matrices.")
+    row, column = axes
+    first, second = (row, column) if abs(ord) == 1 else (column, row)
+    sums = t.reduction(_SUM, u.absolute(t, a), first, True)
+    out = t.fold(OPS["maximum" if ord > 0 else "minimum"], sums, second, True)
+    return out if keepdims else out.squeeze(axes)

@@ -1,0 +1,336 @@
+"""TracedArray: what a traced function gets in place of an array.
+
+It looks like a NumPy array of float64 (or of booleans, for comparisons), and every computation with it becomes a run of
+the tape. What would need its numbers is refused with the line of the user's code.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import numpy as np
+
+import mmlfast.autodiff._numpy_rules as _numpy_rules
+import mmlfast.autodiff._reduction_rules as _reduction_rules
+import mmlfast.autodiff._shape_rules as _shape_rules
+from mmlfast.autodiff._errors import TracingError, refuse, refuse_number, users_line
+from mmlfast.autodiff._registry import FUNCTIONS, Mask, is_mask, meaningful, name_of
+from mmlfast.autodiff._shape_rules import writable_ids
+from mmlfast.autodiff._trace import OPS, Trace, Traced
+from mmlfast.autodiff._ufunc_rules import ACCUMULATE, FOLD, MASKS, OF_MASKS, REDUCE, rule_of
+
+MODULES_OF_RULES = (_numpy_rules, _reduction_rules, _shape_rules)  # which importing them makes known
+
+_FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
+
+
+class TracedArray(Traced):
+    """Traced numbers in the shape of an array; see the module."""
+
+    __slots__ = ()
+    __hash__ = None  # type: ignore[assignment]  # as arrays have none
+
+    # ---- what it is ----
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.ids.shape)
+
+    @property
+    def ndim(self) -> int:
+        return self.ids.ndim
+
+    @property
+    def size(self) -> int:
+        return self.ids.size
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return _BOOL if self.is_mask else _FLOAT
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.itemsize * self.size
+
+    def __len__(self) -> int:
+        if not self.ids.ndim:
+            raise TypeError("len() of unsized object")
+        return len(self.ids)
+
+    def __repr__(self) -> str:
+        return f"<traced numbers of shape {self.ids.shape}>"
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            refuse_number("a format")
+        return repr(self)
+
+    # ---- parts ----
+
+    def like(self, ids: Any) -> TracedArray:
+        """Other ids of the same kind."""
+        return TracedArray(self.owner, ids if type(ids) is np.ndarray else np.array(ids, np.int32), self.is_mask)
+
+    def __getitem__(self, key: Any) -> TracedArray:
+        _check_key(key)
+        return self.like(self.ids[key])
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        _check_key(key)
+        if self.is_mask and not is_mask(value):
+            refuse(
+                "a traced mask cannot hold other numbers", "write np.where, or start from np.zeros_like(x) of numbers"
+            )
+        self.ids[key] = self.owner.ids_of(value)
+
+    def __iter__(self) -> Iterator[TracedArray]:
+        if not self.ids.ndim:
+            raise TypeError("iteration over a 0-d array")
+        return map(self.like, self.ids)
+
+    @property
+    def T(self) -> TracedArray:
+        return self.like(self.ids.T)
+
+    @property
+    def mT(self) -> TracedArray:
+        return self.like(self.ids.mT)
+
+    @property
+    def flat(self) -> TracedArray:
+        return self.like(self.ids.reshape(-1))
+
+    @property
+    def real(self) -> TracedArray:
+        return self
+
+    @property
+    def imag(self) -> Any:
+        return np.zeros(self.shape)
+
+    def item(self, *index: Any) -> TracedArray:
+        _check_key(index)
+        return self.like(np.int32(self.ids.item(*index)))
+
+    def tolist(self) -> Any:
+        return self if not self.ids.ndim else [self.like(ids).tolist() for ids in self.ids]
+
+    # ---- in NumPy's functions ----
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        return call_ufunc(self.owner, ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(self.owner, func, args, kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        """An array of objects, one traced number each: NumPy's own loops call their operators and methods."""
+        if dtype is not None and np.dtype(dtype) != object:
+            refuse(
+                f"an array of {np.dtype(dtype)} cannot hold traced numbers",
+                "leave the dtype out (np.asarray(x)), make arrays by np.zeros_like(x) of a traced x, or put their "
+                "parts together by np.stack or np.concatenate",
+            )
+        out = np.empty(self.ids.shape, object)
+        flat = out.reshape(-1)
+        for i, number in enumerate(self.ids.ravel()):
+            flat[i] = self.like(number)
+        self.owner.objects_line = users_line(sys._getframe(1))
+        return out
+
+    # ---- what needs numbers ----
+
+    def __bool__(self) -> bool:
+        refuse(
+            "a branch on traced numbers (if, while, and, or, not, max(), min(), sorted(), in) records one side only",
+            "write np.where(condition, a, b), np.maximum(a, b), np.minimum(a, b), np.clip, or & | ~ between conditions",
+        )
+
+    def __float__(self) -> float:
+        refuse_number("float()")
+
+    def __int__(self) -> int:
+        refuse_number("int()")
+
+    def __complex__(self) -> complex:
+        refuse_number("complex()")
+
+    def __index__(self) -> int:
+        refuse(
+            "traced numbers cannot be an index or a count (range, shape, v[i])",
+            "an index has to be known when the function is traced; np.where(condition, a, b) chooses by numbers",
+        )
+
+    def __round__(self, ndigits: int | None = None) -> NoReturn:
+        refuse_number("round()")
+
+    def __trunc__(self) -> NoReturn:
+        refuse_number("math.trunc()")
+
+    def __floor__(self) -> NoReturn:
+        refuse_number("math.floor()")
+
+    def __ceil__(self) -> NoReturn:
+        refuse_number("math.ceil()")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TracingError(f"{users_line(sys._getframe(1))}traced numbers cannot be pickled")
+
+    def __copy__(self) -> TracedArray:
+        return self.like(self.ids.copy())
+
+    def __deepcopy__(self, memo: Any) -> TracedArray:
+        return self.like(self.ids.copy())
+
+
+def _check_key(key: Any) -> None:
+    if type(key) is tuple:
+        for part in key:
+            _check_key(part)
+    elif isinstance(key, Traced):
+        if key.is_mask:
+            refuse(
+                "a traced mask cannot choose entries: how many there are depends on the numbers",
+                "write np.where(mask, x, 0), or np.where(mask, new, old) to assign",
+            )
+        key.__index__()  # type: ignore[attr-defined]
+
+
+# ---- ufuncs and functions ----
+
+
+def call_ufunc(trace: Trace, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    if method != "__call__":
+        return _call_ufunc_method(trace, ufunc, method, inputs, kwargs)
+    out = None
+    if kwargs:
+        out = kwargs.pop("out", None)
+        meaningful(f"np.{ufunc.__name__}", None, kwargs)
+    ids = [trace.ids_of(x) for x in inputs]
+    if ufunc in OF_MASKS and all(map(is_mask, inputs)):
+        rule = OF_MASKS[ufunc]
+        if rule is None:
+            raise TypeError(f"NumPy has no {ufunc.__name__} of booleans: use ^ or ~, or .astype(float)")
+        mask = True
+    else:
+        rule = rule_of(ufunc)
+        mask = ufunc in MASKS
+    found = rule(trace, *ids)
+    if type(found) is tuple:
+        return tuple(TracedArray(trace, x) for x in found)
+    result = TracedArray(trace, found, mask)
+    return result if out is None else _assigned(out, result)
+
+
+def _assigned(out: tuple[Any, ...], result: TracedArray) -> TracedArray:
+    """For `out=`, and for `a += b` of an array of numbers a, which cannot hold b."""
+    (target,) = out
+    if target is None:
+        return result
+    if not isinstance(target, TracedArray):
+        refuse(
+            "an array of numbers cannot hold traced numbers (a += b, out=)",
+            "write a = a + b, or make it by np.zeros_like(x) of a traced x",
+        )
+    if target.shape != result.shape:
+        raise ValueError(f"out has shape {target.shape}, the result {result.shape}")
+    target.ids[...] = result.ids
+    return target
+
+
+def _call_ufunc_method(
+    trace: Trace, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]
+) -> Any:
+    if method == "reduce" and ufunc in REDUCE:
+        kwargs.setdefault("axis", 0)
+        return call_function(trace, REDUCE[ufunc], inputs, kwargs)
+    if method == "reduce" and ufunc in FOLD:
+        op, empty = FOLD[ufunc]
+        axis, keepdims = kwargs.pop("axis", 0), kwargs.pop("keepdims", False)
+        meaningful(f"np.{ufunc.__name__}.reduce", None, kwargs)
+        return TracedArray(trace, trace.fold(OPS[op], trace.ids_of(inputs[0]), axis, keepdims, empty))
+    if method == "accumulate" and ufunc in ACCUMULATE:
+        kwargs.setdefault("axis", 0)
+        return call_function(trace, ACCUMULATE[ufunc], inputs, kwargs)
+    if method == "outer" and len(inputs) == 2:
+        a, b = (trace.ids_of(x) for x in inputs)
+        wide = TracedArray(trace, a.reshape(a.shape + (1,) * b.ndim), is_mask(inputs[0]))
+        return call_ufunc(trace, ufunc, "__call__", (wide, TracedArray(trace, b, is_mask(inputs[1]))), kwargs)
+    if method == "at" and len(inputs) == 3:
+        return _add_at(trace, ufunc, *inputs)
+    refuse(f"np.{ufunc.__name__}.{method} cannot be traced", "write it with np.sum, np.cumsum, slices or a loop")
+
+
+def _add_at(trace: Trace, ufunc: np.ufunc, target: Any, index: Any, values: Any) -> None:
+    """ufunc.at: every index counts, one after the other."""
+    _check_key(index)
+    ids = writable_ids(target)
+    rule = rule_of(ufunc)
+    places = np.arange(ids.size).reshape(ids.shape)[index]
+    new = np.broadcast_to(trace.ids_of(values), np.shape(places))
+    for place, value in zip(np.ravel(places), new.ravel(), strict=True):
+        where = np.unravel_index(int(place), ids.shape)
+        ids[where] = rule(trace, np.array(ids[where]), np.array(value))[()]
+
+
+_INSTEAD = {
+    "interp": "np.where or np.piecewise between the pieces",
+    "cholesky": "np.linalg.solve, np.linalg.det and np.linalg.slogdet can be traced",
+    "lstsq": "np.linalg.solve(a.T @ a, a.T @ b)",
+    "pinv": "np.linalg.solve(a.T @ a, a.T)",
+    "sinc": "np.sin(np.pi * x) / (np.pi * x)",
+    "array_equal": "np.all(a == b), for np.where",
+    "allclose": "np.all(np.isclose(a, b)), for np.where",
+    "nansum": "np.sum(np.where(np.isnan(x), 0, x))",
+}
+_ORDERING = frozenset(
+    [
+        "sort",
+        "argsort",
+        "argmax",
+        "argmin",
+        "median",
+        "percentile",
+        "quantile",
+        "unique",
+        "searchsorted",
+        "partition",
+        "digitize",
+    ]
+)
+
+
+def call_function(trace: Trace, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    handler = FUNCTIONS.get(function)
+    if handler is None:
+        name = getattr(function, "__name__", str(function))
+        refuse(
+            f"the tape has no {name_of(function)}",
+            "which numbers it takes depends on their order; np.max, np.min and np.where can be traced"
+            if name in _ORDERING
+            else _INSTEAD.get(name, "autodiff.primitive makes it known, with a derivative of your own"),
+        )
+    if kwargs and handler.__name__ != "moved":
+        kwargs = meaningful(name_of(function), handler, kwargs)
+    return _wrapped(trace, handler(trace, *args, **kwargs))
+
+
+def _wrapped(trace: Trace, result: Any) -> Any:
+    kind = type(result)
+    if kind is np.ndarray and result.dtype == np.int32:
+        return TracedArray(trace, result)
+    if kind is Mask:
+        return TracedArray(trace, result.ids, True)
+    if kind is list or kind is tuple:
+        return kind(_wrapped(trace, x) for x in result)
+    if isinstance(result, tuple):
+        return kind(*(_wrapped(trace, x) for x in result))
+    if kind is np.int32:
+        return TracedArray(trace, np.array(result))
+    return result

@@ -1,0 +1,356 @@
+"""Derivatives of plain functions are never those of what a function was before, nor of half of it."""
+
+from __future__ import annotations
+
+import functools
+import types
+
+import numpy as np
+import pytest
+
+from mmlfast.autodiff import TracingError, derivative, grad, jacobian, trace
+from mmlfast.autodiff._freshness import Watch
+
+V = np.array([0.5, 2.0, -1.0])
+
+
+class Model:
+    """A callable with all that an object may have."""
+
+    factor = 2.0
+    __slots__ = ("__dict__", "slot")
+
+    def __init__(self):
+        self.k, self.table, self.options, self.parts, self.slot = 1.0, np.ones(3), {"p": 2}, [1.0, 2.0], 1.0
+
+    @property
+    def doubled(self):
+        return 2 * self.k
+
+    @staticmethod
+    def shifted(t):
+        return t + 1.0
+
+    def method(self, v):
+        return np.sum(self.k * self.table * self.shifted(v)) * self.doubled
+
+    def __call__(self, v):
+        parts = self.parts[0] + self.parts[-1] + self.slot * self.factor
+        return np.sum(self.k * self.table * v ** self.options["p"]) + parts * np.sum(v)
+
+
+def changes(o):
+    """Everything about a Model that can change, one after the other."""
+    o.k = 3.0
+    yield "attribute"
+    o.table[1] = 7.0
+    yield "array in place"
+    o.options["p"] = 3
+    yield "dictionary"
+    o.parts[0] = -4.0
+    yield "list"
+    o.parts.append(9.0)
+    yield "length of a list"
+    o.slot = 5.0
+    yield "slot"
+    o.factor = 0.5
+    yield "attribute instead of the class's"
+    del o.factor
+    yield "and back"
+
+
+@pytest.mark.parametrize("call", [lambda o: o, lambda o: o.method, lambda o: lambda v: o(v) + o.method(v)])
+def test_objects(call):
+    o = Model()
+    f = call(o)
+    g = grad(f)
+    g(V)
+    for change in changes(o):
+        np.testing.assert_allclose(g(V), grad(call(o))(V), rtol=1e-13, err_msg=change)
+
+
+def test_classes():
+    class Shape(Model):
+        pass
+
+    o = Shape()
+    g = grad(o)
+    before = g(V)
+    Shape.factor = 10.0
+    assert (g(V) == before + 8.0).all()
+    Shape.__call__ = lambda self, v: np.sum(v)
+    assert (g(V) == 1).all()
+
+
+def test_variables_of_all_kinds():
+    module = types.ModuleType("settings_of_a_test")
+    module.k = 2.0
+    numbers = {1.0, 2.0}
+    weights = [np.ones(3), (1.0, {"a": 2.0})]
+    k = 1.0
+
+    def helper(v, scale=3.0):
+        return np.sum(v) * scale * module.k
+
+    def f(v, p=2):
+        return helper(v) * k + sum(numbers) * np.sum(v**p) + weights[1][1]["a"] * np.sum(weights[0] * v)
+
+    g = grad(f)
+
+    def fresh():
+        np.testing.assert_allclose(g(V), grad(f)(V), rtol=1e-13)
+
+    fresh()
+    k = 4.0
+    fresh()
+    module.k = 5.0
+    fresh()
+    numbers.remove(1.0)
+    numbers.add(10.0)
+    fresh()
+    weights[0][2] = 8.0
+    fresh()
+    weights[1][1]["a"] = -1.0
+    fresh()
+    helper.__defaults__ = (7.0,)
+    fresh()
+    f.__defaults__ = (3,)
+    fresh()
+
+    def helper(v, scale=1.0):
+        return np.prod(v)
+
+    fresh()
+
+
+def test_code_that_is_replaced():
+    def f(v):
+        return np.sum(v)
+
+    g = grad(f)
+    assert (g(V) == 1).all()
+    f.__code__ = (lambda v: 3 * np.sum(v)).__code__
+    assert (g(V) == 3).all()
+
+
+def test_equal_values_are_not_traced_again():
+    k, calls = [2.0], []
+
+    def f(v):
+        calls.append(type(v))
+        return np.sum(v) * k[0]
+
+    def count():
+        return sum(kind is not np.ndarray for kind in calls)
+
+    # calls itself changes with each call: so watch a function that does not see the list.
+    seen = []
+    hidden = types.SimpleNamespace(append=seen.append)
+
+    def h(v):
+        hidden.append(v.shape)
+        return np.sum(v) * k[0]
+
+    g = grad(h)
+    g(V)
+    once = len(seen)
+    k[0] = float("2.0")
+    g(V)
+    assert len(seen) == once
+    k[0] = 3.0
+    g(V)
+    twice = len(seen)
+    assert twice > once
+    k[0] = 2.0
+    assert (g(V) == 2).all()
+    assert len(seen) == twice  # what was traced for 2.0 is still there
+    assert count() == 0
+    assert f(V) is not None
+
+
+def test_shapes_dtypes_and_kinds_are_traced_each():
+    g = grad(lambda v: np.sum(v) * v.shape[0])
+    for n in (2, 3, 2):
+        assert (g(np.ones(n)) == n).all()
+    h = grad(lambda v, a: np.sum(v * a))
+    assert (h(V, 2.0) == 2).all()
+    assert (h(V, V) == V).all()
+
+
+def test_partials_wrappers_and_builtins():
+    scale = {"a": 2.0}
+    f = functools.partial(lambda a, v: np.sum(v) * a["a"], scale)
+    g = grad(f)
+    assert (g(V) == 2).all()
+    scale["a"] = 3.0
+    assert (g(V) == 3).all()
+
+    @functools.wraps(f.func)
+    def wrapped(v):
+        return f(v) * 2
+
+    assert (grad(wrapped)(V) == 6).all()
+    assert (grad(np.sum)(V) == 1).all()
+    names = {"np": np}
+    exec("def f(v): return abs(v[0]) * np.sum(v)", names)
+    g = grad(names["f"])
+    g(V)
+    names["abs"] = lambda t: t * 0
+    np.testing.assert_array_equal(g(V), np.zeros(3) + 0 * V)
+
+
+def test_watch_of_derivatives_and_cycles():
+    k = 2.0
+    inner = grad(lambda v: np.sum(v**2) * k)
+    outer = jacobian(lambda v: inner(v))
+    assert (outer(V) == 4 * np.eye(3)).all()
+    k = 3.0
+    assert (outer(V) == 6 * np.eye(3)).all()
+    loop = [1.0]
+    loop.append(loop)
+    g = grad(lambda v: np.sum(v) * loop[1][0])
+    assert (g(V) == 1).all()
+    loop[0] = 4.0
+    assert (g(V) == 4).all()
+
+
+def test_watch_says_whether_all_is_as_it_was():
+    table = np.arange(3.0)
+    watch = Watch(lambda v: v * table)
+    assert watch.holds()
+    table[0] = 1.0
+    assert not watch.holds()
+    table[0] = 0.0
+    assert watch.holds()
+
+
+# ---- one plain call ----
+
+
+def test_chance_and_hidden_branches_are_seen():
+    rng = np.random.default_rng(1)
+    with pytest.raises(TracingError, match="random numbers"):
+        grad(lambda v: np.sum(v) * rng.random())(V)
+    with pytest.raises(TracingError, match="type of its argument"):
+        trace(lambda v: np.sum(v) * (2 if isinstance(v, np.ndarray) else 3), V)
+    with pytest.raises(TracingError, match="shape"):
+        trace(lambda v: np.sum(v) if isinstance(v, np.ndarray) else v, V)
+
+
+def test_what_the_caller_has_is_not_changed():
+    def f(v):
+        v += 1
+        return np.sum(v * v)
+
+    x = V.copy()
+    np.testing.assert_array_equal(grad(f)(x), 2 * (V + 1))
+    np.testing.assert_array_equal(x, V)
+
+
+def test_rounding_is_no_difference():
+    x = 1.0 + 1e-7 * np.arange(50)
+    trace(lambda v: np.sum(np.exp(v)) - np.sum(np.exp(v[::-1])) + (np.sum(v) - 50) ** 3, x)
+    trace(lambda t: np.sin(1e15 * t), 1.0)
+    trace(lambda v: np.var(v) - np.mean(v**2) + np.mean(v) ** 2, x + 1e6)
+    trace(np.linalg.norm, V * 1e-180)
+    trace(np.linalg.norm, V * 1e180)
+    assert derivative(lambda t: (t - 1e8) ** 2, 1e8 + 0.25) == 0.5
+
+
+# ---- the user's line ----
+
+
+def branch(v):
+    return v[0] if v[1] > 0 else v[2]
+
+
+def loop(v):
+    while np.sum(v) > 1:
+        v = v / 2
+    return np.sum(v)
+
+
+def number(v):
+    return np.sum(v) * float(v[0])
+
+
+def store(v):
+    out = np.zeros(3)
+    for i in range(3):
+        out[i] = v[i] ** 2
+    return np.sum(out)
+
+
+def store_all(v):
+    out = np.ones(3)
+    out *= v
+    return np.sum(out)
+
+
+def index(v):
+    return V[v[0]]
+
+
+def count(v):
+    return sum(v[0] for _ in range(v[1]))
+
+
+def mask(v):
+    return np.sum(v[v > 0])
+
+
+def builtin(v):
+    return max(v[0], v[1])
+
+
+def typed(v):
+    return np.sum(np.asarray(v, dtype=float))
+
+
+def returns_nothing(v):
+    np.sum(v)
+
+
+def returns_two(v):
+    return v[0], v[1]
+
+
+def text(v):
+    return np.sum(v) + f"{v[0]:.2f}"
+
+
+@pytest.mark.parametrize(
+    ("f", "line", "advice"),
+    [
+        (branch, "return v[0] if v[1] > 0 else v[2]", "np.where"),
+        (loop, "while np.sum(v) > 1:", "np.where"),
+        (number, "return np.sum(v) * float(v[0])", "NumPy's functions"),
+        (store, "out[i] = v[i] ** 2", "np.zeros_like"),
+        (store_all, "out *= v", "np.zeros_like"),
+        (index, "return V[v[0]]", "index"),
+        (count, "range(v[1])", "index or a count"),
+        (mask, "v[v > 0]", "np.where(mask"),
+        (builtin, "return max(v[0], v[1])", "np.maximum"),
+        (typed, "np.asarray(v, dtype=float)", "leave the dtype out"),
+        (returns_nothing, "returns_nothing returns None", "return"),
+        (returns_two, "returns_two returns a tuple", "np.stack"),
+        (text, "return np.sum(v) + f", "NumPy's functions"),
+    ],
+)
+def test_errors_show_the_line_and_the_way_out(f, line, advice):
+    with pytest.raises(TracingError) as caught:
+        grad(f)(V)
+    assert line in str(caught.value)
+    assert advice in str(caught.value)
+    if "returns" not in line:
+        assert "test_autodiff_watch.py, line" in str(caught.value)
+
+
+def test_errors_of_the_function_itself_are_its_own():
+    def f(v):
+        raise KeyError("missing")
+
+    with pytest.raises(KeyError, match="missing"):
+        grad(f)(V)
+    with pytest.raises(ValueError, match=r"fit together|broadcast"):
+        grad(lambda v: np.sum(v + np.ones(7)))(V)
