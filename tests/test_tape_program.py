@@ -215,6 +215,23 @@ def test_long_chains(rng):
     np.testing.assert_allclose(program(np.array([1.0, 4.0])), [3.0], rtol=1e-13)
 
 
+def test_long_chains_of_what_is_shared():
+    """Fusing counts uses: what is taken over and given up by one instruction has the same number of them after it."""
+    graph, t = graph_of(1)
+    numbers = [graph.constants(np.array([c])) for c in (0.5, 0.1, 0.2)]
+    steps = 300
+    for _ in range(steps):
+        sine = emit(graph, "sin", t)
+        parts = [emit(graph, "multiply", u, c) for u, c in zip((sine, t, sine), numbers, strict=True)]
+        t = emit(graph, "add", emit(graph, "add", parts[0], parts[1]), parts[2])
+    program = TapeProgram(graph, t)
+    assert program.n_instructions <= 4 * steps
+    expected = 0.3
+    for _ in range(steps):
+        expected = 0.5 * np.sin(expected) + 0.1 * expected + 0.2 * np.sin(expected)
+    np.testing.assert_allclose(program(np.array([0.3])), [expected], rtol=1e-12)
+
+
 # ---- Python functions inside ----
 
 

@@ -39,19 +39,29 @@ class Fuser {
     return std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return is(run_of(id), id); });
   }
 
+  TapeIds ids_of(const Run& run, int k) const {
+    const TapeView ids = listing_.operand(run, k);
+    return {ids.begin(), ids.end()};
+  }
+
   // Factor k of each of these products, or operand 0 of whatever has only one.
   TapeIds factors(const Run& run, int k, int factor) const {
     TapeIds result;
-    for (TapeId id : TapeIds(listing_.operand(run, k).begin(), listing_.operand(run, k).end())) {
+    for (TapeId id : ids_of(run, k)) {
       const Run& product = run_of(id);
       result.push_back(listing_.operand(product, product.size[factor] > 0 ? factor : 0)[at(id - product.first)]);
     }
     return result;
   }
-  void replace(Run& run, int k, const TapeIds& ids) {
-    for (TapeId id : ids) ++uses_[at(id)];
-    for (TapeId id : listing_.operand(run, k)) release(id);
-    listing_.set_operand(run, k, ids);
+  // Other operands, `ids` in their order. All of the new ones have their use before an old one loses its own: what is
+  // both stays in use throughout, and so do its operands.
+  void replace(Run& run, const TapeIds* ids, int count) {
+    for (int k = 0; k < count; ++k)
+      for (TapeId id : ids[k]) ++uses_[at(id)];
+    for (int k = 0; k < count; ++k) {
+      for (TapeId id : listing_.operand(run, k)) release(id);
+      listing_.set_operand(run, k, ids[k]);
+    }
   }
 
   // One use less; of what is used no more, the operands have one use less in turn.
@@ -70,12 +80,12 @@ class Fuser {
   void without_negatives(Run& run) {
     const auto is_negative = [](const Run& other, TapeId) { return other.is(TapeOp::negative); };
     if (all_of(run, 1, is_negative)) {
-      replace(run, 1, factors(run, 1, 0));
+      const TapeIds operands[] = {ids_of(run, 0), factors(run, 1, 0)};
+      replace(run, operands, 2);
       run.code = tape_code(run.is(TapeOp::add) ? TapeOp::subtract : TapeOp::add);
     } else if (run.is(TapeOp::add) && all_of(run, 0, is_negative)) {
-      const TapeIds a = factors(run, 0, 0), b(listing_.operand(run, 1).begin(), listing_.operand(run, 1).end());
-      replace(run, 0, b);
-      replace(run, 1, a);
+      const TapeIds operands[] = {ids_of(run, 1), factors(run, 0, 0)};
+      replace(run, operands, 2);
       run.code = tape_code(TapeOp::subtract);
     }
   }
@@ -108,12 +118,9 @@ class Fuser {
     if (k == 1 && !all_of(run, 1, only_here)) return;
     const auto exact = [&](const Run& product, TapeId id) { return is_exact(product, id); };
     if (subtracts && !all_of(run, 0, has_no_product) && !all_of(run, 1, exact)) return;
-    const TapeIds other(listing_.operand(run, 1 - k).begin(), listing_.operand(run, 1 - k).end());
-    TapeIds factor[2] = {factors(run, k, 0), factors(run, k, 1)};
-    for (TapeIds& ids : factor) subtracts = subtracts != take_negatives(ids);
-    replace(run, 0, factor[0]);
-    replace(run, 1, factor[1]);
-    replace(run, 2, other);
+    TapeIds operands[] = {factors(run, k, 0), factors(run, k, 1), ids_of(run, 1 - k)};
+    for (int factor = 0; factor < 2; ++factor) subtracts = subtracts != take_negatives(operands[factor]);
+    replace(run, operands, 3);
     run.code = subtracts ? tape_code(TapeFused::subtract_product) : tape_code(TapeOp::multiply_add);
     run.aux = 0;
   }
@@ -131,9 +138,8 @@ class Fuser {
       return is_product(other) && uses_[at(id)] == 1 && other.fixed == run.fixed;
     };
     if (!all_of(run, 0, only_here)) return;
-    const TapeIds a = factors(run, 0, 0), b = factors(run, 0, 1);
-    replace(run, 0, a);
-    replace(run, 1, b);
+    const TapeIds operands[] = {factors(run, 0, 0), factors(run, 0, 1)};
+    replace(run, operands, 2);
     run.code = tape_code(TapeOp::dot);
   }
 
