@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <unordered_map>
 
 #include "drivers/tape_listing.hpp"
 
@@ -19,6 +21,7 @@ class Fuser {
   }
 
   void run() {
+    find_opposites();
     for (Run& run : listing_.runs) {
       if (run.is(TapeOp::add) || run.is(TapeOp::subtract)) {
         without_negatives(run);
@@ -71,7 +74,7 @@ class Fuser {
       const TapeId next = waiting.back();
       waiting.pop_back();
       const Run& run = run_of(next);
-      if (--uses_[at(next)] > 0 || !run.is_elementwise()) continue;
+      if (--uses_[at(next)] != 0 || !run.is_elementwise()) continue;
       for (int k = 0; k < 3 && run.size[k] > 0; ++k) waiting.push_back(listing_.operand(run, k)[at(next - run.first)]);
     }
   }
@@ -90,17 +93,54 @@ class Fuser {
     }
   }
 
-  // Is this product exact, one of its factors being a power of two?
-  bool is_exact(const Run& product, TapeId id) const {
-    for (int k = 0; k < 2 && product.size[k] > 0 && product.is(TapeOp::multiply); ++k) {
+  // Of a product with a constant: which, and of what. False if it is none.
+  struct Scaled {
+    double constant;
+    TapeId id;
+  };
+  bool is_scaled(TapeId id, Scaled& scaled) const {
+    const Run& product = run_of(id);
+    for (int k = 0; k < 2 && product.is(TapeOp::multiply); ++k) {
       const TapeId factor = listing_.operand(product, k)[at(id - product.first)];
       const Run& run = run_of(factor);
       if (!run.is(TapeOp::constant)) continue;
-      int exponent;
-      const double value = listing_.constants[at(run.aux + (factor - run.first))];
-      if (std::fabs(std::frexp(value, &exponent)) == 0.5) return true;
+      scaled = {listing_.constants[at(run.aux + (factor - run.first))],
+                listing_.operand(product, 1 - k)[at(id - product.first)]};
+      return true;
     }
     return false;
+  }
+
+  // a and -a: where -a is, the id of a, which comes before it.
+  void find_opposites() {
+    struct Key {
+      std::uint64_t constant;
+      TapeId id;
+      bool operator==(const Key&) const = default;
+    };
+    struct Hash {
+      std::size_t operator()(const Key& key) const noexcept {
+        return static_cast<std::size_t>((key.constant ^ static_cast<std::uint32_t>(key.id)) * 0x9E3779B97F4A7C15u);
+      }
+    };
+    std::unordered_map<Key, TapeId, Hash> known;
+    opposite_.assign(at(listing_.n_values), -1);
+    for (const Run& run : listing_.runs)
+      for (TapeId id = run.first; id < run.first + run.count; ++id) {
+        Scaled scaled{};
+        if (run.is(TapeOp::negative)) opposite_[at(id)] = listing_.operand(run, 0)[at(id - run.first)];
+        if (!is_scaled(id, scaled)) continue;
+        known.emplace(Key{std::bit_cast<std::uint64_t>(scaled.constant), scaled.id}, id);
+        const auto other = known.find({std::bit_cast<std::uint64_t>(-scaled.constant), scaled.id});
+        if (other != known.end()) opposite_[at(id)] = other->second;
+      }
+  }
+
+  // Is this product exact, one of its factors being a power of two?
+  bool is_exact(TapeId id) const {
+    Scaled scaled{};
+    int exponent;
+    return is_scaled(id, scaled) && std::fabs(std::frexp(scaled.constant, &exponent)) == 0.5;
   }
 
   // a b + c, and c - a b where c is no product or a b is exact: the difference of two products that are equal stays
@@ -114,9 +154,10 @@ class Fuser {
              !other.is(TapeOp::multiply_add);
     };
     bool subtracts = run.is(TapeOp::subtract);
-    const int k = !subtracts && all_of(run, 0, only_here) ? 0 : 1;
-    if (k == 1 && !all_of(run, 1, only_here)) return;
-    const auto exact = [&](const Run& product, TapeId id) { return is_exact(product, id); };
+    const bool second = all_of(run, 1, only_here), first = !subtracts && all_of(run, 0, only_here);
+    if (!first && !second) return;
+    const int k = first && !(second && has_opposite_factor(run, 1)) ? 0 : 1;
+    const auto exact = [&](const Run&, TapeId id) { return is_exact(id); };
     if (subtracts && !all_of(run, 0, has_no_product) && !all_of(run, 1, exact)) return;
     TapeIds operands[] = {factors(run, k, 0), factors(run, k, 1), ids_of(run, 1 - k)};
     for (int factor = 0; factor < 2; ++factor) subtracts = subtracts != take_negatives(operands[factor]);
@@ -125,11 +166,15 @@ class Fuser {
     run.aux = 0;
   }
 
-  // Are all of these -a? Then they become a.
+  bool has_opposite_factor(const Run& run, int k) const {
+    TapeIds a = factors(run, k, 0), b = factors(run, k, 1);
+    return take_negatives(a) || take_negatives(b);
+  }
+
+  // Are all of these -a, with a at hand? Then they become a.
   bool take_negatives(TapeIds& ids) const {
-    const auto is_negative = [&](TapeId id) { return run_of(id).is(TapeOp::negative); };
-    if (!std::all_of(ids.begin(), ids.end(), is_negative)) return false;
-    for (TapeId& id : ids) id = listing_.operand(run_of(id), 0)[at(id - run_of(id).first)];
+    if (!std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return opposite_[at(id)] >= 0; })) return false;
+    for (TapeId& id : ids) id = opposite_[at(id)];
     return true;
   }
 
@@ -145,6 +190,7 @@ class Fuser {
 
   TapeListing& listing_;
   std::vector<std::int32_t> run_of_, uses_;
+  TapeIds opposite_;
 };
 
 }  // namespace

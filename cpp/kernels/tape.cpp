@@ -65,10 +65,10 @@ using tape_reductions::Terms;
 template <class A>
 TapeFunction dot_for_block(TapeAccess b) {
   if (is_list(b))
-    return is_fixed(b) ? tape_reductions::block_reduction<Dot, A, Terms<true, true>>
-                       : tape_reductions::block_reduction<Dot, A, Terms<true, false>>;
-  return is_fixed(b) ? tape_reductions::block_reduction<Dot, A, Terms<false, true>>
-                     : tape_reductions::block_reduction<Dot, A, Terms<false, false>>;
+    return is_fixed(b) ? tape_reductions::reduction<Dot, A, Terms<true, true>>
+                       : tape_reductions::reduction<Dot, A, Terms<true, false>>;
+  return is_fixed(b) ? tape_reductions::reduction<Dot, A, Terms<false, true>>
+                     : tape_reductions::reduction<Dot, A, Terms<false, false>>;
 }
 
 TapeFunction reduction_for_block(const TapeStep& step) {
@@ -79,24 +79,22 @@ TapeFunction reduction_for_block(const TapeStep& step) {
     case TapeOp::dot:
       return list ? dot_for_block<List>(step.access_of(1)) : dot_for_block<Run>(step.access_of(1));
     case TapeOp::sum:
-      return list ? tape_reductions::block_reduction<Sum, List, List> : tape_reductions::block_reduction<Sum, Run, Run>;
+      return list ? tape_reductions::reduction<Sum, List, List> : tape_reductions::reduction<Sum, Run, Run>;
     default:
       return list ? tape_reductions::block_norm<List> : tape_reductions::block_norm<Run>;
   }
 }
 
 TapeFunction reduction_for_point(const TapeStep& step) {
+  using Run = tape_reductions::PointTerms<false>;
+  using List = tape_reductions::PointTerms<true>;
   const bool a = is_list(step.access_of(0)), b = is_list(step.access_of(1));
   switch (static_cast<TapeOp>(step.code)) {
     case TapeOp::dot:
-      if (a)
-        return b ? tape_reductions::point_reduction<Dot, true, true>
-                 : tape_reductions::point_reduction<Dot, true, false>;
-      return b ? tape_reductions::point_reduction<Dot, false, true>
-               : tape_reductions::point_reduction<Dot, false, false>;
+      if (a) return b ? tape_reductions::reduction<Dot, List, List> : tape_reductions::reduction<Dot, List, Run>;
+      return b ? tape_reductions::reduction<Dot, Run, List> : tape_reductions::reduction_of_run<Dot>;
     case TapeOp::sum:
-      return a ? tape_reductions::point_reduction<Sum, true, true>
-               : tape_reductions::point_reduction<Sum, false, false>;
+      return a ? tape_reductions::reduction<Sum, List, List> : tape_reductions::reduction_of_run<Sum>;
     default:
       return a ? tape_reductions::point_norm<true> : tape_reductions::point_norm<false>;
   }
