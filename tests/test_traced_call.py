@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 import gc
+import pickle
 import weakref
 from typing import Any
 
 import numpy as np
 import pytest
 
+import mmlfast as mf
 from mmlfast import _core
 
 POWER = _core.tape_ops["integer_power"]
@@ -244,3 +247,14 @@ def test_cycles_are_collected() -> None:
     del fast
     gc.collect()
     assert gone() is None
+
+
+def test_derivatives_are_copied_and_pickled() -> None:
+    """A class with memory of its own in C has no pickle of its own."""
+    slope = mf.autodiff.grad(np.sum)
+    x = np.ones(3)
+    slope(x)
+    for again in (copy.copy(slope), copy.deepcopy(slope), pickle.loads(pickle.dumps(slope))):
+        assert type(again) is type(slope)
+        assert again(x).tolist() == [1, 1, 1]
+        assert again(np.ones(2)).tolist() == [1, 1]

@@ -176,5 +176,15 @@ class Derived(_core.TracedCall, ABC):
         arrays = [TracedArray(trace, without_gaps(trace, ids)) for ids in outputs]
         return self._finish(arrays, extra, ())
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), {**self.__dict__, "_entries": {}})
+
     def __repr__(self) -> str:
         return f"<{self.__name__}>"
+
+
+def _restored(cls: type[Derived], attributes: dict[str, Any]) -> Derived:
+    """A copy, which has traced nothing yet."""
+    again = cls.__new__(cls)
+    again.__dict__.update(attributes)
+    return again
