@@ -44,6 +44,15 @@ SHOWN = {
     "inner_product": ["[[1, 2], [2, 4]]: False", "inner product 0, angle 90.00", "1e-09; by the arc cosine 0"],
     "neighbors": ["Mahalanobis): 100% right", "67108864: 100.0%", "1500 links"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
+    "autodiff": [
+        "gradient by the chain rule: [-215.6  112.  -100. ]",
+        "at 1: 1.895598607383\n         by the rules:  1.895598607383",
+        "Hessians symmetric: True",
+        "2998 numbers",
+        "at r = 2.5: 2.500000000000",
+        "at 0 and 4: [0.   0.25]",
+        "tanh(t2)",
+    ],
     "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 0.9", "1 xor 0 = 0.9", "1 xor 1 = 0.0"],
 }
 

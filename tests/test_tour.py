@@ -31,6 +31,9 @@ PICTURES = {
     "nearest_digits": ["nearest_digits.png"],
     "eigenfaces": ["eigenfaces.png"],
     "reconstruction": ["reconstruction.png"],
+    "derivatives": ["derivatives.png"],
+    "sandpit": ["sandpit.png"],
+    "chain_rule": ["chain-rule.png"],
     "digit_classifier": [
         "digit_classifier-confusion.png",
         "digit_classifier-hardest.png",
@@ -163,6 +166,23 @@ def test_broken_network_fails(name, tmp_path, capsys, monkeypatch, brief):
 
     monkeypatch.setattr(mf.neural_network, "Network", Broken)
     assert main(["--quick", "--only", "digit_classifier", "--out", str(tmp_path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("step", ["derivatives", "sandpit", "chain_rule"])
+def test_broken_gradient_fails(step, tmp_path, capsys, monkeypatch, brief):
+    class Broken:
+        def __init__(self, f):
+            self.right = mf.autodiff.value_and_grad(f)
+
+        def __call__(self, x):
+            return self.right(x)[1] * (1 + 1e-3)
+
+        def batch(self, x):
+            return self.right.batch(x)[1] * (1 + 1e-3)
+
+    monkeypatch.setattr(mf.autodiff, "grad", Broken)
+    assert main(["--quick", "--only", step, "--out", str(tmp_path)]) == 1
     assert "FAILED" in capsys.readouterr().out
 
 

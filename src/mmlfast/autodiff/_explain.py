@@ -176,27 +176,3 @@ def trace_table(
     names = [f"{step.name}[{i}]" if step.n > 1 else step.name for step, i in steps]
     formulas = ["" if step.op == "input" else listing.formula(step, i) for step, i in steps]
     return TraceTable(names, formulas, values, derivatives)
-
-
-# ---- a picture ----
-
-
-def as_dot(listing: Listing, name: str, result: Ids) -> str:
-    """In Graphviz's language: a box for each step, an arrow for each operand."""
-    lines = [f'digraph "{name}" {{', "    rankdir=TB;", "    node [shape=box];"]
-    for step in listing.steps:
-        if step.op == "constant":
-            continue
-        count = f" [{step.n}]" if step.n > 1 else ""
-        label = step.name if step.op == "input" else f"{step.name} = {listing.formula(step)}"
-        lines.append(f'    n{step.first} [label="{_quoted(label + count)}"{", style=rounded" * (step.op == "input")}];')
-        sources = {s.first: None for operand in step.operands for s, _ in listing.pieces(operand) if s.op != "constant"}
-        lines += [f"    n{source} -> n{step.first};" for source in sources]
-    lines.append(f'    result [label="{_quoted("return " + listing.phrase(result.ravel()))}", style=rounded];')
-    sources = {step.first: None for step, _ in listing.pieces(result.ravel()) if step.op != "constant"}
-    lines += [f"    n{source} -> result;" for source in sources]
-    return "\n".join([*lines, "}"])
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

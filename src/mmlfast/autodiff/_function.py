@@ -14,7 +14,8 @@ from mmlfast import _core
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, result_is_float32
 from mmlfast.autodiff._errors import TracingError
-from mmlfast.autodiff._explain import Listing, TraceTable, as_dot, as_text, trace_table
+from mmlfast.autodiff._explain import Listing, TraceTable, as_text, trace_table
+from mmlfast.autodiff._picture import as_dot, boxes, save_picture
 from mmlfast.autodiff._recording import Argument, as_arguments, function_name, is_plain, record
 from mmlfast.autodiff._source import numpy_source
 from mmlfast.autodiff._trace import Ids, Trace, Traced, trace_of
@@ -205,7 +206,26 @@ class Function(_core.TracedCall):
         -------
         str
         """
-        return as_dot(self._listing(), self.name, self._result)
+        return as_dot(boxes(self._listing(), self._result), self.name)
+
+    def draw(self, path: str | os.PathLike[str], *args: Any) -> None:
+        """Save a picture of the tape: a box for each step, an arrow for each number that it uses.
+
+        Graphviz draws it if its program `dot` is there, else matplotlib.
+
+        Parameters
+        ----------
+        path : str or path
+            A file ending with .png, .svg or .pdf.
+        *args : array-like
+            The arguments of the function: each box then shows its number and how the result changes with it.
+
+        Raises
+        ------
+        ImportError
+            If there is neither Graphviz nor matplotlib.
+        """
+        save_picture(boxes(self._listing(), self._result, self.trace_table(*args) if args else None), self.name, path)
 
     # ---- keeping ----
 
