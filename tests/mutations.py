@@ -297,6 +297,86 @@ mutations(
     ("part_[l] / 2 * may", "part_[l] * 1e6 * may"),  # the sweep of pagerank_many stops at once
 )
 
+mutations(
+    "cpp/drivers/tape_graph.cpp",
+    "test_tape_graph.py test_tape_derivatives.py test_tape_pattern.py",
+    ("run.op != other.op || run.aux != other.aux", "run.op != other.op"),  # powers of unlike exponents
+    ("    case TapeOp::multiply:\n    case TapeOp::equal:", "    case TapeOp::subtract:\n    case TapeOp::equal:"),
+    ("ids[i] - ids[i - 1] != stride", "ids[i] - ids[i - 1] < stride"),
+    ("operand.size = operand.size / count", "operand.size = 1"),  # reductions of the same terms
+    ("values.size() * sizeof(double)) == 0)", "sizeof(double)) == 0)"),
+)
+mutations(
+    "cpp/drivers/tape_simplify.cpp",
+    "test_tape_graph.py test_tape_derivatives.py test_tape_pattern.py",
+    ("is_zero(r_.b, r_.op == TapeOp::add)", "all(r_.b, 0.0)"),  # -0 + 0
+    ("if (k % 2 != 0) return {};", ""),  # |x| ** 3
+    ("g_.constant_value(condition) != 0 ? r_.b : r_.c", "g_.constant_value(condition) != 0 ? r_.c : r_.b"),
+    ("std::fabs(exponent) <= 64", "std::fabs(exponent) <= 2"),
+    ("if (all_true == is_and && conditions(ids))", "if (all_true == is_and)"),
+    ("if (g_.operand_of(at(ids, i), 0) != at(r_.a, i)) return {};", ""),
+)
+mutations(
+    "cpp/drivers/tape_rules.cpp",
+    "test_tape_derivatives.py",
+    ("return negative(times(emit(TapeOp::sin, a())));", "return times(emit(TapeOp::sin, a()));"),
+    ("multiply_add, negative(x), x, number(1)", "subtract, number(1), square(x), {}"),
+    ("times(square(quotient(number(1), emit(TapeOp::cosh, a()))))", "times(one_minus_square(y()))"),
+    ("known(b()) ? slope : select(", "true ? slope : select("),
+    ("return quotient(t_, norm(number(1), a()));", "return quotient(t_, emit(TapeOp::sqrt, one_plus(square(a()))));"),
+    ("select(same_infinity, number(0.5), ", "select(emit(TapeOp::equal, x, z), number(0.5), "),
+    ("emit(TapeOp::divide_or_zero, x, h)", "emit(TapeOp::divide, x, h)"),
+    ("number(0), times(product(y(), logarithm)))", "times(product(y(), logarithm)), times(product(y(), logarithm)))"),
+    ("i % n * n + i / n", "i"),  # cofactors of the transposed matrix
+)
+mutations(
+    "cpp/drivers/tape_contributions.cpp",
+    "test_tape_derivatives.py",
+    ("unmasked ? products : masked(products, masks)", "products"),
+    ("masks[i] == others[i]) continue;", "true) continue;"),
+    ("if (simplest(conditions) == always) conditions.clear();", "conditions.clear();"),
+    ("std::reverse(ids.begin(), ids.end());", "ids.pop_back();"),
+    ("if (op == TapeOp::logical_not && g_.operand_of(a, 0) == b) return true;", "return true;"),
+)
+mutations(
+    "cpp/drivers/tape_reverse.cpp",
+    "test_tape_derivatives.py",
+    ("plain ? ids : adjoints_.masked(ids, flow.masks)", "ids"),
+    ("adjoints_.masked(share, mask)", "share"),
+    ("(i % n) * n + i / n", "i"),  # not transposed
+    ("if (leaf_[place(run.first + i)] != 0) {", "if (false) {"),
+)
+mutations(
+    "cpp/drivers/tape_forward.cpp",
+    "test_tape_derivatives.py",
+    ("plain ? ids : sums_.masked(ids, flow.masks)", "ids"),
+    ("sums_.both(mask, flow.masks)", "flow.masks"),
+    ("kind == 0 ? cs : g_.emit(TapeOp::logical_not, cs)", "cs"),
+    ("square ? 1 : run.n_operands()", "1"),
+)
+mutations(
+    "cpp/drivers/tape_pattern.cpp",
+    "test_tape_pattern.py",
+    ("from += 64", "from += 63"),
+    ("(j - i) % (run.count / run.aux) != 0", "false"),
+    ("other_column || tape_vanishes(g_, run, k, j)", "other_column"),
+)
+mutations(
+    "cpp/drivers/tape_colouring.cpp",
+    "test_tape_pattern.py",
+    ("hub_[place(star_[place(edge)])] == x", "false"),
+    ("if (treated_[place(first.neighbour)] != v) treat(v, first.neighbour);", ""),
+    ("hub_[place(star)] = w;", ""),
+)
+mutations(
+    "cpp/drivers/tape_saved.cpp",
+    "test_tape_pattern.py",
+    ("hash != hash_of(in_.rest())", "false"),
+    ("to.start < end && last >= 0 && last < end", "to.start < end"),
+    ("need_(graph.needed(outputs, true))", "need_(graph.needed(outputs))"),
+    ("run.aux + first_callback", "run.aux"),
+)
+
 # ---- Python ----
 
 mutations(
