@@ -332,7 +332,10 @@ mutations(
 mutations(
     "cpp/drivers/tape_contributions.cpp",
     "test_tape_derivatives.py",
-    ("unmasked ? products : masked(products, masks)", "products"),
+    ("masked(g_.emit(TapeOp::multiply, flow.t, factors, {}, 0, count), flow.masks)", "flow.t"),
+    ("plain ? ids : masked(ids, flow.masks)", "ids"),
+    ("masked(share, mask)", "share"),
+    ("flow.t, both(mask, flow.masks)}", "flow.t, mask}"),
     ("masks[i] == others[i]) continue;", "true) continue;"),
     ("if (simplest(conditions) == always) conditions.clear();", "conditions.clear();"),
     ("std::reverse(ids.begin(), ids.end());", "ids.pop_back();"),
@@ -341,16 +344,13 @@ mutations(
 mutations(
     "cpp/drivers/tape_reverse.cpp",
     "test_tape_derivatives.py",
-    ("plain ? ids : adjoints_.masked(ids, flow.masks)", "ids"),
-    ("adjoints_.masked(share, mask)", "share"),
+    ("adjoints_.both(mask, flow.masks)", "mask"),
     ("(i % n) * n + i / n", "i"),  # not transposed
     ("if (leaf_[place(run.first + i)] != 0) {", "if (false) {"),
 )
 mutations(
     "cpp/drivers/tape_forward.cpp",
     "test_tape_derivatives.py",
-    ("plain ? ids : sums_.masked(ids, flow.masks)", "ids"),
-    ("sums_.both(mask, flow.masks)", "flow.masks"),
     ("kind == 0 ? cs : g_.emit(TapeOp::logical_not, cs)", "cs"),
     ("square ? 1 : run.n_operands()", "1"),
 )

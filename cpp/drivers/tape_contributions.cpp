@@ -28,8 +28,8 @@ void TapeContributions::add(TapeId to, TapeId id, TapeId mask) {
   last = static_cast<std::int32_t>(entries_.size() - 1);
 }
 
-void TapeContributions::add(TapeView to, TapeView ids, TapeView masks) {
-  for (std::size_t i = 0; i < to.size(); ++i) add(to[i], ids[i], masks[i]);
+void TapeContributions::add(const TapeFlow& flow, TapeView ids) {
+  for (std::size_t i = 0; i < ids.size(); ++i) add(flow.to[i], ids[i], flow.masks[i]);
 }
 
 // ---- products ----
@@ -44,29 +44,27 @@ bool TapeContributions::all_distinct(TapeView to) {
   return true;
 }
 
-void TapeContributions::add_products(TapeView to, TapeView t, TapeView factors, TapeView masks) {
+void TapeContributions::add_products(const TapeFlow& flow, TapeView factors) {
   const auto is_zero = [&](TapeId id) { return g_.is_constant(id, 0); };
+  if (flow.empty()) return;
   if (std::any_of(factors.begin(), factors.end(), is_zero)) {
-    TapeIds some[4];
-    for (std::size_t i = 0; i < to.size(); ++i) {
+    TapeFlow some;
+    TapeIds others;
+    for (std::size_t i = 0; i < factors.size(); ++i) {
       if (is_zero(factors[i])) continue;
-      some[0].push_back(to[i]);
-      some[1].push_back(t[i]);
-      some[2].push_back(factors[i]);
-      some[3].push_back(masks[i]);
+      some.push(flow.to[i], flow.t[i], flow.masks[i]);
+      others.push_back(factors[i]);
     }
-    if (!some[0].empty()) add_products(some[0], some[1], some[2], some[3]);
-    return;
+    return add_products(some, others);
   }
-  const auto count = static_cast<std::int32_t>(to.size());
-  const bool unmasked = none_masked(masks);
-  if (unmasked && !all_distinct(to)) return add_dots(to, t, factors);
-  const TapeIds products = g_.emit(TapeOp::multiply, t, factors, {}, 0, count);
-  add(to, unmasked ? products : masked(products, masks), masks);
+  if (none_masked(flow.masks) && !all_distinct(flow.to)) return add_dots(flow, factors);
+  const auto count = static_cast<std::int32_t>(flow.to.size());
+  add(flow, masked(g_.emit(TapeOp::multiply, flow.t, factors, {}, 0, count), flow.masks));
 }
 
 // Those to one value next to each other, and values that get equally many together.
-void TapeContributions::add_dots(TapeView to, TapeView t, TapeView factors) {
+void TapeContributions::add_dots(const TapeFlow& flow, TapeView factors) {
+  const TapeIds &to = flow.to, &t = flow.t;
   std::vector<std::size_t> order(to.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return to[i] < to[j]; });
@@ -88,6 +86,33 @@ void TapeContributions::add_dots(TapeView to, TapeView t, TapeView factors) {
                                  static_cast<std::int32_t>(group.to.size()));
     for (std::size_t i = 0; i < dots.size(); ++i) add(group.to[i], dots[i], always);
   }
+}
+
+// ---- elementwise operations ----
+
+void TapeContributions::add_elementwise(const TapeFlow& flow, const TapeElements& elements, int k) {
+  switch (elements.op) {
+    case TapeOp::multiply:
+      return add_products(flow, elements.operands[1 - k]);
+    case TapeOp::maximum:
+    case TapeOp::minimum:
+      return add_chosen(flow, elements, k);
+    default: {
+      bool plain = false;
+      const TapeIds ids = tape_rule(g_, elements, k, flow.t, plain);
+      add(flow, plain ? ids : masked(ids, flow.masks));
+    }
+  }
+}
+
+// Of maximum and minimum: equals share.
+void TapeContributions::add_chosen(const TapeFlow& flow, const TapeElements& elements, int k) {
+  const auto count = static_cast<std::int32_t>(flow.to.size());
+  const TapeIds mask = tape_chosen(g_, elements, k);
+  const TapeIds equal = g_.emit(TapeOp::equal, elements.operands[0], elements.operands[1], {}, 0, count);
+  const TapeIds half = g_.emit(TapeOp::multiply, flow.t, TapeIds{g_.constant(0.5)}, {}, 0, count);
+  const TapeIds share = g_.emit(TapeOp::select, equal, half, flow.t, 0, count);
+  add({flow.to, flow.t, both(mask, flow.masks)}, masked(share, mask));
 }
 
 // ---- masks ----

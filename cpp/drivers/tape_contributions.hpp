@@ -10,8 +10,21 @@
 #include <vector>
 
 #include "drivers/tape_graph.hpp"
+#include "drivers/tape_rules.hpp"
 
 namespace mmlfast::drivers {
+
+// What goes where: t[i], 0 where masks[i] does not hold, times a derivative, to the value to[i].
+struct TapeFlow {
+  TapeIds to, t, masks;
+
+  bool empty() const noexcept { return to.empty(); }
+  void push(TapeId target, TapeId id, TapeId mask) {
+    to.push_back(target);
+    t.push_back(id);
+    masks.push_back(mask);
+  }
+};
 
 class TapeContributions {
  public:
@@ -19,11 +32,14 @@ class TapeContributions {
       : g_(graph), last_(static_cast<std::size_t>(graph.n_values()), -1), seen_(last_.size(), 0) {}
 
   bool has(TapeId to) const noexcept { return last_[static_cast<std::size_t>(to)] >= 0; }
-  // `id`, which is 0 where `mask` does not hold, to the value `to`.
+  // `id`, which is 0 where `mask` does not hold.
   void add(TapeId to, TapeId id, TapeId mask);
-  void add(TapeView to, TapeView ids, TapeView masks);
-  // t[i] * factor[i] to to[i], 0 where t[i] is 0 because of its mask. Several to one value are a dot product.
-  void add_products(TapeView to, TapeView t, TapeView factors, TapeView masks);
+  // ids[i] to flow.to[i], likewise.
+  void add(const TapeFlow& flow, TapeView ids);
+  // t[i] * factors[i]. Several to one value are a dot product.
+  void add_products(const TapeFlow& flow, TapeView factors);
+  // By operand k of some elements of an elementwise run other than select.
+  void add_elementwise(const TapeFlow& flow, const TapeElements& elements, int k);
 
   // The sums of what the values first .. first + count - 1 have got, and their masks; -1 for those that got nothing.
   void collect(TapeId first, std::int32_t count, TapeIds& sums, TapeIds& masks);
@@ -46,7 +62,8 @@ class TapeContributions {
   bool complement(TapeId a, TapeId b) const;
   TapeIds any_of(TapeIds masks, std::size_t n);
   bool all_distinct(TapeView to);
-  void add_dots(TapeView to, TapeView t, TapeView factors);
+  void add_dots(const TapeFlow& flow, TapeView factors);
+  void add_chosen(const TapeFlow& flow, const TapeElements& elements, int k);
 
   TapeGraph& g_;
   std::vector<std::int32_t> last_;  // by value: its last entry, or -1

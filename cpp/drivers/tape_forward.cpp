@@ -80,18 +80,10 @@ class Forward {
     mask_[place(id)] = mask;
   }
 
-  // What goes where: t[i] times a derivative to to[i], where masks[i] holds.
-  struct Flow {
-    TapeIds to, t, masks;
-  };
-  void push(Flow& flow, TapeId to, TapeId from) const {
-    flow.to.push_back(to);
-    flow.t.push_back(tangent_[place(from)]);
-    flow.masks.push_back(mask_[place(from)]);
-  }
+  void push(TapeFlow& flow, TapeId to, TapeId from) const { flow.push(to, tangent_[place(from)], mask_[place(from)]); }
 
   void elementwise(const TapeRun& run, int k) {
-    Flow flow;
+    TapeFlow flow;
     TapeElements elements{run.op, run.aux, {}, {}};
     for (std::int32_t i = 0; i < run.count; ++i) {
       if (leaf_[place(run.first + i)] != 0 || !active(run, k, i)) continue;
@@ -99,28 +91,7 @@ class Forward {
       elements.y.push_back(run.first + i);
       for (int j = 0; j < run.n_operands(); ++j) elements.operands[j].push_back(run.operand[j][i]);
     }
-    if (flow.to.empty()) return;
-    switch (run.op) {
-      case TapeOp::multiply:
-        return sums_.add_products(flow.to, flow.t, elements.operands[1 - k], flow.masks);
-      case TapeOp::maximum:
-      case TapeOp::minimum:
-        return chosen(flow, elements, k);
-      default: {
-        bool plain = false;
-        const TapeIds ids = tape_rule(g_, elements, k, flow.t, plain);
-        sums_.add(flow.to, plain ? ids : sums_.masked(ids, flow.masks), flow.masks);
-      }
-    }
-  }
-  // Equals share.
-  void chosen(const Flow& flow, const TapeElements& elements, int k) {
-    const auto count = static_cast<std::int32_t>(flow.to.size());
-    const TapeIds mask = tape_chosen(g_, elements, k);
-    const TapeIds equal = g_.emit(TapeOp::equal, elements.operands[0], elements.operands[1], {}, 0, count);
-    const TapeIds half = g_.emit(TapeOp::multiply, flow.t, TapeIds{g_.constant(0.5)}, {}, 0, count);
-    const TapeIds share = g_.emit(TapeOp::select, equal, half, flow.t, 0, count);
-    sums_.add(flow.to, sums_.masked(share, mask), sums_.both(mask, flow.masks));
+    if (!flow.empty()) sums_.add_elementwise(flow, elements, k);
   }
 
   // The tangent of what is selected, which is as active as that.
@@ -176,7 +147,7 @@ class Forward {
   }
 
   void reduction(const TapeRun& run) {
-    Flow flow;
+    TapeFlow flow;
     TapeIds factors, from;
     const bool square = run.op == TapeOp::dot && tape_same(run.operand[0], run.operand[1]);
     for (int k = 0; k < (square ? 1 : run.n_operands()); ++k)
@@ -186,16 +157,16 @@ class Forward {
         push(flow, run.first + i / run.aux, from.back());
         if (run.op == TapeOp::dot) factors.push_back(run.operand[1 - k][i]);
       }
-    if (run.op == TapeOp::sum) return sums_.add(flow.to, flow.t, flow.masks);
+    if (run.op == TapeOp::sum) return sums_.add(flow, flow.t);
     if (run.op == TapeOp::norm) factors = g_.emit(TapeOp::divide_or_zero, from, flow.to);
     if (square) factors = g_.emit(TapeOp::multiply, factors, TapeIds{g_.constant(2)});
-    sums_.add_products(flow.to, flow.t, factors, flow.masks);
+    sums_.add_products(flow, factors);
   }
 
   // X = solve(A, B): solve(A, dB - dA X).
   void solve(const TapeRun& run) {
     const std::int32_t n = run.aux, columns = run.count / n;
-    Flow flow;
+    TapeFlow flow;
     TapeIds x, all_masks;
     for (std::int32_t i = 0; i < n * n; ++i)
       for (std::int32_t j = 0; j < columns && active(run, 0, i); ++j) {
@@ -203,7 +174,10 @@ class Forward {
         x.push_back(run.first + i % n * columns + j);
       }
     all_masks = flow.masks;
-    if (!flow.t.empty()) sums_.add_products(flow.to, g_.emit(TapeOp::negative, flow.t), x, flow.masks);
+    if (!flow.empty()) {
+      flow.t = g_.emit(TapeOp::negative, flow.t);
+      sums_.add_products(flow, x);
+    }
     for (std::int32_t i = 0; i < run.count; ++i) {
       if (!active(run, 1, i)) continue;
       const TapeId from = run.operand[1][i];
@@ -221,14 +195,14 @@ class Forward {
 
   void determinant(const TapeRun& run) {
     const TapeIds cofactors = tape_cofactors(g_, run);
-    Flow flow;
+    TapeFlow flow;
     TapeIds factors;
     for (std::int32_t i = 0; i < run.operand[0].size; ++i) {
       if (!active(run, 0, i)) continue;
       push(flow, run.first, run.operand[0][i]);
       factors.push_back(cofactors[place(i)]);
     }
-    sums_.add_products(flow.to, flow.t, factors, flow.masks);
+    sums_.add_products(flow, factors);
   }
 
   void callback(const TapeRun& run, TapeView jacobian) {
@@ -236,7 +210,7 @@ class Forward {
       fault_ = tape_no_jacobian;
       return;
     }
-    Flow flow;
+    TapeFlow flow;
     TapeIds factors;
     const std::int32_t width = run.operand[0].size;
     for (std::int32_t i = 0; i < run.count; ++i)
@@ -245,7 +219,7 @@ class Forward {
         push(flow, run.first + i, run.operand[0][j]);
         factors.push_back(jacobian[place(i) * place(width) + place(j)]);
       }
-    sums_.add_products(flow.to, flow.t, factors, flow.masks);
+    sums_.add_products(flow, factors);
   }
 
   TapeGraph& g_;

@@ -73,18 +73,10 @@ class Reverse {
     }
   }
 
-  // What goes where: t[i] times a derivative to to[i], where masks[i] holds.
-  struct Flow {
-    TapeIds to, t, masks;
-  };
-  void push(Flow& flow, TapeId to, std::int32_t i) const {
-    flow.to.push_back(to);
-    flow.t.push_back(bars_[place(i)]);
-    flow.masks.push_back(masks_[place(i)]);
-  }
+  void push(TapeFlow& flow, TapeId to, std::int32_t i) const { flow.push(to, bars_[place(i)], masks_[place(i)]); }
 
   void elementwise(const TapeRun& run, int k) {
-    Flow flow;
+    TapeFlow flow;
     TapeElements elements{run.op, run.aux, {}, {}};
     for (std::int32_t i = 0; i < run.count; ++i) {
       if (bars_[place(i)] < 0 || !wanted(run, k, i)) continue;
@@ -92,41 +84,20 @@ class Reverse {
       elements.y.push_back(run.first + i);
       for (int j = 0; j < run.n_operands(); ++j) elements.operands[j].push_back(run.operand[j][i]);
     }
-    if (flow.to.empty()) return;
-    switch (run.op) {
-      case TapeOp::multiply:
-        return adjoints_.add_products(flow.to, flow.t, elements.operands[1 - k], flow.masks);
-      case TapeOp::select:
-        return selected(flow, elements, k);
-      case TapeOp::maximum:
-      case TapeOp::minimum:
-        return chosen(flow, elements, k);
-      default: {
-        bool plain = false;
-        const TapeIds ids = tape_rule(g_, elements, k, flow.t, plain);
-        adjoints_.add(flow.to, plain ? ids : adjoints_.masked(ids, flow.masks), flow.masks);
-      }
-    }
+    if (flow.empty()) return;
+    if (run.op == TapeOp::select) return selected(flow, elements, k);
+    adjoints_.add_elementwise(flow, elements, k);
   }
-  void selected(const Flow& flow, const TapeElements& elements, int k) {
+  void selected(const TapeFlow& flow, const TapeElements& elements, int k) {
     const TapeIds& condition = elements.operands[0];
     const TapeIds mask = k == 1 ? condition : g_.emit(TapeOp::logical_not, condition);
-    adjoints_.add(flow.to, adjoints_.masked(flow.t, mask), adjoints_.both(mask, flow.masks));
-  }
-  // Equals share.
-  void chosen(const Flow& flow, const TapeElements& elements, int k) {
-    const auto count = static_cast<std::int32_t>(flow.to.size());
-    const TapeIds mask = tape_chosen(g_, elements, k);
-    const TapeIds equal = g_.emit(TapeOp::equal, elements.operands[0], elements.operands[1], {}, 0, count);
-    const TapeIds half = g_.emit(TapeOp::multiply, flow.t, TapeIds{g_.constant(0.5)}, {}, 0, count);
-    const TapeIds share = g_.emit(TapeOp::select, equal, half, flow.t, 0, count);
-    adjoints_.add(flow.to, adjoints_.masked(share, mask), adjoints_.both(mask, flow.masks));
+    adjoints_.add({flow.to, flow.t, adjoints_.both(mask, flow.masks)}, adjoints_.masked(flow.t, mask));
   }
 
   void reduction(const TapeRun& run) {
     const bool square = run.op == TapeOp::dot && tape_same(run.operand[0], run.operand[1]);
     for (int k = 0; k < (square ? 1 : run.n_operands()); ++k) {
-      Flow flow;
+      TapeFlow flow;
       TapeIds others, y;
       for (std::int32_t i = 0; i < run.operand[k].size; ++i) {
         if (bars_[place(i / run.aux)] < 0 || !wanted(run, k, i)) continue;
@@ -134,11 +105,11 @@ class Reverse {
         if (run.op == TapeOp::dot) others.push_back(run.operand[1 - k][i]);
         y.push_back(run.first + i / run.aux);
       }
-      if (flow.to.empty()) continue;
-      if (run.op == TapeOp::sum) adjoints_.add(flow.to, flow.t, flow.masks);
+      if (flow.empty()) continue;
+      if (run.op == TapeOp::sum) adjoints_.add(flow, flow.t);
       if (run.op == TapeOp::norm) others = g_.emit(TapeOp::divide_or_zero, flow.to, y);
       if (square) others = g_.emit(TapeOp::multiply, others, TapeIds{g_.constant(2)});
-      if (run.op != TapeOp::sum) adjoints_.add_products(flow.to, flow.t, others, flow.masks);
+      if (run.op != TapeOp::sum) adjoints_.add_products(flow, others);
     }
   }
 
@@ -156,7 +127,7 @@ class Reverse {
     for (std::int32_t i = 0; i < run.count; ++i)
       if (wanted(run, 1, i)) give(run.operand[1][i], s[place(i)], mask);
     const TapeIds minus = g_.emit(TapeOp::negative, s);
-    Flow flow;
+    TapeFlow flow;
     TapeIds x;
     for (std::int32_t i = 0; i < n * n; ++i)
       for (std::int32_t j = 0; j < columns && wanted(run, 0, i); ++j) {
@@ -165,7 +136,7 @@ class Reverse {
         flow.masks.push_back(mask);
         x.push_back(run.first + i % n * columns + j);
       }
-    if (!flow.to.empty()) adjoints_.add_products(flow.to, flow.t, x, flow.masks);
+    adjoints_.add_products(flow, x);
   }
   void give(TapeId to, TapeId id, TapeId mask) {
     const TapeIds masks{mask};
@@ -175,14 +146,14 @@ class Reverse {
   // det(A): bar det inv(A)'.
   void determinant(const TapeRun& run) {
     const TapeIds cofactors = tape_cofactors(g_, run);
-    Flow flow;
+    TapeFlow flow;
     TapeIds factors;
     for (std::int32_t i = 0; i < run.operand[0].size; ++i) {
       if (!wanted(run, 0, i)) continue;
       push(flow, run.operand[0][i], 0);
       factors.push_back(cofactors[place(i)]);
     }
-    adjoints_.add_products(flow.to, flow.t, factors, flow.masks);
+    adjoints_.add_products(flow, factors);
   }
 
   void callback(const TapeRun& run, TapeView jacobian) {
@@ -190,7 +161,7 @@ class Reverse {
       fault_ = tape_no_jacobian;
       return;
     }
-    Flow flow;
+    TapeFlow flow;
     TapeIds factors;
     const std::int32_t width = run.operand[0].size;
     for (std::int32_t i = 0; i < run.count; ++i)
@@ -199,7 +170,7 @@ class Reverse {
         push(flow, run.operand[0][j], i);
         factors.push_back(jacobian[place(i) * place(width) + place(j)]);
       }
-    if (!flow.to.empty()) adjoints_.add_products(flow.to, flow.t, factors, flow.masks);
+    adjoints_.add_products(flow, factors);
   }
 
   TapeGraph& g_;
