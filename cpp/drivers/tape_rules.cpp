@@ -162,7 +162,12 @@ class Rule {
         return emit(TapeOp::divide_or_zero, t_, b());
       case TapeOp::power: {
         const Ids slope = product(b(), emit(TapeOp::power, a(), emit(TapeOp::subtract, b(), number(1))));
-        return times(known(b()) ? slope : select(emit(TapeOp::equal, b(), number(0)), number(0), slope));
+        if (known(b())) return times(slope);
+        // 0 * 0 ** -1 is none. Of another base b a ** (b - 1) is right at b = 0 as well, and so are its own
+        // derivatives.
+        const Ids both =
+            emit(TapeOp::logical_and, emit(TapeOp::equal, a(), number(0)), emit(TapeOp::equal, b(), number(0)));
+        return times(select(both, number(0), slope));
       }
       case TapeOp::arctan2:
         return of_arctan2(b());
