@@ -608,6 +608,15 @@ def _autodiff() -> Iterator[Use]:
             lambda x, name=name: getattr(ad.linearize(product, np.ones(4)), name)(x),
             arrays=vector,
         )
+    yield _use("autodiff.taylor", lambda x0: ad.taylor(np.sin, x0, 5), arrays={"x0": V})
+    yield _use(
+        "autodiff.taylor",
+        lambda x0, direction: ad.taylor(product, x0, 5, direction=direction),
+        arrays={"x0": V, "direction": W},
+        variant="along a direction",
+    )
+    yield _use("autodiff.quadratize", lambda x0: ad.quadratize(product, x0).hessian, arrays={"x0": V}, symmetric=(0,))
+    yield _use("autodiff.Quadratic.error", lambda x: ad.quadratize(product, np.ones(4)).error(x), arrays=vector)
     yield _use("autodiff.check_gradient", lambda x: ad.check_gradient(product, x)[2], arrays=vector)
     cube = ad.primitive(lambda t: t**3, derivative=lambda t: 3 * t**2)
     yield _use("autodiff.primitive", lambda x: ad.grad(lambda v: np.sum(cube(v)))(x), arrays=vector)

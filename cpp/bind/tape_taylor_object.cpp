@@ -57,14 +57,14 @@ py::array evaluate(const TaylorPlan& plan, const py::args& args) {
   return result;
 }
 
-// (name of the operation, values of its operands), or None.
+// (id, name of the operation, values of its first two operands), or None.
 py::object find_failure(const TaylorPlan& plan, const py::args& args) {
   const TaylorArguments from(plan, args);
   if (from.n_points != 1) throw py::value_error("one point, please");
   drivers::TaylorFailure failure;
   raise_unless_ok(plan.find_failure(from.data[0], from.data.data() + 1, failure));
   if (failure.op == TapeOp::input) return py::none();
-  return py::make_tuple(tape_name(failure.op), failure.operand[0], failure.operand[1]);
+  return py::make_tuple(failure.id, tape_name(failure.op), failure.operand[0], failure.operand[1]);
 }
 
 }  // namespace

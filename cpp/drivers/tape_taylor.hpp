@@ -16,7 +16,8 @@ namespace mmlfast::drivers {
 
 // The first operation of a function whose series is not finite though those of its operands are.
 struct TaylorFailure {
-  TapeOp op = TapeOp::input;   // input: none
+  TapeOp op = TapeOp::input;  // input: none
+  TapeId id = 0;
   double operand[2] = {0, 0};  // their values at t = 0
 };
 

@@ -203,6 +203,7 @@ bool TaylorPoints::find_failure(const Step& step, TaylorFailure& failure) const 
     }
     if (!operands_finite) continue;
     failure.op = run.op;
+    failure.id = run.first + i;
     return true;
   }
   return false;

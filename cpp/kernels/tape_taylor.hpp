@@ -32,6 +32,7 @@
 //
 // Accuracy: c_0 as cpp/simd/math; each recurrence is backward stable in its leading terms, so coefficients have about
 // order u relative error unless the function itself cancels (tan at 1.57: 1e-12).
+// gammaln and polygamma: their derivatives have 53 bits, of which a composition may cancel some.
 //
 // Failure: where c_0 of a is 0, sqrt, powers, quotients and |a| depend on the first coefficient that is not: t^2m of an
 // even power, a quotient of two zeros that is finite, are taken in series. What has no derivative from some order on

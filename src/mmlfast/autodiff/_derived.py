@@ -40,7 +40,7 @@ class _Entry:
 
     __slots__ = ("compiled", "extra", "watch")
 
-    def __init__(self, watch: Watch, compiled: Compiled, extra: Any) -> None:
+    def __init__(self, watch: Watch, compiled: Any, extra: Any) -> None:
         self.watch = watch
         self.compiled = compiled
         self.extra = extra  # what else the derivative needs to know: a sparse pattern
@@ -153,10 +153,13 @@ class Derived(_core.TracedCall, ABC):
         if not isinstance(self._f, Function):
             compare_with_plain_call(self._f, arguments, argnum, seen)
         outputs, extra = self._transform(seen)
-        entry = _Entry(watch, Compiled(seen.trace, seen.x.shape, outputs), extra)
+        entry = _Entry(watch, self._compiled(seen, outputs), extra)
         entries.insert(0, entry)
         del entries[_KEPT:]
         return entry
+
+    def _compiled(self, seen: Recording, outputs: list[Ids]) -> Any:
+        return Compiled(seen.trace, seen.x.shape, outputs)
 
     def _check(self, seen: Recording) -> None:  # most exist for all functions
         """An error if this derivative does not exist for such a function."""

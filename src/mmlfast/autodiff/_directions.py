@@ -14,7 +14,7 @@ from mmlfast.autodiff._derivatives import Gradient
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._function import as_result
 from mmlfast.autodiff._recording import Recording, as_argument, call_traced, function_name, without_gaps
-from mmlfast.autodiff._trace import Ids, Traced, trace_of
+from mmlfast.autodiff._trace import Ids, Traced
 from mmlfast.autodiff._tracer import TracedArray
 
 Array = np.ndarray[Any, Any]
@@ -256,70 +256,3 @@ def hvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     [6.0, 12.0]
     """
     return jvp(derived(Gradient, f, 0), primals, tangents)[1]
-
-
-# ---- functions of one variable ----
-
-
-class Slope(Derived):
-    """The derivative of some order of a function of one number."""
-
-    _what = "derivative"
-
-    def __init__(self, f: Callable[..., Any], order: int) -> None:
-        super().__init__(f)
-        self._order = order
-
-    def _options(self) -> tuple[Any, ...]:
-        return (self._order,)
-
-    def _check(self, seen: Recording) -> None:
-        if seen.result.shape != seen.x.shape:
-            raise TypeError(
-                f"derivative needs a function that gives one number for one number; {function_name(self._f)} gives an "
-                f"array of shape {seen.result.shape} for one of shape {seen.x.shape}: jacobian and grad are for these"
-            )
-
-    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
-        trace, x, out, _ = seen
-        ones = np.broadcast_to(trace.scalar(1.0), x.shape)
-        for _ in range(self._order):
-            out = without_gaps(trace, transforms.pushforward(trace, x, ones, out))
-        return [out], None
-
-
-def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
-    """The derivative of a function of one variable, at one point or at each of many.
-
-    Parameters
-    ----------
-    f : callable
-        A function of one number that gives one number: a plain function of NumPy, or a `Function`.
-    x : array-like
-        Points, in any shape.
-    order : int
-        How many times f is differentiated; 0 is f itself.
-
-    Returns
-    -------
-    ndarray
-        Of the shape of x.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from mmlfast.autodiff import derivative
-    >>> derivative(lambda t: t**3, [1.0, 2.0]).tolist()
-    [3.0, 12.0]
-    >>> float(derivative(np.sin, 0.0, order=3))
-    -1.0
-    """
-    if type(order) is not int or order < 0:
-        raise ValueError(f"order must be an integer of 0 or more, got {order!r}")
-    slope = derived(Slope, f, order)
-    if trace_of((x,)) is not None:
-        return slope(x)
-    points = as_argument(x, "x").values
-    if not points.ndim:
-        return slope(x if isinstance(x, float) else points[()])
-    return slope.batch(points.reshape(-1)).reshape(points.shape)

@@ -1,0 +1,87 @@
+"""derivative: of functions of one variable, at one point or many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+import mmlfast.autodiff._transforms as transforms
+from mmlfast.autodiff._derived import Derived
+from mmlfast.autodiff._directions import derived
+from mmlfast.autodiff._function import as_result
+from mmlfast.autodiff._recording import Recording, as_argument, function_name, without_gaps
+from mmlfast.autodiff._taylor import derivatives_by_series
+from mmlfast.autodiff._trace import Ids, trace_of
+
+
+class Slope(Derived):
+    """The derivative of some order of a function of one number."""
+
+    _what = "derivative"
+
+    def __init__(self, f: Callable[..., Any], order: int) -> None:
+        super().__init__(f)
+        self._order = order
+
+    def _options(self) -> tuple[Any, ...]:
+        return (self._order,)
+
+    def _check(self, seen: Recording) -> None:
+        if seen.result.shape != seen.x.shape:
+            raise TypeError(
+                f"derivative needs a function that gives one number for one number; {function_name(self._f)} gives an "
+                f"array of shape {seen.result.shape} for one of shape {seen.x.shape}: jacobian and grad are for these"
+            )
+
+    def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
+        trace, x, out, _ = seen
+        ones = np.broadcast_to(trace.scalar(1.0), x.shape)
+        for _ in range(self._order):
+            out = without_gaps(trace, transforms.pushforward(trace, x, ones, out))
+        return [out], None
+
+
+def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
+    """The derivative of a function of one variable, at one point or at each of many.
+
+        Parameters
+        ----------
+        f : callable
+            A function of one number that gives one number: a plain function of NumPy, or a `Function`.
+        x : array-like
+            Points, in any shape.
+        order : int
+            How many times f is differentiated, to 170; 0 is f itself. From order 2 on by Taylor series (`taylor`).
+
+        Returns
+        -------
+        ndarray
+            Of the shape of x.
+
+        Examples
+        --------
+        >>> import numpy as np
+
+    import mmlfast.autodiff._transforms as transforms
+        >>> from mmlfast.autodiff import derivative
+        >>> derivative(lambda t: t**3, [1.0, 2.0]).tolist()
+        [3.0, 12.0]
+        >>> float(derivative(np.sin, 0.0, order=3))
+        -1.0
+    """
+    if type(order) is not int or not 0 <= order <= 170:
+        raise ValueError(
+            f"order must be an integer of 0 to 170, got {order!r} (taylor gives coefficients, which do not grow like "
+            f"order!)"
+        )
+    slope = derived(Slope, f, order)
+    if trace_of((x,)) is not None:
+        return slope(x)
+    points = as_argument(x, "x").values
+    if order > 1 and (found := derivatives_by_series(f, points, order)) is not None:
+        return as_result(found, points.dtype.char == "f")
+    if not points.ndim:
+        return slope(x if isinstance(x, float) else points[()])
+    return slope.batch(points.reshape(-1)).reshape(points.shape)
