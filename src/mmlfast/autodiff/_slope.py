@@ -46,30 +46,28 @@ class Slope(Derived):
 def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
     """The derivative of a function of one variable, at one point or at each of many.
 
-        Parameters
-        ----------
-        f : callable
-            A function of one number that gives one number: a plain function of NumPy, or a `Function`.
-        x : array-like
-            Points, in any shape.
-        order : int
-            How many times f is differentiated, to 170; 0 is f itself. From order 2 on by Taylor series (`taylor`).
+    Parameters
+    ----------
+    f : callable
+        A function of one number that gives one number: a plain function of NumPy, or a `Function`.
+    x : array-like
+        Points, in any shape.
+    order : int
+        How many times f is differentiated, to 170; 0 is f itself. From order 2 on by Taylor series (`taylor`).
 
-        Returns
-        -------
-        ndarray
-            Of the shape of x.
+    Returns
+    -------
+    ndarray
+        Of the shape of x.
 
-        Examples
-        --------
-        >>> import numpy as np
-
-    import mmlfast.autodiff._transforms as transforms
-        >>> from mmlfast.autodiff import derivative
-        >>> derivative(lambda t: t**3, [1.0, 2.0]).tolist()
-        [3.0, 12.0]
-        >>> float(derivative(np.sin, 0.0, order=3))
-        -1.0
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.autodiff import derivative
+    >>> derivative(lambda t: t**3, [1.0, 2.0]).tolist()
+    [3.0, 12.0]
+    >>> float(derivative(np.sin, 0.0, order=3))
+    -1.0
     """
     if type(order) is not int or not 0 <= order <= 170:
         raise ValueError(
