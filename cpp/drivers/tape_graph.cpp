@@ -138,10 +138,8 @@ TapeIds TapeGraph::identity(TapeView ids) {
 }
 
 TapeIds TapeGraph::callback(std::int32_t index, TapeView a, std::int32_t count, TapeView jacobian) {
-  const std::size_t before = runs_.size();
   TapeIds ids = append(TapeOp::callback, {a}, index, count);
-  if (runs_.size() > before && !jacobian.empty())
-    jacobians_.emplace(static_cast<std::int32_t>(before), TapeIds(jacobian.begin(), jacobian.end()));
+  if (!jacobian.empty()) jacobians_.try_emplace(run_number(ids[0]), TapeIds(jacobian.begin(), jacobian.end()));
   return ids;
 }
 
@@ -275,10 +273,18 @@ TapeIds TapeGraph::append(TapeOp op, std::initializer_list<TapeView> operands, s
 
 std::vector<std::uint8_t> TapeGraph::needed(TapeView outputs, bool with_jacobians) const {
   std::vector<std::uint8_t> need(runs_.size(), 0);
-  const auto mark = [&](TapeId id) { need[static_cast<std::size_t>(run_number(id))] = 1; };
+  std::size_t begin = runs_.size();  // a Jacobian may lie behind what it is the Jacobian of: then once more from there
+  const auto mark = [&](TapeId id) {
+    std::uint8_t& needed = need[static_cast<std::size_t>(run_number(id))];
+    if (needed == 0) begin = std::max(begin, static_cast<std::size_t>(run_number(id)) + 1);
+    needed = 1;
+  };
   for (TapeId id : outputs) mark(id);
-  for (std::size_t r = runs_.size(); r-- > 0;) {
-    if (need[r] == 0) continue;
+  std::vector<std::uint8_t> done(runs_.size(), 0);
+  for (std::size_t r = begin; r-- > 0;) {
+    if (need[r] == 0 || done[r] != 0) continue;
+    done[r] = 1;
+    begin = 0;
     const TapeRun& run = runs_[r];
     for (int k = 0; k < run.n_operands(); ++k) {
       const TapeOperand& operand = run.operand[k];
@@ -287,6 +293,7 @@ std::vector<std::uint8_t> TapeGraph::needed(TapeView outputs, bool with_jacobian
     }
     if (with_jacobians)
       for (TapeId id : jacobian_of(static_cast<std::int32_t>(r))) mark(id);
+    r = std::max(r, begin);
   }
   return need;
 }

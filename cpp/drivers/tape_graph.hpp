@@ -71,7 +71,8 @@ class TapeGraph : NonCopyable {
   TapeIds emit(TapeOp op, TapeView a, TapeView b = {}, TapeView c = {}, std::int32_t aux = 0, std::int32_t count = -1);
   // The same values under new numbers: what to differentiate by.
   TapeIds identity(TapeView ids);
-  // Function number `index` of all of a. jacobian: count x a.size() ids row by row, or none.
+  // Function number `index` of all of a. jacobian: count x a.size() ids row by row, or none; it can be given later, by
+  // the same call again, and may be made of the results themselves.
   TapeIds callback(std::int32_t index, TapeView a, std::int32_t count, TapeView jacobian);
 
   std::int32_t n_values() const noexcept { return static_cast<std::int32_t>(run_of_.size()); }

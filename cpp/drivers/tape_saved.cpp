@@ -248,7 +248,7 @@ class TapeReader {
     const TapeRun& run = g_.runs_[place(number)];
     if (run.op != TapeOp::callback) return false;
     TapeIds ids;
-    if (!in_.take(ids, std::int64_t{run.count} * run.operand[0].size) || !all_ids(ids, run.first)) return false;
+    if (!in_.take(ids, std::int64_t{run.count} * run.operand[0].size) || !all_ids(ids, g_.n_values())) return false;
     return g_.jacobians_.emplace(number, std::move(ids)).second;
   }
 
@@ -287,15 +287,20 @@ TapeIds tape_inline(TapeGraph& graph, const TapeGraph& other, std::span<const Ta
     } else if (run.op == TapeOp::identity) {
       ids = of(run.operand[0]);
     } else if (run.op == TapeOp::callback) {
-      TapeIds jacobian;
-      for (TapeId id : other.jacobian_of(static_cast<std::int32_t>(r))) jacobian.push_back(here[place(id)]);
-      ids = graph.callback(run.aux + first_callback, of(run.operand[0]), run.count, jacobian);
+      ids = graph.callback(run.aux + first_callback, of(run.operand[0]), run.count, {});
     } else {
       TapeIds operands[3];
       for (int k = 0; k < run.n_operands(); ++k) operands[k] = of(run.operand[k]);
       ids = graph.emit(run.op, operands[0], operands[1], operands[2], run.aux, run.count);
     }
     std::copy(ids.begin(), ids.end(), here.begin() + run.first);
+  }
+  for (std::size_t r = 0; r < need.size(); ++r) {  // now that all they are made of is here
+    const TapeRun& run = other.runs()[r];
+    TapeIds jacobian;
+    if (need[r] == 0 || run.op != TapeOp::callback) continue;
+    for (TapeId id : other.jacobian_of(static_cast<std::int32_t>(r))) jacobian.push_back(here[place(id)]);
+    graph.callback(run.aux + first_callback, of(run.operand[0]), run.count, jacobian);
   }
   TapeIds result(outputs.size());
   std::transform(outputs.begin(), outputs.end(), result.begin(), [&](TapeId id) { return here[place(id)]; });

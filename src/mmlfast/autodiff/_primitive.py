@@ -57,22 +57,22 @@ class Primitive:
     def _elementwise(self, trace: Trace, ids: list[Ids]) -> Ids:
         ids = [np.array(x) for x in np.broadcast_arrays(*ids)]
         shape, n = ids[0].shape, ids[0].size
-        partials = self._partials(trace, ids)
         flat = [x.ravel() for x in ids]
-        out = np.empty(n, np.int32)
-        zero = trace.scalar(0.0)
+        steps = []
         for start in range(0, n, _BLOCK):
             m = min(_BLOCK, n - start)
-            jacobian = np.full((m, len(ids), m), zero, np.int32)
-            for k, partial in enumerate(partials):
-                np.einsum("ii->i", jacobian[:, k])[...] = partial[start : start + m]
-            out[start : start + m] = trace.graph.callback(
-                self._number(self._f, [shape if n == 1 else (m,)] * len(ids), (m,)),
-                np.concatenate([x[start : start + m] for x in flat]),
-                m,
-                jacobian.ravel(),
-            )
-        return out.reshape(shape)
+            number = self._number(self._f, [shape if n == 1 else (m,)] * len(ids), (m,))
+            steps.append((number, np.concatenate([x[start : start + m] for x in flat]), m))
+        results = [trace.graph.callback(*step) for step in steps]
+        if _needs_jacobian(trace, results):
+            partials = self._partials(trace, ids)
+            zero = trace.scalar(0.0)
+            for i, (number, a, m) in enumerate(steps):
+                jacobian = np.full((m, len(ids), m), zero, np.int32)
+                for k, partial in enumerate(partials):
+                    np.einsum("ii->i", jacobian[:, k])[...] = partial[i * _BLOCK : i * _BLOCK + m]
+                trace.graph.callback(number, a, m, jacobian.ravel())
+        return np.concatenate([np.empty(0, np.int32), *results]).reshape(shape)
 
     def _partials(self, trace: Trace, ids: list[Ids]) -> list[Ids]:
         """The derivative by each argument, flat."""
@@ -105,6 +105,10 @@ class Primitive:
         a = np.concatenate([x.ravel() for x in ids])
         of_user = self._jacobian
         assert of_user is not None
+        step = self._number(self._f, shapes, shape), a, count
+        result = trace.graph.callback(*step).reshape(shape)
+        if not _needs_jacobian(trace, [result.ravel()]):
+            return result
         found = _traced(trace, of_user, ids)
         if found is not None:
             jacobian = self._joined(found, shape, shapes)
@@ -117,7 +121,8 @@ class Primitive:
 
             number = self._number(joined, shapes, (count, a.size), key=("jacobian", *shapes))
             jacobian = trace.graph.callback(number, a, count * a.size).reshape(count, a.size)
-        return trace.graph.callback(self._number(self._f, shapes, shape), a, count, jacobian.ravel()).reshape(shape)
+        trace.graph.callback(*step, jacobian.ravel())
+        return result
 
     def _joined(self, parts: Sequence[Any], shape: Shape, shapes: Sequence[Shape]) -> Any:
         """Jacobians by each argument as one matrix."""
@@ -153,6 +158,15 @@ def _on_flat(f: Callable[..., Any], shapes: Sequence[Shape]) -> Callable[[Array]
         return np.asarray(f(*(part if part.ndim else part[()] for part in parts)), dtype=np.float64)
 
     return call
+
+
+def _needs_jacobian(trace: Trace, results: Sequence[Ids]) -> bool:
+    """Whether there is none yet. If so it is on its way: a derivative may be made of the function itself (exp)."""
+    first = {int(ids[0]) for ids in results}
+    if first <= trace.with_jacobian:
+        return False
+    trace.with_jacobian |= first
+    return True
 
 
 def _traced(trace: Trace, f: Callable[..., Any], ids: Sequence[Ids]) -> list[Ids] | None:

@@ -48,12 +48,13 @@ def active_traces() -> list[Trace]:
 class Trace:
     """A graph while a function is recorded into it."""
 
-    __slots__ = ("emit", "graph", "objects_line", "scalars")
+    __slots__ = ("emit", "graph", "objects_line", "scalars", "with_jacobian")
 
     def __init__(self, graph: _core.TapeGraph) -> None:
         self.graph = graph
         self.emit = graph.emit
         self.scalars: dict[float, Ids] = {}
+        self.with_jacobian: set[int] = set()  # results of callbacks that have their Jacobian, or are about to get it
         self.objects_line = ""  # where traced numbers last became an array of objects
 
     @contextmanager
