@@ -196,6 +196,23 @@ def test_scalar_code_becomes_runs(rng):
     np.testing.assert_allclose(got, np.sin(points) * points + points[:, :1], rtol=1e-13, atol=1e-14)
 
 
+def test_what_is_left_of_a_run_may_be_fixed(rng):
+    """Of two products with opposite constants one takes the place of the other; what was beside that one is fixed."""
+    graph, x = graph_of(3)
+    two, five, minus_five = (graph.constants(np.array([c])) for c in (2.0, 5.0, -5.0))
+    twice = emit(graph, "multiply", two, x)
+    beside = np.concatenate([two, twice[:1]])
+    positive = emit(graph, "multiply", beside, five)  # 10 and 10 x
+    opposite = emit(graph, "multiply", beside, minus_five)  # -10 and -10 x
+    scaled = emit(graph, "multiply", opposite, twice[1:])  # -20 y and -20 x z
+    total = emit(graph, "add", scaled[1:], emit(graph, "multiply", twice[:1], twice[1:2]))
+    program = TapeProgram(graph, np.concatenate([scaled[:1], total, positive[1:]]))
+    points = rng.normal(size=(40, 3))
+    got = same_one_by_one(program, points)
+    a, b, c = points.T
+    np.testing.assert_allclose(got, np.stack([-20 * b, 4 * a * b - 20 * a * c, 10 * a], axis=1), rtol=1e-13, atol=1e-14)
+
+
 def test_slots_are_used_again():
     graph, x = graph_of(8)
     y = x

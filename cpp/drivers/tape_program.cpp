@@ -32,6 +32,7 @@ TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
   tape_find_fixed(listing);
   tape_fuse(listing);
   listing = tape_pruned(listing);
+  tape_find_fixed(listing);  // of a run perhaps only what is fixed was left
   layout_ = tape_layout(listing, graph.input_groups());
   TapeListing merged = tape_merged(listing);
   if (merged.runs.size() < listing.runs.size()) {

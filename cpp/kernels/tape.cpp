@@ -46,12 +46,15 @@ TapeFunction elementwise_for_point(const TapeStep& step) {
 }
 template <int N>
 TapeFunction elementwise_for_block(const TapeStep& step) {
+  bool fixed = true;
   for (int k = 0; k < N; ++k) {
     const TapeAccess access = step.access_of(k);
+    fixed = fixed && access == TapeAccess::fixed_single;
     const bool whole = access == TapeAccess::run || access == TapeAccess::fixed_single ||
                        (access == TapeAccess::single && step.count == 1);
     if (!whole) return tape_elementwise::block_elements<N>;
   }
+  if (fixed) return tape_elementwise::block_elements<N>;  // the forms of their own have an operand that moves
   const OwnForms& forms = own.of[step.code];
   return forms.block != nullptr ? forms.block : tape_elementwise::block_stretch<N>;
 }
