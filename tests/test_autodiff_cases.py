@@ -783,7 +783,7 @@ def test_every_case_has_a_test():
         *(f"c{i}" for i in range(1, 4)),
         *(f"d{i}" for i in range(1, 11)),
         *(f"e{i}" for i in range(1, 5)),
-        *("f1", "f2", "f3", "g1", "g2", "i1", "i2", "j1", "j2"),
+        *("f1", "f2", "f3", "g1", "g2", "h1", "h2", "h3", "i1", "i2", "j1", "j2"),
     }
     files = Path(__file__).parent.glob("test_autodiff_*.py")
     text = "".join(file.read_text(encoding="utf-8") for file in files)

@@ -50,9 +50,21 @@ class Pair:
         return self.slopes.reshape((1,) * (ndim - self.value.ndim) + self.slopes.shape)
 
 
+# Where the rounding errors of a run come from; None for exact slopes.
+_noise: np.random.Generator | None = None
+
+
+def disturbed(values: Array) -> Array:
+    """As if each number was wrong by up to two rounding errors."""
+    return values if _noise is None else values * (1 + 2 * TINY_ERROR * _noise.uniform(-1, 1, values.shape))
+
+
 def spread(partial: Array, operand: Pair) -> Array:
-    """A partial derivative of each element of the result, times the slopes of the operand."""
-    return partial[..., None] * operand.lifted(partial.ndim)
+    """A partial derivative of each element of the result, times the slopes of the operand.
+
+    Each partial is wrong by itself: the two of arctan2(t, t) cancel here, but on a tape only at t.
+    """
+    return disturbed(partial)[..., None] * operand.lifted(partial.ndim)
 
 
 def each_slope(f: Callable[..., Any], *operands: Pair) -> Array:
@@ -494,11 +506,15 @@ class Program:
         return np.concatenate([np.ravel(known[i]) for i in self.results])
 
     def pairs(self, x: Array, noise: np.random.Generator | None = None) -> list[Pair]:
+        global _noise
         wide = np.asarray(x, WIDE)
         unit = np.eye(self.n, dtype=WIDE)
         known = [Pair(wide, unit), *(Pair(wide[i], unit[i]) for i in range(self.n))]
+        _noise = noise
         for _, pair, operands in self.steps:
-            known.append(disturbed(pair(*(known[i] for i in operands)), noise))
+            result = pair(*(known[i] for i in operands))
+            known.append(Pair(disturbed(np.asarray(result.value)), disturbed(np.asarray(result.slopes))))
+        _noise = None
         return known
 
     def slopes(self, x: Array, noise: np.random.Generator | None = None) -> tuple[Array, Array, Array]:
@@ -508,13 +524,6 @@ class Program:
         value = sum(known[i].value.sum() * (place + 1) for place, i in enumerate(self.results))
         gradient = sum(r.sum(0) * (place + 1) for place, r in enumerate(rows))
         return np.asarray(value), np.asarray(gradient), np.concatenate(rows)
-
-
-def disturbed(pair: Pair, noise: np.random.Generator | None) -> Pair:
-    if noise is None:
-        return pair
-    wrong = [1 + 2 * TINY_ERROR * noise.uniform(-1, 1, part.shape) for part in (pair.value, pair.slopes)]
-    return Pair(pair.value * wrong[0], pair.slopes * wrong[1])
 
 
 def choose_step(known: list[Pair], numbers: bool, rng: np.random.Generator) -> Any:
@@ -615,11 +624,8 @@ def check_program(seed: int) -> None:
     near("gradient", g(x), gradient, limits[1])
     points = x + 0.3 * np.random.default_rng([47, seed]).standard_normal((11, program.n))
     points[4] = x
-    for name, function in (("value", fn), ("gradient", g)):
-        batch = function.batch(points)
-        with saying("batch of the", name):
-            for row, point in zip(batch, points, strict=True):
-                same(row, np.asarray(function(point)))
+    rows_are_points("value", fn, points)
+    rows_are_points("gradient", g, points)
     direction = np.random.default_rng([53, seed]).standard_normal(program.n)
     size = np.abs(direction).max()
     along_it = gradient @ direction.astype(WIDE)
@@ -633,11 +639,19 @@ def check_program(seed: int) -> None:
         vector = trace(lambda v: program.vector(v), x)
         near("jacobian", jacobian(vector)(x), rows, limits[2])
         near("sparse jacobian", jacobian(vector, sparse=True)(x).toarray(), rows, limits[2])
+        rows_are_points("jacobian", jacobian(vector), points)
         weights = np.cos(np.arange(len(rows)))
         total = np.abs(weights) @ limits[2]
         near("vjp", vjp(vector, x)[1](weights)[0], weights @ rows, total + 1e-13 * (np.abs(weights) @ np.abs(rows)))
     if seed % 4 == 0:
         check_second(seed, program, fn, x, direction)
+        rows_are_points("hessian", hessian(fn), points)
+
+
+def rows_are_points(name: str, function: Any, points: Array) -> None:
+    with saying("batch of the", name):
+        for row, point in zip(function.batch(points), points, strict=True):
+            same(row, np.asarray(function(point)))
 
 
 def check_second(seed: int, program: Program, fn: Any, x: Array, direction: Array) -> None:
