@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.arrays import is_dask
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, as_points, result_is_float32
 from mmlfast.autodiff._errors import ForeignTrace
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._function import Function, as_result, check_argnum
+from mmlfast.autodiff._lazy import lazy_batch
 from mmlfast.autodiff._recording import (
     Argument,
     Recording,
@@ -115,13 +117,13 @@ class Derived(_core.TracedCall, ABC):
         Returns
         -------
         ndarray
-            The derivatives of the points, in the same leading axes.
+            The derivatives of the points, in the same leading axes. Of points in a Dask array, lazily a Dask array.
         """
         argnum = self._position(args)
+        if is_dask(args[argnum]):
+            return lazy_batch(self.batch, args, argnum, self._n_lead(args[argnum]))
         points = as_points(args[argnum], "x")
-        n_lead = points.ndim - len(self._f.x_shape) if isinstance(self._f, Function) else 1
-        if n_lead < 0:
-            raise ValueError(f"x has shape {points.shape}, it has to end with {self._f.x_shape}")  # type: ignore[attr-defined]
+        n_lead = self._n_lead(points)
         lead = points.shape[:n_lead]
         given = list(args)
         given[argnum] = points[(0,) * n_lead] if 0 not in lead else np.ones(points.shape[n_lead:], points.dtype)
@@ -133,6 +135,15 @@ class Derived(_core.TracedCall, ABC):
         if result_is_float32(x, arguments):
             arrays = [a.astype(np.float32) for a in arrays]
         return self._finish(arrays, entry.extra, lead)
+
+    def _n_lead(self, points: Any) -> int:
+        """How many axes are those of the points."""
+        if not isinstance(self._f, Function):
+            return 1
+        n_lead: int = points.ndim - len(self._f.x_shape)
+        if n_lead < 0:
+            raise ValueError(f"x has shape {points.shape}, it has to end with {self._f.x_shape}")
+        return n_lead
 
     def _position(self, args: Sequence[Any]) -> int:
         if not -len(args) <= self._argnums < len(args):

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.arrays import is_dask
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, result_is_float32
 from mmlfast.autodiff._errors import TracingError
 from mmlfast.autodiff._explain import Listing, TraceTable, as_text, trace_table
+from mmlfast.autodiff._lazy import lazy_batch
 from mmlfast.autodiff._picture import as_dot, boxes, save_picture
 from mmlfast.autodiff._recording import Argument, as_arguments, function_name, is_plain, record
 from mmlfast.autodiff._source import numpy_source
@@ -110,7 +112,7 @@ class Function(_core.TracedCall):
         (result,) = self._program.at_point(x.values, [p.values for p in parameters])
         return as_result(result, result_is_float32(x, parameters))
 
-    def batch(self, *args: Any) -> Array:
+    def batch(self, *args: Any) -> Any:
         """The function at many points: the argument x has them in its leading axes, the parameters are those of all.
 
         Parameters
@@ -121,10 +123,12 @@ class Function(_core.TracedCall):
         Returns
         -------
         ndarray
-            Of shape ``(..., *shape)``.
+            Of shape ``(..., *shape)``. Of points in a Dask array, lazily a Dask array.
         """
-        x, parameters = self._taken(args)
         n = len(self.x_shape)
+        if len(args) > self._argnum and is_dask(args[self._argnum]):
+            return lazy_batch(self.batch, args, self._argnum, args[self._argnum].ndim - n)
+        x, parameters = self._taken(args)
         if x.values.ndim < n or x.values.shape[x.values.ndim - n :] != self.x_shape:
             raise ValueError(f"{self.name}: x has shape {x.values.shape}, it has to end with {self.x_shape}")
         (result,) = self._program.at_points(x.values, [p.values for p in parameters])
