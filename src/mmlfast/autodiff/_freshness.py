@@ -7,7 +7,9 @@ whether any of it has changed. Functions of Python itself, of NumPy, SciPy and o
 
 from __future__ import annotations
 
+import array
 import builtins
+import collections
 import functools
 import sys
 import types
@@ -78,9 +80,29 @@ def _set_is(members: Any, kept: frozenset[Any]) -> bool:
     return len(members) == len(kept) and kept.issuperset(members)
 
 
+def _queue_is(queue: Any, kept: tuple[Any, ...]) -> bool:
+    return len(queue) == len(kept) and all(a is b for a, b in zip(queue, kept, strict=True))
+
+
+def _bytes_are(buffer: Any, kept: bytes) -> bool:
+    return bytes(buffer) == kept
+
+
+def _values_of(thing: Any) -> Any:
+    """A copy of the numbers of an object that NumPy takes for an array; None if it does not."""
+    try:
+        return np.array(thing)
+    except Exception:  # whatever the object thinks of it
+        return None
+
+
 def _values_are(thing: Any, kept: Any) -> bool:
-    values = np.asarray(thing)
-    return values.dtype == kept.dtype and np.array_equal(values, kept, equal_nan=values.dtype.kind in "fc")
+    values = _values_of(thing)
+    return (
+        values is not None
+        and values.dtype == kept.dtype
+        and np.array_equal(values, kept, equal_nan=values.dtype.kind in "fc")
+    )
 
 
 def _objects_are(array: Any, kept: tuple[Any, ...]) -> bool:
@@ -181,16 +203,16 @@ class _Look:
 
     # ---- containers ----
 
-    def _look_at_array(self, array: Any) -> None:
-        if array.dtype.hasobject:
-            items = tuple(array.ravel())
-            self.snapshot.append(("objects", array.shape))
-            self.quick.append(("call", _objects_are, (array, items)))
+    def _look_at_array(self, numbers: Any) -> None:
+        if numbers.dtype.hasobject:
+            items = tuple(numbers.ravel())
+            self.snapshot.append(("objects", numbers.shape))
+            self.quick.append(("call", _objects_are, (numbers, items)))
             self._next(*items)
             return
-        kept = np.array(array, order="C")
-        self.snapshot.append(("array", array.shape, array.dtype, kept.tobytes()))
-        self.quick.append(("bytes", array, "", kept))
+        kept = np.array(numbers, order="C")
+        self.snapshot.append(("array", numbers.shape, numbers.dtype, kept.tobytes()))
+        self.quick.append(("bytes", numbers, "", kept))
 
     def _look_at_sequence(self, sequence: Any) -> None:
         items = tuple(sequence)
@@ -204,6 +226,17 @@ class _Look:
         self.snapshot.append(("mapping", len(keys)))
         self.quick.append(("mapping", mapping, keys, items))
         self._next(*keys, *items)
+
+    def _look_at_queue(self, queue: collections.deque[Any]) -> None:
+        items = tuple(queue)
+        self.snapshot.append(("queue", len(items)))
+        self.quick.append(("call", _queue_is, (queue, items)))
+        self._next(*items)
+
+    def _look_at_bytes(self, buffer: Any) -> None:
+        kept = bytes(buffer)
+        self.snapshot.append(("bytes", type(buffer), kept))
+        self.quick.append(("call", _bytes_are, (buffer, kept)))
 
     def _look_at_set(self, members: Any) -> None:
         frozen = frozenset(members)
@@ -229,16 +262,15 @@ class _Look:
                     self.names.add(name)  # called by operators and by making one
 
     def _look_at_object(self, thing: Any) -> None:
-        self._next(type(thing))
-        if hasattr(thing, "__array__"):
-            self.snapshot.append(("object", type(thing)))
-            values = np.asarray(thing)
-            self.quick.append(("call", _values_are, (thing, values.copy())))
-            self._next(values.copy())
+        kind = type(thing)  # whose attributes count: some objects say that they have any attribute
+        self._next(kind)
+        if hasattr(kind, "_watched"):  # of this library: what a derivative is made of
+            self._next(thing._watched)
             return
-        watched = getattr(thing, "_watched", None)  # of this library: what a derivative is made of
-        if watched is not None:
-            self._next(watched)
+        if hasattr(kind, "__array__") and (values := _values_of(thing)) is not None:
+            self.snapshot.append(("object", kind))
+            self.quick.append(("call", _values_are, (thing, values)))
+            self._next(values.copy())
             return
         own = getattr(thing, "__dict__", None)
         slots = [name for base in type(thing).__mro__ for name in _slots_of(base)]
@@ -284,6 +316,8 @@ _LOOKS: tuple[tuple[Any, Callable[[_Look, Any], None]], ...] = (
     (np.ndarray, _Look._look_at_array),
     ((list, tuple), _Look._look_at_sequence),
     (dict, _Look._look_at_mapping),
+    (collections.deque, _Look._look_at_queue),
+    ((bytearray, memoryview, array.array), _Look._look_at_bytes),
     ((set, frozenset), _Look._look_at_set),
     (types.MethodType, _Look._look_at_method),
     (functools.partial, _Look._look_at_partial),

@@ -137,7 +137,7 @@ def _ediff1d(t: Trace, ary: Any, to_end: Any = None, to_begin: Any = None) -> Id
     return np.concatenate(parts)
 
 
-@rule(since("trapezoid"))
+@rule(since("trapezoid"), since("trapz"))
 def _trapezoid(t: Trace, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -> Ids:
     values = np.moveaxis(t.ids_of(y), axis, -1)
     if x is None:

@@ -26,12 +26,12 @@ def _prod(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None
     return t.fold(OPS["multiply"], t.ids_of(a), axis, keepdims, 1.0)
 
 
-@rule(np.max)
+@rule(np.max, np.amax)
 def _max(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
     return t.fold(OPS["maximum"], t.ids_of(a), axis, keepdims)
 
 
-@rule(np.min)
+@rule(np.min, np.amin)
 def _min(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
     return t.fold(OPS["minimum"], t.ids_of(a), axis, keepdims)
 
