@@ -267,8 +267,45 @@ mutations(
     ("delta[labels[s]] -= scale", "delta[labels[s]] -= 1"),
 )
 
+mutations(
+    "cpp/kernels/**/tape*",
+    "test_tape.py test_tape_program.py",
+    ("choose(b >= a, b, a + b)", "b"),  # NaN
+    ("choose(r > a, r - number<V>(1), r)", "choose(r >= a, r - number<V>(1), r)"),
+    ("choose(x < integers, with_sign((x + integers) - integers, a), a)", "(x + integers) - integers"),
+    ("log1p(select(far, x - one,", "log1p(select(far, x,"),
+    ("copysign(select(x > one, not_a_number<double>(), y), a)", "copysign(y, a)"),
+    ("select(a == b, a + number<Vector>(ln2)", "select(a != a, a + number<Vector>(ln2)"),
+    ("number<V>(1) / result : result", "result : result"),
+    ("(m % 2 == 0 ? mirrored : -mirrored)", "mirrored"),
+    ("if (t + j < terms) add(j, t + j)", "if (t + j + 1 < terms) add(j, t + j)"),
+    ("if (j + 4 < N) part[j] = part[j] + part[j + 4]", "if (j + 5 < N) part[j] = part[j] + part[j + 4]"),
+    ("terms_of_run(a + t, terms - t, -0.0)", "terms_of_run(a + t, terms - t, 0.0)"),  # sums of -0
+    ("choose(largest >= number<V>(0x1p450), number<V>(0x1p-600)", "choose(largest != largest, number<V>(0x1p-600)"),
+    ("if (i < n * width) store(to + i, value(i))", ""),  # the last of an odd number of vectors
+    ("store_some(to + whole * width, load(result), left)", "store(to + whole * width, load(result))"),
+    ("p + l < points ? p + l : last", "p + l"),
+    ("body(Two{}, n - 2)", "body(Two{}, n - left)"),
+    ("determinant = -determinant", ""),
+)
+
 # ---- drivers ----
 
+mutations(
+    "cpp/drivers/**/tape*",
+    "test_tape.py test_tape_program.py",
+    ("!all_of(run, 0, has_no_product) && !all_of(run, 1, exact)", "!all_of(run, 1, exact) && false"),
+    ("std::frexp(scaled.constant, &exponent)) == 0.5", "std::frexp(scaled.constant, &exponent)) > 0"),
+    ("subtracts = subtracts != take_negatives(operands[factor])", "subtracts = take_negatives(operands[factor])"),
+    ("return !is_fixed(id) && last_use_[at(id)] == r", "return !is_fixed(id) && last_use_[at(id)] >= r"),
+    ("slot < 0 || slot >= run.count || slot == static_cast<std::int32_t>(i)", "true"),  # shifted operands in place
+    ("for (TapeId id : listing_.outputs) last_use_[at(id)] = for_ever", ""),
+    ("if (frame.slot != slot) run(layout.copies.block, frame)", "if (slot == 0) run(layout.copies.block, frame)"),
+    ("!program.taken_.exchange(true, std::memory_order_acquire)", "true"),  # two threads in the same memory
+    ("std::swap(operands.of[0], operands.of[1])", "static_cast<void>(0)"),
+    ("if (run.reduces() || run.is(TapeOp::callback)) single = false", ""),
+    ("number(run.is(TapeOp::sin) ? run : other, result.n_values)", "number(run, result.n_values)"),
+)
 mutations(
     "cpp/drivers/**/rfactor*",
     "test_rfactor.py",

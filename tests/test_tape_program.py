@@ -213,6 +213,30 @@ def test_what_is_left_of_a_run_may_be_fixed(rng):
     np.testing.assert_allclose(got, np.stack([-20 * b, 4 * a * b - 20 * a * c, 10 * a], axis=1), rtol=1e-13, atol=1e-14)
 
 
+def test_sines_and_cosines_of_the_same_numbers_are_one_instruction(rng):
+    for count in (1, 7, 8, 20):
+        graph, x = graph_of(24)
+        for ids in (x[:count], x[rng.integers(0, 24, count)], emit(graph, "multiply", x[:count], x[1 : count + 1])):
+            sines, cosines = emit(graph, "sin", ids), emit(graph, "cos", ids)
+            both = np.concatenate([cosines, sines])
+            points = rng.normal(size=(21, 24)) * 10
+            got = same_one_by_one(TapeProgram(graph, both), points)
+            alone = [TapeProgram(graph, outputs).batch(points) for outputs in (cosines, sines)]
+            np.testing.assert_array_equal(got, np.concatenate(alone, axis=1))
+            assert "sincos" in [name for name, *_ in TapeProgram(graph, both).instructions]
+
+
+def test_instructions_can_be_read():
+    graph, x = graph_of(3)
+    y = emit(graph, "sqrt", emit(graph, "add", x, graph.constants(np.array([2.0]))))
+    program = TapeProgram(graph, y)
+    add, root = program.instructions
+    assert add[:2] == ("add", 3)
+    assert [access for access, _ in add[3][:2]] in (["run", "fixed single"], ["fixed single", "run"])
+    assert root[:2] == ("sqrt", 3)
+    assert program.n_instructions == 2
+
+
 def test_slots_are_used_again():
     graph, x = graph_of(8)
     y = x

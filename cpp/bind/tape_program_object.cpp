@@ -3,6 +3,7 @@
 #include <structmember.h>  // T_PYSSIZET: Python.h has names of its own for these only from 3.12 on
 
 #include <cstddef>
+#include <iterator>
 #include <new>
 
 #include "bind/pybind.hpp"
@@ -218,6 +219,33 @@ PyObject* make(PyTypeObject* of_type, PyObject* args, PyObject* keywords) {
 }
 
 PyObject* n_instructions(PyObject* object, void*) { return PyLong_FromLong(self_of(object).program->n_instructions()); }
+
+const char* name_of(TapeCode code) {
+  if (code <= tape_code(TapeOp::callback)) return tape_name(static_cast<TapeOp>(code));
+  static const char* const fused[] = {"square", "reciprocal", "subtract_product", "sincos"};
+  static_assert(std::size(fused) == n_tape_codes - tape_code(TapeFused::square));
+  return fused[code - tape_code(TapeFused::square)];
+}
+
+// [(operation, count, slot of the first result, where the operands are)] for one point, in order.
+PyObject* instructions(PyObject* object, void*) {
+  static const char* const access[] = {"single", "run", "list", "fixed single", "fixed run", "fixed list"};
+  const drivers::TapeLayout& layout = self_of(object).program->layout();
+  try {
+    py::list list;
+    for (const drivers::TapeSteps* steps : {&layout.per_call, &layout.copies, &layout.per_point})
+      for (const TapeStep& step : steps->block) {
+        py::list operands;
+        for (int k = 0; k < 3; ++k)
+          operands.append(py::make_tuple(access[static_cast<int>(step.access_of(k))], step.from[k]));
+        list.append(py::make_tuple(name_of(step.code), step.count, step.to, operands));
+      }
+    return list.release().ptr();
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return nullptr;
+  }
+}
 PyObject* n_slots(PyObject* object, void*) { return PyLong_FromLong(self_of(object).program->layout().n_slots); }
 
 }  // namespace
@@ -228,6 +256,7 @@ void add_tape_program_type(PyObject* module) {
   static PyMethodDef methods[] = {
       {"batch", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(batch)), METH_FASTCALL, nullptr}, {}};
   static PyGetSetDef properties[] = {{"n_instructions", n_instructions, nullptr, nullptr, nullptr},
+                                     {"instructions", instructions, nullptr, nullptr, nullptr},
                                      {"n_slots", n_slots, nullptr, nullptr, nullptr},
                                      {}};
   static PyType_Slot slots[] = {{Py_tp_new, reinterpret_cast<void*>(make)},

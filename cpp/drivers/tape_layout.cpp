@@ -15,6 +15,7 @@ constexpr std::int32_t for_ever = std::numeric_limits<std::int32_t>::max();
 // Nanoseconds an element and point, roughly.
 double ns_of(const Run& run) {
   if (run.reduces()) return 0.06 * run.size[0] / run.count;
+  if (run.is(TapeFused::sincos)) return 0.5;
   if (run.is_whole()) return 2.0 * run.aux * run.aux;
   switch (static_cast<TapeOp>(run.code)) {
     case TapeOp::divide:

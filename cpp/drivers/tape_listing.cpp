@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <tuple>
 
 namespace mmlfast::drivers {
 namespace {
@@ -131,91 +130,6 @@ void tape_find_fixed(TapeListing& listing) {
       for (TapeId id : listing.operand(run, k)) run.fixed = run.fixed && fixed[at(id)] != 0;
     std::fill_n(fixed.begin() + run.first, run.count, static_cast<std::uint8_t>(run.fixed));
   }
-}
-
-namespace {
-
-// Runs that may become one: the key, and which they are.
-struct Group {
-  TapeCode code;
-  std::int32_t aux, depth;
-  bool fixed;
-  std::int32_t run;
-
-  auto key() const noexcept { return std::make_tuple(depth, code, aux, fixed); }
-};
-
-std::vector<std::int32_t> depths(const TapeListing& listing) {
-  std::vector<std::int32_t> of_value(at(listing.n_values), 0), of_run;
-  for (const TapeListing::Run& run : listing.runs) {
-    std::int32_t depth = 0;
-    for (int k = 0; k < 3; ++k)
-      for (TapeId id : listing.operand(run, k)) depth = std::max(depth, of_value[at(id)] + 1);
-    std::fill_n(of_value.begin() + run.first, run.count, depth);
-    of_run.push_back(depth);
-  }
-  return of_run;
-}
-
-// An instruction for one number takes so little that only several of them are worth bringing together, and gathering
-// what they need; of functions that are computed eight at a time, two.
-std::size_t least_group(const TapeListing::Run& run) {
-  switch (static_cast<TapeOp>(run.code)) {
-    case TapeOp::negative:
-    case TapeOp::absolute:
-    case TapeOp::sign:
-    case TapeOp::sqrt:
-    case TapeOp::floor:
-    case TapeOp::ceil:
-    case TapeOp::trunc:
-    case TapeOp::rint:
-    case TapeOp::logical_not:
-    case TapeOp::integer_power:
-      return 6;
-    default:
-      return run.size[1] > 0 || run.code > tape_code(TapeOp::callback) ? 6 : 2;
-  }
-}
-
-}  // namespace
-
-TapeListing tape_merged(const TapeListing& listing) {
-  const std::vector<std::int32_t> depth = depths(listing);
-  std::vector<Group> order;
-  for (std::size_t r = 0; r < listing.runs.size(); ++r) {
-    const TapeListing::Run& run = listing.runs[r];
-    if (run.is_elementwise() && run.count == 1)
-      order.push_back({run.code, run.aux, depth[r], run.fixed, static_cast<std::int32_t>(r)});
-    else  // alone, after those that may come together
-      order.push_back({n_tape_codes, 0, run.is_leaf() ? -1 : depth[r], false, static_cast<std::int32_t>(r)});
-  }
-  std::stable_sort(order.begin(), order.end(), [](const Group& a, const Group& b) { return a.key() < b.key(); });
-  TapeListing result;
-  result.constants = listing.constants;
-  TapeIds new_id(at(listing.n_values));
-  for (std::size_t i = 0, end = 0; i < order.size(); i = end) {
-    const TapeListing::Run& first = listing.runs[at(order[i].run)];
-    end = i + 1;
-    if (order[i].code < n_tape_codes)
-      while (end < order.size() && order[end].key() == order[i].key()) ++end;
-    if (end - i < least_group(first)) end = i + 1;
-    TapeListing::Run merged = first;
-    if (end - i > 1) merged.count = static_cast<std::int32_t>(end - i);
-    for (int k = 0; k < 3; ++k) {
-      merged.operand[k] = result.ids.size();
-      for (std::size_t j = i; j < end; ++j)
-        for (TapeId id : listing.operand(listing.runs[at(order[j].run)], k)) result.ids.push_back(new_id[at(id)]);
-      merged.size[k] = static_cast<std::int32_t>(result.ids.size() - merged.operand[k]);
-    }
-    TapeId next = result.n_values;
-    for (std::size_t j = i; j < end; ++j) {
-      const TapeListing::Run& run = listing.runs[at(order[j].run)];
-      for (std::int32_t e = 0; e < run.count; ++e) new_id[at(run.first + e)] = next++;
-    }
-    result.append(merged);
-  }
-  for (TapeId id : listing.outputs) result.outputs.push_back(new_id[at(id)]);
-  return result;
 }
 
 }  // namespace mmlfast::drivers

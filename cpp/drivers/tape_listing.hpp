@@ -27,7 +27,9 @@ struct TapeListing {
     bool is_leaf() const noexcept { return is(TapeOp::input) || is(TapeOp::constant); }
     bool reduces() const noexcept { return is(TapeOp::sum) || is(TapeOp::dot) || is(TapeOp::norm); }
     // Whose elements do not stand for themselves.
-    bool is_whole() const noexcept { return is(TapeOp::solve) || is(TapeOp::determinant) || is(TapeOp::callback); }
+    bool is_whole() const noexcept {
+      return is(TapeOp::solve) || is(TapeOp::determinant) || is(TapeOp::callback) || is(TapeFused::sincos);
+    }
     // Element i is made of element i of each operand.
     bool is_elementwise() const noexcept { return !is_leaf() && !reduces() && !is_whole(); }
   };
@@ -69,5 +71,8 @@ void tape_fuse(TapeListing& listing);
 
 // Runs of one element that do the same and do not wait for each other become one run.
 TapeListing tape_merged(const TapeListing& listing);
+
+// Sines and cosines of the same numbers become one run.
+TapeListing tape_paired(const TapeListing& listing);
 
 }  // namespace mmlfast::drivers

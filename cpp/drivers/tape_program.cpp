@@ -33,10 +33,10 @@ TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
   tape_fuse(listing);
   listing = tape_pruned(listing);
   tape_find_fixed(listing);  // of a run perhaps only what is fixed was left
-  layout_ = tape_layout(listing, graph.input_groups());
-  TapeListing merged = tape_merged(listing);
+  layout_ = tape_layout(tape_paired(listing), graph.input_groups());
+  const TapeListing merged = tape_merged(listing);
   if (merged.runs.size() < listing.runs.size()) {
-    TapeLayout other = tape_layout(merged, graph.input_groups());
+    TapeLayout other = tape_layout(tape_paired(merged), graph.input_groups());
     if (other.n_slots <= std::max(slots_in_cache, 2 * layout_.n_slots)) layout_ = std::move(other);
   }
   rows_ = rows_for(layout_);

@@ -117,6 +117,7 @@ TapeFunction reduction_or_matrix(const TapeStep& step, TapeFunction (*reduction)
 }
 
 TapeFunction for_point(const TapeStep& step) {
+  if (step.code == tape_code(TapeFused::sincos)) return tape_elementwise::point_sincos;
   switch (tape_elementwise::loops.operands[step.code]) {
     case 1:
       return elementwise_for_point<1>(step);
@@ -130,6 +131,7 @@ TapeFunction for_point(const TapeStep& step) {
 }
 
 TapeFunction for_block(const TapeStep& step) {
+  if (step.code == tape_code(TapeFused::sincos)) return tape_elementwise::block_sincos;
   switch (tape_elementwise::loops.operands[step.code]) {
     case 1:
       return elementwise_for_block<1>(step);

@@ -40,6 +40,7 @@ enum class TapeFused : std::uint16_t {
   square = static_cast<std::uint16_t>(TapeOp::callback) + 1,
   reciprocal,
   subtract_product,  // c - a b
+  sincos,            // sines of a run, then its cosines: count is twice its length
   end
 };
 using TapeCode = std::uint16_t;

@@ -54,34 +54,37 @@ inline void polygamma_loop(Size n, const Operands& operands, double* to) {
 // ---- the loops by code ----
 
 // X(code, name of its function), of operations that are as cheap for one number: Plain; others: Vectors.
-#define MMLFAST_TAPE_PLAIN(X)                                                                                        \
-  X(1, identity, Identity)                                                                                           \
-  X(1, negative, Negative)                                                                                           \
-  X(1, absolute, Absolute)                                                                                           \
-  X(1, sign, Sign)                                                                                                   \
-  X(1, sqrt, Sqrt)                                                                                                   \
-  X(1, floor, Floor)                                                                                                 \
-  X(1, ceil, Ceil)                                                                                                   \
-  X(1, trunc, Trunc) X(1, rint, Rint) X(1, logical_not, LogicalNot) X(2, add, Add) X(2, subtract, Subtract)          \
-      X(2, multiply, Multiply) X(2, divide, Divide) X(2, divide_or_zero, DivideOrZero) X(2, maximum, Maximum)        \
-          X(2, minimum, Minimum) X(2, fmod, Fmod) X(2, copysign, Copysign) X(2, less, Less)                          \
-              X(2, less_equal, LessEqual) X(2, equal, Equal) X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) \
-                  X(2, logical_or, LogicalOr) X(3, select, Select) X(3, multiply_add, MultiplyAdd)
+#define MMLFAST_TAPE_PLAIN(X)                                                                                          \
+  X(1, identity, Identity)                                                                                             \
+  X(1, negative, Negative)                                                                                             \
+  X(1, absolute, Absolute)                                                                                             \
+  X(1, sign, Sign)                                                                                                     \
+  X(1, sqrt, Sqrt)                                                                                                     \
+  X(1, floor, Floor)                                                                                                   \
+  X(1, ceil, Ceil)                                                                                                     \
+  X(1, trunc, Trunc)                                                                                                   \
+  X(1, rint, Rint)                                                                                                     \
+  X(1, logical_not, LogicalNot) X(2, add, Add) X(2, subtract, Subtract) X(2, multiply, Multiply) X(2, divide, Divide)  \
+      X(2, divide_or_zero, DivideOrZero) X(2, maximum, Maximum) X(2, minimum, Minimum) X(2, fmod, Fmod)                \
+          X(2, copysign, Copysign) X(2, less, Less) X(2, less_equal, LessEqual) X(2, equal, Equal)                     \
+              X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) X(2, logical_or, LogicalOr) X(3, select, Select) \
+                  X(3, multiply_add, MultiplyAdd)
 #define MMLFAST_TAPE_PLAIN_FUSED(X) \
   X(1, square, Square) X(1, reciprocal, Reciprocal) X(3, subtract_product, SubtractProduct)
-#define MMLFAST_TAPE_VECTORS(X)                                                                                \
-  X(1, cbrt, Cbrt)                                                                                             \
-  X(1, exp, Exp)                                                                                               \
-  X(1, exp2, Exp2)                                                                                             \
-  X(1, expm1, Expm1)                                                                                           \
-  X(1, log, Log)                                                                                               \
-  X(1, log2, Log2)                                                                                             \
-  X(1, log10, Log10)                                                                                           \
-  X(1, log1p, Log1p) X(1, sin, Sin) X(1, cos, Cos) X(1, tan, Tan) X(1, arcsin, Arcsin) X(1, arccos, Arccos)    \
-      X(1, arctan, Arctan) X(1, sinh, Sinh) X(1, cosh, Cosh) X(1, tanh, Tanh) X(1, arcsinh, Arcsinh)           \
-          X(1, arccosh, Arccosh) X(1, arctanh, Arctanh) X(1, erf, Erf) X(1, erfc, Erfc) X(1, gammaln, Gammaln) \
-              X(1, expit, Expit) X(1, softplus, Softplus) X(2, power, Power) X(2, arctan2, Arctan2)            \
-                  X(2, logaddexp, Logaddexp)
+#define MMLFAST_TAPE_VECTORS(X)                                                                                 \
+  X(1, cbrt, Cbrt)                                                                                              \
+  X(1, exp, Exp)                                                                                                \
+  X(1, exp2, Exp2)                                                                                              \
+  X(1, expm1, Expm1)                                                                                            \
+  X(1, log, Log)                                                                                                \
+  X(1, log2, Log2)                                                                                              \
+  X(1, log10, Log10)                                                                                            \
+  X(1, log1p, Log1p)                                                                                            \
+  X(1, sin, Sin)                                                                                                \
+  X(1, cos, Cos) X(1, tan, Tan) X(1, arcsin, Arcsin) X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) \
+      X(1, cosh, Cosh) X(1, tanh, Tanh) X(1, arcsinh, Arcsinh) X(1, arccosh, Arccosh) X(1, arctanh, Arctanh)    \
+          X(1, erf, Erf) X(1, erfc, Erfc) X(1, gammaln, Gammaln) X(1, expit, Expit) X(1, softplus, Softplus)    \
+              X(2, power, Power) X(2, arctan2, Arctan2) X(2, logaddexp, Logaddexp)
 
 struct Loops {
   Loop of[n_tape_codes];
@@ -283,6 +286,51 @@ void point_lists(const TapeStep& step, const TapeFrame& frame) {
     loops.of[step.code](whole + (left > 0), operands, gathered[0]);
     for (Size v = 0; v < whole * width; v += width) store(to + i + v, load(gathered[0] + v));
     if (left > 0) store_some(to + i + whole * width, load(gathered[0] + whole * width), left);
+  }
+}
+
+// ---- sines and cosines of the same numbers ----
+
+MMLFAST_NOINLINE inline void sincos_loop(Size n, const double* a, double* sines, double* cosines) {
+  for (Size i = 0; i < n; ++i) {
+    Vector s, c;
+    sincos(load(a + i * width), s, c);
+    store(sines + i * width, s);
+    store(cosines + i * width, c);
+  }
+}
+
+inline void block_sincos(const TapeStep& step, const TapeFrame& frame) {
+  const std::uint32_t n = step.count / 2, from = step.from[0];
+  double *sines = frame.slots + step.to * frame.slot, *cosines = sines + n * frame.slot;
+  if (step.access_of(0) == TapeAccess::run)
+    return sincos_loop(n * (frame.slot / width), frame.slots + from * frame.slot, sines, cosines);
+  for (std::uint32_t i = 0; i < n; ++i, sines += frame.slot, cosines += frame.slot) {
+    const Size slot = step.access_of(0) == TapeAccess::list ? frame.lists[from + i] : from;
+    sincos_loop(frame.slot / width, frame.slots + slot * frame.slot, sines, cosines);
+  }
+}
+
+inline void point_sincos(const TapeStep& step, const TapeFrame& frame) {
+  const Size n = step.count / 2;
+  const std::uint32_t from = step.from[0];
+  const TapeAccess access = step.access_of(0);
+  const double* numbers = access == TapeAccess::fixed_list ? frame.fixed : frame.slots;
+  double* to = frame.slots + step.to;
+  for (Size i = 0; i < n; i += width) {
+    const Size count = n - i < width ? n - i : width;
+    alignas(vec_bytes) double x[width];
+    if (access == TapeAccess::single) {
+      store(x, broadcast(numbers[from]));
+    } else if (access == TapeAccess::run) {
+      store(x, first_of_run(numbers + from + i, count));
+    } else {
+      for (Size j = 0; j < width; ++j) x[j] = numbers[frame.lists[from + i + (j < count ? j : count - 1)]];
+    }
+    alignas(vec_bytes) double sines[width], cosines[width];
+    sincos_loop(1, x, sines, cosines);
+    store_some(to + i, load(sines), count);
+    store_some(to + n + i, load(cosines), count);
   }
 }
 
