@@ -72,7 +72,7 @@ class Passes {
           if (stopped()) return;
           const Size first = block * block_rows, rows = std::min(block_rows, count - first);
           partial[block] = work_.forward_and_output(first, rows, scale);
-          if (backward) kernel_of<Backprop<T>>().backward(work_.layers(), network_.n_layers, first, rows);
+          if (backward) kernel_.backward(work_.layers(), network_.n_layers, first, rows);
         },
         [&] { poll_interrupt(); });
     double sum = 0;
@@ -111,14 +111,14 @@ class Passes {
       if (stopped()) return 0;
       const bool update_too = fused && done + n == count;
       run_weights(!update_too, [&](const DenseLayer<T>& layer, Size begin, Size end) {
-        kernel_of<Backprop<T>>().gradient(layer, begin, end, n, done > 0);
-        if (update_too) kernel_of<Backprop<T>>().update(layer, begin, end, rate, momentum);
+        kernel_.gradient(layer, begin, end, n, done > 0);
+        if (update_too) kernel_.update(layer, begin, end, rate, momentum);
       });
       if (stopped()) return 0;
     }
     if (!fused) {
       run_weights(false, [&](const DenseLayer<T>& layer, Size begin, Size end) {
-        kernel_of<Backprop<T>>().update(layer, begin, end, rate, momentum);
+        kernel_.update(layer, begin, end, rate, momentum);
       });
     }
     return sum;
@@ -138,6 +138,7 @@ class Passes {
   }
 
  private:
+  const Backprop<T>& kernel_ = kernel_of<Backprop<T>>();
   const Network<T>& network_;
   Workspace<T>& work_;
   Team& team_;
@@ -172,6 +173,7 @@ Outcome each_chunk(const Network<T>& network, const Samples<T>& samples, Workspa
 
 template <class T>
 Outcome forward(const Network<T>& network, const Samples<T>& samples, T* out) noexcept {
+  const Backprop<T>& kernel = kernel_of<Backprop<T>>();
   Workspace<T> workspace(network, samples, Purpose::values, long_chunk, false);
   if (!workspace.ready()) return {Outcome::Status::no_memory};
   const DenseLayer<T>& last = workspace.last();
@@ -181,8 +183,8 @@ Outcome forward(const Network<T>& network, const Samples<T>& samples, T* out) no
         [&](Size block) {
           if (passes.stopped()) return;
           const Size first = block * block_rows, rows = std::min(block_rows, count - first);
-          kernel_of<Backprop<T>>().forward(workspace.layers(), network.n_layers, first, rows);
-          if (last.activation == Activation::softmax) kernel_of<Backprop<T>>().softmax(last, first, rows);
+          kernel.forward(workspace.layers(), network.n_layers, first, rows);
+          if (last.activation == Activation::softmax) kernel.softmax(last, first, rows);
           for (Size s = first; s < first + rows; ++s)
             std::copy_n(last.out + s * last.out_row, last.n_out, out + (start + s) * last.n_out);
         },
@@ -204,6 +206,7 @@ Outcome loss(const Network<T>& network, const Samples<T>& samples, double& mean_
 
 template <class T>
 Outcome gradients(const Network<T>& network, const Samples<T>& samples, T* const* dw, T* const* db) noexcept {
+  const Backprop<T>& kernel = kernel_of<Backprop<T>>();
   Workspace<T> workspace(network, samples, Purpose::gradients, samples_per_chunk, false);
   if (!workspace.ready()) return {Outcome::Status::no_memory};
   const T scale = T{1} / static_cast<T>(samples.n);
@@ -211,7 +214,7 @@ Outcome gradients(const Network<T>& network, const Samples<T>& samples, T* const
       each_chunk(network, samples, workspace, 3, [&](Size start, Size count, Team&, Passes<T>& passes) {
         passes.run_samples(count, scale, true);
         passes.run_weights(true, [&](const DenseLayer<T>& layer, Size begin, Size end) {
-          kernel_of<Backprop<T>>().gradient(layer, begin, end, count, start > 0);
+          kernel.gradient(layer, begin, end, count, start > 0);
         });
       });
   if (!outcome.ok()) return outcome;

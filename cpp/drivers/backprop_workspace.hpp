@@ -68,8 +68,8 @@ class Workspace {
 
   double forward_and_output(Size first, Size count, T scale) {
     gather(first, count);
-    kernel_of<Backprop<T>>().forward(layers(), network_.n_layers, first, count);
-    return kernel_of<Backprop<T>>().output(last(), first, count, {targets_, labels_}, scale);
+    kernel_.forward(layers(), network_.n_layers, first, count);
+    return kernel_.output(last(), first, count, {targets_, labels_}, scale);
   }
 
   void load_weights() {
@@ -100,7 +100,7 @@ class Workspace {
   }
   // wt of every layer, after a change of w.
   void transpose() const {
-    for (int l = 0; l < network_.n_layers; ++l) kernel_of<Backprop<T>>().transpose(layers_[l], 0, layers_[l].n_in);
+    for (int l = 0; l < network_.n_layers; ++l) kernel_.transpose(layers_[l], 0, layers_[l].n_in);
   }
   static void pad(const T* from, const DenseLayer<T>& layer, T* rows) {
     for (Size i = 0; i < layer.n_in; ++i) std::copy_n(from + i * layer.n_out, layer.n_out, rows + i * layer.w_row);
@@ -152,6 +152,7 @@ class Workspace {
     if (gather_) order_ = memory.template take<Size>(samples_.n);
   }
 
+  const Backprop<T>& kernel_ = kernel_of<Backprop<T>>();
   const Network<T>& network_;
   const Samples<T>& samples_;
   AlignedBuffer<DenseLayer<T>> layers_;

@@ -73,9 +73,9 @@ class Sweep {
       const Layout part{rows, n_, layout.row_stride, layout.col_stride};
       const T* from = a + first * layout.row_stride;
       if constexpr (sizeof(T) == 8)
-        kernel_of<Columns<T>>().gather_f64(from, part, column(0) + first, ld_);
+        kernel_.gather_f64(from, part, column(0) + first, ld_);
       else
-        kernel_of<Columns<T>>().gather_f32(from, part, column(0) + first, ld_);
+        kernel_.gather_f32(from, part, column(0) + first, ld_);
     });
   }
   void copy_out(T* a, const Layout& layout) noexcept {
@@ -83,16 +83,16 @@ class Sweep {
       const Layout part{rows, n_, layout.row_stride, layout.col_stride};
       T* to = a + first * layout.row_stride;
       if constexpr (sizeof(T) == 8)
-        kernel_of<Columns<T>>().scatter_f64(column(0) + first, ld_, to, part);
+        kernel_.scatter_f64(column(0) + first, ld_, to, part);
       else
-        kernel_of<Columns<T>>().scatter_f32(column(0) + first, ld_, to, part);
+        kernel_.scatter_f32(column(0) + first, ld_, to, part);
     });
   }
 
   // Scales column j by a power of two if its squares need it. False if it holds NaN or infinity.
   bool make_safe(Size j) noexcept {
     each_block(1, [&](Size b, Size first, Size rows) {
-      partial_[b] = kernel_of<Columns<T>>().largest(column(j) + first, round_up(rows, items_per_group<T>));
+      partial_[b] = kernel_.largest(column(j) + first, round_up(rows, items_per_group<T>));
     });
     const T big = *std::max_element(partial_.data(), partial_.data() + n_blocks_);
     if (!std::isfinite(big)) return false;
@@ -115,9 +115,8 @@ class Sweep {
       rows = round_up(rows, items_per_group<T>);
       T* v = column(j) + first;
       T* out = partial_.data() + b * (n_ + 1);
-      out[dot_count] =
-          kernel_of<Columns<T>>().subtract(column(from) + first, ld_, count, coefficients_.data(), v, rows);
-      kernel_of<Columns<T>>().dots(column(dot_from) + first, ld_, dot_count, v, rows, out);
+      out[dot_count] = kernel_.subtract(column(from) + first, ld_, count, coefficients_.data(), v, rows);
+      kernel_.dots(column(dot_from) + first, ld_, dot_count, v, rows, out);
     });
     T square = 0;
     std::fill_n(sums_.data(), dot_count, T{0});
@@ -131,7 +130,7 @@ class Sweep {
 
   void scale(Size j, T factor) noexcept {
     each_block(1, [&](Size, Size first, Size rows) {
-      kernel_of<Columns<T>>().scale(column(j) + first, round_up(rows, items_per_group<T>), factor);
+      kernel_.scale(column(j) + first, round_up(rows, items_per_group<T>), factor);
     });
   }
   void clear(Size j) noexcept { std::fill_n(column(j), ld_, T{0}); }
@@ -142,7 +141,7 @@ class Sweep {
     each_block(static_cast<double>(n * n), [&](Size b, Size first, Size rows) {
       T* gram = partial_.data() + b * n_ * n_;
       std::fill_n(gram, n * n, T{0});
-      kernel_of<Columns<T>>().add_gram(column(0) + first, ld_, n, round_up(rows, items_per_group<T>), gram);
+      kernel_.add_gram(column(0) + first, ld_, n, round_up(rows, items_per_group<T>), gram);
     });
     for (Size b = 1; b < n_blocks_; ++b)
       for (Size e = 0; e < n * n; ++e) partial_[e] += partial_[b * n_ * n_ + e];
@@ -159,6 +158,7 @@ class Sweep {
       interrupted_ = true;
   }
 
+  const Columns<T>& kernel_ = kernel_of<Columns<T>>();
   Size m_, n_, ld_, n_blocks_;
   AlignedBuffer<T> columns_, partial_, sums_, coefficients_;
   bool interrupted_ = false;

@@ -53,8 +53,8 @@ Problem<T> in_scratch(const Layout& a, std::ptrdiff_t k, vec<T>* scratch) {
 template <class T>
 MMLFAST_INLINE void pack_both(const Problem<T>& p, const T* const* a, const Layout& al, const T* const* b,
                               const Layout& bl) {
-  pack(a, p.wide ? Layout{al.cols, al.rows, al.col_stride, al.row_stride} : al, p.f.x.a, p.f.x.ld, 1);
-  pack(b, bl, p.y.a, p.k, 1);
+  pack_inlined(a, p.wide ? Layout{al.cols, al.rows, al.col_stride, al.row_stride} : al, p.f.x.a, p.f.x.ld, 1);
+  pack_inlined(b, bl, p.y.a, p.k, 1);
 }
 
 // The sums of squares of the rows from .. to - 1 of each column of y, to residual.

@@ -4,17 +4,6 @@ namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
 template <class T, class C>
-MMLFAST_INLINE void pack_elements(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count,
-                                  std::ptrdiff_t step, vec<C>* dst, std::ptrdiff_t dst_step) {
-  if (step == 1 && count >= native_lanes<C>)
-    return native_squares::each_square<native_lanes<C>>(count, [&](std::ptrdiff_t e) MMLFAST_INLINE_LAMBDA {
-      native_squares::pack_square(item, offset, e, dst, dst_step);
-    });
-  for (std::ptrdiff_t e = 0; e < count; ++e)
-    dst[e * dst_step] = native_squares::gather_element<C>(item, offset + e * step);
-}
-
-template <class T, class C>
 MMLFAST_INLINE void unpack_elements(T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count, std::ptrdiff_t step,
                                     const vec<C>* src, std::ptrdiff_t src_step) {
   if (step == 1 && count >= native_lanes<C>)
@@ -29,9 +18,7 @@ MMLFAST_INLINE void unpack_elements(T* const* item, std::ptrdiff_t offset, std::
 
 template <class T, class C>
 void pack(const T* const* item, const Layout& layout, vec<C>* dst, std::ptrdiff_t dst_row, std::ptrdiff_t dst_col) {
-  const Runs runs = runs_of(layout, dst_row, dst_col);
-  for (std::ptrdiff_t k = 0; k < runs.count; ++k)
-    pack_elements(item, k * runs.stride, runs.length, runs.step, dst + k * runs.lanes_stride, runs.lanes_step);
+  pack_inlined(item, layout, dst, dst_row, dst_col);
 }
 
 template <class T, class C>

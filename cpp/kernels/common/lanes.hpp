@@ -5,8 +5,8 @@
 // transposed in registers; other strides are gathered one by one. Nothing outside the items is read
 // or written. Items of float may go into lanes of double: T is the type in memory, C the one in lanes.
 //
-// pack() and unpack() are compiled once per level, in lanes.cpp: they move hundreds of bytes per call. For small
-// matrices of a size known at compile time there are pack_sized() and unpack_sized(), which are inlined.
+// pack() and unpack() are compiled once per level, in lanes.cpp: they move hundreds of bytes per call. Inlined are
+// pack_sized() and unpack_sized(), for small matrices of a size known at compile time, and pack_inlined().
 #pragma once
 
 #include "kernels/common/layout.hpp"
@@ -125,6 +125,27 @@ MMLFAST_INLINE Runs runs_of(const Layout& l, std::ptrdiff_t row, std::ptrdiff_t 
   if (l.col_stride == 1 && l.row_stride == l.cols && col == 1 && row == l.cols) return {1, 0, l.rows * l.cols, 1, 0, 1};
   if (l.col_stride != 1 && l.row_stride == 1) return {l.cols, l.col_stride, l.rows, 1, col, row};
   return {l.rows, l.row_stride, l.cols, l.col_stride, row, col};
+}
+
+// As pack_run(), elements `step` apart.
+template <class T, class C>
+MMLFAST_INLINE void pack_elements(const T* const* item, std::ptrdiff_t offset, std::ptrdiff_t count,
+                                  std::ptrdiff_t step, vec<C>* dst, std::ptrdiff_t dst_step) {
+  if (step == 1 && count >= native_lanes<C>)
+    return native_squares::each_square<native_lanes<C>>(count, [&](std::ptrdiff_t e) MMLFAST_INLINE_LAMBDA {
+      native_squares::pack_square(item, offset, e, dst, dst_step);
+    });
+  for (std::ptrdiff_t e = 0; e < count; ++e)
+    dst[e * dst_step] = native_squares::gather_element<C>(item, offset + e * step);
+}
+
+// pack() for where the call would cost several per cent: groups of small matrices.
+template <class T, class C>
+MMLFAST_INLINE void pack_inlined(const T* const* item, const Layout& layout, vec<C>* dst, std::ptrdiff_t dst_row,
+                                 std::ptrdiff_t dst_col) {
+  const Runs runs = runs_of(layout, dst_row, dst_col);
+  for (std::ptrdiff_t k = 0; k < runs.count; ++k)
+    pack_elements(item, k * runs.stride, runs.length, runs.step, dst + k * runs.lanes_stride, runs.lanes_step);
 }
 
 // Matrices of a size known at compile time, without gaps in lanes: dst[i * Cols + j].
