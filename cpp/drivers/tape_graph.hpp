@@ -6,6 +6,7 @@
 //
 // Memory is that of std::vector: std::bad_alloc passes through to the caller, and the graph is then as before or
 // longer. What is asked for must make sense (ids below n_values(), as many as the operation takes): bindings check it.
+// One thread at a time may add to a graph.
 #pragma once
 
 #include <cstdint>
