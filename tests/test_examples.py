@@ -53,6 +53,13 @@ SHOWN = {
         "at 0 and 4: [0.   0.25]",
         "tanh(t2)",
     ],
+    "taylor": [
+        "order 10: e = 2.718281801146385",
+        "radius 1.120 from its coefficients, 1.118",
+        "0 / 0: [ 1.        0.       -0.166667  0.        0.008333]",
+        "sqrt of 0 is not finite",
+        "with six orders along the way 0.7920142",
+    ],
     "backprop": ["0 xor 0 = 0.0", "0 xor 1 = 0.9", "1 xor 0 = 0.9", "1 xor 1 = 0.0"],
 }
 

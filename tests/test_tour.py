@@ -34,6 +34,7 @@ PICTURES = {
     "derivatives": ["derivatives.png"],
     "sandpit": ["sandpit.png"],
     "chain_rule": ["chain-rule.png"],
+    "taylor": ["taylor.png"],
     "digit_classifier": [
         "digit_classifier-confusion.png",
         "digit_classifier-hardest.png",
