@@ -87,18 +87,24 @@ class Series(Derived):
         """
         x = arguments[0]
         shape = x.values.shape[n_lead:]
-        lead = np.broadcast_shapes(x.values.shape[:n_lead], directions.shape[: directions.ndim - len(shape)])
-        lines = np.empty((math.prod(lead), math.prod(shape), 2))
-        for part, values in enumerate((x.values, directions)):
-            lines[:, :, part] = np.broadcast_to(values, lead + shape).reshape(lines.shape[:2])
-        one = x.values[(0,) * n_lead] if x.values.size else np.ones(shape, x.values.dtype)
-        kind = [Argument(np.asarray(one), x.is_number or not shape), *arguments[1:]]
-        plans = self.plans(kind)
+        if n_lead == 0 and directions.shape == shape:
+            lead: tuple[int, ...] = ()
+            lines = np.empty((1, x.values.size, 2))
+            lines[0, :, 0] = x.values.reshape(-1)
+            lines[0, :, 1] = directions.reshape(-1)
+        else:
+            lead = np.broadcast_shapes(x.values.shape[:n_lead], directions.shape[: directions.ndim - len(shape)])
+            lines = np.empty((math.prod(lead), math.prod(shape), 2))
+            for part, values in enumerate((x.values, directions)):
+                lines[:, :, part] = np.broadcast_to(values, lead + shape).reshape(lines.shape[:2])
+        one = x.values
+        if n_lead:
+            one = np.asarray(one[(0,) * n_lead]) if one.size else np.ones(shape, one.dtype)
+        plans = self.plans([Argument(one, x.is_number or not shape), *arguments[1:]])
         if plans.plan(0).has_callback:
             return None
-        parameters = [p.values for p in arguments[1:]]
-        found = plans.series(lines, parameters, order)
-        return np.moveaxis(found, 2, 0).reshape((order + 1, *lead, *plans.shape))
+        found = plans.series(lines, [p.values for p in arguments[1:]], order)
+        return found.transpose(2, 0, 1).reshape((order + 1, *lead, *plans.shape))
 
     def refuse(self, arguments: list[Argument], line: Array, order: int) -> None:
         """ValueError: where the series of f along this line does not exist."""
