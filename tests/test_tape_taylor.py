@@ -214,6 +214,12 @@ ZEROS = {
         lambda g, t: g.select(g.less(g.number(0.0), t), g.sqrt(t), g.number(0.0)),
         [0, 0, 0, 0, 0],
     ),
+    "copysign of the piece": (lambda g, t: g.copysign(t, g.negative(t)), [0, -1, 0, 0, 0]),
+    "(t - t)^1.7": (lambda g, t: g.power(g.subtract(t, t), g.number(1.7)), [0, 0, 0, 0, 0]),
+    "1 / infinity": (
+        lambda g, t: g.divide(g.number(1.0), g.divide(g.number(1.0), g.subtract(t, t))),
+        [0, 0, 0, 0, 0],
+    ),
     "floor": (lambda g, t: g.floor(g.add(t, g.number(1.5))), [1, 0, 0, 0, 0]),
 }
 

@@ -126,11 +126,12 @@ inline void remainder(const In& a, const In& b, const Out& y) {
   y.set_degree(max(a.degree(), b.degree()));
 }
 
+// The piece that the value is on: a or -a.
 inline void copy_sign(const In& a, const In& b, const Out& y) {
-  absolute(a, y);
-  const V sign = copysign(number(1), b[0].hi);
-  for (int k = 1; k <= y.last; ++k) y.set(k, y[k] * sign);
-  y.set(0, copysign(a[0].hi, b[0].hi));
+  const V one = number(1), a_0 = a[0].hi, b_0 = b[0].hi, sign = copysign(one, a_0) * copysign(one, b_0);
+  y.set_degree(a.degree());
+  for (int k = 1; k <= y.last; ++k) y.set(k, a.get(k) * sign);
+  y.set(0, copysign(a_0, b_0));
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL::taylor

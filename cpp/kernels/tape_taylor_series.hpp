@@ -30,9 +30,9 @@ struct C {
 MMLFAST_INLINE C of(const V& x) { return {x, zero<double>()}; }
 MMLFAST_INLINE C of(double hi, double lo = 0) { return {number(hi), number(lo)}; }
 
-// a + b, |b| being small against |a|. What is not finite stays as it is.
+// a + b, |b| being small against |a|. What is not finite stays as it is; so does 1 / infinity, whose rest is NaN.
 MMLFAST_INLINE C rounded(const V& a, const V& b) {
-  const mask<double> finite = abs(a) < infinity<double>();
+  const mask<double> finite = (abs(a) < infinity<double>()) & (b == b);
   const V sum = select(finite, a + b, a);
   return {sum, select(finite, b - (sum - a), zero<double>())};
 }
@@ -257,7 +257,13 @@ MMLFAST_INLINE void keep_constant(const mask<double>& lanes_of_it, const Out& y)
   if (!any(lanes_of_it)) return;
   for (int k = 1; k <= y.last; ++k) y.set(k, select(lanes_of_it, of(nil), y[k]));
 }
-MMLFAST_INLINE mask<double> is_constant(const In& a) { return a.degree() == zero<double>(); }
+// By its degree, or because a polynomial has only zeros after c_0 (t - t).
+inline mask<double> is_constant(const In& a) {
+  const V nil = zero<double>(), degree = a.degree();
+  mask<double> open = (degree > nil) & (degree <= number(a.last));
+  for (int k = 1; k <= a.last && any(open); ++k) open = open & (a[k].hi == nil);
+  return (degree == nil) | open;
+}
 
 // Lanes where a_0 is zero and something may follow.
 MMLFAST_INLINE mask<double> starts_with_zero(const In& a) { return (a[0].hi == zero<double>()) & ~is_constant(a); }

@@ -120,6 +120,8 @@ inline void norm(const Terms& terms, const Out& y, Scratch& scratch) {
   }
   y.set_degree(In(root).degree());
   for (int k = 0; k <= y.last; ++k) y.set(k, root[k] * divisor);
+  const mask<double> infinite = largest_0 == infinity<double>();
+  if (any(infinite)) y.set(0, select(infinite, of(largest_0), y[0]));
 }
 
 inline void sum_of(const Terms& terms, const Out& y, Scratch& scratch) {
