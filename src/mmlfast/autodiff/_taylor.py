@@ -20,7 +20,6 @@ from mmlfast.autodiff._recording import (
     Argument,
     Recording,
     as_argument,
-    as_arguments,
     call_traced,
     function_name,
     outer_trace,
@@ -218,7 +217,7 @@ def taylor(f: Callable[..., Any], x0: Any, order: int, *parameters: Any, directi
 
 def _of_numbers(f: Callable[..., Any], x0: Any, order: int, parameters: Sequence[Any], direction: Any) -> Any:
     series = derived(Series, f)
-    arguments = as_arguments((x0, *parameters), 0)
+    arguments = [as_argument(x0, "x0"), *(as_argument(p, f"argument {i}") for i, p in enumerate(parameters, 1))]
     x = arguments[0]
     n_lead = max(x.values.ndim - len(f.x_shape), 0) if isinstance(f, Function) else 0
     shape = x.values.shape[n_lead:]
