@@ -102,6 +102,28 @@ def test_fake_case_is_shown_with_errors_goals_and_absence(
     assert files[2].read_bytes().startswith(b"\x89PNG")
 
 
+def test_yardstick_is_nobodys_best_peer(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is timed and shown, without an error, and only goals that name it look at it."""
+    from bench.harness import Case, Faster, Job, Share
+
+    def job(setup: Any) -> Any:
+        x = np.arange(1000.0)
+        job = Job(lambda y: abs(float(y) - 499_500), "error of the sum", limit=1e-6)
+        job.ours(np.sum, x)
+        job.yardstick("waiting", time.sleep, 0.01)
+        job.peer("numpy add", np.add.reduce, x)
+        return job
+
+    goals = (Faster(100), Share(1.5, "waiting"), Share(0.5, "nothing"))
+    assert run(command, [Case("sum", "sum", job, goals)]) == 0
+    out = capsys.readouterr().out
+    assert ">= 100x the best peer: MISSED" in out
+    assert ">= 150% of waiting: met" in out
+    assert ">= 50% of nothing: not measured" in out
+    assert "versions" in out
+    assert "yardstick unknown" not in out
+
+
 def test_failing_peer_is_listed_and_the_others_go_on(command: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command, [fake_case(broken="peer"), fake_case("second")]) == 1
     shown = capsys.readouterr().out

@@ -15,6 +15,7 @@ from bench.harness import peers
 
 OURS = "mmlfast"
 BEST = "the best peer"
+YARDSTICK = "yardstick"
 
 
 class Goal(Protocol):
@@ -29,7 +30,7 @@ class Goal(Protocol):
 
 @dataclass(frozen=True)
 class Faster:
-    """At least `times` as fast as the peer `over`; by default as the best of all peers."""
+    """At least `times` as fast as `over`, a library or one contestant; by default as the best of all peers."""
 
     times: float
     over: str = BEST
@@ -39,8 +40,25 @@ class Faster:
         return f">= {self.times:.3g}x {self.over}"
 
     def met(self, ratios: dict[str, float], seconds: float) -> bool | None:
-        found = [r for name, r in ratios.items() if self.over in (BEST, library(name))]
+        peers = {name: r for name, r in ratios.items() if library(name) != YARDSTICK}
+        found = [r for name, r in peers.items() if self.over in (BEST, library(name), name)]
         return min(found) >= self.times if found else None
+
+
+@dataclass(frozen=True)
+class Share:
+    """At least this share of the speed of a yardstick."""
+
+    least: float
+    of: str
+
+    @property
+    def text(self) -> str:
+        return f">= {100 * self.least:.3g}% of {self.of}"
+
+    def met(self, ratios: dict[str, float], seconds: float) -> bool | None:
+        ratio = ratios.get(f"{YARDSTICK} {self.of}")
+        return None if ratio is None else ratio >= self.least
 
 
 @dataclass(frozen=True)
@@ -122,6 +140,10 @@ class Job:
     def peer(self, name: str, function: Callable[..., Any], *args: Any, **kwargs: Any) -> None:
         """How a peer does it. The first word of `name` is the library."""
         self.contestants.append(Contestant(name, function, args, kwargs))
+
+    def yardstick(self, name: str, function: Callable[..., Any], *args: Any) -> None:
+        """What bounds the job, such as copying its bytes: timed in turn like a peer, but nobody's best peer."""
+        self.contestants.append(Contestant(f"{YARDSTICK} {name}", function, args))
 
     def jax(self, name: str, function: Callable[..., Any], *arrays: Any) -> None:
         """How JAX does it: `function` is compiled, its arrays are on the device, the answer is waited for."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.harness import interrupt
-from bench.harness.case import OURS, Case, Contestant, Setup, library
+from bench.harness.case import OURS, YARDSTICK, Case, Contestant, Setup, library
 from bench.harness.roof import Roof
 from bench.harness.timing import Effort, Series, measure, quartiles
 
@@ -57,7 +57,7 @@ class Result:
     @property
     def best(self) -> Line | None:
         """The fastest peer that did the job."""
-        return next((line for line in self.lines[1:] if not line.wrong), None)
+        return next((line for line in self.lines[1:] if not line.wrong and library(line.name) != YARDSTICK), None)
 
     def as_dict(self) -> dict[str, Any]:
         record = asdict(self)
@@ -87,7 +87,10 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
         interrupt.check()
         try:
             answer = contestant.run()
-            errors.append(None if job.error is None else float(job.error(answer)))
+            if job.error is None or library(contestant.name) == YARDSTICK:
+                errors.append(None)
+            else:
+                errors.append(float(job.error(answer)))
             ready.append(contestant)
         except Exception as problem:
             result.failed[contestant.name] = _reason(problem)
@@ -107,7 +110,7 @@ def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
 
 def libraries(results: list[Result]) -> set[str]:
     """Every library that took part."""
-    return {library(line.name) for result in results for line in result.lines}
+    return {library(line.name) for result in results for line in result.lines} - {YARDSTICK}
 
 
 def set_shares(results: list[Result], roof: Roof) -> None:
