@@ -81,6 +81,13 @@ BINARY = [
 ]
 SPECIAL = ["erf", "erfc", "expit", "log_expit", "gammaln", "digamma", "cbrt", "exp2", "exp10", "expm1", "ndtr"]
 
+
+def assigned(x, mask, value):
+    x = x.copy()
+    x[mask] = value
+    return x
+
+
 FUNCTIONS = [
     lambda v: np.sum(v),
     lambda v: v.sum(keepdims=True),
@@ -155,6 +162,10 @@ FUNCTIONS = [
     lambda v: ((v > 0) & (v < 1)) + ((v < 0) | (v > 2)) * 2.0 + (~(v > 0)) * 3.0 + ((v > 0) ^ (v > 1)) * 4.0,
     lambda v: (v > 0).sum() + (v > 0).mean() + (v >= 0.3).astype(float) + (v <= 0.3) * 1 + (v == 0.3) + (v != 0.3),
     lambda v: v.astype(np.float64) + v.copy() + v.real + v.imag + np.real(v) + v.conj(),
+    lambda v: assigned(v, v > 0.5, 7.0) + assigned(v, v < 0, v[0] * v[1]),
+    lambda v: (
+        np.linspace(v[0], v[1], 4) + np.linspace(0, v[0], 4, endpoint=False) + np.linspace(v, 2 * v, 4, axis=1)[0]
+    ),
     lambda v: np.array([v[0], v[1] * 2, 3.0]),
     lambda v: np.array([[v[0], 1], [v[1], v[2]]]) @ np.array([1.0, 2.0]),
     lambda v: np.sin(np.asarray(v)) * np.exp(np.array([v[0], v[0], v[1], v[1]])),

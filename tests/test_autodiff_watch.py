@@ -7,6 +7,7 @@ import types
 
 import numpy as np
 import pytest
+import scipy.special
 
 from mmlfast.autodiff import TracingError, derivative, grad, jacobian, trace
 from mmlfast.autodiff._freshness import Watch
@@ -315,6 +316,18 @@ def returns_two(v):
     return v[0], v[1]
 
 
+def key(v):
+    return v[0] if v[0] in {1.0, 2.0} else v[1]
+
+
+def of_scipy(v):
+    return scipy.special.logsumexp(v)
+
+
+def imaginary(v):
+    return np.sum(v * 1j)
+
+
 def text(v):
     return np.sum(v) + f"{v[0]:.2f}"
 
@@ -334,6 +347,9 @@ def text(v):
         (typed, "np.asarray(v, dtype=float)", "leave the dtype out"),
         (returns_nothing, "returns_nothing returns None", "return"),
         (returns_two, "returns_two returns a tuple", "np.stack"),
+        (key, "in {1.0, 2.0}", "key"),
+        (of_scipy, "scipy.special.logsumexp(v)", "np.logaddexp.reduce"),
+        (imaginary, "np.sum(v * 1j)", "real numbers"),
         (text, "return np.sum(v) + f", "NumPy's functions"),
     ],
 )

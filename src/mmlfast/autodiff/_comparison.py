@@ -28,7 +28,9 @@ def compare_with_plain_call(f: Callable[..., Any], arguments: Sequence[Argument]
     (traced,) = Compiled(seen.trace, x.shape, [seen.result]).at_point(x, parameters)
     with np.errstate(all="ignore"):
         plain = np.asarray(f(*(a.copy_for_a_call() for a in arguments)))
-        if plain.dtype == object or plain.shape != traced.shape:
+        if plain.dtype == object:
+            plain = plain.astype(np.float64)
+        if plain.shape != traced.shape:
             raise TracingError(
                 f"{function_name(f)} gives an array of shape {plain.shape} ({plain.dtype}) for numbers, and of shape "
                 f"{traced.shape} when it is traced: it has to do the same with both"

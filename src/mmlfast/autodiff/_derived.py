@@ -86,7 +86,12 @@ class Derived(_core.TracedCall, ABC):
     def _options(self) -> tuple[Any, ...]:
         return ()
 
-    def _call(self, *args: Any) -> Any:
+    def _call(self, *args: Any, **keywords: Any) -> Any:
+        if keywords:
+            raise TypeError(
+                f"{self.__name__} takes its arguments by position, not {', '.join(keywords)}=: functools.partial or a "
+                f"lambda gives f such values"
+            )
         if (outer := trace_of(args)) is not None:
             return self._inline(outer, args)
         argnum = self._position(args)

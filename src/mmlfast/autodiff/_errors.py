@@ -51,6 +51,14 @@ def users_line(frame: FrameType | None = None) -> str:
     return "" if found is None else describe_line(found)
 
 
+def is_inside_scipy(frame: FrameType) -> bool:
+    """Whether SciPy's own code, called by the user's, is what runs."""
+    at: FrameType | None = frame
+    while at is not None and at.f_code.co_filename.startswith((_OURS, _NUMPY)):
+        at = at.f_back
+    return at is not None and at.f_code.co_filename.startswith(_SCIPY)
+
+
 def describe_line(frame: FrameType) -> str:
     code, number = frame.f_code, frame.f_lineno
     text = linecache.getline(code.co_filename, number, frame.f_globals).strip()
@@ -78,8 +86,8 @@ def refuse_number(kind: str) -> NoReturn:
         )
     else:
         advice = (
-            "use NumPy's functions on it as it is; np.round, np.floor and np.where work on traced numbers, "
-            "and what does not depend on the argument can be computed outside"
+            "use NumPy's functions on it as it is (np.round, np.floor and np.where can be traced); in place of "
+            "np.array([...]), which makes an array of objects that not all functions take, np.stack([...])"
         )
     raise TracingError(f"{line}{kind} asks for the value of a traced number, which has none yet: {advice}")
 

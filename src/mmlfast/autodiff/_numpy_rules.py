@@ -106,6 +106,28 @@ def _fix(t: Trace, x: Any) -> Ids:
     return u.trunc(t, t.ids_of(x))
 
 
+@rule(np.linspace)
+def _linspace(
+    t: Trace,
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
+    first, last = np.broadcast_arrays(t.ids_of(start), t.ids_of(stop))
+    n = num - 1 if endpoint else num
+    step = u.divide(t, u.subtract(t, last, first), t.scalar(float(max(n, 1))))
+    counts = t.constant(np.arange(num).reshape((num,) + (1,) * first.ndim))
+    out = u.add(t, first, u.multiply(t, counts, step))
+    if endpoint and num > 1:
+        out[-1] = last  # exactly, as NumPy has it
+    out = np.moveaxis(out, 0, axis)
+    return (out, step) if retstep else out
+
+
 # ---- differences and integrals ----
 
 

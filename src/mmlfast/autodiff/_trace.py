@@ -6,6 +6,7 @@ stack, broadcasting, assignment) is NumPy's own work on these arrays; what compu
 
 from __future__ import annotations
 
+import numbers
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -90,14 +91,22 @@ class Trace:
         if kind is float or kind is int or kind is bool or kind is np.float64:
             return self.scalar(float(x))
         if kind is np.ndarray:
-            if x.dtype.kind != "O":
-                return self.constant(as_float(x, "a constant") if x.dtype.kind not in "fb" else x)
-            return self._ids_of_objects(x)
+            if x.dtype.char in "df?":
+                return self.constant(x)
+            return self._ids_of_objects(x) if x.dtype.kind == "O" else self._checked_constant(x)
         if x is None or isinstance(x, str | bytes):
             refuse(f"{x!r} is not a number")
         if kind is list or kind is tuple:
             return self.ids_of(np.array(x, object) if _holds_traced(x) else np.asarray(x))
-        return self.constant(as_float(x, "a constant"))
+        if isinstance(x, numbers.Real) and not isinstance(x, np.generic):
+            return self.scalar(float(x))  # fractions and other numbers of Python
+        return self._checked_constant(x)
+
+    def _checked_constant(self, x: Any) -> Ids:
+        try:
+            return self.constant(as_float(x, "constant"))
+        except (TypeError, ValueError) as error:
+            refuse(str(error))
 
     def _ids_of_objects(self, x: Any) -> Ids:
         ids = np.empty(x.shape, np.int32)

@@ -15,7 +15,7 @@ import numpy as np
 import mmlfast.autodiff._numpy_rules as _numpy_rules
 import mmlfast.autodiff._reduction_rules as _reduction_rules
 import mmlfast.autodiff._shape_rules as _shape_rules
-from mmlfast.autodiff._errors import TracingError, refuse, refuse_number, users_line
+from mmlfast.autodiff._errors import TracingError, is_inside_scipy, refuse, refuse_number, users_line
 from mmlfast.autodiff._registry import FUNCTIONS, Mask, is_mask, meaningful, name_of
 from mmlfast.autodiff._shape_rules import writable_ids
 from mmlfast.autodiff._trace import OPS, Trace, Traced
@@ -30,7 +30,9 @@ class TracedArray(Traced):
     """Traced numbers in the shape of an array; see the module."""
 
     __slots__ = ()
-    __hash__ = None  # type: ignore[assignment]  # as arrays have none
+
+    def __hash__(self) -> int:
+        refuse("traced numbers cannot be a key (of a dictionary, a set, a cache)", "look it up outside of the function")
 
     # ---- what it is ----
 
@@ -82,6 +84,11 @@ class TracedArray(Traced):
         return self.like(self.ids[key])
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        if isinstance(key, Traced) and key.is_mask and key.ids.shape == self.ids.shape and not np.ndim(value):
+            self.ids[...] = self.owner.ternary(
+                OPS["select"], self.owner.ids_of(key), self.owner.ids_of(value), self.ids
+            )
+            return
         _check_key(key)
         if self.is_mask and not is_mask(value):
             refuse(
@@ -147,6 +154,12 @@ class TracedArray(Traced):
     # ---- what needs numbers ----
 
     def __bool__(self) -> bool:
+        if is_inside_scipy(sys._getframe(1)):
+            refuse(
+                "a function of SciPy looks at the values of traced numbers",
+                "its ufuncs (scipy.special) can be traced, NumPy's functions too (for logsumexp: np.logaddexp.reduce); "
+                "autodiff.primitive makes others known, with a derivative of your own",
+            )
         refuse(
             "a branch on traced numbers (if, while, and, or, not, max(), min(), sorted(), in) records one side only",
             "write np.where(condition, a, b), np.maximum(a, b), np.minimum(a, b), np.clip, or & | ~ between conditions",
@@ -197,7 +210,7 @@ def _check_key(key: Any) -> None:
         if key.is_mask:
             refuse(
                 "a traced mask cannot choose entries: how many there are depends on the numbers",
-                "write np.where(mask, x, 0), or np.where(mask, new, old) to assign",
+                "write np.where(mask, x, 0), or to assign np.where(mask, new, old) or x[mask] = one number",
             )
         key.__index__()  # type: ignore[attr-defined]
 

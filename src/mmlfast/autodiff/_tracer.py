@@ -120,7 +120,6 @@ def _add_operators() -> None:
         setattr(TracedArray, f"__{name}__", _unary_method(ufunc))
     setattr(TracedArray, "__divmod__", _by_ufunc(np.divmod))  # noqa: B010
     setattr(TracedArray, "__rdivmod__", _by_ufunc(np.divmod, swapped=True))  # noqa: B010
-    TracedArray.__hash__ = None  # type: ignore[assignment]
 
 
 _add_operators()
