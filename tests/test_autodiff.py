@@ -188,7 +188,7 @@ def test_parameters():
     close(grad(f, argnums=1).batch(V, np.stack([V, W]), 2.0), np.stack([V**2, V**2]))
     with pytest.raises(TypeError, match="partial"):
         grad(lambda v, name: np.sum(v))(V, "sum")
-    with pytest.raises(TypeError, match=r"by position, not a=.*partial"):
+    with pytest.raises(TypeError, match=r"by position, not a=, b=.*partial"):
         grad(f)(V, a=W, b=2.0)
     with pytest.raises(TypeError, match="argnums"):
         grad(f, argnums=(0, 1))

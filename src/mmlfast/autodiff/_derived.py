@@ -89,7 +89,7 @@ class Derived(_core.TracedCall, ABC):
     def _call(self, *args: Any, **keywords: Any) -> Any:
         if keywords:
             raise TypeError(
-                f"{self.__name__} takes its arguments by position, not {', '.join(keywords)}=: functools.partial or a "
+                f"{self.__name__} takes its arguments by position, not {', '.join(f'{k}=' for k in keywords)}: functools.partial or a "
                 f"lambda gives f such values"
             )
         if (outer := trace_of(args)) is not None:

@@ -166,6 +166,14 @@ class Function(_core.TracedCall):
     def _listing(self) -> Listing:
         return Listing(self._graph, self._result, self._names)
 
+    def _copied(self, result: Ids) -> tuple[_core.TapeGraph, Ids]:
+        graph = _core.TapeGraph()
+        inputs = []
+        for size in self._graph.n_inputs:
+            first = graph.input(size)
+            inputs.append(np.arange(first, first + size, dtype=np.int32))
+        return graph, graph.inline(self._graph, inputs, result)
+
     def __str__(self) -> str:
         order = self._names[1:]
         order.insert(self._argnum, "x")
@@ -190,7 +198,9 @@ class Function(_core.TracedCall):
         result = self._result[output]
         if np.ndim(result):
             raise TypeError(f"{self.name} gives an array of shape {self.shape}: output= says which entry of it")
-        return trace_table(self._listing(), int(result), self.x_shape, x.values, [p.values for p in parameters])
+        graph, (target,) = self._copied(np.array([result], np.int32))  # the function itself never changes
+        listing = Listing(graph, np.array([target], np.int32), self._names)
+        return trace_table(listing, int(target), self.x_shape, x.values, [p.values for p in parameters])
 
     def to_numpy_source(self) -> str:
         """The function as the text of a Python function that needs NumPy (and SciPy for some functions) only.
