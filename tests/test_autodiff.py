@@ -233,6 +233,20 @@ def test_derivatives_inside_of_functions_see_the_variables_outside():
     assert grad(lambda t: ad.value_and_grad(lambda y: y * t)(5.0)[0])(2.0) == 5
 
 
+def test_batches_inside_of_functions():
+    points = np.stack([V, W])
+    frozen = trace(rosen, V)
+    for f in (grad(rosen), grad(frozen)):
+        close(f.batch(points), trace(f.batch, points)(points))
+    close(trace(frozen.batch, points)(points), frozen.batch(points))
+    values, slopes = ad.value_and_grad(rosen).batch(points)
+    inside = trace(
+        lambda p: ad.value_and_grad(rosen).batch(p)[1] * ad.value_and_grad(rosen).batch(p)[0][:, None], points
+    )
+    close(inside(points), values[:, None] * slopes)
+    close(grad(lambda t: np.sum(grad(lambda v: t**2 * np.sum(v)).batch(points)))(3.0), 6.0 * 8)
+
+
 def test_traced_numbers_do_not_leak():
     kept = []
 

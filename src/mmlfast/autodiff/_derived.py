@@ -13,7 +13,7 @@ from mmlfast import _core
 from mmlfast._common.arrays import is_dask
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, as_points, result_is_float32
-from mmlfast.autodiff._errors import ForeignTrace
+from mmlfast.autodiff._errors import ForeignTrace, refuse
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._function import Function, as_result, check_argnum
 from mmlfast.autodiff._lazy import lazy_batch
@@ -88,9 +88,10 @@ class Derived(_core.TracedCall, ABC):
 
     def _call(self, *args: Any, **keywords: Any) -> Any:
         if keywords:
+            names = ", ".join(f"{name}=" for name in keywords)
             raise TypeError(
-                f"{self.__name__} takes its arguments by position, not {', '.join(f'{k}=' for k in keywords)}: functools.partial or a "
-                f"lambda gives f such values"
+                f"{self.__name__} takes its arguments by position, not {names}: functools.partial or a lambda gives f "
+                f"such values"
             )
         if (outer := trace_of(args)) is not None:
             return self._inline(outer, args)
@@ -127,6 +128,8 @@ class Derived(_core.TracedCall, ABC):
         argnum = self._position(args)
         if is_dask(args[argnum]):
             return lazy_batch(self.batch, args, argnum, self._n_lead(args[argnum]))
+        if (outer := trace_of(args)) is not None:
+            return self._inline_batch(outer, args, argnum)
         points = as_points(args[argnum], "x")
         n_lead = self._n_lead(points)
         lead = points.shape[:n_lead]
@@ -134,7 +137,12 @@ class Derived(_core.TracedCall, ABC):
         given[argnum] = points[(0,) * n_lead] if 0 not in lead else np.ones(points.shape[n_lead:], points.dtype)
         arguments = as_arguments(given, argnum)
         arguments[argnum] = Argument(arguments[argnum].values, not arguments[argnum].values.ndim)
-        entry = self._entry(arguments, argnum)
+        try:
+            entry = self._entry(arguments, argnum)
+        except ForeignTrace as error:
+            if (outer := outer_trace(error)) is None:
+                raise
+            return self._inline_batch(outer, args, argnum)
         x = arguments.pop(argnum)
         arrays = entry.compiled.at_points(points, [p.values for p in arguments])
         if result_is_float32(x, arguments):
@@ -181,7 +189,12 @@ class Derived(_core.TracedCall, ABC):
         """An error if this derivative does not exist for such a function."""
 
     def _inline(self, trace: Trace, args: Sequence[Any]) -> Any:
-        """Inside of a traced function: on the same graph, by new numbers for the same values."""
+        """Inside of a traced function: on the same graph."""
+        outputs, extra = self._inlined(trace, args)
+        return self._finish([TracedArray(trace, ids) for ids in outputs], extra, ())
+
+    def _inlined(self, trace: Trace, args: Sequence[Any]) -> tuple[list[Ids], Any]:
+        """By new numbers for the same values, so that nothing else is differentiated by."""
         argnum = self._position(args)
         ids = trace.ids_of(args[argnum])
         x = trace.graph.identity(ids.ravel()).reshape(ids.shape)
@@ -192,8 +205,20 @@ class Derived(_core.TracedCall, ABC):
         seen = Recording(trace, x, result, others)
         self._check(seen)
         outputs, extra = self._transform(seen)
-        arrays = [TracedArray(trace, without_gaps(trace, ids)) for ids in outputs]
-        return self._finish(arrays, extra, ())
+        return [without_gaps(trace, ids) for ids in outputs], extra
+
+    def _inline_batch(self, trace: Trace, args: Sequence[Any], argnum: int) -> Any:
+        """Inside of a traced function: point by point."""
+        ids = trace.ids_of(args[argnum])
+        lead = ids.shape[: self._n_lead(ids)]
+        points = ids.reshape((-1, *ids.shape[len(lead) :]))
+        if not len(points):
+            refuse("batch of no points inside of a traced function", "leave such calls out")
+        given = [[TracedArray(trace, p.copy()) if i == argnum else x for i, x in enumerate(args)] for p in points]
+        answers = [self._inlined(trace, one) for one in given]
+        columns = [np.stack(column) for column in zip(*(arrays for arrays, _ in answers), strict=True)]
+        arrays = [TracedArray(trace, x.reshape(lead + x.shape[1:])) for x in columns]
+        return self._finish(arrays, answers[0][1], lead)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (type(self), {**self.__dict__, "_entries": {}})

@@ -26,6 +26,7 @@ _FIXED_PACKAGES = frozenset(sys.stdlib_module_names | {"numpy", "scipy", "mmlfas
 _VALUES = (int, float, complex, str, bytes, bool, type(None), np.generic, type(Ellipsis), range, slice, np.dtype)
 _EQUAL = (*_VALUES, types.CodeType)
 _BUILTINS = frozenset(vars(builtins))
+_NUMBERS = frozenset((float, int, bool, str, type(None)))
 # Beyond this many things a function is not watched but traced anew every time.
 _MOST = 20_000
 
@@ -219,7 +220,10 @@ class _Look:
         self.snapshot.append((type(sequence).__name__, len(items)))
         if not isinstance(sequence, tuple):
             self.quick.append(("sequence", sequence, "", items))
-        self._next(*items)
+        if _NUMBERS.issuperset(map(type, items)):
+            self.snapshot.append(items)
+        else:
+            self._next(*items)
 
     def _look_at_mapping(self, mapping: Any) -> None:
         keys, items = tuple(mapping), tuple(mapping.values())

@@ -128,6 +128,8 @@ class Function(_core.TracedCall):
         n = len(self.x_shape)
         if len(args) > self._argnum and is_dask(args[self._argnum]):
             return lazy_batch(self.batch, args, self._argnum, args[self._argnum].ndim - n)
+        if (outer := trace_of(args)) is not None:
+            return self._inline_batch(outer, args)
         x, parameters = self._taken(args)
         if x.values.ndim < n or x.values.shape[x.values.ndim - n :] != self.x_shape:
             raise ValueError(f"{self.name}: x has shape {x.values.shape}, it has to end with {self.x_shape}")
@@ -155,6 +157,14 @@ class Function(_core.TracedCall):
                 raise ValueError(f"{self.name} was traced for arguments of shape {shape}, got {given.shape}")
         result = trace.graph.inline(self._graph, [x.ravel() for x in ids], self._result.ravel())
         return TracedArray(trace, result.reshape(self.shape))
+
+    def _inline_batch(self, trace: Trace, args: Sequence[Any]) -> TracedArray:
+        ids = trace.ids_of(args[self._argnum])
+        lead = ids.shape[: ids.ndim - len(self.x_shape)]
+        points = ids.reshape((-1, *ids.shape[len(lead) :]))
+        given = [[TracedArray(trace, p) if i == self._argnum else x for i, x in enumerate(args)] for p in points]
+        rows = [self._inline(trace, one).ids for one in given]
+        return TracedArray(trace, np.array(rows, np.int32).reshape(lead + self.shape))
 
     # ---- for readers ----
 
