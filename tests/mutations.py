@@ -289,7 +289,35 @@ mutations(
     ("determinant = -determinant", ""),
 )
 
+mutations(
+    "cpp/kernels/**/tape_taylor*",
+    "test_tape_taylor.py test_taylor.py",
+    ("fma(a.hi, b.lo, low) + fma(a.lo, b.hi, lost)", "low + lost"),  # the digits beyond 53 bits
+    ("(degree == nil) | open", "degree == nil"),
+    ("k + m <= y.last || polynomials", "true"),
+    ("integer || is_integer(q / 2)", "integer || is_integer(q)"),
+    ("return k % 2 != 0 ? 0 : x > y ? 1 : -1", "return x > y ? 1 : -1"),
+    ("leading(g, lane) / 2 % 2 == 0", "true"),
+    ("const bool kink = m % 2 != 0", "const bool kink = true"),
+    ("y[k] * difference - square_at(y, k, 1)", "y[k] - square_at(y, k, 1)"),
+    (
+        "select(b_constant, a.degree(), infinity<double>()));\n  const mask<double> b_zero",
+        "a.degree());\n  const mask<double> b_zero",
+    ),
+    ("zeros & ~constant_b & constant_a & (b[0].hi > nil)", "zeros & ~constant_b & (b[0].hi > nil)"),
+    ("f.pivot_row(i) == number(i), f.get(i, i), -f.get(i, i)", "f.pivot_row(i) == number(i), f.get(i, i), f.get(i, i)"),
+    ("if (any(infinite)) y.set(0", "if (false) y.set(0"),
+)
+
 # ---- drivers ----
+
+mutations(
+    "cpp/drivers/**/tape_taylor*",
+    "test_tape_taylor.py test_taylor.py",
+    ("lane < count || !with_zeros ? taylor_rows", "lane <= count || !with_zeros ? taylor_rows"),
+    ("std::min<Size>(lane, count - 1)", "std::min<Size>(lane, 0)"),
+    ("return bounded(Size{a} + b);", "return a;"),
+)
 
 mutations(
     "cpp/drivers/**/tape*",

@@ -152,13 +152,13 @@ def matrix(g, t, n):
         for j in range(n):
             entry = g.multiply(g.integer_power(t, aux=i + 1), g.sin(t))
             rows.append(g.add(entry, g.add(g.exp(t), g.number(n)) if i == j else g.number(j)))
+    rows[:n], rows[n : 2 * n] = rows[n : 2 * n], rows[:n]
     return np.concatenate(rows)
 
 
 def mp_matrix(x, n):
-    return mp.matrix(n, n) + mp.matrix(
-        [[x ** (i + 1) * mp.sin(x) + (mp.exp(x) + n if i == j else j) for j in range(n)] for i in range(n)]
-    )
+    rows = [[x ** (i + 1) * mp.sin(x) + (mp.exp(x) + n if i == j else j) for j in range(n)] for i in range(n)]
+    return mp.matrix([rows[1], rows[0], *rows[2:]])
 
 
 def test_solve_and_determinant():
@@ -219,6 +219,10 @@ ZEROS = {
     "1 / infinity": (
         lambda g, t: g.divide(g.number(1.0), g.divide(g.number(1.0), g.subtract(t, t))),
         [0, 0, 0, 0, 0],
+    ),
+    "norm with infinity": (
+        lambda g, t: g.norm(np.concatenate([t, g.divide(g.number(1.0), g.multiply(t, t))]), aux=2),
+        [np.inf, np.nan, np.nan, np.nan, np.nan],
     ),
     "floor": (lambda g, t: g.floor(g.add(t, g.number(1.5))), [1, 0, 0, 0, 0]),
 }

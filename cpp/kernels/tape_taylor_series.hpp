@@ -176,11 +176,11 @@ MMLFAST_INLINE C product_at(const In& a, const In& b, int k, int from = 0) {
   return products(a, b, k, most(from, k - b.last), least(k, a.last));
 }
 
-// Coefficient k of a^2, a_from t^from + ... instead of a: each product of two once.
+// Coefficient k of a^2, without its first and last term if from = 1 (and k >= 1): each product of two once.
 MMLFAST_TAYLOR_INLINE C square_at(const In& a, int k, int from = 0) {
   const C once = products(a, a, k, most(from, k - a.last), (k + 1) / 2 - 1);
   const C twice{once.hi + once.hi, once.lo + once.lo};
-  if (k % 2 != 0 || k / 2 > a.last || k / 2 < from) return twice;
+  if (k % 2 != 0 || k / 2 > a.last) return twice;
   return twice + a[k / 2] * a[k / 2];
 }
 

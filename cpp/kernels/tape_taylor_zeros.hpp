@@ -23,7 +23,8 @@ inline void set_constant(const Out& y, int lane, double value) {
 }
 
 inline bool is_integer(double x) {
-  return x >= 0x1p52 || x <= -0x1p52 || static_cast<double>(static_cast<std::int64_t>(x)) == x;
+  if (!(x < 0x1p52 && x > -0x1p52)) return x == x;
+  return static_cast<double>(static_cast<std::int64_t>(x)) == x;
 }
 
 // y := a / b in lanes where b_0 = 0. Zeros that both begin with cancel; a pole keeps its y_0 and is NaN from there on,
