@@ -38,11 +38,14 @@ constexpr AllOwnForms own{};
 
 template <int N>
 TapeFunction elementwise_for_point(const TapeStep& step) {
-  for (int k = 0; k < N; ++k)
+  bool moves = false;
+  for (int k = 0; k < N; ++k) {
     if (is_list(step.access_of(k))) return tape_elementwise::point_lists<N>;
+    moves = moves || step.access_of(k) == TapeAccess::run;
+  }
   const OwnForms& forms = own.of[step.code];
-  if (forms.run == nullptr) return tape_elementwise::point_run<N>;
-  return step.count == 1 ? forms.number : forms.run;
+  if (forms.number != nullptr && step.count == 1) return forms.number;
+  return moves && forms.run != nullptr ? forms.run : tape_elementwise::point_run<N>;
 }
 template <int N>
 TapeFunction elementwise_for_block(const TapeStep& step) {

@@ -54,37 +54,40 @@ inline void polygamma_loop(Size n, const Operands& operands, double* to) {
 // ---- the loops by code ----
 
 // X(code, name of its function), of operations that are as cheap for one number: Plain; others: Vectors.
-#define MMLFAST_TAPE_PLAIN(X)                                                                                          \
-  X(1, identity, Identity)                                                                                             \
-  X(1, negative, Negative)                                                                                             \
-  X(1, absolute, Absolute)                                                                                             \
-  X(1, sign, Sign)                                                                                                     \
-  X(1, sqrt, Sqrt)                                                                                                     \
-  X(1, floor, Floor)                                                                                                   \
-  X(1, ceil, Ceil)                                                                                                     \
-  X(1, trunc, Trunc)                                                                                                   \
-  X(1, rint, Rint)                                                                                                     \
-  X(1, logical_not, LogicalNot) X(2, add, Add) X(2, subtract, Subtract) X(2, multiply, Multiply) X(2, divide, Divide)  \
-      X(2, divide_or_zero, DivideOrZero) X(2, maximum, Maximum) X(2, minimum, Minimum) X(2, fmod, Fmod)                \
-          X(2, copysign, Copysign) X(2, less, Less) X(2, less_equal, LessEqual) X(2, equal, Equal)                     \
-              X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) X(2, logical_or, LogicalOr) X(3, select, Select) \
-                  X(3, multiply_add, MultiplyAdd)
+#define MMLFAST_TAPE_PLAIN(X)                                                                                    \
+  X(1, identity, Identity)                                                                                       \
+  X(1, negative, Negative)                                                                                       \
+  X(1, absolute, Absolute)                                                                                       \
+  X(1, sign, Sign)                                                                                               \
+  X(1, sqrt, Sqrt)                                                                                               \
+  X(1, floor, Floor)                                                                                             \
+  X(1, ceil, Ceil)                                                                                               \
+  X(1, trunc, Trunc)                                                                                             \
+  X(1, rint, Rint)                                                                                               \
+  X(1, logical_not, LogicalNot)                                                                                  \
+  X(2, add, Add)                                                                                                 \
+  X(2, subtract, Subtract) X(2, multiply, Multiply) X(2, divide, Divide) X(2, divide_or_zero, DivideOrZero)      \
+      X(2, maximum, Maximum) X(2, minimum, Minimum) X(2, fmod, Fmod) X(2, copysign, Copysign) X(2, less, Less)   \
+          X(2, less_equal, LessEqual) X(2, equal, Equal) X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) \
+              X(2, logical_or, LogicalOr) X(3, select, Select) X(3, multiply_add, MultiplyAdd)
 #define MMLFAST_TAPE_PLAIN_FUSED(X) \
   X(1, square, Square) X(1, reciprocal, Reciprocal) X(3, subtract_product, SubtractProduct)
-#define MMLFAST_TAPE_VECTORS(X)                                                                                 \
-  X(1, cbrt, Cbrt)                                                                                              \
-  X(1, exp, Exp)                                                                                                \
-  X(1, exp2, Exp2)                                                                                              \
-  X(1, expm1, Expm1)                                                                                            \
-  X(1, log, Log)                                                                                                \
-  X(1, log2, Log2)                                                                                              \
-  X(1, log10, Log10)                                                                                            \
-  X(1, log1p, Log1p)                                                                                            \
-  X(1, sin, Sin)                                                                                                \
-  X(1, cos, Cos) X(1, tan, Tan) X(1, arcsin, Arcsin) X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) \
-      X(1, cosh, Cosh) X(1, tanh, Tanh) X(1, arcsinh, Arcsinh) X(1, arccosh, Arccosh) X(1, arctanh, Arctanh)    \
-          X(1, erf, Erf) X(1, erfc, Erfc) X(1, gammaln, Gammaln) X(1, expit, Expit) X(1, softplus, Softplus)    \
-              X(2, power, Power) X(2, arctan2, Arctan2) X(2, logaddexp, Logaddexp)
+#define MMLFAST_TAPE_VECTORS(X)                                                                                        \
+  X(1, cbrt, Cbrt)                                                                                                     \
+  X(1, exp, Exp)                                                                                                       \
+  X(1, exp2, Exp2)                                                                                                     \
+  X(1, expm1, Expm1)                                                                                                   \
+  X(1, log, Log)                                                                                                       \
+  X(1, log2, Log2)                                                                                                     \
+  X(1, log10, Log10)                                                                                                   \
+  X(1, log1p, Log1p)                                                                                                   \
+  X(1, sin, Sin)                                                                                                       \
+  X(1, cos, Cos)                                                                                                       \
+  X(1, tan, Tan)                                                                                                       \
+  X(1, arcsin, Arcsin) X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) X(1, cosh, Cosh) X(1, tanh, Tanh)    \
+      X(1, arcsinh, Arcsinh) X(1, arccosh, Arccosh) X(1, arctanh, Arctanh) X(1, erf, Erf) X(1, erfc, Erfc)             \
+          X(1, gammaln, Gammaln) X(1, expit, Expit) X(1, softplus, Softplus) X(2, power, Power) X(2, arctan2, Arctan2) \
+              X(2, logaddexp, Logaddexp)
 
 struct Loops {
   Loop of[n_tape_codes];
@@ -108,6 +111,61 @@ struct Loops {
 };
 inline constexpr Loops loops{};
 
+// ---- a stretch of numbers, for operations that are cheap ----
+
+MMLFAST_INLINE void store_some(double* to, const Vector& x, Size count) {
+  narrow<double, static_cast<int>(width)> some;
+  static_assert(sizeof(some) == sizeof(x));
+  MMLFAST_EACH_PART some.part[p] = x.part[p];
+  some.store_first(to, static_cast<int>(count));
+}
+
+// F of n numbers of each operand, of which those of step 0 are one vector (of one point: one number) for all: known to
+// the compiler, so that it stays in a register. Of one point n is any number, and whole vectors are read.
+template <int N, class F, bool Point, bool A, bool B, bool C>
+MMLFAST_INLINE void stretch_with(Size n, const Operands& operands, double* to) {
+  const double *a = operands.at[0], *b = operands.at[N > 1 ? 1 : 0], *c = operands.at[N > 2 ? 2 : 0];
+  const auto for_all = [](const double* x) MMLFAST_INLINE_LAMBDA { return Point ? broadcast(*x) : load(x); };
+  const Vector one_a = for_all(a), one_b = for_all(b), one_c = for_all(c);
+  const auto value = [&](Size i) MMLFAST_INLINE_LAMBDA {
+    const Vector x = A ? one_a : load(a + i);
+    if constexpr (N == 1)
+      return F::of(x);
+    else if constexpr (N == 2)
+      return F::of(x, B ? one_b : load(b + i));
+    else
+      return F::of(x, B ? one_b : load(b + i), C ? one_c : load(c + i));
+  };
+  Size i = 0;
+  for (; i + 2 * width <= n; i += 2 * width) {
+    const Vector x = value(i), y = value(i + width);
+    store(to + i, x);
+    store(to + i + width, y);
+  }
+  if (i + width <= n) {
+    store(to + i, value(i));
+    i += width;
+  }
+  if (Point && i < n) store_some(to + i, value(i), n - i);
+}
+template <int N, class F, bool Point>
+MMLFAST_INLINE void stretch_of(Size n, const Operands& operands, double* to) {
+  const bool a = operands.step[0] == 0, b = N > 1 && operands.step[1] == 0, c = N > 2 && operands.step[2] == 0;
+  if constexpr (N > 2) {
+    if (c) {
+      if (a) return stretch_with<N, F, Point, true, false, true>(n, operands, to);
+      if (b) return stretch_with<N, F, Point, false, true, true>(n, operands, to);
+      return stretch_with<N, F, Point, false, false, true>(n, operands, to);
+    }
+    if (a && b) return stretch_with<N, F, Point, true, true, false>(n, operands, to);
+  }
+  if (a) return stretch_with<N, F, Point, true, false, false>(n, operands, to);
+  if constexpr (N > 1) {
+    if (b) return stretch_with<N, F, Point, false, true, false>(n, operands, to);
+  }
+  stretch_with<N, F, Point, false, false, false>(n, operands, to);
+}
+
 // ---- a block of points ----
 
 // Operands that are whole slots, or one vector for all, and results in one stretch: a single loop.
@@ -126,45 +184,10 @@ template <int N>
 void block_stretch(const TapeStep& step, const TapeFrame& frame) {
   block_stretch_by<N>(step, frame, loops.of[step.code]);
 }
-// Which operands are one vector for all, known to the compiler: that vector stays in a register.
-template <int N, class F, bool A, bool B, bool C>
-MMLFAST_INLINE void stretch_of(Size n, const Operands& operands, double* to) {
-  const double *a = operands.at[0], *b = operands.at[N > 1 ? 1 : 0], *c = operands.at[N > 2 ? 2 : 0];
-  const Vector one_a = load(a), one_b = load(b), one_c = load(c);
-  const auto value = [&](Size i) MMLFAST_INLINE_LAMBDA {
-    const Vector x = A ? one_a : load(a + i);
-    if constexpr (N == 1)
-      return F::of(x);
-    else if constexpr (N == 2)
-      return F::of(x, B ? one_b : load(b + i));
-    else
-      return F::of(x, B ? one_b : load(b + i), C ? one_c : load(c + i));
-  };
-  Size i = 0;
-  for (; i + 2 * width <= n * width; i += 2 * width) {
-    const Vector x = value(i), y = value(i + width);
-    store(to + i, x);
-    store(to + i + width, y);
-  }
-  if (i < n * width) store(to + i, value(i));
-}
 template <int N, class F>
 void block_stretch_of(const TapeStep& step, const TapeFrame& frame) {
   block_stretch_by<N>(step, frame, [](Size n, const Operands& operands, double* to) MMLFAST_INLINE_LAMBDA {
-    const bool a = operands.step[0] == 0, b = N > 1 && operands.step[1] == 0, c = N > 2 && operands.step[2] == 0;
-    if constexpr (N > 2) {
-      if (c) {
-        if (a) return stretch_of<N, F, true, false, true>(n, operands, to);
-        if (b) return stretch_of<N, F, false, true, true>(n, operands, to);
-        return stretch_of<N, F, false, false, true>(n, operands, to);
-      }
-      if (a && b) return stretch_of<N, F, true, true, false>(n, operands, to);
-    }
-    if (a) return stretch_of<N, F, true, false, false>(n, operands, to);
-    if constexpr (N > 1) {
-      if (b) return stretch_of<N, F, false, true, false>(n, operands, to);
-    }
-    stretch_of<N, F, false, false, false>(n, operands, to);
+    stretch_of<N, F, false>(n * width, operands, to);
   });
 }
 
@@ -216,16 +239,10 @@ MMLFAST_INLINE Vector first_of_run(const double* from, Size count) {
   static constexpr double number[width] = {0, 1, 2, 3, 4, 5, 6, 7};
   return select(load(number) < broadcast(static_cast<double>(count)), load(from), broadcast(from[count - 1]));
 }
-MMLFAST_INLINE void store_some(double* to, const Vector& x, Size count) {
-  narrow<double, static_cast<int>(width)> some;
-  static_assert(sizeof(some) == sizeof(x));
-  MMLFAST_EACH_PART some.part[p] = x.part[p];
-  some.store_first(to, static_cast<int>(count));
-}
-
 // Operands one after the other or one for all: whole vectors, then what is left.
-template <int N, class Call>
-MMLFAST_INLINE void point_stretch(const TapeStep& step, const TapeFrame& frame, Call&& call) {
+template <int N>
+void point_run(const TapeStep& step, const TapeFrame& frame) {
+  const Loop call = loops.of[step.code];
   alignas(vec_bytes) double spread[N][width], result[width];
   const Size whole = step.count / width, left = step.count % width;
   Operands operands;
@@ -250,15 +267,14 @@ MMLFAST_INLINE void point_stretch(const TapeStep& step, const TapeFrame& frame, 
   call(1, operands, result);
   store_some(to + whole * width, load(result), left);
 }
-template <int N>
-void point_run(const TapeStep& step, const TapeFrame& frame) {
-  point_stretch<N>(step, frame, loops.of[step.code]);
-}
 template <int N, class F>
 void point_run_of(const TapeStep& step, const TapeFrame& frame) {
-  point_stretch<N>(step, frame, [](Size n, const Operands& operands, double* to) MMLFAST_INLINE_LAMBDA {
-    each_vector<N>(n, operands, to, [](const auto&... x) MMLFAST_INLINE_LAMBDA { return F::of(x...); });
-  });
+  Operands operands;
+  for (int k = 0; k < N; ++k) {
+    operands.at[k] = frame.slots + step.from[k];
+    operands.step[k] = step.access_of(k) == TapeAccess::single ? 0 : width;
+  }
+  stretch_of<N, F, true>(step.count, operands, frame.slots + step.to);
 }
 
 // Any operands: gathered, a piece of the run at a time.
