@@ -62,10 +62,17 @@ def test_several_leading_axes_of_a_function() -> None:
     np.testing.assert_array_equal(lazy.compute(), trace(lengths, X[0]).batch(points))
 
 
+def test_several_results_are_several_lazy_arrays() -> None:
+    lazy = value_and_grad(f).batch(da.from_array(X, chunks=(50, 3)))
+    for part, expected in zip(lazy, value_and_grad(f).batch(X), strict=True):
+        assert isinstance(part, da.Array)
+        assert part.dtype == np.float64
+        np.testing.assert_array_equal(part.compute(), expected)
+
+
 def test_results_that_are_no_array_are_refused() -> None:
     points = da.from_array(X, chunks=(50, 4))
-    for of in (value_and_grad(f), hessian(f, sparse=True)):
-        with pytest.raises(TypeError, match="no array of numbers"):
-            of.batch(points)
+    with pytest.raises(TypeError, match="no array of numbers"):
+        hessian(f, sparse=True).batch(points)
     with pytest.raises(TypeError, match="Dask array"):
         derivative(np.sin, points)
