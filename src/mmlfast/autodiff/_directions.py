@@ -79,14 +79,14 @@ class _Back(Derived):
 
 
 @functools.lru_cache(maxsize=128)
-def _made(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
+def made(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
     return kind(f, *options)
 
 
 def derived(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
     """The derivative of f that an earlier call has made, so that f is not traced for each call."""
     try:
-        return _made(kind, f, *options)
+        return made(kind, f, *options)
     except TypeError:  # not hashable
         return kind(f, *options)
 
