@@ -429,7 +429,7 @@ def all_slopes(f, x):
 def test_c1_ties_of_max_share():
     for x in ([3.0, 7, 7], [7.0, 7, 7, 7, 7], [1.0, 7, 2, 7, 3, 7], [5.0]):
         largest = np.asarray(x) == max(x)
-        for f in (np.max, lambda v: v.max(), lambda v: -np.min(-v), lambda v: np.max(v, axis=0)):
+        for f in (np.max, np.amax, lambda v: v.max(), lambda v: -np.min(-v), lambda v: np.max(v, axis=0)):
             g = all_slopes(f, x)
             assert (g[~largest] == 0).all()
             assert (g >= 0).all()

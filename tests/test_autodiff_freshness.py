@@ -6,18 +6,26 @@ compares with the differences of the plain call.
 
 from __future__ import annotations
 
+import array
+import collections
+import contextvars
+import datetime
 import functools
 import importlib
 import itertools
 import math
+import operator
+import os
 import sys
 import threading
+import time
 import types
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 from cases import saying
 from derivatives import close, differences, same
 
@@ -568,3 +576,172 @@ def test_the_order_of_names_and_values_is_no_key():
     close(g(X)[0], 1000)
     long[1000] = 7
     close(g(X)[0], 7)
+
+
+# ---- things of every kind that change: (the function, what changes) ----
+
+
+class ListWithAttribute(list):
+    pass
+
+
+class ArrayWithAttribute(np.ndarray):
+    pass
+
+
+class NumberWithAttribute(float):
+    pass
+
+
+class ByName:
+    def __init__(self):
+        self.kept = {"k": 2.0}
+
+    def __getattr__(self, name):
+        return self.kept[name]
+
+    def __getitem__(self, i):
+        return self.kept[i]
+
+
+class OfClasses(type):
+    @property
+    def k(cls):
+        return cls.box[0]
+
+
+class HasProperty(metaclass=OfClasses):
+    box = (2.0,)
+
+
+class Described:
+    value = 2.0
+
+    def __get__(self, instance, owner):
+        return Described.value
+
+
+class HasDescriptor:
+    k = Described()
+
+
+class Multiplies:
+    k = 2.0
+
+    def __mul__(self, other):
+        return other * self.k
+
+    __array_ufunc__ = None
+
+
+variable = contextvars.ContextVar("variable", default=2.0)
+
+
+@functools.lru_cache
+def remembered():
+    return a_number
+
+
+def changing_things(tmp_path, monkeypatch):
+    """{name: (function, change)}; the exponent or factor is 2 before and 3 after."""
+    found = {}
+
+    def holds(name, thing, read, change):
+        found[name] = (lambda v: np.sum(v ** read(thing)), lambda: change(thing))
+
+    def item(key):
+        return lambda thing: thing[key], lambda thing: thing.__setitem__(key, type(thing[key])(3))
+
+    holds("deque", collections.deque([2.0]), *item(0))
+    holds("array.array", array.array("d", [2.0]), *item(0))
+    holds("bytearray", bytearray(b"\x02"), *item(0))
+    holds("defaultdict", collections.defaultdict(float, k=2.0), *item("k"))
+    holds("OrderedDict", collections.OrderedDict(k=2.0), *item("k"))
+    holds("UserDict", collections.UserDict(k=2.0), *item("k"))
+    holds("ChainMap", collections.ChainMap({}, {"k": 2.0}), *item("k"))
+    holds("structured array", np.array([(2.0,)], [("a", float)])["a"], *item(0))
+    for name, kept in [
+        ("list", ListWithAttribute([1])),
+        ("array", np.ones(1).view(ArrayWithAttribute)),
+        ("number", NumberWithAttribute(1)),
+    ]:
+        kept.k = 2.0
+        holds(f"attribute of a {name}", kept, lambda t: t.k, lambda t: setattr(t, "k", 3.0))
+    dynamic = ByName()
+    holds("__getattr__", dynamic, lambda t: t.k, lambda t: t.kept.update(k=3.0))
+    holds("__getitem__", dynamic, lambda t: t["k"], lambda t: t.kept.update(k=3.0))
+    inside = {"k": 2.0}
+    holds("mappingproxy", types.MappingProxyType(inside), lambda t: t["k"], lambda t: inside.update(k=3.0))
+    under = bytearray(b"\x02")
+    holds("memoryview", memoryview(under), lambda t: t[0], lambda t: under.__setitem__(0, 3))
+    plain = [2.0]
+    holds("method of a list", plain.__getitem__, lambda t: t(0), lambda t: plain.__setitem__(0, 3.0))
+    fixed = functools.partial(operator.getitem, plain)
+    holds("partial of a builtin", fixed, lambda t: t(0), lambda t: plain.__setitem__(0, 3.0))
+    endless = (plain[0] for _ in itertools.count())
+    holds("generator", endless, next, lambda t: plain.__setitem__(0, 3.0))
+    masked = np.ma.array([2.0, 2.0], mask=[False, False])
+    holds("mask", masked, lambda t: t.filled(3.0)[0], lambda t: t.__setitem__(0, np.ma.masked))
+    polynomial = np.polynomial.Polynomial([2.0])
+    holds("Polynomial", polynomial, lambda t: t.coef[0], lambda t: t.coef.__setitem__(0, 3.0))
+    holds("sparse", scipy.sparse.csr_array([[2.0]]), lambda t: t.toarray()[0, 0], lambda t: t.data.fill(3.0))
+    monkeypatch.setattr(HasProperty, "box", (2.0,))
+    holds("property of a class", HasProperty, lambda t: t.k, lambda t: setattr(t, "box", (3.0,)))
+    monkeypatch.setattr(Described, "value", 2.0)
+    holds("descriptor", HasDescriptor(), lambda t: t.k, lambda t: setattr(Described, "value", 3.0))
+    monkeypatch.setattr(Multiplies, "k", 2.0)
+    multiplies = Multiplies()
+    found["operator"] = (lambda v: np.sum(multiplies * v), lambda: setattr(Multiplies, "k", 3.0))
+    monkeypatch.setenv("EXPONENT", "2")
+    holds("environ", None, lambda _: float(os.environ["EXPONENT"]), lambda _: monkeypatch.setenv("EXPONENT", "3"))
+    holds("getenv", None, lambda _: float(os.getenv("EXPONENT", "")), lambda _: monkeypatch.setenv("EXPONENT", "3"))
+    variable.set(2.0)
+    holds("ContextVar", None, lambda _: variable.get(), lambda _: variable.set(3.0))
+    local = threading.local()
+    local.k = 2.0
+    holds("threading.local", local, lambda t: t.k, lambda t: setattr(t, "k", 3.0))
+    file = tmp_path / "exponent"
+    file.write_text("2")
+    holds("file", file, lambda t: float(t.read_text()), lambda t: t.write_text("3"))
+    set_global("a_number", 2.0)
+    holds("globals()", None, lambda _: globals()["a_number"], lambda _: set_global("a_number", 3.0))
+    holds("eval", None, lambda _: eval("a_number"), lambda _: set_global("a_number", 3.0))
+    this, which = sys.modules[__name__], "a_" + "number"
+    holds("getattr", this, lambda t: getattr(t, which), lambda _: set_global("a_number", 3.0))
+    remembered.cache_clear()
+    holds(
+        "lru_cache",
+        None,
+        lambda _: remembered(),
+        lambda _: (set_global("a_number", 3.0), remembered.cache_clear()),
+    )
+    return found
+
+
+def test_things_of_every_kind(tmp_path, monkeypatch):
+    names = list(changing_things(tmp_path, monkeypatch))
+    assert len(names) > 30
+    for name in names:
+        f, change = changing_things(tmp_path, monkeypatch)[name]
+        g = grad(f)
+        with saying(name):
+            close(g(X), 2 * np.ones(2) if name == "operator" else 2 * X)
+            same(g(X), g(X))
+            change()
+            close(g(X), 3 * np.ones(2) if name == "operator" else 3 * X**2)
+            close(g.batch(np.stack([X, X]))[1], g(X))
+
+
+def test_clocks():
+    for f in (
+        lambda v: np.sum(v) * time.time(),
+        lambda v: np.sum(v) * time.perf_counter(),
+        lambda v: np.sum(v) * datetime.datetime.now().timestamp(),
+    ):
+        g = grad(f)
+        try:
+            first = g(X)[0]
+            time.sleep(0.05)
+            assert g(X)[0] > first
+        except TypeError as error:  # it went on between the trace and the plain call
+            assert "lambda" in str(error)  # noqa: PT017

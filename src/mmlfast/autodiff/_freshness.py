@@ -2,7 +2,9 @@
 
 A function sees more than its arguments: its code, the variables around it, defaults, globals, attributes of objects,
 the functions that it calls and what these see. `Watch` goes over all of it once, keeps it by value, and `holds()` tells
-whether any of it has changed. Functions of Python itself, of NumPy, SciPy and of this library count as fixed.
+whether any of it has changed. Functions of Python itself, of NumPy, SciPy and of this library count as fixed. What
+nobody can compare (clocks, random numbers, files, generators, objects that show nothing of themselves) never holds:
+such a function is traced anew for each call.
 """
 
 from __future__ import annotations
@@ -10,8 +12,13 @@ from __future__ import annotations
 import array
 import builtins
 import collections
+import datetime
+import decimal
 import functools
+import operator
+import re
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,6 +34,41 @@ _VALUES = (int, float, complex, str, bytes, bool, type(None), np.generic, type(E
 _EQUAL = (*_VALUES, types.CodeType)
 _BUILTINS = frozenset(vars(builtins))
 _NUMBERS = frozenset((float, int, bool, str, type(None)))
+# Modules whose functions give something else each time, or what lies outside of Python.
+_OUTSIDE = frozenset(
+    {
+        *("time", "datetime", "random", "secrets", "uuid", "os", "posix", "nt", "io", "_io", "pathlib", "tempfile"),
+        *("contextvars", "importlib", "inspect", "socket", "subprocess", "sqlite3", "shelve", "urllib"),
+    }
+)
+_OUTSIDE_OF_SYS = frozenset({"modules", "argv", "stdin", "_getframe", "flags"})
+_BY_ANY_NAME = frozenset({"globals", "locals", "vars", "eval", "exec", "open", "input", "__import__"})
+# Types without attributes whose objects stay what they are.
+_UNCHANGING = frozenset(
+    {
+        object,
+        type(NotImplemented),
+        re.Pattern,
+        decimal.Decimal,
+        datetime.date,
+        datetime.datetime,
+        datetime.time,
+        datetime.timedelta,
+        datetime.timezone,
+        operator.itemgetter,
+        operator.attrgetter,
+        operator.methodcaller,
+        np.ufunc,
+        types.WrapperDescriptorType,
+        types.MethodDescriptorType,
+        types.ClassMethodDescriptorType,
+        types.GetSetDescriptorType,
+        types.MemberDescriptorType,
+        type(threading.Lock()),
+        type(threading.RLock()),
+        type(np.sum),  # NumPy's functions that dispatch
+    }
+)
 # Beyond this many things a function is not watched but traced anew every time.
 _MOST = 20_000
 
@@ -106,6 +148,15 @@ def _values_are(thing: Any, kept: Any) -> bool:
     )
 
 
+def _items_are(mapping: Any, keys: tuple[Any, ...], items: tuple[Any, ...]) -> bool:
+    now = tuple(mapping)
+    return (
+        len(now) == len(keys)
+        and all(a is b for a, b in zip(now, keys, strict=True))
+        and all(mapping[key] is item for key, item in zip(keys, items, strict=True))
+    )
+
+
 def _objects_are(array: Any, kept: tuple[Any, ...]) -> bool:
     return array.size == len(kept) and all(a is b for a, b in zip(array.flat, kept, strict=True))
 
@@ -134,16 +185,22 @@ class _Look:
         # Attributes of modules, classes and objects are looked up by the names that occur in the code found so far.
         self.waiting: list[Any] = [f]
         self.owners: list[tuple[Any, Any, set[str]]] = []
+        self.nobody_can_compare = False
         while self.waiting or self._look_at_owners():
-            if len(self.snapshot) > _MOST:
-                self.quick = [("call", _never, ())]
-                self.snapshot.append(object())
-                return
             self._look_at(self.waiting.pop())
+            if self.nobody_can_compare or len(self.snapshot) > _MOST:
+                self.nobody_can_compare = True
+                break
+        # `getattr` of a module or class may ask for any of its attributes, of which only those named are known.
+        if self.nobody_can_compare or (self.owners and "getattr" in self.names):
+            self.quick = [("call", _never, ())]
+            self.snapshot.append(object())
 
     def _look_at(self, thing: Any) -> None:
         if isinstance(thing, _VALUES):
             self.snapshot.append(thing)
+            if hasattr(thing, "__dict__"):  # of a subclass, which may have attributes besides its value
+                self._look_at_attributes(thing)
             return
         number = self.seen.get(id(thing))
         if number is not None:
@@ -151,12 +208,21 @@ class _Look:
             return
         self.seen[id(thing)] = len(self.seen)
         self.alive.append(thing)
+        if _is_outside(thing):
+            self.nobody_can_compare = True
+            return
         kind = type(thing)
         for kinds, look in _LOOKS:
             if issubclass(kind, kinds):
                 look(self, thing)
+                if kind not in kinds and issubclass(kind, _CONTAINERS):
+                    self._look_at_attributes(thing)
                 return
         self._look_at_object(thing)
+
+    def _look_at_attributes(self, thing: Any) -> None:
+        """Besides what it holds as a number or a container."""
+        self._next(type(thing), getattr(thing, "__dict__", None))
 
     def _next(self, *things: Any) -> None:
         self.waiting.extend(reversed(things))
@@ -165,7 +231,7 @@ class _Look:
 
     def _look_at_function(self, f: types.FunctionType) -> None:
         self.snapshot.append(("function", f.__code__))
-        if len(self.seen) > 1 and (f.__module__ or "").split(".")[0] in _FIXED_PACKAGES:
+        if len(self.seen) > 1 and _package_of(f) in _FIXED_PACKAGES:
             return
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             self.quick.append(("attribute", f, name, getattr(f, name)))
@@ -184,6 +250,10 @@ class _Look:
             if value is not _MISSING:
                 self.quick.append(("item", f.__globals__, name, value))
                 self._next(value)
+                if value is sys and _OUTSIDE_OF_SYS.intersection(names):
+                    self.nobody_can_compare = True
+            elif name in _BY_ANY_NAME:
+                self.nobody_can_compare = True
             elif name in _BUILTINS:
                 self.quick.append(("item", f.__globals__, name))
         if f.__dict__:
@@ -191,6 +261,15 @@ class _Look:
 
     def _look_at_method(self, method: types.MethodType) -> None:
         self._next(method.__func__, method.__self__)
+
+    def _look_at_builtin(self, f: Any) -> None:
+        """Of C: a function of a module, or a method of an object, as `table.get` is."""
+        owner = getattr(f, "__self__", None)
+        if owner is None or isinstance(owner, types.ModuleType):
+            self.snapshot.append(f)
+            return
+        self.snapshot.append(("method", f.__name__))
+        self._next(owner)
 
     def _look_at_partial(self, f: functools.partial[Any]) -> None:
         self.snapshot.append("partial")
@@ -231,6 +310,12 @@ class _Look:
         self.quick.append(("mapping", mapping, keys, items))
         self._next(*keys, *items)
 
+    def _look_at_view_of_mapping(self, mapping: Any) -> None:
+        keys, items = tuple(mapping), tuple(mapping.values())
+        self.snapshot.append(("mapping", len(keys)))
+        self.quick.append(("call", _items_are, (mapping, keys, items)))
+        self._next(*keys, *items)
+
     def _look_at_queue(self, queue: collections.deque[Any]) -> None:
         items = tuple(queue)
         self.snapshot.append(("queue", len(items)))
@@ -252,12 +337,14 @@ class _Look:
 
     def _look_at_module(self, module: types.ModuleType) -> None:
         self.snapshot.append(module)
-        if module.__name__.split(".")[0] not in _FIXED_PACKAGES:
+        if _package_of(module) not in _FIXED_PACKAGES:
             self.owners.append((module, vars(module), set()))
 
     def _look_at_class(self, cls: type) -> None:
         self.snapshot.append(cls)
-        ours = [base for base in cls.__mro__ if base.__module__.split(".")[0] not in _FIXED_PACKAGES]
+        if type(cls) is not type:
+            self._next(type(cls))
+        ours = [base for base in cls.__mro__ if _package_of(base) not in _FIXED_PACKAGES]
         if ours:
             self.owners.append((cls, None, {"__module__", "__dict__", "__weakref__", "__doc__"}))
         for base in ours:
@@ -267,6 +354,9 @@ class _Look:
 
     def _look_at_object(self, thing: Any) -> None:
         kind = type(thing)  # whose attributes count: some objects say that they have any attribute
+        if kind in _UNCHANGING:
+            self.snapshot.append(thing)
+            return
         self._next(kind)
         if hasattr(kind, "_watched"):  # of this library: what a derivative is made of
             self._next(thing._watched)
@@ -279,7 +369,7 @@ class _Look:
         own = getattr(thing, "__dict__", None)
         slots = [name for base in type(thing).__mro__ for name in _slots_of(base)]
         if own is None and not slots:
-            self.snapshot.append(thing)  # nothing is known of it: it is the same as long as it is itself
+            self.nobody_can_compare = True
             return
         self.snapshot.append(("object", type(thing)))
         if own is not None:
@@ -314,21 +404,40 @@ class _Look:
         return bool(self.waiting)
 
 
-_LOOKS: tuple[tuple[Any, Callable[[_Look, Any], None]], ...] = (
-    (types.FunctionType, _Look._look_at_function),
-    (types.ModuleType, _Look._look_at_module),
-    (np.ndarray, _Look._look_at_array),
+def _package_of(thing: Any) -> str:
+    """Of a module, class or function; of any other object that of its class."""
+    if isinstance(thing, types.ModuleType):
+        home: Any = thing.__name__
+    elif isinstance(thing, type | types.FunctionType | types.BuiltinFunctionType):
+        home = getattr(thing, "__module__", None)
+    else:
+        home = getattr(type(thing), "__module__", None)
+    return home.split(".")[0] if isinstance(home, str) else ""
+
+
+def _is_outside(thing: Any) -> bool:
+    """Has it to do with clocks, chance, files, or all that lies outside of Python?"""
+    return _package_of(thing) in _OUTSIDE and type(thing) not in _UNCHANGING
+
+
+_CONTAINERS = (np.ndarray, list, tuple, dict, collections.deque, set, frozenset, bytearray, array.array)
+_LOOKS: tuple[tuple[tuple[type, ...], Callable[[_Look, Any], None]], ...] = (
+    ((types.FunctionType,), _Look._look_at_function),
+    ((types.ModuleType,), _Look._look_at_module),
+    ((np.ndarray,), _Look._look_at_array),
     ((list, tuple), _Look._look_at_sequence),
-    (dict, _Look._look_at_mapping),
-    (collections.deque, _Look._look_at_queue),
+    ((dict,), _Look._look_at_mapping),
+    ((types.MappingProxyType,), _Look._look_at_view_of_mapping),
+    ((collections.deque,), _Look._look_at_queue),
     ((bytearray, memoryview, array.array), _Look._look_at_bytes),
     ((set, frozenset), _Look._look_at_set),
-    (types.MethodType, _Look._look_at_method),
-    (functools.partial, _Look._look_at_partial),
-    (type, _Look._look_at_class),
-    (property, _Look._look_at_property),
+    ((types.MethodType,), _Look._look_at_method),
+    ((functools.partial,), _Look._look_at_partial),
+    ((type,), _Look._look_at_class),
+    ((property,), _Look._look_at_property),
     ((staticmethod, classmethod), _Look._look_at_wrapper),
-    ((types.BuiltinFunctionType, np.ufunc, Traced), lambda look, thing: look.snapshot.append(thing)),
+    ((types.BuiltinFunctionType, types.MethodWrapperType), _Look._look_at_builtin),
+    ((np.ufunc, Traced), lambda look, thing: look.snapshot.append(thing)),
 )
 
 
