@@ -120,7 +120,7 @@ Outcome evaluate_tape_batch(const TapeProgram& program, Size n_points, const dou
   if (layout.calls_python) return one_after_the_other(program, numbers, n_points, x, result, callback);
   const Size n = layout.group_sizes[0], m = layout.n_outputs, block = program.rows() * tape_lanes;
   const Size bytes = checked_product(
-      8, layout.n_slots * block + static_cast<Size>(layout.spread.size()) * tape_lanes + layout.scratch);
+      8, layout.n_slots * block + (static_cast<Size>(layout.spread.size()) + layout.scratch) * tape_lanes);
   // Pieces of some 10 us, so that what is done once for each of them is little.
   const double ns = layout.ns_per_point + 0.3 * static_cast<double>(n + m) + 0.1;
   const Size piece = block * static_cast<Size>(std::clamp(10'000 / (ns * static_cast<double>(block)), 1.0, 1024.0));

@@ -108,17 +108,6 @@ TapeFunction reduction_for_point(const TapeStep& step) {
 
 // ---- all of them ----
 
-TapeFunction reduction_or_matrix(const TapeStep& step, TapeFunction (*reduction)(const TapeStep&)) {
-  switch (static_cast<TapeOp>(step.code)) {
-    case TapeOp::solve:
-      return tape_matrices::each_lane<tape_matrices::solve_one>;
-    case TapeOp::determinant:
-      return tape_matrices::each_lane<tape_matrices::determinant_one>;
-    default:
-      return reduction(step);
-  }
-}
-
 TapeFunction for_point(const TapeStep& step) {
   if (step.code == tape_code(TapeFused::sincos)) return tape_elementwise::point_sincos;
   switch (tape_elementwise::loops.operands[step.code]) {
@@ -129,7 +118,15 @@ TapeFunction for_point(const TapeStep& step) {
     case 3:
       return elementwise_for_point<3>(step);
     default:
-      return reduction_or_matrix(step, reduction_for_point);
+      break;
+  }
+  switch (static_cast<TapeOp>(step.code)) {
+    case TapeOp::solve:
+      return tape_matrices::of_point<tape_matrices::Solve>;
+    case TapeOp::determinant:
+      return tape_matrices::of_point<tape_matrices::Determinant>;
+    default:
+      return reduction_for_point(step);
   }
 }
 
@@ -143,7 +140,15 @@ TapeFunction for_block(const TapeStep& step) {
     case 3:
       return elementwise_for_block<3>(step);
     default:
-      return reduction_or_matrix(step, reduction_for_block);
+      break;
+  }
+  switch (static_cast<TapeOp>(step.code)) {
+    case TapeOp::solve:
+      return tape_matrices::of_block<tape_matrices::Solve>;
+    case TapeOp::determinant:
+      return tape_matrices::of_block<tape_matrices::Determinant>;
+    default:
+      return reduction_for_block(step);
   }
 }
 

@@ -54,39 +54,41 @@ inline void polygamma_loop(Size n, const Operands& operands, double* to) {
 // ---- the loops by code ----
 
 // X(code, name of its function), of operations that are as cheap for one number: Plain; others: Vectors.
-#define MMLFAST_TAPE_PLAIN(X)                                                                                    \
-  X(1, identity, Identity)                                                                                       \
-  X(1, negative, Negative)                                                                                       \
-  X(1, absolute, Absolute)                                                                                       \
-  X(1, sign, Sign)                                                                                               \
-  X(1, sqrt, Sqrt)                                                                                               \
-  X(1, floor, Floor)                                                                                             \
-  X(1, ceil, Ceil)                                                                                               \
-  X(1, trunc, Trunc)                                                                                             \
-  X(1, rint, Rint)                                                                                               \
-  X(1, logical_not, LogicalNot)                                                                                  \
-  X(2, add, Add)                                                                                                 \
-  X(2, subtract, Subtract) X(2, multiply, Multiply) X(2, divide, Divide) X(2, divide_or_zero, DivideOrZero)      \
-      X(2, maximum, Maximum) X(2, minimum, Minimum) X(2, fmod, Fmod) X(2, copysign, Copysign) X(2, less, Less)   \
-          X(2, less_equal, LessEqual) X(2, equal, Equal) X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) \
-              X(2, logical_or, LogicalOr) X(3, select, Select) X(3, multiply_add, MultiplyAdd)
+#define MMLFAST_TAPE_PLAIN(X)                                                                                       \
+  X(1, identity, Identity)                                                                                          \
+  X(1, negative, Negative)                                                                                          \
+  X(1, absolute, Absolute)                                                                                          \
+  X(1, sign, Sign)                                                                                                  \
+  X(1, sqrt, Sqrt)                                                                                                  \
+  X(1, floor, Floor)                                                                                                \
+  X(1, ceil, Ceil)                                                                                                  \
+  X(1, trunc, Trunc)                                                                                                \
+  X(1, rint, Rint)                                                                                                  \
+  X(1, logical_not, LogicalNot)                                                                                     \
+  X(2, add, Add)                                                                                                    \
+  X(2, subtract, Subtract)                                                                                          \
+  X(2, multiply, Multiply) X(2, divide, Divide) X(2, divide_or_zero, DivideOrZero) X(2, maximum, Maximum)           \
+      X(2, minimum, Minimum) X(2, fmod, Fmod) X(2, copysign, Copysign) X(2, less, Less) X(2, less_equal, LessEqual) \
+          X(2, equal, Equal) X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) X(2, logical_or, LogicalOr)    \
+              X(3, select, Select) X(3, multiply_add, MultiplyAdd)
 #define MMLFAST_TAPE_PLAIN_FUSED(X) \
   X(1, square, Square) X(1, reciprocal, Reciprocal) X(3, subtract_product, SubtractProduct)
-#define MMLFAST_TAPE_VECTORS(X)                                                                                        \
-  X(1, cbrt, Cbrt)                                                                                                     \
-  X(1, exp, Exp)                                                                                                       \
-  X(1, exp2, Exp2)                                                                                                     \
-  X(1, expm1, Expm1)                                                                                                   \
-  X(1, log, Log)                                                                                                       \
-  X(1, log2, Log2)                                                                                                     \
-  X(1, log10, Log10)                                                                                                   \
-  X(1, log1p, Log1p)                                                                                                   \
-  X(1, sin, Sin)                                                                                                       \
-  X(1, cos, Cos)                                                                                                       \
-  X(1, tan, Tan)                                                                                                       \
-  X(1, arcsin, Arcsin) X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) X(1, cosh, Cosh) X(1, tanh, Tanh)    \
-      X(1, arcsinh, Arcsinh) X(1, arccosh, Arccosh) X(1, arctanh, Arctanh) X(1, erf, Erf) X(1, erfc, Erfc)             \
-          X(1, gammaln, Gammaln) X(1, expit, Expit) X(1, softplus, Softplus) X(2, power, Power) X(2, arctan2, Arctan2) \
+#define MMLFAST_TAPE_VECTORS(X)                                                                                       \
+  X(1, cbrt, Cbrt)                                                                                                    \
+  X(1, exp, Exp)                                                                                                      \
+  X(1, exp2, Exp2)                                                                                                    \
+  X(1, expm1, Expm1)                                                                                                  \
+  X(1, log, Log)                                                                                                      \
+  X(1, log2, Log2)                                                                                                    \
+  X(1, log10, Log10)                                                                                                  \
+  X(1, log1p, Log1p)                                                                                                  \
+  X(1, sin, Sin)                                                                                                      \
+  X(1, cos, Cos)                                                                                                      \
+  X(1, tan, Tan)                                                                                                      \
+  X(1, arcsin, Arcsin)                                                                                                \
+  X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) X(1, cosh, Cosh) X(1, tanh, Tanh) X(1, arcsinh, Arcsinh) \
+      X(1, arccosh, Arccosh) X(1, arctanh, Arctanh) X(1, erf, Erf) X(1, erfc, Erfc) X(1, gammaln, Gammaln)            \
+          X(1, expit, Expit) X(1, softplus, Softplus) X(2, power, Power) X(2, arctan2, Arctan2)                       \
               X(2, logaddexp, Logaddexp)
 
 struct Loops {
