@@ -282,11 +282,14 @@ mutations(
     ("if (j + 4 < N) part[j] = part[j] + part[j + 4]", "if (j + 5 < N) part[j] = part[j] + part[j + 4]"),
     ("terms_of_run(a + t, terms - t, -0.0)", "terms_of_run(a + t, terms - t, 0.0)"),  # sums of -0
     ("choose(largest >= number<V>(0x1p450), number<V>(0x1p-600)", "choose(largest != largest, number<V>(0x1p-600)"),
-    ("if (i < n * width) store(to + i, value(i))", ""),  # the last of an odd number of vectors
+    ("if (i + width <= n) {", "if (i + width < n) {"),  # the last of an odd number of vectors
+    ("if (Point && i < n) store_some(to + i, value(i), n - i)", "if (Point && i < n) store(to + i, value(i))"),
     ("store_some(to + whole * width, load(result), left)", "store(to + whole * width, load(result))"),
+    ("exchange_where(here, m, b + k * m, b + i * m)", ""),
+    ("store(cosines + i * width, c)", "store(cosines + i * width, s)"),
     ("p + l < points ? p + l : last", "p + l"),
     ("body(Two{}, n - 2)", "body(Two{}, n - left)"),
-    ("determinant = -determinant", ""),
+    ("determinant = choose(here, -determinant, determinant)", ""),
 )
 
 mutations(
