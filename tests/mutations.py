@@ -138,8 +138,8 @@ mutations(
     ("spread * broadcast<T>(8) < abs(mean)", "spread > abs(mean)"),  # small diagonal elements lose their digits
     ("unit_roundoff<T>) * (abs(here) + abs(next))", "unit_roundoff<T>) * broadcast<T>(64) * (abs(here) + abs(next))"),
     ("delta < zero<T>(), delta - root, delta + root", "delta < zero<T>(), delta + root, delta - root"),
-    ("if (k < t.n) rotate_columns<1>", "if (k + 1 < t.n) rotate_columns<1>"),
-    ("while (2 * top < t.n) top *= 2", "while (4 * top < t.n) top *= 2"),  # the network of exchanges
+    ("if (k < n) rotate_columns<1>", "if (k + 1 < n) rotate_columns<1>"),
+    ("while (2 * top < n) top *= 2", "while (4 * top < n) top *= 2"),  # the network of exchanges
     ("r < c ? row[c * ld + i + r]", "r < c ? row[r * ld + i + c]"),  # the triangle that is not there
 )
 mutations(
@@ -390,7 +390,7 @@ mutations(
     ("return negative(times(emit(TapeOp::sin, a())));", "return times(emit(TapeOp::sin, a()));"),
     ("multiply_add, negative(x), x, number(1)", "subtract, number(1), square(x), {}"),
     ("times(square(quotient(number(1), emit(TapeOp::cosh, a()))))", "times(one_minus_square(y()))"),
-    ("known(b()) ? slope : select(", "true ? slope : select("),
+    ("times(select(both, number(0), slope))", "times(slope)"),
     ("return quotient(t_, norm(number(1), a()));", "return quotient(t_, emit(TapeOp::sqrt, one_plus(square(a()))));"),
     ("select(same_infinity, number(0.5), ", "select(emit(TapeOp::equal, x, z), number(0.5), "),
     ("emit(TapeOp::divide_or_zero, x, h)", "emit(TapeOp::divide, x, h)"),
@@ -442,7 +442,10 @@ mutations(
     ("hash != hash_of(in_.rest())", "false"),
     ("to.start < end && last >= 0 && last < end", "to.start < end"),
     ("need_(graph.needed(outputs, true))", "need_(graph.needed(outputs))"),
-    ("run.aux + first_callback", "run.aux"),
+    (
+        "graph.callback(run.aux + first_callback, of(run.operand[0]), run.count, {})",
+        "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
+    ),
 )
 
 # ---- Python ----
