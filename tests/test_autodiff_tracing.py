@@ -88,7 +88,21 @@ def assigned(x, mask, value):
     return x
 
 
+def changed(x):
+    """What arrays and numbers do when they are changed in place: views follow, copies and numbers do not."""
+    x = 1.0 * x
+    copies, view, number = +x, x[1:], x[0]
+    same_number = number
+    number += 1.0
+    view *= 2.0
+    copies += 3.0
+    return x * copies + number * same_number
+
+
 FUNCTIONS = [
+    changed,
+    lambda v: np.copysign(v, -0.0) + 2 * np.copysign(v, 0.0),
+    lambda v: np.einsum("i,jk->i", v, M) + np.einsum("jk,i->i", M, v),
     lambda v: np.sum(v),
     lambda v: v.sum(keepdims=True),
     lambda v: np.mean(v) + v.mean(),

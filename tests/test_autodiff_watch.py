@@ -274,6 +274,13 @@ def test_what_the_caller_has_is_not_changed():
     np.testing.assert_array_equal(grad(f)(x), 2 * (V + 1))
     np.testing.assert_array_equal(x, V)
 
+    def doubled(v):
+        v *= 2
+        return np.sum(v * v)
+
+    np.testing.assert_array_equal(grad(doubled)(x), 8 * V)
+    np.testing.assert_array_equal(x, V)
+
 
 def test_rounding_is_no_difference():
     x = 1.0 + 1e-7 * np.arange(50)

@@ -10,8 +10,9 @@ import numpy as np
 import mmlfast.autodiff._transforms as transforms
 from mmlfast.autodiff._derivatives import Jacobian
 from mmlfast.autodiff._derived import Derived
+from mmlfast.autodiff._errors import refuse
 from mmlfast.autodiff._recording import Recording, as_argument
-from mmlfast.autodiff._trace import Ids
+from mmlfast.autodiff._trace import Ids, trace_of
 
 Array = np.ndarray[Any, Any]
 
@@ -71,6 +72,8 @@ class Linearization:
     """
 
     def __init__(self, f: Callable[..., Any], x0: Any, parameters: tuple[Any, ...]) -> None:
+        if trace_of((x0, *parameters)) is not None:
+            refuse("linearize inside of a traced function", "jvp gives the value and the slope along a direction")
         x = as_argument(x0, "x0")
         self.x0: Any = x.values[()] if not x.values.ndim else x.values.copy()
         self._parameters = parameters
