@@ -233,7 +233,8 @@ PyObject* instructions(PyObject* object, void*) {
   const drivers::TapeLayout& layout = self_of(object).program->layout();
   try {
     py::list list;
-    for (const drivers::TapeSteps* steps : {&layout.per_call, &layout.copies, &layout.per_point})
+    for (const drivers::TapeSteps* steps :
+         {&layout.per_call, &layout.constant_copies, &layout.copies, &layout.per_point})
       for (const TapeStep& step : steps->block) {
         py::list operands;
         for (int k = 0; k < 3; ++k)

@@ -91,7 +91,10 @@ void run_blocks(const TapeProgram& program, const double* fixed, Size n_points, 
   for (Size first = 0; first < n_points; first += most) {
     const Size points = std::min(most, n_points - first);
     const TapeFrame frame{memory, round_up(points, tape_lanes), fixed, spread, layout.lists.data(), scratch};
-    if (frame.slot != slot) run(layout.copies.block, frame);  // where they are depends on the size of a slot
+    if (frame.slot != slot) {  // where they are depends on the size of a slot
+      run(layout.constant_copies.block, frame);
+      run(layout.copies.block, frame);
+    }
     slot = frame.slot;
     kernel.load(x + first * n, n, n, points, memory, slot);
     run(layout.per_point.block, frame);

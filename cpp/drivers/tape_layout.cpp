@@ -59,6 +59,7 @@ class Layouter {
     copy_results();
     layout_.n_slots = slots_.end();
     finish(layout_.per_call, layout_.n_slots);
+    finish(layout_.constant_copies, 0);
     finish(layout_.copies, 0);
     finish(layout_.per_point, 0);
     return std::move(layout_);
@@ -120,7 +121,7 @@ class Layouter {
           }
       }
     }
-    if (!copied_.empty()) emit_copy(layout_.copies, copied_, copy_[at(copied_[0])]);
+    copy_fixed(copied_, next - static_cast<std::int32_t>(copied_.size()));
     layout_.n_outputs = static_cast<std::int32_t>(listing_.outputs.size());
     layout_.first_output = next;
     slots_ = TapeSlots(next + layout_.n_outputs);
@@ -192,6 +193,19 @@ class Layouter {
     std::iota(index_.begin() + run.first, index_.begin() + run.first + run.count, to);
   }
 
+  bool is_constant(TapeId id) const {
+    return is_fixed(id) && index_[at(id)] < static_cast<std::int32_t>(layout_.constants.size());
+  }
+  // Fixed numbers into slots one after the other: constants apart from what depends on parameters.
+  void copy_fixed(TapeView ids, std::int32_t to) {
+    for (std::size_t i = 0, end = 0; i < ids.size(); i = end) {
+      const bool constant = is_constant(ids[i]);
+      for (end = i + 1; end < ids.size() && is_constant(ids[end]) == constant;) ++end;
+      emit_copy(constant ? layout_.constant_copies : layout_.copies, ids.subspan(i, end - i),
+                to + static_cast<std::int32_t>(i));
+    }
+  }
+
   // Results that are where they were computed, at another place of the results, or fixed.
   void copy_results() {
     const auto slot = [&](std::size_t i) { return layout_.first_output + static_cast<std::int32_t>(i); };
@@ -204,7 +218,11 @@ class Layouter {
       end = i + 1;
       if (!missing(i)) continue;
       while (end < outputs.size() && missing(end)) ++end;
-      emit_copy(fixed ? layout_.copies : layout_.per_point, TapeView(outputs).subspan(i, end - i), slot(i));
+      const TapeView stretch = TapeView(outputs).subspan(i, end - i);
+      if (fixed)
+        copy_fixed(stretch, slot(i));
+      else
+        emit_copy(layout_.per_point, stretch, slot(i));
     }
   }
 

@@ -46,7 +46,11 @@ TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
 AlignedBuffer<double> TapeProgram::fresh_numbers() const noexcept {
   auto numbers =
       AlignedBuffer<double>::zeros(Size{layout_.n_slots} + layout_.n_fixed + 2 * tape_padding + layout_.scratch);
-  if (numbers) std::copy(layout_.constants.begin(), layout_.constants.end(), numbers.data() + layout_.n_slots);
+  if (!numbers) return numbers;
+  double* fixed = numbers.data() + layout_.n_slots;
+  std::copy(layout_.constants.begin(), layout_.constants.end(), fixed);
+  const TapeFrame frame{numbers.data(), 1, fixed, nullptr, layout_.lists.data(), nullptr};
+  for (const TapeStep& step : layout_.constant_copies.point) step.function(step, frame);
   return numbers;
 }
 

@@ -27,7 +27,9 @@ struct TapeSteps {
 // results, and the rest.
 struct TapeLayout {
   TapeSteps per_call;  // fixed numbers that depend on parameters
-  TapeSteps copies;    // of fixed numbers into slots: where results are no function of x, and in mixed operands
+  // Of fixed numbers into slots: where results are no function of x, and in mixed operands. Those of constants are done
+  // when memory for a point is made.
+  TapeSteps constant_copies, copies;
   TapeSteps per_point;
   std::vector<std::int32_t> lists;
   std::vector<double> constants;          // the first fixed numbers
@@ -49,8 +51,8 @@ class TapeProgram : NonCopyable {
   // What is wrong with the graph, or nullptr.
   const char* fault() const noexcept { return fault_; }
   std::int32_t n_instructions() const noexcept {
-    return static_cast<std::int32_t>(layout_.per_call.point.size() + layout_.copies.point.size() +
-                                     layout_.per_point.point.size());
+    return static_cast<std::int32_t>(layout_.per_call.point.size() + layout_.constant_copies.point.size() +
+                                     layout_.copies.point.size() + layout_.per_point.point.size());
   }
   // Rows of vectors that a block has: as many as leave all its slots in the first cache.
   std::int32_t rows() const noexcept { return rows_; }
