@@ -140,6 +140,15 @@ def test_code_that_is_replaced():
     assert (g(V) == 3).all()
 
 
+def test_modules_are_known_by_their_place_not_by_their_name():
+    module = types.ModuleType("profile")  # as a module of Python's own is called
+    exec("k = 2.0\ndef helper(v): return k * v.sum()", vars(module))
+    g = grad(lambda v: module.helper(v) * module.k)
+    assert (g(V) == 4).all()
+    module.k = 3.0
+    assert (g(V) == 9).all()
+
+
 def test_equal_values_are_not_traced_again(monkeypatch):
     k, traced = [2.0], []
 

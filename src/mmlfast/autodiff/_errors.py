@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
 import os
 import re
@@ -13,9 +14,9 @@ import numpy as np
 
 import mmlfast._core as _core
 
-_OURS = os.path.dirname(os.path.abspath(_core.__file__)) + os.sep
-_NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
-_SCIPY = os.path.join(os.path.dirname(os.path.dirname(_NUMPY)), "scipy") + os.sep
+OURS = os.path.dirname(os.path.abspath(_core.__file__)) + os.sep
+NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
+SCIPY = os.path.join(os.path.dirname(os.path.dirname(NUMPY)), "scipy") + os.sep
 
 
 class TracingError(TypeError):
@@ -42,9 +43,9 @@ def users_line(frame: FrameType | None = None) -> str:
     first_of_scipy = None
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(_SCIPY):
+        if file.startswith(SCIPY):
             first_of_scipy = first_of_scipy or frame
-        elif not (file.startswith((_OURS, _NUMPY, "<frozen", "<__array_function__")) or "functools" in file):
+        elif not (file.startswith((OURS, NUMPY, "<frozen", "<__array_function__")) or file == functools.__file__):
             break
         frame = frame.f_back
     found = frame or first_of_scipy
@@ -54,9 +55,9 @@ def users_line(frame: FrameType | None = None) -> str:
 def is_inside_scipy(frame: FrameType) -> bool:
     """Whether SciPy's own code, called by the user's, is what runs."""
     at: FrameType | None = frame
-    while at is not None and at.f_code.co_filename.startswith((_OURS, _NUMPY)):
+    while at is not None and at.f_code.co_filename.startswith((OURS, NUMPY)):
         at = at.f_back
-    return at is not None and at.f_code.co_filename.startswith(_SCIPY)
+    return at is not None and at.f_code.co_filename.startswith(SCIPY)
 
 
 def describe_line(frame: FrameType) -> str:

@@ -16,6 +16,7 @@ import datetime
 import decimal
 import functools
 import operator
+import os
 import re
 import sys
 import threading
@@ -26,10 +27,11 @@ from typing import Any
 import numpy as np
 
 from mmlfast import _core
+from mmlfast.autodiff._errors import NUMPY, OURS, SCIPY
 from mmlfast.autodiff._trace import Traced
 
 _MISSING = object()
-_FIXED_PACKAGES = frozenset(sys.stdlib_module_names | {"numpy", "scipy", "mmlfast", "builtins"}) - {"__main__"}
+_PYTHON = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
 _VALUES = (int, float, complex, str, bytes, bool, type(None), np.generic, type(Ellipsis), range, slice, np.dtype)
 _EQUAL = (*_VALUES, types.CodeType)
 _BUILTINS = frozenset(vars(builtins))
@@ -173,6 +175,21 @@ def _never() -> bool:
     return False
 
 
+@functools.lru_cache(maxsize=4096)
+def _is_fixed_file(file: str) -> bool:
+    """Of Python itself, NumPy, SciPy or this library; by its place, since a user's module may be called profile.py."""
+    if file.startswith(("<frozen ", OURS, NUMPY, SCIPY)):
+        return True
+    return file.startswith(_PYTHON) and "site-packages" not in file and "dist-packages" not in file
+
+
+def _is_fixed(module: types.ModuleType | None) -> bool:
+    if module is None:
+        return False
+    file = getattr(module, "__file__", None)
+    return module.__name__ in sys.builtin_module_names if file is None else _is_fixed_file(file)
+
+
 class _Look:
     """One walk over all that a function sees: `snapshot`, values in the order of the walk, and `quick`, checks."""
 
@@ -231,7 +248,7 @@ class _Look:
 
     def _look_at_function(self, f: types.FunctionType) -> None:
         self.snapshot.append(("function", f.__code__))
-        if len(self.seen) > 1 and _package_of(f) in _FIXED_PACKAGES:
+        if len(self.seen) > 1 and _is_fixed_file(f.__code__.co_filename):
             return
         for name in ("__code__", "__defaults__", "__kwdefaults__"):
             self.quick.append(("attribute", f, name, getattr(f, name)))
@@ -337,14 +354,14 @@ class _Look:
 
     def _look_at_module(self, module: types.ModuleType) -> None:
         self.snapshot.append(module)
-        if _package_of(module) not in _FIXED_PACKAGES:
+        if not _is_fixed(module):
             self.owners.append((module, vars(module), set()))
 
     def _look_at_class(self, cls: type) -> None:
         self.snapshot.append(cls)
         if type(cls) is not type:
             self._next(type(cls))
-        ours = [base for base in cls.__mro__ if _package_of(base) not in _FIXED_PACKAGES]
+        ours = [base for base in cls.__mro__ if not _is_fixed(sys.modules.get(base.__module__))]
         if ours:
             self.owners.append((cls, None, {"__module__", "__dict__", "__weakref__", "__doc__"}))
         for base in ours:
