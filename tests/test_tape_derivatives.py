@@ -286,6 +286,11 @@ def root_of_positive_parts(graph, v):
     return emit(graph, "sqrt", total(graph, emit(graph, "maximum", v, number(graph, 0.0))))
 
 
+def numbers_as_conditions(graph, v):
+    chosen = where(graph, v, emit(graph, "divide", number(graph, 1.0), v), number(graph, 0.0))
+    return emit(graph, "sqrt", total(graph, emit(graph, "absolute", chosen)))
+
+
 def nested(graph, v):
     inner = where(graph, emit(graph, "less", number(graph, 0.0), v), emit(graph, "sqrt", v), emit(graph, "exp", v))
     quotient = emit(graph, "divide", inner, emit(graph, "absolute", emit(graph, "floor", v)))
@@ -302,6 +307,8 @@ NOT_CHOSEN = [  # function, point, gradient
     (mean_of_group, [3.0, 2.0], [0.5, -0.75]),
     (root_of_positive_parts, [-1.0, -2.0, -3.0, -4.0], [0, 0, 0, 0]),
     (root_of_positive_parts, [4.0, -2.0, 5.0, 0.0], [1 / 6, 0, 1 / 6, 1 / 12]),
+    (numbers_as_conditions, [0.0, 0.0, 0.0], [0, 0, 0]),
+    (numbers_as_conditions, [0.0, -0.25, 0.0], [0, 4, 0]),
     (nested, [0.0, 0.5, 4.0, -1e300], [1, 1, 0.0625, 1]),
 ]
 
@@ -406,6 +413,19 @@ def test_polynomials_by_exponents_at_zero():
     assert both_gradients(write, [0.0]) == -3
     for hessian in hessians(write, [0.0]):
         assert hessian == 4
+
+
+def test_powers_of_zero_and_with_the_exponent_zero():
+    def write(graph, v):
+        return emit(graph, "power", v[:1], v[1:])
+
+    assert np.array_equal(both_gradients(write, [0.0, 2.0]), [0, 0])
+    assert np.array_equal(both_gradients(write, [0.0, 1.0]), [1, 0])
+    for ways in (gradient, lambda *args: forward(*args)[0]):
+        graph, x = graph_of(2)
+        assert evaluate(graph, ways(graph, write(graph, x), x), np.array([0.0, 0.0]))[0] == 0
+    for hessian in hessians(write, [2.5, 0.0]):
+        np.testing.assert_allclose(hessian, [[0, 0.4], [0.4, np.log(2.5) ** 2]], rtol=1e-14)
 
 
 def test_high_derivatives_at_zero_stop_at_the_power_zero():

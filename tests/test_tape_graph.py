@@ -49,6 +49,32 @@ def test_one_value_for_all_is_computed_once():
     y = emit(graph, "add", x[:1], x[1:], count=7)
     assert len(set(y)) == 1
     assert graph.runs(y)[-1][2] == 1
+    sums = emit(graph, "sum", x[:1], aux=3, count=2)
+    assert np.array_equal(evaluate(graph, sums, np.array([5.0, 7.0])), [15.0, 15.0])
+
+
+def test_what_is_simplified_is_the_same():
+    """Where a simpler form is near, but not the same."""
+    graph, x = graph_of(4)
+    one = graph.constants(np.array([1.0]))
+    negative, absolute = emit(graph, "negative", x), emit(graph, "absolute", x)
+    point = np.array([-2.0, 3.0, 0.5, -0.0])
+    forms = {
+        "-x ** 3": (emit(graph, "integer_power", negative, aux=3), (-point) ** 3),
+        "|x| ** 3": (emit(graph, "integer_power", absolute, aux=3), np.abs(point) ** 3),
+        "-x ** 2": (emit(graph, "integer_power", negative, aux=2), point**2),
+        "-x * -2": (emit(graph, "multiply", negative, graph.constants(np.array([-2.0]))), 2 * point),
+        "x and true": (emit(graph, "logical_and", x, one), point != 0),
+        "x or false": (emit(graph, "logical_or", graph.constants(np.array([0.0])), x), point != 0),
+        "x and x": (emit(graph, "logical_and", x, x), point != 0),
+        "not not x": (emit(graph, "logical_not", emit(graph, "logical_not", x)), point != 0),
+        "x + 0": (emit(graph, "add", x, graph.constants(np.array([0.0]))), point + 0.0),
+        "x / -4": (emit(graph, "divide", x, graph.constants(np.array([-4.0]))), point / -4),
+    }
+    for name, (ids, expected) in forms.items():
+        got = evaluate(graph, ids, point)
+        assert np.array_equal(got, expected), name
+        assert np.array_equal(np.signbit(got), np.signbit(np.asarray(expected, dtype=float))), name
 
 
 def test_identities_are_new_values():
