@@ -353,6 +353,13 @@ def test_arguments():
         TapeProgram(TapeGraph(), np.array([], dtype=np.int32))
 
 
+def test_too_many_arguments_are_refused_by_name():
+    graph, *groups = graph_of(*[1] * 33)
+    program = TapeProgram(graph, groups[0])
+    with pytest.raises(TypeError, match="at most 32 arrays, and this one has 33"):
+        program(*[np.zeros(1)] * 33)
+
+
 def test_no_argument_is_touched(rng):
     graph, x = graph_of(5)
     y = emit(graph, "negative", emit(graph, "integer_power", x, aux=2))

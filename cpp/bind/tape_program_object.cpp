@@ -37,7 +37,12 @@ class Arguments : NonCopyable {
   // set.
   bool take(const TapeProgram& program, PyObject* const* args, Py_ssize_t n_args, bool batch) noexcept {
     const auto& sizes = program.layout().group_sizes;
-    if (static_cast<std::size_t>(n_args) != sizes.size() || sizes.size() > most) {
+    if (sizes.size() > most) {
+      PyErr_Format(PyExc_TypeError, "a program takes at most %zd arrays, and this one has %zd",
+                   static_cast<Py_ssize_t>(most), static_cast<Py_ssize_t>(sizes.size()));
+      return false;
+    }
+    if (static_cast<std::size_t>(n_args) != sizes.size()) {
       PyErr_Format(PyExc_TypeError, "the program takes %zd arguments and got %zd",
                    static_cast<Py_ssize_t>(sizes.size()), n_args);
       return false;
