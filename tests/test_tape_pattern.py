@@ -230,6 +230,14 @@ def test_saved_functions_come_back(rng):
         assert back.n_runs <= before + 2
 
 
+def test_saved_callbacks_keep_their_derivatives():
+    graph, x = graph_of(1)
+    y = graph.callback(0, x, 1, emit(graph, "exp", x))  # which nothing else needs
+    back, ids = TapeGraph.from_bytes(graph.to_bytes(y))
+    first = gradient(back, ids, x)
+    assert evaluate(back, first, np.array([0.5])) == np.exp(0.5)
+
+
 def with_hash(data):
     h = 0xCBF29CE484222325
     for byte in data[16:]:
