@@ -274,10 +274,11 @@ def two(a: Array, b: Array, rng: np.random.Generator) -> Step | None:
         always += [
             of_two(lambda u, v: u / v, lambda u, v: 1 / v, lambda u, v: -u / v**2),
             of_two(np.hypot, lambda u, v: u / np.hypot(u, v), lambda u, v: v / np.hypot(u, v)),
-            of_two(np.arctan2, lambda u, v: v / (u * u + v * v), lambda u, v: -u / (u * u + v * v)),
             of_two(lambda u, v: np.where(v > 0, u / v, u), lambda u, v: np.where(v > 0, 1 / v, 1), where_quotient),
             of_two(lambda u, v: np.where(v > 0, np.log(v) * u, v), log_or_one, lambda u, v: np.where(v > 0, u / v, 1)),
         ]
+        if b.min(initial=np.inf) > 0 or np.abs(a).min(initial=np.inf) > 1e-9:  # at the cut the sign of a zero decides
+            always += [of_two(np.arctan2, lambda u, v: v / (u * u + v * v), lambda u, v: -u / (u * u + v * v))]
         if np.abs(a).min(initial=np.inf) > 0.1:
             always += [
                 of_two(np.copysign, lambda u, v: np.sign(u) * np.sign(v), lambda u, v: WIDE(0)),
