@@ -11,7 +11,7 @@ import math
 import numpy as np
 import pytest
 import scipy.special
-from derivatives import close, differences, every_way, one_point_is_a_row, right_or_refused, same
+from derivatives import close, differences, every_way, names_the_line, one_point_is_a_row, right_or_refused, same
 
 from mmlfast.autodiff import derivative, grad, hessian, jacobian, jvp, trace, value_and_grad
 
@@ -162,6 +162,31 @@ def test_d4_branches_on_data(f):
     if f is branch_if:
         right_or_refused(f, lambda: g(np.array([3.0, 1])), [2, 0], "where")
         right_or_refused(f, lambda: g(np.array([1.0, 4])), [0, 3], "where")
+
+
+def by_type(t):
+    return t**2 if isinstance(t, float) else t**3
+
+
+def by_attribute(v):
+    return np.sum(v**2) if hasattr(v, "tobytes") else np.sum(v**3)
+
+
+def by_exception(t):
+    try:
+        return t * float(t)
+    except TypeError:
+        return t * 5.0
+
+
+@pytest.mark.parametrize("f", [by_type, by_attribute, by_exception], ids=lambda f: f.__name__)
+def test_d4_what_a_trace_cannot_see_is_refused_with_the_place_of_the_function(f):
+    for x in (2.0, 3.0):
+        try:
+            close(grad(f)(x), differences(f, np.array(x), dtype=np.float64), 1e-9)
+        except TypeError as error:
+            assert f.__name__ in str(error)  # noqa: PT017
+            names_the_line(error, f)
 
 
 def test_d4_a_branch_on_a_shape_is_none():

@@ -38,6 +38,8 @@ RIGHT = {
     "cancellation": (lambda v: 1e10 + np.sum(v**2), [1.0, 2.0]),
     "fast oscillation": (lambda v: np.sum(np.sin(1e6 * v)), [1.0]),
     "constant": (lambda v: 3.0 + 0 * v[0], [1.0, 2.0]),
+    "zero slope": (lambda v: np.sum(np.cos(v)), [0.0, np.pi]),
+    "a slope that changes no bit": (lambda v: 1e17 + np.sum(v), [1.0, 2.0]),
     "an array": (lambda v: np.stack([v[0] * v[1], np.exp(v[1]), v[0]]), [1.0, 2.0]),
     "numpy without complex numbers": (lambda v: np.sum(np.floor(v) * v + scipy.special.gammaln(v)), [1.5, 2.7]),
     "complex numbers give nonsense": (lambda v: np.sum(np.real(v) ** 2), [1.5, 2.7]),

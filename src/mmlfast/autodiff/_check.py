@@ -235,7 +235,11 @@ def _differences(call: Callable[[Array], Array], x: Array, value: Array, i: int)
         central = _best((plus - minus) / (2 * widths), noise, 2)
         right = _best((plus - value) / widths, 2 * noise, 1)
         left = _best((value - minus) / widths, 2 * noise, 1)
-    return _Slopes(*central, *left, *right)
+        # Points are rounded as well: beside a maximum differences may say 0 where the slope at x is a rounding of x.
+        k = min(2, len(steps) - 1)
+        bend = np.abs(plus[k] - 2 * value + minus[k]) / widths[k] ** 2 if steps else np.zeros(value.size)
+        of_points = 2 * _EPS * abs(x_i) * np.nan_to_num(bend, posinf=0.0)
+    return _Slopes(central[0], np.maximum(central[1], of_points), *left, *right)
 
 
 def _value_at(call: Callable[[Array], Array], point: Array, n: int) -> Array:

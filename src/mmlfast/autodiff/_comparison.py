@@ -11,7 +11,7 @@ import numpy as np
 from mmlfast import _core
 from mmlfast.autodiff._compiled import Compiled
 from mmlfast.autodiff._errors import TracingError
-from mmlfast.autodiff._recording import Argument, Recording, function_name, without_gaps
+from mmlfast.autodiff._recording import Argument, Recording, function_name, place_of, without_gaps
 from mmlfast.autodiff._trace import OPS, Ids, Trace
 
 Array = np.ndarray[Any, Any]
@@ -32,8 +32,8 @@ def compare_with_plain_call(f: Callable[..., Any], arguments: Sequence[Argument]
             plain = plain.astype(np.float64)
         if plain.shape != traced.shape:
             raise TracingError(
-                f"{function_name(f)} gives an array of shape {plain.shape} ({plain.dtype}) for numbers, and of shape "
-                f"{traced.shape} when it is traced: it has to do the same with both"
+                f"{function_name(f)}{place_of(f)} gives an array of shape {plain.shape} ({plain.dtype}) for numbers, "
+                f"and of shape {traced.shape} when it is traced: it has to do the same with both"
             )
         plain = plain.astype(np.float64)
         scale = np.maximum(np.abs(plain), np.abs(traced))
@@ -47,8 +47,8 @@ def compare_with_plain_call(f: Callable[..., Any], arguments: Sequence[Argument]
             return
     where = f"[{', '.join(map(str, np.unravel_index(i, plain.shape)))}]" if plain.ndim else ""
     raise TracingError(
-        f"{function_name(f)}{where} is {a!r} for numbers, and {b!r} when it is traced: it does something that a trace "
-        f"does not see (random numbers, a branch on the type of its argument, state that each call changes)"
+        f"{function_name(f)}{where}{place_of(f)} is {a!r} for numbers, and {b!r} when it is traced: it does something "
+        "that a trace does not see (random numbers, a branch on the type of its argument, state that each call changes)"
     )
 
 

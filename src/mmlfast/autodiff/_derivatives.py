@@ -9,7 +9,7 @@ import numpy as np
 
 import mmlfast.autodiff._transforms as transforms
 from mmlfast.autodiff._derived import Derived
-from mmlfast.autodiff._recording import Recording, function_name
+from mmlfast.autodiff._recording import Recording, function_name, place_of
 from mmlfast.autodiff._trace import Ids, Trace, active_traces
 from mmlfast.autodiff._transforms import Entries
 
@@ -22,8 +22,8 @@ class Gradient(Derived):
     def _check(self, seen: Recording) -> None:
         if seen.result.shape:
             raise TypeError(
-                f"grad needs a function that gives one number; {function_name(self._f)} gives an array of shape "
-                f"{seen.result.shape}: jacobian gives its derivatives"
+                f"grad needs a function that gives one number; {function_name(self._f)}{place_of(self._f)} gives an "
+                f"array of shape {seen.result.shape}: jacobian gives its derivatives"
             )
 
     def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:

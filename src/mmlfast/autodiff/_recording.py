@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import types
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -76,6 +78,16 @@ def function_name(f: Any) -> str:
     return str(getattr(f, "__name__", None) or type(f).__name__)
 
 
+def place_of(f: Any) -> str:
+    """Where a function begins: " (file, line n)"; nothing of what was not written in Python."""
+    while isinstance(f, functools.partial):
+        f = f.func
+    if not isinstance(f, types.FunctionType | types.MethodType):
+        f = getattr(f, "__call__", None)  # noqa: B004
+    code = getattr(f, "__code__", None)
+    return f" ({code.co_filename}, line {code.co_firstlineno})" if code is not None else ""
+
+
 def call_traced(trace: Trace, f: Callable[..., Any], args: Sequence[Any]) -> Ids:
     """The ids of what f gives for arguments some of which are traced."""
     with trace.recording():
@@ -110,7 +122,8 @@ def _ids_of_result(trace: Trace, f: Callable[..., Any], result: Any) -> Ids:
     if result is None or isinstance(result, tuple | dict | set | str):
         what = "None (a return is missing?)" if result is None else f"a {type(result).__name__}"
         raise TracingError(
-            f"{function_name(f)} returns {what}: return one number or array (np.stack or np.concatenate of the parts)"
+            f"{function_name(f)}{place_of(f)} returns {what}: return one number or array (np.stack or np.concatenate "
+            f"of the parts)"
         )
     return trace.ids_of(result)
 

@@ -11,7 +11,7 @@ import mmlfast.autodiff._transforms as transforms
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._directions import made
 from mmlfast.autodiff._function import as_result
-from mmlfast.autodiff._recording import Recording, as_argument, function_name, without_gaps
+from mmlfast.autodiff._recording import Recording, as_argument, function_name, place_of, without_gaps
 from mmlfast.autodiff._taylor import derivatives_by_series
 from mmlfast.autodiff._trace import Ids, trace_of
 
@@ -31,8 +31,9 @@ class Slope(Derived):
     def _check(self, seen: Recording) -> None:
         if seen.result.shape != seen.x.shape:
             raise TypeError(
-                f"derivative needs a function that gives one number for one number; {function_name(self._f)} gives an "
-                f"array of shape {seen.result.shape} for one of shape {seen.x.shape}: jacobian and grad are for these"
+                f"derivative needs a function that gives one number for one number; {function_name(self._f)}"
+                f"{place_of(self._f)} gives an array of shape {seen.result.shape} for one of shape {seen.x.shape}: "
+                f"jacobian and grad are for these"
             )
 
     def _transform(self, seen: Recording) -> tuple[list[Ids], Any]:
