@@ -371,6 +371,10 @@ def imaginary(v):
     return np.sum(v * 1j)
 
 
+def attribute(v):
+    return np.sum(v.view())
+
+
 def text(v):
     return np.sum(v) + f"{v[0]:.2f}"
 
@@ -393,6 +397,7 @@ def text(v):
         (key, "in {1.0, 2.0}", "key"),
         (of_scipy, "scipy.special.logsumexp(v)", "np.logaddexp.reduce"),
         (imaginary, "np.sum(v * 1j)", "real numbers"),
+        (attribute, "np.sum(v.view())", "no .view"),
         (text, "return np.sum(v) + f", "NumPy's functions"),
     ],
 )

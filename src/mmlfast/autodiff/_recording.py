@@ -11,7 +11,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
-from mmlfast.autodiff._errors import ForeignTrace, TracingError
+from mmlfast.autodiff._errors import ForeignTrace, TracingError, users_line
 from mmlfast.autodiff._trace import Ids, Trace, Traced, active_traces
 from mmlfast.autodiff._tracer import TracedArray
 
@@ -107,6 +107,12 @@ def _explained(trace: Trace, error: Exception) -> BaseException:
         if isinstance(seen, TracingError):
             return type(seen)(*seen.args) if type(seen) is TracingError else seen
         seen = seen.__cause__ or seen.__context__
+    if isinstance(error, AttributeError) and isinstance(error.obj, Traced):
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        line = users_line(at.tb_frame) if at is not None else ""
+        return TracingError(f"{line}traced arrays have no .{error.name}: use a function of NumPy in its place")
     if trace.objects_line and isinstance(error, TypeError | IndexError | ValueError | AttributeError):
         return TracingError(
             f"{trace.objects_line}traced numbers were made an array of objects here (np.array, np.asarray, an index), "
