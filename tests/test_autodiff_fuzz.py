@@ -644,15 +644,22 @@ def check_program(seed: int) -> None:
         weights = np.cos(np.arange(len(rows)))
         total = np.abs(weights) @ limits[2]
         near("vjp", vjp(vector, x)[1](weights)[0], weights @ rows, total + 1e-13 * (np.abs(weights) @ np.abs(rows)))
+    if seed % 5 == 0 and program.n > 1:
+        k = program.n // 2
+        apart = trace(lambda a, b: program(np.concatenate([a, b])), x[:k], x[k:])
+        g = grad(apart)
+        near("gradient beside parameters", g(x[:k], x[k:]), gradient[:k], limits[1][:k])
+        rows_are_points("gradient beside parameters", g, points[:, :k], x[k:])
+        rows_are_points("value beside parameters", apart, points[:, :k], points[0, k:])
     if seed % 4 == 0:
         check_second(seed, program, fn, x, direction)
         rows_are_points("hessian", hessian(fn), points)
 
 
-def rows_are_points(name: str, function: Any, points: Array) -> None:
+def rows_are_points(name: str, function: Any, points: Array, *parameters: Array) -> None:
     with saying("batch of the", name):
-        for row, point in zip(function.batch(points), points, strict=True):
-            same(row, np.asarray(function(point)))
+        for row, point in zip(function.batch(points, *parameters), points, strict=True):
+            same(row, np.asarray(function(point, *parameters)))
 
 
 def check_second(seed: int, program: Program, fn: Any, x: Array, direction: Array) -> None:
@@ -692,6 +699,23 @@ def test_random_programs(start):
 @pytest.mark.parametrize("start", range(300, 20_300, 500))
 def test_twenty_thousand_random_programs(start):
     check_programs(range(start, start + 500))
+
+
+def test_bits_depend_neither_on_simd_levels_nor_on_threads(same_at_every_level):
+    same_at_every_level("""
+    import warnings
+    from mmlfast.autodiff import grad, trace
+    from test_autodiff_fuzz import random_program
+
+    warnings.simplefilter("ignore")
+    for seed in range(40):
+        program, x = random_program(seed)
+        function = trace(lambda v, program=program: program(v), x)
+        points = x + 0.3 * np.random.default_rng(seed).standard_normal((333, program.n))
+        for f in (function, grad(function)):
+            found = f.batch(points)
+            digest(np.where(np.isnan(found), 0.0, found))
+    """)
 
 
 def test_programs_take_every_kind_of_step():

@@ -132,7 +132,7 @@ ONE = {
     "np.sqrt(np.sqrt(np.sqrt(t)))": [1e-300, 0.3, 1e300],
     "np.hypot(t, 3.0)": [-1e300, -4.0, 1e-300, 0.5, 1e300],
     "np.arctan2(t, -2.0)": [-1e100, -2.0, 0.3, 1e100],
-    "special.gammaln(t + 1) - special.gammaln(t)": [0.5, 3.0, 10.0],
+    "special.gammaln(t + 1) - special.gammaln(t)": [3.0],
 }
 
 # Functions of a vector v.
