@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.optimize import rosen_der, rosen_hess
 
 BENCH = Path(__file__).parent.parent / "bench"
 
 NAMES = (
     "solve", "inv", "det", "qr", "tall qr", "project", "covariance", "covariances", "mean", "eigh", "eigenpair",
+    "gradient", "gradients", "hessian", "taylor",
 )  # fmt: skip
 
 pytestmark = pytest.mark.skipif(not BENCH.is_dir(), reason="bench/ is in a checkout only")
@@ -219,13 +221,26 @@ def test_calls_are_compiled_as_they_stand(command: ModuleType) -> None:
 
 def answers() -> dict[str, tuple[Any, Any]]:
     """By name: an error function of the cases, and a right answer for it, from NumPy."""
-    from bench.cases import covariance, elimination, gram_schmidt, power_iteration, projection
+    from bench.cases import (
+        autodiff,
+        autodiff_hessian,
+        autodiff_taylor,
+        covariance,
+        elimination,
+        gram_schmidt,
+        power_iteration,
+        projection,
+    )
 
     rng = np.random.default_rng(0)
     a, b, x = rng.standard_normal((20, 4, 4)), np.ones((20, 4, 1)), rng.standard_normal((700, 4)) + 2.0
     symmetric = a + a.swapaxes(1, 2)
     q = np.linalg.qr(a[0, :, :2])[0]
     groups = x.reshape(7, 100, 4)
+    slopes = autodiff.exact_gradient(autodiff.rosenbrock(np), x.T).T
+    curvatures = autodiff_hessian.exact_hessians(x[:1])[0]
+    sine, cosine = np.sin(0.3), np.cos(0.3)
+    coefficients = np.exp(sine) * np.array([1.0, cosine, (cosine**2 - sine) / 2])
     group_covariances = np.array([np.cov(g, rowvar=False) for g in groups])
     return {
         "solve": (partial(elimination.solve_error, a, b), np.linalg.solve(a, b)),
@@ -238,6 +253,13 @@ def answers() -> dict[str, tuple[Any, Any]]:
         "covariances": (partial(covariance.groups_error, groups), group_covariances),
         "mean": (partial(covariance.mean_error, x), x.mean(axis=0)),
         "eigh": (partial(power_iteration.residual, symmetric), np.linalg.eigh(symmetric)),
+        "gradient": (partial(autodiff.gradient_error, slopes[0]), rosen_der(x[0])),
+        "gradients": (partial(autodiff.gradient_error, slopes), rosen_der(x.T).T),
+        "hessian": (partial(autodiff_hessian.hessian_error, curvatures), rosen_hess(x[0])),
+        "taylor": (
+            partial(autodiff_taylor.coefficients_error, autodiff_taylor.exact_coefficients(np.array(0.3), 2)),
+            coefficients,
+        ),
         "eigenpair": (partial(power_iteration.residual, symmetric[0]), power_iteration.plain(symmetric[0])),
     }
 
