@@ -100,6 +100,21 @@ def test_sparse_matrices():
     close(arrow.toarray(), hessian(lambda v: v[0] * np.sum(v[1:] ** 2) + np.sum(v**4))(x))
 
 
+def test_sparse_matrices_are_the_callers():
+    """What is done to one changes no other; indices are of SciPy's usual type; nothing in them is a matrix as well."""
+    x = np.linspace(-1, 1, 9)
+    h = hessian(rosen, sparse=True)
+    one = h(x)
+    one.check_format()
+    assert one.indices.dtype == one.indptr.dtype == np.int32
+    right = one.toarray()
+    one.data[:], one.indices[:], one.indptr[:] = 0, 0, 0
+    assert np.array_equal(h(x).toarray(), right)
+    nothing = hessian(np.sum, sparse=True)
+    assert nothing(x).nnz == 0
+    assert [m.shape for m in nothing.batch(np.stack([x, x]))] == [(9, 9)] * 2
+
+
 def test_directions():
     f = lambda v, a: np.stack([a * v[0] * v[1], np.sum(v) ** 2])  # noqa: E731
     jac, by_a = jacobian(f)(V, 2.0), jacobian(f, argnums=1)(V, 2.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -57,18 +59,24 @@ class _Matrix(Derived):
             )
         if trace in active_traces():
             raise TypeError("sparse=True inside of a traced function: leave it out, zeros cost nothing there")
-        return [entries.ids], (entries.indptr, entries.indices, shape)
+        from scipy.sparse import csr_array
+
+        positions = entries.indices.astype(np.int32), entries.indptr.astype(np.int32)  # ids are of this type as well
+        return [entries.ids], csr_array((np.zeros(len(entries.ids)), *positions), shape=shape)
 
     def _finish(self, arrays: list[Any], extra: Any, lead: tuple[int, ...]) -> Any:
         if extra is None:
             return arrays[0]
-        from scipy.sparse import csr_array
-
-        indptr, indices, shape = extra
         if lead:
-            rows = arrays[0].reshape(-1, len(indices))
-            return [csr_array((row, indices.copy(), indptr.copy()), shape=shape) for row in rows]
-        return csr_array((arrays[0], indices.copy(), indptr.copy()), shape=shape)
+            return [_with_values(extra, row) for row in arrays[0].reshape(math.prod(lead), extra.nnz)]
+        return _with_values(extra, arrays[0])
+
+
+def _with_values(pattern: Any, values: Array) -> Any:
+    """A csr_array. Its constructor would look at the whole pattern again, for longer than the values took."""
+    matrix = copy.copy(pattern)
+    matrix.data, matrix.indices, matrix.indptr = values, pattern.indices.copy(), pattern.indptr.copy()
+    return matrix
 
 
 class Jacobian(_Matrix):
