@@ -258,3 +258,10 @@ def test_derivatives_are_copied_and_pickled() -> None:
         assert type(again) is type(slope)
         assert again(x).tolist() == [1, 1, 1]
         assert again(np.ones(2)).tolist() == [1, 1]
+
+
+def test_programs_of_many_shapes_do_not_pile_up() -> None:
+    slope = mf.autodiff.grad(np.sum)
+    for n in range(1, 400):
+        assert slope(np.ones(n)).tolist() == [1] * n
+    assert len(slope._entries) <= 128

@@ -35,6 +35,8 @@ Array = np.ndarray[Any, Any]
 
 # Programs for one kind of arguments that are kept: for functions whose variables change back and forth.
 _KEPT = 8
+# Kinds of arguments, shapes for the most part, of which programs are kept: the oldest go first.
+_KINDS = 128
 
 
 class _Entry:
@@ -180,6 +182,8 @@ class Derived(_core.TracedCall, ABC):
         entry = _Entry(watch, self._compiled(seen, outputs), extra)
         entries.insert(0, entry)
         del entries[_KEPT:]
+        while len(self._entries) > _KINDS:
+            self._entries.pop(next(iter(self._entries)), None)
         return entry
 
     def _compiled(self, seen: Recording, outputs: list[Ids]) -> Any:
