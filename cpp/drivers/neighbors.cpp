@@ -16,17 +16,14 @@ Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, bool squar
                   std::int64_t* indices) noexcept {
   if (x.count == 0) return {};
   const NeighborAnswer<T> answer{x, y, k, squared, distances, indices};
-  if (x.count <= few_queries || y.count <= few_points || y.d <= few_dimensions ||
-      y.d > QuantizedPoints<T>::most_dimensions)
-    return DirectSearch<T>(x, y, answer, nullptr, x.count).run();
-  QuantizedPoints<T> points;
-  if (const Outcome outcome = points.build(y); !outcome.ok()) return outcome;
+  if (x.count <= few_queries || y.count <= few_points || y.d <= few_dimensions || y.d > most_quantized_dimensions)
+    return search_directly(answer, nullptr, x.count);
   AlignedBuffer<Size> left(x.count);
   if (!left) return {Outcome::Status::no_memory};
   Size n_left = 0;
-  const Outcome outcome = QuantizedSearch<T>(points, x, y, answer).run(left.data(), n_left);
+  const Outcome outcome = search_quantized(answer, left.data(), n_left);
   if (!outcome.ok() || n_left == 0) return outcome;
-  return DirectSearch<T>(x, y, answer, left.data(), n_left).run();
+  return search_directly(answer, left.data(), n_left);
 }
 
 template Outcome neighbors<double>(const RowTable<double>&, const RowTable<double>&, Size, bool, double*,

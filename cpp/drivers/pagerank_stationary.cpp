@@ -1,5 +1,8 @@
 #include "drivers/pagerank_stationary.hpp"
 
+#include <algorithm>
+#include <cmath>
+
 #include "drivers/pagerank_blocks.hpp"
 #include "drivers/pagerank_finish.hpp"
 #include "runtime/interrupt.hpp"

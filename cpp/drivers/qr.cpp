@@ -1,6 +1,7 @@
 #include "drivers/qr.hpp"
 
 #include "drivers/common/lane_batch.hpp"
+#include "drivers/common/matrix_batch.hpp"
 #include "drivers/gram_schmidt.hpp"
 #include "drivers/qr_large.hpp"
 #include "kernels/qr.hpp"
