@@ -33,6 +33,8 @@ Array = np.ndarray[Any, Any]
 _HIGHEST = 500
 # Zeros that cancel, as in sin(t) / t at 0, cost coefficients at the end: computed again with so many more.
 _MORE = 8
+_PLAIN_NUMBERS = (float, np.float64)
+_A_NUMBER = (Argument(np.array(0.0), True).kind,)
 
 
 class _Plans:
@@ -205,6 +207,10 @@ def taylor(f: Callable[..., Any], x0: Any, order: int, *parameters: Any, directi
     [[0.0, 0.6931471805599453], [1.0, 0.5]]
     """
     order = _checked_order(order)
+    if direction is None and not parameters and type(x0) in _PLAIN_NUMBERS:
+        found = _of_a_number(f, x0, order)
+        if found is not None:
+            return found
     if (outer := trace_of((x0, direction, *parameters))) is not None:
         return _inside(outer, f, x0, order, parameters, direction)
     try:
@@ -213,6 +219,22 @@ def taylor(f: Callable[..., Any], x0: Any, order: int, *parameters: Any, directi
         if (outer := outer_trace(error)) is None:
             raise
         return _inside(outer, f, x0, order, parameters, direction)
+
+
+def _of_a_number(f: Callable[..., Any], x0: float, order: int) -> Array | None:
+    """What `_of_numbers` gives, if f was seen at a number before and all that comes out is finite."""
+    entries = derived(Series, f)._entries.get(_A_NUMBER)
+    if not entries or not entries[0].watch.holds():
+        return None
+    plans: _Plans = entries[0].compiled
+    plan = plans.plan(order)
+    if plan.has_callback:
+        return None
+    found: Array = plan(np.array([[[x0, 1.0]]]))
+    if not math.isfinite(np.vdot(found, found)):
+        return None
+    coefficients: Array = found[0].T.reshape((order + 1, *plans.shape))
+    return coefficients
 
 
 def _of_numbers(f: Callable[..., Any], x0: Any, order: int, parameters: Sequence[Any], direction: Any) -> Any:
