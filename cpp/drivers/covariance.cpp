@@ -35,9 +35,9 @@ Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSqua
     if (!work) return no_memory;
     if (!shape.is_short(l.rows)) {
       reduce_rows(shape, want, table, work, work.nodes);
-    } else if (want != Want::mean || !reduce_means(shape.short_shape(), table, work.block, work.nodes)) {
+    } else if (want != Want::mean || !reduce_means(work.kernel, shape.short_shape(), table, work.block, work.nodes)) {
       const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
-      reduce_few(shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
+      reduce_few(work.kernel, shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
     }
     return written(work.nodes);
   }

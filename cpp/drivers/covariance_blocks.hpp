@@ -21,11 +21,12 @@ enum class Want { mean, variance, covariance };
 inline constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
 
 template <class T>
-void pack(const CovarianceShape& shape, const T* x, const Layout& layout, double* block) noexcept {
+void pack(const CovarianceKernel& kernel, const CovarianceShape& shape, const T* x, const Layout& layout,
+          double* block) noexcept {
   if constexpr (sizeof(T) == 8)
-    kernel_of<CovarianceKernel>().pack_f64(shape, x, layout, block);
+    kernel.pack_f64(shape, x, layout, block);
   else
-    kernel_of<CovarianceKernel>().pack_f32(shape, x, layout, block);
+    kernel.pack_f32(shape, x, layout, block);
 }
 
 // One thread's share of the measured cost of one row, good to a factor of two; decides only about threads.
@@ -64,49 +65,50 @@ inline bool all_one(const double* weights, Size stride, Size rows) noexcept {
   return true;
 }
 
-inline void multiply(const CovarianceShape& shape, bool full, const double* block, Size rows, double* m2,
-                     const void* next = nullptr, Size ahead = 0) noexcept {
+inline void multiply(const CovarianceKernel& kernel, const CovarianceShape& shape, bool full, const double* block,
+                     Size rows, double* m2, const void* next = nullptr, Size ahead = 0) noexcept {
   if (full)
-    kernel_of<CovarianceKernel>().products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next,
-                                           ahead);
+    kernel.products(shape, block, rows, 0, shape.strips, 0, shape.strips, false, m2, next, ahead);
   else
-    kernel_of<CovarianceKernel>().squares(shape, block, rows, 0, shape.strips, false, m2);
+    kernel.squares(shape, block, rows, 0, shape.strips, false, m2);
 }
 
 // The node of the packed rows of a block, which is centred in place. The `ahead` bytes from `next` on are read next.
-inline void reduce_block(const CovarianceShape& shape, bool full, double* block, Size rows, const double* weights,
-                         double* node, const void* next = nullptr, Size ahead = 0) noexcept {
+inline void reduce_block(const CovarianceKernel& kernel, const CovarianceShape& shape, bool full, double* block,
+                         Size rows, const double* weights, double* node, const void* next = nullptr,
+                         Size ahead = 0) noexcept {
   const BlockWeights w(weights, rows);
   std::fill_n(node, shape.node_size(full), 0.0);
   if (w.total == 0) return;
   node[0] = w.total;
-  kernel_of<CovarianceKernel>().centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips,
-                                       node + shape.hi(), node + shape.lo());
-  multiply(shape, full, block, rows, node + shape.m2(), next, ahead);
+  kernel.centre(shape, block, rows, w.values, w.total, w.reference, 0, shape.strips, node + shape.hi(),
+                node + shape.lo());
+  multiply(kernel, shape, full, block, rows, node + shape.m2(), next, ahead);
 }
 
 // The node of a block of which the mean is all that is asked for, or false: it takes reduce_block. SCRATCH a block.
 template <class T>
-bool reduce_means(const CovarianceShape& shape, const Table<T>& table, double* scratch, double* node) noexcept {
+bool reduce_means(const CovarianceKernel& kernel, const CovarianceShape& shape, const Table<T>& table, double* scratch,
+                  double* node) noexcept {
   const Layout& l = table.layout;
   if (table.weights != nullptr || l.rows < 32 || l.col_stride != 1 || l.row_stride != l.cols) return false;
   std::fill_n(node, shape.node_size(false), 0.0);
   node[0] = static_cast<double>(l.rows);
   double *hi = node + shape.hi(), *lo = node + shape.lo();
   if constexpr (sizeof(T) == 8)
-    return kernel_of<CovarianceKernel>().means_f64(shape, table.data, l.rows, hi, lo, scratch);
+    return kernel.means_f64(shape, table.data, l.rows, hi, lo, scratch);
   else
-    return kernel_of<CovarianceKernel>().means_f32(shape, table.data, l.rows, hi, lo, scratch);
+    return kernel.means_f32(shape, table.data, l.rows, hi, lo, scratch);
 }
 
 // The node of few rows of a narrow table, CovarianceShape::few. SCRATCH block and strips: a block, and a node, of
 // short_shape().
 template <class T>
-void reduce_few(const CovarianceShape& shape, bool full, const T* x, const Layout& layout, const double* weights,
-                double* block, double* strips, double* node) noexcept {
+void reduce_few(const CovarianceKernel& kernel, const CovarianceShape& shape, bool full, const T* x,
+                const Layout& layout, const double* weights, double* block, double* strips, double* node) noexcept {
   const CovarianceShape of_few = shape.short_shape();
-  pack(of_few, x, layout, block);
-  reduce_block(of_few, full, block, layout.rows, weights, strips);
+  pack(kernel, of_few, x, layout, block);
+  reduce_block(kernel, of_few, full, block, layout.rows, weights, strips);
   std::fill_n(node, shape.node_size(full), 0.0);
   std::copy_n(strips, full ? shape.m2() : shape.node_size(false), node);
   if (!full) return;
@@ -114,8 +116,9 @@ void reduce_few(const CovarianceShape& shape, bool full, const T* x, const Layou
     for (Size j = i; j < shape.d; ++j) node[shape.m2() + shape.entry(i, j)] = strips[shape.m2() + of_few.entry(i, j)];
 }
 
-// What a thread needs to reduce 2^level blocks.
+// What a thread needs to reduce 2^level blocks, and the kernel, chosen once.
 struct CovarianceWorkspace {
+  const CovarianceKernel& kernel = kernel_of<CovarianceKernel>();
   ScratchLease memory;
   double *block = nullptr, *weights = nullptr, *delta = nullptr, *strips = nullptr, *nodes = nullptr, *packed = nullptr;
 
@@ -164,15 +167,16 @@ class ShiftedRows {
     const Size direct = l.col_stride == 1 ? shape_.d / 8 : 0, first = direct * 8;
     shift(x, l.row_stride, 8, 0, direct);
     if (first == shape_.d) return;
-    pack(shape_, x + first * l.col_stride, Layout{l.rows, l.cols - first, l.row_stride, l.col_stride}, work_.packed);
+    pack(work_.kernel, shape_, x + first * l.col_stride, Layout{l.rows, l.cols - first, l.row_stride, l.col_stride},
+         work_.packed);
     take_strips(work_.packed, direct);
   }
   void finish(const void* next = nullptr, Size ahead = 0) const noexcept {
     if (want_ == Want::mean) return;
     const bool full = want_ == Want::covariance;
     double* m2 = node_ + shape_.m2();
-    multiply(shape_, full, work_.block, rows_, m2, next, ahead);
-    kernel_of<CovarianceKernel>().unshift(shape_, full, rows_, work_.delta, m2);
+    multiply(work_.kernel, shape_, full, work_.block, rows_, m2, next, ahead);
+    work_.kernel.unshift(shape_, full, rows_, work_.delta, m2);
   }
 
  private:
@@ -184,9 +188,9 @@ class ShiftedRows {
              node_ + shape_.lo() + from * 8, work_.delta + from * 8);
     };
     if constexpr (sizeof(T) == 8)
-      call(kernel_of<CovarianceKernel>().shift_f64);
+      call(work_.kernel.shift_f64);
     else
-      call(kernel_of<CovarianceKernel>().shift_f32);
+      call(work_.kernel.shift_f32);
   }
 
   const CovarianceShape& shape_;
@@ -209,17 +213,17 @@ void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table,
     shifted.take(table.data, l);
     return shifted.finish(next, ahead);
   }
-  if (want == Want::mean && reduce_means(shape, table, work.block, node)) return;
-  pack(shape, table.data, l, work.block);
+  if (want == Want::mean && reduce_means(work.kernel, shape, table, work.block, node)) return;
+  pack(work.kernel, shape, table.data, l, work.block);
   const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
-  reduce_block(shape, want == Want::covariance, work.block, l.rows, weights, node, next, ahead);
+  reduce_block(work.kernel, shape, want == Want::covariance, work.block, l.rows, weights, node, next, ahead);
 }
 
 // The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.
 inline void reduce_packed(const CovarianceShape& shape, Want want, double* block, Size rows, const double* weights,
                           const CovarianceWorkspace& work, double* node) noexcept {
   if (!shape.shifted || !all_one(weights, 1, rows))
-    return reduce_block(shape, want == Want::covariance, block, rows, weights, node);
+    return reduce_block(work.kernel, shape, want == Want::covariance, block, rows, weights, node);
   const ShiftedRows shifted(shape, want, rows, work, node);
   shifted.take_strips(block);
   shifted.finish();
@@ -294,7 +298,7 @@ struct CovarianceNodes {
     if (into[0] == 0)
       std::copy_n(other, size(), into);
     else
-      kernel_of<CovarianceKernel>().merge(shape, full(), into, other, 1, work.delta);
+      work.kernel.merge(shape, full(), into, other, 1, work.delta);
   }
 };
 

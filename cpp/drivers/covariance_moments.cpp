@@ -34,7 +34,7 @@ Outcome Moments::join(Numbers& into, const Numbers& node, double sign) const noe
   if (into[0] <= node[0]) {
     std::fill_n(into.data(), node_size(), 0.0);
   } else if (node[0] > 0) {
-    kernel_of<CovarianceKernel>().merge(shape(), nodes_.full(), into.data(), node.data(), -1, work.delta);
+    work.kernel.merge(shape(), nodes_.full(), into.data(), node.data(), -1, work.delta);
     for (Size j = 0; j < shape().d; ++j) {  // rounding must not make a variance negative
       double& square = into[square_of_column(j)];
       if (square < 0) square = 0;
@@ -55,7 +55,7 @@ Outcome Moments::fill_open(const Table<T>& table) noexcept {
     if (!open_weights_) return no_memory;
     std::fill_n(open_weights_.data(), open_rows_, 1.0);
   }
-  pack(shape(), table.data, table.layout, open_.data() + shape().index(open_rows_, 0));
+  pack(kernel_of<CovarianceKernel>(), shape(), table.data, table.layout, open_.data() + shape().index(open_rows_, 0));
   if (open_weights_) {
     for (Size r = 0; r < rows; ++r) {
       const double w = table.weights == nullptr ? 1 : table.weights[r * table.weights_stride];
@@ -112,10 +112,11 @@ Outcome Moments::sequential_block(const Table<T>& table) noexcept {
   if (table.weights != nullptr) packed = Numbers(weights_size(shape()));
   if (!open_ || (table.weights != nullptr && !packed)) return no_memory;
   const Layout& l = table.layout;
+  const CovarianceKernel& kernel = kernel_of<CovarianceKernel>();
   const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, packed.data());
   return add_to_sequential(l.rows, weights, [&](Size from, Size to) noexcept {
     const Size first = from * 8, cols = std::min(shape().d, to * 8) - first;
-    pack(shape(), table.data + first * l.col_stride, Layout{l.rows, cols, l.row_stride, l.col_stride},
+    pack(kernel, shape(), table.data + first * l.col_stride, Layout{l.rows, cols, l.row_stride, l.col_stride},
          open_.data() + shape().index(0, first));
   });
 }
@@ -156,8 +157,8 @@ Outcome Moments::add_open(double* node) const noexcept {
   const CovarianceWorkspace work = nodes_.request(0);
   if (!work) return no_memory;
   if (shape().is_short(open_rows_))
-    reduce_few(shape(), nodes_.full(), open_.data(), Layout{open_rows_, shape().d, 1, shape().stride}, weights,
-               work.block, work.strips, work.nodes);
+    reduce_few(work.kernel, shape(), nodes_.full(), open_.data(), Layout{open_rows_, shape().d, 1, shape().stride},
+               weights, work.block, work.strips, work.nodes);
   else
     reduce_packed(shape(), nodes_.want, block.data(), open_rows_, weights, work, work.nodes);
   nodes_.merge(node, work.nodes, work);
@@ -310,7 +311,7 @@ bool Moments::restore(const std::vector<double>& from) {
     if (!reader.take(rows, fresh.open_rows_ * s.d, fresh.open_rows_ * s.d)) return false;
     fresh.open_ = Numbers::zeros(s.block_size());
     if (!fresh.open_) return false;
-    pack(s, rows.data(), Layout{fresh.open_rows_, s.d, s.d, 1}, fresh.open_.data());
+    pack(kernel_of<CovarianceKernel>(), s, rows.data(), Layout{fresh.open_rows_, s.d, s.d, 1}, fresh.open_.data());
   }
   if (from[6] != 0 && !reader.take(fresh.open_weights_, fresh.open_rows_, weights_size(s))) return false;
   if (!reader.at_end() || !fresh.consistent()) return false;

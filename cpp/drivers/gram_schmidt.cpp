@@ -38,7 +38,7 @@ Outcome run_lanes(const GramSchmidtCall<T>& call) noexcept {
 template <class T>
 Outcome large_gram_schmidt(const LargeGramSchmidt<T>& item) noexcept {
   const Size m = item.a_layout.rows, n = item.a_layout.cols;
-  if (item.method == Orthogonalization::householder) return by_lapack(item);
+  if (item.method == Orthogonalization::householder) return gram_schmidt_by_lapack(item);
   if (item.method == Orthogonalization::cgs2 && m >= 256 && m >= 4 * n) {
     bool done = false;
     const Outcome outcome = tall_gram_schmidt(item, done);
@@ -73,10 +73,6 @@ Outcome gram_schmidt(const GramSchmidtCall<T>& call) noexcept {
   return checked_product(m, n) <= most_elements_in_lanes ? run_lanes(call) : run_large(call);
 }
 
-template Outcome tall_qr<double>(const double*, const Layout&, double*, const Layout&, double*, const Layout&,
-                                 bool&) noexcept;
-template Outcome tall_qr<float>(const float*, const Layout&, float*, const Layout&, float*, const Layout&,
-                                bool&) noexcept;
 template Outcome gram_schmidt<double>(const GramSchmidtCall<double>&) noexcept;
 template Outcome gram_schmidt<float>(const GramSchmidtCall<float>&) noexcept;
 

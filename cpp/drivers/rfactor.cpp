@@ -6,7 +6,6 @@
 
 #include "drivers/common/saved_numbers.hpp"
 #include "drivers/common/tall_passes.hpp"
-#include "kernels/rfactor.hpp"
 #include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
@@ -49,15 +48,15 @@ void leaf_scaled(const T* rows, const Layout& layout, const double* exponents, c
   std::fill_n(r, n * n, 0.0);
   for (Size first = 0; first < layout.rows; first += chunk_rows) {
     const Size count = std::min(chunk_rows, layout.rows - first), padded = round_up(count, 8);
-    tall::gather(rows + first * layout.row_stride, Layout{count, n, layout.row_stride, layout.col_stride}, work.columns,
-                 work.ld);
+    tall::gather(work.to_columns, rows + first * layout.row_stride,
+                 Layout{count, n, layout.row_stride, layout.col_stride}, work.columns, work.ld);
     if (exponents != nullptr)
       for (Size j = 0; j < n; ++j)
         for (Size i = 0; i < padded; ++i) {
           double& x = work.columns[j * work.ld + i];
           x = scaled(x, -static_cast<int>(exponents[j]));
         }
-    kernel_of<RFactorKernel>().absorb(work.columns, work.ld, n, padded, r);
+    work.kernel.absorb(work.columns, work.ld, n, padded, r);
   }
 }
 
@@ -166,7 +165,7 @@ void RFactorNodes::merge(double* into, const double* other, const Workspace& wor
       if (scale)
         for (Size i = 0; i < count; ++i) column[i] = scaled(column[i], -static_cast<int>(exponents[j]));
     }
-    kernel_of<RFactorKernel>().absorb(work.columns, work.ld, n, padded, into);
+    work.kernel.absorb(work.columns, work.ld, n, padded, into);
   }
   if (scale) scale_columns(into, n, exponents, 1);
 }

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "drivers/common/merge_tree.hpp"
+#include "kernels/gram_schmidt.hpp"
+#include "kernels/rfactor.hpp"
 #include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {
@@ -17,8 +19,10 @@ void make_diagonal_nonnegative(double* r, Size n) noexcept;
 
 // The nodes of a MergeTree of R factors, row-major n x n.
 struct RFactorNodes {
-  // chunk rows in columns of `ld`, 2 n numbers, and nodes.
+  // chunk rows in columns of `ld`, 2 n numbers, and nodes; and the kernels, chosen once.
   struct Workspace {
+    const RFactorKernel& kernel = kernel_of<RFactorKernel>();
+    const Columns<double>& to_columns = kernel_of<Columns<double>>();
     ScratchLease memory;
     Size ld;
     double *columns = nullptr, *numbers = nullptr, *nodes = nullptr;

@@ -11,12 +11,18 @@
 
 namespace mmlfast::drivers::tall {
 
-inline const Columns<double>& kernel() { return kernel_of<Columns<double>>(); }
-
-inline void gather(const double* a, const Layout& l, double* to, Size ld) { kernel().gather_f64(a, l, to, ld); }
-inline void gather(const float* a, const Layout& l, double* to, Size ld) { kernel().gather_f32(a, l, to, ld); }
-inline void scatter(const double* from, Size ld, double* a, const Layout& l) { kernel().scatter_f64(from, ld, a, l); }
-inline void scatter(const double* from, Size ld, float* a, const Layout& l) { kernel().scatter_f32(from, ld, a, l); }
+inline void gather(const Columns<double>& kernel, const double* a, const Layout& l, double* to, Size ld) {
+  kernel.gather_f64(a, l, to, ld);
+}
+inline void gather(const Columns<double>& kernel, const float* a, const Layout& l, double* to, Size ld) {
+  kernel.gather_f32(a, l, to, ld);
+}
+inline void scatter(const Columns<double>& kernel, const double* from, Size ld, double* a, const Layout& l) {
+  kernel.scatter_f64(from, ld, a, l);
+}
+inline void scatter(const Columns<double>& kernel, const double* from, Size ld, float* a, const Layout& l) {
+  kernel.scatter_f32(from, ld, a, l);
+}
 
 template <class T>
 struct View {
@@ -118,7 +124,7 @@ class Passes {
  public:
   Passes(Size m, Size n) noexcept
       : c_(m, n, 1280, 128, 256, block_rows(n)),
-        sums_(kernel().gram_sums(c_.n)),
+        sums_(kernel_.gram_sums(c_.n)),
         partial_(checked_product(c_.n_blocks, c_.n, c_.n)) {}
 
   bool has_memory() const noexcept { return partial_.data() != nullptr; }
@@ -136,11 +142,11 @@ class Passes {
       const T* next = a.at(c_.first(chunk) + c_.rows_of(chunk));
       const Size ahead = share * Size{sizeof(T)};
       for (int t = 0; t < count; ++t, next += share)
-        kernel().solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal(), next, ahead);
-      if (q.data != nullptr) scatter(x, c_.ld, q.at(c_.first(chunk)), q.part(c_.rows_of(chunk)));
+        kernel_.solve_upper(x, c_.ld, c_.n, rows, triangles[t]->r(), triangles[t]->reciprocal(), next, ahead);
+      if (q.data != nullptr) scatter(kernel_, x, c_.ld, q.at(c_.first(chunk)), q.part(c_.rows_of(chunk)));
       if (total == nullptr) return;
       if (sizeof(T) == 4 && q.data != nullptr) rows = load({q.data, q.layout}, chunk, x);
-      kernel().add_gram_in_lanes(x, c_.ld, c_.n, rows, sums, next, ahead);
+      kernel_.add_gram_in_lanes(x, c_.ld, c_.n, rows, sums, next, ahead);
     });
   }
 
@@ -150,7 +156,7 @@ class Passes {
   // Rows of a chunk in columns, padded with zeros to a multiple of 16 rows, which is returned.
   Size load(const View<const T>& from, Size chunk, double* x) const noexcept {
     const Size rows = c_.rows_of(chunk), whole = round_up(rows, 8), padded = round_up(rows, 16);
-    gather(from.at(c_.first(chunk)), from.part(rows), x, c_.ld);
+    gather(kernel_, from.at(c_.first(chunk)), from.part(rows), x, c_.ld);
     if (whole < padded)
       for (Size j = 0; j < c_.n; ++j) std::fill_n(x + j * c_.ld + whole, 8, 0.0);
     return padded;
@@ -171,7 +177,7 @@ class Passes {
       if (total != nullptr) std::fill_n(sums, sums_, 0.0);
       const Size end = std::min(c_.count, (b + 1) * c_.per_block);
       for (Size chunk = b * c_.per_block; chunk < end; ++chunk) body(chunk, columns, sums);
-      if (total != nullptr) kernel().reduce_gram(sums, n, partial_.data() + b * nn);
+      if (total != nullptr) kernel_.reduce_gram(sums, n, partial_.data() + b * nn);
     });
     if (!outcome.ok()) return false;
     if (total == nullptr) return true;
@@ -182,6 +188,7 @@ class Passes {
     return true;
   }
 
+  const Columns<double>& kernel_ = kernel_of<Columns<double>>();
   Chunks c_;
   Size sums_;
   AlignedBuffer<double> partial_;
