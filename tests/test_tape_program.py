@@ -430,3 +430,20 @@ def test_ctrl_c():
     program = TapeProgram(graph, y)
     points = np.ones((10_000_000, 1))
     interrupt(lambda: program.batch(points))
+
+
+def test_constants_in_another_order_than_they_stand_in():
+    """Products with a transposed matrix: a copy of it in the order in which they take it, with the same bits."""
+    rng = np.random.default_rng(5)
+    a = rng.standard_normal((30, 20))
+    graph = TapeGraph()
+    first = graph.input(30)
+    x = np.arange(first, first + 30, dtype=np.int32)
+    ids = graph.constants(a)
+    once = graph.emit(tape_ops["dot"], np.tile(x, 20), ids.T.ravel(), aux=30, count=20)
+    again = graph.emit(tape_ops["dot"], np.tile(x[::-1], 20), ids.T.ravel(), aux=30, count=20)
+    program = TapeProgram(graph, np.concatenate([once, again]))
+    points = rng.standard_normal((19, 30))
+    expected = np.concatenate([points @ a, points[:, ::-1] @ a], axis=1)
+    np.testing.assert_allclose(program.batch(points), expected, rtol=1e-12)
+    np.testing.assert_array_equal(program.batch(points), [program(p) for p in points])

@@ -72,6 +72,10 @@ void tape_fuse(TapeListing& listing);
 // Runs of one element that do the same and do not wait for each other become one run.
 TapeListing tape_merged(const TapeListing& listing);
 
+// Constants that an operand takes in another order than they stand in, as products with a transposed matrix do, get a
+// copy in that order, which vectors can load. The last of all passes: the copies come after what uses them.
+TapeListing tape_with_constants_in_order(TapeListing listing);
+
 // Sines and cosines of the same numbers become one run.
 TapeListing tape_paired(const TapeListing& listing);
 

@@ -15,8 +15,9 @@ const char* find_fault(const TapeListing& listing) {
   return nullptr;
 }
 
-// Fewer instructions, but what they wait for lives longer.
-constexpr std::int32_t slots_in_cache = 128;
+// Merged runs are fewer instructions, but what they wait for lives longer: as many slots as the L2 cache holds, of
+// blocks of one row.
+constexpr std::int32_t slots_in_cache = 8192;
 
 int operands_of(TapeCode code) noexcept {
   if (code < tape_code(TapeFused::square)) return tape_operands(static_cast<TapeOp>(code));
@@ -70,10 +71,13 @@ TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
   tape_fuse(listing);
   listing = tape_pruned(listing);
   tape_find_fixed(listing);  // of a run perhaps only what is fixed was left
-  layout_ = tape_layout(tape_paired(listing), graph.input_groups());
+  const auto layout_of = [&](const TapeListing& ready) {
+    return tape_layout(tape_with_constants_in_order(tape_paired(ready)), graph.input_groups());
+  };
+  layout_ = layout_of(listing);
   const TapeListing merged = tape_merged(listing);
   if (merged.runs.size() < listing.runs.size()) {
-    TapeLayout other = tape_layout(tape_paired(merged), graph.input_groups());
+    TapeLayout other = layout_of(merged);
     if (other.n_slots <= std::max(slots_in_cache, 2 * layout_.n_slots)) layout_ = std::move(other);
   }
   rows_ = rows_for(layout_);
