@@ -1,13 +1,202 @@
 #include "drivers/exact_elimination.hpp"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <new>
+
 #include "drivers/common/lane_batch.hpp"
 #include "drivers/common/matrix_batch.hpp"
 #include "drivers/exact_elimination_large.hpp"
-#include "drivers/exact_elimination_small.hpp"
-#include "drivers/exact_elimination_solve.hpp"
+#include "drivers/exact_elimination_parts.hpp"
+#include "kernels/elimination.hpp"
 
 namespace mmlfast::drivers {
 namespace {
+
+// ---- small matrices: eight of them in the lanes, or eight primes of a single one ----
+
+// Up to this order a determinant in floating point may be good enough to be rounded to an integer.
+constexpr Size rounded_order = 8;
+
+// Residues of up to eight items. Slots are the lanes: one per item, or one per prime if there is only one item.
+class SmallGroup {
+ public:
+  static constexpr Size most_primes = 48;  // order 12, 64 bits: 12 (64 + 1.8) / 24.98
+
+  static Size doubles(Size m, Size n) noexcept { return lane_count * (2 * m * n) + m + n; }
+
+  template <class I>
+  SmallGroup(const Batch<const I>& a, Size first, Size count, double* room) noexcept
+      : m_(a.layout.rows),
+        n_(a.layout.cols),
+        alone_(count == 1),
+        low_(room),
+        high_(room + lane_count * m_ * n_),
+        squares_(high_ + lane_count * m_ * n_) {
+    bool fits = true;
+    for (Size l = 0; l < count; ++l) {
+      const I* item = a.item(first + l);
+      for (Size i = 0; i < m_; ++i) {
+        double square = 0;
+        for (Size j = 0; j < n_; ++j) {
+          const I x = load(item + i * a.layout.row_stride + j * a.layout.col_stride);
+          const double value = static_cast<double>(x);
+          fits = fits && fits_double(x);
+          low_[(i * n_ + j) * lane_count + l] = value;
+          square += value * value;
+        }
+        largest_row_ = std::max(largest_row_, square);
+      }
+    }
+    has_high_ = !fits;
+    if (has_high_) split(a, first, count);
+    if (count < lane_count) fill_lanes(count);
+  }
+
+  // How many primes each item needs; before the first pass.
+  void count_primes(Size count) noexcept {
+    const Size order = std::min(m_, n_);
+    for (Size l = 0; l < count; ++l) {
+      double* column_square = squares_ + m_;
+      std::fill_n(squares_, m_ + n_, 0.0);
+      for (Size i = 0; i < m_; ++i)
+        for (Size j = 0; j < n_; ++j) {
+          const Size at = (i * n_ + j) * lane_count + l;
+          const double value = has_high_ ? high_[at] * 0x1p32 + low_[at] : low_[at];
+          squares_[i] += value * value;
+          column_square[j] += value * value;
+        }
+      primes_[l] = primes_for(std::min(log2_of_minors(squares_, m_, order), log2_of_minors(column_square, n_, order)));
+      most_ = std::max(most_, primes_[l]);
+    }
+  }
+
+  // The passes that are enough for every item.
+  Size passes() const noexcept { return alone_ ? ceil_div(most_, lane_count) : most_; }
+  Size primes(Size l) const noexcept { return primes_[alone_ ? 0 : l]; }
+  double largest_row() const noexcept { return largest_row_; }
+  const double* low() const noexcept { return low_; }
+  bool alone() const noexcept { return alone_; }
+
+  void pass(Size number, double* value, double* rank, void* work) const noexcept {
+    alignas(64) double p[lane_count];
+    for (int l = 0; l < lane_count; ++l)
+      p[l] = static_cast<double>(Primes::at(alone_ ? number * lane_count + l : number));
+    kernel_of<ExactElimination>().small({low_, has_high_ ? high_ : nullptr}, m_, n_, p, value, rank, work);
+  }
+
+ private:
+  template <class I>
+  void split(const Batch<const I>& a, Size first, Size count) noexcept {
+    for (Size l = 0; l < count; ++l)
+      for (Size i = 0; i < m_; ++i)
+        for (Size j = 0; j < n_; ++j) {
+          const I x = load(a.item(first + l) + i * a.layout.row_stride + j * a.layout.col_stride);
+          low_[(i * n_ + j) * lane_count + l] = low_part(x);
+          high_[(i * n_ + j) * lane_count + l] = high_part(x);
+        }
+  }
+
+  // Lanes without an item of their own repeat the last one.
+  void fill_lanes(Size count) noexcept {
+    for (Size e = 0; e < m_ * n_; ++e)
+      for (Size l = count; l < lane_count; ++l) {
+        low_[e * lane_count + l] = low_[e * lane_count + count - 1];
+        if (has_high_) high_[e * lane_count + l] = high_[e * lane_count + count - 1];
+      }
+  }
+
+  Size m_, n_;
+  bool alone_, has_high_ = false;
+  double *low_, *high_, *squares_;
+  double largest_row_ = 0;
+  Size primes_[lane_count] = {}, most_ = 1;
+};
+
+// Whether the determinant in floating point is less than 1/2 wrong. Elimination with partial pivoting is exact for a +
+// e with |e| <= n u |L| |U| (1 + ..), whose rows are at most 2^n n u times the largest row r of a (Higham, Accuracy and
+// Stability of Numerical Algorithms, 2nd ed., theorem 9.3 with |l| <= 1): by Hadamard the determinant moves by no more
+// than n (n u 2^n) r^n. The product of the pivots adds n u r^n, and all that is taken twice.
+bool may_be_rounded(Size n, double largest_square) noexcept {
+  if (n > rounded_order || largest_square >= 0x1p50) return false;
+  const double order = static_cast<double>(n);
+  const double wrong = 2 * order * (order * std::ldexp(1.0, static_cast<int>(n)) + 1) * 0x1p-53;
+  return wrong * std::pow(largest_square, order / 2) < 0.45;
+}
+
+// put(item, Rounded) for each item of the group.
+template <class I, class Put>
+void small_determinants(const Batch<const I>& a, Size first, Size count, void* scratch, Put&& put) noexcept {
+  const Size n = a.layout.rows;
+  double* room = static_cast<double*>(scratch);
+  void* work = room + (SmallGroup::doubles(n, n) + 7) / 8 * 8;
+  SmallGroup group(a, first, count, room);
+  alignas(64) double value[lane_count], rank[lane_count];
+  if (may_be_rounded(n, group.largest_row())) {
+    const double* item[lane_count];
+    double* det[lane_count];
+    for (int l = 0; l < lane_count; ++l) item[l] = group.low() + l, det[l] = value + l;
+    kernel_of<Elimination<double>>().determinant(item, Layout{n, n, n * lane_count, lane_count}, det, work);
+    for (Size l = 0; l < count; ++l) {
+      Rounded exact;
+      int exponent = 0;
+      const double whole = std::nearbyint(value[l]);
+      exact.fraction = std::frexp(std::fabs(whole), &exponent);
+      exact.exponent = exponent;
+      exact.sign = (whole > 0) - (whole < 0);
+      put(first + l, exact);
+    }
+    return;
+  }
+  group.count_primes(count);
+  std::uint32_t prime[SmallGroup::most_primes], residue[lane_count][SmallGroup::most_primes];
+  std::uint32_t digit[SmallGroup::most_primes], limb[SmallGroup::most_primes];
+  for (Size pass = 0; pass < group.passes(); ++pass) {
+    group.pass(pass, value, rank, work);
+    for (Size l = 0; l < lane_count; ++l) {
+      const Size at = group.alone() ? pass * lane_count + l : pass;
+      prime[at] = Primes::at(at);
+      residue[group.alone() ? 0 : l][at] = to_residue(value[l], prime[at]);
+    }
+  }
+  for (Size l = 0; l < count; ++l) put(first + l, combine_residues(prime, residue[l], group.primes(l), digit, limb));
+}
+
+template <class I>
+void small_ranks(const Batch<const I>& a, Size first, Size count, void* scratch, Size* found) noexcept {
+  const Size m = a.layout.rows, n = a.layout.cols, full = std::min(m, n);
+  double* room = static_cast<double*>(scratch);
+  void* work = room + (SmallGroup::doubles(m, n) + 7) / 8 * 8;
+  SmallGroup group(a, first, count, room);
+  alignas(64) double value[lane_count], rank[lane_count];
+  std::fill_n(found, count, Size{0});
+  for (Size pass = 0;; ++pass) {
+    if (pass == 1) group.count_primes(count);  // most matrices have full rank, and one prime says so
+    if (pass > 0 && pass >= group.passes()) return;
+    group.pass(pass, value, rank, work);
+    bool all_full = true;
+    for (Size l = 0; l < lane_count; ++l) {
+      Size& best = found[group.alone() ? 0 : std::min(l, count - 1)];
+      best = std::max(best, static_cast<Size>(rank[l]));
+    }
+    for (Size l = 0; l < count; ++l) all_full = all_full && found[l] == full;
+    if (all_full) return;
+  }
+}
+
+Size small_scratch_vectors(Size m, Size n) noexcept {
+  const Size rounded = m == n && n <= rounded_order ? kernel_of<Elimination<double>>().scratch_vectors(n, 0) : 0;
+  return (SmallGroup::doubles(m, n) + 7) / 8 +
+         std::max<Size>(kernel_of<ExactElimination>().small_vectors(m, n), rounded);
+}
+
+double small_ns(Size m, Size n) noexcept {
+  const double d = static_cast<double>(std::min(m, n));
+  return 20 + static_cast<double>(m * n) * (2 + 0.5 * d);
+}
+
+// ---- all matrices ----
 
 // Many matrices one per thread, large ones one after another with their primes in several threads.
 template <class Call>
@@ -33,10 +222,16 @@ Outcome determinants(Size n_items, const Batch<const I>& a, Put&& put) noexcept 
   }
   return run_large(n_items, n, n, [&](Size i) {
     Rounded det;
-    const Outcome outcome = large_determinant(a, i, det);
+    const Outcome outcome = with_parts(a, i, [&](Parts& parts) { return large_determinant(parts, n, det); });
     if (outcome.ok()) put(i, det);
     return outcome;
   });
+}
+
+template <class I>
+Outcome echelon_of_item(const Batch<const I>& a, Size item, EchelonForm form, ExactEchelon& result) noexcept {
+  return with_parts(a, item,
+                    [&](Parts& parts) { return certified_echelon(parts, a.layout.rows, a.layout.cols, form, result); });
 }
 
 template <class I, class Put>
@@ -58,7 +253,7 @@ Outcome ranks(Size n_items, const Batch<const I>& a, Put&& put) noexcept {
   }
   return run_large(n_items, m, n, [&](Size i) {
     ExactEchelon echelon;
-    const Outcome outcome = certified_echelon(a, i, EchelonForm::none, echelon);
+    const Outcome outcome = echelon_of_item(a, i, EchelonForm::none, echelon);
     if (outcome.ok()) put(i, static_cast<Size>(echelon.pivot.size()));
     return outcome;
   });
@@ -91,62 +286,29 @@ Outcome is_singular(Size n_items, const Batch<const I>& a, const Batch<bool>& si
 }
 
 template <class I>
-Outcome exact_inverse(Size n_items, const Batch<const I>& a, const Batch<double>& x) noexcept {
-  const Size n = a.layout.rows;
-  if (n_items == 0 || n == 0) return {};
-  const auto put = [&](Size i, Size r, Size c, double value) {
-    x.item(i)[r * x.layout.row_stride + c * x.layout.col_stride] = value;
-  };
-  try {
-    return solve_exactly(n_items, a, IdentityRight{n}, put);
-  } catch (const std::bad_alloc&) {
-    return out_of_memory;
-  }
-}
-
-template <class I, class J>
-Outcome exact_solve(Size n_items, const Batch<const I>& a, const Batch<const J>& b, const Batch<double>& x) noexcept {
-  if (n_items == 0 || a.layout.rows == 0 || b.layout.cols == 0) return {};
-  const auto put = [&](Size i, Size r, Size c, double value) {
-    x.item(i)[r * x.layout.row_stride + c * x.layout.col_stride] = value;
-  };
-  try {
-    return solve_exactly(n_items, a, IntegerRight<J>{b}, put);
-  } catch (const std::bad_alloc&) {
-    return out_of_memory;
-  }
-}
-
-template <class I>
 Outcome exact_echelon(const Batch<const I>& a, EchelonForm form, ExactEchelon& result) noexcept {
-  return certified_echelon(a, 0, form, result);
+  return echelon_of_item(a, 0, form, result);
 }
 
 template <class I>
 Outcome exact_shifted_determinants(const Batch<const I>& a, std::vector<std::int64_t>& prime,
                                    std::vector<std::int64_t>& residue) noexcept {
   try {
-    return shifted_determinants(a, prime, residue);
+    return with_parts(a, 0,
+                      [&](const Parts& parts) { return shifted_determinants(parts, a.layout.rows, prime, residue); });
   } catch (const std::bad_alloc&) {
     return out_of_memory;
   }
 }
 
-#define MMLFAST_INSTANTIATE(I)                                                                                   \
-  template Outcome exact_determinant<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept;             \
-  template Outcome exact_log_determinant<I>(Size, const Batch<const I>&, const Batch<double>&,                   \
-                                            const Batch<double>&) noexcept;                                      \
-  template Outcome exact_rank<I>(Size, const Batch<const I>&, const Batch<std::int64_t>&) noexcept;              \
-  template Outcome exact_solve<I, double>(Size, const Batch<const I>&, const Batch<const double>&,               \
-                                          const Batch<double>&) noexcept;                                        \
-  template Outcome exact_solve<I, std::int64_t>(Size, const Batch<const I>&, const Batch<const std::int64_t>&,   \
-                                                const Batch<double>&) noexcept;                                  \
-  template Outcome exact_solve<I, std::uint64_t>(Size, const Batch<const I>&, const Batch<const std::uint64_t>&, \
-                                                 const Batch<double>&) noexcept;                                 \
-  template Outcome exact_inverse<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept;                 \
-  template Outcome is_singular<I>(Size, const Batch<const I>&, const Batch<bool>&) noexcept;                     \
-  template Outcome exact_echelon<I>(const Batch<const I>&, EchelonForm, ExactEchelon&) noexcept;                 \
-  template Outcome exact_shifted_determinants<I>(const Batch<const I>&, std::vector<std::int64_t>&,              \
+#define MMLFAST_INSTANTIATE(I)                                                                       \
+  template Outcome exact_determinant<I>(Size, const Batch<const I>&, const Batch<double>&) noexcept; \
+  template Outcome exact_log_determinant<I>(Size, const Batch<const I>&, const Batch<double>&,       \
+                                            const Batch<double>&) noexcept;                          \
+  template Outcome exact_rank<I>(Size, const Batch<const I>&, const Batch<std::int64_t>&) noexcept;  \
+  template Outcome is_singular<I>(Size, const Batch<const I>&, const Batch<bool>&) noexcept;         \
+  template Outcome exact_echelon<I>(const Batch<const I>&, EchelonForm, ExactEchelon&) noexcept;     \
+  template Outcome exact_shifted_determinants<I>(const Batch<const I>&, std::vector<std::int64_t>&,  \
                                                  std::vector<std::int64_t>&) noexcept;
 MMLFAST_INSTANTIATE(std::int64_t)
 MMLFAST_INSTANTIATE(std::uint64_t)

@@ -8,11 +8,17 @@
 #include "drivers/common/batch.hpp"
 #include "drivers/exact_elimination_residues.hpp"
 #include "kernels/exact_elimination.hpp"
+#include "runtime/aligned_buffer.hpp"
+#include "runtime/outcome.hpp"
 
 namespace mmlfast::drivers {
 
+inline constexpr Outcome out_of_memory{Outcome::Status::no_memory};
+
 inline constexpr int lane_count = items_per_group<double>;
 
+// Up to this order eight matrices share the lanes; beyond it eight primes of one matrix do.
+inline constexpr Size small_order = 12;
 // Arrays need not be aligned.
 template <class I>
 I load(const I* from) noexcept {
@@ -95,6 +101,22 @@ struct Parts {
   }
   IntegerMatrix matrix() const noexcept { return {low, high}; }
 };
+
+// Runs use(Parts) with an m x n matrix of entry(i, j) as doubles.
+template <class Entry, class Use>
+Outcome with_parts(Size m, Size n, Entry&& entry, Use&& use) noexcept {
+  const AlignedBuffer<double> memory(Parts::doubles(m, n));
+  if (!memory) return out_of_memory;
+  Parts parts(m, n, memory.data(), entry);
+  return use(parts);
+}
+
+template <class I, class Use>
+Outcome with_parts(const Batch<const I>& a, Size item, Use&& use) noexcept {
+  const I* x = a.item(item);
+  const auto entry = [&](Size i, Size j) { return load(x + i * a.layout.row_stride + j * a.layout.col_stride); };
+  return with_parts(a.layout.rows, a.layout.cols, entry, use);
+}
 
 // The prime numbers `first` .. of the sequence, one per lane.
 struct LanePrimes {
