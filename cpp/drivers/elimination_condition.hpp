@@ -135,41 +135,13 @@ bool looks_good(const T* a, const Layout& l, const T* y, const T* x, const T* b,
 // The largest |b - a x| / (|b| + |a| |x|) of the rows where that is more than rounding explains. Rows beside which
 // rounding cannot be told from the ends of the range of T say nothing.
 template <class T>
-double backward_error(const T* a, const Layout& l, const T* x, const T* b, Size step) noexcept {
-  const T limit = Limits<T>(l.rows).backward;
-  double worst = 0;
-  for (Size r = 0; r < l.rows; ++r) {
-    const RowSums<0, T> sums(a + r * l.row_stride, l.col_stride, l.rows, x);
-    const T rest = std::fabs(b[r * step] - sums.plain), size = std::fabs(b[r * step]) + sums.absolute;
-    if (rest <= limit * size || !(size > std::numeric_limits<T>::min() / limit) || !std::isfinite(size)) continue;
-    worst = std::max(worst, static_cast<double>(rest) / static_cast<double>(size));
-  }
-  return worst;
-}
+double backward_error(const T* a, const Layout& l, const T* x, const T* b, Size step) noexcept;
 
 // Powers of two that bring the largest element of each row, then of each column, to the size of 1.
 class Scales {
  public:
   template <class T>
-  Scales(const T* a, const Layout& l) noexcept : row_(l.rows), column_(l.cols) {
-    if (!row_ || !column_) return;
-    finite_ = true;
-    for (Size r = 0; r < l.rows; ++r) {
-      T largest = 0;
-      for (Size k = 0; k < l.cols; ++k) {
-        const T size = std::fabs(a[r * l.row_stride + k * l.col_stride]);
-        finite_ = finite_ && std::isfinite(size);
-        largest = std::max(largest, size);
-      }
-      row_[r] = largest > 0 ? -std::ilogb(largest) : 0;
-    }
-    for (Size k = 0; k < l.cols && finite_; ++k) {
-      int top = std::numeric_limits<int>::min();
-      for (Size r = 0; r < l.rows; ++r)
-        if (const T x = a[r * l.row_stride + k * l.col_stride]; x != 0) top = std::max(top, std::ilogb(x) + row_[r]);
-      column_[k] = top == std::numeric_limits<int>::min() ? 0 : -top;
-    }
-  }
+  Scales(const T* a, const Layout& l) noexcept;
   // False if there is no memory, or a number that is not finite.
   bool good() const noexcept { return finite_; }
   int row(Size r) const noexcept { return row_[r]; }
@@ -182,34 +154,13 @@ class Scales {
 
 // Row r of the scaled matrix: the sum of its sizes.
 template <class T>
-T scaled_row_sum(const T* a, const Layout& l, const Scales& scales, Size r) noexcept {
-  T total = 0;
-  for (Size k = 0; k < l.cols; ++k)
-    total += std::ldexp(std::fabs(a[r * l.row_stride + k * l.col_stride]), scales.row(r) + scales.column(k));
-  return total;
-}
+T scaled_row_sum(const T* a, const Layout& l, const Scales& scales, Size r) noexcept;
 
 // ---- of an inverse that is there ----
 
 // The norm of the scaled inverse, times that of the scaled matrix.
 template <class T>
-double scaled_norms(const T* a, const Layout& al, const T* x, const Layout& xl) noexcept {
-  const Size n = al.rows;
-  const Scales scales(a, al);
-  if (!scales.good()) return 0;
-  const AlignedBuffer<double> sum(n);
-  if (!sum) return 0;
-  for (Size r = 0; r < n; ++r) sum[r] = static_cast<double>(scaled_row_sum(a, al, scales, r));
-  double largest = 0;
-  for (Size j = 0; j < n; ++j) {
-    double size = 0;
-    for (Size r = 0; r < n; ++r)
-      size += std::ldexp(static_cast<double>(std::fabs(x[j * xl.row_stride + r * xl.col_stride])) * sum[r],
-                         -scales.row(r) - scales.column(j));
-    largest = std::max(largest, size);
-  }
-  return largest;
-}
+double scaled_norms(const T* a, const Layout& al, const T* x, const Layout& xl) noexcept;
 
 // 1, or the reciprocal condition number to warn of. x: the inverse of a. `room` for 2 n numbers. z is in the units of
 // the rows of a.

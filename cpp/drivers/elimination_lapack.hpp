@@ -4,26 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "drivers/common/batch.hpp"
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
-#include "drivers/elimination_condition.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {
 
 // Brings numbers that are all tiny to the size of 1, by a power of two, which it returns (0: nothing to do).
 template <class T>
-int lift_tiny(T* x, Size count) {
-  T largest = 0;
-  for (Size i = 0; i < count; ++i) largest = std::max(largest, std::fabs(x[i]));
-  if (!(largest > 0) || std::ilogb(largest) > std::numeric_limits<T>::min_exponent / 2) return 0;
-  const int power = -std::ilogb(largest);
-  multiply_by_power(x, count, power);
-  return power;
-}
+int lift_tiny(T* x, Size count);
 
 // The factors of 2^power times the transpose of the matrix: a matrix in C order lies in memory as its transpose does in
 // the order that LAPACK reads, and matrices in other orders are factored in the same way to get the same bits.
@@ -36,17 +27,7 @@ struct LapackFactors {
   bool singular = false;
   int power = 0;
 
-  void factor(const T* item, const Layout& layout) {
-    to_columns(item, transposed(layout), lu, n);
-    singular = routines.getrf(n, n, lu, ipiv) != 0;
-    power = 0;
-    if (all_pivots_normal()) return;
-    // LAPACK multiplies by reciprocals of pivots, which overflow for the tiniest. If the whole matrix is tiny it is
-    // brought to the size of 1 by a power of two, which is exact, and factored again.
-    to_columns(item, transposed(layout), lu, n);
-    power = lift_tiny(lu, n * n);
-    singular = routines.getrf(n, n, lu, ipiv) != 0;
-  }
+  void factor(const T* item, const Layout& layout);
 
   // The inverse in place of the factors, in C order. `work` has room for `columns` times n numbers.
   void invert(T* work, Size columns) const {
@@ -56,43 +37,13 @@ struct LapackFactors {
 
   // 1, or the reciprocal condition number to warn of; `item` is the matrix itself, and x the solution for b, whose
   // numbers are `step` apart. The first look costs a hundredth of the factors.
-  double reciprocal_condition(const T* item, const Layout& layout, const T* x, const T* b, Size step) const {
-    constexpr Size more = 7;
-    const AlignedBuffer<T> y(checked_product(n, more));
-    if (!y) return 1;
-    for (Size i = 0; i < n; ++i) y[i] = probes<T>.number[i % probe_numbers];
-    substitute(false, y.data(), 1);
-    if (looks_good(item, layout, y.data(), x, b, step)) return 1;
-    const Scales scales(item, layout);
-    if (!scales.good()) return 1;
-    std::uint64_t state = 0x9e3779b97f4a7c15;
-    for (Size i = 0; i < n; ++i) {
-      const T sum = std::ldexp(scaled_row_sum(item, layout, scales, i), -scales.row(i));
-      for (Size k = 0; k < more; ++k) {
-        state = state * 6364136223846793005u + 1442695040888963407u;
-        y[k * n + i] = (state >> 63) != 0 ? sum : -sum;
-      }
-    }
-    substitute(false, y.data(), more);
-    double largest = 0;
-    for (Size i = 0; i < more * n; ++i)
-      largest = std::max(largest, std::ldexp(static_cast<double>(std::fabs(y[i])), -scales.column(i % n)));
-    return rcond_to_tell<T>(largest, backward_error(item, layout, x, b, step));
-  }
+  double reciprocal_condition(const T* item, const Layout& layout, const T* x, const T* b, Size step) const;
 
   // b := a^-1 b, or a'^-1 b, for `columns` columns, column-major.
-  void substitute(bool transpose, T* b, Size columns) const {
-    const int b_power = power == 0 ? 0 : lift_tiny(b, n * columns);
-    routines.getrs(!transpose, n, columns, lu, ipiv, b);
-    multiply_by_power(b, n * columns, power - b_power);
-  }
+  void substitute(bool transpose, T* b, Size columns) const;
 
  private:
-  bool all_pivots_normal() const {
-    for (Size k = 0; k < n; ++k)
-      if (std::fabs(lu[k * n + k]) < std::numeric_limits<T>::min()) return false;
-    return true;
-  }
+  bool all_pivots_normal() const;
 };
 
 // What a driver asks of run_lapack, besides the factors.
@@ -134,16 +85,7 @@ struct Determinant {
   double mantissa = 1;
   Size exponent = 0;
 
-  explicit Determinant(const LapackFactors<T>& f) {
-    if (f.singular) mantissa = 0;
-    for (Size k = 0; k < f.n && !f.singular; ++k) {
-      int e;
-      mantissa = std::frexp(mantissa * static_cast<double>(f.lu[k * f.n + k]), &e);
-      if (mantissa == 0 || !std::isfinite(mantissa)) e = 0;
-      exponent += e - f.power;
-      if (f.routines.exchanged(f.ipiv, k)) mantissa = -mantissa;
-    }
-  }
+  explicit Determinant(const LapackFactors<T>& f);
   T value() const {
     const Size limit = 100'000;
     return static_cast<T>(std::ldexp(mantissa, static_cast<int>(std::clamp(exponent, -limit, limit))));
