@@ -2,6 +2,8 @@
 // it. For kernel files only.
 #pragma once
 
+#include <utility>
+
 #include "kernels/tape.hpp"
 #include "kernels/tape_functions.hpp"
 #include "kernels/tape_polygamma.hpp"
@@ -54,42 +56,58 @@ inline void polygamma_loop(Size n, const Operands& operands, double* to) {
 // ---- the loops by code ----
 
 // X(code, name of its function), of operations that are as cheap for one number: Plain; others: Vectors.
-#define MMLFAST_TAPE_PLAIN(X)                                                                                       \
-  X(1, identity, Identity)                                                                                          \
-  X(1, negative, Negative)                                                                                          \
-  X(1, absolute, Absolute)                                                                                          \
-  X(1, sign, Sign)                                                                                                  \
-  X(1, sqrt, Sqrt)                                                                                                  \
-  X(1, floor, Floor)                                                                                                \
-  X(1, ceil, Ceil)                                                                                                  \
-  X(1, trunc, Trunc)                                                                                                \
-  X(1, rint, Rint)                                                                                                  \
-  X(1, logical_not, LogicalNot)                                                                                     \
-  X(2, add, Add)                                                                                                    \
-  X(2, subtract, Subtract)                                                                                          \
-  X(2, multiply, Multiply) X(2, divide, Divide) X(2, divide_or_zero, DivideOrZero) X(2, maximum, Maximum)           \
-      X(2, minimum, Minimum) X(2, fmod, Fmod) X(2, copysign, Copysign) X(2, less, Less) X(2, less_equal, LessEqual) \
-          X(2, equal, Equal) X(2, not_equal, NotEqual) X(2, logical_and, LogicalAnd) X(2, logical_or, LogicalOr)    \
-              X(3, select, Select) X(3, multiply_add, MultiplyAdd)
+#define MMLFAST_TAPE_PLAIN(X)        \
+  X(1, identity, Identity)           \
+  X(1, negative, Negative)           \
+  X(1, absolute, Absolute)           \
+  X(1, sign, Sign)                   \
+  X(1, sqrt, Sqrt)                   \
+  X(1, floor, Floor)                 \
+  X(1, ceil, Ceil)                   \
+  X(1, trunc, Trunc)                 \
+  X(1, rint, Rint)                   \
+  X(1, logical_not, LogicalNot)      \
+  X(2, add, Add)                     \
+  X(2, subtract, Subtract)           \
+  X(2, multiply, Multiply)           \
+  X(2, divide, Divide)               \
+  X(2, divide_or_zero, DivideOrZero) \
+  X(2, maximum, Maximum)             \
+  X(2, minimum, Minimum)             \
+  X(2, fmod, Fmod)                   \
+  X(2, copysign, Copysign)           \
+  X(2, less, Less)                   \
+  X(2, less_equal, LessEqual)        \
+  X(2, equal, Equal)                 \
+  X(2, not_equal, NotEqual)          \
+  X(2, logical_and, LogicalAnd) X(2, logical_or, LogicalOr) X(3, select, Select) X(3, multiply_add, MultiplyAdd)
 #define MMLFAST_TAPE_PLAIN_FUSED(X) \
   X(1, square, Square) X(1, reciprocal, Reciprocal) X(3, subtract_product, SubtractProduct)
-#define MMLFAST_TAPE_VECTORS(X)                                                                                       \
-  X(1, cbrt, Cbrt)                                                                                                    \
-  X(1, exp, Exp)                                                                                                      \
-  X(1, exp2, Exp2)                                                                                                    \
-  X(1, expm1, Expm1)                                                                                                  \
-  X(1, log, Log)                                                                                                      \
-  X(1, log2, Log2)                                                                                                    \
-  X(1, log10, Log10)                                                                                                  \
-  X(1, log1p, Log1p)                                                                                                  \
-  X(1, sin, Sin)                                                                                                      \
-  X(1, cos, Cos)                                                                                                      \
-  X(1, tan, Tan)                                                                                                      \
-  X(1, arcsin, Arcsin)                                                                                                \
-  X(1, arccos, Arccos) X(1, arctan, Arctan) X(1, sinh, Sinh) X(1, cosh, Cosh) X(1, tanh, Tanh) X(1, arcsinh, Arcsinh) \
-      X(1, arccosh, Arccosh) X(1, arctanh, Arctanh) X(1, erf, Erf) X(1, erfc, Erfc) X(1, gammaln, Gammaln)            \
-          X(1, expit, Expit) X(1, softplus, Softplus) X(2, power, Power) X(2, arctan2, Arctan2)                       \
-              X(2, logaddexp, Logaddexp)
+#define MMLFAST_TAPE_VECTORS(X) \
+  X(1, cbrt, Cbrt)              \
+  X(1, exp, Exp)                \
+  X(1, exp2, Exp2)              \
+  X(1, expm1, Expm1)            \
+  X(1, log, Log)                \
+  X(1, log2, Log2)              \
+  X(1, log10, Log10)            \
+  X(1, log1p, Log1p)            \
+  X(1, sin, Sin)                \
+  X(1, cos, Cos)                \
+  X(1, tan, Tan)                \
+  X(1, arcsin, Arcsin)          \
+  X(1, arccos, Arccos)          \
+  X(1, arctan, Arctan)          \
+  X(1, sinh, Sinh)              \
+  X(1, cosh, Cosh)              \
+  X(1, tanh, Tanh)              \
+  X(1, arcsinh, Arcsinh)        \
+  X(1, arccosh, Arccosh)        \
+  X(1, arctanh, Arctanh)        \
+  X(1, erf, Erf)                \
+  X(1, erfc, Erfc)              \
+  X(1, gammaln, Gammaln)        \
+  X(1, expit, Expit) X(1, softplus, Softplus) X(2, power, Power) X(2, arctan2, Arctan2) X(2, logaddexp, Logaddexp)
 
 struct Loops {
   Loop of[n_tape_codes];
@@ -279,11 +297,25 @@ void point_run_of(const TapeStep& step, const TapeFrame& frame) {
   stretch_of<N, F, true>(step.count, operands, frame.slots + step.to);
 }
 
+// Numbers of a list as a vector, `count` of them and then the last again: not by way of the memory, where single
+// numbers would have to be put together first.
+template <std::size_t... J>
+MMLFAST_INLINE native<double> gather_part(const double* numbers, const std::int32_t* list, Size from, Size last,
+                                          std::index_sequence<J...>) {
+  return native<double>{numbers[list[from + Size{J} < last ? from + Size{J} : last]]...};
+}
+MMLFAST_INLINE Vector gather(const double* numbers, const std::int32_t* list, Size count = width) {
+  constexpr int part = native_lanes<double>;
+  Vector x;
+  MMLFAST_EACH_PART x.part[p] = gather_part(numbers, list, Size{p} * part, count - 1, std::make_index_sequence<part>{});
+  return x;
+}
+
 // Any operands: gathered, a piece of the run at a time.
 template <int N>
 void point_lists(const TapeStep& step, const TapeFrame& frame) {
   constexpr Size piece = 8 * width;
-  alignas(vec_bytes) double gathered[N][piece];
+  alignas(vec_bytes) double gathered[N][piece], result[piece];
   Operands operands;
   operands.aux = N < 3 ? step.aux() : 0;
   double* to = frame.slots + step.to;
@@ -293,17 +325,32 @@ void point_lists(const TapeStep& step, const TapeFrame& frame) {
       const TapeAccess access = step.access_of(k);
       const double* numbers = access == TapeAccess::fixed_list ? frame.fixed : frame.slots;
       const std::uint32_t from = step.from[k];
-      if (access == TapeAccess::list || access == TapeAccess::fixed_list)
-        for (Size j = 0; j < count; ++j) gathered[k][j] = numbers[frame.lists[from + i + j]];
-      else
-        for (Size j = 0; j < count; ++j) gathered[k][j] = numbers[access == TapeAccess::single ? from : from + i + j];
-      for (Size j = count; j % width != 0; ++j) gathered[k][j] = gathered[k][count - 1];
       operands.at[k] = gathered[k];
       operands.step[k] = width;
+      if (access == TapeAccess::list || access == TapeAccess::fixed_list) {
+        const std::int32_t* list = frame.lists + from + i;
+        Size v = 0;
+        for (; v + width <= count; v += width) store(gathered[k] + v, gather(numbers, list + v));
+        if (left > 0) store(gathered[k] + v, gather(numbers, list + v, left));
+      } else if (access == TapeAccess::single) {
+        store(gathered[k], broadcast(numbers[from]));
+        operands.step[k] = 0;
+      } else {
+        const double* run = numbers + from + i;
+        operands.at[k] = run;
+        if (left == 0) continue;  // else the lanes behind the last number are to be like it
+        for (Size v = 0; v < whole * width; v += width) store(gathered[k] + v, load(run + v));
+        store(gathered[k] + whole * width, first_of_run(run + whole * width, left));
+        operands.at[k] = gathered[k];
+      }
     }
-    loops.of[step.code](whole + (left > 0), operands, gathered[0]);
-    for (Size v = 0; v < whole * width; v += width) store(to + i + v, load(gathered[0] + v));
-    if (left > 0) store_some(to + i + whole * width, load(gathered[0] + whole * width), left);
+    if (left == 0) {
+      loops.of[step.code](whole, operands, to + i);
+      continue;
+    }
+    loops.of[step.code](whole + 1, operands, result);
+    for (Size v = 0; v < whole * width; v += width) store(to + i + v, load(result + v));
+    store_some(to + i + whole * width, load(result + whole * width), left);
   }
 }
 
