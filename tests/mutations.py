@@ -331,7 +331,7 @@ mutations(
     ("return !is_fixed(id) && last_use_[at(id)] == r", "return !is_fixed(id) && last_use_[at(id)] >= r"),
     ("slot < 0 || slot >= run.count || slot == static_cast<std::int32_t>(i)", "true"),  # shifted operands in place
     ("for (TapeId id : listing_.outputs) last_use_[at(id)] = for_ever", ""),
-    ("if (frame.slot != slot) run(layout.copies.block, frame)", "if (slot == 0) run(layout.copies.block, frame)"),
+    ("if (frame.slot != slot) {  // where they are", "if (slot == 0) {  // where they are"),
     ("!program.taken_.exchange(true, std::memory_order_acquire)", "true"),  # two threads in the same memory
     ("std::swap(operands.of[0], operands.of[1])", "static_cast<void>(0)"),
     ("if (run.reduces() || run.is(TapeOp::callback)) single = false", ""),
