@@ -52,8 +52,8 @@ def rosenbrock(n: int) -> TapeProgram:
     x = np.arange(first, first + n, dtype=np.int32)
     one, hundred = graph.constants(np.array([1.0])), graph.constants(np.array([100.0]))
 
-    def emit(op: str, *operands: Array, aux: int = 0) -> Array:
-        return graph.emit(tape_ops[op], *operands, aux=aux)
+    def emit(op: str, a: Array, b: Array | None = None, aux: int = 0) -> Array:
+        return graph.emit(tape_ops[op], a, b, aux=aux)
 
     t = emit("subtract", x[1:], emit("integer_power", x[:-1], aux=2))
     terms = emit("multiply", hundred, emit("integer_power", t, aux=2))

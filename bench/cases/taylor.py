@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable
 from functools import partial
@@ -54,7 +55,7 @@ def one(f: Callable[[Any, Any], Any], order: int, setup: Setup) -> Job:
 
 
 def jet(jax: Any, f: Callable[[Any, Any], Any], order: int) -> Callable[[Any], Any]:
-    from jax.experimental.jet import jet as series
+    series = importlib.import_module("jax.experimental.jet").jet
 
     factorials = np.array([1.0] + [float(math.factorial(k)) for k in range(1, order + 1)])
 
