@@ -199,6 +199,16 @@ def test_a_change_goes_to_python() -> None:
     assert fast(np.ones(3)) == "slow"
 
 
+def test_a_program_is_kept_once() -> None:
+    """Another watch of it, as after a change to an equal value, takes the place of the one before."""
+    fast, programs = Fast(), [squares(n) for n in range(1, 5)]
+    for n, program in enumerate(programs, 1):
+        fast._keep(_core.Watch([]), program, 0, [(n,)], [(n,)], False)
+    for _ in range(10):
+        fast._keep(_core.Watch([]), programs[3], 0, [(4,)], [(4,)], False)
+    assert [fast(np.ones(n)).tolist() for n in range(1, 5)] == [[1] * n for n in range(1, 5)]
+
+
 def test_four_kinds_of_arguments_are_kept() -> None:
     fast = Fast()
     for n in range(1, 7):

@@ -258,8 +258,8 @@ PyObject* keep(PyObject* object, PyObject* args) {
   const std::shared_ptr<const KeptList> before = kept_of(object);
   auto after = std::make_shared<KeptList>();
   after->push_back(std::move(kept));
-  after->insert(after->end(), before->begin(),
-                before->begin() + static_cast<std::ptrdiff_t>(std::min(before->size(), most_kept - 1)));
+  for (const auto& other : *before)  // but not the same program by a watch that may hold no longer
+    if (other->program != program && after->size() < most_kept) after->push_back(other);
   replace_kept(object, std::move(after));
   Py_RETURN_NONE;
 }
