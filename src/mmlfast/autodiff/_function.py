@@ -17,7 +17,6 @@ from mmlfast.autodiff._compiled import Compiled, result_is_float32
 from mmlfast.autodiff._errors import TracingError
 from mmlfast.autodiff._explain import Listing, TraceTable, as_text, trace_table
 from mmlfast.autodiff._lazy import lazy_batch
-from mmlfast.autodiff._picture import as_dot, boxes, save_picture
 from mmlfast.autodiff._recording import Argument, as_arguments, function_name, is_plain, record
 from mmlfast.autodiff._source import numpy_source
 from mmlfast.autodiff._trace import Ids, Trace, Traced, trace_of
@@ -230,6 +229,8 @@ class Function(_core.TracedCall):
         -------
         str
         """
+        from mmlfast.autodiff._picture import as_dot, boxes
+
         return as_dot(boxes(self._listing(), self._result), self.name)
 
     def draw(self, path: str | os.PathLike[str], *args: Any) -> None:
@@ -249,6 +250,8 @@ class Function(_core.TracedCall):
         ImportError
             If there is neither Graphviz nor matplotlib.
         """
+        from mmlfast.autodiff._picture import boxes, save_picture  # starts programs: nothing that all need
+
         save_picture(boxes(self._listing(), self._result, self.trace_table(*args) if args else None), self.name, path)
 
     # ---- keeping ----

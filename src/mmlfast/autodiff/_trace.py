@@ -22,7 +22,6 @@ from mmlfast.autodiff._errors import ForeignTrace, refuse, users_line
 Ids = np.ndarray[Any, np.dtype[np.int32]]
 
 OPS: dict[str, int] = dict(_core.tape_ops)
-_NO_IDS = np.empty(0, np.int32)
 
 _recordings = threading.local()
 
