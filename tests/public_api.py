@@ -18,7 +18,7 @@ import mmlfast as mf
 
 Array = np.ndarray[Any, Any]
 
-MODULES = ("autodiff", "decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
+MODULES = ("autodiff", "decomposition", "geometry", "graph", "linalg", "neural_network", "optimize", "stats")
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ SCORES = np.abs(_numbers(12, seed=7)) + 0.5
 LINKS = np.array([[0, 1.0, 1, 0], [1, 0, 0, 1], [0, 1, 0, 1], [1, 1, 0, 0]])
 
 ad, la, ge, st, de, gr = mf.autodiff, mf.linalg, mf.geometry, mf.stats, mf.decomposition, mf.graph
+op = mf.optimize
 
 
 def _use(name: str, call: Callable[..., Any] | None = None, /, **options: Any) -> Use:
@@ -622,4 +623,24 @@ def _autodiff() -> Iterator[Use]:
     yield _use("autodiff.primitive", lambda x: ad.grad(lambda v: np.sum(cube(v)))(x), arrays=vector)
 
 
-USES: list[Use] = [*_autodiff(), *_linalg(), *_geometry(), *_stats(), *_decomposition(), *_graph(), *_neural_network()]
+def _optimize() -> Iterator[Use]:
+    def bowl(v: Any) -> Any:
+        return np.sum((v - 1) ** 2 * np.arange(1.0, 5))
+
+    yield _use(
+        "optimize.classify_stationary_point",
+        lambda x: op.classify_stationary_point(bowl, x)[1:5],
+        arrays={"x": V},
+    )
+
+
+USES: list[Use] = [
+    *_autodiff(),
+    *_linalg(),
+    *_geometry(),
+    *_stats(),
+    *_decomposition(),
+    *_graph(),
+    *_neural_network(),
+    *_optimize(),
+]

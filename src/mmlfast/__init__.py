@@ -23,9 +23,9 @@ from mmlfast._config import __version__, get_num_threads, register_threadpoolctl
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mmlfast import autodiff, dask, decomposition, geometry, graph, linalg, neural_network, stats
+    from mmlfast import autodiff, dask, decomposition, geometry, graph, linalg, neural_network, optimize, stats
 
-_MODULES = ("autodiff", "dask", "decomposition", "geometry", "graph", "linalg", "neural_network", "stats")
+_MODULES = ("autodiff", "dask", "decomposition", "geometry", "graph", "linalg", "neural_network", "optimize", "stats")
 
 __all__ = [
     "ConvergenceWarning",
@@ -38,6 +38,7 @@ __all__ = [
     "graph",
     "linalg",
     "neural_network",
+    "optimize",
     "register_threadpoolctl",
     "set_num_threads",
     "show_config",

@@ -1,0 +1,225 @@
+"""What kind of point a stationary point is: by the signs of the eigenvalues of the Hessian, whatever the units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmlfast._common.arrays import as_float, as_real
+from mmlfast.autodiff._taylor import taylor
+from mmlfast.optimize._callables import EXACT, Taken, given_is_wrong, take, why
+
+Array = np.ndarray[Any, Any]
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class StationaryPoint(NamedTuple):
+    """The answer of `classify_stationary_point`.
+
+    Attributes
+    ----------
+    kind : str
+        "minimum", "maximum", "saddle"; "degenerate": some eigenvalues are zero to rounding, and the others do not
+        decide; "not stationary": the gradient is not zero.
+    value : float
+        f there.
+    gradient : ndarray
+    eigenvalues : ndarray
+        Of the Hessian, in ascending order.
+    eigenvectors : ndarray
+        Their directions, in columns.
+    distance : ndarray
+        How far the next stationary point is in each variable, by Newton's method; NaN where the Hessian is singular.
+    derivatives : str
+        "exact", "given" or "finite differences".
+    message : str
+        All that in words.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.optimize import classify_stationary_point
+    >>> classify_stationary_point(lambda v: v[0] ** 2 - v[1] ** 2, np.zeros(2)).eigenvalues.tolist()
+    [-2.0, 2.0]
+    """
+
+    kind: str
+    value: float
+    gradient: Array
+    eigenvalues: Array
+    eigenvectors: Array
+    distance: Array
+    derivatives: str
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+def classify_stationary_point(
+    f: Callable[..., Any],
+    x: Any,
+    args: tuple[Any, ...] = (),
+    *,
+    hess: Callable[..., Any] | None = None,
+    tol: float = 1e-6,
+) -> StationaryPoint:
+    """Say whether a point is a minimum, a maximum or a saddle of a function.
+
+    Signs of eigenvalues do not depend on the units of the variables; what counts as zero is decided after the Hessian
+    is scaled to ones on its diagonal.
+
+    Parameters
+    ----------
+    f : callable
+        ``f(x, *args)`` gives a number. Traced to exact derivatives where it can be.
+    x : array-like
+        The point, of shape (n,), or a number if f takes a number.
+    args : tuple
+        Further arguments of f.
+    hess : callable, optional
+        ``hess(x, *args)`` gives the Hessian. It is compared with that of f.
+    tol : float
+        x counts as stationary if Newton's step to the stationary point next to it is at most `tol` times the size of
+        each variable, or would change f by no more than rounding does.
+
+    Returns
+    -------
+    StationaryPoint
+
+    Raises
+    ------
+    ValueError
+        If f or its derivatives are not finite at x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.optimize import classify_stationary_point
+    >>> print(classify_stationary_point(lambda v: v[0] ** 2 - v[1] ** 2, np.zeros(2)))
+    saddle: 1 of 2 eigenvalues of the Hessian is negative
+    """
+    tol = as_real(tol, "classify_stationary_point: tol")
+    point = x if isinstance(x, float | int) else as_float(x, "x")
+    taken = take(f, point, args)
+    at = np.asarray(point, np.float64)
+    if taken.first.size != 1:
+        raise ValueError(f"f must give one number, got an array of shape {taken.first.shape}")
+    value, gradient = taken.value_and_gradient(at)
+    flat = gradient.reshape(-1)
+    h = taken.hessian(at).reshape(flat.size, flat.size)
+    derivatives, note = taken.derivatives, why(taken)
+    if hess is not None:
+        given = np.asarray(hess(point, *args), np.float64)
+        note += given_is_wrong(taken, given, at, "hess", "hessian")
+        h, derivatives = given.reshape(h.shape), "given"
+    if not (np.isfinite(value) and np.isfinite(flat).all() and np.isfinite(h).all()):
+        raise ValueError(
+            f"x: f or its derivatives are not finite there: f is {value}, its gradient {gradient.tolist()}"
+        )
+    values, vectors = np.linalg.eigh(h)
+    kind, message = kind_of(h, derivatives != "finite differences")
+    distance = _newton_step(h, flat)
+    if not _is_stationary(taken, at.reshape(-1), value, flat, h, distance, tol):
+        kind = "not stationary"
+        message = f"not stationary: the gradient is {_short(gradient)}"
+        if np.isfinite(distance).all():
+            message += f"; a stationary point may be {_short(distance.reshape(at.shape))} away"
+    elif kind == "degenerate" and flat.size == 1 and taken.derivatives == EXACT:
+        kind, message = _by_series(f, point, args)
+    return StationaryPoint(
+        kind,
+        value,
+        gradient,
+        values,
+        vectors,
+        distance.reshape(at.shape),
+        derivatives,
+        f"{message}. {note}".rstrip(". "),
+    )
+
+
+def _short(x: Array) -> str:
+    return np.array2string(np.asarray(x), precision=4, threshold=6)
+
+
+def curvature_scales(h: Array) -> Array:
+    """d such that h / (d d') has ones, or numbers of that size, on its diagonal and beside it."""
+    d = np.sqrt(np.abs(np.diagonal(h)))
+    for i in np.flatnonzero(d == 0):
+        row = np.abs(h[i])
+        others = row[d > 0] / d[d > 0]
+        d[i] = others.max() if others.any() else np.sqrt(row.max(initial=0.0))
+    return np.where(d > 0, d, 1.0)
+
+
+def kind_of(h: Array, exact: bool = True) -> tuple[str, str]:
+    """Of a stationary point with this Hessian: the kind, and a sentence."""
+    n = len(h)
+    d = curvature_scales(h)
+    values = np.linalg.eigvalsh(h / d[:, None] / d)
+    largest = float(np.abs(values).max(initial=0.0))
+    zero = largest * (64 * n * _EPS if exact else 1e-5)
+    n_negative, n_positive = int(np.sum(values < -zero)), int(np.sum(values > zero))
+    if n_negative and n_positive:
+        verb = "is" if n_negative == 1 else "are"
+        return "saddle", f"saddle: {n_negative} of {n} eigenvalues of the Hessian {verb} negative"
+    if n_positive == n:
+        return "minimum", "minimum: all eigenvalues of the Hessian are positive"
+    if n_negative == n:
+        return "maximum", "maximum: all eigenvalues of the Hessian are negative"
+    n_zero = n - n_negative - n_positive
+    verb, others = ("is" if n_zero == 1 else "are"), ("negative" if n_negative else "positive")
+    rest = f", the others are {others}: higher derivatives decide" if n_zero < n else ": higher derivatives decide"
+    return "degenerate", f"degenerate: {n_zero} of {n} eigenvalues of the Hessian {verb} zero to rounding{rest}"
+
+
+def _newton_step(h: Array, gradient: Array) -> Array:
+    d = curvature_scales(h)
+    scaled = h / d[:, None] / d
+    if not gradient.any():
+        return np.zeros_like(gradient)
+    if len(h) == 0 or np.linalg.matrix_rank(scaled, hermitian=True) < len(h):
+        return np.full(gradient.shape, np.nan)
+    return np.asarray(-np.linalg.solve(scaled, gradient / d) / d)
+
+
+def _is_stationary(
+    taken: Taken, x: Array, value: float, gradient: Array, h: Array, distance: Array, tol: float
+) -> bool:
+    # A gradient that the rounding of x alone would give.
+    rounding = 8 * _EPS * (np.abs(h) @ np.abs(x))
+    if taken.derivatives != EXACT:
+        rounding = rounding + 1e-6 * np.abs(gradient).max(initial=0.0)
+    if np.all(np.abs(gradient) <= rounding):
+        return True
+    if np.isnan(distance).any():
+        d = curvature_scales(h)
+        size = np.maximum(np.abs(x), np.max(np.abs(x) * d, initial=0.0) / d)
+        return bool(np.all(np.abs(gradient) * size <= tol**2 * abs(value)))
+    d = curvature_scales(h)
+    size = np.maximum(np.abs(x), np.max(np.abs(x) * d, initial=0.0) / d)
+    if np.all(np.abs(distance) <= tol * size):
+        return True
+    return bool(abs(gradient @ distance) <= 64 * _EPS * abs(value))
+
+
+def _by_series(f: Callable[..., Any], x: Any, args: tuple[Any, ...], order: int = 12) -> tuple[str, str]:
+    """Of one variable: the first power that is there decides."""
+    undecided = "degenerate", f"degenerate: no derivative up to order {order} decides"
+    try:
+        series = np.asarray(taylor(lambda t: f(t, *args) if args else f(t), x, order), np.float64).reshape(-1)
+    except (ValueError, TypeError, ArithmeticError):
+        return undecided
+    size = np.abs(series[1:]).max()
+    powers = 1 + np.flatnonzero(np.abs(series[1:]) > 1e-10 * size) if size > 0 else np.empty(0, int)
+    if not len(powers):
+        return undecided
+    k = int(powers[0])
+    if k % 2:
+        return "saddle", f"saddle: the first derivative that is not zero is of the odd order {k}"
+    kind = "minimum" if series[k] > 0 else "maximum"
+    return kind, f"{kind}: the first derivative that is not zero is of order {k}"
