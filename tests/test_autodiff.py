@@ -206,7 +206,7 @@ def test_parameters():
     with pytest.raises(TypeError, match=r"by position, not a=, b=.*partial"):
         grad(f)(V, a=W, b=2.0)
     with pytest.raises(TypeError, match="argnums"):
-        grad(f, argnums=(0, 1))
+        hessian(f, argnums=(0, 1))
     with pytest.raises(TypeError, match="several shapes"):
         grad(lambda pair: np.sum(pair[0]))((V, 2.0))
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, overload
 
 import numpy as np
 
 import mmlfast.autodiff._transforms as transforms
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._recording import Recording, function_name, place_of
+from mmlfast.autodiff._several_arguments import OfSeveralArguments
 from mmlfast.autodiff._trace import Ids, Trace, active_traces
 from mmlfast.autodiff._transforms import Entries
 
 Array = np.ndarray[Any, Any]
+D = TypeVar("D", bound=Derived)
 
 
 class Gradient(Derived):
@@ -103,7 +105,17 @@ class Hessian(_Matrix):
         return [np.array(each, np.int32).reshape(result.shape + x.shape + x.shape)], None
 
 
-def grad(f: Callable[..., Any], argnums: int = 0) -> Gradient:
+def _of(kind: type[D], f: Callable[..., Any], argnums: Any, *options: Any) -> D | OfSeveralArguments:
+    if isinstance(argnums, tuple | list):
+        return OfSeveralArguments(kind, f, argnums, *options)
+    return kind(f, argnums, *options)
+
+
+@overload
+def grad(f: Callable[..., Any], argnums: int = 0) -> Gradient: ...
+@overload
+def grad(f: Callable[..., Any], argnums: Sequence[int]) -> OfSeveralArguments: ...
+def grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> Gradient | OfSeveralArguments:
     """The gradient of a function that gives one number.
 
     Parameters
@@ -111,8 +123,9 @@ def grad(f: Callable[..., Any], argnums: int = 0) -> Gradient:
     f : callable
         A plain function of NumPy, or a `Function`. It is traced when the gradient is first called, and again for
         arguments of other shapes and when what it uses besides its arguments has changed.
-    argnums : int
-        Which argument the gradient is with respect to. The others are parameters.
+    argnums : int or tuple of int
+        Which argument the gradient is with respect to. The others are parameters. Of a tuple of arguments, the
+        gradient is a tuple.
 
     Returns
     -------
@@ -129,18 +142,22 @@ def grad(f: Callable[..., Any], argnums: int = 0) -> Gradient:
     >>> g.batch(np.array([[3.0, 2.0], [1.0, 1.0]])).tolist()
     [[12.0, 9.0], [2.0, 1.0]]
     """
-    return Gradient(f, argnums)
+    return _of(Gradient, f, argnums)
 
 
-def value_and_grad(f: Callable[..., Any], argnums: int = 0) -> ValueAndGradient:
+@overload
+def value_and_grad(f: Callable[..., Any], argnums: int = 0) -> ValueAndGradient: ...
+@overload
+def value_and_grad(f: Callable[..., Any], argnums: Sequence[int]) -> OfSeveralArguments: ...
+def value_and_grad(f: Callable[..., Any], argnums: int | Sequence[int] = 0) -> ValueAndGradient | OfSeveralArguments:
     """The value and the gradient of a function that gives one number, for the price of little more than the gradient.
 
     Parameters
     ----------
     f : callable
         A plain function of NumPy, or a `Function`.
-    argnums : int
-        Which argument the gradient is with respect to.
+    argnums : int or tuple of int
+        Which argument the gradient is with respect to; a tuple of arguments gives a tuple of gradients.
 
     Returns
     -------
@@ -155,10 +172,16 @@ def value_and_grad(f: Callable[..., Any], argnums: int = 0) -> ValueAndGradient:
     >>> float(value), slope.tolist()
     (5.0, [2.0, 4.0])
     """
-    return ValueAndGradient(f, argnums)
+    return _of(ValueAndGradient, f, argnums)
 
 
-def jacobian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -> Jacobian:
+@overload
+def jacobian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -> Jacobian: ...
+@overload
+def jacobian(f: Callable[..., Any], argnums: Sequence[int], *, sparse: bool = False) -> OfSeveralArguments: ...
+def jacobian(
+    f: Callable[..., Any], argnums: int | Sequence[int] = 0, *, sparse: bool = False
+) -> Jacobian | OfSeveralArguments:
     """All derivatives of all results of a function.
 
     Whether forward or backward, and which columns or rows together, is decided from which results depend on which
@@ -168,8 +191,8 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -
     ----------
     f : callable
         A plain function of NumPy, or a `Function`.
-    argnums : int
-        Which argument the derivatives are with respect to.
+    argnums : int or tuple of int
+        Which argument the derivatives are with respect to; a tuple of arguments gives a tuple of Jacobians.
     sparse : bool
         Give a scipy.sparse.csr_array (a list of them for `.batch`) of all entries that are not zero for every x.
 
@@ -187,7 +210,9 @@ def jacobian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -
     >>> polar(np.array([2.0, 0.0])).tolist()
     [[1.0, -0.0], [0.0, 2.0]]
     """
-    return Jacobian(f, argnums, sparse)
+    if sparse and isinstance(argnums, tuple | list):
+        raise TypeError(f"jacobian: argnums={argnums} with sparse=True: ask for one argument at a time")
+    return _of(Jacobian, f, argnums, sparse)
 
 
 def hessian(f: Callable[..., Any], argnums: int = 0, *, sparse: bool = False) -> Hessian:

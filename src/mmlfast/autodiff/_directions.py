@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,40 +11,10 @@ import numpy as np
 import mmlfast.autodiff._transforms as transforms
 from mmlfast.autodiff._derivatives import Gradient
 from mmlfast.autodiff._derived import Derived
-from mmlfast.autodiff._function import as_result
-from mmlfast.autodiff._recording import Recording, as_argument, call_traced, function_name, without_gaps
+from mmlfast.autodiff._joined import Joined, in_a_row, join, parts_of
+from mmlfast.autodiff._recording import Recording, as_argument, call_traced, without_gaps
 from mmlfast.autodiff._trace import Ids, Traced
 from mmlfast.autodiff._tracer import TracedArray
-
-Array = np.ndarray[Any, Any]
-
-
-class Joined:
-    """A function of several arrays as a function of all their numbers in a row.
-
-    Further arguments are directions, of which the function itself knows nothing.
-    """
-
-    def __init__(self, f: Callable[..., Any], kinds: Sequence[tuple[tuple[int, ...], bool]]) -> None:
-        self.f = f
-        self.kinds = tuple(kinds)
-        self.__name__ = function_name(f)
-
-    def __call__(self, numbers: Any, *directions: Any) -> Any:
-        return self.f(*self.parts(numbers))
-
-    def parts(self, numbers: Any) -> list[Any]:
-        found, at = [], 0
-        for shape, is_number in self.kinds:
-            size = math.prod(shape)
-            part = numbers[..., at : at + size].reshape(numbers.shape[:-1] + shape)
-            found.append(np.float64(part) if is_number and not isinstance(part, Traced) and not part.ndim else part)
-            at += size
-        return found
-
-    @property
-    def _watched(self) -> tuple[Any, ...]:
-        return (self.f, self.kinds)
 
 
 class _Along(Derived):
@@ -91,38 +60,6 @@ def derived(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
         return kind(f, *options)
 
 
-@functools.lru_cache(maxsize=128)
-def _joined(f: Callable[..., Any], kinds: tuple[tuple[tuple[int, ...], bool], ...]) -> Joined:
-    return Joined(f, kinds)
-
-
-def _kind(x: Any, name: str) -> tuple[tuple[int, ...], bool]:
-    """The shape, and whether it is a number rather than an array."""
-    if isinstance(x, Traced):
-        return x.ids.shape, False
-    a = as_argument(x, name)
-    return a.values.shape, a.is_number
-
-
-def _join(f: Callable[..., Any], primals: Sequence[Any]) -> tuple[Joined, Any]:
-    """f as a function of one array, and the array."""
-    kinds = tuple(_kind(x, f"primals[{i}]") for i, x in enumerate(primals))
-    try:
-        joined = _joined(f, kinds)
-    except TypeError:
-        joined = Joined(f, kinds)
-    return joined, _in_a_row(primals, "primals")
-
-
-def _in_a_row(arrays: Sequence[Any], name: str) -> Any:
-    if not arrays:
-        raise TypeError("there is no argument to differentiate by")
-    if any(isinstance(x, Traced) for x in arrays):
-        return np.concatenate([np.ravel(x) for x in arrays])
-    flat = [as_argument(x, f"{name}[{i}]").values.ravel() for i, x in enumerate(arrays)]
-    return flat[0] if len(flat) == 1 else np.concatenate(flat)
-
-
 def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """The value of a function and its derivative along a direction: Jacobian times vector, without the Jacobian.
 
@@ -149,8 +86,8 @@ def jvp(f: Callable[..., Any], primals: Sequence[Any], tangents: Sequence[Any]) 
     ([1.0, 4.0], [2.0, 0.0])
     """
     _check_pairs(primals, tangents)
-    joined, numbers = _join(f, primals)
-    value, slope = derived(_Along, joined)(numbers, _in_a_row(tangents, "tangents"))
+    joined, numbers = join(f, primals)
+    value, slope = derived(_Along, joined)(numbers, in_a_row(tangents, "tangents"))
     return value, slope
 
 
@@ -195,7 +132,7 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
     >>> [x.tolist() for x in pullback(np.array([1.0, 1.0]))]
     [[6.0, 12.0], 5.0]
     """
-    joined, numbers = _join(f, primals)
+    joined, numbers = join(f, primals)
     if isinstance(numbers, TracedArray):
         return _vjp_inside(joined, numbers)
     value = derived(_Value, joined)(numbers)
@@ -209,13 +146,9 @@ def vjp(f: Callable[..., Any], *primals: Any) -> tuple[Any, Callable[[Any], tupl
                 f"cotangent has shape {cotangent.shape}, the value has shape {np.shape(value)}: they must be equal"
             )
         flat = back(numbers, cotangent)
-        return tuple(joined.parts(flat)) if isinstance(flat, Traced) else tuple(_parts(joined, flat))
+        return tuple(joined.parts(flat)) if isinstance(flat, Traced) else tuple(parts_of(joined, flat))
 
     return value, pullback
-
-
-def _parts(joined: Joined, numbers: Array) -> list[Any]:
-    return [as_result(np.asarray(x), False) for x in joined.parts(numbers)]
 
 
 def _vjp_inside(joined: Joined, numbers: TracedArray) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:

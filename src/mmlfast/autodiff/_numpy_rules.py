@@ -5,6 +5,7 @@ Importing this module makes all rules known (`_registry.FUNCTIONS`).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -79,6 +80,21 @@ def _nan_to_num(t: Trace, x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any
     minus = u.equal(t, ids, t.scalar(-np.inf))
     out = u.select(t, minus, t.ids_of(-largest if neginf is None else neginf), out)
     return u.select(t, u.isnan(t, ids), t.ids_of(nan), out)
+
+
+@rule(np.sinc)
+def _sinc(t: Trace, x: Any) -> Ids:
+    """sin(pi x) / (pi x); near 0 its power series, of which derivatives at 0 are taken as well."""
+    angle = u.multiply(t, t.ids_of(x), t.scalar(math.pi))
+    near = u.less(t, u.absolute(t, angle), t.scalar(1.0))
+    square = u.multiply(t, angle, angle)
+    series = t.scalar(1 / math.factorial(2 * _SINC_TERMS + 1))
+    for k in range(_SINC_TERMS - 1, -1, -1):
+        series = u.subtract(t, t.scalar(1 / math.factorial(2 * k + 1)), u.multiply(t, square, series))
+    return u.select(t, near, series, u.divide(t, u.UFUNCS[np.sin](t, angle), angle))
+
+
+_SINC_TERMS = 40  # more than any derivative has use for: the value needs 9
 
 
 @rule(np.isclose)
@@ -349,6 +365,11 @@ def _slogdet(t: Trace, a: Any) -> Slogdet:
 @rule(np.linalg.inv)
 def _inv(t: Trace, a: Any) -> Ids:
     return p.inv(t, t.ids_of(a))
+
+
+@rule(np.linalg.cholesky)
+def _cholesky(t: Trace, a: Any, /, *, upper: bool = False) -> Ids:
+    return p.cholesky(t, t.ids_of(a), upper)
 
 
 @rule(np.linalg.solve)

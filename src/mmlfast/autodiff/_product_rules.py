@@ -190,6 +190,23 @@ def inv(t: Trace, a: Ids) -> Ids:
     return solve(t, a, t.constant(np.eye(a.shape[-1])))
 
 
+def cholesky(t: Trace, a: Ids, upper: bool) -> Ids:
+    """Column by column, of the lower triangle (of the upper one for upper=True) alone; NaN if it is not positive."""
+    check_square("cholesky", a)
+    n = a.shape[-1]
+    a = a.mT if upper else a
+    factor = np.empty(a.shape, np.int32)
+    factor[...] = t.scalar(0.0)
+    for j in range(n):
+        column = a[..., j:, j]
+        if j:
+            known = _dot_of_rows(t, factor[..., j:, :j], factor[..., j : j + 1, :j])
+            column = t.binary(OPS["subtract"], column, known)
+        diagonal = t.unary(OPS["sqrt"], column[..., :1])
+        factor[..., j:, j] = np.concatenate([diagonal, t.binary(OPS["divide"], column[..., 1:], diagonal)], axis=-1)
+    return factor.mT if upper else factor
+
+
 def det(t: Trace, a: Ids) -> Ids:
     check_square("det", a)
     n, batch = a.shape[-1], a.shape[:-2]

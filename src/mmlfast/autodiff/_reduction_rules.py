@@ -16,24 +16,86 @@ from mmlfast.autodiff._trace import OPS, Ids, Trace
 _SUM, _DOT, _NORM = OPS["sum"], OPS["dot"], OPS["norm"]
 
 
+def _chosen(t: Trace, ids: Ids, where: Any, neutral: float) -> Ids:
+    """The numbers that a reduction takes, and the neutral one in the place of the others."""
+    if where is True:
+        return ids
+    mask = t.ids_of(where)
+    shape = np.broadcast_shapes(ids.shape, mask.shape)
+    if shape != ids.shape:
+        raise ValueError(f"where= has shape {mask.shape}, which does not broadcast to {ids.shape}")
+    return u.select(t, mask, ids, t.scalar(neutral))
+
+
+def _with_initial(combine: u.Rule, t: Trace, result: Ids, initial: Any) -> Ids:
+    return result if initial is None else combine(t, result, t.ids_of(initial))
+
+
 @rule(np.sum)
-def _sum(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
-    return t.reduction(_SUM, t.ids_of(a), axis, keepdims)
+def _sum(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Ids:
+    return _with_initial(u.add, t, t.reduction(_SUM, _chosen(t, t.ids_of(a), where, 0.0), axis, keepdims), initial)
 
 
 @rule(np.prod)
-def _prod(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
-    return t.fold(OPS["multiply"], t.ids_of(a), axis, keepdims, 1.0)
+def _prod(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Ids:
+    product = t.fold(OPS["multiply"], _chosen(t, t.ids_of(a), where, 1.0), axis, keepdims, 1.0)
+    return _with_initial(u.multiply, t, product, initial)
+
+
+def _extreme(t: Trace, op: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Ids:
+    if where is not True and initial is None:
+        raise ValueError(
+            f"reduction operation '{op}' does not have an identity, so to use a where mask one has to specify 'initial'"
+        )
+    outermost = -math.inf if op == "maximum" else math.inf
+    result = t.fold(
+        OPS[op], _chosen(t, t.ids_of(a), where, outermost), axis, keepdims, None if initial is None else outermost
+    )
+    return _with_initial(u.maximum if op == "maximum" else u.minimum, t, result, initial)
 
 
 @rule(np.max, np.amax)
-def _max(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
-    return t.fold(OPS["maximum"], t.ids_of(a), axis, keepdims)
+def _max(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Ids:
+    return _extreme(t, "maximum", a, axis, keepdims, initial, where)
 
 
 @rule(np.min, np.amin)
-def _min(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
-    return t.fold(OPS["minimum"], t.ids_of(a), axis, keepdims)
+def _min(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    initial: Any = None,
+    where: Any = True,
+) -> Ids:
+    return _extreme(t, "minimum", a, axis, keepdims, initial, where)
 
 
 @rule(np.ptp)
@@ -44,13 +106,15 @@ def _ptp(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = F
 
 
 @rule(np.all)
-def _all(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Mask:
-    return Mask(t.fold(OPS["logical_and"], u.not_equal(t, t.ids_of(a), t.scalar(0.0)), axis, keepdims, 1.0))
+def _all(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Mask:
+    true = u.not_equal(t, _chosen(t, t.ids_of(a), where, 1.0), t.scalar(0.0))
+    return Mask(t.fold(OPS["logical_and"], true, axis, keepdims, 1.0))
 
 
 @rule(np.any)
-def _any(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False) -> Mask:
-    return Mask(t.fold(OPS["logical_or"], u.not_equal(t, t.ids_of(a), t.scalar(0.0)), axis, keepdims, 0.0))
+def _any(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Mask:
+    true = u.not_equal(t, _chosen(t, t.ids_of(a), where, 0.0), t.scalar(0.0))
+    return Mask(t.fold(OPS["logical_or"], true, axis, keepdims, 0.0))
 
 
 @rule(np.count_nonzero)
@@ -63,10 +127,27 @@ def n_terms(a: Ids, axis: Any) -> int:
     return math.prod(a.shape[i] for i in axes)
 
 
+def _count(t: Trace, a: Ids, axis: Any, keepdims: bool, where: Any) -> Ids:
+    """How many numbers a mean is of."""
+    if where is True:
+        return t.scalar(float(n_terms(a, axis)))
+    chosen = u.not_equal(t, t.ids_of(where), t.scalar(0.0))
+    return t.reduction(_SUM, np.broadcast_to(chosen, a.shape), axis, keepdims)
+
+
 @rule(np.mean)
-def _mean(t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False) -> Ids:
-    ids = t.ids_of(a)
-    return u.divide(t, t.reduction(_SUM, ids, axis, keepdims), t.scalar(float(n_terms(ids, axis))))
+def _mean(
+    t: Trace,
+    a: Any,
+    axis: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+    *,
+    where: Any = True,
+) -> Ids:
+    ids = _chosen(t, t.ids_of(a), where, 0.0)
+    return u.divide(t, t.reduction(_SUM, ids, axis, keepdims), _count(t, ids, axis, keepdims, where))
 
 
 @rule(np.average)
@@ -91,13 +172,21 @@ def _average(
     return (mean, np.broadcast_to(total, mean.shape).copy()) if returned else mean
 
 
-def _deviations(t: Trace, a: Ids, axis: Any) -> Ids:
-    mean = u.divide(t, t.reduction(_SUM, a, axis, True), t.scalar(float(n_terms(a, axis))))
-    return u.subtract(t, a, mean)
+def _deviations(t: Trace, a: Ids, axis: Any, where: Any = True, mean: Any = None) -> Ids:
+    """From the mean; 0 where a number does not count."""
+    if mean is None:
+        centre = u.divide(t, t.reduction(_SUM, _chosen(t, a, where, 0.0), axis, True), _count(t, a, axis, True, where))
+    else:
+        centre = t.ids_of(mean)
+    return _chosen(t, u.subtract(t, a, centre), where, 0.0)
 
 
-def _degrees_of_freedom(a: Ids, axis: Any, ddof: Any, correction: Any) -> float:
-    return float(max(n_terms(a, axis) - (ddof if correction is None else correction), 0))
+def _degrees_of_freedom(t: Trace, a: Ids, axis: Any, keepdims: bool, ddof: Any, correction: Any, where: Any) -> Ids:
+    n = _count(t, a, axis, keepdims, where)
+    lost = ddof if correction is None else correction
+    if where is True:
+        return t.scalar(float(max(n_terms(a, axis) - lost, 0)))
+    return u.maximum(t, u.subtract(t, n, t.scalar(float(lost))), t.scalar(0.0))
 
 
 @rule(np.var)
@@ -109,13 +198,15 @@ def _var(
     out: Any = None,
     ddof: Any = 0,
     keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
     correction: Any = None,
 ) -> Ids:
     ids = t.ids_of(a)
-    d = _deviations(t, ids, axis)
-    return u.divide(
-        t, t.reduction(_DOT, d, axis, keepdims, d), t.scalar(_degrees_of_freedom(ids, axis, ddof, correction))
-    )
+    d = _deviations(t, ids, axis, where, mean)
+    squares = t.reduction(_DOT, d, axis, keepdims, d)
+    return u.divide(t, squares, _degrees_of_freedom(t, ids, axis, keepdims, ddof, correction, where))
 
 
 @rule(np.std)
@@ -127,12 +218,16 @@ def _std(
     out: Any = None,
     ddof: Any = 0,
     keepdims: bool = False,
+    *,
+    where: Any = True,
+    mean: Any = None,
     correction: Any = None,
 ) -> Ids:
     """The norm of the deviations, whose slope is finite where all are equal."""
     ids = t.ids_of(a)
-    length = t.reduction(_NORM, _deviations(t, ids, axis), axis, keepdims)
-    return u.divide(t, length, t.scalar(math.sqrt(_degrees_of_freedom(ids, axis, ddof, correction))))
+    length = t.reduction(_NORM, _deviations(t, ids, axis, where, mean), axis, keepdims)
+    freedom = _degrees_of_freedom(t, ids, axis, keepdims, ddof, correction, where)
+    return u.divide(t, length, t.unary(OPS["sqrt"], freedom))
 
 
 @rule(np.cov)

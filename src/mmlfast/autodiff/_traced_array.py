@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 import mmlfast.autodiff._numpy_rules as _numpy_rules
+import mmlfast.autodiff._order_rules as _order_rules
 import mmlfast.autodiff._reduction_rules as _reduction_rules
 import mmlfast.autodiff._shape_rules as _shape_rules
 from mmlfast.autodiff._errors import TracingError, is_inside_scipy, refuse, refuse_number, users_line
@@ -21,7 +22,7 @@ from mmlfast.autodiff._shape_rules import writable_ids
 from mmlfast.autodiff._trace import OPS, Trace, Traced
 from mmlfast.autodiff._ufunc_rules import ACCUMULATE, FOLD, MASKS, OF_MASKS, REDUCE, rule_of
 
-MODULES_OF_RULES = (_numpy_rules, _reduction_rules, _shape_rules)  # which importing them makes known
+MODULES_OF_RULES = (_numpy_rules, _order_rules, _reduction_rules, _shape_rules)  # which importing them makes known
 
 _FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
 
