@@ -19,7 +19,8 @@ def mean(
     fweights: ArrayLike | None = None,
     aweights: ArrayLike | None = None,
     nan_policy: str = "propagate",
-) -> Array:
+    groups: Any = None,
+) -> Any:
     """Mean of the rows of a table, or of a list of numbers.
 
     Parameters
@@ -33,11 +34,17 @@ def mean(
     nan_policy : {"propagate", "raise", "omit"}
         What to do about NaN in `x`, in rows of positive weight: the result is NaN; `ValueError`; each column's mean
         from the numbers that are there. ``"omit"`` takes what a mask hides for missing.
+    groups : array_like, shape (n,), optional
+        A label for each row of one table, in any order: integers, text, dates, categories, anything that can be sorted.
+        Rows with the same label are a table of their own. Missing labels are refused, or with
+        ``nan_policy="omit"`` their rows are left out.
 
     Returns
     -------
     ndarray, shape (..., d), or a number
-        The means; NaN if there is no row, or no row of positive weight.
+        The means; NaN if there is no row, or no row of positive weight. With `groups` a named tuple instead:
+        ``values``, one for each group, with the bits that the rows of the group alone give, and ``groups``, the labels,
+        sorted.
 
     Raises
     ------
@@ -58,8 +65,10 @@ def mean(
     array([2., 2.])
     >>> float(mf.stats.mean([1, 2, 3, 2]))
     2.0
+    >>> mf.stats.mean([1.0, 20.0, 30.0, 3.0], groups=["b", "a", "a", "b"])
+    Grouped(values=array([25.,  2.]), groups=array(['a', 'b'], dtype='<U1'))
     """
-    return statistic(MEAN, x, 0, weights, fweights, aweights, nan_policy)
+    return statistic(MEAN, x, 0, weights, fweights, aweights, nan_policy, groups)
 
 
 def variance(
@@ -70,7 +79,8 @@ def variance(
     aweights: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     nan_policy: str = "propagate",
-) -> Array:
+    groups: Any = None,
+) -> Any:
     """Variance of each column of a table: the diagonal of `covariance`, with the same bits.
 
     Parameters
@@ -81,7 +91,7 @@ def variance(
         The sum of squares is divided by ``n - ddof``.
     fweights, aweights, weights
         As for `covariance`.
-    nan_policy
+    nan_policy, groups
         As for `mean`.
 
     Returns
@@ -102,7 +112,7 @@ def variance(
     >>> float(mf.stats.variance([1, 2, 3, 2], ddof=0))
     0.5
     """
-    return statistic(VARIANCE, x, ddof, weights, fweights, aweights, nan_policy)
+    return statistic(VARIANCE, x, ddof, weights, fweights, aweights, nan_policy, groups)
 
 
 def std(
@@ -113,7 +123,8 @@ def std(
     aweights: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     nan_policy: str = "propagate",
-) -> Array:
+    groups: Any = None,
+) -> Any:
     """Standard deviation of each column of a table: the square root of `variance`.
 
     Parameters
@@ -122,7 +133,7 @@ def std(
         Samples in rows, float32 or float64; or one variable.
     ddof : float
         The sum of squares is divided by ``n - ddof``. `numpy.std` takes 0 unless told otherwise.
-    fweights, aweights, weights, nan_policy
+    fweights, aweights, weights, nan_policy, groups
         As for `variance`.
 
     Returns
@@ -141,7 +152,7 @@ def std(
     >>> mf.stats.std([[1.0, 2e200], [3.0, 6e200], [5.0, 4e200]])
     array([2.e+000, 2.e+200])
     """
-    return statistic(STD, x, ddof, weights, fweights, aweights, nan_policy)
+    return statistic(STD, x, ddof, weights, fweights, aweights, nan_policy, groups)
 
 
 def covariance(
@@ -152,7 +163,8 @@ def covariance(
     aweights: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     nan_policy: str = "propagate",
-) -> Array:
+    groups: Any = None,
+) -> Any:
     """Covariance matrix of the columns of a table, or of a stack of tables.
 
     Parameters
@@ -178,6 +190,8 @@ def covariance(
         its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the covariance of
         features i and j in the rows that have both, means included, as in ``pandas.DataFrame.cov``; what a mask hides
         counts as missing.
+    groups
+        As for `mean`.
 
     Returns
     -------
@@ -221,7 +235,7 @@ def covariance(
     array([[13.,  4.],
            [ 4.,  8.]])
     """
-    return statistic(COVARIANCE, x, ddof, weights, fweights, aweights, nan_policy)
+    return statistic(COVARIANCE, x, ddof, weights, fweights, aweights, nan_policy, groups)
 
 
 def correlation(
@@ -231,7 +245,8 @@ def correlation(
     aweights: ArrayLike | None = None,
     weights: ArrayLike | None = None,
     nan_policy: str = "propagate",
-) -> Array:
+    groups: Any = None,
+) -> Any:
     """Pearson correlation of the columns of a table, or of a stack of tables.
 
     Parameters
@@ -242,6 +257,8 @@ def correlation(
         As for `covariance`.
     nan_policy
         As for `covariance`; ``"omit"`` is as in ``pandas.DataFrame.corr``.
+    groups
+        As for `mean`.
 
     Returns
     -------
@@ -262,4 +279,4 @@ def correlation(
     array([[1. , 0.5],
            [0.5, 1. ]])
     """
-    return statistic(CORRELATION, x, 0, weights, fweights, aweights, nan_policy)
+    return statistic(CORRELATION, x, 0, weights, fweights, aweights, nan_policy, groups)

@@ -21,8 +21,10 @@ from mmlfast._common.arrays import (
     ndarray,
     refuse_dask,
 )
+from mmlfast._common.groups import Grouped
 from mmlfast._common.row_blocks import RowBlocks, is_large_map
 from mmlfast._common.weights import RowWeights, row_weights
+from mmlfast.stats._grouped import grouped
 from mmlfast.stats._missing import (
     check_policy,
     correlation_omitting,
@@ -57,8 +59,12 @@ COVARIANCE = Statistic("covariance", _core.covariance, _core.weighted_covariance
 CORRELATION = Statistic("correlation", _core.correlation, _core.weighted_correlation, False, correlation_omitting)
 
 
-def statistic(f: Statistic, x: Any, ddof: float, weights: Any, fweights: Any, aweights: Any, nan_policy: str) -> Array:
+def statistic(
+    f: Statistic, x: Any, ddof: float, weights: Any, fweights: Any, aweights: Any, nan_policy: str, groups: Any = None
+) -> Any:
     """The value of a function of `mmlfast.stats`, whose arguments these are."""
+    if groups is not None:
+        return _by_groups(f, x, ddof, weights, fweights, aweights, nan_policy, groups)
     table, alone = (x, False) if type(x) is ndarray and x.ndim > 1 else _table(f.name, x, nan_policy)
     if weights is None and fweights is None and aweights is None:
         w = None
@@ -84,6 +90,19 @@ def statistic(f: Statistic, x: Any, ddof: float, weights: Any, fweights: Any, aw
             raise_at_nan(f.name, as_float(table, "x"), None if w is None else w.values)
     value: Array = result.reshape(-1)[0] if alone else result
     return value
+
+
+def _by_groups(
+    f: Statistic, x: Any, ddof: Any, weights: Any, fweights: Any, aweights: Any, nan_policy: str, groups: Any
+) -> Grouped:
+    """A value for each group of rows: that of the group alone, to the bit."""
+
+    def of_tables(tables: Array, policy: str, **w: Array) -> Any:
+        return statistic(f, tables, ddof, w.get("weights"), w.get("fweights"), w.get("aweights"), policy)
+
+    core = 2 if f is COVARIANCE or f is CORRELATION else 1
+    of_rows = {"weights": weights, "fweights": fweights, "aweights": aweights}
+    return grouped(f.name, of_tables, core, x, groups, nan_policy, **of_rows)
 
 
 def _table(function: str, x: Any, nan_policy: str) -> tuple[Any, bool]:

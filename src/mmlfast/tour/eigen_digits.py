@@ -37,7 +37,7 @@ def run(tour: Tour) -> None:
 
 def _covariance(tour: Tour, images: Array) -> Array:
     tour.say("covariance of the digits")
-    cov = mf.stats.covariance(images)
+    cov: Array = mf.stats.covariance(images)
     times = tour.race(lambda: mf.stats.covariance(images), lambda: np.cov(images, rowvar=False), peer="numpy.cov")
     exact = _exact_covariance(images)
     scale = np.abs(exact).max()

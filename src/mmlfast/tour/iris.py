@@ -36,7 +36,7 @@ def _covariances(tour: Tour, x: Array) -> Array:
     """The covariance of each species."""
     tour.say("covariances of the species")
     species = x.reshape(3, 50, 4)  # the flowers are sorted by species
-    within = mf.stats.covariance(species)
+    within: Array = mf.stats.covariance(species)
     times = tour.race(
         lambda: mf.stats.covariance(species),
         lambda: [np.cov(flowers, rowvar=False) for flowers in species],
