@@ -1,4 +1,7 @@
-"""What A x + b does to mean and covariance; a table with gaps."""
+"""
+What A x + b does to mean and covariance; a table with gaps
+===========================================================
+"""
 
 import numpy as np
 
@@ -7,6 +10,7 @@ import mmlfast as mf
 rng = np.random.default_rng(0)
 x = rng.standard_normal((100_000, 2)) @ np.array([[2.0, 0.0], [1.0, 1.0]]) + [1.0, -2.0]
 
+# %%
 # Degrees Celsius to Fahrenheit in the first column; the second one is the sum of both.
 A = np.array([[1.8, 0.0], [1.0, 1.0]])
 b = np.array([32.0, 0.0])
@@ -17,6 +21,7 @@ print(np.round(moved.mean, 3), np.round(moved.covariance, 3).tolist())
 print("and from the mapped table:")
 print(np.round(mf.stats.mean(y), 3), np.round(mf.stats.covariance(y), 3).tolist())
 
+# %%
 # Each entry of the covariance of a table with gaps is taken from the rows that have both columns.
 gaps = x.copy()
 gaps[rng.random(gaps.shape) < 0.3] = np.nan

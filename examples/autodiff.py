@@ -1,4 +1,9 @@
-"""Exact derivatives of plain NumPy functions: gradients, Jacobians, Hessians, and the chain rule step by step."""
+"""
+Exact derivatives of plain NumPy functions
+==========================================
+
+Gradients, Jacobians, Hessians, and the chain rule step by step.
+"""
 
 import numpy as np
 
@@ -9,6 +14,7 @@ def rosen(x):
     return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
 
 
+# %%
 # Rise over run is right to half of the digits at best. The chain rule has no step.
 x = np.array([-1.2, 1.0, 0.5])
 exact = autodiff.grad(rosen)(x)
@@ -17,10 +23,12 @@ for h in (1e-2, 1e-5, 1e-8, 1e-12):
     print(f"rise over run, step {h:.0e}: off by {np.abs(run - exact).max():.0e}")
 print(f"gradient by the chain rule: {exact.round(10)}")
 
+# %%
 # The rules: of sums, powers, products, and of a function of a function.
 print(f"d/dt t^3 sin(2 t) at 1: {autodiff.derivative(lambda t: t**3 * np.sin(2 * t), 1.0):.12f}")
 print(f"         by the rules:  {3 * np.sin(2) + 2 * np.cos(2):.12f}")
 
+# %%
 # A hundred thousand points at once, and the curvature there: symmetric to the last bit.
 points = np.random.default_rng(0).uniform(-2, 2, (100_000, 3))
 slopes, curvature = autodiff.grad(rosen).batch(points), autodiff.hessian(rosen).batch(points)
@@ -28,18 +36,22 @@ print(
     f"{len(points)} gradients {slopes.shape}, Hessians symmetric: {np.array_equal(curvature, curvature.swapaxes(1, 2))}"
 )
 
+# %%
 # The Hessian of a thousand variables has three diagonals, and no more is computed.
 many = autodiff.hessian(rosen, sparse=True)(np.ones(1000))
 print(f"Hessian of 1000 variables: {many.nnz} numbers instead of {1000 * 1000}")
 
+# %%
 # The volume element of polar coordinates is the determinant of the Jacobian: r.
 polar = autodiff.jacobian(lambda p: np.stack([p[0] * np.cos(p[1]), p[0] * np.sin(p[1])]))
 print(f"volume element at r = 2.5: {np.linalg.det(polar(np.array([2.5, 0.7]))):.12f}")
 
+# %%
 # What a branch did not take adds nothing, not even the infinite slope of a root at 0.
 safe = autodiff.grad(lambda v: np.sum(np.where(v > 0, np.sqrt(v), 0)))
 print(f"where(v > 0, sqrt(v), 0) at 0 and 4: {safe(np.array([0.0, 4.0]))}")
 
+# %%
 # The chain rule of one neuron: values from top to bottom, derivatives from bottom to top.
 neuron = autodiff.trace(lambda v: (np.tanh(v[0] * 0.7 + v[1]) - 1) ** 2, np.zeros(2))
 print(neuron.trace_table(np.array([0.5, -1.2])))

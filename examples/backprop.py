@@ -1,4 +1,7 @@
-"""A small network learns exclusive or, which no single layer can, by backpropagation."""
+"""
+A small network learns exclusive or, which no single layer can, by backpropagation
+==================================================================================
+"""
 
 import numpy as np
 
@@ -8,6 +11,7 @@ x = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
 y = np.array([[0.0], [1.0], [1.0], [0.0]])
 network = mf.neural_network.Network([2, 8, 1], activation="tanh", output="logistic", seed=1)
 
+# %%
 # The gradient is the slope of the loss: move one weight a little and see.
 (dw, db), *_ = network.gradients(x, y)
 before = network.loss(x, y)

@@ -1,4 +1,9 @@
-"""Tables in chunks, on one machine or on a cluster: covariance, principal components, QR and least squares by Dask."""
+"""
+Tables in chunks, on one machine or on a cluster
+================================================
+
+Covariance, principal components, QR and least squares by Dask.
+"""
 
 import dask.array as da
 import numpy as np

@@ -1,13 +1,18 @@
-"""Simultaneous equations, one set and a hundred thousand sets, by Gaussian elimination."""
+"""
+Simultaneous equations, one set and a hundred thousand sets, by Gaussian elimination
+====================================================================================
+"""
 
 import numpy as np
 
 import mmlfast as mf
 
+# %%
 # 2 apples and 3 bananas cost 8, 10 apples and 1 banana cost 13: what does each cost?
 prices = mf.linalg.solve([[2, 3], [10, 1]], [8, 13])
 print(f"an apple costs {prices[0]:.2f}, a banana {prices[1]:.2f}")
 
+# %%
 # The same question in 100 000 shops at once, by weight: one call, each shop with its own equations.
 rng = np.random.default_rng(0)
 baskets = rng.uniform(1.0, 10.0, size=(100_000, 2, 2))

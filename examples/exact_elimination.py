@@ -1,4 +1,7 @@
-"""Which of these matrices are special, and why? Step by step, without rounding."""
+"""
+Which of these matrices are special, and why? Step by step, without rounding
+============================================================================
+"""
 
 import numpy as np
 
@@ -31,10 +34,12 @@ for name, rows in MATRICES.items():
     except np.linalg.LinAlgError as error:
         print(f"   {error}")
 
+# %%
 # Ten thousand at once: how many 3 x 3 matrices of numbers from -2 to 2 are special?
 many = np.random.default_rng(0).integers(-2, 3, (10_000, 3, 3))
 print(f"{mf.linalg.is_singular(many).mean():.1%} of random 3 x 3 matrices of -2 .. 2 are special")
 
+# %%
 # What has no exact value has a tolerance: tenths are not binary fractions, and rounding hides that this is special.
 tenths = np.arange(1, 10).reshape(3, 3) / 10
 print(f"det {np.linalg.det(tenths):.1e} in floating point, special up to rounding: {mf.linalg.is_singular(tenths)}")

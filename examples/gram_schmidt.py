@@ -1,15 +1,20 @@
-"""An orthonormal basis from any vectors, and why the textbook's method needs a second pass."""
+"""
+An orthonormal basis from any vectors, and why the textbook's method needs a second pass
+========================================================================================
+"""
 
 import numpy as np
 
 import mmlfast as mf
 
+# %%
 # Vectors are columns. The third is the sum of the first two: it adds no direction.
 vectors = np.array([[1.0, 1.0, 2.0], [1.0, 0.0, 1.0], [0.0, 1.0, 1.0]])
 basis, rank, orthogonality = mf.linalg.gram_schmidt(vectors)
 print(f"three vectors that span {rank} dimensions; their orthonormal basis (a dependent vector gives zeros):")
 print(np.round(basis, 3))
 
+# %%
 # 1, x, x^2, ... on a grid: ever more alike as columns. Rounding ruins the classical method, not the repeated one.
 x = np.linspace(0.0, 1.0, 50)
 powers = x[:, None] ** np.arange(10)

@@ -1,4 +1,9 @@
-"""Inner products: lengths, angles, distances and projections in the usual geometry and in another one."""
+"""
+Inner products
+==============
+
+Lengths, angles, distances and projections in the usual geometry and in another one.
+"""
 
 import numpy as np
 
@@ -9,20 +14,24 @@ x, y = np.array([1.0, 1.0]), np.array([2.0, -1.0])
 print(f"dot product {g.inner(x, y):.0f}, lengths {g.norm(x):.3f} and {g.norm(y):.3f}, distance {g.distance(x, y):.3f}")
 print(f"angle {np.degrees(g.angle(x, y)):.2f} degrees, component of x along y {g.scalar_projection(x, y):.3f}")
 
+# %%
 # Is <x, y> = x' M y an inner product? M must be symmetric and positive definite.
 for m in ([[2, 1], [1, 2]], [[1, 2], [2, 1]], [[1, 2], [2, 4]], [[1, 1], [0, 1]]):
     print(f"{m}: {g.is_inner_product(m)}")
 
+# %%
 # With M the same vectors are orthogonal.
 m = [[2.0, 1.0], [1.0, 5.0]]
 print(f"in the metric M = {m}: inner product {g.inner(x, y, m):.0f}, angle {np.degrees(g.angle(x, y, m)):.2f} degrees")
 
+# %%
 # Angles of nearly parallel vectors: the arc cosine of the usual formula has lost them.
 u, v = np.array([1.0, 0.0]), np.array([1.0, 1e-9])
 print(
     f"tiny angle: {g.angle(u, v):.3g}; by the arc cosine {np.arccos(u @ v / np.linalg.norm(u) / np.linalg.norm(v)):.3g}"
 )
 
+# %%
 # How much of a point is lost by projecting it onto a line.
 line = np.array([[1.0], [2.0]])
 print(f"distance of x from the line: {g.reconstruction_error(x, line):.3f}")

@@ -1,4 +1,9 @@
-"""The factors that elimination leaves behind: what they are, and which matrices are singular, and why."""
+"""
+The factors that elimination leaves behind
+==========================================
+
+What they are, and which matrices are singular, and why.
+"""
 
 import numpy as np
 
@@ -10,6 +15,7 @@ print("multipliers\n", np.round(lower, 3))
 print("echelon form\n", np.round(upper, 3))
 print("P L U gives the matrix back:", np.allclose(p @ lower @ upper, a))
 
+# %%
 # Ten thousand matrices, some of them with a row that is the sum of two others.
 rng = np.random.default_rng(0)
 many = rng.integers(-9, 10, (10_000, 4, 4)).astype(float)

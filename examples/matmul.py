@@ -1,4 +1,7 @@
-"""Products of many small matrices at once, and sums in Einstein's notation."""
+"""
+Products of many small matrices at once, and sums in Einstein's notation
+========================================================================
+"""
 
 import numpy as np
 
@@ -6,6 +9,7 @@ import mmlfast as mf
 
 rng = np.random.default_rng(7)
 
+# %%
 # Ten thousand joints of robot arms: each pose is a rotation and a shift, and arms are products of poses.
 angles = rng.uniform(-np.pi, np.pi, (3, 10_000))
 poses = np.zeros((3, 10_000, 3, 3))
@@ -15,6 +19,7 @@ arms = mf.linalg.matmul(mf.linalg.matmul(poses[0], poses[1]), poses[2])
 hands = mf.linalg.matvec(arms, np.array([1.0, 0.0, 1.0]))[:, :2]
 print(f"{len(hands)} arms of four links; the hands are up to {np.linalg.norm(hands, axis=1).max():.2f} away")
 
+# %%
 # The length of each vector in a metric of its own: x' M x for every item.
 metric = rng.standard_normal((10_000, 3, 3))
 metric = mf.linalg.einsum("bij,bkj->bik", metric, metric)

@@ -1,4 +1,9 @@
-"""The nearest neighbours of points: with another measure of distance, and far from the origin."""
+"""
+The nearest neighbours of points
+================================
+
+With another measure of distance, and far from the origin.
+"""
 
 import numpy as np
 
@@ -6,6 +11,7 @@ import mmlfast as mf
 
 rng = np.random.default_rng(3)
 
+# %%
 # The two classes differ in the second number only; the first is noise on a larger scale.
 labels = rng.integers(0, 2, 500)
 points = np.column_stack([20 * rng.standard_normal(500), labels + 0.2 * rng.standard_normal(500)])
@@ -22,10 +28,12 @@ print(f"five nearest neighbours vote, usual distance: {share_right(None):.0%} ri
 scatter = mf.geometry.Mahalanobis(mf.stats.covariance(points[train]))
 print(f"distance in units of the spread (Mahalanobis): {share_right(scatter):.0%} right")
 
-# Moving everything far away changes no answer. |x|^2 - 2 x y + |y|^2 would have no digit left there.
+# %%
+# Moving everything far away changes no answer. ``|x|^2 - 2 x y + |y|^2`` would have no digit left there.
 near, far = (mf.geometry.knn(p, p, 4).indices for p in (points.round(3), points.round(3) + 2.0**26))
 print(f"same neighbours after a move by {2.0**26:.0f}: {np.mean(near == far):.1%}")
 
+# %%
 # With the interface of scikit-learn, and the neighbours as a graph.
 graph = mf.geometry.NearestNeighbors(n_neighbors=3).fit(points).kneighbors_graph()
 print(f"graph of neighbours: {graph.shape[0]} nodes, {graph.nnz} links")

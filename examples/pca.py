@@ -1,4 +1,9 @@
-"""Principal components where the usual ways lose them: far from the origin, of tiny variance, in pieces, from disk."""
+"""
+Principal components where the usual ways lose them
+===================================================
+
+Far from the origin, of tiny variance, in pieces, from disk.
+"""
 
 import tempfile
 from pathlib import Path
@@ -19,6 +24,7 @@ print(f"found by: {pca.solver_}, in {pca.n_readings_} readings")
 print("the same from the covariance matrix alone, which does not know the last one:")
 print(np.sqrt(np.abs(np.linalg.eigvalsh(np.cov(x.T))[::-1])))
 
+# %%
 # Rows that come in pieces of any size: the same bits as all at once, and as a file that is read block by block.
 few = mf.decomposition.PCA(2).fit(x)
 pieces = mf.decomposition.IncrementalPCA(2)
@@ -30,6 +36,7 @@ with tempfile.TemporaryDirectory() as folder:
     stored = np.load(Path(folder) / "x.npy", mmap_mode="r")
     print(f"from disk, same bits: {np.array_equal(mf.decomposition.PCA(2).fit(stored).components_, few.components_)}")
 
+# %%
 # Thousands of small clouds of points at once.
 clouds = rng.standard_normal((20_000, 30, 3)) * [3.0, 1.0, 0.01]
 flat = mf.decomposition.pca(clouds)

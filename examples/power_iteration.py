@@ -1,9 +1,15 @@
-"""The dominant eigenvector: where a process settles when it is repeated for ever."""
+"""
+The dominant eigenvector
+========================
+
+Where a process settles when it is repeated for ever.
+"""
 
 import numpy as np
 
 import mmlfast as mf
 
+# %%
 # Each year 5 % of the people in the city move to the country and 2 % of those in the country move to the city.
 moves = np.array([[0.95, 0.02], [0.05, 0.98]])
 result = mf.linalg.power_iteration(moves)

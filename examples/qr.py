@@ -1,9 +1,13 @@
-"""Orthogonal factors of many matrices at once, and many fits at once."""
+"""
+Orthogonal factors of many matrices at once, and many fits at once
+==================================================================
+"""
 
 import numpy as np
 
 import mmlfast as mf
 
+# %%
 # 1000 rotations, each disturbed a little: Q is what is left of the rotation, R should be near the identity.
 rng = np.random.default_rng(0)
 angle = rng.uniform(0, 2 * np.pi, 1000)
@@ -13,6 +17,7 @@ signs = np.sign(np.diagonal(r, axis1=-2, axis2=-1))  # LAPACK's signs, as in Num
 r = signs[:, :, None] * r
 print(f"1000 nearly orthogonal matrices: R is the identity to {np.abs(r - np.eye(2)).max():.0e}")
 
+# %%
 # A straight line through each of 500 series of 24 points, all with the same design: intercepts and slopes.
 hours = np.arange(24.0)
 slopes = rng.normal(2.0, 0.5, 500)
@@ -21,6 +26,7 @@ line = np.stack([np.ones(24), hours], axis=1)
 fit = mf.linalg.lstsq(line, series[..., None])
 print(f"500 lines: slopes to {np.abs(fit.x[:, 1, 0] - slopes).max():.1f}, all of rank {int(fit.rank.min())}")
 
+# %%
 # A parabola through each of 200 groups with points of their own; in one group all points fall together.
 x = rng.uniform(-1, 1, (200, 10))
 x[7] = 0.5

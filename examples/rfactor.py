@@ -1,4 +1,7 @@
-"""Least squares, rank and singular values of a table that comes in pieces, without squaring its condition."""
+"""
+Least squares, rank and singular values of a table that comes in pieces, without squaring its condition
+=======================================================================================================
+"""
 
 import numpy as np
 
@@ -6,11 +9,13 @@ import mmlfast as mf
 
 rng = np.random.default_rng(0)
 
+# %%
 # A cubic through noisy points far from the origin: the columns 1, t, t^2, t^3 are nearly dependent.
 t = np.linspace(10.0, 12.0, 30_000)
 y = 2.0 - t + 0.5 * t**2 + 0.25 * t**3 + 1e-3 * rng.standard_normal(len(t))
 rows = np.column_stack([np.ones_like(t), t, t**2, t**3, y])
 
+# %%
 # Four workers see a part each; their states are merged.
 states = [mf.linalg.RFactor().update(part) for part in np.array_split(rows, 4)]
 total = mf.linalg.RFactor()
@@ -19,6 +24,7 @@ for state in states:
 x, residuals = total.lstsq()
 print(f"{total.count} rows; coefficients {np.round(x.ravel(), 1)}, noise {np.sqrt(residuals[0] / len(t)):.1e}")
 
+# %%
 # The smallest singular value is right; the square of it was lost in X'X.
 design = mf.linalg.RFactor().update(rows[:, :4])
 s = design.singular_values()

@@ -1,13 +1,20 @@
-"""Apples and bananas: simultaneous equations by elimination, step by step."""
+"""
+Apples and bananas
+==================
+
+Simultaneous equations by elimination, step by step.
+"""
 
 import numpy as np
 
 import mmlfast as mf
 
+# %%
 # Three shopping trips: how many apples, bananas and carrots were bought, and what was paid.
 bought = np.array([[1, 1, 3], [1, 2, 4], [1, 1, 2]])
 paid = np.array([15, 21, 13])
 
+# %%
 # The augmented matrix in reduced row echelon form shows the answer in its last column. Integers are worked on exactly.
 echelon = mf.linalg.row_echelon(np.column_stack([bought, paid]))
 print("reduced row echelon form of [A | b]:")
@@ -15,14 +22,17 @@ print(echelon.form)
 print(f"rank {echelon.rank}: one price for each kind")
 print(f"prices: {mf.linalg.solve(bought, paid).round(12)}")
 
+# %%
 # The same elimination as a product of matrices: rows exchanged, lower times upper triangle.
 p, lower, u = mf.linalg.lu(bought.astype(float))
 print(f"P L U gives A back: {np.array_equal(p @ lower @ u, bought)}; the pivots are {np.diag(u)}")
 
+# %%
 # The inverse undoes the purchase for any payment; the determinant is how much it scales volume.
 undo = mf.linalg.inv(bought)
 print(f"inverse times payment: {(undo @ paid).round(12)}; determinant {mf.linalg.det(bought)}")
 
+# %%
 # A trip that repeats another one tells nothing new: the system has no single solution any more.
 again = np.array([[1, 1, 3], [1, 2, 4], [2, 3, 7]])
 print(f"third trip = first + second: singular: {mf.linalg.is_singular(again)}, determinant {mf.linalg.det(again)}")

@@ -1,16 +1,23 @@
-"""Taylor series: polynomials that hug a function, and how far they hold."""
+"""
+Taylor series
+=============
+
+Polynomials that hug a function, and how far they hold.
+"""
 
 import numpy as np
 from scipy.special import erf
 
 from mmlfast.autodiff import grad, linearize, quadratize, taylor
 
+# %%
 # The polynomials of order 0, 1, 2, ... of a function at a point: one list of coefficients serves them all.
 c = taylor(np.exp, 0.0, 30)
 print("exp at 0, coefficients times k!:", [round(float(c[k] * np.prod(np.arange(1.0, k + 1))), 12) for k in range(5)])
 for order in (0, 1, 2, 3, 5, 10, 30):
     print(f"  order {order:2}: e = {np.polynomial.polynomial.polyval(1.0, c[: order + 1]):.15f}")
 
+# %%
 # Each function has its radius: within it higher orders help, outside of it they make things worse.
 print("\nerrors of order 10 and 30 at three quarters of the radius to the right, and at five quarters")
 functions = {
@@ -29,11 +36,13 @@ for name, (f, x0, radius) in functions.items():
     assert near[1] < near[0] / 10
     assert far[1] > far[0]
 
+# %%
 # The coefficients know the radius: their size shrinks or grows like 1 / radius^k.
 c = taylor(lambda t: 1 / (1 + t**2), 0.5, 201)
 radius = np.abs(c[100:]).max() ** (-1 / (100 + np.abs(c[100:]).argmax()))
 print(f"\n1 / (1 + t^2) at 0.5: radius {radius:.3f} from its coefficients, {np.hypot(0.5, 1):.3f} is the distance to i")
 
+# %%
 # A series gives integrals and limits as well.
 c = taylor(lambda t: np.exp(-(t**2)), 0.0, 30)
 area = np.sum(c / np.arange(1, 32))  # from 0 to 1
@@ -44,6 +53,7 @@ try:
 except ValueError as error:
     print("sqrt(t) at 0:", str(error).splitlines()[-1])
 
+# %%
 # The error of the straight line, and its bound.
 line = linearize(np.sin, 1.0)
 x = 1.1
@@ -51,6 +61,7 @@ print(f"\nsin({x}) by the line at 1: {line(x):.6f}, off by {np.sin(x) - line(x):
 print(f"  the term of second order says {line.error(x):.6f}, Lagrange's bound {line.error_bound(x):.6f}")
 
 
+# %%
 # Many variables: the parabola that touches, and series along a direction.
 def hill(v):
     return np.exp(-(v[0] ** 2) - 2 * v[1] ** 2) + 0.1 * v[0]

@@ -67,7 +67,7 @@ def pagerank(
         As for `mmlfast.graph.pagerank`.
     personalization, dangling : array_like of shape (n,), or mapping of nodes to weights, optional
         As there; a mapping, or a labelled array, names nodes by their ids, or rows by number.
-    tol, max_iter, full_output
+    tol, max_iter, full_output : float, int and bool
         As there.
     n_nodes : int, optional
         The nodes of a graph given by links are the numbers 0 .. n_nodes - 1, whether they occur or not.

@@ -109,7 +109,7 @@ class IncrementalPCA(PCABase):
 
         Parameters
         ----------
-        X, y
+        X, y : array_like
             As for `PCA.fit`.
 
         Returns

@@ -220,7 +220,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Parameters
         ----------
-        X
+        X : array_like
             As for `transform`, but not sparse.
 
         Returns

@@ -84,7 +84,7 @@ def norm(x: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     ----------
     x : array_like, shape (..., D)
         Vectors, float32 or float64.
-    metric
+    metric : array_like or Mahalanobis, optional
         As for `inner`.
 
     Returns
@@ -129,7 +129,7 @@ def distance(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None 
     ----------
     x, y : array_like, shape (..., D)
         Points, float32 or float64; the leading axes broadcast.
-    metric
+    metric : array_like or Mahalanobis, optional
         As for `inner`.
 
     Returns
@@ -170,7 +170,7 @@ def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
     ----------
     x, y : array_like, shape (..., D)
         Vectors, float32 or float64; the leading axes broadcast.
-    metric
+    metric : array_like or Mahalanobis, optional
         As for `inner`.
     errors : {"raise", "nan"}
         What to do about the zero vector, which has no angle: raise, or give NaN.
@@ -225,7 +225,7 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
         Vectors, float32 or float64.
     onto : array_like, shape (..., D)
         Directions of any length but 0; the leading axes broadcast with those of `x`.
-    metric
+    metric : array_like or Mahalanobis, optional
         As for `inner`.
 
     Returns

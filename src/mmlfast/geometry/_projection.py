@@ -103,7 +103,7 @@ def projection_matrix(basis: ArrayLike, metric: ArrayLike | Mahalanobis | None =
     ----------
     basis : array_like, shape (..., D, M) or (D,)
         Basis vectors in the columns, float32 or float64, or one vector. Dependent ones are left out.
-    metric
+    metric : array_like or Mahalanobis, optional
         As for `project`.
 
     Returns
@@ -142,7 +142,7 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
         Points, float32 or float64.
     basis : array_like, shape (..., D, M) or (D,)
         Basis vectors in the columns; the leading axes broadcast with those of `x`. A vector is one direction.
-    metric
+    metric : array_like or Mahalanobis, optional
         As for `project`.
 
     Returns

@@ -106,7 +106,7 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
     ----------
     a : array_like, shape (..., n, n)
         Symmetric matrices, float32 or float64.
-    UPLO, errors
+    UPLO, errors : str
         As for `eigh`.
 
     Returns

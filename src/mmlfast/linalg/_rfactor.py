@@ -110,7 +110,7 @@ class RFactor(RowState, compiled=_core.RFactorState, too_many_features=2**24):
 
         Parameters
         ----------
-        x
+        x : array_like
             As for `update`.
 
         Returns

@@ -160,7 +160,7 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
     References
     ----------
     .. [1] J. W. Demmel, The componentwise distance to the nearest singular matrix, SIAM J. Matrix Anal. Appl. 13(1),
-    1992.
+       1992.
 
     Examples
     --------
@@ -230,7 +230,7 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
     References
     ----------
     .. [1] R. Rehman and I. C. F. Ipsen, La Budde's method for computing characteristic polynomials, arXiv:1104.3769,
-    2011.
+       2011.
 
     Examples
     --------

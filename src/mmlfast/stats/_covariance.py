@@ -89,9 +89,9 @@ def variance(
         Samples in rows, float32 or float64; or one variable.
     ddof : float
         The sum of squares is divided by ``n - ddof``.
-    fweights, aweights, weights
+    fweights, aweights, weights : array_like, optional
         As for `covariance`.
-    nan_policy, groups
+    nan_policy, groups : str and array_like, optional
         As for `mean`.
 
     Returns
@@ -133,7 +133,7 @@ def std(
         Samples in rows, float32 or float64; or one variable.
     ddof : float
         The sum of squares is divided by ``n - ddof``. `numpy.std` takes 0 unless told otherwise.
-    fweights, aweights, weights, nan_policy, groups
+    fweights, aweights, weights, nan_policy, groups : optional
         As for `variance`.
 
     Returns
@@ -190,7 +190,7 @@ def covariance(
         its feature. ``"raise"``: `ValueError` that names the first. ``"omit"``: entry (i, j) is the covariance of
         features i and j in the rows that have both, means included, as in ``pandas.DataFrame.cov``; what a mask hides
         counts as missing.
-    groups
+    groups : array_like, optional
         As for `mean`.
 
     Returns
@@ -253,11 +253,11 @@ def correlation(
     ----------
     x : array_like, shape (..., n, d) or (n,)
         Samples in rows, one variable in each column, float32 or float64; or one variable.
-    fweights, aweights, weights
+    fweights, aweights, weights : array_like, optional
         As for `covariance`.
-    nan_policy
+    nan_policy : str, optional
         As for `covariance`; ``"omit"`` is as in ``pandas.DataFrame.corr``.
-    groups
+    groups : array_like, optional
         As for `mean`.
 
     Returns

@@ -111,7 +111,7 @@ class Moments(RowState, compiled=_core.MomentState, too_many_features=2**31):
 
         Parameters
         ----------
-        ddof
+        ddof : float
             As for `variance`.
 
         Returns
@@ -164,7 +164,7 @@ class Moments(RowState, compiled=_core.MomentState, too_many_features=2**31):
 
         Parameters
         ----------
-        x, weights
+        x, weights : array_like
             As for `update`.
 
         Returns
