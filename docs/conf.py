@@ -21,13 +21,13 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.intersphinx",
-    "sphinx.ext.mathjax",
     "numpydoc",
+    "mathml",
     "myst_parser",
     "sphinx_gallery.gen_gallery",
 ]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
-exclude_patterns = ["_ext", "gallery/**.ipynb", "gallery/**.py", "gallery/**.py.md5", "README.md"]
+exclude_patterns = ["_ext", "**.ipynb", "**.py", "**.py.md5", "README.md"]
 templates_path = ["_templates"]
 nitpicky = True
 # Names that docstrings use for kinds of things, not for objects that a page could describe.
@@ -52,9 +52,9 @@ intersphinx_mapping = inventories.mapping()
 
 # ---- the gallery ----
 sphinx_gallery_conf = {
-    "examples_dirs": [str(DOCS.parent / "examples")],
-    "gallery_dirs": ["gallery"],
-    "filename_pattern": r"/examples/",
+    "examples_dirs": [str(DOCS.parent / "examples"), str(DOCS.parent / "course")],
+    "gallery_dirs": ["gallery", "course"],
+    "filename_pattern": r"/(examples|course)/",
     "doc_module": ("mmlfast",),
     "reference_url": {"mmlfast": None},
     "backreferences_dir": "reference/backreferences",
@@ -68,6 +68,7 @@ sphinx_gallery_conf = {
 }
 
 # ---- the look ----
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = f"mmlfast {version}"
 html_static_path = ["_static"]
@@ -76,7 +77,7 @@ html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "show_prev_next": True,
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["theme-version"],
