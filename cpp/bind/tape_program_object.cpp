@@ -284,6 +284,8 @@ const TapeProgram* tape_program_of(PyObject* object) noexcept {
   return Py_IS_TYPE(object, type) ? self_of(object).program : nullptr;
 }
 
+drivers::TapeCallback tape_callback_of(PyObject* object) noexcept { return {call_python, self_of(object).callbacks}; }
+
 bool call_tape_program(PyObject* object, const double* x, const double* const* parameters, double* result) noexcept {
   const ProgramObject& self = self_of(object);
   return succeeded(drivers::evaluate_tape(*self.program, x, parameters, result, {call_python, self.callbacks}));

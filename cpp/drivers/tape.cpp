@@ -104,14 +104,26 @@ void run_blocks(const TapeProgram& program, const double* fixed, Size n_points, 
 
 }  // namespace
 
+TapeEvaluator::TapeEvaluator(const TapeProgram& program, const double* const* parameters,
+                             const TapeCallback& callback) noexcept
+    : program_(program), callback_(callback), numbers_(program) {
+  if (!numbers_)
+    outcome_ = {Outcome::Status::no_memory};
+  else if (!prepare(program, numbers_, parameters, callback))
+    outcome_ = {Outcome::Status::interrupted};
+  else
+    run(program.layout().copies.point, numbers_.frame());
+}
+
+Outcome TapeEvaluator::operator()(const double* x, double* result) const noexcept {
+  if (!outcome_.ok()) return outcome_;
+  return one_point(program_, numbers_.frame(), x, result, callback_) ? Outcome{}
+                                                                     : Outcome{Outcome::Status::interrupted};
+}
+
 Outcome evaluate_tape(const TapeProgram& program, const double* x, const double* const* parameters, double* result,
                       const TapeCallback& callback) noexcept {
-  const TapeProgram::Numbers numbers = program.numbers();
-  if (!numbers) return {Outcome::Status::no_memory};
-  const TapeFrame frame = numbers.frame();
-  if (!prepare(program, numbers, parameters, callback)) return {Outcome::Status::interrupted};
-  run(program.layout().copies.point, frame);
-  return one_point(program, frame, x, result, callback) ? Outcome{} : Outcome{Outcome::Status::interrupted};
+  return TapeEvaluator(program, parameters, callback)(x, result);
 }
 
 Outcome evaluate_tape_batch(const TapeProgram& program, Size n_points, const double* x, const double* const* parameters,

@@ -18,4 +18,21 @@ Outcome evaluate_tape(const TapeProgram& program, const double* x, const double*
 Outcome evaluate_tape_batch(const TapeProgram& program, Size n_points, const double* x, const double* const* parameters,
                             double* result, const TapeCallback& callback) noexcept;
 
+// One point after the other with the same parameters, whose part of the work is done once.
+class TapeEvaluator : NonCopyable {
+ public:
+  // The parameters are read here and not again.
+  TapeEvaluator(const TapeProgram& program, const double* const* parameters, const TapeCallback& callback) noexcept;
+
+  // Not ok: there was no memory, or a callback failed.
+  const Outcome& outcome() const noexcept { return outcome_; }
+  Outcome operator()(const double* x, double* result) const noexcept;
+
+ private:
+  const TapeProgram& program_;
+  TapeCallback callback_;
+  TapeProgram::Numbers numbers_;
+  Outcome outcome_;
+};
+
 }  // namespace mmlfast::drivers

@@ -1,6 +1,6 @@
 """The compiled core, kept by hand; `stubtest` checks it against the module. Private."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, Self, final
 
 import numpy as np
@@ -323,6 +323,91 @@ class TapeGraph:
 
 def tape_colour_columns(indptr: _Array, indices: _Array, n_columns: int) -> _Array: ...
 def tape_colour_star(indptr: _Array, indices: _Array) -> _Array: ...
+
+class Residuals:
+    """What minimize_squares takes."""
+
+class TapeResiduals(Residuals):
+    """(model(p) - y) by weights, or by the inverse of a lower triangle, from programs whose x is p and whose further
+    groups of inputs are `data`.
+
+    values gives m numbers, jacobian n x m of them (the derivatives by p[0], then those by p[1], ...); second, with one
+    more group, a direction, the second derivatives along it.
+    """
+
+    def __init__(
+        self,
+        values: TapeProgram,
+        jacobian: TapeProgram,
+        data: Sequence[_Array] = ...,
+        y: _Array | None = ...,
+        weights: _Array | None = ...,
+        whitening: _Array | None = ...,
+        second: TapeProgram | None = ...,
+    ) -> None: ...
+
+class CallableResiduals(Residuals):
+    """The same of functions: fun(p) gives m numbers, jac(p) m x n of them; without jac derivatives are differences."""
+
+    def __init__(
+        self,
+        fun: Callable[[_Array], object],
+        jac: Callable[[_Array], object] | None,
+        m: int,
+        n: int,
+        y: _Array | None = ...,
+        weights: _Array | None = ...,
+        whitening: _Array | None = ...,
+    ) -> None: ...
+
+class SquaresMinimum:
+    @property
+    def x(self) -> _Array: ...
+    @property
+    def residuals(self) -> _Array: ...
+    @property
+    def r(self) -> _Array: ...
+    @property
+    def permutation(self) -> _Array: ...
+    @property
+    def active(self) -> _Array: ...
+    @property
+    def rank(self) -> int: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def condition(self) -> float: ...
+    @property
+    def cost(self) -> float: ...
+    @property
+    def optimality(self) -> float: ...
+    @property
+    def n_evaluations(self) -> int: ...
+    @property
+    def n_jacobians(self) -> int: ...
+    @property
+    def n_difference_evaluations(self) -> int: ...
+    @property
+    def accelerated(self) -> bool: ...
+    @property
+    def used_precise(self) -> bool: ...
+
+def minimize_squares(
+    model: Residuals,
+    p0: _Array,
+    lower: _Array | None = ...,
+    upper: _Array | None = ...,
+    loss: str = ...,
+    loss_scale: float = ...,
+    ftol: float = ...,
+    xtol: float = ...,
+    gtol: float = ...,
+    max_evaluations: int = ...,
+    scale: _Array | None = ...,
+    acceleration: bool = ...,
+    damping: float = ...,
+    on_step: Callable[[_Array, float, int], bool] | None = ...,
+) -> SquaresMinimum: ...
 
 class TaylorPlan:
     def __init__(self, arg0: TapeGraph, arg1: object, arg2: int, arg3: int, /) -> None: ...

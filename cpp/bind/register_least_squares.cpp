@@ -1,0 +1,110 @@
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "bind/pybind.hpp"
+#include "bind/registers.hpp"
+#include "bind/residuals_object.hpp"
+#include "drivers/least_squares.hpp"
+
+namespace mmlfast::bind {
+namespace {
+
+using drivers::LeastSquaresAnswer;
+using drivers::LeastSquaresOptions;
+using drivers::Loss;
+
+// What minimize_squares gives.
+struct SquaresMinimum {
+  py::array_t<double> x, residuals, r;
+  py::array_t<std::int32_t> permutation;
+  py::array_t<std::int8_t> active;
+  int rank = 0, status = 0;
+  double condition = 0, cost = 0, optimality = 0;
+  Size n_evaluations = 0, n_jacobians = 0, n_difference_evaluations = 0;
+  bool accelerated = false, used_precise = false;
+};
+
+Loss loss_named(const std::string& name) {
+  static const char* const names[] = {"linear", "soft_l1", "huber", "cauchy", "arctan"};
+  for (int k = 0; k < 5; ++k)
+    if (name == names[k]) return static_cast<Loss>(k);
+  throw py::value_error("loss: not one of linear, soft_l1, huber, cauchy, arctan");
+}
+
+// n numbers of float64 in a row, or nothing.
+py::array_t<double> parameters(py::handle object, Size n, const char* name) {
+  if (object.is_none()) return py::array_t<double>(0);
+  auto array = py::array_t<double, py::array::c_style | py::array::forcecast>::ensure(object);
+  if (!array) throw py::error_already_set();
+  if (array.size() != n) throw py::value_error(std::string(name) + ": not as many numbers as parameters");
+  return array;
+}
+const double* data_or_none(const py::array_t<double>& array) { return array.size() == 0 ? nullptr : array.data(); }
+
+SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::handle upper, const std::string& loss,
+                        double loss_scale, double ftol, double xtol, double gtol, Size max_evaluations,
+                        py::handle scale, bool acceleration, double damping, py::object on_step) {
+  drivers::ResidualFunction& function = model.function();
+  const Size n = function.n_parameters(), m = function.n_residuals();
+  const py::array_t<double> start = parameters(p0, n, "p0"), low = parameters(lower, n, "lower"),
+                            high = parameters(upper, n, "upper"), by = parameters(scale, n, "scale");
+  SquaresMinimum minimum{py::array_t<double>(n), py::array_t<double>(m), py::array_t<double>({n, n}),
+                         py::array_t<std::int32_t>(n), py::array_t<std::int8_t>(n)};
+  std::copy_n(start.data(), n, minimum.x.mutable_data());
+  std::vector<double> columns(static_cast<std::size_t>(n * n));
+  LeastSquaresAnswer answer;
+  answer.p = minimum.x.mutable_data(), answer.residuals = minimum.residuals.mutable_data(), answer.r = columns.data();
+  answer.pivots = minimum.permutation.mutable_data(), answer.active = minimum.active.mutable_data();
+  LeastSquaresOptions options;
+  options.lower = data_or_none(low), options.upper = data_or_none(high), options.scale = data_or_none(by);
+  options.loss = loss_named(loss), options.loss_scale = loss_scale;
+  options.ftol = ftol, options.xtol = xtol, options.gtol = gtol, options.max_evaluations = max_evaluations;
+  options.acceleration = acceleration, options.damping = damping;
+  model.begin(options.lower, options.upper, std::move(on_step));
+  {
+    const ReleasedGil released(!model.calls_python());
+    drivers::minimize_squares(function, options, answer);
+  }
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  raise_unless_ok(answer.outcome);
+  double* r = minimum.r.mutable_data();  // rows now
+  for (Size i = 0; i < n; ++i)
+    for (Size k = 0; k < n; ++k) r[i * n + k] = columns[static_cast<std::size_t>(k * n + i)];
+  minimum.rank = answer.rank, minimum.status = static_cast<int>(answer.status);
+  minimum.condition = answer.condition, minimum.cost = answer.cost, minimum.optimality = answer.optimality;
+  minimum.n_evaluations = answer.n_evaluations, minimum.n_jacobians = answer.n_jacobians;
+  minimum.n_difference_evaluations = model.n_difference_evaluations();
+  minimum.accelerated = answer.accelerated, minimum.used_precise = answer.used_precise;
+  return minimum;
+}
+
+}  // namespace
+
+void register_least_squares(PyObject* module) {
+  py::module_ m = module_of(module);
+  add_residuals(m);
+  py::class_<SquaresMinimum>(m, "SquaresMinimum")
+      .def_readonly("x", &SquaresMinimum::x)
+      .def_readonly("residuals", &SquaresMinimum::residuals)
+      .def_readonly("r", &SquaresMinimum::r)
+      .def_readonly("permutation", &SquaresMinimum::permutation)
+      .def_readonly("active", &SquaresMinimum::active)
+      .def_readonly("rank", &SquaresMinimum::rank)
+      .def_readonly("status", &SquaresMinimum::status)
+      .def_readonly("condition", &SquaresMinimum::condition)
+      .def_readonly("cost", &SquaresMinimum::cost)
+      .def_readonly("optimality", &SquaresMinimum::optimality)
+      .def_readonly("n_evaluations", &SquaresMinimum::n_evaluations)
+      .def_readonly("n_jacobians", &SquaresMinimum::n_jacobians)
+      .def_readonly("n_difference_evaluations", &SquaresMinimum::n_difference_evaluations)
+      .def_readonly("accelerated", &SquaresMinimum::accelerated)
+      .def_readonly("used_precise", &SquaresMinimum::used_precise);
+  m.def("minimize_squares", &minimize, py::arg("model"), py::arg("p0"), py::arg("lower") = py::none(),
+        py::arg("upper") = py::none(), py::arg("loss") = "linear", py::arg("loss_scale") = 1.0, py::arg("ftol") = 1e-8,
+        py::arg("xtol") = 1e-8, py::arg("gtol") = 1e-8, py::arg("max_evaluations") = 1000,
+        py::arg("scale") = py::none(), py::arg("acceleration") = true, py::arg("damping") = 0.0,
+        py::arg("on_step") = py::none());
+}
+
+}  // namespace mmlfast::bind

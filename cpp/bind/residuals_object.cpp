@@ -1,0 +1,227 @@
+#include "bind/residuals_object.hpp"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bind/tape_program_object.hpp"
+#include "drivers/least_squares_differences.hpp"
+#include "drivers/least_squares_tape.hpp"
+#include "runtime/interrupt.hpp"
+
+namespace mmlfast::bind {
+namespace {
+
+using drivers::ResidualFunction;
+
+py::array numbers(py::handle object, Size size, const char* name) {
+  auto array = py::reinterpret_steal<py::array>(PyArray_FROMANY(object.ptr(), NPY_DOUBLE, 0, 0, NPY_ARRAY_CARRAY_RO));
+  if (!array) throw py::error_already_set();
+  if (size >= 0 && array.size() != size)
+    throw py::value_error(std::string(name) + " must have " + std::to_string(size) + " elements, it has " +
+                          std::to_string(array.size()));
+  return array;
+}
+const double* data_of(const py::array& array) { return static_cast<const double*>(array.data()); }
+
+// Calls on_step(p, cost, evaluations) if there is one; true goes on.
+bool tell(const py::object& on_step, const double* p, Size n, double cost, Size evaluations, bool& failed) noexcept {
+  if (!on_step || on_step.is_none()) return true;
+  try {
+    py::array_t<double> x(n);
+    std::copy_n(p, n, x.mutable_data());
+    return py::cast<bool>(on_step(x, cost, evaluations));
+  } catch (py::error_already_set& error) {
+    error.restore();
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+  failed = true;
+  return false;
+}
+
+// y, weights or a triangle, which both kinds of residuals may have.
+struct Data {
+  py::array y, weights, whitening;
+
+  Data(Size m, py::handle y_given, py::handle weights_given, py::handle whitening_given) {
+    if (!y_given.is_none()) y = numbers(y_given, m, "y");
+    if (!weights_given.is_none()) weights = numbers(weights_given, m, "weights");
+    if (!whitening_given.is_none()) whitening = numbers(whitening_given, checked_product(m, m), "whitening");
+  }
+  const double* y_data() const { return y.size() > 0 ? data_of(y) : nullptr; }
+  const double* weights_data() const { return weights.size() > 0 ? data_of(weights) : nullptr; }
+  const double* whitening_data() const { return whitening.size() > 0 ? data_of(whitening) : nullptr; }
+};
+
+// ---- a traced model ----
+
+class BoundTapeResiduals : public Residuals {
+ public:
+  BoundTapeResiduals(py::object values, py::object jacobian, const py::sequence& data, py::handle y, py::handle weights,
+                     py::handle whitening, py::object second)
+      : programs_{std::move(values), std::move(jacobian), std::move(second)},
+        data_(size_of(programs_[0]), y, weights, whitening) {
+    drivers::TapeModel model;
+    model.values = program(0);
+    model.jacobian = program(1);
+    model.second = programs_[2].is_none() ? nullptr : program(2);
+    const auto& groups = model.jacobian->layout().group_sizes;
+    if (data.size() + 1 < groups.size()) throw py::value_error("data: an array for each further group of inputs");
+    const Size m = model.values->layout().n_outputs, n = model.values->layout().group_sizes[0];
+    if (model.jacobian->layout().n_outputs != checked_product(m, n) || groups[0] != n)
+      throw py::value_error("jacobian: a program with n x m outputs");
+    for (std::size_t g = 0; g < data.size(); ++g) {
+      arrays_.push_back(numbers(data[g], g + 1 < groups.size() ? groups[g + 1] : -1, "data"));
+      pointers_.push_back(data_of(arrays_.back()));
+    }
+    pointers_.push_back(nullptr);
+    model.data = pointers_.data();
+    model.n_data = static_cast<Size>(data.size());
+    model.y = data_.y_data(), model.weights = data_.weights_data(), model.whitening = data_.whitening_data();
+    model.callback = tape_callback_of(programs_[model.second == nullptr ? 1 : 2].ptr());
+    calls_python_ = model.values->layout().calls_python || model.jacobian->layout().calls_python ||
+                    (model.second != nullptr && model.second->layout().calls_python);
+    function_ = std::make_unique<Function>(model, *this);
+    if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+    raise_unless_ok(function_->outcome());
+  }
+
+  ResidualFunction& function() noexcept override { return *function_; }
+  bool calls_python() const noexcept override { return calls_python_ || (on_step_ && !on_step_.is_none()); }
+  void begin(const double*, const double*, py::object on_step) override { on_step_ = std::move(on_step); }
+
+ private:
+  class Function : public drivers::TapeResiduals {
+   public:
+    Function(const drivers::TapeModel& model, BoundTapeResiduals& owner) noexcept
+        : drivers::TapeResiduals(model), owner_(owner) {}
+    bool go_on(const double* p, double cost, Size evaluations) noexcept override {
+      if (!owner_.calls_python()) return !timer_.interrupted();
+      bool failed = false;
+      return tell(owner_.on_step_, p, n_parameters(), cost, evaluations, failed);
+    }
+
+   private:
+    BoundTapeResiduals& owner_;
+    InterruptTimer timer_;
+  };
+
+  static Size size_of(const py::object& object) {
+    const drivers::TapeProgram* program = tape_program_of(object.ptr());
+    if (program == nullptr) throw py::type_error("values: not a TapeProgram");
+    return program->layout().n_outputs;
+  }
+  const drivers::TapeProgram* program(int k) const {
+    const drivers::TapeProgram* found = tape_program_of(programs_[k].ptr());
+    if (found == nullptr) throw py::type_error("not a TapeProgram");
+    return found;
+  }
+
+  py::object programs_[3];
+  Data data_;
+  std::vector<py::array> arrays_;
+  std::vector<const double*> pointers_;
+  py::object on_step_;
+  std::unique_ptr<Function> function_;
+  bool calls_python_ = false;
+};
+
+// ---- functions ----
+
+class CallableResiduals : public Residuals, public ResidualFunction {
+ public:
+  CallableResiduals(py::object fun, py::object jac, Size m, Size n, py::handle y, py::handle weights,
+                    py::handle whitening)
+      : ResidualFunction(m, n), fun_(std::move(fun)), jac_(std::move(jac)), data_(m, y, weights, whitening) {
+    if (m < 0 || n < 1) throw py::value_error("m and n: how many residuals and parameters");
+  }
+
+  ResidualFunction& function() noexcept override { return *this; }
+  bool calls_python() const noexcept override { return true; }
+  Size n_difference_evaluations() const noexcept override {
+    return differences_ == nullptr ? 0 : differences_->n_evaluations();
+  }
+  void begin(const double* lower, const double* upper, py::object on_step) override {
+    on_step_ = std::move(on_step);
+    differences_.reset();
+    if (!jac_.is_none()) return;
+    differences_ = std::make_unique<drivers::LeastSquaresDifferences>(n_residuals(), n_parameters(), lower, upper);
+    if (!*differences_) throw std::bad_alloc();
+  }
+
+  bool residuals(const double* p, double* r) noexcept override {
+    const Size m = n_residuals();
+    if (!call(fun_, p, m, "the function gave %zd values, and %zd are expected")) return false;
+    std::copy_n(data_of(value_), m, r);
+    if (const double* y = data_.y_data())
+      for (Size i = 0; i < m; ++i) r[i] -= y[i];
+    weigh(r);
+    return true;
+  }
+
+  bool jacobian(const double* p, const double* r, double* columns, Size ld) noexcept override {
+    if (differences_ != nullptr) return differences_->jacobian(*this, 0, p, r, columns, ld);
+    const Size m = n_residuals(), n = n_parameters();
+    if (!call(jac_, p, m * n, "jac gave %zd values, and %zd are expected")) return false;
+    const double* rows = data_of(value_);
+    for (Size j = 0; j < n; ++j) {
+      for (Size i = 0; i < m; ++i) columns[j * ld + i] = rows[i * n + j];
+      weigh(columns + j * ld);
+    }
+    return true;
+  }
+
+  bool is_exact() const noexcept override { return !jac_.is_none(); }
+  void refine() noexcept override {
+    if (differences_ != nullptr) differences_->refine();
+  }
+  bool go_on(const double* p, double cost, Size evaluations) noexcept override {
+    bool failed = false;
+    return tell(on_step_, p, n_parameters(), cost, evaluations, failed);
+  }
+
+ private:
+  bool call(const py::object& f, const double* p, Size size, const char* message) noexcept {
+    npy_intp n = n_parameters();
+    PyObject* x = PyArray_SimpleNew(1, &n, NPY_DOUBLE);
+    if (x == nullptr) return false;
+    std::copy_n(p, n, static_cast<double*>(PyArray_DATA(as_array(x))));
+    PyObject* given = PyObject_CallOneArg(f.ptr(), x);
+    Py_DECREF(x);
+    PyObject* array = given == nullptr ? nullptr : PyArray_FROMANY(given, NPY_DOUBLE, 0, 0, NPY_ARRAY_CARRAY_RO);
+    Py_XDECREF(given);
+    if (array == nullptr) return false;
+    value_ = py::reinterpret_steal<py::array>(array);
+    if (value_.size() == size) return true;
+    PyErr_Format(PyExc_ValueError, message, static_cast<Py_ssize_t>(value_.size()), static_cast<Py_ssize_t>(size));
+    return false;
+  }
+
+  void weigh(double* r) const noexcept {
+    drivers::weigh_residuals(data_.weights_data(), data_.whitening_data(), n_residuals(), r);
+  }
+
+  py::object fun_, jac_, on_step_;
+  Data data_;
+  py::array value_;
+  std::unique_ptr<drivers::LeastSquaresDifferences> differences_;
+};
+
+}  // namespace
+
+void add_residuals(py::module_& m) {
+  py::class_<Residuals> base(m, "Residuals");
+  py::class_<BoundTapeResiduals, Residuals>(m, "TapeResiduals")
+      .def(py::init<py::object, py::object, const py::sequence&, py::handle, py::handle, py::handle, py::object>(),
+           py::arg("values"), py::arg("jacobian"), py::arg("data") = py::tuple(), py::arg("y") = py::none(),
+           py::arg("weights") = py::none(), py::arg("whitening") = py::none(), py::arg("second") = py::none());
+  py::class_<CallableResiduals, Residuals>(m, "CallableResiduals")
+      .def(py::init<py::object, py::object, Size, Size, py::handle, py::handle, py::handle>(), py::arg("fun"),
+           py::arg("jac"), py::arg("m"), py::arg("n"), py::arg("y") = py::none(), py::arg("weights") = py::none(),
+           py::arg("whitening") = py::none());
+}
+
+}  // namespace mmlfast::bind

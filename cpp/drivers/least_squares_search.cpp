@@ -1,0 +1,348 @@
+#include "drivers/least_squares_search.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "drivers/least_squares_loss.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+constexpr double epsilon = std::numeric_limits<double>::epsilon();
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+}  // namespace
+
+LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSquaresOptions& options,
+                                       LeastSquaresAnswer& answer, Divider& memory) noexcept
+    : function_(function),
+      options_(options),
+      answer_(answer),
+      m_(function.n_residuals()),
+      n_(function.n_parameters()),
+      rows_(round_up(std::max(m_, Size{1}), 8)),
+      problem_(n_, memory),
+      p_(answer.p),
+      ftol_(options.ftol),
+      xtol_(options.xtol),
+      gtol_(options.gtol),
+      bounded_(options.lower != nullptr || options.upper != nullptr),
+      accelerating_(options.acceleration && options.loss == Loss::linear) {
+  double** const of_parameters[] = {&trial_, &influence_, &norms_,    &weights_, &step_,    &second_step_,
+                                    &lower_, &upper_,     &gradient_, &z_,       &second_z_};
+  for (double** vector : of_parameters) *vector = memory.take<double>(n_);
+  r_ = memory.take<double>(checked_product(n_, n_));
+  double** const of_residuals[] = {&residuals_, &trial_residuals_, &y_, &row_factors_};
+  for (double** vector : of_residuals) *vector = memory.take<double>(rows_);
+  columns_ = memory.take<double>(checked_product(rows_, n_));
+  exponents_ = memory.take<std::int32_t>(n_);
+  pivots_ = memory.take<std::int32_t>(n_);
+  held_ = memory.take<std::int8_t>(n_);
+}
+
+// ---- what is known at a point ----
+
+// sqrt(sum of squares), wherever in the range of numbers they are.
+double LeastSquaresSearch::length_of(const double* x) const noexcept {
+  const double square = kernel_.square(x, rows_);
+  if (square > 0x1p-900 && square < 0x1p1000) return std::sqrt(square);
+  double largest = 0;
+  for (Size i = 0; i < m_; ++i) {
+    if (std::isnan(x[i])) return x[i];
+    largest = std::max(largest, std::abs(x[i]));
+  }
+  if (largest == 0 || largest == infinity) return largest;
+  int exponent;
+  std::frexp(largest, &exponent);
+  double sum = 0;
+  for (Size i = 0; i < m_; ++i) {
+    const double near_one = std::ldexp(x[i], -exponent);
+    sum += near_one * near_one;
+  }
+  return std::ldexp(std::sqrt(sum), exponent);
+}
+
+bool LeastSquaresSearch::evaluate(const double* p, double* r, double& size) noexcept {
+  ++answer_.n_evaluations;
+  if (!function_.residuals(p, r)) {
+    failed_ = true;
+    return false;
+  }
+  std::fill(r + m_, r + rows_, 0.0);
+  size = options_.loss == Loss::linear ? length_of(r) : std::sqrt(loss_of(options_.loss, options_.loss_scale, r, m_));
+  if (std::isnan(size)) size = infinity;
+  return true;
+}
+
+double LeastSquaresSearch::scaled(double residual) const noexcept { return std::ldexp(residual, -exponent_); }
+
+double LeastSquaresSearch::size_of_parameters() const noexcept {
+  double square = 0;
+  for (Size j = 0; j < n_; ++j) {
+    const double x = weights_[j] * std::ldexp(p_[j], exponents_[j] - exponent_);
+    square += x * x;
+  }
+  return std::sqrt(square);
+}
+
+// What float64 leaves of the residuals, about.
+double LeastSquaresSearch::roundings() const noexcept {
+  double square = 0;
+  for (Size j = 0; j < n_; ++j) {
+    const double x = std::ldexp(norms_[j] * p_[j], -exponent_);
+    square += x * x;
+  }
+  return epsilon * std::sqrt(square);
+}
+
+// The residuals for the QR, scaled by the loss, and by a power of two.
+bool LeastSquaresSearch::take_residuals(bool precisely) noexcept {
+  if (precisely) {
+    const ResidualFunction::Answer answer = function_.precise_residuals(p_, y_);
+    failed_ = failed_ || answer == ResidualFunction::Answer::stop;
+    if (answer != ResidualFunction::Answer::yes) return false;
+    answer_.used_precise = true;
+    std::fill(y_ + m_, y_ + rows_, 0.0);
+  } else if (options_.loss != Loss::linear) {
+    scale_by_loss(options_.loss, options_.loss_scale, curvature_, residuals_, m_, y_, row_factors_);
+    std::fill(y_ + m_, y_ + rows_, 0.0);
+  } else {
+    std::copy_n(residuals_, rows_, y_);
+  }
+  const double length = length_of(y_);
+  exponent_ = 0;
+  if (length > 0 && length < infinity) std::frexp(length, &exponent_);
+  for (Size i = 0; i < m_; ++i) y_[i] = std::ldexp(y_[i], -exponent_);
+  return true;
+}
+
+// To lengths of 1/2 to 1, by powers of two. A derivative that is not finite says nothing about where to go: the
+// parameter stays where it is.
+void LeastSquaresSearch::scale_columns() noexcept {
+  for (Size j = 0; j < n_; ++j) {
+    double* column = columns_ + j * rows_;
+    if (options_.loss != Loss::linear)
+      for (Size i = 0; i < m_; ++i) column[i] *= row_factors_[i];
+    std::fill(column + m_, column + rows_, 0.0);
+    norms_[j] = length_of(column);
+    if (!(norms_[j] < infinity)) {
+      std::fill_n(column, rows_, 0.0);
+      norms_[j] = 0;
+    }
+    exponents_[j] = 0;
+    if (norms_[j] > 0) {
+      std::frexp(norms_[j], &exponents_[j]);
+      const double factor = std::ldexp(1.0, -exponents_[j]);
+      for (Size i = 0; i < m_; ++i) column[i] *= factor;
+    }
+    influence_[j] = std::max(influence_[j], norms_[j]);
+    if (options_.scale != nullptr) influence_[j] = 1 / options_.scale[j];
+    weights_[j] = std::ldexp(influence_[j], -exponents_[j]);
+  }
+}
+
+void LeastSquaresSearch::hold_at_bounds() noexcept {
+  for (Size j = 0; j < n_; ++j) {
+    held_[j] = 0;
+    if (options_.lower != nullptr && p_[j] <= options_.lower[j] && gradient_[j] > 0) held_[j] = -1;
+    if (options_.upper != nullptr && p_[j] >= options_.upper[j] && gradient_[j] < 0) held_[j] = 1;
+    if (options_.lower != nullptr && options_.upper != nullptr && options_.lower[j] == options_.upper[j]) held_[j] = -1;
+  }
+}
+
+// Derivatives, their QR, and who is held.
+bool LeastSquaresSearch::linearize(bool precisely) noexcept {
+  if (!take_residuals(precisely)) return false;
+  ++answer_.n_jacobians;
+  if (!function_.jacobian(p_, residuals_, columns_, rows_)) {
+    failed_ = true;
+    return false;
+  }
+  scale_columns();
+  kernel_.factor(columns_, rows_, rows_, n_, y_, r_, z_, pivots_);
+  for (Size k = 0; k < n_; ++k) {
+    double sum = 0;
+    for (Size i = 0; i <= k; ++i) sum += r_[k * n_ + i] * z_[i];
+    gradient_[pivots_[k]] = sum;
+  }
+  hold_at_bounds();
+  problem_.take(r_, z_, pivots_, weights_, held_);
+  linear_at_p_ = true;
+  return true;
+}
+
+// ---- the search ----
+
+void LeastSquaresSearch::run() noexcept {
+  std::fill_n(influence_, n_, 0.0);
+  if (!evaluate(p_, residuals_, size_)) {
+    answer_.outcome = {Outcome::Status::interrupted};
+    return;
+  }
+  if (size_ == infinity)
+    status_ = LeastSquaresStatus::not_finite;
+  else
+    search();
+  if (failed_) answer_.outcome = {Outcome::Status::interrupted};
+  report();
+}
+
+void LeastSquaresSearch::search() noexcept {
+  for (;;) {
+    while (iterate()) {
+    }
+    if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return;
+    const LeastSquaresStatus why = status_;
+    if (finish()) {
+      status_ = why;
+      return;
+    }
+    if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return;
+    // That was no minimum yet.
+    if (std::max({ftol_, xtol_, gtol_}) < epsilon) {
+      status_ = LeastSquaresStatus::stagnation;
+      return;
+    }
+    ftol_ *= 1e-3, xtol_ *= 1e-3, gtol_ *= 1e-3;
+  }
+}
+
+void LeastSquaresSearch::first_radius() noexcept {
+  const double factor = options_.damping > 0 ? options_.damping : 100;
+  radius_ = std::ldexp(factor * size_of_parameters(), exponent_);
+  if (radius_ > 0) return;
+  problem_.solve(0, step_);
+  radius_ = std::ldexp(problem_.length(step_), exponent_);
+}
+
+// One step down, or the reason why there is none: false.
+bool LeastSquaresSearch::iterate() noexcept {
+  if (!linear_at_p_ && !linearize(false)) return false;
+  const bool first = radius_ < 0;
+  if (first) first_radius();
+  status_ = LeastSquaresStatus::gradient;
+  const double reachable = problem_.reachable(), noise = roundings();
+  if (reachable <= gtol_ * scaled(size_) || reachable <= 4 * noise) return false;
+  for (bool shorter = false;; shorter = true) {
+    propose();
+    if (failed_) return false;
+    go_by_step();
+    if (!moves()) {
+      status_ = LeastSquaresStatus::step;
+      return false;
+    }
+    if (answer_.n_evaluations >= options_.max_evaluations) {
+      status_ = LeastSquaresStatus::out_of_evaluations;
+      return false;
+    }
+    if (!evaluate(trial_, trial_residuals_, trial_size_)) return false;
+    const double quotient = trial_size_ / size_, relative = scaled(size_);
+    const double actual = quotient < 10 ? (1 - quotient) * (1 + quotient) : -1;
+    const double predicted = problem_.decrease(step_) / (relative * relative);
+    const double length = problem_.length(step_);
+    if (first && !shorter) radius_ = std::min(radius_, std::ldexp(length, exponent_));
+    const double ratio = predicted > 0 ? actual / predicted : (actual > 0 ? 1 : -1);
+    adjust_radius(actual, ratio, length);
+    const bool taken = ratio >= 1e-4;
+    const bool settled = is_settled(actual, predicted);
+    if (taken && !accept()) return false;
+    if (settled) return false;
+    if (taken) return true;
+  }
+}
+
+bool LeastSquaresSearch::is_settled(double actual, double predicted) noexcept {
+  if (std::abs(actual) <= ftol_ && predicted <= ftol_ && actual <= 2 * predicted) {
+    status_ = LeastSquaresStatus::cost;
+    return true;
+  }
+  if (scaled(radius_) <= xtol_ * size_of_parameters()) {
+    status_ = LeastSquaresStatus::step;
+    return true;
+  }
+  return false;
+}
+
+bool LeastSquaresSearch::accept() noexcept {
+  std::copy_n(trial_, n_, p_);
+  std::swap(residuals_, trial_residuals_);
+  size_ = trial_size_;
+  linear_at_p_ = false;
+  if (!function_.go_on(p_, 0.5 * size_ * size_, answer_.n_evaluations)) {
+    status_ = LeastSquaresStatus::stopped;
+    return false;
+  }
+  return true;
+}
+
+void LeastSquaresSearch::propose() noexcept {
+  damping_ = problem_.solve_within(scaled(radius_), damping_, step_);
+  if (accelerating_) accelerate();
+  if (bounded_) keep_between_bounds();
+}
+
+// The path that the step is the tangent of bends: half the second derivative along it, as long as that is a correction.
+void LeastSquaresSearch::accelerate() noexcept {
+  if (problem_.n_free() < n_ || refusals_ >= 2) return;
+  for (Size j = 0; j < n_; ++j) second_step_[j] = std::ldexp(step_[j], exponent_ - exponents_[j]);
+  const ResidualFunction::Answer answer = function_.second_derivative(p_, second_step_, y_);
+  failed_ = failed_ || answer == ResidualFunction::Answer::stop;
+  accelerating_ = answer == ResidualFunction::Answer::yes;
+  if (!accelerating_) return;
+  std::fill(y_ + m_, y_ + rows_, 0.0);
+  for (Size i = 0; i < m_; ++i) y_[i] = std::ldexp(y_[i], -exponent_);
+  kernel_.project(columns_, rows_, rows_, n_, r_, y_, second_z_);
+  problem_.solve(damping_, second_step_, second_z_);
+  const double bend = problem_.length(second_step_);
+  if (!(bend <= 0.75 * problem_.length(step_))) return;
+  for (Size j = 0; j < n_; ++j) step_[j] += 0.5 * second_step_[j];
+  answer_.accelerated = true;
+}
+
+void LeastSquaresSearch::keep_between_bounds() noexcept {
+  bool inside = true;
+  for (Size j = 0; j < n_; ++j) {
+    const int exponent = exponents_[j] - exponent_;
+    lower_[j] = options_.lower == nullptr ? -infinity : std::ldexp(options_.lower[j] - p_[j], exponent);
+    upper_[j] = options_.upper == nullptr ? infinity : std::ldexp(options_.upper[j] - p_[j], exponent);
+    inside = inside && step_[j] >= lower_[j] && step_[j] <= upper_[j];
+  }
+  if (!inside) problem_.solve_between(damping_, lower_, upper_, step_);
+}
+
+// trial = p + step.
+void LeastSquaresSearch::go_by_step() noexcept {
+  for (Size j = 0; j < n_; ++j) {
+    trial_[j] = p_[j] + std::ldexp(step_[j], exponent_ - exponents_[j]);
+    if (options_.lower != nullptr && (step_[j] <= lower_[j] || trial_[j] < options_.lower[j]))
+      trial_[j] = options_.lower[j];
+    if (options_.upper != nullptr && (step_[j] >= upper_[j] || trial_[j] > options_.upper[j]))
+      trial_[j] = options_.upper[j];
+  }
+}
+
+bool LeastSquaresSearch::moves() const noexcept { return !std::equal(p_, p_ + n_, trial_); }
+
+// More (1978): by how well the model said what would come.
+void LeastSquaresSearch::adjust_radius(double actual, double ratio, double length) noexcept {
+  const double real_length = std::ldexp(length, exponent_);
+  if (!(ratio > 0.25)) {
+    // Where the parabola through both costs and the slope has its least.
+    const double slope = [&] {
+      double sum = 0;
+      for (Size j = 0; j < n_; ++j) sum += gradient_[j] * step_[j];
+      return sum / (scaled(size_) * scaled(size_));
+    }();
+    double factor = actual >= 0 ? 0.5 : 0.5 * slope / (slope + 0.5 * actual);
+    if (!(factor >= 0.1) || trial_size_ > 10 * size_) factor = 0.1;
+    radius_ = factor * std::min(radius_, real_length * 10);
+    damping_ /= factor;
+  } else if (damping_ == 0 || ratio >= 0.75) {
+    radius_ = 2 * real_length;
+    damping_ *= 0.5;
+  }
+}
+
+}  // namespace mmlfast::drivers

@@ -1,0 +1,82 @@
+// One search: where it is, and what it knows there.
+#pragma once
+
+#include "drivers/least_squares.hpp"
+#include "drivers/least_squares_loss.hpp"
+#include "drivers/least_squares_step.hpp"
+#include "kernels/least_squares.hpp"
+#include "runtime/aligned_buffer.hpp"
+
+namespace mmlfast::drivers {
+
+inline double square_of(const double* x, Size n) noexcept {
+  double sum = 0;
+  for (Size i = 0; i < n; ++i) sum += x[i] * x[i];
+  return sum;
+}
+
+class LeastSquaresSearch : NonCopyable {
+ public:
+  LeastSquaresSearch(ResidualFunction& function, const LeastSquaresOptions& options, LeastSquaresAnswer& answer,
+                     Divider& memory) noexcept;
+
+  void run() noexcept;
+
+ private:
+  // Residuals at p and the root of twice their cost; infinity where they are no numbers. False: stop.
+  bool evaluate(const double* p, double* r, double& size) noexcept;
+  bool linearize(bool precisely) noexcept;
+  bool take_residuals(bool precisely) noexcept;
+  void scale_columns() noexcept;
+  void hold_at_bounds() noexcept;
+
+  void search() noexcept;
+  bool iterate() noexcept;
+  void first_radius() noexcept;
+  void propose() noexcept;
+  void accelerate() noexcept;
+  void keep_between_bounds() noexcept;
+  void go_by_step() noexcept;
+  bool moves() const noexcept;
+  void adjust_radius(double actual, double ratio, double length) noexcept;
+  // Whether to go on.
+  bool accept() noexcept;
+  bool is_settled(double actual, double predicted) noexcept;
+
+  bool finish() noexcept;
+  bool needs_precision() noexcept;
+  void report() noexcept;
+
+  double length_of(const double* x) const noexcept;
+  double scaled(double residual) const noexcept;
+  double size_of_parameters() const noexcept;
+  double roundings() const noexcept;
+
+  static constexpr int most_last_steps = 60;
+
+  ResidualFunction& function_;
+  const LeastSquaresOptions& options_;
+  LeastSquaresAnswer& answer_;
+  const LeastSquaresKernel& kernel_ = kernel_of<LeastSquaresKernel>();
+  const Size m_, n_, rows_;
+  LeastSquaresStep problem_;
+
+  double* p_;  // n, the answer's
+  double *trial_, *influence_, *norms_, *weights_, *step_, *second_step_, *lower_, *upper_, *gradient_, *z_, *second_z_,
+      *r_;
+  double *residuals_, *trial_residuals_, *columns_, *y_, *row_factors_;  // rows of them
+  std::int32_t *exponents_, *pivots_;
+  std::int8_t* held_;
+
+  // Residuals are scaled by 2^-exponent_, column j by 2^-exponents_[j], and steps so that they fit.
+  int exponent_ = 0;
+  double size_ = 0, trial_size_ = 0;  // sqrt(2 cost), not scaled
+  double radius_ = -1, damping_ = 0;  // |D step| at most, not scaled
+  double ftol_, xtol_, gtol_;
+  LeastSquaresStatus status_ = LeastSquaresStatus::stagnation;
+  bool bounded_, failed_ = false, linear_at_p_ = false, accelerating_;
+  Curvature curvature_ = Curvature::for_search;
+  int refusals_ = 0;
+};
+
+}  // namespace mmlfast::drivers

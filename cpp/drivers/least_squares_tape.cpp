@@ -1,0 +1,66 @@
+#include "drivers/least_squares_tape.hpp"
+
+#include <algorithm>
+
+namespace mmlfast::drivers {
+
+TapeResiduals::TapeResiduals(const TapeModel& model) noexcept
+    : ResidualFunction(model.values->layout().n_outputs, model.values->layout().group_sizes[0]),
+      model_(model),
+      values_(*model.values, model.data, model.callback),
+      jacobian_(*model.jacobian, model.data, model.callback),
+      derivatives_(checked_product(n_residuals(), n_parameters())),
+      data_(model.n_data + 1) {
+  outcome_ = values_.outcome();
+  outcome_.join(jacobian_.outcome());
+  if (!derivatives_ || !data_)
+    outcome_ = {Outcome::Status::no_memory};
+  else
+    std::copy_n(model.data, model.n_data, data_.data());
+}
+
+void weigh_residuals(const double* weights, const double* whitening, Size m, double* r) noexcept {
+  if (weights != nullptr)
+    for (Size i = 0; i < m; ++i) r[i] *= weights[i];
+  if (whitening == nullptr) return;
+  for (Size i = 0; i < m; ++i) {
+    const double* row = whitening + i * m;
+    double sum = r[i];
+    for (Size j = 0; j < i; ++j) sum -= row[j] * r[j];
+    r[i] = sum / row[i];
+  }
+}
+
+void TapeResiduals::weigh(double* r) const noexcept {
+  weigh_residuals(model_.weights, model_.whitening, n_residuals(), r);
+}
+
+bool TapeResiduals::residuals(const double* p, double* r) noexcept {
+  outcome_.join(values_(p, r));
+  if (!outcome_.ok()) return false;
+  if (model_.y != nullptr)
+    for (Size i = 0; i < n_residuals(); ++i) r[i] -= model_.y[i];
+  weigh(r);
+  return true;
+}
+
+bool TapeResiduals::jacobian(const double* p, const double*, double* columns, Size ld) noexcept {
+  outcome_.join(jacobian_(p, derivatives_.data()));
+  if (!outcome_.ok()) return false;
+  for (Size j = 0; j < n_parameters(); ++j) {
+    std::copy_n(derivatives_.data() + j * n_residuals(), n_residuals(), columns + j * ld);
+    weigh(columns + j * ld);
+  }
+  return true;
+}
+
+ResidualFunction::Answer TapeResiduals::second_derivative(const double* p, const double* v, double* r_vv) noexcept {
+  if (model_.second == nullptr) return Answer::no;
+  data_[model_.n_data] = v;
+  outcome_.join(evaluate_tape(*model_.second, p, data_.data(), r_vv, model_.callback));
+  if (!outcome_.ok()) return Answer::stop;
+  weigh(r_vv);
+  return Answer::yes;
+}
+
+}  // namespace mmlfast::drivers
