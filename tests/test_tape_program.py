@@ -159,6 +159,27 @@ def test_unused_inputs_and_constant_outputs():
     np.testing.assert_array_equal(got, [[-1, 0, 2, 2.5, 2, 0], [-1, 0, 6, 2.5, 6, 4]])
 
 
+def results_of_every_number():
+    """What goes in and what comes out, by number: inputs, sines of them and constants anywhere among the results."""
+    rng = np.random.default_rng(7)
+    for n in range(1, 31):
+        graph, x = graph_of(n)
+        values = np.concatenate([x, emit(graph, "sin", x), graph.constants(np.array([0.0, 2.5, -1.0]))])
+        for kind in (values[:n], rng.permutation(values)[:n], values[rng.integers(len(values), size=n)], values[-1:]):
+            points = rng.normal(size=(n % 3 * 8 + 13, n))
+            everything = np.column_stack([points, np.sin(points), np.tile([0.0, 2.5, -1.0], (len(points), 1))])
+            got = TapeProgram(graph, kind.astype(np.int32)).batch(points)
+            which = [int(np.nonzero(values == value)[0][0]) for value in kind]
+            np.testing.assert_allclose(got, everything[:, which], rtol=1e-15, err_msg=str(kind))
+
+
+def test_results_of_every_number(run_python, simd_levels):
+    for level in simd_levels:
+        assert "good" in run_python(
+            "import test_tape_program as t; t.results_of_every_number(); print('good')", MMLFAST_SIMD=level
+        ), level
+
+
 def test_a_difference_of_equal_products_is_zero(rng):
     """a b - c d is never contracted; a b + c is."""
     graph, x = graph_of(4)

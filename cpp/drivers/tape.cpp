@@ -98,7 +98,7 @@ void run_blocks(const TapeProgram& program, const double* fixed, Size n_points, 
     slot = frame.slot;
     kernel.load(x + first * n, n, n, points, memory, slot);
     run(layout.per_point.block, frame);
-    kernel.store(memory + layout.first_output * slot, slot, points, result + first * m, m, m);
+    kernel.store(memory, slot, layout.results.data(), m, points, result + first * m, m);
   }
 }
 

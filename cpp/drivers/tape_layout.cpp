@@ -57,6 +57,7 @@ class Layouter {
         place_and_emit(run, static_cast<std::int32_t>(r));
     }
     copy_results();
+    for (TapeId id : listing_.outputs) layout_.results.push_back(is_fixed(id) ? copy_[at(id)] : index_[at(id)]);
     layout_.n_slots = slots_.end();
     finish(layout_.per_call, layout_.n_slots);
     finish(layout_.constant_copies, 0);
@@ -66,6 +67,7 @@ class Layouter {
   }
 
  private:
+  enum class Form { point, block, both };
   struct Operands {
     TapeView of[3];
   };
@@ -121,7 +123,13 @@ class Layouter {
           }
       }
     }
-    copy_fixed(copied_, next - static_cast<std::int32_t>(copied_.size()));
+    copy_fixed(copied_, next - static_cast<std::int32_t>(copied_.size()), Form::both);
+    // One slot for all results that are the same number.
+    for (TapeId id : listing_.outputs)
+      if (is_fixed(id) && copy_[at(id)] < 0) {
+        copy_[at(id)] = next++;
+        copy_fixed({&id, 1}, copy_[at(id)], Form::block);
+      }
     layout_.n_outputs = static_cast<std::int32_t>(listing_.outputs.size());
     layout_.first_output = next;
     slots_ = TapeSlots(next + layout_.n_outputs);
@@ -197,16 +205,16 @@ class Layouter {
     return is_fixed(id) && index_[at(id)] < static_cast<std::int32_t>(layout_.constants.size());
   }
   // Fixed numbers into slots one after the other: constants apart from what depends on parameters.
-  void copy_fixed(TapeView ids, std::int32_t to) {
+  void copy_fixed(TapeView ids, std::int32_t to, Form form) {
     for (std::size_t i = 0, end = 0; i < ids.size(); i = end) {
       const bool constant = is_constant(ids[i]);
       for (end = i + 1; end < ids.size() && is_constant(ids[end]) == constant;) ++end;
       emit_copy(constant ? layout_.constant_copies : layout_.copies, ids.subspan(i, end - i),
-                to + static_cast<std::int32_t>(i));
+                to + static_cast<std::int32_t>(i), form);
     }
   }
 
-  // Results that are where they were computed, at another place of the results, or fixed.
+  // Of one point: results that are where they were computed, at another place of the results, or fixed.
   void copy_results() {
     const auto slot = [&](std::size_t i) { return layout_.first_output + static_cast<std::int32_t>(i); };
     const TapeIds& outputs = listing_.outputs;
@@ -220,17 +228,19 @@ class Layouter {
       while (end < outputs.size() && missing(end)) ++end;
       const TapeView stretch = TapeView(outputs).subspan(i, end - i);
       if (fixed)
-        copy_fixed(stretch, slot(i));
+        copy_fixed(stretch, slot(i), Form::point);
       else
-        emit_copy(layout_.per_point, stretch, slot(i));
+        emit_copy(layout_.per_point, stretch, slot(i), Form::point);
     }
   }
 
   // ---- instructions ----
 
-  void emit_copy(TapeSteps& steps, TapeView ids, std::int32_t to) {
+  void emit_copy(TapeSteps& steps, TapeView ids, std::int32_t to, Form form) {
     const Run copy{tape_code(TapeOp::identity), false, 0, static_cast<std::int32_t>(ids.size()), 0, {}, {}};
     emit(steps, copy, {{ids, {}, {}}}, to);
+    if (form == Form::point) steps.block.pop_back();
+    if (form == Form::block) steps.point.pop_back();
   }
 
   void emit(TapeSteps& steps, const Run& run, Operands operands, std::int32_t to) {

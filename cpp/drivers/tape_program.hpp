@@ -31,6 +31,7 @@ struct TapeLayout {
   // when memory for a point is made.
   TapeSteps constant_copies, copies;
   TapeSteps per_point;
+  std::vector<std::int32_t> results;  // the slots of a block's results; one point has them at first_output
   std::vector<std::int32_t> lists;
   std::vector<double> constants;          // the first fixed numbers
   std::vector<std::int32_t> group_sizes;  // of inputs: x, then parameters

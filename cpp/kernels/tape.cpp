@@ -1,5 +1,6 @@
 #include "kernels/tape.hpp"
 
+#include "kernels/common/with_size.hpp"
 #include "kernels/tape_elementwise.hpp"
 #include "kernels/tape_matrices.hpp"
 #include "kernels/tape_points.hpp"
@@ -154,40 +155,83 @@ TapeFunction for_block(const TapeStep& step) {
 
 // ---- points in memory ----
 
-void load_eight(const double* x, Size n, Size row_stride, double* slots, Size slot) {
-  if (n == 1) {
-    if (row_stride == 1) return store(slots, load(x));
-    for (Size l = 0; l < tape_lanes; ++l) slots[l] = x[l * row_stride];
-    return;
-  }
-  tape_points::each_group(n, [&](auto g, Size c) MMLFAST_INLINE_LAMBDA {
-    tape_points::load_columns<g()>(x + c, row_stride, slots + c * slot, slot);
-  });
+// rows times eight points.
+template <int G>
+MMLFAST_NOINLINE void load_group(const double* x, Size row_stride, Size rows, double* slots, Size slot) {
+  tape_points::load_columns<G>(x, row_stride, rows, slots, slot);
 }
-void store_eight(const double* slots, Size slot, double* to, Size n, Size row_stride) {
+void load_rows(const double* x, Size n, Size row_stride, Size rows, double* slots, Size slot) {
   if (n == 1) {
-    if (row_stride == 1) return store(to, load(slots));
-    for (Size l = 0; l < tape_lanes; ++l) to[l * row_stride] = slots[l];
+    for (Size i = 0; i < rows * tape_lanes; i += tape_lanes) {
+      if (row_stride == 1)
+        store(slots + i, load(x + i));
+      else
+        for (Size l = i; l < i + tape_lanes; ++l) slots[l] = x[l * row_stride];
+    }
     return;
   }
   tape_points::each_group(n, [&](auto g, Size c) MMLFAST_INLINE_LAMBDA {
-    tape_points::store_columns<g()>(slots + c * slot, slot, to + c, row_stride);
+    load_group<g()>(x + c, row_stride, rows, slots + c * slot, slot);
   });
 }
 
 void load_points(const double* x, Size n, Size row_stride, Size points, double* slots, Size slot) {
-  Size p = 0;
-  for (; p + tape_lanes <= points; p += tape_lanes) load_eight(x + p * row_stride, n, row_stride, slots + p, slot);
-  for (Size last = points - 1; p < points; p += tape_lanes)
-    for (Size l = 0; l < tape_lanes; ++l)
-      for (Size i = 0; i < n; ++i) slots[i * slot + p + l] = x[(p + l < points ? p + l : last) * row_stride + i];
+  const Size rows = points / tape_lanes, at_once = tape_points::rows_at_once(n);
+  for (Size row = 0; row < rows; row += at_once) {
+    const Size p = row * tape_lanes;
+    load_rows(x + p * row_stride, n, row_stride, rows - row < at_once ? rows - row : at_once, slots + p, slot);
+  }
+  const Size p = rows * tape_lanes, last = points - 1;
+  if (p == points) return;
+  for (Size l = 0; l < tape_lanes; ++l)
+    for (Size i = 0; i < n; ++i) slots[i * slot + p + l] = x[(p + l < points ? p + l : last) * row_stride + i];
 }
 
-void store_points(const double* slots, Size slot, Size points, double* to, Size n, Size row_stride) {
-  Size p = 0;
-  for (; p + tape_lanes <= points; p += tape_lanes) store_eight(slots + p, slot, to + p * row_stride, n, row_stride);
-  for (; p < points; ++p)
-    for (Size i = 0; i < n; ++i) to[p * row_stride + i] = slots[i * slot + p];
+void store_one(const double* from, Size rows, double* to, Size row_stride) {
+  for (Size i = 0; i < rows * tape_lanes; i += tape_lanes) {
+    if (row_stride == 1)
+      store(to + i, load(from + i));
+    else
+      for (Size l = i; l < i + tape_lanes; ++l) to[l * row_stride] = from[l];
+  }
+}
+
+template <bool Tail>
+void store_groups(Size groups, const double* slots, Size slot, const std::int32_t* from, Size tail_column, Size rows,
+                  double* to, Size row_stride) {
+  with_size<1, 3>(groups, [&](auto g) MMLFAST_INLINE_LAMBDA {
+    tape_points::store_columns<g(), Tail>(slots, slot, from, tail_column, rows, to, row_stride);
+  });
+}
+void store_rows(const double* slots, Size slot, const std::int32_t* from, Size n, Size rows, double* to,
+                Size row_stride) {
+  constexpr Size most = tape_points::most_columns, most_groups = 3;
+  if (n == 1) return store_one(slots + *from * slot, rows, to, row_stride);
+  for (Size c = 0; c < n;) {
+    const Size groups = (n - c) / most < most_groups ? (n - c) / most : most_groups, left = n - c - groups * most;
+    if (groups == 0 && left == 3 && n > 3) {
+      c = n - most;  // once more what the group before it had
+      continue;
+    }
+    const bool two_of_three = groups == 0 && left == 3, tail = left == 1 || left == 2 || two_of_three;
+    const Size tail_column = two_of_three ? 0 : n - 2 - c;
+    if (tail)
+      store_groups<true>(groups, slots, slot, from + c, tail_column, rows, to + c, row_stride);
+    else
+      store_groups<false>(groups, slots, slot, from + c, tail_column, rows, to + c, row_stride);
+    c += groups * most + (two_of_three ? 1 : tail ? left : 0);
+  }
+}
+
+void store_points(const double* slots, Size slot, const std::int32_t* from, Size n, Size points, double* to,
+                  Size row_stride) {
+  const Size rows = points / tape_lanes, at_once = tape_points::rows_at_once(n);
+  for (Size row = 0; row < rows; row += at_once) {
+    const Size p = row * tape_lanes;
+    store_rows(slots + p, slot, from, n, rows - row < at_once ? rows - row : at_once, to + p * row_stride, row_stride);
+  }
+  for (Size p = rows * tape_lanes; p < points; ++p)
+    for (Size i = 0; i < n; ++i) to[p * row_stride + i] = slots[from[i] * slot + p];
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 //                        m right-hand sides, n n for a determinant
 //   load   IN x: points x n, rows row_stride apart; OUT the first n slots. Points that are missing at the end of a
 //                        block are the last one again.
-//   store  IN slots first, first + 1, ...; OUT points x n
+//   store  IN from: the slots of n results; OUT to: points x n, rows row_stride apart
 // Both forms of an instruction give the same bits: sums have eight parts, the j-th term goes to part j % 8, and then
 // halves are added up; elementary functions are those of simd/math.hpp. Results may replace operands that lie in the
 // same slots.
@@ -84,8 +84,8 @@ struct Tape {
   TapeFunction (*for_block)(const TapeStep& step);
   void (*load)(const double* x, std::ptrdiff_t n, std::ptrdiff_t row_stride, std::ptrdiff_t points, double* slots,
                std::ptrdiff_t slot);
-  void (*store)(const double* slots, std::ptrdiff_t slot, std::ptrdiff_t points, double* to, std::ptrdiff_t n,
-                std::ptrdiff_t row_stride);
+  void (*store)(const double* slots, std::ptrdiff_t slot, const std::int32_t* from, std::ptrdiff_t n,
+                std::ptrdiff_t points, double* to, std::ptrdiff_t row_stride);
 };
 
 MMLFAST_KERNEL_TABLE(Tape, tape)

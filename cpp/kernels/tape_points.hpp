@@ -13,6 +13,7 @@ namespace mmlfast::MMLFAST_LEVEL::tape_points {
 
 using Size = std::ptrdiff_t;
 inline constexpr int width = native_lanes<double>;
+inline constexpr int most_columns = width < 4 ? width : 4;
 
 template <int G>
 struct piece_of {
@@ -30,9 +31,10 @@ template <class Piece, int... I>
 MMLFAST_INLINE auto joined(const Piece& a, const Piece& b, std::integer_sequence<int, I...>) {
   return __builtin_shufflevector(a, b, I...);
 }
-template <int G, int Begin, class Register, int... I>
-MMLFAST_INLINE typename piece_of<G>::type taken(const Register& x, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(x, x, (Begin + I)...);
+template <int G, int Begin, class Register>
+MMLFAST_INLINE typename piece_of<G>::type taken(const Register& x) {
+  const Register copy = x;
+  return reinterpret_cast<const typename piece_of<G>::unaligned*>(&copy)[Begin / G];
 }
 }  // namespace op
 
@@ -47,65 +49,97 @@ MMLFAST_INLINE auto join_pieces(const double* from, Size stride) {
                       std::make_integer_sequence<int, G * Count>{});
   }
 }
-template <int G, int Begin = 0>
-MMLFAST_INLINE void store_pieces(double* to, Size stride, const native<double>& x) {
-  *reinterpret_cast<typename piece_of<G>::unaligned*>(to) =
-      op::taken<G, Begin>(x, std::make_integer_sequence<int, G>{});
-  if constexpr (Begin + G < width) store_pieces<G, Begin + G>(to + stride, stride, x);
-}
-
-// In place: blocks of G by G, side by side in G registers.
-template <int G>
+// In place: blocks of G by G, side by side in G registers. Neighbours first: what takes two registers and gives a third
+// (unpck) then works on what is still needed, and permutations that overwrite one of theirs on what is not.
+template <int G, int Distance = 1>
 MMLFAST_INLINE void transpose_blocks(native<double>* x) {
-  if constexpr (G >= 2) {
-    constexpr int half = G / 2;
+  if constexpr (Distance < G) {
     _Pragma("GCC unroll 8") for (int r = 0; r < G; ++r) {
-      if ((r & half) == 0)
-        mmlfast::MMLFAST_LEVEL::op::exchange<double, half>(x[r], x[r + half], std::make_integer_sequence<int, width>{});
+      if ((r & Distance) == 0)
+        mmlfast::MMLFAST_LEVEL::op::exchange<double, Distance>(x[r], x[r + Distance],
+                                                               std::make_integer_sequence<int, width>{});
     }
-    if constexpr (half >= 2) {
-      _Pragma("GCC unroll 2") for (int r = 0; r < G; r += half) transpose_blocks<half>(x + r);
+    transpose_blocks<G, 2 * Distance>(x);
+  }
+}
+
+// G columns of rows times eight points.
+template <int G>
+MMLFAST_INLINE void load_columns(const double* x, Size row_stride, Size rows, double* slots, Size slot) {
+  for (Size row = 0; row < rows; ++row, x += tape_lanes * row_stride, slots += tape_lanes) {
+    MMLFAST_EACH_PART {
+      native<double> column[G];
+      const double* points = x + p * width * row_stride;
+      _Pragma("GCC unroll 8") for (int r = 0; r < G; ++r) column[r] =
+          join_pieces<G, width / G>(points + r * row_stride, G * row_stride);
+      transpose_blocks<G>(column);
+      _Pragma("GCC unroll 8") for (int c = 0; c < G; ++c) store_part(slots + c * slot + p * width, column[c]);
     }
   }
 }
 
-// G columns of eight rows.
-template <int G>
-MMLFAST_INLINE void load_columns(const double* x, Size row_stride, double* slots, Size slot) {
-  MMLFAST_EACH_PART {
-    native<double> column[G];
-    const double* rows = x + p * width * row_stride;
-    _Pragma("GCC unroll 8") for (int r = 0; r < G; ++r) column[r] =
-        join_pieces<G, width / G>(rows + r * row_stride, G * row_stride);
-    transpose_blocks<G>(column);
-    _Pragma("GCC unroll 8") for (int c = 0; c < G; ++c) store_part(slots + c * slot + p * width, column[c]);
-  }
+// G slots from the list `from`, of as many points as a register has lanes, turned into pieces of rows: that of row r is
+// number r / G of register r % G.
+template <int G, int... C>
+MMLFAST_INLINE void turn_columns(const double* slots, Size slot, const std::int32_t* from, native<double>* pieces,
+                                 std::integer_sequence<int, C...>) {
+  ((pieces[C] = load_part<double>(slots + from[C] * slot)), ...);
+  transpose_blocks<G>(pieces);
 }
-template <int G>
-MMLFAST_INLINE void store_columns(const double* slots, Size slot, double* to, Size row_stride) {
-  MMLFAST_EACH_PART {
-    native<double> row[G];
-    double* rows = to + p * width * row_stride;
-    _Pragma("GCC unroll 8") for (int c = 0; c < G; ++c) row[c] = load_part<double>(slots + c * slot + p * width);
-    transpose_blocks<G>(row);
-    _Pragma("GCC unroll 8") for (int r = 0; r < G; ++r) store_pieces<G>(rows + r * row_stride, G * row_stride, row[r]);
+template <int G, int Row>
+MMLFAST_INLINE void store_piece(const native<double>* pieces, double* to) {
+  *reinterpret_cast<typename piece_of<G>::unaligned*>(to) = op::taken<G, Row / G * G>(pieces[Row % G]);
+}
+template <int Groups, bool Tail, int Row = 0>
+MMLFAST_INLINE void store_rows(const native<double> (*pieces)[most_columns], const native<double>* tail, double* to,
+                               Size tail_column, Size row_stride) {
+  _Pragma("GCC unroll 4") for (int g = 0; g < Groups; ++g)
+      store_piece<most_columns, Row>(pieces[g], to + g * most_columns);
+  if constexpr (Tail) store_piece<2, Row>(tail, to + tail_column);
+  if constexpr (Row + 1 < width) {
+    to += row_stride;
+    // From one row to the next: multiples of the stride would need more registers than there are.
+    __asm__("" : "+r"(to));
+    store_rows<Groups, Tail, Row + 1>(pieces, tail, to, tail_column, row_stride);
   }
 }
 
-// body(constant G, first column) for groups that cover n columns.
+// The other way: groups of columns side by side and, if there is a tail, two more from tail_column on. Row by row: the
+// cache takes what goes to one line at once.
+template <int Groups, bool Tail>
+MMLFAST_NOINLINE void store_columns(const double* slots, Size slot, const std::int32_t* from, Size tail_column,
+                                    Size rows, double* to, Size row_stride) {
+  constexpr auto all = std::make_integer_sequence<int, most_columns>{};
+  for (Size row = 0; row < rows; ++row, slots += tape_lanes, to += tape_lanes * row_stride) {
+    MMLFAST_EACH_PART {
+      native<double> pieces[Groups + 1][most_columns], tail[2];
+      _Pragma("GCC unroll 4") for (int g = 0; g < Groups; ++g)
+          turn_columns<most_columns>(slots + p * width, slot, from + g * most_columns, pieces[g], all);
+      if constexpr (Tail)
+        turn_columns<2>(slots + p * width, slot, from + tail_column, tail, std::make_integer_sequence<int, 2>{});
+      store_rows<Groups, Tail>(pieces, tail, to + p * width * row_stride, tail_column, row_stride);
+    }
+  }
+}
+
+// Rows of eight points of which n columns leave room in the first cache: as many are transposed column by column.
+MMLFAST_INLINE Size rows_at_once(Size n) {
+  constexpr Size numbers = 2048;
+  return numbers / tape_lanes / (n < 1 ? 1 : n < numbers / tape_lanes ? n : numbers / tape_lanes);
+}
+
+// body(constant G, first column) for groups that cover n > 1 columns.
 template <class Body>
 MMLFAST_INLINE void each_group(Size n, Body&& body) {
-  constexpr int most = width < 4 ? width : 4;
-  using Most = std::integral_constant<int, most>;
+  using Most = std::integral_constant<int, most_columns>;
   using Two = std::integral_constant<int, 2>;
   Size c = 0;
-  for (; c + most <= n; c += most) body(Most{}, c);
+  for (; c + Most{} <= n; c += Most{}) body(Most{}, c);
   const Size left = n - c;
   if (left == 0) return;
-  if (n == 1) return body(std::integral_constant<int, 1>{}, c);
   if (left == 3 && n < 4) body(Two{}, c);
   if (left == 3 && n >= 4)
-    body(Most{}, n - most);
+    body(Most{}, n - Most{});
   else
     body(Two{}, n - 2);
 }
