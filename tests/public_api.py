@@ -633,6 +633,17 @@ def _optimize() -> Iterator[Use]:
         arrays={"x": V},
     )
 
+    def curve(x: Any, a: Any, b: Any) -> Any:
+        return a * np.exp(-0.1 * x) + b * x
+
+    yield _use(
+        "optimize.curve_fit",
+        lambda ydata: op.curve_fit(curve, SCORES, ydata, nan_policy="omit"),
+        arrays={"ydata": TABLE[:, 0].copy()},
+        takes={"mask"},
+        symmetric=(1,),
+    )
+
 
 USES: list[Use] = [
     *_autodiff(),

@@ -6,6 +6,7 @@
 #include "bind/registers.hpp"
 #include "bind/residuals_object.hpp"
 #include "drivers/least_squares.hpp"
+#include "drivers/least_squares_covariance.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -79,6 +80,23 @@ SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::h
   return minimum;
 }
 
+// inverse(J'J) in the order of the parameters, or None if it is not all of what there is to know: where a combination of
+// the parameters is undetermined (or nearly), and where a bound holds one.
+py::object inverse_of(const SquaresMinimum& minimum) {
+  constexpr double largest_condition = 1e10;
+  const Size n = minimum.x.size();
+  bool plain = minimum.rank == n && minimum.condition < largest_condition;
+  for (Size i = 0; plain && i < n; ++i) plain = minimum.active.data()[i] == 0;
+  if (!plain) return py::none();
+  std::vector<double> columns(static_cast<std::size_t>(2 * n * n));
+  for (Size i = 0; i < n; ++i)
+    for (Size k = 0; k < n; ++k) columns[static_cast<std::size_t>(k * n + i)] = minimum.r.data()[i * n + k];
+  py::array_t<double> inverse({n, n});
+  drivers::least_squares_covariance(columns.data(), minimum.permutation.data(), n, columns.data() + n * n,
+                                    inverse.mutable_data());
+  return inverse;
+}
+
 }  // namespace
 
 void register_least_squares(PyObject* module) {
@@ -99,6 +117,7 @@ void register_least_squares(PyObject* module) {
       .def_readonly("n_jacobians", &SquaresMinimum::n_jacobians)
       .def_readonly("n_difference_evaluations", &SquaresMinimum::n_difference_evaluations)
       .def_readonly("accelerated", &SquaresMinimum::accelerated)
+      .def_property_readonly("inverse", &inverse_of)
       .def_readonly("used_precise", &SquaresMinimum::used_precise);
   m.def("minimize_squares", &minimize, py::arg("model"), py::arg("p0"), py::arg("lower") = py::none(),
         py::arg("upper") = py::none(), py::arg("loss") = "linear", py::arg("loss_scale") = 1.0, py::arg("ftol") = 1e-8,

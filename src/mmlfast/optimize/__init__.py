@@ -1,11 +1,15 @@
 """Roots, minima and fits of plain NumPy functions, by exact derivatives."""
 
 from mmlfast._common.public import publish
+from mmlfast.optimize._curve_fit import curve_fit
+from mmlfast.optimize._fit_result import CurveFit
 from mmlfast.optimize._stationary_points import StationaryPoint, classify_stationary_point
 
 __all__ = [
+    "CurveFit",
     "StationaryPoint",
     "classify_stationary_point",
+    "curve_fit",
 ]
 
 publish(__name__, __all__)

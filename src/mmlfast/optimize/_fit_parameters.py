@@ -1,0 +1,252 @@
+"""The parameters of a fit: their names, where they start, their bounds, and which of them are held."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmlfast._common.arrays import as_float, as_real
+from mmlfast.autodiff._function import Function
+from mmlfast.autodiff._recording import function_name, place_of
+
+Array = np.ndarray[Any, Any]
+
+UNBOUNDED = (-np.inf, np.inf)
+_NUMBERS = frozenset((int, float, np.float64))
+
+
+class Parameters(NamedTuple):
+    names: tuple[str, ...]
+    start: Array  # of all
+    lower: Array | None  # of all; None: no bounds
+    upper: Array | None
+    free: tuple[int, ...]  # those that are fitted
+    held: tuple[int, ...]  # those that stay at `start`
+
+
+class Signature(NamedTuple):
+    names: tuple[str, ...]  # of the arguments after x
+    n_required: int
+    takes_more: bool  # *p
+
+
+def signature_of(f: Any) -> Signature:
+    try:
+        return _signature_of(f)
+    except TypeError:  # not hashable
+        return _read_signature(f)
+
+
+def _read_signature(f: Any) -> Signature:
+    if isinstance(f, Function):
+        return Signature(tuple(f"p{i}" for i in range(len(f.parameter_shapes))), len(f.parameter_shapes), False)
+    if isinstance(f, np.vectorize):
+        return _read_signature(f.pyfunc)._replace(takes_more=True)
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        return Signature((), 0, True)
+    by_position = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    takes_more = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    names = tuple(p.name for p in by_position[1:])
+    required = sum(1 for p in by_position[1:] if p.default is p.empty)
+    return Signature(names, required, takes_more)
+
+
+_signature_of = functools.lru_cache(maxsize=256)(_read_signature)
+
+
+def take_parameters(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any) -> Parameters:
+    signature = signature_of(f)
+    if fixed is None and (bounds is None or bounds is UNBOUNDED) and (found := _ordinary(signature, p0)) is not None:
+        return found
+    names = _names(f, signature, p0, fixed)
+    n = len(names)
+    held, values = _take_fixed(fixed, names)
+    lower, upper = _take_bounds(bounds, names)
+    start = _take_start(p0, names, signature, lower, upper, held)
+    for i, value in values.items():
+        start[i] = value
+    free = tuple(i for i in range(n) if i not in held)
+    if not free:
+        raise ValueError(f"all parameters are fixed ({', '.join(names)}): there is nothing to fit")
+    _check_start(start, lower, upper, names, free)
+    unbounded = bool(np.all(lower == -np.inf) and np.all(upper == np.inf))
+    return Parameters(
+        names, start, None if unbounded else lower, None if unbounded else upper, free, tuple(sorted(held))
+    )
+
+
+def _ordinary(signature: Signature, p0: Any) -> Parameters | None:
+    """Numbers for all parameters and nothing else: most fits."""
+    kind = type(p0)
+    if kind is np.ndarray:
+        if p0.dtype.char != "d" or p0.ndim != 1:
+            return None
+    elif not ((kind is list or kind is tuple) and _NUMBERS.issuperset(map(type, p0))):
+        return None
+    names, n = signature.names, len(p0)
+    if signature.takes_more or n != len(names) or not n:
+        return None
+    start = np.array(p0, np.float64)
+    if not math.isfinite(start.dot(start)):
+        return None
+    return Parameters(names, start, None, None, _all_of(n), ())
+
+
+@functools.lru_cache(maxsize=64)
+def _all_of(n: int) -> tuple[int, ...]:
+    return tuple(range(n))
+
+
+def _names(f: Any, signature: Signature, p0: Any, fixed: Any) -> tuple[str, ...]:
+    names, n_required, takes_more = signature
+    if p0 is None or isinstance(p0, Mapping):
+        if takes_more or not names:
+            raise ValueError(
+                f"Unable to determine number of fit parameters. {function_name(f)}{place_of(f)} does not name its "
+                "parameters: p0= says how many there are, and where each starts"
+            )
+        if p0 is None:
+            return names
+        _check_names(p0, names, "p0")
+        given = set(p0) | (set(fixed) if isinstance(fixed, Mapping) else set())
+        while len(names) > n_required and names[-1] not in given:
+            names = names[:-1]  # these keep their defaults
+        return names
+    n = int(np.size(p0))
+    if not takes_more and names:
+        n_all = len(names)
+        if isinstance(fixed, Mapping) and n == n_all - len(fixed):
+            return names
+        if not n_required <= n <= n_all:
+            raise ValueError(
+                f"p0 has {n} numbers, and {function_name(f)}{place_of(f)} takes {n_required}"
+                f"{f' to {n_all}' if n_all > n_required else ''} parameters: {', '.join(names)}"
+            )
+        return names[:n]
+    if isinstance(fixed, Mapping):
+        raise ValueError("fixed= by names needs a function that names its parameters; a mask says which are fixed")
+    return (*names, *(f"p{i}" for i in range(len(names), n)))[:n]
+
+
+def _check_names(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:
+    for name in given:
+        if name not in names:
+            raise ValueError(f"{what} names {name!r}, which is no parameter of f; its parameters: {', '.join(names)}")
+
+
+def _take_fixed(fixed: Any, names: tuple[str, ...]) -> tuple[set[int], dict[int, float]]:
+    """Which parameters are held, and the values of those that have one of their own."""
+    if fixed is None:
+        return set(), {}
+    if isinstance(fixed, str):
+        fixed = [fixed]
+    if isinstance(fixed, Mapping):
+        _check_names(fixed, names, "fixed")
+        values = {names.index(k): as_real(v, f"fixed[{k!r}]") for k, v in fixed.items()}
+        for i, value in values.items():
+            if not math.isfinite(value):
+                raise ValueError(f"fixed[{names[i]!r}] is {value}: a parameter is fixed at a number")
+        return set(values), values
+    items = list(fixed)
+    if items and all(isinstance(item, str) for item in items):
+        _check_names(dict.fromkeys(items), names, "fixed")
+        return {names.index(item) for item in items}, {}
+    if len(items) != len(names) or not all(isinstance(item, bool | np.bool_) for item in items):
+        raise ValueError(
+            f"fixed must be a dict of values by name, names, or True and False for each of the {len(names)} "
+            f"parameters, got {fixed!r:.80}"
+        )
+    return {i for i, item in enumerate(items) if item}, {}
+
+
+def _take_start(
+    p0: Any, names: tuple[str, ...], signature: Signature, lower: Array, upper: Array, held: set[int]
+) -> Array:
+    inside = _inside(lower, upper)
+    if p0 is None:
+        return inside
+    if isinstance(p0, Mapping):
+        for name, value in p0.items():
+            inside[names.index(name)] = as_real(value, f"p0[{name!r}]")
+        return inside
+    values = np.array(as_float(p0, "p0"), np.float64).ravel()
+    if len(values) == len(names) - len(held) and held:
+        inside[[i for i in range(len(names)) if i not in held]] = values
+        return inside
+    if len(values) != len(names):
+        raise ValueError(f"p0 has {len(values)} numbers, there are {len(names)} parameters: {', '.join(names)}")
+    return values
+
+
+def _inside(lower: Array, upper: Array) -> Array:
+    """Where SciPy starts without p0: ones, or within the bounds."""
+    start = np.ones(len(lower))
+    both = np.isfinite(lower) & np.isfinite(upper)
+    start[both] = lower[both] + 0.5 * (upper[both] - lower[both])
+    for i in np.flatnonzero(~both & (np.isfinite(lower) | np.isfinite(upper))):
+        bound, step = (lower[i], 1.0) if np.isfinite(lower[i]) else (upper[i], -1.0)
+        start[i] = bound + step * max(1.0, abs(bound) * 2.0**-10)
+    return start
+
+
+def _take_bounds(bounds: Any, names: tuple[str, ...]) -> tuple[Array, Array]:
+    n = len(names)
+    lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
+    if bounds is None:
+        return lower, upper
+    if isinstance(bounds, Mapping):
+        _check_names(bounds, names, "bounds")
+        for name, pair in bounds.items():
+            if not isinstance(pair, Sequence | np.ndarray) or len(pair) != 2:
+                raise ValueError(f"bounds[{name!r}] must be a pair (lower, upper), got {pair!r:.60}")
+            i = names.index(name)
+            lower[i] = -np.inf if pair[0] is None else as_real(pair[0], f"bounds[{name!r}]")
+            upper[i] = np.inf if pair[1] is None else as_real(pair[1], f"bounds[{name!r}]")
+    else:
+        if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+            pair = bounds.lb, bounds.ub
+        elif isinstance(bounds, Sequence | np.ndarray) and len(bounds) == 2:
+            pair = bounds[0], bounds[1]
+        else:
+            raise ValueError(
+                f"bounds must be (lower, upper), a dict of such pairs by name, or Bounds, got {bounds!r:.60}"
+            )
+        for side, given, out in (("lower", pair[0], lower), ("upper", pair[1], upper)):
+            values = np.asarray(as_float(given, f"{side} bounds"), np.float64)
+            if values.ndim > 1 or values.size not in (1, n):
+                raise ValueError(
+                    f"the {side} bounds have shape {values.shape}, there are {n} parameters: {', '.join(names)}"
+                )
+            out[:] = values.reshape(-1)
+    bad = ~(lower < upper)
+    if bad.any():
+        i = int(np.argmax(bad))
+        way = f": fixed={{{names[i]!r}: {float(lower[i])!r}}} holds a parameter" if lower[i] == upper[i] else ""
+        raise ValueError(
+            "Each lower bound must be strictly less than each upper bound: "
+            f"those of {names[i]} are {float(lower[i])!r} and {float(upper[i])!r}{way}"
+        )
+    return lower, upper
+
+
+def _check_start(start: Array, lower: Array, upper: Array, names: tuple[str, ...], free: tuple[int, ...]) -> None:
+    for i in free:
+        if not lower[i] <= start[i] <= upper[i]:
+            if not math.isfinite(start[i]):
+                raise ValueError(f"p0 must be finite: that of {names[i]} is {start[i]}")
+            raise ValueError(
+                f"Initial guess is outside of provided bounds: p0 of {names[i]} is {float(start[i])!r}, its bounds are "
+                f"{float(lower[i])!r} and {float(upper[i])!r}"
+            )
+        if not math.isfinite(start[i]):
+            raise ValueError(f"p0 must be finite: that of {names[i]} is {start[i]}")
+    for i, value in enumerate(start):
+        if not math.isfinite(value):
+            raise ValueError(f"p0 must be finite: that of {names[i]} is {value}")

@@ -1,0 +1,174 @@
+"""The search for the parameters of a fit: its settings, and whether it ended at a minimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmlfast import _core
+from mmlfast._common.arrays import as_float, as_integer, as_real
+from mmlfast.autodiff._recording import function_name
+from mmlfast.optimize._fit_data import FitData
+from mmlfast.optimize._fit_model import FitModel
+from mmlfast.optimize._fit_parameters import Parameters
+
+Array = np.ndarray[Any, Any]
+
+NOISE = 3e-9  # of derivatives by differences
+# The largest cosine between the residuals and a derivative where a search that can go no further has arrived.
+_ARRIVED = 1e-6
+_METHODS = (None, "lm", "trf", "dogbox")
+_LOSSES = ("linear", "huber", "soft_l1", "cauchy")
+
+
+class Settings(NamedTuple):
+    """In the order in which `minimize_squares` takes them. After the tolerances steps of Gauss and Newton go on to the
+    last digits."""
+
+    loss: str = "linear"
+    f_scale: float = 1.0
+    ftol: float = 1e-8
+    xtol: float = 1e-8
+    gtol: float = 1e-8
+    evaluations: int = 1000
+    scale: Array | None = None  # of the steps of all parameters; None: by their influence
+
+
+_DEFAULT = Settings()
+
+
+def take_settings(method: str | None, loss: str, f_scale: float, options: dict[str, Any]) -> Settings:
+    """Those of a call of curve_fit; an error for what it does not know."""
+    if method not in _METHODS:
+        raise ValueError(f"method must be one of {_METHODS}, got {method!r}: all of them are this library's own")
+    if loss not in _LOSSES:
+        raise ValueError(f"loss must be one of {_LOSSES}, got {loss!r:.60}")
+    if not options and loss == "linear" and type(f_scale) is float:
+        return _DEFAULT
+    if not 0 < as_real(f_scale, "f_scale") < np.inf:
+        raise ValueError(f"f_scale must be positive, got {f_scale!r}")
+    found: dict[str, Any] = {"loss": loss, "f_scale": float(f_scale)}
+    for name, value in options.items():
+        if name in ("ftol", "xtol", "gtol"):
+            if value is not None:
+                found[name] = as_real(value, name)
+        elif name in ("maxfev", "max_nfev"):
+            if value is not None and not (name == "maxfev" and value == 0):
+                found["evaluations"] = as_integer(value, name, least=1)
+        elif name == "x_scale":
+            if value is not None and not (isinstance(value, str) and value == "jac"):
+                found["scale"] = np.asarray(as_float(value, name), np.float64)
+                if not np.all(found["scale"] > 0):
+                    raise ValueError(f"x_scale must be positive, got {value!r:.60}")
+        elif name == "args":
+            raise ValueError("'args' is not a supported keyword argument: a lambda gives f further arguments")
+        else:
+            raise TypeError(
+                f"curve_fit has no argument {name!r}: beside its own it takes maxfev, max_nfev, ftol, xtol, gtol and "
+                "x_scale; steps of derivatives need no settings here"
+            )
+    return Settings(**found)
+
+
+def residuals_of(
+    model: FitModel, rows: Array | None, derivative: Callable[[Array], Array] | None, data: FitData
+) -> Any:
+    if model.tape is None or derivative is not None:
+        return _core.CallableResiduals(
+            model.values_of(rows), derivative, data.n, model.p0.size, data.y, data.weights, data.whitening
+        )
+    programs = model.tape.programs(rows)
+    inputs = model.inputs(model.tape)
+    return _core.TapeResiduals(
+        programs.values, programs.columns, inputs, data.y, data.weights, data.whitening, programs.program_second()
+    )
+
+
+def search(
+    residuals: Any,
+    model: FitModel,
+    rows: Array | None,
+    bounds: tuple[Array | None, Array | None],
+    parameters: Parameters,
+    settings: Settings,
+) -> Any:
+    """The minimum, a `SquaresMinimum`; RuntimeError, as SciPy's, if there is none where the search ended."""
+    scale = None if settings.scale is None else np.broadcast_to(settings.scale, len(parameters.names))
+    scale = None if scale is None else np.ascontiguousarray(scale[list(parameters.free)])
+
+    def from_here(start: Array) -> Any:
+        loss, f_scale, ftol, xtol, gtol, evaluations, _ = settings
+        return _core.minimize_squares(residuals, start, *bounds, loss, f_scale, ftol, xtol, gtol, evaluations, scale)
+
+    with np.errstate(all="ignore"):
+        best = from_here(model.p0)
+        lost = _lost(best, model, rows)
+        if lost.any():
+            # From where these parameters still had their influence, the others where they are now.
+            for part in (0.5, 1.0):
+                other = from_here(np.where(lost, best.x + part * (model.p0 - best.x), best.x))
+                if other.status > 0 and other.cost < best.cost:
+                    best = other
+                    break
+    if not (best.status > 0 and best.rank == len(best.x)):
+        _check_minimum(best, model, rows, parameters, settings)
+    return best
+
+
+def _lost(minimum: Any, model: FitModel, rows: Array | None) -> Array:
+    """Parameters that changed the model at the start, and do not any more where the search ended."""
+    if minimum.rank == len(minimum.x) or not minimum.cost > 0:
+        return np.zeros(len(minimum.x), bool)
+    lengths = np.empty(len(minimum.x))
+    lengths[minimum.permutation] = np.abs(minimum.r).max(axis=0)
+    return np.asarray((lengths == 0) & np.any(model.jacobian(rows) != 0, axis=0))
+
+
+def _check_minimum(
+    minimum: Any, model: FitModel, rows: Array | None, parameters: Parameters, settings: Settings
+) -> None:
+    name = function_name(model.f)
+    if minimum.status == 0:
+        what = f"{settings.evaluations} evaluations of {name} did not do (maxfev= allows more)"
+    elif minimum.status == -1:
+        raise ValueError("the residuals at p0 are not finite: (model - ydata) / sigma leaves the range of float64")
+    elif minimum.status < 0 and not minimum.optimality <= _ARRIVED:
+        stuck = _stuck(model, rows, minimum.x, [parameters.names[i] for i in parameters.free])
+        what = f"no step makes the sum of squares smaller, and this is no minimum{stuck}"
+    elif minimum.cost > 0 and not minimum.active.any() and _rank(model, rows) > minimum.rank:
+        what = "the search ran away to where the model does not change with all of its parameters any more"
+    else:
+        return
+    at = ", ".join(
+        f"{parameters.names[i]}={value:.6g}" for i, value in zip(parameters.free, minimum.x.tolist(), strict=True)
+    )
+    raise RuntimeError(
+        f"Optimal parameters not found: {what}. It ended at {at}. Most often the start is too far away: give a p0 that "
+        "shows the shape of the data"
+    )
+
+
+def _rank(model: FitModel, rows: Array | None) -> int:
+    """At the start."""
+    j = model.jacobian(rows)
+    lengths = np.linalg.norm(j, axis=0)
+    if not np.isfinite(lengths).all():
+        return 0
+    s = np.linalg.svd(j[:, lengths > 0] / lengths[lengths > 0], compute_uv=False)
+    return int(np.sum(s > (1e-14 * len(s) if model.tape is not None else NOISE) * s[0])) if s.size else 0
+
+
+def _stuck(model: FitModel, rows: Array | None, p: Array, names: list[str]) -> str:
+    """Which parameters change nothing, or by jumps only: to one side of p a little more is the same."""
+    if model.tape is not None:
+        return ""
+    values = model.values_of(rows)
+    here, found = values(p), []
+    for k, name in enumerate(names):
+        there = p.copy()
+        there[k] += 1e-9 * (abs(p[k]) or 1.0)
+        if np.array_equal(values(there), here):
+            found.append(name)
+    return f" (the model changes with {' and '.join(found)} by jumps, or not at all)" if found else ""
