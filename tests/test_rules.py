@@ -406,7 +406,16 @@ def test_options_are_named(function: str, option: str, kind: str) -> None:
         assert option in str(caught.value), (value, str(caught.value))
 
 
-REQUIRED = {"k": 2, "n": 2, "n_components": 2, "epochs": 1, "batch_size": 4, "learning_rate": 0.01, "f": np.prod}
+REQUIRED = {
+    "xdata": np.ones(12),
+    "k": 2,
+    "n": 2,
+    "n_components": 2,
+    "epochs": 1,
+    "batch_size": 4,
+    "learning_rate": 0.01,
+    "f": np.prod,
+}
 
 
 def call_with(use: Use, option: dict[str, Any]) -> None:

@@ -80,8 +80,8 @@ SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::h
   return minimum;
 }
 
-// inverse(J'J) in the order of the parameters, or None if it is not all of what there is to know: where a combination of
-// the parameters is undetermined (or nearly), and where a bound holds one.
+// inverse(J'J) in the order of the parameters, or None if it is not all of what there is to know: where a combination
+// of the parameters is undetermined (or nearly), and where a bound holds one.
 py::object inverse_of(const SquaresMinimum& minimum) {
   constexpr double largest_condition = 1e10;
   const Size n = minimum.x.size();
