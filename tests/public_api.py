@@ -42,7 +42,7 @@ class Use:
         What it takes that others refuse: "mask", "sparse", "stream" (chunks),
         "integers" (exact beyond 2**53), "labels" (other than those
         of axes), "names" (arguments that may be
-        text), "None".
+        text), "complex", "None".
     symmetric : tuple of int
         The numbers of the results that are symmetric matrices.
     nonnegative : tuple of int
@@ -632,6 +632,14 @@ def _optimize() -> Iterator[Use]:
         lambda x: op.classify_stationary_point(bowl, x)[1:5],
         arrays={"x": V},
     )
+    starts = {"x0": np.abs(V) + 1}
+    yield _use(
+        "optimize.newton",
+        lambda x0: op.newton(lambda v: v**2 - 1, x0),
+        arrays=starts,
+        takes=frozenset({"complex"}),
+    )
+    yield _use("optimize.newton_many", lambda x0: op.newton_many(lambda v: v**2 - 1, x0).x, arrays=starts)
 
     def curve(x: Any, a: Any, b: Any) -> Any:
         return a * np.exp(-0.1 * x) + b * x

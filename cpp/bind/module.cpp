@@ -22,6 +22,7 @@ void fill(PyObject* m) {
   register_lstsq(m);
   register_matmul(m);
   register_neighbors(m);
+  register_newton_many(m);
   register_pagerank(m);
   register_power_iteration(m);
   register_projection(m);

@@ -28,6 +28,7 @@ void register_svd(PyObject* module);
 void register_tape(PyObject* module);
 void register_links(PyObject* module);
 void register_neighbors(PyObject* module);
+void register_newton_many(PyObject* module);
 void register_pagerank(PyObject* module);
 
 // The class behind stats.Moments, which register_covariance adds.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "drivers/common/parallel.hpp"
+#include "drivers/tape_blocks.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {
@@ -42,19 +43,6 @@ bool run_with_callbacks(const std::vector<TapeStep>& steps, const TapeFrame& fra
   return true;
 }
 
-// Fixed numbers that depend on parameters.
-bool prepare(const TapeProgram& program, const TapeProgram::Numbers& numbers, const double* const* parameters,
-             const TapeCallback& callback) noexcept {
-  const TapeLayout& layout = program.layout();
-  for (std::size_t g = 1; g < layout.group_sizes.size(); ++g)
-    if (layout.group_fixed[g] >= 0)
-      std::copy_n(parameters[g - 1], layout.group_sizes[g], numbers.fixed() + layout.group_fixed[g]);
-  const TapeFrame frame = numbers.frame();
-  if (layout.calls_python) return run_with_callbacks(layout.per_call.point, frame, callback);
-  run(layout.per_call.point, frame);
-  return true;
-}
-
 bool one_point(const TapeProgram& program, const TapeFrame& frame, const double* x, double* result,
                const TapeCallback& callback) noexcept {
   const TapeLayout& layout = program.layout();
@@ -83,36 +71,37 @@ void run_blocks(const TapeProgram& program, const double* fixed, Size n_points, 
   const TapeLayout& layout = program.layout();
   const Tape& kernel = kernel_of<Tape>();
   const Size n = layout.group_sizes[0], m = layout.n_outputs, most = program.rows() * tape_lanes;
-  double* spread = memory + layout.n_slots * most;
-  double* scratch = spread + static_cast<Size>(layout.spread.size()) * tape_lanes;
-  for (std::size_t i = 0; i < layout.spread.size(); ++i)
-    std::fill_n(spread + static_cast<Size>(i) * tape_lanes, tape_lanes, fixed[layout.spread[i]]);
-  Size slot = 0;
+  TapeBlock block(program, fixed, most, memory);
   for (Size first = 0; first < n_points; first += most) {
-    const Size points = std::min(most, n_points - first);
-    const TapeFrame frame{memory, round_up(points, tape_lanes), fixed, spread, layout.lists.data(), scratch};
-    if (frame.slot != slot) {  // where they are depends on the size of a slot
-      run(layout.constant_copies.block, frame);
-      run(layout.copies.block, frame);
-    }
-    slot = frame.slot;
+    const Size points = std::min(most, n_points - first), slot = block.set_points(points);
     kernel.load(x + first * n, n, n, points, memory, slot);
-    run(layout.per_point.block, frame);
+    block.run();
     kernel.store(memory, slot, layout.results.data(), m, points, result + first * m, m);
   }
 }
 
 }  // namespace
 
+Outcome prepare_tape(const TapeProgram& program, const TapeProgram::Numbers& numbers, const double* const* parameters,
+                     const TapeCallback& callback) noexcept {
+  if (!numbers) return {Outcome::Status::no_memory};
+  const TapeLayout& layout = program.layout();
+  for (std::size_t g = 1; g < layout.group_sizes.size(); ++g)
+    if (layout.group_fixed[g] >= 0)
+      std::copy_n(parameters[g - 1], layout.group_sizes[g], numbers.fixed() + layout.group_fixed[g]);
+  const TapeFrame frame = numbers.frame();
+  if (!layout.calls_python) {
+    run(layout.per_call.point, frame);
+    return {};
+  }
+  return run_with_callbacks(layout.per_call.point, frame, callback) ? Outcome{} : Outcome{Outcome::Status::interrupted};
+}
+
 TapeEvaluator::TapeEvaluator(const TapeProgram& program, const double* const* parameters,
                              const TapeCallback& callback) noexcept
     : program_(program), callback_(callback), numbers_(program) {
-  if (!numbers_)
-    outcome_ = {Outcome::Status::no_memory};
-  else if (!prepare(program, numbers_, parameters, callback))
-    outcome_ = {Outcome::Status::interrupted};
-  else
-    run(program.layout().copies.point, numbers_.frame());
+  outcome_ = prepare_tape(program, numbers_, parameters, callback);
+  if (outcome_.ok()) run(program.layout().copies.point, numbers_.frame());
 }
 
 Outcome TapeEvaluator::operator()(const double* x, double* result) const noexcept {
@@ -130,12 +119,10 @@ Outcome evaluate_tape_batch(const TapeProgram& program, Size n_points, const dou
                             double* result, const TapeCallback& callback) noexcept {
   const TapeLayout& layout = program.layout();
   const TapeProgram::Numbers numbers = program.numbers();
-  if (!numbers) return {Outcome::Status::no_memory};
-  if (!prepare(program, numbers, parameters, callback)) return {Outcome::Status::interrupted};
+  if (const Outcome outcome = prepare_tape(program, numbers, parameters, callback); !outcome.ok()) return outcome;
   if (layout.calls_python) return one_after_the_other(program, numbers, n_points, x, result, callback);
   const Size n = layout.group_sizes[0], m = layout.n_outputs, block = program.rows() * tape_lanes;
-  const Size bytes = checked_product(
-      8, layout.n_slots * block + (static_cast<Size>(layout.spread.size()) + layout.scratch) * tape_lanes);
+  const Size bytes = TapeBlock::bytes(program, block);
   // Pieces of some 10 us, so that what is done once for each of them is little.
   const double ns = layout.ns_per_point + 0.3 * static_cast<double>(n + m) + 0.1;
   const Size piece = block * static_cast<Size>(std::clamp(10'000 / (ns * static_cast<double>(block)), 1.0, 1024.0));

@@ -222,6 +222,18 @@ def network_fit(
     arg16: _Array,
     /,
 ) -> _Array: ...
+def newton_many(
+    arg0: TapeProgram,
+    arg1: tuple[_Array, ...],
+    arg2: _Array,
+    arg3: _Array,
+    arg4: _Array,
+    arg5: _Array,
+    arg6: _Array,
+    arg7: float,
+    arg8: int,
+    /,
+) -> None: ...
 def power_iteration_csr(
     arg0: _Array, arg1: _Array, arg2: _Array, arg3: _Array, arg4: float, arg5: int, /
 ) -> tuple[Any, _Array, Any, int, bool]: ...

@@ -3,13 +3,20 @@
 from mmlfast._common.public import publish
 from mmlfast.optimize._curve_fit import curve_fit
 from mmlfast.optimize._fit_result import CurveFit
+from mmlfast.optimize._newton import newton
+from mmlfast.optimize._newton_arrays import NewtonArray
+from mmlfast.optimize._newton_many import NewtonMany, newton_many
 from mmlfast.optimize._stationary_points import StationaryPoint, classify_stationary_point
 
 __all__ = [
     "CurveFit",
+    "NewtonArray",
+    "NewtonMany",
     "StationaryPoint",
     "classify_stationary_point",
     "curve_fit",
+    "newton",
+    "newton_many",
 ]
 
 publish(__name__, __all__)

@@ -47,7 +47,8 @@ class Recorded:
     def compiled(self, what: str) -> Compiled:
         """The program that gives: "value", "value, gradient", "value, gradient, hessian", "hessian", "sparse hessian"
         (its entries, in the order of `pattern`), "value, jacobian", "jacobian" of all x; "value, slope" and "value,
-        slope, curvature" of a function that gives a number for a number, or an array entry by entry."""
+        slope, curvature" of a function that gives a number for a number, or an array entry by entry; of one that gives
+        a number for an array, by its first entry."""
         found = self._made.get(what)
         if found is None:
             with self._lock:
@@ -63,6 +64,11 @@ class Recorded:
         self.compiled("sparse hessian")
         assert self._pattern is not None
         return self._pattern
+
+    @property
+    def calls_python(self) -> bool:
+        """Whether there is a function of the user's own in it (autodiff.primitive)."""
+        return any(op == "callback" for op, *_ in self.seen.trace.graph.runs(self.seen.result.ravel()))
 
     def jacobian_pattern(self) -> tuple[Array, Array]:
         """indptr and indices of the entries of the Jacobian that are not zero for every x."""
@@ -91,8 +97,10 @@ class Recorded:
             elif part == "jacobian":
                 found.append(transforms.jacobian(trace, x, result).dense().reshape(result.shape + x.shape))
             else:  # slope, then curvature
-                ones = np.broadcast_to(trace.scalar(1.0), x.shape)
-                slope = without_gaps(trace, transforms.pushforward(trace, x, ones, slope))
+                tangent = np.broadcast_to(trace.scalar(1.0), x.shape).copy()
+                if x.size > result.size:
+                    tangent[1:] = -1
+                slope = without_gaps(trace, transforms.pushforward(trace, x, tangent, slope))
                 found.append(slope)
         return found
 
@@ -323,6 +331,10 @@ def _agrees(recorded: Recorded, x: Array, parameters: Sequence[Array], plain: Ar
         return bool(np.all(close | (traced == plain) | (np.isnan(traced) & np.isnan(plain))))
 
 
+class ComplexResult(TypeError):
+    """f gives complex numbers."""
+
+
 def _checked_result(f: Callable[..., Any], result: Any, name: str) -> Array:
     where = f"{name}{place_of(f)}"
     if result is None:
@@ -330,8 +342,10 @@ def _checked_result(f: Callable[..., Any], result: Any, name: str) -> Array:
     try:
         numbers = np.asarray(result)
         if numbers.dtype.kind == "c":
-            raise TypeError("complex numbers")
+            raise ComplexResult(f"{where} gives complex numbers: split them into real and imaginary parts")
         numbers = numbers.astype(np.float64)
+    except ComplexResult:
+        raise
     except (TypeError, ValueError) as error:
         raise TypeError(
             f"{where} must return a number or an array of numbers, got {type(result).__name__}: {error}"
@@ -411,3 +425,8 @@ def first_of(f: Callable[..., Any]) -> Callable[..., Any]:
         return _first(f)
     except TypeError:
         return First(f)
+
+
+def first_at(f: Callable[..., Any], args: tuple[Any, ...]) -> Callable[[Array], Array]:
+    """x -> f(x, *args) as an array, x being the function's own copy."""
+    return lambda x: np.asarray(f(np.array(x), *args))

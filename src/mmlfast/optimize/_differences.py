@@ -73,7 +73,7 @@ class Differences:
         return out
 
     def _at(self, x: Array, moves: dict[int, float]) -> float:
-        point = x.copy()
+        point = np.array(x)
         for i, move in moves.items():
             point.flat[i] += move
         return float(self._f(point).reshape(()))
@@ -118,7 +118,7 @@ class Differences:
             if end == at:
                 ends.append(value.ravel())
                 continue
-            point = x.copy()
+            point = np.array(x)
             point.flat[i] = end
             ends.append(np.asarray(self._f(point), np.float64).ravel())
         with np.errstate(all="ignore"):
