@@ -24,6 +24,7 @@ struct SquaresMinimum {
   double condition = 0, cost = 0, optimality = 0;
   Size n_evaluations = 0, n_jacobians = 0, n_difference_evaluations = 0;
   bool accelerated = false, used_precise = false;
+  int n_searches = 1;
 };
 
 Loss loss_named(const std::string& name) {
@@ -45,7 +46,7 @@ const double* data_or_none(const py::array_t<double>& array) { return array.size
 
 SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::handle upper, const std::string& loss,
                         double loss_scale, double ftol, double xtol, double gtol, Size max_evaluations,
-                        py::handle scale, bool acceleration, double damping, py::object on_step) {
+                        py::handle scale, bool acceleration, double first_step, py::object on_step) {
   drivers::ResidualFunction& function = model.function();
   const Size n = function.n_parameters(), m = function.n_residuals();
   const py::array_t<double> start = parameters(p0, n, "p0"), low = parameters(lower, n, "lower"),
@@ -61,7 +62,7 @@ SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::h
   options.lower = data_or_none(low), options.upper = data_or_none(high), options.scale = data_or_none(by);
   options.loss = loss_named(loss), options.loss_scale = loss_scale;
   options.ftol = ftol, options.xtol = xtol, options.gtol = gtol, options.max_evaluations = max_evaluations;
-  options.acceleration = acceleration, options.damping = damping;
+  options.acceleration = acceleration, options.first_step = first_step;
   model.begin(options.lower, options.upper, std::move(on_step));
   {
     const ReleasedGil released(!model.calls_python());
@@ -77,6 +78,7 @@ SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::h
   minimum.n_evaluations = answer.n_evaluations, minimum.n_jacobians = answer.n_jacobians;
   minimum.n_difference_evaluations = model.n_difference_evaluations();
   minimum.accelerated = answer.accelerated, minimum.used_precise = answer.used_precise;
+  minimum.n_searches = answer.n_searches;
   return minimum;
 }
 
@@ -118,11 +120,12 @@ void register_least_squares(PyObject* module) {
       .def_readonly("n_difference_evaluations", &SquaresMinimum::n_difference_evaluations)
       .def_readonly("accelerated", &SquaresMinimum::accelerated)
       .def_property_readonly("inverse", &inverse_of)
-      .def_readonly("used_precise", &SquaresMinimum::used_precise);
+      .def_readonly("used_precise", &SquaresMinimum::used_precise)
+      .def_readonly("n_searches", &SquaresMinimum::n_searches);
   m.def("minimize_squares", &minimize, py::arg("model"), py::arg("p0"), py::arg("lower") = py::none(),
         py::arg("upper") = py::none(), py::arg("loss") = "linear", py::arg("loss_scale") = 1.0, py::arg("ftol") = 1e-8,
         py::arg("xtol") = 1e-8, py::arg("gtol") = 1e-8, py::arg("max_evaluations") = 1000,
-        py::arg("scale") = py::none(), py::arg("acceleration") = true, py::arg("damping") = 0.0,
+        py::arg("scale") = py::none(), py::arg("acceleration") = true, py::arg("first_step") = 100.0,
         py::arg("on_step") = py::none());
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "bind/tape_ids.hpp"
 #include "bind/tape_program_object.hpp"
 #include "drivers/least_squares_differences.hpp"
 #include "drivers/least_squares_tape.hpp"
@@ -61,18 +62,23 @@ struct Data {
 class BoundTapeResiduals : public Residuals {
  public:
   BoundTapeResiduals(py::object values, py::object jacobian, const py::sequence& data, py::handle y, py::handle weights,
-                     py::handle whitening, py::object second)
-      : programs_{std::move(values), std::move(jacobian), std::move(second)},
+                     py::handle whitening, py::object second, py::object precise)
+      : precise_(std::move(precise)),
+        programs_{std::move(values), std::move(jacobian), std::move(second)},
         data_(size_of(programs_[0]), y, weights, whitening) {
     drivers::TapeModel model;
     model.values = program(0);
     model.jacobian = program(1);
     model.second = programs_[2].is_none() ? nullptr : program(2);
+    if (!precise_.is_none()) model.precise = &py::cast<const drivers::TapeDoubleDouble&>(precise_);
     const auto& groups = model.jacobian->layout().group_sizes;
     if (data.size() + 1 < groups.size()) throw py::value_error("data: an array for each further group of inputs");
     const Size m = model.values->layout().n_outputs, n = model.values->layout().group_sizes[0];
     if (model.jacobian->layout().n_outputs != checked_product(m, n) || groups[0] != n)
       throw py::value_error("jacobian: a program with n x m outputs");
+    if (model.precise != nullptr &&
+        (model.precise->n_outputs() != m || model.precise->input_groups().size() > data.size() + 2))
+      throw py::value_error("precise: of another function");
     for (std::size_t g = 0; g < data.size(); ++g) {
       arrays_.push_back(numbers(data[g], g + 1 < groups.size() ? groups[g + 1] : -1, "data"));
       pointers_.push_back(data_of(arrays_.back()));
@@ -120,7 +126,7 @@ class BoundTapeResiduals : public Residuals {
     return found;
   }
 
-  py::object programs_[3];
+  py::object precise_, programs_[3];
   Data data_;
   std::vector<py::array> arrays_;
   std::vector<const double*> pointers_;
@@ -210,14 +216,44 @@ class CallableResiduals : public Residuals, public ResidualFunction {
   std::unique_ptr<drivers::LeastSquaresDifferences> differences_;
 };
 
+// (high, low) of the results for an array for each group of inputs.
+py::tuple evaluate_precisely(const drivers::TapeDoubleDouble& tape, const py::args& args) {
+  const auto& groups = tape.input_groups();
+  if (args.size() != groups.size()) throw py::type_error("an array for each group of inputs, please");
+  std::vector<py::array> arrays;
+  std::vector<const double*> pointers;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    arrays.push_back(numbers(args[g], groups[g], "inputs"));
+    pointers.push_back(data_of(arrays.back()));
+  }
+  if (!tape.is_possible()) throw py::value_error("an operation is not there in double-double");
+  std::vector<drivers::Double2> results(static_cast<std::size_t>(tape.n_outputs()));
+  if (!tape.evaluate(pointers.data(), results.data())) throw std::bad_alloc();
+  py::array_t<double> high(tape.n_outputs()), low(tape.n_outputs());
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    high.mutable_data()[i] = results[i].high;
+    low.mutable_data()[i] = results[i].low;
+  }
+  return py::make_tuple(high, low);
+}
+
 }  // namespace
 
 void add_residuals(py::module_& m) {
+  py::class_<drivers::TapeDoubleDouble>(m, "TapeDoubleDouble")
+      .def(py::init([](const drivers::TapeGraph& graph, py::handle outputs) {
+             return std::make_unique<drivers::TapeDoubleDouble>(graph, TapeArgument(graph, outputs, "outputs", true));
+           }),
+           py::arg("graph"), py::arg("outputs"), py::keep_alive<1, 2>())
+      .def_property_readonly("is_possible", &drivers::TapeDoubleDouble::is_possible)
+      .def("__call__", &evaluate_precisely);
   py::class_<Residuals> base(m, "Residuals");
   py::class_<BoundTapeResiduals, Residuals>(m, "TapeResiduals")
-      .def(py::init<py::object, py::object, const py::sequence&, py::handle, py::handle, py::handle, py::object>(),
+      .def(py::init<py::object, py::object, const py::sequence&, py::handle, py::handle, py::handle, py::object,
+                    py::object>(),
            py::arg("values"), py::arg("jacobian"), py::arg("data") = py::tuple(), py::arg("y") = py::none(),
-           py::arg("weights") = py::none(), py::arg("whitening") = py::none(), py::arg("second") = py::none());
+           py::arg("weights") = py::none(), py::arg("whitening") = py::none(), py::arg("second") = py::none(),
+           py::arg("precise") = py::none());
   py::class_<CallableResiduals, Residuals>(m, "CallableResiduals")
       .def(py::init<py::object, py::object, Size, Size, py::handle, py::handle, py::handle>(), py::arg("fun"),
            py::arg("jac"), py::arg("m"), py::arg("n"), py::arg("y") = py::none(), py::arg("weights") = py::none(),

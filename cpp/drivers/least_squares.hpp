@@ -62,7 +62,7 @@ struct LeastSquaresOptions {
   double ftol = 1e-8, xtol = 1e-8, gtol = 1e-8;
   Size max_evaluations = 1000;
   bool acceleration = true;
-  double damping = 0;  // the first step's length, in lengths of the scaled parameters; 0: the default
+  double first_step = 100;  // at most, in lengths of the scaled parameters
 };
 
 // As scipy.optimize.least_squares has them, and what it has no words for.
@@ -93,6 +93,7 @@ struct LeastSquaresAnswer {
   std::int32_t rank = 0;
   Size n_evaluations = 0, n_jacobians = 0;
   bool accelerated = false, used_precise = false;
+  std::int32_t n_searches = 1;  // 2: the first ended at no minimum, and another with shorter steps was tried
 };
 
 // No exception, no Python; from any thread.

@@ -13,7 +13,8 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
 
-// Do roundings of the residuals change the twelfth digit of a parameter?
+// What roundings of the residuals make of a step, in the twelfth digit of a parameter or more? second_step_: their
+// share in each parameter.
 bool LeastSquaresSearch::needs_precision() noexcept {
   if (options_.loss != Loss::linear || !problem_.amplification(second_step_)) return false;
   const double noise = roundings();
@@ -23,42 +24,87 @@ bool LeastSquaresSearch::needs_precision() noexcept {
   return false;
 }
 
+// A step that is nothing but roundings, or less than the last digits of the parameters.
+bool LeastSquaresSearch::has_arrived(double length, double floor, double digits) const noexcept {
+  if (length <= floor || length <= epsilon * size_of_parameters()) return true;
+  for (Size j = 0; j < n_; ++j)
+    if (std::abs(step_[j]) > digits * std::abs(std::ldexp(p_[j], exponents_[j] - exponent_))) return false;
+  return true;
+}
+
+// By the secants of the last steps, as long as that stays between bounds. Replaces step_.
+bool LeastSquaresSearch::go_further() noexcept {
+  double *at = trial_, *step = second_step_, *better = second_z_;
+  for (Size j = 0; j < n_; ++j) {
+    at[j] = influence_[j] * p_[j];
+    step[j] = influence_[j] * std::ldexp(step_[j], exponent_ - exponents_[j]);
+  }
+  if (!secants_.improve(at, step, better)) return false;
+  for (Size j = 0; j < n_; ++j) {
+    if (influence_[j] == 0) continue;
+    const double by = std::ldexp(better[j] / influence_[j], exponents_[j] - exponent_);
+    if (bounded_ && !(by >= lower_[j] && by <= upper_[j])) return false;
+    second_step_[j] = by;
+  }
+  std::copy_n(second_step_, n_, step_);
+  return true;
+}
+
+// Takes step_ if the residuals do not become longer by more than roundings; if they do and the step came from secants,
+// the plain one.
+LeastSquaresSearch::Progress LeastSquaresSearch::last_step(bool further) noexcept {
+  const double most = size_ * (1 + 8 * epsilon) + 8 * std::ldexp(roundings(), exponent_);
+  for (;; further = false) {
+    go_by_step();
+    if (!moves()) return Progress::none;
+    if (answer_.n_evaluations >= options_.max_evaluations) return Progress::worse;
+    if (!evaluate(trial_, trial_residuals_, trial_size_)) return Progress::failed;
+    if (trial_size_ <= most) return Progress::good;
+    if (!further) return Progress::worse;
+    secants_.forget();
+    problem_.solve(0, step_);
+  }
+}
+
 // Whether the search has come to where it wanted to: steps without damping become ever shorter, until they are
 // roundings.
 bool LeastSquaresSearch::finish() noexcept {
   bool precisely = false;
-  double last = infinity;
+  double shortest = infinity;
+  int no_shorter = 0;
+  secants_.forget();
+  finishing_ = true;  // influences stay as they are, since secants are in their units
   if (!function_.is_exact()) {
     function_.refine();
     linear_at_p_ = false;
   }
   for (int k = 0; k < most_last_steps; ++k) {
     if (!linear_at_p_ && !linearize(precisely)) return false;
-    if (k == 0 && needs_precision()) {
-      precisely = linearize(true);
-      if (failed_) return false;
-      if (!precisely && !linearize(false)) return false;
-    }
     if (size_ == 0) return true;
-    problem_.solve(0, step_);
-    if (bounded_) {
-      damping_ = 0;
-      keep_between_bounds();
+    const bool hard = needs_precision();
+    if (k == 0 && hard) {
+      precisely = linearize(true);
+      if (failed_ || (!precisely && !linearize(false))) return false;
     }
-    const double length = problem_.length(step_), whole = size_of_parameters();
-    if (!(length < 0.8 * last)) break;
-    if (length <= epsilon * whole) return true;
-    go_by_step();
-    if (!moves()) return true;
-    if (answer_.n_evaluations >= options_.max_evaluations) break;
-    if (!evaluate(trial_, trial_residuals_, trial_size_)) return false;
-    const double noise = std::ldexp(roundings(), exponent_);
-    if (!(trial_size_ <= size_ * (1 + 8 * epsilon) + 8 * noise)) break;
-    last = length;
+    const double noise = precisely ? epsilon : roundings();
+    const double floor = problem_.amplification(second_step_) ? noise * std::sqrt(square_of(second_step_, n_)) : 0;
+    problem_.solve(0, step_);
+    damping_ = 0;
+    const bool inside = !bounded_ || keep_between_bounds();
+    const double length = problem_.length(step_);
+    if (has_arrived(length, floor, !function_.is_exact() ? 1e-10 : precisely ? 1e-13 : 1e-14)) return true;
+    no_shorter = length < 0.5 * shortest ? 0 : no_shorter + 1;
+    shortest = std::min(shortest, length);
+    if (no_shorter == 2) secants_.forget();
+    if (no_shorter == 5) break;
+    const Progress made = last_step(inside && go_further());
+    if (made == Progress::none) return true;
+    if (made == Progress::failed) return false;
+    if (made == Progress::worse) break;
     if (!accept()) return false;
   }
   if (!linear_at_p_ && !linearize(precisely)) return false;
-  return problem_.reachable() <= 1e-6 * scaled(size_) + 64 * roundings() || last <= 1e-10 * size_of_parameters();
+  return problem_.reachable() <= 1e-6 * scaled(size_) + 64 * roundings() || shortest <= 1e-10 * size_of_parameters();
 }
 
 void LeastSquaresSearch::report() noexcept {
@@ -70,6 +116,10 @@ void LeastSquaresSearch::report() noexcept {
   if (!linear_at_p_ && !linearize(false)) {
     answer_.outcome = {Outcome::Status::interrupted};
     return;
+  }
+  if (answer_.used_precise && function_.precise_residuals(p_, answer_.residuals) == ResidualFunction::Answer::yes) {
+    const double square = square_of(answer_.residuals, m_);
+    if (square > 0x1p-900 && square < infinity) answer_.cost = 0.5 * square;
   }
   const double size = std::sqrt(kernel_.square(y_, rows_) + square_of(z_, n_));
   for (Size j = 0; j < n_; ++j) {
@@ -85,6 +135,10 @@ void LeastSquaresSearch::report() noexcept {
       return;
     }
   }
+  report_triangle();
+}
+
+void LeastSquaresSearch::report_triangle() noexcept {
   for (Size k = 0; k < n_; ++k) {
     answer_.pivots[k] = pivots_[k];
     for (Size i = 0; i < n_; ++i) answer_.r[k * n_ + i] = std::ldexp(r_[k * n_ + i], exponents_[pivots_[k]]);
@@ -93,7 +147,7 @@ void LeastSquaresSearch::report() noexcept {
   std::fill_n(held_, n_, std::int8_t{0});
   for (Size j = 0; j < n_; ++j) weights_[j] = norms_[j] > 0 ? std::ldexp(norms_[j], -exponents_[j]) : 1;
   problem_.take(r_, z_, pivots_, weights_, held_);
-  answer_.rank = static_cast<std::int32_t>(problem_.rank(function_.is_exact() ? 64 * epsilon : 1e-9));
+  answer_.rank = static_cast<std::int32_t>(problem_.rank());
   answer_.condition = answer_.rank == n_ && problem_.amplification(second_step_)
                           ? std::sqrt(static_cast<double>(n_) * square_of(second_step_, n_))
                           : infinity;

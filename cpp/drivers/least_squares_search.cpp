@@ -23,7 +23,8 @@ LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSq
       m_(function.n_residuals()),
       n_(function.n_parameters()),
       rows_(round_up(std::max(m_, Size{1}), 8)),
-      problem_(n_, memory),
+      problem_(n_, function.is_exact() ? 0x1p-46 : 1e-9, memory),
+      secants_(n_, memory),
       p_(answer.p),
       ftol_(options.ftol),
       xtol_(options.xtol),
@@ -137,7 +138,7 @@ void LeastSquaresSearch::scale_columns() noexcept {
       const double factor = std::ldexp(1.0, -exponents_[j]);
       for (Size i = 0; i < m_; ++i) column[i] *= factor;
     }
-    influence_[j] = std::max(influence_[j], norms_[j]);
+    if (!finishing_) influence_[j] = std::max(influence_[j], norms_[j]);
     if (options_.scale != nullptr) influence_[j] = 1 / options_.scale[j];
     weights_[j] = std::ldexp(influence_[j], -exponents_[j]);
   }
@@ -205,13 +206,13 @@ void LeastSquaresSearch::search() noexcept {
       status_ = LeastSquaresStatus::stagnation;
       return;
     }
+    finishing_ = false;
     ftol_ *= 1e-3, xtol_ *= 1e-3, gtol_ *= 1e-3;
   }
 }
 
 void LeastSquaresSearch::first_radius() noexcept {
-  const double factor = options_.damping > 0 ? options_.damping : 100;
-  radius_ = std::ldexp(factor * size_of_parameters(), exponent_);
+  radius_ = std::ldexp(options_.first_step * size_of_parameters(), exponent_);
   if (radius_ > 0) return;
   problem_.solve(0, step_);
   radius_ = std::ldexp(problem_.length(step_), exponent_);
@@ -221,7 +222,10 @@ void LeastSquaresSearch::first_radius() noexcept {
 bool LeastSquaresSearch::iterate() noexcept {
   if (!linear_at_p_ && !linearize(false)) return false;
   const bool first = radius_ < 0;
-  if (first) first_radius();
+  if (first) {
+    first_radius();
+    rank_at_start_ = problem_.rank();
+  }
   status_ = LeastSquaresStatus::gradient;
   const double reachable = problem_.reachable(), noise = roundings();
   if (reachable <= gtol_ * scaled(size_) || reachable <= 4 * noise) return false;
@@ -238,23 +242,20 @@ bool LeastSquaresSearch::iterate() noexcept {
       return false;
     }
     if (!evaluate(trial_, trial_residuals_, trial_size_)) return false;
-    const double quotient = trial_size_ / size_, relative = scaled(size_);
-    const double actual = quotient < 10 ? (1 - quotient) * (1 + quotient) : -1;
-    const double predicted = problem_.decrease(step_) / (relative * relative);
-    const double length = problem_.length(step_);
-    if (first && !shorter) radius_ = std::min(radius_, std::ldexp(length, exponent_));
-    const double ratio = predicted > 0 ? actual / predicted : (actual > 0 ? 1 : -1);
-    adjust_radius(actual, ratio, length);
+    const double quotient = trial_size_ / size_, actual = quotient < 10 ? (1 - quotient) * (1 + quotient) : -1;
+    if (first && !shorter) radius_ = std::min(radius_, std::ldexp(length_, exponent_));
+    const double ratio = predicted_ > 0 ? actual / predicted_ : -1;
+    adjust_radius(actual, ratio);
     const bool taken = ratio >= 1e-4;
-    const bool settled = is_settled(actual, predicted);
+    const bool settled = is_settled(actual);
     if (taken && !accept()) return false;
     if (settled) return false;
     if (taken) return true;
   }
 }
 
-bool LeastSquaresSearch::is_settled(double actual, double predicted) noexcept {
-  if (std::abs(actual) <= ftol_ && predicted <= ftol_ && actual <= 2 * predicted) {
+bool LeastSquaresSearch::is_settled(double actual) noexcept {
+  if (std::abs(actual) <= ftol_ && predicted_ <= ftol_ && actual <= 2 * predicted_) {
     status_ = LeastSquaresStatus::cost;
     return true;
   }
@@ -279,13 +280,18 @@ bool LeastSquaresSearch::accept() noexcept {
 
 void LeastSquaresSearch::propose() noexcept {
   damping_ = problem_.solve_within(scaled(radius_), damping_, step_);
-  if (accelerating_) accelerate();
-  if (bounded_) keep_between_bounds();
+  const bool inside = !bounded_ || keep_between_bounds();
+  const double relative = scaled(size_);
+  length_ = problem_.length(step_);
+  predicted_ = problem_.decrease(step_) / (relative * relative);
+  slope_ = 0;
+  for (Size j = 0; j < n_; ++j) slope_ += gradient_[j] * step_[j];
+  slope_ /= relative * relative;
+  if (accelerating_ && inside && problem_.n_free() == n_) accelerate();
 }
 
 // The path that the step is the tangent of bends: half the second derivative along it, as long as that is a correction.
 void LeastSquaresSearch::accelerate() noexcept {
-  if (problem_.n_free() < n_ || refusals_ >= 2) return;
   for (Size j = 0; j < n_; ++j) second_step_[j] = std::ldexp(step_[j], exponent_ - exponents_[j]);
   const ResidualFunction::Answer answer = function_.second_derivative(p_, second_step_, y_);
   failed_ = failed_ || answer == ResidualFunction::Answer::stop;
@@ -296,12 +302,13 @@ void LeastSquaresSearch::accelerate() noexcept {
   kernel_.project(columns_, rows_, rows_, n_, r_, y_, second_z_);
   problem_.solve(damping_, second_step_, second_z_);
   const double bend = problem_.length(second_step_);
-  if (!(bend <= 0.75 * problem_.length(step_))) return;
+  if (!(bend <= 0.75 * length_)) return;
   for (Size j = 0; j < n_; ++j) step_[j] += 0.5 * second_step_[j];
   answer_.accelerated = true;
 }
 
-void LeastSquaresSearch::keep_between_bounds() noexcept {
+// Whether the step ends between them by itself.
+bool LeastSquaresSearch::keep_between_bounds() noexcept {
   bool inside = true;
   for (Size j = 0; j < n_; ++j) {
     const int exponent = exponents_[j] - exponent_;
@@ -310,6 +317,7 @@ void LeastSquaresSearch::keep_between_bounds() noexcept {
     inside = inside && step_[j] >= lower_[j] && step_[j] <= upper_[j];
   }
   if (!inside) problem_.solve_between(damping_, lower_, upper_, step_);
+  return inside;
 }
 
 // trial = p + step.
@@ -326,21 +334,16 @@ void LeastSquaresSearch::go_by_step() noexcept {
 bool LeastSquaresSearch::moves() const noexcept { return !std::equal(p_, p_ + n_, trial_); }
 
 // More (1978): by how well the model said what would come.
-void LeastSquaresSearch::adjust_radius(double actual, double ratio, double length) noexcept {
-  const double real_length = std::ldexp(length, exponent_);
+void LeastSquaresSearch::adjust_radius(double actual, double ratio) noexcept {
+  const double length = std::ldexp(length_, exponent_);
   if (!(ratio > 0.25)) {
-    // Where the parabola through both costs and the slope has its least.
-    const double slope = [&] {
-      double sum = 0;
-      for (Size j = 0; j < n_; ++j) sum += gradient_[j] * step_[j];
-      return sum / (scaled(size_) * scaled(size_));
-    }();
-    double factor = actual >= 0 ? 0.5 : 0.5 * slope / (slope + 0.5 * actual);
+    // To where the parabola through both costs and the slope has its least.
+    double factor = actual >= 0 ? 0.5 : 0.5 * slope_ / (slope_ + 0.5 * actual);
     if (!(factor >= 0.1) || trial_size_ > 10 * size_) factor = 0.1;
-    radius_ = factor * std::min(radius_, real_length * 10);
+    radius_ = factor * std::min(radius_, 10 * length);
     damping_ /= factor;
   } else if (damping_ == 0 || ratio >= 0.75) {
-    radius_ = 2 * real_length;
+    radius_ = 2 * length;
     damping_ *= 0.5;
   }
 }

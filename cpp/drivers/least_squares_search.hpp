@@ -3,6 +3,7 @@
 
 #include "drivers/least_squares.hpp"
 #include "drivers/least_squares_loss.hpp"
+#include "drivers/least_squares_secants.hpp"
 #include "drivers/least_squares_step.hpp"
 #include "kernels/least_squares.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -21,6 +22,8 @@ class LeastSquaresSearch : NonCopyable {
                      Divider& memory) noexcept;
 
   void run() noexcept;
+  // Of the Jacobian where the search began.
+  Size rank_at_start() const noexcept { return rank_at_start_; }
 
  private:
   // Residuals at p and the root of twice their cost; infinity where they are no numbers. False: stop.
@@ -35,17 +38,22 @@ class LeastSquaresSearch : NonCopyable {
   void first_radius() noexcept;
   void propose() noexcept;
   void accelerate() noexcept;
-  void keep_between_bounds() noexcept;
+  bool keep_between_bounds() noexcept;
   void go_by_step() noexcept;
   bool moves() const noexcept;
-  void adjust_radius(double actual, double ratio, double length) noexcept;
+  void adjust_radius(double actual, double ratio) noexcept;
   // Whether to go on.
   bool accept() noexcept;
-  bool is_settled(double actual, double predicted) noexcept;
+  bool is_settled(double actual) noexcept;
 
+  enum class Progress : std::uint8_t { good, none, worse, failed };
+  Progress last_step(bool further) noexcept;
   bool finish() noexcept;
   bool needs_precision() noexcept;
+  bool has_arrived(double length, double floor, double digits) const noexcept;
+  bool go_further() noexcept;
   void report() noexcept;
+  void report_triangle() noexcept;
 
   double length_of(const double* x) const noexcept;
   double scaled(double residual) const noexcept;
@@ -60,6 +68,7 @@ class LeastSquaresSearch : NonCopyable {
   const LeastSquaresKernel& kernel_ = kernel_of<LeastSquaresKernel>();
   const Size m_, n_, rows_;
   LeastSquaresStep problem_;
+  LeastSquaresSecants secants_;
 
   double* p_;  // n, the answer's
   double *trial_, *influence_, *norms_, *weights_, *step_, *second_step_, *lower_, *upper_, *gradient_, *z_, *second_z_,
@@ -72,11 +81,13 @@ class LeastSquaresSearch : NonCopyable {
   int exponent_ = 0;
   double size_ = 0, trial_size_ = 0;  // sqrt(2 cost), not scaled
   double radius_ = -1, damping_ = 0;  // |D step| at most, not scaled
+  double length_ = 0, predicted_ = 0,
+         slope_ = 0;  // of a step, without acceleration: |D step|, relative decrease and slope
   double ftol_, xtol_, gtol_;
   LeastSquaresStatus status_ = LeastSquaresStatus::stagnation;
-  bool bounded_, failed_ = false, linear_at_p_ = false, accelerating_;
+  bool bounded_, failed_ = false, linear_at_p_ = false, finishing_ = false, accelerating_;
   Curvature curvature_ = Curvature::for_search;
-  int refusals_ = 0;
+  Size rank_at_start_ = 0;
 };
 
 }  // namespace mmlfast::drivers

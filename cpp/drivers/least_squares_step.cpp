@@ -8,7 +8,6 @@ namespace mmlfast::drivers {
 namespace {
 
 constexpr double epsilon = std::numeric_limits<double>::epsilon();
-constexpr double singular = 1e-14;       // beside the longest: nothing but roundings
 constexpr double least_damping = 1e-13;  // of singular triangles: the shortest of all least solutions, nearly
 
 // a (rows x n, column-major, rows >= n) to its triangle, b likewise, by Householder's reflections.
@@ -37,7 +36,7 @@ void triangularize(double* a, Size ld, Size rows, Size n, double* b) noexcept {
 
 }  // namespace
 
-LeastSquaresStep::LeastSquaresStep(Size n, Divider& memory) noexcept : n_(n) {
+LeastSquaresStep::LeastSquaresStep(Size n, double singular, Divider& memory) noexcept : n_(n), singular_(singular) {
   t_ = memory.take<double>(n * n);
   s_ = memory.take<double>(n * n);
   small_ = memory.take<double>(n * n);
@@ -72,13 +71,13 @@ double LeastSquaresStep::reachable() const noexcept {
   return std::sqrt(square);
 }
 
-Size LeastSquaresStep::rank(double tolerance) const noexcept {
+Size LeastSquaresStep::rank() const noexcept {
   double longest = 0;
   for (Size k = 0; k < n_free_; ++k) longest = std::max(longest, std::abs(t_[k * n_ + k]));
   return std::count_if(free_, free_ + n_free_, [&, k = Size{0}](std::int32_t) mutable {
     const double left = std::abs(t_[k * n_ + k]);
     ++k;
-    return left > tolerance * longest;
+    return left > singular_ * longest;
   });
 }
 
@@ -140,7 +139,7 @@ void LeastSquaresStep::back_substitute(double* s) const noexcept {
 }
 
 void LeastSquaresStep::solve(double damping, double* s, const double* z) noexcept {
-  const bool deficient = damping == 0 && rank(singular) < n_free_;
+  const bool deficient = damping == 0 && rank() < n_free_;
   rotate(deficient ? least_damping : damping, z == nullptr ? z_ : z);
   back_substitute(s);
 }
@@ -167,7 +166,7 @@ double LeastSquaresStep::decrease(const double* s) noexcept {
 
 // More (1978), section 5: Newton's method for |D s| as a function of the damping, kept between bounds.
 double LeastSquaresStep::solve_within(double radius, double damping, double* s) noexcept {
-  const bool deficient = rank(singular) < n_free_;
+  const bool deficient = rank() < n_free_;
   const double least = deficient ? least_damping : 0;
   solve(0, s);
   double size = length(s), excess = size - radius;
@@ -242,7 +241,7 @@ void LeastSquaresStep::solve_subset(const std::int8_t* fixed, const double* at, 
 // then held; when there is no bound on the way, whatever is pressed away from its bound is let go.
 void LeastSquaresStep::solve_between(double damping, const double* lower, const double* upper, double* s) noexcept {
   const Size n = n_free_;
-  rotate(damping == 0 && rank(singular) < n ? least_damping : damping, z_);
+  rotate(damping == 0 && rank() < n ? least_damping : damping, z_);
   std::fill_n(at_, n, 0.0);
   std::fill_n(fixed_, n, std::int8_t{0});
   for (Size round = 0; round < 4 * n + 8; ++round) {

@@ -15,8 +15,9 @@ namespace mmlfast::drivers {
 
 class LeastSquaresStep : NonCopyable {
  public:
-  // Memory for n parameters, or what it takes.
-  LeastSquaresStep(Size n, Divider& memory) noexcept;
+  // Memory for n parameters, or what it takes. Columns of which no more than `singular` of the longest is left make R
+  // singular.
+  LeastSquaresStep(Size n, double singular, Divider& memory) noexcept;
 
   // r, z, pivots as kernels/least_squares.hpp has them; weights: D, by parameter. Parameters of weight 0 and those that
   // are held do not move.
@@ -27,8 +28,7 @@ class LeastSquaresStep : NonCopyable {
   // What of z the parameters that are free can take away: the length of that part, and of its largest component along a
   // column.
   double reachable() const noexcept;
-  // Columns of which something is left that is longer than `tolerance` of the longest.
-  Size rank(double tolerance) const noexcept;
+  Size rank() const noexcept;
   // sqrt(sum of squares) of the rows of inverse(R D^-1): how much z's errors are worth in each parameter times its D.
   // False if R is singular.
   bool amplification(double* rows) const noexcept;
@@ -51,6 +51,7 @@ class LeastSquaresStep : NonCopyable {
   void solve_subset(const std::int8_t* fixed, const double* at, double* s) noexcept;
 
   Size n_, n_free_ = 0;
+  double singular_;
   const double *r_ = nullptr, *z_of_all_ = nullptr, *weights_ = nullptr;
   const std::int32_t* pivots_ = nullptr;
   double *t_, *z_;  // the triangle of the free columns, n_free x n_free, column-major, and its right-hand side

@@ -1,6 +1,7 @@
 #include "drivers/least_squares_tape.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace mmlfast::drivers {
 
@@ -60,6 +61,26 @@ ResidualFunction::Answer TapeResiduals::second_derivative(const double* p, const
   outcome_.join(evaluate_tape(*model_.second, p, data_.data(), r_vv, model_.callback));
   if (!outcome_.ok()) return Answer::stop;
   weigh(r_vv);
+  return Answer::yes;
+}
+
+// Weights are of the size of their roundings, but a triangle mixes: its sums are as float64 has them.
+ResidualFunction::Answer TapeResiduals::precise_residuals(const double* p, double* r) noexcept {
+  constexpr Size most_operations = 1 << 21;  // about a second
+  if (model_.precise == nullptr || !model_.precise->is_possible() || model_.precise->n_operations() > most_operations)
+    return Answer::no;
+  const Size m = n_residuals();
+  if (!precise_) precise_ = AlignedBuffer<Double2>(m);
+  AlignedBuffer<const double*> groups(model_.n_data + 2);
+  if (!precise_ || !groups) return Answer::no;
+  groups[0] = p;
+  std::copy_n(model_.data, model_.n_data, groups.data() + 1);
+  if (!model_.precise->evaluate(groups.data(), precise_.data())) return Answer::no;
+  for (Size i = 0; i < m; ++i) {
+    r[i] = (model_.y == nullptr ? precise_[i] : precise_[i] - model_.y[i]).high;
+    if (!std::isfinite(r[i])) return Answer::no;
+  }
+  weigh(r);
   return Answer::yes;
 }
 

@@ -5,15 +5,17 @@
 
 #include "drivers/least_squares.hpp"
 #include "drivers/tape.hpp"
+#include "drivers/tape_double_double.hpp"
 #include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 
 // Programs have p as their x; `data` are their further groups. All that is pointed to stays where it is.
 struct TapeModel {
-  const TapeProgram* values = nullptr;    // m
-  const TapeProgram* jacobian = nullptr;  // n x m: the derivatives by p[0], then those by p[1], ...
-  const TapeProgram* second = nullptr;    // m: the second derivative along v, which is one more group; or none
+  const TapeProgram* values = nullptr;        // m
+  const TapeProgram* jacobian = nullptr;      // n x m: the derivatives by p[0], then those by p[1], ...
+  const TapeProgram* second = nullptr;        // m: the second derivative along v, which is one more group; or none
+  const TapeDoubleDouble* precise = nullptr;  // the values again; or none
   const double* const* data = nullptr;
   Size n_data = 0;
   const double* y = nullptr;          // m, or none: zero
@@ -32,6 +34,7 @@ class TapeResiduals : public ResidualFunction {
   bool residuals(const double* p, double* r) noexcept override;
   bool jacobian(const double* p, const double* r, double* columns, Size ld) noexcept override;
   Answer second_derivative(const double* p, const double* v, double* r_vv) noexcept override;
+  Answer precise_residuals(const double* p, double* r) noexcept override;
 
   // Not ok after an answer of `false` or `stop`.
   const Outcome& outcome() const noexcept { return outcome_; }
@@ -42,6 +45,7 @@ class TapeResiduals : public ResidualFunction {
   TapeModel model_;
   TapeEvaluator values_, jacobian_;
   AlignedBuffer<double> derivatives_;
+  AlignedBuffer<Double2> precise_;
   AlignedBuffer<const double*> data_;
   Outcome outcome_;
 };

@@ -336,6 +336,14 @@ class TapeGraph:
 def tape_colour_columns(indptr: _Array, indices: _Array, n_columns: int) -> _Array: ...
 def tape_colour_star(indptr: _Array, indices: _Array) -> _Array: ...
 
+class TapeDoubleDouble:
+    """What a graph computes, in double-double: (high, low)."""
+
+    def __init__(self, graph: TapeGraph, outputs: _Array) -> None: ...
+    def __call__(self, *args: _Array) -> tuple[_Array, _Array]: ...
+    @property
+    def is_possible(self) -> bool: ...
+
 class Residuals:
     """What minimize_squares takes."""
 
@@ -356,6 +364,7 @@ class TapeResiduals(Residuals):
         weights: _Array | None = ...,
         whitening: _Array | None = ...,
         second: TapeProgram | None = ...,
+        precise: TapeDoubleDouble | None = ...,
     ) -> None: ...
 
 class CallableResiduals(Residuals):
@@ -405,6 +414,8 @@ class SquaresMinimum:
     def accelerated(self) -> bool: ...
     @property
     def used_precise(self) -> bool: ...
+    @property
+    def n_searches(self) -> int: ...
 
 def minimize_squares(
     model: Residuals,
@@ -419,7 +430,7 @@ def minimize_squares(
     max_evaluations: int = ...,
     scale: _Array | None = ...,
     acceleration: bool = ...,
-    damping: float = ...,
+    first_step: float = ...,
     on_step: Callable[[_Array, float, int], bool] | None = ...,
 ) -> SquaresMinimum: ...
 
