@@ -138,7 +138,7 @@ void LeastSquaresSearch::scale_columns() noexcept {
       const double factor = std::ldexp(1.0, -exponents_[j]);
       for (Size i = 0; i < m_; ++i) column[i] *= factor;
     }
-    if (!finishing_) influence_[j] = std::max(influence_[j], norms_[j]);
+    if (!finishing_ || influence_[j] == 0) influence_[j] = std::max(influence_[j], norms_[j]);
     if (options_.scale != nullptr) influence_[j] = 1 / options_.scale[j];
     weights_[j] = std::ldexp(influence_[j], -exponents_[j]);
   }

@@ -347,6 +347,8 @@ class TapeDoubleDouble:
 class Residuals:
     """What minimize_squares takes."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+
 class TapeResiduals(Residuals):
     """(model(p) - y) by weights, or by the inverse of a lower triangle, from programs whose x is p and whose further
     groups of inputs are `data`.
@@ -382,6 +384,9 @@ class CallableResiduals(Residuals):
     ) -> None: ...
 
 class SquaresMinimum:
+    """What minimize_squares gives."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None: ...
     @property
     def x(self) -> _Array: ...
     @property
