@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "bind/pybind.hpp"
+#include "bind/quick_fit.hpp"
 #include "bind/registers.hpp"
 #include "bind/residuals_object.hpp"
 #include "drivers/least_squares.hpp"
@@ -104,6 +105,7 @@ py::object inverse_of(const SquaresMinimum& minimum) {
 void register_least_squares(PyObject* module) {
   py::module_ m = module_of(module);
   add_residuals(m);
+  add_quick_fit(m);
   py::class_<SquaresMinimum>(m, "SquaresMinimum")
       .def_readonly("x", &SquaresMinimum::x)
       .def_readonly("residuals", &SquaresMinimum::residuals)

@@ -383,6 +383,16 @@ class CallableResiduals(Residuals):
         whitening: _Array | None = ...,
     ) -> None: ...
 
+class QuickFit:
+    """Fits with nothing out of the ordinary, None where there is something: quick(f or None, x, y, p0)."""
+
+    def __init__(
+        self, values: TapeProgram, jacobian: TapeProgram, second: TapeProgram, watch: Watch, x_shape: tuple[int, ...]
+    ) -> None: ...
+    def __call__(
+        self, arg0: object, arg1: object, arg2: object, arg3: object, /
+    ) -> tuple[_Array, _Array, _Array, bytes, bytes, float, int, int, int] | None: ...
+
 class SquaresMinimum:
     """What minimize_squares gives."""
 

@@ -11,7 +11,8 @@ from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._fit_data import FitData, check_policy, take_data
 from mmlfast.optimize._fit_model import DIFFERENCES, GIVEN, Curve, FitModel, fits_shape, numbers_of
-from mmlfast.optimize._fit_parameters import UNBOUNDED, Parameters, take_parameters
+from mmlfast.optimize._fit_parameters import UNBOUNDED, Parameters, signature_of, take_parameters
+from mmlfast.optimize._fit_quick import quick_fit, remember
 from mmlfast.optimize._fit_result import CurveFit, Outcome
 from mmlfast.optimize._fit_search import NOISE, residuals_of, search, take_settings
 
@@ -124,7 +125,18 @@ def curve_fit(
     >>> curve_fit(decay, t, y, fixed={"lifetime": 1.5})["amplitude"].round(3).item()
     2.007
     """
-    absolute_sigma = bool(absolute_sigma)
+    is_ordinary = (
+        sigma is None
+        and bounds is UNBOUNDED
+        and jac is None
+        and fixed is None
+        and loss == "linear"
+        and method is None
+        and nan_policy is None
+        and not (absolute_sigma or full_output or options)
+    )
+    if is_ordinary and (quick := quick_fit(f, xdata)) is not None and (again := quick(xdata, ydata, p0)) is not None:
+        return again
     settings = take_settings(method, loss, f_scale, options)
     check_policy(nan_policy)
     parameters = take_parameters(f, p0, bounds, fixed)
@@ -154,7 +166,22 @@ def curve_fit(
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)
     minimum = search(residuals, model, rows, bounds_of_free, parameters, settings)
-    return _result(minimum, model, parameters, data, derivatives, absolute_sigma, full_output)
+    fit = _result(minimum, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
+    if is_ordinary and model.tape is not None and _may_be_quick(f, model, parameters, data, rows):
+        remember(Curve(f, parameters.free, ()), parameters.names, model.tape, data.x)
+    return fit
+
+
+def _may_be_quick(f: Any, model: FitModel, parameters: Parameters, data: FitData, rows: Array | None) -> bool:
+    """Whether the same with other numbers can go the quick way."""
+    return (
+        data.x_for_calls is data.x
+        and model.inputs_are_data
+        and rows is None
+        and model.first.ndim == 1
+        and not parameters.held
+        and len(parameters.names) == len(signature_of(f).names)
+    )
 
 
 def _bounds_of(parameters: Parameters) -> tuple[Array | None, Array | None]:

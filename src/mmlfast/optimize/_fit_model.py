@@ -309,6 +309,11 @@ class FitModel:
         return (self.x.reshape(-1), self.fixed) if self.fixed.size else (self.x.reshape(-1),)
 
     @property
+    def inputs_are_data(self) -> bool:
+        """Whether x is an input of the tape, and not numbers in it."""
+        return self.tape is not None and self.tape.constants is None
+
+    @property
     def derivatives(self) -> str:
         return EXACT if self.tape is not None else DIFFERENCES
 

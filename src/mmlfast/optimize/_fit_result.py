@@ -154,14 +154,30 @@ class CurveFit(tuple[Any, ...]):
     >>> low, high = fit.confidence_band(x)
     """
 
-    _outcome: Outcome
-    params: Array
-    covariance: Array
+    _source: Any
 
-    def __new__(cls, items: Sequence[Any], outcome: Outcome) -> CurveFit:
+    def __new__(cls, items: Sequence[Any], source: Any) -> CurveFit:
         self = super().__new__(cls, items)
-        self.params, self.covariance, self._outcome = items[0], items[1], outcome
+        self._source = source  # an Outcome, or (what makes one, of what)
         return self
+
+    @property
+    def _outcome(self) -> Outcome:
+        if type(self._source) is not Outcome:
+            maker, found = self._source
+            self._source = maker.outcome(found)
+        outcome: Outcome = self._source
+        return outcome
+
+    @property
+    def params(self) -> Array:
+        params: Array = super().__getitem__(0)
+        return params
+
+    @property
+    def covariance(self) -> Array:
+        covariance: Array = super().__getitem__(1)
+        return covariance
 
     def __getitem__(self, key: Any) -> Any:
         """By number as of a tuple, by name the value of a parameter."""

@@ -1,0 +1,97 @@
+"""Fits again: of a model that has been fitted, to points in the same number of plain arrays, with nothing special.
+
+The model is known, its programs are made, and the compiled core does the rest. Whatever it is not made for it leaves to
+the long way, without a word.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mmlfast import _core
+from mmlfast.autodiff._function import Function
+from mmlfast.optimize._fit_model import EXACT, Curve, FitTape
+from mmlfast.optimize._fit_result import CurveFit, Outcome
+
+Array = np.ndarray[Any, Any]
+
+_MOST = 128
+_known: OrderedDict[Any, QuickFit] = OrderedDict()
+
+
+class QuickFit:
+    """Of one model and one shape of x."""
+
+    __slots__ = ("_core", "_curve", "_names", "_plain", "_start")
+
+    def __init__(self, curve: Curve, names: tuple[str, ...], tape: FitTape, x_shape: tuple[int, ...]) -> None:
+        programs = tape.programs(None)
+        self._core = _core.QuickFit(
+            programs.values, programs.columns, programs.program_second(), tape.watch.quick, x_shape
+        )
+        self._curve, self._names = curve, names
+        self._plain = None if isinstance(curve.f, Function) else curve.f
+        self._start = (1.0,) * len(names)  # where SciPy starts
+
+    def __call__(self, x: Any, y: Any, p0: Any) -> CurveFit | None:
+        if p0 is None:
+            p0 = self._start
+        if self._plain is None:
+            found = self._core(None, x, y, p0)
+        else:
+            with np.errstate(all="ignore"):
+                found = self._core(self._plain, x, y, p0)
+        return None if found is None else CurveFit(found[:2], (self, found))
+
+    def outcome(self, found: Any) -> Outcome:
+        _, _, residuals, factor, order, chi_squared, status, n_evaluations, n_jacobians = found
+        n = len(self._names)
+        active = np.zeros(n, np.int8)
+        r = np.frombuffer(factor).reshape(n, n).T
+        factors = r, np.frombuffer(order, np.int32), active, 0.0
+        return Outcome(
+            self._curve,
+            self._names,
+            self._curve.free,
+            factors,
+            n,
+            chi_squared,
+            len(residuals),
+            False,
+            None,
+            residuals,
+            active,
+            status,
+            "",
+            EXACT,
+            n_evaluations,
+            n_jacobians,
+        )
+
+
+def quick_fit(f: Callable[..., Any], x: Any) -> QuickFit | None:
+    """That of f, if it has been fitted to as many points before."""
+    try:
+        return _known.get((f, x.shape)) if type(x) is np.ndarray else None
+    except TypeError:  # not hashable
+        return None
+
+
+def remember(curve: Curve, names: tuple[str, ...], tape: FitTape, x: Array) -> None:
+    """From now on the quick way is tried first."""
+    key = curve.f, x.shape
+    try:
+        hash(key)
+        quick = QuickFit(curve, names, tape, x.shape)
+    except (TypeError, ValueError):  # not hashable, or no model for it
+        return
+    _known[key] = quick
+    while len(_known) > _MOST:
+        try:
+            _known.popitem(last=False)
+        except KeyError:  # another thread was faster
+            return
