@@ -11,8 +11,7 @@ namespace {
 // is the answer.
 class SecondSearch : NonCopyable {
  public:
-  SecondSearch(ResidualFunction& function, const LeastSquaresOptions& options, LeastSquaresAnswer& answer,
-               const double* start) noexcept
+  SecondSearch(ResidualFunction& function, const LeastSquaresOptions& options, LeastSquaresAnswer& answer) noexcept
       : function_(function), options_(options), answer_(answer), first_(answer), memory_(size()) {
     const Size n = function.n_parameters(), m = function.n_residuals();
     if (!memory_) return;
@@ -24,13 +23,31 @@ class SecondSearch : NonCopyable {
     }
     std::copy_n(answer.pivots, n, first_pivots());
     std::copy_n(answer.active, n, first_active());
-    std::copy_n(start, n, answer.p);
   }
 
-  void run() noexcept {
-    if (!memory_) return;
+  // From the same place, without what made the first fail: long steps, and bends.
+  void go_carefully(const double* start) noexcept {
     options_.acceleration = false;
     options_.first_step = 1;
+    std::copy_n(start, function_.n_parameters(), answer_.p);
+    run();
+  }
+  // From near the end. Parameters that do the same there keep doing the same as long as they take the same steps, and
+  // that may be a saddle.
+  void go_aside() noexcept {
+    const Size n = function_.n_parameters();
+    for (Size j = 0; j < n; ++j) {
+      double& p = answer_.p[j];
+      p *= 1 + (j % 2 == 0 ? 0x1p-6 : -0x1p-6) * static_cast<double>(j + 1) / static_cast<double>(n);
+      if (options_.lower != nullptr) p = std::max(p, options_.lower[j]);
+      if (options_.upper != nullptr) p = std::min(p, options_.upper[j]);
+    }
+    run();
+  }
+
+ private:
+  void run() noexcept {
+    if (!memory_) return;
     answer_ = reset();
     Divider needed;
     const LeastSquaresSearch counted(function_, options_, answer_, needed);
@@ -42,8 +59,6 @@ class SecondSearch : NonCopyable {
     if (answer_.outcome.ok() && !(memory && is_better())) restore();
     answer_.n_searches = 2;
   }
-
- private:
   Size size() const noexcept {
     const Size n = function_.n_parameters();
     return function_.n_residuals() + n * (n + 3);
@@ -108,10 +123,12 @@ void minimize_squares(ResidualFunction& function, const LeastSquaresOptions& opt
   double* start = divider.take<double>(n);
   std::copy_n(answer.p, n, start);
   search.run();
-  const bool lost = answer.rank < n && search.rank_at_start() == n;
-  const bool stuck = answer.status == LeastSquaresStatus::stagnation;
-  if (answer.outcome.ok() && (stuck || (lost && answer.status > LeastSquaresStatus::out_of_evaluations)))
-    SecondSearch(function, options, answer, start).run();
+  if (!answer.outcome.ok() || answer.status == LeastSquaresStatus::not_finite || answer.cost == 0) return;
+  if (answer.status == LeastSquaresStatus::stopped || answer.status == LeastSquaresStatus::out_of_evaluations) return;
+  if (answer.status == LeastSquaresStatus::stagnation || (answer.rank < n && search.rank_at_start() == n))
+    SecondSearch(function, options, answer).go_carefully(start);
+  else if (answer.rank < n)
+    SecondSearch(function, options, answer).go_aside();
 }
 
 }  // namespace mmlfast::drivers

@@ -50,6 +50,15 @@ bool LeastSquaresSearch::go_further() noexcept {
   return true;
 }
 
+bool LeastSquaresSearch::has_small_gradient() const noexcept {
+  return problem_.reachable() <= 1e-6 * scaled(size_) + 64 * roundings();
+}
+
+// Short steps say little where parameters are undetermined: they are damped there.
+bool LeastSquaresSearch::is_minimum() const noexcept {
+  return problem_.rank() == problem_.n_free() || has_small_gradient();
+}
+
 // Takes step_ if the residuals do not become longer by more than roundings; if they do and the step came from secants,
 // the plain one.
 LeastSquaresSearch::Progress LeastSquaresSearch::last_step(bool further) noexcept {
@@ -76,6 +85,7 @@ bool LeastSquaresSearch::finish() noexcept {
   finishing_ = true;  // influences stay as they are, since secants are in their units
   if (!function_.is_exact()) {
     function_.refine();
+    problem_.expect(1e-9);
     linear_at_p_ = false;
   }
   for (int k = 0; k < most_last_steps; ++k) {
@@ -92,19 +102,19 @@ bool LeastSquaresSearch::finish() noexcept {
     damping_ = 0;
     const bool inside = !bounded_ || keep_between_bounds();
     const double length = problem_.length(step_);
-    if (has_arrived(length, floor, !function_.is_exact() ? 1e-10 : precisely ? 1e-13 : 1e-14)) return true;
+    if (has_arrived(length, floor, !function_.is_exact() ? 1e-10 : precisely ? 1e-13 : 1e-14)) return is_minimum();
     no_shorter = length < 0.5 * shortest ? 0 : no_shorter + 1;
     shortest = std::min(shortest, length);
     if (no_shorter == 2) secants_.forget();
     if (no_shorter == 5) break;
     const Progress made = last_step(inside && go_further());
-    if (made == Progress::none) return true;
+    if (made == Progress::none) return is_minimum();
     if (made == Progress::failed) return false;
     if (made == Progress::worse) break;
     if (!accept()) return false;
   }
   if (!linear_at_p_ && !linearize(precisely)) return false;
-  return problem_.reachable() <= 1e-6 * scaled(size_) + 64 * roundings() || shortest <= 1e-10 * size_of_parameters();
+  return is_minimum() && (has_small_gradient() || shortest <= 1e-10 * size_of_parameters());
 }
 
 void LeastSquaresSearch::report() noexcept {

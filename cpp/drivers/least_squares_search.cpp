@@ -23,7 +23,7 @@ LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSq
       m_(function.n_residuals()),
       n_(function.n_parameters()),
       rows_(round_up(std::max(m_, Size{1}), 8)),
-      problem_(n_, function.is_exact() ? 0x1p-46 : 1e-9, memory),
+      problem_(n_, function.is_exact() ? 0x1p-46 : 1e-7, memory),
       secants_(n_, memory),
       p_(answer.p),
       ftol_(options.ftol),

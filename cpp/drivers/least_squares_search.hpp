@@ -52,6 +52,8 @@ class LeastSquaresSearch : NonCopyable {
   bool needs_precision() noexcept;
   bool has_arrived(double length, double floor, double digits) const noexcept;
   bool go_further() noexcept;
+  bool has_small_gradient() const noexcept;
+  bool is_minimum() const noexcept;
   void report() noexcept;
   void report_triangle() noexcept;
 

@@ -63,22 +63,26 @@ void LeastSquaresStep::take(const double* r, const double* z, const std::int32_t
   }
   std::copy_n(z, n_, z_);
   if (!all_before) triangularize(t_, n_, n_, n_free_, z_);
+  drop_roundings();
+}
+
+// What is left of a column that the columns before it make up is a direction by chance, and so is what z has in it.
+void LeastSquaresStep::drop_roundings() noexcept {
+  double longest = 0;
+  for (Size k = 0; k < n_free_; ++k) longest = std::max(longest, std::abs(t_[k * n_ + k]));
+  rank_ = n_free_;
+  for (Size k = 0; k < n_free_; ++k) {
+    if (std::abs(t_[k * n_ + k]) > singular_ * longest) continue;
+    --rank_;
+    z_[k] = 0;
+    for (Size j = k; j < n_free_; ++j) t_[j * n_ + k] = 0;
+  }
 }
 
 double LeastSquaresStep::reachable() const noexcept {
   double square = 0;
   for (Size k = 0; k < n_free_; ++k) square += z_[k] * z_[k];
   return std::sqrt(square);
-}
-
-Size LeastSquaresStep::rank() const noexcept {
-  double longest = 0;
-  for (Size k = 0; k < n_free_; ++k) longest = std::max(longest, std::abs(t_[k * n_ + k]));
-  return std::count_if(free_, free_ + n_free_, [&, k = Size{0}](std::int32_t) mutable {
-    const double left = std::abs(t_[k * n_ + k]);
-    ++k;
-    return left > singular_ * longest;
-  });
 }
 
 bool LeastSquaresStep::amplification(double* rows) const noexcept {
@@ -139,7 +143,7 @@ void LeastSquaresStep::back_substitute(double* s) const noexcept {
 }
 
 void LeastSquaresStep::solve(double damping, double* s, const double* z) noexcept {
-  const bool deficient = damping == 0 && rank() < n_free_;
+  const bool deficient = damping == 0 && rank_ < n_free_;
   rotate(deficient ? least_damping : damping, z == nullptr ? z_ : z);
   back_substitute(s);
 }
@@ -166,7 +170,7 @@ double LeastSquaresStep::decrease(const double* s) noexcept {
 
 // More (1978), section 5: Newton's method for |D s| as a function of the damping, kept between bounds.
 double LeastSquaresStep::solve_within(double radius, double damping, double* s) noexcept {
-  const bool deficient = rank() < n_free_;
+  const bool deficient = rank_ < n_free_;
   const double least = deficient ? least_damping : 0;
   solve(0, s);
   double size = length(s), excess = size - radius;
@@ -241,7 +245,7 @@ void LeastSquaresStep::solve_subset(const std::int8_t* fixed, const double* at, 
 // then held; when there is no bound on the way, whatever is pressed away from its bound is let go.
 void LeastSquaresStep::solve_between(double damping, const double* lower, const double* upper, double* s) noexcept {
   const Size n = n_free_;
-  rotate(damping == 0 && rank() < n ? least_damping : damping, z_);
+  rotate(damping == 0 && rank_ < n ? least_damping : damping, z_);
   std::fill_n(at_, n, 0.0);
   std::fill_n(fixed_, n, std::int8_t{0});
   for (Size round = 0; round < 4 * n + 8; ++round) {

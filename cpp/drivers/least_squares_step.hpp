@@ -23,12 +23,13 @@ class LeastSquaresStep : NonCopyable {
   // are held do not move.
   void take(const double* r, const double* z, const std::int32_t* pivots, const double* weights,
             const std::int8_t* held) noexcept;
+  void expect(double singular) noexcept { singular_ = singular; }
   Size n_free() const noexcept { return n_free_; }
 
   // What of z the parameters that are free can take away: the length of that part, and of its largest component along a
   // column.
   double reachable() const noexcept;
-  Size rank() const noexcept;
+  Size rank() const noexcept { return rank_; }
   // sqrt(sum of squares) of the rows of inverse(R D^-1): how much z's errors are worth in each parameter times its D.
   // False if R is singular.
   bool amplification(double* rows) const noexcept;
@@ -46,11 +47,12 @@ class LeastSquaresStep : NonCopyable {
   double decrease(const double* s) noexcept;
 
  private:
+  void drop_roundings() noexcept;
   void rotate(double damping, const double* z) noexcept;
   void back_substitute(double* s) const noexcept;
   void solve_subset(const std::int8_t* fixed, const double* at, double* s) noexcept;
 
-  Size n_, n_free_ = 0;
+  Size n_, n_free_ = 0, rank_ = 0;
   double singular_;
   const double *r_ = nullptr, *z_of_all_ = nullptr, *weights_ = nullptr;
   const std::int32_t* pivots_ = nullptr;
