@@ -514,3 +514,85 @@ def test_many_points():
     p, normal, chi = by_newton(x, y, [2.5, 1.3, 0.5], steps=8)
     assert_allclose(fit.params, p, rtol=1e-11)
     assert_allclose(fit.covariance, np.linalg.inv(normal) * chi / fit.dof, rtol=1e-8)
+
+
+# ---- the quick way of a model that is known ----
+
+
+def test_the_quick_way_gives_the_same_bits():
+    def f(x, a, b, c):
+        return a * np.exp(-b * x) + c
+
+    for g, start in ((f, [1, 1, 1]), (f, None), (trace(f, X, 1.0, 1.0, 1.0), np.array([2, 1, 0.5]))):
+        first = curve_fit(g, X, Y, start, method="lm")
+        curve_fit(g, X, Y, start)
+        for p0 in (start, None if start is None else tuple(map(float, start))):
+            again = curve_fit(g, X, Y, p0)
+            assert_array_equal(again.params, first.params)
+            assert_array_equal(again.covariance, first.covariance)
+            assert_array_equal(again.residuals, first.residuals)
+            for name in (
+                "names",
+                "dof",
+                "rank",
+                "chi_squared",
+                "status",
+                "n_evaluations",
+                "n_jacobians",
+                "derivatives",
+            ):
+                assert getattr(again, name) == getattr(first, name), name
+            assert_allclose(again.condition, first.condition, rtol=1e-14)
+            assert_array_equal(again.confidence_band(X), first.confidence_band(X))
+            assert_array_equal(again.fixed, first.fixed)
+            assert pickle.loads(pickle.dumps(again)).dof == 47
+
+
+def test_the_quick_way_leaves_what_it_does_not_know():
+    def f(x, a, b):
+        return a * np.exp(-b * x)
+
+    y = f(X, 2.0, 0.5) + 0.01 * np.cos(np.arange(50) ** 2)
+    right = curve_fit(f, X, y)
+    curve_fit(f, X, y)
+    for x, other in (
+        (X.astype("f4"), y),
+        (X, y.astype("f4")),
+        (list(X), y),
+        (X, y[:, None]),
+        (X[::2], y[::2]),
+        (pd.Series(X), y),
+    ):
+        assert_allclose(curve_fit(f, x, other).params, right.params, rtol=0.01)
+    assert_allclose(curve_fit(f, X, np.ma.masked_array(y, np.arange(50) == 3)).params, right.params, rtol=0.01)
+    for bad in (np.where(X > 3, np.nan, y), np.where(X > 3, np.inf, y)):
+        with pytest.raises(ValueError, match="ydata"):
+            curve_fit(f, X, bad)
+        with pytest.raises(ValueError, match="xdata"):
+            curve_fit(f, bad, y)
+    with pytest.raises(ValueError, match="p0 must be finite"):
+        curve_fit(f, X, y, [np.nan, 1])
+    with pytest.raises(ValueError, match="p0 has 3 numbers"):
+        curve_fit(f, X, y, [1, 1, 1])
+    with pytest.raises(ValueError, match="not finite at p0"):
+        curve_fit(f, X, y, [1, -1e4])
+    with pytest.warns(scipy.optimize.OptimizeWarning, match="does not change with b"):
+        assert curve_fit(f, X, 0 * X).chi_squared < 1e-20
+
+
+def test_the_quick_way_sees_what_has_changed():
+    table = {"rate": 0.5, "calls": 0}
+
+    def f(x, a):
+        return a * np.exp(-table["rate"] * x)
+
+    for rate in (0.5, 0.5, 1.5, 1.5, 0.5):
+        table["rate"] = rate
+        assert_allclose(curve_fit(f, X, 2 * np.exp(-rate * X)).params, [2], rtol=1e-14)
+
+    def counts(x, a):
+        table["calls"] += 1
+        return a * x + 0 * table["calls"]
+
+    for _ in range(3):
+        assert_allclose(curve_fit(counts, X, 2 * X).params, [2], rtol=1e-9)

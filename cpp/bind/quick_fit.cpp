@@ -74,8 +74,12 @@ bool agree(const double* a, const double* b, Size m) noexcept {
 
 class QuickFit {
  public:
-  QuickFit(py::object values, py::object jacobian, py::object second, py::object watch, const py::tuple& x_shape)
-      : programs_{std::move(values), std::move(jacobian), std::move(second)}, watch_(std::move(watch)) {
+  QuickFit(py::object values, py::object jacobian, py::object second, py::object precise, py::object watch,
+           const py::tuple& x_shape)
+      : precise_object_(std::move(precise)),
+        precise_(&py::cast<const drivers::TapeDoubleDouble&>(precise_object_)),
+        programs_{std::move(values), std::move(jacobian), std::move(second)},
+        watch_(std::move(watch)) {
     for (std::size_t k = 0; k < 3; ++k) {
       program_[k] = tape_program_of(programs_[k].ptr());
       if (program_[k] == nullptr) throw py::type_error("three programs are needed");
@@ -90,7 +94,8 @@ class QuickFit {
       return program_[k]->layout().n_outputs == n_outputs && groups.size() == n_groups && groups[0] == n_ &&
              groups[1] == size && !program_[k]->layout().calls_python;
     };
-    if (!fits(0, m_, 2) || !fits(1, m_ * n_, 2) || !fits(2, m_, 3) || n_ > most_parameters || m_ <= n_)
+    if (precise_->n_outputs() != m_ || !fits(0, m_, 2) || !fits(1, m_ * n_, 2) || !fits(2, m_, 3) ||
+        n_ > most_parameters || m_ <= n_)
       throw py::value_error("these programs are not those of a quick fit");
   }
 
@@ -133,6 +138,7 @@ class QuickFit {
     const double* data[] = {x, nullptr};
     drivers::TapeModel model;
     model.values = program_[0], model.jacobian = program_[1], model.second = program_[2];
+    model.precise = precise_;
     model.data = data, model.n_data = 1, model.y = y;
     std::array<std::int32_t, most_parameters> pivots;
     std::array<std::int8_t, most_parameters> active;
@@ -158,7 +164,7 @@ class QuickFit {
     }
     raise_unless_ok(answer.outcome);
     if (answer.status <= drivers::LeastSquaresStatus::out_of_evaluations || answer.rank != n_ ||
-        !(answer.condition < largest_condition) || !std::isfinite(answer.cost))
+        answer.n_searches > 1 || !(answer.condition < largest_condition) || !std::isfinite(answer.cost))
       return py::none();
     double* covariance = data_of(pcov);
     drivers::least_squares_covariance(work.data(), pivots.data(), n_, work.data() + n_ * n_, covariance);
@@ -179,6 +185,8 @@ class QuickFit {
     return py::bytes(reinterpret_cast<const char*>(pivots), static_cast<std::size_t>(n_) * sizeof(std::int32_t));
   }
 
+  py::object precise_object_;
+  const drivers::TapeDoubleDouble* precise_;
   py::object programs_[3], watch_;
   const drivers::TapeProgram* program_[3];
   std::vector<npy_intp> x_shape_;
@@ -189,8 +197,8 @@ class QuickFit {
 
 void add_quick_fit(py::module_& m) {
   py::class_<QuickFit>(m, "QuickFit")
-      .def(py::init<py::object, py::object, py::object, py::object, const py::tuple&>(), py::arg("values"),
-           py::arg("jacobian"), py::arg("second"), py::arg("watch"), py::arg("x_shape"))
+      .def(py::init<py::object, py::object, py::object, py::object, py::object, const py::tuple&>(), py::arg("values"),
+           py::arg("jacobian"), py::arg("second"), py::arg("precise"), py::arg("watch"), py::arg("x_shape"))
       .def("__call__", &QuickFit::fit);
 }
 

@@ -387,7 +387,13 @@ class QuickFit:
     """Fits with nothing out of the ordinary, None where there is something: quick(f or None, x, y, p0)."""
 
     def __init__(
-        self, values: TapeProgram, jacobian: TapeProgram, second: TapeProgram, watch: Watch, x_shape: tuple[int, ...]
+        self,
+        values: TapeProgram,
+        jacobian: TapeProgram,
+        second: TapeProgram,
+        precise: TapeDoubleDouble,
+        watch: Watch,
+        x_shape: tuple[int, ...],
     ) -> None: ...
     def __call__(
         self, arg0: object, arg1: object, arg2: object, arg3: object, /

@@ -283,7 +283,7 @@ def _result(
         minimum.residuals,
         minimum.active,
         minimum.status,
-        "" if derivatives != DIFFERENCES else model.why(),
+        _remarks(minimum, model, derivatives),
         derivatives,
         minimum.n_evaluations,
         minimum.n_jacobians,
@@ -304,6 +304,16 @@ def _result(
         info = {"nfev": minimum.n_evaluations, "njev": minimum.n_jacobians, "fvec": minimum.residuals}
         items = popt, pcov, info, outcome.message, minimum.status
     return CurveFit(items, outcome)
+
+
+def _remarks(minimum: Any, model: FitModel, derivatives: str) -> str:
+    """What a reader of the message should know besides."""
+    remarks = []
+    if minimum.n_searches > 1:
+        remarks.append("two searches were made, the second one with shorter steps, and the lower end counts")
+    if derivatives == DIFFERENCES:
+        remarks.append(model.why())
+    return "; ".join(remarks)
 
 
 def _warn(outcome: Outcome, names: list[str]) -> None:

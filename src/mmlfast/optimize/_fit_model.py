@@ -72,7 +72,7 @@ class OfConstants:
 class Programs:
     """Of the points that count: values, derivatives column by column, and second derivatives along a direction."""
 
-    __slots__ = ("columns", "kept", "second", "tape", "values")
+    __slots__ = ("_second", "columns", "kept", "precise", "tape", "values")
 
     def __init__(self, tape: FitTape, kept: Array | None) -> None:
         trace, p, result, _ = tape.seen
@@ -86,27 +86,25 @@ class Programs:
             seeds[k] = one
             columns.append(trace.graph.jvp(p.ravel(), seeds, ids))
         self.columns = _program(trace, np.concatenate(columns))
-        self.second: Any = None
+        self.precise = _core.TapeDoubleDouble(trace.graph, without_gaps(trace, ids))
+        self._second: Any = None
 
-    def graph_of_second(self) -> tuple[_core.TapeGraph, Ids]:
-        """A graph with one more group of inputs, a direction, and the second derivatives along it."""
-        old = self.tape.seen.trace.graph
-        graph = _core.TapeGraph()
-        inputs = [_group(graph, size) for size in old.n_inputs]
-        result = self.tape.seen.result.ravel()
-        result = graph.inline(old, inputs, result if self.kept is None else result[self.kept])
-        direction = _group(graph, len(inputs[0]))
-        first = graph.jvp(inputs[0], direction, result)
-        present = first >= 0
-        second = np.full(first.shape, -1, np.int32)
-        second[present] = graph.jvp(inputs[0], direction, first[present])
-        return graph, second
-
-    def program_second(self) -> Any:
-        if self.second is None:
-            graph, second = self.graph_of_second()
-            self.second = _program(Trace(graph), second)
-        return self.second
+    @property
+    def second(self) -> Any:
+        """With a direction as one more group of inputs."""
+        if self._second is None:
+            old = self.tape.seen.trace.graph
+            graph = _core.TapeGraph()
+            inputs = [_group(graph, size) for size in old.n_inputs]
+            result = self.tape.seen.result.ravel()
+            result = graph.inline(old, inputs, result if self.kept is None else result[self.kept])
+            direction = _group(graph, len(inputs[0]))
+            first = graph.jvp(inputs[0], direction, result)
+            present = first >= 0
+            second = np.full(first.shape, -1, np.int32)
+            second[present] = graph.jvp(inputs[0], direction, first[present])
+            self._second = _program(Trace(graph), second)
+        return self._second
 
 
 def _group(graph: _core.TapeGraph, size: int) -> Ids:

@@ -31,7 +31,7 @@ class QuickFit:
     def __init__(self, curve: Curve, names: tuple[str, ...], tape: FitTape, x_shape: tuple[int, ...]) -> None:
         programs = tape.programs(None)
         self._core = _core.QuickFit(
-            programs.values, programs.columns, programs.program_second(), tape.watch.quick, x_shape
+            programs.values, programs.columns, programs.second, programs.precise, tape.watch.quick, x_shape
         )
         self._curve, self._names = curve, names
         self._plain = None if isinstance(curve.f, Function) else curve.f

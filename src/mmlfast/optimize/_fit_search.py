@@ -82,7 +82,14 @@ def residuals_of(
     programs = model.tape.programs(rows)
     inputs = model.inputs(model.tape)
     return _core.TapeResiduals(
-        programs.values, programs.columns, inputs, data.y, data.weights, data.whitening, programs.program_second()
+        programs.values,
+        programs.columns,
+        inputs,
+        data.y,
+        data.weights,
+        data.whitening,
+        programs.second,
+        programs.precise,
     )
 
 
