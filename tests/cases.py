@@ -469,6 +469,8 @@ def same_bits(actual: Any, expected: Any) -> None:
     actual, expected = np.asarray(actual), np.asarray(expected)
     assert actual.shape == expected.shape, (actual.shape, expected.shape)
     assert actual.dtype == expected.dtype, (actual.dtype, expected.dtype)
+    if actual.tobytes() == expected.tobytes():  # the common case, fifteen times as fast as what follows
+        return
     nan = np.isnan(expected) if expected.dtype.kind == "f" else np.zeros(expected.shape, bool)
     np.testing.assert_array_equal(np.isnan(actual) if actual.dtype.kind == "f" else nan, nan)
     number = f"u{actual.dtype.itemsize}"

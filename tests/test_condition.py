@@ -95,7 +95,7 @@ def test_dependent_columns_are_told(n, dtype, rng):
 @pytest.mark.parametrize("n", SIZES)
 def test_good_matrices_are_not_warned_of(n, dtype, rng):
     """Nor those that are good once their rows and columns have units of one size."""
-    for _ in range(60 if n < 33 else 6):
+    for _ in range(25 if n < 33 else 4):
         a = rng.standard_normal((n, n)) + 3 * np.sqrt(n) * np.eye(n)[rng.permutation(n)]
         a = a.astype(dtype)
         units = 2.0 ** rng.integers(-20, 21, n).astype(dtype)
@@ -106,16 +106,17 @@ def test_good_matrices_are_not_warned_of(n, dtype, rng):
 
 def test_no_false_alarm(rng):
     for n in (2, 3, 5, 8):
-        for a in rng.standard_normal((5000, n, n)):
+        for a in rng.standard_normal((2500, n, n)):
             assert not warnings_of(mf.linalg.inv, a)
             assert not warnings_of(mf.linalg.solve, a, a[0])
 
 
-@pytest.mark.parametrize("n", [3, 6, 12, 40])
-@pytest.mark.parametrize("decades", [0, 6, 10, 13, 14, 17, 18, 20])
+@pytest.mark.parametrize(
+    ("n", "decades"), [(n, x) for n in (3, 6, 12) for x in (0, 6, 10, 13, 14, 17, 18, 20)] + [(40, 13), (40, 18)]
+)
 def test_warns_where_no_digit_is_left(n, decades, rng):
     eps = np.finfo(float).eps
-    for _ in range(5 if n < 20 else 1):
+    for _ in range({3: 5, 6: 3}.get(n, 1)):
         a = cases.of_condition(rng, n, n, 10.0**decades)
         condition = scaled_condition(a)
         for call in calls(a, rng).values():

@@ -45,8 +45,11 @@ def test_sizes_around_lanes_and_blocks(d, dtype, rng):
         )
 
 
-@pytest.mark.parametrize("d", [1, 3, 10, 16, 17, 40])
-@pytest.mark.parametrize("ratio", [0, 1e4, 1e8, 1e12])
+@pytest.mark.parametrize(
+    ("d", "ratio"),
+    [(d, (0, 1e4, 1e8, 1e12)[k % 4]) for i, d in enumerate([1, 3, 10, 16, 17, 40]) for k in (2 * i, 2 * i + 1)]
+    + [(1, 1e12), (17, 1e8)],
+)
 def test_far_from_the_origin(d, ratio, rng):
     n = 2 * block_rows(d) + 37 if d < 10 else 700
     x = rng.standard_normal((n, min(d, 4))) @ rng.standard_normal((min(d, 4), d)) + rng.standard_normal((n, d))
@@ -377,12 +380,13 @@ def test_tables_in_lanes_are_right_and_have_the_bits_of_one_alone(d, dtype, rng)
         for weights in (None, w):
             c, v, m = (f(x, weights=weights) for f in (stats.covariance, stats.variance, stats.mean))
             same_bits(c, np.swapaxes(c, 1, 2))
-            for k in range(19) if n < 9 else (0, 3, 7, 8, 15, 16, 18):
+            same_bits(v, np.diagonal(c, axis1=1, axis2=2))
+            for k in (0, 3, 7, 8, 15, 16, 18):
                 own = None if weights is None else weights[k]
                 same_bits(c[k], stats.covariance(x[k], weights=own))
-                same_bits(v[k], np.diagonal(c[k]))
                 same_bits(m[k], stats.mean(x[k], weights=own))
-                same_bits(c[k], Moments(dtype=dtype).update(x[k], weights=own).covariance())
+                if k % 5 == 3:
+                    same_bits(c[k], Moments(dtype=dtype).update(x[k], weights=own).covariance())
         for k in (0, 8, 18):
             if n > 1:
                 assert error(c[k], reference.covariance(x[k], weights=w[k])) < 1e-13 + 3e-7 * (dtype == np.float32)
@@ -488,24 +492,25 @@ def test_threads_may_share_moments(rng):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
-@pytest.mark.parametrize("d", [3, 100, 400])
-def test_an_interrupted_update_keeps_whole_blocks(d, run_python):
+def test_an_interrupted_update_keeps_whole_blocks(run_python):
     printed = run_python(
-        f"""
+        """
         import numpy as np
         import mmlfast as mf
         from interrupts import interrupt
-        d = {d}
-        row = np.random.default_rng(2).standard_normal((1, d))
-        x = np.broadcast_to(row, (2**45 // d**2, d))  # hours of work, no memory
-        m = mf.stats.Moments()
-        interrupt(lambda: m.update(x), when=lambda: m.count > 0)
-        assert 0 < m.count < len(x)
-        assert abs(m.mean - row).max() == 0 and not m.covariance().any()
-        print(m.count)
+        for d in (3, 100, 400):
+            row = np.random.default_rng(2).standard_normal((1, d))
+            x = np.broadcast_to(row, (2**45 // d**2, d))  # hours of work, no memory
+            m = mf.stats.Moments()
+            interrupt(lambda: m.update(x), when=lambda: m.count > 0)
+            assert 0 < m.count < len(x)
+            assert abs(m.mean - row).max() == 0 and not m.covariance().any()
+            print(d, m.count)
         """
     )
-    assert int(printed) % block_rows(d) == 0
+    counts = dict(tuple(map(int, line.split())) for line in printed.splitlines())
+    assert list(counts) == [3, 100, 400]
+    assert all(count % block_rows(d) == 0 for d, count in counts.items())
 
 
 def test_result_is_writable_and_misaligned_weights_are_fine(rng):

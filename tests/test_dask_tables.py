@@ -1,10 +1,9 @@
-"""mmlfast.dask.covariance, pca, lstsq and qr beside the same functions in memory; on a cluster that loses a worker."""
+"""mmlfast.dask.covariance, pca, lstsq and qr beside the same functions in memory; on a cluster:
+tests/test_dask_cluster.py."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,8 +74,9 @@ def test_pca(table: Any, chunks: Any) -> None:
     np.testing.assert_allclose(scores.compute().std(axis=0, ddof=1), 1, rtol=1e-10)
 
 
-@pytest.mark.parametrize("chunks", [*CHUNKINGS, (1, 5), (2, 5)])
-@pytest.mark.parametrize("condition", [1, 1e14])
+@pytest.mark.parametrize(
+    ("chunks", "condition"), [*((c, x) for c in CHUNKINGS for x in (1, 1e14)), ((1, 5), 1e14), ((2, 5), 1)]
+)
 def test_qr(chunks: Any, condition: float) -> None:
     rng = np.random.default_rng(1)
     a = np.linalg.qr(rng.standard_normal((300, 5)))[0] * np.geomspace(1, 1 / condition, 5) @ rng.standard_normal((5, 5))
@@ -134,41 +134,3 @@ def test_wrong_arguments(table: Any) -> None:
         mf.dask.lstsq(x * np.nan, x[:, 0]).x.compute()
     with pytest.raises(ValueError, match="n_components=6"):
         mf.dask.pca(x, 6)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="kills a process by a POSIX signal")
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize("job", ["tables", "pca"])
-def test_a_lost_worker_costs_time_only(table: Any, tmp_path: Path, cluster: Any, job: str) -> None:
-    flag = str(tmp_path / job)
-
-    def die_once(block: Any) -> Any:
-        """The first worker that gets here ends at once."""
-        import os
-        import pathlib
-        import signal
-
-        try:
-            pathlib.Path(flag).touch(exist_ok=False)
-        except FileExistsError:
-            return block
-        os.kill(os.getpid(), signal.SIGKILL)
-        return block
-
-    table[:, 4] = table[:, 0] + 1e-5 * (table[:, 4] - 1e6)
-    whole = da.from_array(table, chunks=(25, 5))
-    mortal = whole.map_blocks(die_once, dtype=float, meta=np.empty((0, 0)))
-
-    def results(x: Any) -> list[Any]:
-        if job == "tables":
-            return list(dask.compute(mf.dask.covariance(x), *mf.dask.qr(x), *mf.dask.lstsq(x, x[:, 1:2])))
-        model = mf.dask.pca(x)
-        return [model.explained_variance_, model.components_, model.mean_]
-
-    right = results(whole)
-    with dask.config.set(scheduler=None):  # that is the cluster
-        got = results(mortal)
-    assert Path(flag).exists()
-    cluster.wait_for_workers(2, timeout=600)
-    for a, b in zip(got, right, strict=True):
-        np.testing.assert_array_equal(a, b)

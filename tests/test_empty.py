@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-SIZES = [1, 2, 3, 5, 8, 17, 33, 65, 300]
+SIZES = [1, 2, 5, 8, 17, 65, 300]
 LONG = [1025, 70_000]
 
 PRELUDE = f"""
@@ -56,8 +56,9 @@ def attempt(name, function, *arguments, like=None):
 
 
 def over(functions, shapes, dtypes=(np.float64, np.float32, np.int64)):
-    for (name, (function, like)), shape, dtype in itertools.product(functions.items(), shapes, dtypes):
-        attempt(name, function, np.zeros(shape, dtype), like=like)
+    "Each function with each shape; the dtypes take turns."
+    for k, ((name, (function, like)), shape) in enumerate(itertools.product(functions.items(), shapes)):
+        attempt(name, function, np.zeros(shape, dtypes[(k + k // len(shapes)) % len(dtypes)]), like=like)
 """
 
 GROUPS = {
@@ -78,7 +79,7 @@ GROUPS = {
         "variance": (s.variance, lambda x: np.var(x, axis=-2, ddof=1)),
         "mean": (s.mean, lambda x: np.mean(x, axis=-2)),
     }, STACKS)
-    for shape, policy in itertools.product(STACKS, ["omit", "raise"]):
+    for shape, policy in itertools.product(STACKS[::2], ["omit", "raise"]):
         for name in ("covariance", "correlation", "variance", "mean"):
             x = np.zeros(shape)
             attempt(name + " " + policy, lambda x: getattr(s, name)(x, nan_policy=policy), x)

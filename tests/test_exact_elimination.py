@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from fractions import Fraction
 
 import cases
@@ -77,15 +78,13 @@ def sylvester(n):
 @pytest.mark.parametrize("dtype", INTEGERS)
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 8, 9, 12, 13, 17])
 def test_det_is_the_exact_value_rounded_once(n, dtype, rng):
-    for batch in (1, 2, 9):
-        a = (
-            rng.integers(0, 2, (batch, n, n)).astype(bool)
-            if dtype == "?"
-            else random_integers(rng, (batch, n, n), dtype)
-        )
-        expected = [nearest_float(reference.det(item)) for item in a]
-        same_bits(mf.linalg.det(a), np.array(expected))
-        same_bits(mf.linalg.det(a[0]), np.array(expected[0]))
+    if n > 10 and (INTEGERS.index(dtype) + n) % 3:
+        pytest.skip("the reference takes its time: large matrices of every third kind")
+    shape = (9, n, n)
+    a = rng.integers(0, 2, shape).astype(bool) if dtype == "?" else random_integers(rng, shape, dtype)
+    expected = np.array([nearest_float(reference.det(item)) for item in a])
+    for part in (slice(9), slice(1, 3), slice(3, 4), 4):
+        same_bits(mf.linalg.det(a[part]), expected[part])
 
 
 @pytest.mark.parametrize("limit", [1, 9, 100, 5000, 2**20, 2**31, 2**52, 2**53, 2**62])
@@ -128,9 +127,9 @@ def test_rounding_to_even_and_just_beyond():
 def test_large_determinants(rng):
     a = random_integers(rng, (30, 30), "i4")
     assert mf.linalg.det(a) == nearest_float(reference.det(a))
-    b = random_integers(rng, (40, 40), "i8")
+    b = random_integers(rng, (28, 28), "i8")
     assert mf.linalg.det(b) == nearest_float(reference.det(b))
-    huge = random_integers(rng, (64, 64), "i4")
+    huge = random_integers(rng, (40, 40), "i4")
     sign, logabs = mf.linalg.slogdet(huge)
     expected = reference.det(huge)
     assert math.isinf(mf.linalg.det(huge))
@@ -398,12 +397,20 @@ def test_solutions_are_the_exact_ones_rounded(n, dtype, rng):
     for limit in (2, 30, None):
         shape = (n, n)
         a = rng.integers(0, 2, shape).astype("?") if dtype == "?" else random_integers(rng, shape, dtype, limit)
+        inverse = exact_solution(a, np.eye(n, dtype=int))
+        if inverse is None:
+            assert_solved(a, np.eye(n, dtype=int))
+            continue
+        assert_nearest(mf.linalg.inv(a), inverse)
         for other in ("?", "i2", "i8", "u8", "f4", "f8"):
             if other[0] == "f":
                 b = rng.standard_normal((n, 2)).astype(other)
             else:
                 b = rng.integers(0, 2, (n, 2)).astype("?") if other == "?" else random_integers(rng, (n, 2), other)
-            assert_solved(a, b)
+            columns = [[Fraction(x) for x in column] for column in b.T.tolist()]
+            exact = [[sum(map(operator.mul, row, column)) for column in columns] for row in inverse]
+            assert_nearest(mf.linalg.solve(a, b), exact)
+            assert_nearest(mf.linalg.solve(a, b[:, 0]), [row[:1] for row in exact])
 
 
 def test_integers_beyond_2_to_the_53_are_solved_exactly():
@@ -531,10 +538,10 @@ def test_row_echelon_with_large_rationals(rng):
     u = random_integers(rng, (5, 7), "u8")
     same_bits(mf.linalg.row_echelon(u).form, exact_form(u))
     same_bits(mf.linalg.row_echelon(u, reduced=False).form, exact_form(u, False))
-    b = random_integers(rng, (40, 40), "i4", 2**29)
-    b[39] = b[3] + b[7]
+    b = random_integers(rng, (28, 28), "i4", 2**29)
+    b[27] = b[3] + b[7]
     result = mf.linalg.row_echelon(b)
-    assert result.rank == 39
+    assert result.rank == 27
     same_bits(result.form, exact_form(b))
 
 
@@ -627,11 +634,8 @@ def test_same_at_every_level_and_thread_count(run_python, simd_levels):
                 h.update(repr(mf.linalg.characteristic_polynomial(a[0]).tolist()).encode() if n < 16 else b"")
         print(h.hexdigest())
     """
-    printed = {
-        run_python(source, MMLFAST_SIMD=level, MMLFAST_NUM_THREADS=threads)
-        for level in simd_levels
-        for threads in ("1", "2")
-    }
+    ways = [(level, "12"[k % 2]) for k, level in enumerate(simd_levels)] + [(simd_levels[0], "2")]
+    printed = {run_python(source, MMLFAST_SIMD=level, MMLFAST_NUM_THREADS=threads) for level, threads in ways}
     assert len(printed) == 1
 
 

@@ -30,7 +30,7 @@ every_stable_method = pytest.mark.parametrize("method", STABLE)
 # Lanes, around their limit, columns in one and several blocks of rows, tall ones in one and several blocks.
 SHAPES = [
     (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (7, 3), (3, 7), (8, 8), (16, 16), (17, 9), (32, 32), (33, 33), (31, 40),
-    (64, 64), (65, 10), (255, 60), (256, 33), (257, 4), (300, 64), (1023, 5), (1025, 12), (2049, 600), (5000, 7),
+    (64, 64), (65, 10), (255, 60), (256, 33), (257, 4), (300, 64), (1023, 5), (1025, 12), (1030, 520), (5000, 7),
     (20_000, 3),
 ]  # fmt: skip
 
@@ -104,6 +104,8 @@ def test_agrees_with_the_reference(shape, method, dtype, rng):
 @pytest.mark.parametrize("condition", [1, 1e4, 1e7, 1e8, 1e10, 1e12, 1e14, 1e15])
 @pytest.mark.parametrize("shape", [(10, 10), (20, 6), (60, 40), (500, 12), (3000, 50), (30_000, 10)], ids=str)
 def test_orthogonal_whatever_the_condition(shape, condition, method, rng):
+    if shape[0] > 1000 and condition not in (1, 1e8, 1e14):
+        pytest.skip("three conditions are enough at this size")
     a = of_condition(rng, *shape, condition)
     basis, rank, orthogonality = mf.linalg.gram_schmidt(a, method=method)
     limit = 10 * shape[1] * unit(np.float64)

@@ -14,6 +14,7 @@ import scipy.sparse
 from sklearn.model_selection import GridSearchCV
 
 import mmlfast as mf
+from mmlfast.decomposition import _incremental_pca
 from mmlfast.decomposition._dimension import likely_dimension
 
 PCA, IncrementalPCA = mf.decomposition.PCA, mf.decomposition.IncrementalPCA
@@ -31,7 +32,7 @@ EXACT_RANK = {
     "two rows": RNG.standard_normal((2, 5)),
     "wide integers": np.outer(np.arange(8.0), np.arange(300)),
     "rank three": RNG.standard_normal((500, 3)) @ RNG.standard_normal((3, 8)),
-    "large of rank one": np.outer(RNG.standard_normal(250), RNG.standard_normal(230)),
+    "large of rank one": np.outer(RNG.standard_normal(210), RNG.standard_normal(204)),
     "one column": RNG.standard_normal((9, 1)),
     "columns twice": np.repeat(RNG.standard_normal((50, 2)), 3, axis=1),
 }
@@ -62,7 +63,8 @@ def test_pca_of_a_table_of_exact_rank() -> None:
 @pytest.mark.parametrize("name", EXACT_RANK)
 def test_variances_are_not_negative_and_likelihoods_are_defined(name: str, dtype: Any) -> None:
     x = EXACT_RANK[name].astype(dtype)
-    for model in models(*x.shape):
+    all_models = list(models(*x.shape))
+    for model in all_models[(dtype == np.float32) :: 7] if x.size > 10_000 else all_models:
         model.fit(x)
         assert model.noise_variance_ >= 0
         assert (model.explained_variance_ >= 0).all()
@@ -194,9 +196,10 @@ def test_exact_rank_in_any_unit(dtype: Any) -> None:
         same_but_for_the_unit(lambda k=k: PCA(k, whiten=True), x, POWERS[dtype])
 
 
-def test_incremental_pca_of_many_columns_in_any_unit() -> None:
+def test_incremental_pca_of_many_columns_in_any_unit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_incremental_pca, "LARGEST_EXACT", 50)
     rng = np.random.default_rng(4)
-    x = rng.standard_normal((40, 8)) @ rng.standard_normal((8, 4050))
+    x = rng.standard_normal((40, 8)) @ rng.standard_normal((8, 60))
     same_but_for_the_unit(lambda: IncrementalPCA(3, whiten=True), x, (-500, 450))
 
 

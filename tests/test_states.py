@@ -48,8 +48,7 @@ KINDS = [("mf.stats.Moments", 3), ("mf.stats.Moments", 100), ("mf.stats.Moments"
 
 
 @posix
-@pytest.mark.parametrize("n_threads", ["1", "3"])
-@pytest.mark.parametrize(("kind", "d"), KINDS)
+@pytest.mark.parametrize(("kind", "d", "n_threads"), [(*kind, "3") for kind in KINDS] + [(*KINDS[1], "1")])
 def test_signal_handler_reads_what_it_interrupts(
     run_python: Callable[..., str], kind: str, d: int, n_threads: str
 ) -> None:
@@ -172,7 +171,7 @@ stop.set()
 worker.join()
 print("done")
 """
-    assert run_python(PRELUDE + code, MMLFAST_NUM_THREADS="2").strip() == "done"
+    assert run_python(PRELUDE + code, MMLFAST_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2").strip() == "done"
 
 
 def test_threads_take_turns(threads: Callable[[int | None], None]) -> None:
@@ -216,36 +215,36 @@ JOBS = {
 }
 
 
-@pytest.mark.parametrize("job", JOBS)
-def test_daemon_thread_in_a_call_lets_the_interpreter_end(run_python: Callable[..., str], job: str) -> None:
+@pytest.mark.parametrize("first", range(len(JOBS)))
+def test_daemon_threads_in_calls_let_the_interpreter_end(run_python: Callable[..., str], first: int) -> None:
+    """Three jobs at a time, each of them three times, beside others."""
+    names = list(JOBS)
+    jobs = [JOBS[names[(first + step) % len(names)]] for step in (0, 1, 4)]
     code = f"""
 import threading, warnings
 import numpy as np
 import mmlfast as mf
 warnings.simplefilter("ignore")
 rng = np.random.default_rng(1)
-x, big = rng.standard_normal((1500, 30)), rng.standard_normal((100_000, 8))
+x, big = rng.standard_normal((1500, 30)), rng.standard_normal((30_000, 8))
 net, links = mf.neural_network.Network([8, 16, 1]), mf.graph.Links(abs(x[:30]))
 nearly_singular = np.ones((60, 60)) + np.diag(np.full(60, 1e-15))
 
-def job():
-    {JOBS[job]}
-
-job()
-started = [threading.Event() for _ in range(3)]
-
-def for_ever(event):
+def for_ever(job, event):
     while True:
         job()
         event.set()
 
-for event in started:
-    threading.Thread(target=for_ever, args=(event,), daemon=True).start()
+jobs = [{", ".join(f"lambda: {job}" for job in jobs)}]
+started = [threading.Event() for _ in jobs]
+for job in jobs:
+    job()  # which imports what it needs
+for job, event in zip(jobs, started):
+    threading.Thread(target=for_ever, args=(job, event), daemon=True).start()
 for event in started:
     event.wait()
 """
-    for _ in range(3):
-        run_python(code, MMLFAST_NUM_THREADS="2")
+    run_python(code, MMLFAST_NUM_THREADS="2")
 
 
 # ---- arrays that another thread writes to ----
@@ -269,7 +268,7 @@ def for_ever():
 writer = threading.Thread(target=for_ever)
 writer.start()
 try:
-    for _ in range(30):
+    for _ in range(15):
         try:
             {call}
         except (ValueError, IndexError, MemoryError):
@@ -282,7 +281,7 @@ print("done")
 
 
 GRAPH = """
-n = 200_000
+n = 60_000
 good = rng.integers(0, n, 8 * n, dtype=np.int32)
 a = scipy.sparse.csr_array((np.ones(8 * n), good.copy(), np.arange(0, 8 * n + 1, 8, dtype=np.int32)), shape=(n, n))
 starts = a.indptr.copy()
@@ -311,7 +310,7 @@ def spoil():
     "sparse matrix": (GRAPH, "mf.linalg.power_iteration(a, max_iter=5, tol=1e-300)"),
     "points": (
         """
-x = rng.standard_normal((3000, 20))
+x = rng.standard_normal((600, 20))
 good = x.copy()
 def spoil():
     x[:] = np.nan
@@ -400,7 +399,7 @@ import mmlfast as mf
 sys.path.insert(0, FOLDER)
 from test_states import objects
 warnings.simplefilter("ignore")
-rng = np.random.default_rng(SEED)
+rng = np.random.default_rng(0)
 SPECIAL = [0, 1, -1, 2, 0.5, -0.0, 7, 1e3, 4096, 2.0**31, 2.0**47, 2.0**53, 1e300, -1e300, 5e-324]
 SPECIAL += [np.inf, -np.inf, np.nan]
 
@@ -438,7 +437,7 @@ for name, before in objects().items():
             changed = state.copy()
             changed[position] = value
             cases.append(changed)
-    for _ in range(150):
+    for _ in range(250):
         if not len(state):
             break
         changed = state.copy()
@@ -448,7 +447,7 @@ for name, before in objects().items():
             bytes_of[rng.integers(0, most)] ^= 1 << rng.integers(8)
         cases.append(changed)
     for changed in cases:
-        print(name, changed[:12], len(changed), file=sys.stderr, flush=True)
+        print(name, changed[:12].tobytes().hex(), len(changed), file=sys.stderr, flush=True)
         after = type(before)()
         try:
             after.__setstate__((dtype, changed))
@@ -463,10 +462,9 @@ print(refused, kept)
 """
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_no_state_from_outside_does_harm(run_python: Callable[..., str], seed: int) -> None:
+def test_no_state_from_outside_does_harm(run_python: Callable[..., str]) -> None:
     folder = os.path.dirname(__file__)
-    refused, kept = map(int, run_python(MUTATE.replace("FOLDER", repr(folder)).replace("SEED", str(seed))).split())
+    refused, kept = map(int, run_python(MUTATE.replace("FOLDER", repr(folder))).split())
     assert refused > kept > 100
 
 

@@ -72,8 +72,53 @@ def needs_its_data(step):
         pytest.skip("no real web: set MMLFAST_DATA to the folder of the data sets")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fewer_data():
+    """The first part of each large data set, read once: `python -m mmlfast` itself takes the whole of them."""
+    names = ["eigenfaces", "nearest_digits", "reconstruction", "import_graph", "web_graph"]
+    eigenfaces, nearest, reconstruction, imports, web = (importlib.import_module(f"mmlfast.tour.{x}") for x in names)
+
+    def some_faces(read=eigenfaces.faces):
+        images = read()
+        return images._replace(pixels=images.pixels[:160], labels=images.labels[:160])
+
+    def some_digits(_, read=reconstruction.written_digits):
+        return read(1000)
+
+    def some_files(*folder, read=imports._source_files):
+        return list(read(*folder))[:150]
+
+    def part_of_the_web(read=web._web):
+        return read()[:30_000, :30_000]
+
+    changes = [
+        (eigenfaces, "faces", some_faces),
+        (nearest, "written_digits", some_digits),
+        (reconstruction, "written_digits", some_digits),
+        (imports, "_source_files", some_files),
+        (imports, "_import_graph", functools.cache(imports._import_graph)),
+        (web, "_web", functools.cache(part_of_the_web)),
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, change in changes:
+            patch.setattr(module, name, change)
+        yield
+
+
+@pytest.fixture
+def short_races(monkeypatch):
+    """One pair of each race."""
+    race = frame.Tour.race
+    monkeypatch.setattr(frame.Tour, "race", lambda *args, **options: race(*args, **{**options, "pairs": 1}))
+
+
+def test_races_of_a_step(tmp_path, capsys):
+    assert main(["--quick", "--only", "iris", "--out", str(tmp_path)]) == 0
+    assert "every check passed" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("step", STEPS)
-def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys):
+def test_quick_step_passes_and_leaves_pictures(step, tmp_path, capsys, short_races):
     needs_its_data(step)
     assert main(["--quick", "--only", step, "--out", str(tmp_path)]) == 0
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(PICTURES[step])
@@ -218,6 +263,8 @@ def test_step_that_raises_fails_with_its_message(tmp_path, capsys, monkeypatch):
 
 
 def test_step_without_its_data_is_skipped_and_says_why(tmp_path, capsys, monkeypatch):
+    web_graph = importlib.import_module("mmlfast.tour.web_graph")
+    monkeypatch.setattr(web_graph, "_web", web_graph._web.__wrapped__)
     monkeypatch.setenv("MMLFAST_DATA", str(tmp_path / "nowhere"))
     assert main(["--quick", "--only", "web_graph", "--out", str(tmp_path / "out")]) == 0
     output = capsys.readouterr().out
@@ -265,10 +312,11 @@ def test_interrupt_of_a_kernel_gives_130(tmp_path, capsys, monkeypatch):
 @pytest.mark.skipif(sys.platform == "win32", reason="sends a POSIX signal")
 def test_interrupt_of_the_process_gives_130(tmp_path):
     command = [sys.executable, "-m", "mmlfast", "--quick", "--out", str(tmp_path)]
+    command += ["--only", "transformations", "--only", "reconstruction"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment()
     ) as process:
-        assert process.stdout.readline().startswith("elimination        ok")
+        assert process.stdout.readline().startswith("transformations    ok")
         process.send_signal(signal.SIGINT)
         output, errors = process.communicate(timeout=900)
     assert process.returncode == 130
