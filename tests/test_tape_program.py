@@ -159,6 +159,38 @@ def test_unused_inputs_and_constant_outputs():
     np.testing.assert_array_equal(got, [[-1, 0, 2, 2.5, 2, 0], [-1, 0, 6, 2.5, 6, 4]])
 
 
+def test_two_instructions_at_once(rng):
+    """What only the next instruction reads goes straight into it: every form of the two, in and out of place, whole and
+    in part, with what it reads written over in between."""
+    one = [(name, place) for name in ("multiply", "add", "subtract") for place in (0, 1)]
+    many = [("add", 2), ("subtract", 2), ("multiply", 2), ("multiply_add", 3)]
+    points, number = rng.normal(size=(43, 30)), np.array([1.5, -0.75])
+
+    def with_number(graph, form, a):
+        name, place = form
+        numbers = graph.constants(number[:1])
+        return emit(graph, name, *((numbers, a) if place == 0 else (a, numbers)))
+
+    def with_runs(graph, form, taken, a, others):
+        operands = list(others[: form[1] - 1])
+        operands.insert(min(taken, form[1] - 1), a)
+        return emit(graph, form[0], *operands)
+
+    for first in one:
+        for form in many:
+            for taken in range(3):
+                with saying(f"{first}, {form}, operand {taken}"):
+                    graph, x = graph_of(30)
+                    a = with_number(graph, first, x[:10])
+                    whole = with_runs(graph, form, taken, with_number(graph, first, x[10:20]), (x[:10], x[20:]))
+                    part = with_runs(graph, form, taken, a[1:9], (whole[:8], x[21:29]))
+                    other = with_number(graph, ("subtract", 0), with_runs(graph, form, taken, x[:10], (x[10:20], a)))
+                    outputs = np.concatenate([part, whole[8:], other, a[:1], x[:3]])
+                    got = same_one_by_one(TapeProgram(graph, outputs), points)
+                    want = [evaluate(graph, outputs, point) for point in points]
+                    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+
+
 def results_of_every_number():
     """What goes in and what comes out, by number: inputs, sines of them and constants anywhere among the results."""
     rng = np.random.default_rng(7)

@@ -63,6 +63,7 @@ class Layouter {
     finish(layout_.constant_copies, 0);
     finish(layout_.copies, 0);
     finish(layout_.per_point, 0);
+    tape_pair(layout_);
     return std::move(layout_);
   }
 

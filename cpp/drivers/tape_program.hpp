@@ -94,4 +94,7 @@ inline TapeProgram::Numbers TapeProgram::numbers() const noexcept { return Numbe
 // Places for all numbers of a listing, and its instructions.
 TapeLayout tape_layout(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
+// The instructions of its blocks, two in one where that saves storing and loading.
+void tape_pair(TapeLayout& layout);
+
 }  // namespace mmlfast::drivers

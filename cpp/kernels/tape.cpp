@@ -3,6 +3,7 @@
 #include "kernels/common/with_size.hpp"
 #include "kernels/tape_elementwise.hpp"
 #include "kernels/tape_matrices.hpp"
+#include "kernels/tape_pairs.hpp"
 #include "kernels/tape_points.hpp"
 #include "kernels/tape_reductions.hpp"
 
@@ -236,6 +237,6 @@ void store_points(const double* slots, Size slot, const std::int32_t* from, Size
 
 }  // namespace
 
-const Tape tape = {for_point, for_block, load_points, store_points};
+const Tape tape = {for_point, for_block, tape_pairs::function_of, load_points, store_points};
 
 }  // namespace mmlfast::MMLFAST_LEVEL
