@@ -566,6 +566,21 @@ def _neural_network() -> Iterator[Use]:
         axes=rows,
     )
     yield _use("neural_network.Network.fit", fit, arrays={"x": inputs, "y": targets}, axes=rows)
+    yield _use("neural_network.Network.predict", lambda x: net().predict(x), arrays={"x": inputs})
+    yield _use("neural_network.Network.jacobian", lambda x: net().jacobian(x), arrays={"x": inputs})
+
+    def product(x: Any, y: Any) -> Any:
+        n = net()
+        return n.hessian_vector_product(x, y, list(zip(n.weights, n.biases, strict=True)))
+
+    yield _use("neural_network.Network.hessian_vector_product", product, arrays={"x": inputs, "y": targets}, axes=rows)
+
+    def standardize(x: Any) -> Any:
+        n = net()
+        n.standardize(x)
+        return n.forward(x)
+
+    yield _use("neural_network.Network.standardize", standardize, arrays={"x": inputs})
 
 
 def _autodiff() -> Iterator[Use]:

@@ -383,7 +383,7 @@ def test_labels_are_those_that_were_checked(rng):
     net, _, _ = make(rng, [3, 4], "tanh", "softmax")
     x, y = samples(rng, 9, [3, 4], "softmax")
     y = np.ascontiguousarray(y, np.int64)
-    assert not np.shares_memory(net._targets(x, y, x), y)
+    assert not np.shares_memory(net._samples(x, y, None)[1], y)
     for bad in ([0] * 8 + [4], [0] * 8 + [-1], np.array([0] * 8 + [2**63], np.uint64)):
         with pytest.raises(ValueError, match="y must hold labels from 0 to 3"):
             net.loss(x, bad)

@@ -41,7 +41,7 @@ class Task:
     def exact(self) -> list[tuple[Array, Array]]:
         """Weights and biases after the epoch, in float64."""
         layers = [(w.astype(np.float64), b.astype(np.float64)) for w, b in self.layers]
-        names = [*self.network.activation, self.output]
+        names = ["tanh"] * (len(self.sizes) - 2) + [self.output]
         y = self.y if self.output == "softmax" else self.y.astype(np.float64)
         return reference.fit(
             layers,

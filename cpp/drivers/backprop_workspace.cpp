@@ -1,26 +1,245 @@
 #include "drivers/backprop_workspace.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/common/spread_stride.hpp"
 
 namespace mmlfast::drivers::backprop {
 
 template <class T>
-Workspace<T>::Workspace(const Network<T>& network, const Samples<T>& samples, Purpose purpose, Size chunk, bool gather)
-    : network_(network), samples_(samples), chunk_(std::min(chunk, padded<T>(samples.n))), gather_(gather) {
+Workspace<T>::Workspace(const Network<T>& network, const Needs& needs) : network_(network), needs_(needs) {
   const int n = network.n_layers;
   layers_ = AlignedBuffer<DenseLayer<T>>(n);
-  if (!layers_) return;
+  own_fixed_ = AlignedBuffer<double*>::zeros(n + 1);
+  if (!layers_ || !own_fixed_) return;
   Divider counted;
-  lay_out(counted, purpose);
+  lay_out(counted);
   memory_ = AlignedBuffer<char>::zeros(counted.used());
   if (!memory_) return;
   Divider memory(memory_.data());
-  lay_out(memory, purpose);
+  lay_out(memory);
+  for (int l = 0; l <= n; ++l) {
+    const TapeProgram* program = l < n ? network.programs[l] : network.loss_program;
+    if (program != nullptr && !OwnFunction::fill_fixed(*program, own_fixed_[l])) return;
+  }
+  if (network.shift != nullptr) {
+    std::copy_n(network.shift, network.sizes[0], shift_);
+    std::copy_n(network.scale, network.sizes[0], scale_);
+  }
   load_weights();
   ready_ = true;
 }
+
+template <class T>
+bool Workspace<T>::keeps_slope(int l) const {
+  const Activation a = network_.activations[l];
+  if (!needs_.backward) return false;
+  return a == Activation::gelu || a == Activation::silu || a == Activation::own ||
+         (needs_.dropout != nullptr && l + 1 < network_.n_layers && needs_.dropout[l] > 0);
+}
+
+template <class T>
+void Workspace<T>::lay_out_layer(Divider& memory, int l) {
+  const Size n_in = network_.sizes[l], n_out = network_.sizes[l + 1];
+  const Size rows = padded<T>(n_in), w_row = spread_stride<T>(n_out), size = checked_product(rows, w_row);
+  const bool from_logits = l + 1 == network_.n_layers &&
+                           (network_.loss == Loss::cross_entropy || network_.loss == Loss::binary_cross_entropy);
+  DenseLayer<T>& layer = layers_[l];
+  layer = {};
+  layer.n_in = n_in;
+  layer.n_out = n_out;
+  layer.activation = from_logits ? Activation::identity : network_.activations[l];
+  layer.parameter = network_.parameters[l];
+  layer.w_row = w_row;
+  layer.w = memory.template take<T>(size);
+  layer.b = memory.template take<T>(w_row);
+  layer.wt_row = spread_stride<T>(n_in);
+  if (needs_.backward) {
+    if (l > 0) layer.wt = memory.template take<T>(checked_product(padded<T>(n_out), layer.wt_row));
+    layer.gradient = memory.template take<T>(size);
+    layer.b_gradient = memory.template take<T>(w_row);
+  }
+  if (needs_.first) layer.first = memory.template take<T>(size), layer.b_first = memory.template take<T>(w_row);
+  if (needs_.second) layer.second = memory.template take<T>(size), layer.b_second = memory.template take<T>(w_row);
+  layer.out_row = spread_stride<T>(n_out);
+  const Size tile = checked_product(needs_.chunk, layer.out_row);
+  layer.out = memory.template take<T>(tile);
+  layer.delta = memory.template take<T>(tile);
+  if (keeps_slope(l)) layer.slope = memory.template take<T>(tile);
+  if (l > 0) layer.in = layers_[l - 1].out, layer.in_row = layers_[l - 1].out_row;
+  n_weights_ += rows * w_row;
+  n_weight_blocks_ += ceil_div(n_in, block_weights);
+  own_fixed_[l] = OwnFunction::take_fixed(memory, network_.programs[l]);
+  own_bytes_ = std::max(own_bytes_, OwnFunction::scratch_bytes(network_.programs[l]));
+}
+
+template <class T>
+void Workspace<T>::lay_out(Divider& memory) {
+  n_weights_ = n_weight_blocks_ = 0;
+  for (int l = 0; l < network_.n_layers; ++l) lay_out_layer(memory, l);
+  own_fixed_[network_.n_layers] = OwnFunction::take_fixed(memory, network_.loss_program);
+  own_bytes_ = std::max(own_bytes_, OwnFunction::scratch_bytes(network_.loss_program));
+  const Size n_in = network_.sizes[0], chunk = needs_.chunk, n_blocks = chunk / block_rows + 1;
+  if (needs_.inputs) inputs_ = memory.template take<T>(checked_product(chunk, spread_stride<T>(n_in)));
+  if (needs_.targets) targets_ = memory.template take<T>(checked_product(chunk, last().out_row));
+  if (network_.shift != nullptr) shift_ = memory.template take<T>(n_in), scale_ = memory.template take<T>(n_in);
+  weights_ = memory.template take<T>(chunk);
+  labels_ = memory.template take<std::int64_t>(chunk);
+  keys_ = memory.template take<std::uint64_t>(chunk);
+  numbers_ = memory.template take<Size>(chunk);
+  partial_ = memory.template take<double>(std::max(n_blocks, n_weight_blocks_));
+  own_memory_ = memory.template take<char>(checked_product(n_blocks, own_bytes_));
+  if (needs_.order > 0) order_ = memory.template take<Size>(needs_.order);
+}
+
+// ---- samples ----
+
+template <class T>
+void Workspace<T>::select(const Samples<T>& samples, bool in_order, bool training, const Shifts& shifts) {
+  samples_ = &samples;
+  shifts_ = shifts;
+  in_order_ = in_order;
+  training_ = training;
+  copied_ = in_order || shifts.most > 0 || needs_copies(network_, samples);
+  layers_[0].in = inputs_;
+  layers_[0].in_row = copied_ ? spread_stride<T>(network_.sizes[0]) : network_.sizes[0];
+}
+
+template <class T>
+void Workspace<T>::set_epoch(std::uint64_t seed, Size epoch) {
+  epoch_key_ = mix(mix(mix(seed) + static_cast<std::uint64_t>(epoch)));
+}
+
+template <class T>
+double Workspace<T>::weight_of(Size start, Size count) const {
+  if (samples_->weights == nullptr) return static_cast<double>(count);
+  double sum = 0;
+  for (Size i = start; i < start + count; ++i) sum += static_cast<double>(samples_->weights[in_order_ ? order_[i] : i]);
+  return sum;
+}
+
+namespace {
+
+template <class T>
+void copy(const T* from, Size n, T* to) {
+  if (n > 16) {
+    std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
+  } else {
+    for (Size i = 0; i < n; ++i) to[i] = from[i];
+  }
+}
+
+}  // namespace
+
+// n numbers at `at` in the samples, of columns `column` ..
+template <class T>
+void Workspace<T>::take_pixels(Size at, Size n, Size column, T* to) const {
+  const T* shift = shift_ == nullptr ? nullptr : shift_ + column;
+  if (samples_->bytes != nullptr)
+    kernel_.take_bytes(samples_->bytes + at, n, shift, scale_ + (shift_ == nullptr ? 0 : column), to);
+  else if (shift != nullptr)
+    kernel_.take_numbers(samples_->x + at, n, shift, scale_ + column, to);
+  else
+    copy(samples_->x + at, n, to);
+}
+
+template <class T>
+void Workspace<T>::take_row(Size from, T* to) const {
+  const Size n = network_.sizes[0];
+  if (shifts_.most > 0 && training_)
+    take_shifted(from, to);
+  else
+    take_pixels(from * n, n, 0, to);
+}
+
+// An image moved by a number of pixels that follows from the epoch and the number of the sample.
+template <class T>
+void Workspace<T>::take_shifted(Size from, T* to) const {
+  const Size height = shifts_.height, width = shifts_.width, channels = shifts_.channels, n = network_.sizes[0];
+  const std::uint64_t r = mix(epoch_key_ - static_cast<std::uint64_t>(from) - 1);
+  const auto choices = static_cast<std::uint64_t>(2 * shifts_.most + 1);
+  const Size down = static_cast<Size>((r >> 32) * choices >> 32) - shifts_.most;
+  const Size right = static_cast<Size>((r & 0xffffffff) * choices >> 32) - shifts_.most;
+  const Size row = width * channels, kept = (width - std::abs(right)) * channels;
+  const Size skipped = std::max<Size>(right, 0) * channels, source = std::max<Size>(-right, 0) * channels;
+  for (Size j = 0; j < n; ++j) to[j] = shift_ == nullptr ? T{0} : (T{0} - shift_[j]) * scale_[j];
+  for (Size y = std::max<Size>(down, 0); y < std::min(height, height + down); ++y)
+    take_pixels(from * n + (y - down) * row + source, kept, y * row + skipped, to + y * row + skipped);
+}
+
+template <class T>
+void Workspace<T>::gather(Size first, Size count) {
+  const Size n_in = network_.sizes[0], n_out = last().n_out, in_row = layers_[0].in_row;
+  const Samples<T>& samples = *samples_;
+  for (Size s = first; s < first + count; ++s) {
+    const Size from = in_order_ ? order_[start_ + s] : start_ + s;
+    const T weight = samples.weights == nullptr ? T{1} : samples.weights[from];
+    numbers_[s] = from;
+    weights_[s] = weight;
+    if (weight == T{0}) {  // 0 times what such a sample comes to would be NaN if that is infinite
+      std::fill_n(inputs_ + s * in_row, n_in, T{0});
+      if (samples.y != nullptr) std::fill_n(targets_ + s * last().out_row, n_out, T{0});
+      labels_[s] = 0;
+      continue;
+    }
+    if (copied_) take_row(from, inputs_ + s * in_row);
+    if (samples.y != nullptr) copy(samples.y + from * n_out, n_out, targets_ + s * last().out_row);
+    if (samples.labels != nullptr) labels_[s] = samples.labels[from];
+  }
+}
+
+// ---- layers ----
+
+template <class T>
+OwnFunction Workspace<T>::own_function(int l, Size first) const {
+  const TapeProgram* program = l < network_.n_layers ? network_.programs[l] : network_.loss_program;
+  return OwnFunction(*program, own_fixed_[l], own_memory_ + first / block_rows * own_bytes_);
+}
+
+template <class T>
+void Workspace<T>::drop(int l, Size first, Size count) {
+  const double p = needs_.dropout[l];
+  const std::uint64_t key = mix(epoch_key_ + static_cast<std::uint64_t>(l) + 1);
+  for (Size s = first; s < first + count; ++s) keys_[s] = mix(key + static_cast<std::uint64_t>(numbers_[s]));
+  kernel_.drop(layers_[l], first, count, keys_, static_cast<std::uint32_t>(p * 4294967296.0),
+               static_cast<T>(1 / (1 - p)));
+}
+
+template <class T>
+void Workspace<T>::forward(Size first, Size count) {
+  const int n = network_.n_layers;
+  for (int begin = 0, end; begin < n; begin = end) {
+    for (end = begin + 1; end < n && is_plain(end - 1);) ++end;
+    kernel_.forward(layers_.data() + begin, end - begin, first, count);
+    const int l = end - 1;
+    const DenseLayer<T>& layer = layers_[l];
+    const Size at = first * layer.out_row;
+    if (layer.activation == Activation::own) {
+      own_function(l, first).activate(layer.out + at, layer.slope == nullptr ? nullptr : layer.slope + at, count,
+                                      layer.n_out, layer.out_row);
+    }
+    if (drops(l)) drop(l, first, count);
+  }
+}
+
+template <class T>
+double Workspace<T>::output(Size first, Size count, T scale) {
+  const DenseLayer<T>& layer = last();
+  if (network_.loss != Loss::own) {
+    return kernel_.output(layer, network_.loss, first, count,
+                          {targets_, samples_->labels == nullptr ? nullptr : labels_, weights_, scale,
+                           network_.loss_parameter, smoothing_});
+  }
+  const Size at = first * layer.out_row;
+  const double sum =
+      own_function(network_.n_layers, first)
+          .lose(layer.out + at, targets_ + at, layer.delta + at, weights_ + first, count, layer.n_out, layer.out_row);
+  kernel_.weigh(layer, first, count, weights_, scale);
+  return sum;
+}
+
+// ---- weights ----
 
 template <class T>
 void Workspace<T>::load_weights() {
@@ -33,26 +252,23 @@ void Workspace<T>::load_weights() {
 
 template <class T>
 void Workspace<T>::store_weights() const {
+  store_state(&DenseLayer<T>::w, &DenseLayer<T>::b, network_.w, network_.b);
+}
+
+template <class T>
+void Workspace<T>::store_state(T* DenseLayer<T>::* of_w, T* DenseLayer<T>::* of_b, T* const* w, T* const* b) const {
   for (int l = 0; l < network_.n_layers; ++l) {
-    const DenseLayer<T>& layer = layers_[l];
-    unpad(layer.w, layer, network_.w[l]);
-    std::copy_n(layer.b, layer.n_out, network_.b[l]);
+    unpad(layers_[l].*of_w, layers_[l], w[l]);
+    std::copy_n(layers_[l].*of_b, layers_[l].n_out, b[l]);
   }
 }
 
 template <class T>
-void Workspace<T>::store_velocities(T* const* w, T* const* b) const {
+void Workspace<T>::load_state(T* DenseLayer<T>::* of_w, T* DenseLayer<T>::* of_b, const T* const* w,
+                              const T* const* b) const {
   for (int l = 0; l < network_.n_layers; ++l) {
-    unpad(layers_[l].velocity, layers_[l], w[l]);
-    std::copy_n(layers_[l].b_velocity, layers_[l].n_out, b[l]);
-  }
-}
-
-template <class T>
-void Workspace<T>::load_velocities(const T* const* w, const T* const* b) const {
-  for (int l = 0; l < network_.n_layers; ++l) {
-    pad(w[l], layers_[l], layers_[l].velocity);
-    std::copy_n(b[l], layers_[l].n_out, layers_[l].b_velocity);
+    pad(w[l], layers_[l], layers_[l].*of_w);
+    std::copy_n(b[l], layers_[l].n_out, layers_[l].*of_b);
   }
 }
 
@@ -69,41 +285,6 @@ void Workspace<T>::pad(const T* from, const DenseLayer<T>& layer, T* rows) {
 template <class T>
 void Workspace<T>::unpad(const T* rows, const DenseLayer<T>& layer, T* to) {
   for (Size i = 0; i < layer.n_in; ++i) std::copy_n(rows + i * layer.w_row, layer.n_out, to + i * layer.n_out);
-}
-
-template <class T>
-void Workspace<T>::lay_out(Divider& memory, Purpose purpose) {
-  const bool backward = purpose != Purpose::values, training = purpose == Purpose::training;
-  n_weights_ = 0;
-  for (int l = 0; l < network_.n_layers; ++l) {
-    const Size n_in = network_.sizes[l], n_out = network_.sizes[l + 1];
-    const Size rows = padded<T>(n_in), w_row = spread_stride<T>(n_out);
-    DenseLayer<T>& layer = layers_[l];
-    layer = {};
-    layer.n_in = n_in;
-    layer.n_out = n_out;
-    layer.activation = network_.activations[l];
-    layer.w_row = w_row;
-    layer.w = memory.template take<T>(checked_product(rows, w_row));
-    layer.b = memory.template take<T>(w_row);
-    layer.wt_row = spread_stride<T>(n_in);
-    if (backward && l > 0) layer.wt = memory.template take<T>(checked_product(padded<T>(n_out), layer.wt_row));
-    if (backward) layer.gradient = memory.template take<T>(checked_product(rows, w_row));
-    if (backward) layer.b_gradient = memory.template take<T>(w_row);
-    if (training) layer.velocity = memory.template take<T>(checked_product(rows, w_row));
-    if (training) layer.b_velocity = memory.template take<T>(w_row);
-    layer.out_row = spread_stride<T>(n_out);
-    layer.out = memory.template take<T>(checked_product(chunk_, layer.out_row));
-    layer.delta = memory.template take<T>(checked_product(chunk_, layer.out_row));
-    if (l > 0) layer.in = layers_[l - 1].out, layer.in_row = layers_[l - 1].out_row;
-    n_weights_ += rows * w_row;
-  }
-  layers_[0].in_row = gather_ ? spread_stride<T>(network_.sizes[0]) : network_.sizes[0];
-  if (gather_) layers_[0].in = inputs_ = memory.template take<T>(checked_product(chunk_, layers_[0].in_row));
-  if (samples_.y != nullptr) targets_ = memory.template take<T>(checked_product(chunk_, last().out_row));
-  labels_ = memory.template take<std::int64_t>(chunk_);
-  partial_ = memory.template take<double>(chunk_ / block_rows + 1);
-  if (gather_) order_ = memory.template take<Size>(samples_.n);
 }
 
 template class Workspace<double>;

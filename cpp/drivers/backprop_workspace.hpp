@@ -1,9 +1,8 @@
 // The memory of a call about a network: its weights in padded rows, and room for what a chunk of samples makes of them.
 #pragma once
 
-#include <cstring>
-
 #include "drivers/backprop.hpp"
+#include "drivers/backprop_own_functions.hpp"
 #include "drivers/common/lane_batch.hpp"
 
 namespace mmlfast::drivers::backprop {
@@ -19,74 +18,107 @@ Size padded(Size n) {
   return round_up(n, lane_count<T>);
 }
 
-enum class Purpose { values, gradients, training };
+// splitmix64 (Steele, Lea and Flood, OOPSLA 2014) as a function of a counter: the same numbers in any order of asking.
+inline std::uint64_t mix(std::uint64_t x) {
+  x += 0x9e3779b97f4a7c15;
+  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+  x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+  return x ^ (x >> 31);
+}
+
+// What memory is needed for.
+struct Needs {
+  Size chunk;                          // samples at once
+  bool backward = false;               // gradients
+  bool inputs = false;                 // room for inputs that are gathered or converted
+  Size order = 0;                      // numbers in an order of samples
+  bool targets = false;                // room for targets
+  bool first = false, second = false;  // state of an optimizer
+  const double* dropout = nullptr;     // of each layer but the last
+};
+
+// Whether inputs have to be copied on their way to the network.
+template <class T>
+bool needs_copies(const Network<T>& network, const Samples<T>& samples) {
+  return samples.bytes != nullptr || samples.weights != nullptr || network.shift != nullptr;
+}
 
 // The network with padded rows, and room for what a chunk of samples makes of it.
 template <class T>
 class Workspace {
  public:
-  Workspace(const Network<T>& network, const Samples<T>& samples, Purpose purpose, Size chunk, bool gather);
+  Workspace(const Network<T>& network, const Needs& needs);
   bool ready() const { return ready_; }
-  Size chunk() const { return chunk_; }
+  Size chunk() const { return needs_.chunk; }
+  const Network<T>& network() const { return network_; }
   DenseLayer<T>* layers() { return layers_.data(); }
   const DenseLayer<T>& last() const { return layers_[network_.n_layers - 1]; }
   Size* order() { return order_; }
-  double* partial_losses() { return partial_; }
+  double* partial_sums() { return partial_; }
   Size n_weights() const { return n_weights_; }
+  Size n_weight_blocks() const { return n_weight_blocks_; }
+
+  // Where samples come from. In order: as `order` says; training: with dropout and shifts of the epoch.
+  void select(const Samples<T>& samples, bool in_order, bool training, const Shifts& shifts = {});
+  void set_epoch(std::uint64_t seed, Size epoch);
+  void set_smoothing(T smoothing) { smoothing_ = smoothing; }
 
   // The chunk of samples that the next calls are about: positions start .. of the order.
   void select_chunk(Size start) {
     start_ = start;
-    if (!gather_) layers_[0].in = samples_.x + start * network_.sizes[0];
+    if (!copied_) layers_[0].in = samples_->x + start * network_.sizes[0];
   }
+  // The sum of the weights of positions start .. start + count - 1.
+  double weight_of(Size start, Size count) const;
 
   // Copies the inputs and targets of samples first .. first + count - 1 of the chunk to where the kernel wants them.
-  void gather(Size first, Size count) {
-    const Size n_in = network_.sizes[0], n_out = last().n_out;
-    for (Size s = first; s < first + count; ++s) {
-      const Size from = order_ == nullptr ? start_ + s : order_[start_ + s];
-      if (gather_) copy(samples_.x + from * n_in, n_in, inputs_ + s * layers_[0].in_row);
-      if (samples_.y != nullptr) copy(samples_.y + from * n_out, n_out, targets_ + s * last().out_row);
-      if (samples_.labels != nullptr) labels_[s] = samples_.labels[from];
-    }
-  }
-
-  double forward_and_output(Size first, Size count, T scale) {
-    gather(first, count);
-    kernel_.forward(layers(), network_.n_layers, first, count);
-    return kernel_.output(last(), first, count, {targets_, labels_}, scale);
-  }
+  void gather(Size first, Size count);
+  // Samples of a block of the chunk through all layers; and what they lose, and delta of the last layer.
+  void forward(Size first, Size count);
+  double output(Size first, Size count, T scale);
 
   void load_weights();
   void store_weights() const;
-  void store_velocities(T* const* w, T* const* b) const;
-  void load_velocities(const T* const* w, const T* const* b) const;
+  // Of the state of the optimizer: first or second.
+  void load_state(T* DenseLayer<T>::* of_w, T* DenseLayer<T>::* of_b, const T* const* w, const T* const* b) const;
+  void store_state(T* DenseLayer<T>::* of_w, T* DenseLayer<T>::* of_b, T* const* w, T* const* b) const;
   // wt of every layer, after a change of w.
   void transpose() const;
   static void pad(const T* from, const DenseLayer<T>& layer, T* rows);
   static void unpad(const T* rows, const DenseLayer<T>& layer, T* to);
 
  private:
-  static void copy(const T* from, Size n, T* to) {
-    if (n > 16) {
-      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
-    } else {
-      for (Size i = 0; i < n; ++i) to[i] = from[i];
-    }
+  void lay_out(Divider& memory);
+  void lay_out_layer(Divider& memory, int l);
+  bool is_plain(int l) const { return network_.activations[l] != Activation::own && !drops(l); }
+  bool drops(int l) const {
+    return training_ && needs_.dropout != nullptr && l + 1 < network_.n_layers && needs_.dropout[l] > 0;
   }
-
-  void lay_out(Divider& memory, Purpose purpose);
+  bool keeps_slope(int l) const;
+  void take_row(Size from, T* to) const;
+  void take_shifted(Size from, T* to) const;
+  void take_pixels(Size at, Size n, Size column, T* to) const;
+  void drop(int l, Size first, Size count);
+  OwnFunction own_function(int l, Size first) const;
 
   const Backprop<T>& kernel_ = kernel_of<Backprop<T>>();
   const Network<T>& network_;
-  const Samples<T>& samples_;
+  Needs needs_;
+  const Samples<T>* samples_ = nullptr;
+  Shifts shifts_;
+  bool in_order_ = false, training_ = false, copied_ = false, ready_ = false;
   AlignedBuffer<DenseLayer<T>> layers_;
+  AlignedBuffer<double*> own_fixed_;  // of each layer, then of the loss
   AlignedBuffer<char> memory_;
-  Size chunk_, start_ = 0, n_weights_ = 0;
-  bool gather_, ready_ = false;
-  T *inputs_ = nullptr, *targets_ = nullptr;
+  Size start_ = 0, n_weights_ = 0, n_weight_blocks_ = 0, own_bytes_ = 0;
+  T smoothing_ = 0;
+  std::uint64_t epoch_key_ = 0;
+  T *inputs_ = nullptr, *targets_ = nullptr, *weights_ = nullptr, *shift_ = nullptr, *scale_ = nullptr;
   std::int64_t* labels_ = nullptr;
+  std::uint64_t* keys_ = nullptr;
+  Size* numbers_ = nullptr;  // of the samples of the chunk
   double* partial_ = nullptr;
+  char* own_memory_ = nullptr;
   Size* order_ = nullptr;
 };
 

@@ -193,35 +193,65 @@ rank_of_units_nan: Final[BatchedFunction]
 cond: Final[BatchedFunction]
 cond_inverse: Final[BatchedFunction]
 
+class NetworkSpec:
+    """What a network is besides its numbers."""
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[int],
+        parameters: Sequence[float],
+        programs: tuple[TapeProgram | None, ...],
+        loss: int,
+        loss_parameter: float,
+        loss_program: TapeProgram | None,
+        /,
+    ) -> None: ...
+
 def network_forward(
-    arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: _Array, /
-) -> _Array: ...
-def network_loss(
-    arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: _Array, arg5: _Array, /
-) -> float: ...
-def network_gradients(
-    arg0: tuple[int, ...], arg1: tuple[int, ...], arg2: list[Any], arg3: list[Any], arg4: _Array, arg5: _Array, /
-) -> list[tuple[_Array, _Array]]: ...
-def network_fit(
-    arg0: tuple[int, ...],
-    arg1: tuple[int, ...],
-    arg2: list[Any],
-    arg3: list[Any],
-    arg4: _Array,
-    arg5: _Array,
-    arg6: int,
-    arg7: int,
-    arg8: float,
-    arg9: float,
-    arg10: bool,
-    arg11: int,
-    arg12: Any,
-    arg13: int,
-    arg14: list[Any],
-    arg15: list[Any],
-    arg16: _Array,
+    spec: NetworkSpec,
+    weights: Sequence[_Array],
+    biases: Sequence[_Array],
+    x: _Array,
+    standardization: tuple[_Array, _Array] | None,
+    finished: bool,
     /,
 ) -> _Array: ...
+def network_loss(
+    spec: NetworkSpec,
+    weights: Sequence[_Array],
+    biases: Sequence[_Array],
+    x: _Array,
+    y: _Array,
+    sample_weight: _Array | None,
+    standardization: tuple[_Array, _Array] | None,
+    /,
+) -> float: ...
+def network_gradients(
+    spec: NetworkSpec,
+    weights: Sequence[_Array],
+    biases: Sequence[_Array],
+    x: _Array,
+    y: _Array,
+    sample_weight: _Array | None,
+    standardization: tuple[_Array, _Array] | None,
+    /,
+) -> tuple[float, list[tuple[_Array, _Array]]]: ...
+def network_fit(
+    spec: NetworkSpec,
+    weights: Sequence[_Array],
+    biases: Sequence[_Array],
+    samples: tuple[_Array, _Array, _Array | None],
+    standardization: tuple[_Array, _Array] | None,
+    validation: tuple[_Array, _Array, _Array | None] | None,
+    settings: dict[str, Any],
+    moments: Sequence[list[_Array]],
+    history: Sequence[_Array | None],
+    state: _Array,
+    progress: _Array,
+    report: Callable[[int, float], Any] | None,
+    /,
+) -> None: ...
 def newton_many(
     arg0: TapeProgram,
     arg1: tuple[_Array, ...],

@@ -2,55 +2,56 @@
 
 from __future__ import annotations
 
-import math
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+import mmlfast.neural_network._second_order as second_order
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, check_labels
-from mmlfast.neural_network._training import (
-    check_velocity,
-    integer,
-    number,
-    one_of,
-    reporter,
-    velocity_for,
-    warn_of_divergence,
-)
+from mmlfast.neural_network._functions import OUTPUT_OF_LOSS, name_of
+from mmlfast.neural_network._network_training import TrainedNetwork
+from mmlfast.neural_network._save import load, save
 
 Array = np.ndarray[Any, Any]
 
-# The numbers are those of cpp/kernels/backprop.hpp.
-_ACTIVATIONS = {"identity": 0, "logistic": 1, "tanh": 2, "relu": 3}
-_OUTPUTS = {**_ACTIVATIONS, "softmax": 4}
-_LOSSES = ("squared_error", "cross_entropy")
 
-
-class Network:
+class Network(TrainedNetwork):
     """A chain of dense layers, trained by backpropagation.
 
-    Layer `l` computes ``f(a @ weights[l] + biases[l])`` for samples in the rows of `a`. Nothing else is in it: no
-    optimiser to choose, no regularisation, no early stopping. What it is for is speed on small and middle-sized
-    networks, where the usual libraries spend their time between the operations.
+    Layer `l` computes ``f(a @ weights[l] + biases[l])`` for samples in the rows of `a`. What it is for is speed on
+    small and middle-sized networks, where the usual libraries spend their time between the operations: a training is
+    one call of compiled code.
 
     Parameters
     ----------
     sizes : sequence of int
         Number of inputs, of units in each hidden layer, and of outputs; at least two numbers.
-    activation : {"tanh", "logistic", "relu", "identity"} or sequence of these
-        Activation of the hidden layers: one for all, or one per hidden layer.
-    output : {"identity", "logistic", "tanh", "relu", "softmax"}
-        Activation of the output layer.
-    loss : {"squared_error", "cross_entropy"}
-        ``"squared_error"``: the mean over samples of half the squared norm of the error, with any output but softmax.
-        ``"cross_entropy"``: the mean over samples of ``-log(output[label])``, with ``output="softmax"``.
+    activation : str, (str, float), function, or a sequence of these
+        Activation of the hidden layers: one for all, or one per hidden layer. ``"identity"``, ``"logistic"``,
+        ``"tanh"``, ``"relu"``, ``"leaky_relu"`` (its slope of negative numbers is 0.01, or ``("leaky_relu", 0.2)``),
+        ``"elu"`` (``("elu", 1.0)``), ``"gelu"`` (with the error function), ``"silu"``, ``"softplus"``; or a function
+        of one number made of NumPy functions, which is traced (as by `mmlfast.autodiff.trace`) when the network is
+        made.
+    output : str, (str, float) or function
+        Activation of the output layer: one of these, or ``"softmax"``.
+    loss : str, (str, float) or function
+        With error e of an output, the mean over samples of the sum over outputs of: e^2 / 2 (``"squared_error"``);
+        e^2 / 2 up to a limit of 1 and linear beyond (``"huber"``, or ``("huber", limit)``); abs(e)
+        (``"absolute_error"``); ``loss(output, target)`` for a traced function of two numbers.
+        ``"cross_entropy"``, with ``output="softmax"``: the mean of ``-log(output[label])``, or of
+        ``-sum(y * log(output))`` for probabilities `y`. ``"binary_cross_entropy"``, with ``output="logistic"``: the
+        mean of the sum over outputs of ``-y log(output) - (1 - y) log(1 - output)``. Both are computed from what goes
+        into the output's activation, and are right where that is rounded to 0 or 1.
     dtype : numpy.float64 or numpy.float32
-        Type of weights, computation and results. Inputs are converted to it.
+        Type of weights, computation and results. Inputs are converted to it; bytes (uint8) are read as they are.
     seed : int
-        Of the initial weights: uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio), or +-sqrt(6 / n_in) in a
-        layer with relu (He et al.); biases are zero. `reset` makes them again.
+        Of the initial weights.
+    init : {"auto", "he", "glorot"} or list of (array, array)
+        Initial weights: uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio) or +-sqrt(6 / n_in) (He et al.), the
+        latter by default in layers with relu and its relatives; biases are zero. Or weights and biases of each layer.
+        `reset` makes them again.
 
     Attributes
     ----------
@@ -58,17 +59,22 @@ class Network:
     biases : list of ndarray, shapes (n_out,)
         The arrays that the network uses, not copies: writing into them, or putting others of the same shape in their
         place, changes the network. `fit` puts new arrays there and leaves the old ones as they are.
+    history : History or None
+        Of the last `fit`, also where it was interrupted: ``loss``, ``validation_loss`` (None without validation data),
+        ``best_epoch`` and why it ``stopped``.
 
     Raises
     ------
     ValueError
-        If a name is unknown, softmax and cross-entropy do not come together, or sizes are not positive.
+        If a name is unknown, an output and a loss do not go together, or sizes are not positive.
     TypeError
-        If sizes or seed are not integers.
+        If sizes or seed are not integers, or a function cannot be traced.
 
     Notes
     -----
     The same bits come out for every number of threads, and on AVX2 and AVX-512 processors. NaN in the input gives NaN.
+    A slope of relu and its relatives at 0 is that of negative numbers. There is no export to ONNX: `save` writes plain
+    arrays, from which any exporter can be fed.
 
     References
     ----------
@@ -76,6 +82,7 @@ class Network:
        Nature 323 (1986) 533-536.
     .. [2] X. Glorot, Y. Bengio, "Understanding the difficulty of training deep feedforward neural networks",
        AISTATS 2010.
+    .. [3] K. He, X. Zhang, S. Ren, J. Sun, "Delving deep into rectifiers", ICCV 2015.
 
     Examples
     --------
@@ -87,148 +94,13 @@ class Network:
     >>> losses = net.fit(x, y, epochs=3000, batch_size=4, learning_rate=1.0, momentum=0.9)
     >>> net.forward(x).round().ravel()
     array([0., 1., 1., 0.])
+
+    An activation of one's own, and one network with two kinds of layers:
+
+    >>> net = Network([2, 8, 8, 1], activation=[lambda z: z / (1 + abs(z)), "silu"], loss="huber")
+    >>> net.forward(x).shape
+    (4, 1)
     """
-
-    weights: list[Array]
-    biases: list[Array]
-    _epoch: int
-    _velocity: tuple[list[Array], list[Array]] | None  # None: zero
-
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        *,
-        activation: str | Sequence[str] = "tanh",
-        output: str = "identity",
-        loss: str = "squared_error",
-        dtype: Any = np.float64,
-        seed: int = 0,
-    ) -> None:
-        self._sizes = tuple(integer("sizes", n, 1) for n in sizes)
-        if len(self._sizes) < 2:
-            raise ValueError(f"sizes must hold at least the numbers of inputs and outputs, got {list(self._sizes)}")
-        n_hidden = len(self._sizes) - 2
-        hidden = [activation] * n_hidden if isinstance(activation, str) else list(activation)
-        if isinstance(activation, str):
-            one_of("activation", activation, _ACTIVATIONS)
-        if len(hidden) != n_hidden:
-            raise ValueError(f"activation must be one name or {n_hidden} (one per hidden layer), got {len(hidden)}")
-        for name in hidden:
-            one_of("activation", name, _ACTIVATIONS)
-        self._output = one_of("output", output, _OUTPUTS)
-        self._loss = one_of("loss", loss, _LOSSES)
-        if (output == "softmax") != (loss == "cross_entropy"):
-            raise ValueError(f"output='softmax' goes with loss='cross_entropy' only; got {output!r} with {loss!r}")
-        self._activations = tuple(hidden)
-        self._codes = (*(_ACTIVATIONS[name] for name in hidden), _OUTPUTS[output])
-        self._dtype: np.dtype[Any] = np.dtype(dtype)
-        if self._dtype not in (np.dtype(np.float64), np.dtype(np.float32)):
-            raise TypeError(f"dtype must be float64 or float32, got {self._dtype}")
-        self._seed: int | None = integer("seed", seed, 0)
-        self.reset()
-
-    def reset(self) -> None:
-        """Start anew: the initial weights, no finished epoch, no velocity.
-
-        Raises
-        ------
-        ValueError
-            If the network was pickled by a version that did not keep the seed.
-
-        Examples
-        --------
-        >>> from mmlfast.neural_network import Network
-        >>> net = Network([1, 1])
-        >>> how = {"epochs": 3, "batch_size": 2, "learning_rate": 0.1}
-        >>> first = net.fit([[1.0], [2.0]], [3.0, 5.0], **how)
-        >>> net.epoch
-        3
-        >>> net.reset()
-        >>> bool((net.fit([[1.0], [2.0]], [3.0, 5.0], **how) == first).all())
-        True
-        """
-        if self._seed is None:
-            raise ValueError("this network was pickled by a version that did not keep its seed: make a new Network")
-        rng = np.random.default_rng(self._seed)
-        weights, biases = [], []
-        for n_in, n_out, code in zip(self._sizes, self._sizes[1:], self._codes, strict=False):
-            bound = math.sqrt(6 / (n_in if code == _ACTIVATIONS["relu"] else n_in + n_out))
-            weights.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(self._dtype))
-            biases.append(np.zeros(n_out, self._dtype))
-        self.__dict__.update(weights=weights, biases=biases, _epoch=0, _velocity=None)
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Numbers of inputs, hidden units and outputs."""
-        return self._sizes
-
-    @property
-    def activation(self) -> tuple[str, ...]:
-        """The activation of each hidden layer."""
-        return self._activations
-
-    @property
-    def output(self) -> str:
-        """The activation of the output layer."""
-        return self._output
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """The type of weights, computation and results."""
-        return self._dtype
-
-    @property
-    def epoch(self) -> int:
-        """The epochs that `fit` has finished, in all its calls since the network was made or `reset`."""
-        return self._epoch
-
-    def __repr__(self) -> str:
-        activation: Any = self._activations
-        if len(set(activation)) == 1:
-            activation = activation[0]
-        return (
-            f"Network({list(self._sizes)}, activation={activation!r}, output={self._output!r}, loss={self._loss!r}, "
-            f"dtype={self._dtype.name})"
-        )
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        # Networks pickled before there were these have none.
-        self.__dict__.update({"_seed": None, "_epoch": 0, "_velocity": None, **state})
-        self._check_state()
-
-    def _check_state(self) -> None:
-        """Refuse a state that no network has written."""
-        try:
-            sizes, dtype = self._sizes, self._dtype
-            codes = (*(_ACTIVATIONS[name] for name in self._activations), _OUTPUTS[self._output])
-            good = (
-                all(type(n) is int and n > 0 for n in sizes)
-                and len(sizes) == len(codes) + 1
-                and self._codes == codes
-                and (self._output == "softmax") == (self._loss == "cross_entropy")
-                and self._loss in _LOSSES
-                and dtype in (np.dtype(np.float64), np.dtype(np.float32))
-            )
-            if good:
-                self._parameters()
-                self._epoch = integer("epoch", self._epoch, 0)
-                if self._velocity is not None:
-                    check_velocity(self._sizes, self._dtype, self._velocity)
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"Network.__setstate__: this is not a state that Network has written: {error}") from None
-        if not good:
-            raise ValueError("Network.__setstate__: this is not a state that Network has written")
-
-    def __copy__(self) -> Network:
-        """A network of its own: its arrays are copies."""
-        other = object.__new__(type(self))
-        other.__dict__.update(self.__dict__)
-        other.weights = [np.array(w) for w in self.weights]
-        other.biases = [np.array(b) for b in self.biases]
-        if self._velocity is not None:
-            w, b = self._velocity
-            other._velocity = [np.array(v) for v in w], [np.array(v) for v in b]
-        return other
 
     def forward(self, x: Any) -> Array:
         """Return the output of the network.
@@ -256,11 +128,45 @@ class Network:
         >>> Network([3, 5, 2]).forward([[1.0, 2.0, 3.0]]).shape
         (1, 2)
         """
-        out: Array = _core.network_forward(*self._parameters(), self._inputs(x))
+        return self._forward(self._inputs(x), True)
+
+    def predict(self, x: Any) -> Array:
+        """Return what the output says.
+
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+            Samples in rows.
+
+        Returns
+        -------
+        ndarray
+            With cross-entropy the labels, shape (n,): the most likely one, the first of equal ones. With binary
+            cross-entropy 0 or 1, shape (n,), or (n, n_out) of several outputs. Otherwise what `forward` gives.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `forward`.
+
+        Examples
+        --------
+        >>> from mmlfast.neural_network import Network
+        >>> Network([3, 5, 4], output="softmax", loss="cross_entropy").predict([[1.0, 2.0, 3.0]]).shape
+        (1,)
+        """
+        kind = name_of(self._loss)
+        out = self._forward(self._inputs(x), kind not in OUTPUT_OF_LOSS)
+        if kind == "cross_entropy":
+            labels: Array = out.argmax(axis=1)
+            return labels
+        if kind == "binary_cross_entropy":
+            yes: Array = (out > 0).astype(np.int64)
+            return yes[:, 0] if yes.shape[1] == 1 else yes
         return out
 
-    def loss(self, x: Any, y: Any) -> float:
-        """Return the mean loss over the samples.
+    def loss(self, x: Any, y: Any, *, sample_weight: Any = None) -> float:
+        """Return the mean loss over the samples: the sum of weight times loss over the sum of weights.
 
         Parameters
         ----------
@@ -268,7 +174,10 @@ class Network:
             Samples in rows, at least one.
         y : array_like, shape (n, n_out), or (n,)
             Targets; one dimension is enough for a single output. With cross-entropy: the integer labels
-            0 .. n_out - 1, shape (n,).
+            0 .. n_out - 1, shape (n,), or probabilities, shape (n, n_out). With binary cross-entropy: numbers from 0
+            to 1.
+        sample_weight : array_like, shape (n,), optional
+            At least 0, and not all 0.
 
         Returns
         -------
@@ -289,15 +198,14 @@ class Network:
         >>> net.loss([[1.0], [2.0]], [1.0, 2.0])
         1.25
         """
-        inputs = self._inputs(x)
-        return _core.network_loss(*self._parameters(), inputs, self._targets(inputs, y, x))
+        return _core.network_loss(*self._parameters(), *self._samples(x, y, sample_weight), self._standardization)
 
-    def gradients(self, x: Any, y: Any) -> list[tuple[Array, Array]]:
+    def gradients(self, x: Any, y: Any, *, sample_weight: Any = None) -> list[tuple[Array, Array]]:
         """Return the gradient of the mean loss with respect to the weights and biases of each layer.
 
         Parameters
         ----------
-        x, y : array_like
+        x, y, sample_weight : array_like
             As for `loss`.
 
         Returns
@@ -316,183 +224,165 @@ class Network:
         >>> [(dw.shape, db.shape) for dw, db in Network([3, 5, 2]).gradients([[1, 2, 3]], [[0, 1]])]
         [((3, 5), (5,)), ((5, 2), (2,))]
         """
-        inputs = self._inputs(x)
-        targets = self._targets(inputs, y, x)
-        out: list[tuple[Array, Array]] = _core.network_gradients(*self._parameters(), inputs, targets)
-        return out
+        samples = self._samples(x, y, sample_weight)
+        return _core.network_gradients(*self._parameters(), *samples, self._standardization)[1]
 
-    def fit(
-        self,
-        x: Any,
-        y: Any,
-        *,
-        epochs: int,
-        batch_size: int,
-        learning_rate: float,
-        momentum: float = 0.0,
-        shuffle: bool = True,
-        seed: int = 0,
-        verbose: bool = False,
-    ) -> Array:
-        """Train by mini-batch gradient descent with momentum.
+    def jacobian(self, x: Any) -> Array:
+        """Return the derivatives of the outputs by the inputs.
 
-        Each step changes a velocity that starts at zero, and moves the weights by it::
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+            Samples in rows.
 
-            v = momentum * v - learning_rate * gradient
-            w = w + v
+        Returns
+        -------
+        ndarray, shape (n, n_out, n_in)
+            For each sample the matrix of the derivatives of what `forward` gives.
 
-        Called again, it goes on as one longer training would, to the bit: the number of finished epochs (`epoch`),
-        which decides the order of the samples, and the velocity belong to the network. `reset` starts anew.
+        Raises
+        ------
+        ValueError, TypeError
+            As for `forward`.
+
+        Examples
+        --------
+        >>> from mmlfast.neural_network import Network
+        >>> net = Network([2, 1])
+        >>> net.weights[0][:] = [[3.0], [4.0]]
+        >>> net.jacobian([[1.0, 2.0]])
+        array([[[3., 4.]]])
+        """
+        return second_order.jacobian(self._layers(), self._all_activations(), self._inputs(x), self._standardization)
+
+    def hessian_vector_product(
+        self, x: Any, y: Any, vector: Sequence[tuple[Any, Any]], *, sample_weight: Any = None
+    ) -> list[tuple[Array, Array]]:
+        """Return the product of the Hessian of the mean loss, by all weights and biases, with a vector of such.
 
         Parameters
         ----------
         x, y : array_like
             As for `loss`.
-        epochs : int
-            Passes over the samples.
-        batch_size : int
-            Samples per step. The last step of an epoch has what is left; its gradient is the mean over these.
-        learning_rate, momentum : float
-            At least 0; momentum below 1.
-        shuffle : bool
-            Visit the samples in a new order in each epoch.
-        seed : int
-            Of the orders: that of an epoch follows from the seed and the number of the epoch, counted over all calls.
-            The same seed gives the same result, bit for bit; another one in a later call gives the orders that a
-            training with it from the first epoch on would have from there.
-        verbose : bool
-            Print the loss after the first and the last epoch, and in between at most twice a second.
+        vector : list of (array_like, array_like)
+            For each layer what weights and biases are changed by, in the form that `gradients` has.
+        sample_weight : array_like
+            As for `loss`.
 
         Returns
         -------
-        ndarray of float64, shape (epochs,)
-            For each epoch the mean over its samples of the loss, each taken just before the step that used the sample.
-            Shorter if the training left the finite numbers: of the epochs before.
+        list of (ndarray, ndarray)
+            The rate at which `gradients` change in that direction. Where relu has its corner, it has no curvature here.
 
         Raises
         ------
-        ValueError
-            As for `loss`, and for numbers out of range.
-        TypeError
-            As for `loss`, and for counts that are not integers.
-        KeyboardInterrupt
-            After Ctrl-C. The network then has the weights and the velocity of the last finished step; an epoch that was
-            not finished does not count, and is begun again by the next call.
+        ValueError, TypeError
+            As for `loss`, and if the shapes of `vector` do not fit.
 
-        Warns
-        -----
-        mmlfast.ConvergenceWarning
-            If the loss or the weights leave the finite numbers. The training stops, and the network has the weights and
-            the velocity of the last epoch whose loss and weights are finite, or those from before the call.
-
-        Notes
-        -----
-        Other Python threads run meanwhile. With momentum 0 no velocity is left for a later call.
+        References
+        ----------
+        .. [1] B. A. Pearlmutter, "Fast exact multiplication by the Hessian", Neural Computation 6 (1994) 147-160.
 
         Examples
         --------
         >>> import numpy as np
         >>> from mmlfast.neural_network import Network
-        >>> x = np.linspace(-1, 1, 100)[:, None]
-        >>> losses = Network([1, 1]).fit(x, 3 * x + 1, epochs=50, batch_size=10, learning_rate=0.1, momentum=0.5)
-        >>> bool(losses[-1] < 1e-10)
-        True
+        >>> net = Network([1, 1])
+        >>> net.hessian_vector_product([[3.0]], [[1.0]], [(np.array([[1.0]]), np.array([0.0]))])
+        [(array([[9.]]), array([3.]))]
         """
-        inputs = self._inputs(x)
-        targets = self._targets(inputs, y, x)
-        settings = (
-            integer("epochs", epochs, 0),
-            integer("batch_size", batch_size, 1),
-            number("learning_rate", learning_rate, math.inf),
-            number("momentum", momentum, 1.0),
-            bool(shuffle),
-            integer("seed", seed, 0),
-            reporter(epochs) if verbose else None,
+        inputs, goals, share = self._samples(x, y, sample_weight)
+        given = self._like_parameters("vector", [v[0] for v in vector], [v[1] for v in vector])
+        return second_order.hessian_vector_product(
+            self._layers(),
+            self._all_activations(),
+            self._loss,
+            second_order.standardized(inputs, self._standardization, self._dtype),
+            goals,
+            share,
+            list(zip(*given, strict=True)),
         )
-        sizes, codes, weights, biases = self._parameters()
-        weights, biases = [np.array(w) for w in weights], [np.array(b) for b in biases]
-        velocity = velocity_for(settings[3], self._sizes, self._dtype, self._velocity)
-        progress = np.zeros(2, np.int64)  # finished epochs, and whether it left the finite numbers
-        try:
-            losses: Array = _core.network_fit(
-                sizes, codes, weights, biases, inputs, targets, *settings, self._epoch, *velocity, progress
-            )
-        finally:
-            finished = int(progress[0])
-            self.__dict__.update(
-                weights=weights,
-                biases=biases,
-                _epoch=self._epoch + finished,
-                _velocity=velocity if velocity[0] else None if finished else self._velocity,
-            )
-        if progress[1]:
-            warn_of_divergence(finished, settings[0], learning_rate, inputs, targets)
-            losses = losses[:finished].copy()
-        return losses
 
-    def _parameters(self) -> tuple[tuple[int, ...], tuple[int, ...], list[Array], list[Array]]:
-        """Sizes, codes of the activations, weights and biases as the compiled code wants them."""
-        n_layers = len(self._codes)
-        shapes = list(zip(self._sizes, self._sizes[1:], strict=False))
-        checked = []
-        for name, arrays, wanted in (
-            ("weights", self.weights, shapes),
-            ("biases", self.biases, [(n,) for n in self._sizes[1:]]),
-        ):
-            if len(arrays) != n_layers:
-                raise ValueError(f"{name} must hold {n_layers} arrays, one per layer, got {len(arrays)}")
-            checked.append(
-                [
-                    a
-                    if type(a) is np.ndarray and a.dtype is self._dtype and a.flags.carray and a.shape == shape
-                    else self._converted(f"{name}[{layer}]", a, shape)
-                    for layer, (a, shape) in enumerate(zip(arrays, wanted, strict=True))
-                ]
-            )
-        return self._sizes, self._codes, checked[0], checked[1]
+    def standardize(self, x: Any, *, per_column: bool = True) -> None:
+        """From now on bring all inputs to mean 0 and scale 1, as those of these samples are brought.
 
-    def _converted(self, name: str, x: Any, shape: tuple[int, ...]) -> Array:
-        a = as_float(x, name)
-        if a.shape != shape:
-            raise ValueError(f"{name} must have shape {shape}, got {a.shape}")
-        return self._plain(a)
+        Part of the network afterwards: `forward`, `fit` and all others do it, to bytes on their way too, and it is
+        saved with the weights.
 
-    def _plain(self, a: Array) -> Array:
-        """`a` in the dtype of the network, C-contiguous and aligned."""
-        with np.errstate(over="ignore"):  # too large for float32 becomes inf, as everywhere else in here
-            return np.require(a, self._dtype, ("C", "A"))
+        Parameters
+        ----------
+        x : array_like, shape (n, n_in)
+            Samples in rows, for instance those of the training.
+        per_column : bool
+            Each column by its own mean and standard deviation (a column that is constant is only shifted), or all by
+            the mean and deviation of all numbers, which is right for images.
 
-    def _inputs(self, x: Any) -> Array:
-        a = as_float(x, "x")
-        if a.ndim != 2 or a.shape[1] != self._sizes[0]:
-            raise ValueError(f"x must have shape (n, {self._sizes[0]}), got {a.shape}")
-        return self._plain(a)
+        Raises
+        ------
+        ValueError, TypeError
+            As for `forward`; and if there are no samples, or numbers that are not finite.
 
-    def _targets(self, inputs: Array, y: Any, x: Any) -> Array:
-        if type(y) is not np.ndarray and type(x) is not np.ndarray:
-            check_labels("Network", x=(x, "ni", "n"), y=(y, "nj", "n"))
-        n, n_out = len(inputs), self._sizes[-1]
-        if n == 0:
-            raise ValueError(f"x must hold at least one sample, got shape {inputs.shape}")
-        if self._loss == "cross_entropy":
-            return self._labels(n, n_out, y)
-        a = as_float(y, "y")
-        if a.shape == (n,) and n_out == 1:
-            a = a[:, None]
-        if a.shape != (n, n_out):
-            raise ValueError(f"y must have shape {(n, n_out)} to fit x of shape {inputs.shape}, got {a.shape}")
-        return self._plain(a)
+        Examples
+        --------
+        >>> from mmlfast.neural_network import Network
+        >>> net = Network([1, 1], init=[([[1.0]], [0.0])])
+        >>> net.standardize([[1000.0], [1002.0]])
+        >>> net.forward([[1000.0], [1002.0]])
+        array([[-1.],
+               [ 1.]])
+        """
+        self._set_standardization(self._inputs(x), bool(per_column))
 
-    @staticmethod
-    def _labels(n: int, n_out: int, y: Any) -> Array:
-        a = np.asarray(as_array(y, "y"))
-        if a.dtype.kind not in "iub":
-            raise TypeError(f"y must hold integer labels for loss='cross_entropy', got {a.dtype}")
-        if a.shape != (n,):
-            raise ValueError(f"y must have shape ({n},) to fit the {n} samples of x, got {a.shape}")
-        # A copy: what is checked is what is used, whatever other threads do meanwhile. 2**63 becomes negative.
-        a = a.astype(np.int64, order="C")
-        lowest, highest = int(a.min()), int(a.max())
-        if lowest < 0 or highest >= n_out:
-            raise ValueError(f"y must hold labels from 0 to {n_out - 1}, got {lowest} to {highest}")
-        return a
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the network to a file, with all that a training goes on from.
+
+        Parameters
+        ----------
+        path : path
+            Of the file (.npz, arrays of NumPy).
+
+        Raises
+        ------
+        TypeError
+            If the network has a function of one's own: `pickle` keeps functions that a module defines.
+
+        Examples
+        --------
+        >>> import os, tempfile
+        >>> from mmlfast.neural_network import Network
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = os.path.join(folder, "net.npz")
+        ...     Network([3, 2]).save(path)
+        ...     Network.load(path).sizes
+        (3, 2)
+        """
+        save(self.__getstate__(), path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Network:
+        """Return a network that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+
+        Returns
+        -------
+        Network
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, is something else, or was written by a later version that has more.
+
+        Examples
+        --------
+        See `save`.
+        """
+        net = cls.__new__(cls)
+        net.__setstate__(load(path))
+        return net
+
+    def _forward(self, inputs: Array, finished: bool) -> Array:
+        return _core.network_forward(*self._parameters(), inputs, self._standardization, finished)
