@@ -81,6 +81,17 @@ def test_units_of_y_and_of_the_amplitude(unit, bounds):
     close(curve_fit(decay, T, unit * Y, [unit, 1], bounds=bounds)[0], [unit * RIGHT[0], RIGHT[1]])
 
 
+@pytest.mark.parametrize("unit", [1e-280, 1e280])
+def test_units_whose_squares_are_no_numbers(unit):
+    for options in ({}, {"sigma": np.full(20, unit)}, {"loss": "huber", "f_scale": 0.01 * unit}):
+        p, c = curve_fit(decay, T, unit * Y, [unit, 1], **options)
+        if "loss" in options:
+            options = {"loss": "huber", "f_scale": 0.01}
+        q, d = curve_fit(decay, T, Y, [1, 1], **({} if "sigma" in options else options))
+        assert_allclose(p, q * [unit, 1], rtol=1e-12)
+        assert_allclose(c[1, 1], d[1, 1], rtol=1e-9)
+
+
 @pytest.mark.parametrize("unit", [1e-9, 1e9, 1e-150])
 @pytest.mark.parametrize("bounds", [(-np.inf, np.inf), (0, np.inf)])
 def test_units_of_x(unit, bounds):
@@ -377,7 +388,7 @@ def test_correlated_errors_of_a_straight_line(absolute, unit):
     assert_allclose(fit[1], right * (1 if absolute else r @ np.linalg.solve(c, r) / 18), rtol=1e-10)
 
 
-@pytest.mark.parametrize("factor", [3.0, 1e-8, 1e12])
+@pytest.mark.parametrize("factor", [3.0, 1e-8, 1e12, 1e-150, 1e150])
 def test_a_factor_of_all_errors(factor):
     sigma = 1 + 0.5 * waves(20) ** 2
     one, other = curve_fit(decay, T, Y, [1, 1], sigma), curve_fit(decay, T, Y, [1, 1], factor * sigma)

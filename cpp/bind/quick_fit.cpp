@@ -72,6 +72,13 @@ bool agree(const double* a, const double* b, Size m) noexcept {
   return same;
 }
 
+// Whether squares of such numbers are far from the ends of float64.
+bool is_ordinary(const double* y, Size m) noexcept {
+  double largest = 0;
+  for (Size i = 0; i < m; ++i) largest = std::max(largest, std::abs(y[i]));
+  return largest > 1e-60 && largest < 1e60;
+}
+
 class QuickFit {
  public:
   QuickFit(py::object values, py::object jacobian, py::object second, py::object precise, py::object watch,
@@ -106,6 +113,7 @@ class QuickFit {
     const double* y = numbers_of(y_given.ptr(), {static_cast<npy_intp>(m_)});
     std::array<double, most_parameters> start;
     if (x == nullptr || y == nullptr || !read_start(p0.ptr(), n_, start.data())) return py::none();
+    if (!is_ordinary(y, m_)) return py::none();
     const Watch& watch = *as_watch(watch_.ptr());
     if (!f.is_none() && !(watch.holds() && is_what_f_says(f, x_given, x, start.data()) && watch.holds()))
       return py::none();

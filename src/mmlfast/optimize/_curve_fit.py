@@ -137,6 +137,8 @@ def curve_fit(
     )
     if is_ordinary and (quick := quick_fit(f, xdata)) is not None and (again := quick(xdata, ydata, p0)) is not None:
         return again
+    if not callable(f):
+        raise TypeError(f"f must be a function f(x, *parameters), got {type(f).__name__}")
     settings = take_settings(method, loss, f_scale, options)
     check_policy(nan_policy)
     parameters = take_parameters(f, p0, bounds, fixed)
@@ -165,7 +167,7 @@ def curve_fit(
     elif not (jac is None or jac in _SCHEMES):
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)
-    minimum = search(residuals, model, rows, bounds_of_free, parameters, settings)
+    minimum = search(residuals, model, rows, bounds_of_free, parameters, settings, data.unit)
     fit = _result(minimum, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
     if is_ordinary and model.tape is not None and _may_be_quick(f, model, parameters, data, rows):
         remember(Curve(f, parameters.free, ()), parameters.names, model.tape, data.x)
@@ -277,10 +279,11 @@ def _result(
         (minimum.r, minimum.permutation, minimum.active, NOISE if derivatives == DIFFERENCES else 0.0),
         n if inverse is not None else None,
         2.0 * minimum.cost,
+        data.unit,
         data.n,
         absolute_sigma,
         data.sigma,
-        minimum.residuals,
+        minimum.residuals if data.unit == 1.0 else minimum.residuals / data.unit,
         minimum.active,
         minimum.status,
         _remarks(minimum, model, derivatives),
@@ -290,7 +293,7 @@ def _result(
     )
     dof = outcome.dof
     if inverse is not None and dof > 0:
-        pcov = inverse if absolute_sigma else inverse * (outcome.chi_squared / dof)
+        pcov = inverse * outcome.variance
     else:
         pcov = outcome.covariance()
         _warn(outcome, [parameters.names[i] for i in parameters.free])
@@ -301,7 +304,7 @@ def _result(
         pcov[np.ix_(parameters.free, parameters.free)] = among_free
     items: tuple[Any, ...] = popt, pcov
     if full_output:
-        info = {"nfev": minimum.n_evaluations, "njev": minimum.n_jacobians, "fvec": minimum.residuals}
+        info = {"nfev": minimum.n_evaluations, "njev": minimum.n_jacobians, "fvec": outcome.residuals}
         items = popt, pcov, info, outcome.message, minimum.status
     return CurveFit(items, outcome)
 

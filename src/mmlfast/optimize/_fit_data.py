@@ -28,9 +28,10 @@ class FitData(NamedTuple):
     y: Array  # flat, of the points that count
     y_shape: tuple[int, ...]
     kept: Array | None  # which of the points in the order of y count; None: all
-    weights: Array | None  # 1 / sigma of the points that count
+    weights: Array | None  # unit / sigma of the points that count
     whitening: Array | None  # lower triangle L of sigma = L L'
     sigma: Any  # as it was given, for bands
+    unit: float = 1.0  # a power of two, so that squares of residuals stay within float64
 
     @property
     def n(self) -> int:
@@ -63,7 +64,7 @@ def take_data(
 ) -> FitData:
     """The data in float64. `shape_of(x_for_calls)` gives the shape of what the model gives, for a y of one number."""
     plain = sigma is None and nan_policy is None and _is_plain(x) and _is_plain(y) and y.ndim == 1 and y.size > 1
-    if plain and (check_finite is False or (_is_finite(x.ravel()) and _is_finite(y))):
+    if plain and _is_finite(y) and (check_finite is False or _is_finite(x.ravel())):
         return FitData(x, x, y, y.shape, None, None, None, None)
     check_policy(nan_policy)
     if check_finite is None:
@@ -109,13 +110,23 @@ def take_data(
     if not y_flat.size:
         raise ValueError("no point is left: all of them are masked, NaN or of infinite sigma")
     whitening = None if matrix is None else _triangle(matrix)
-    return FitData(x_values, x_for_calls, np.ascontiguousarray(y_flat), shape, kept, weights, whitening, sigma)
+    weights, unit = _near_one(weights, y_flat) if whitening is None else (None, 1.0)
+    return FitData(x_values, x_for_calls, np.ascontiguousarray(y_flat), shape, kept, weights, whitening, sigma, unit)
+
+
+def _near_one(weights: Array | None, y: Array) -> tuple[Array | None, float]:
+    """Weights times a power of two, where residuals are so large or so small that their squares are no numbers."""
+    size = float(np.max(np.abs(y if weights is None else y * weights), initial=0.0))
+    if 1e-60 < size < 1e60 or not 0 < size < np.inf:
+        return weights, 1.0
+    unit = float(2.0 ** -math.frexp(size)[1])
+    return (np.full(len(y), unit) if weights is None else weights * unit), unit
 
 
 def _is_finite(a: Array) -> bool:
-    """At the price of a product; False also where squares leave the range of float64."""
+    """At the price of a product; False also where squares come near the ends of float64."""
     with np.errstate(over="ignore"):
-        return math.isfinite(a.dot(a))
+        return bool(1e-120 < a.dot(a) < 1e120)
 
 
 def _is_plain(x: Any) -> bool:

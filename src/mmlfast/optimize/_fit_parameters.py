@@ -94,7 +94,7 @@ def _ordinary(signature: Signature, p0: Any) -> Parameters | None:
     if signature.takes_more or n != len(names) or not n:
         return None
     start = np.array(p0, np.float64)
-    if not math.isfinite(start.dot(start)):
+    if not all(map(math.isfinite, start.tolist())):
         return None
     return Parameters(names, start, None, None, _all_of(n), ())
 

@@ -60,6 +60,7 @@ class QuickFit:
             factors,
             n,
             chi_squared,
+            1.0,
             len(residuals),
             False,
             None,

@@ -29,7 +29,6 @@ class Outcome:
         "_spread",
         "absolute_sigma",
         "active",
-        "chi_squared",
         "curve",
         "derivatives",
         "factor",
@@ -39,8 +38,10 @@ class Outcome:
         "n_jacobians",
         "names",
         "residuals",
+        "scaled_chi_squared",
         "sigma",
         "status",
+        "unit",
         "why",
     )
 
@@ -51,7 +52,8 @@ class Outcome:
         free: tuple[int, ...],
         factor: tuple[Array, Array, Array, float],  # arguments of `spread`
         full_rank: int | None,  # if it is known without a look
-        chi_squared: float,
+        chi_squared: float,  # of residuals times `unit`
+        unit: float,
         n: int,  # points
         absolute_sigma: bool,
         sigma: Any,
@@ -64,8 +66,14 @@ class Outcome:
         n_jacobians: int,
     ) -> None:
         self.curve, self.names, self.free, self.factor, self._full_rank = curve, names, free, factor, full_rank
-        self.chi_squared, self.n, self.absolute_sigma, self.sigma = chi_squared, n, absolute_sigma, sigma
-        self.residuals, self.active, self.status, self.why = residuals, active, status, why
+        self.scaled_chi_squared, self.unit, self.n, self.sigma = chi_squared, unit, n, sigma
+        self.absolute_sigma, self.residuals, self.active, self.status, self.why = (
+            absolute_sigma,
+            residuals,
+            active,
+            status,
+            why,
+        )
         self.derivatives, self.n_evaluations, self.n_jacobians = derivatives, n_evaluations, n_jacobians
         self._spread: Spread | None = None
 
@@ -84,11 +92,20 @@ class Outcome:
         return self.n - self.rank
 
     @property
+    def chi_squared(self) -> float:
+        return self.scaled_chi_squared / self.unit / self.unit
+
+    @property
     def variance(self) -> float:
-        """What the squares of errors of 1 are to be multiplied by."""
+        """The square of what `spread` takes for an error of 1."""
         if self.absolute_sigma:
-            return 1.0
-        return self.chi_squared / self.dof if self.dof > 0 else np.inf
+            return self.unit**2
+        return self.scaled_chi_squared / self.dof if self.dof > 0 else np.inf
+
+    @property
+    def noise(self) -> float:
+        """What the squares of sigma are to be multiplied by to be variances."""
+        return 1.0 if self.absolute_sigma else self.variance / self.unit / self.unit
 
     def covariance(self) -> Array:
         """Of the free parameters."""
@@ -321,7 +338,7 @@ class CurveFit(tuple[Any, ...]):
         errors = np.asarray(sigma, np.float64)
         if np.any(errors < 0):
             raise ValueError("sigma must be positive")
-        return _band(centre, np.sqrt(variance + self._outcome.variance * errors**2), self._quantile(level))
+        return _band(centre, np.sqrt(variance + self._outcome.noise * errors**2), self._quantile(level))
 
     def _variances(self, x: Any) -> tuple[Array, Array]:
         centre, slopes = self._outcome.curve.values_and_slopes(x, self.params)

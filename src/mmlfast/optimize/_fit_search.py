@@ -100,6 +100,7 @@ def search(
     bounds: tuple[Array | None, Array | None],
     parameters: Parameters,
     settings: Settings,
+    unit: float,
 ) -> Any:
     """The minimum, a `SquaresMinimum`; RuntimeError, as SciPy's, if there is none where the search ended."""
     scale = None if settings.scale is None else np.broadcast_to(settings.scale, len(parameters.names))
@@ -107,7 +108,9 @@ def search(
 
     def from_here(start: Array) -> Any:
         loss, f_scale, ftol, xtol, gtol, evaluations, _ = settings
-        return _core.minimize_squares(residuals, start, *bounds, loss, f_scale, ftol, xtol, gtol, evaluations, scale)
+        return _core.minimize_squares(
+            residuals, start, *bounds, loss, unit * f_scale, ftol, xtol, gtol, evaluations, scale
+        )
 
     with np.errstate(all="ignore"):
         best = from_here(model.p0)
