@@ -1,12 +1,12 @@
 """curve_fit: fixed parameters, names, losses, weights, bands, given derivatives, layouts, units, what a result says."""
 
-import functools
 import pickle
 
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.optimize
+from curves import called
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
@@ -23,16 +23,6 @@ def model(x, a, b, c):
 
 def plane(x, a, b):
     return a * x[0] + b * x[1]
-
-
-def called(f):
-    """The same model in a way that cannot be traced."""
-
-    @functools.wraps(f)
-    def plain(x, *p):
-        return f(x, *map(float, p))
-
-    return plain
 
 
 X = np.linspace(0, 4, 50)

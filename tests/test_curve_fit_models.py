@@ -1,0 +1,192 @@
+"""Models that people have: branches, loops, integrals, special functions; the minimum comes out, or it is told.
+
+Numbers that are said to be right were worked out by other means.
+"""
+
+import numpy as np
+import pytest
+import scipy.special
+from curves import T, Y, called, close, decay, waves
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import OptimizeWarning
+
+from mmlfast.autodiff import trace
+from mmlfast.optimize import curve_fit
+
+
+def kink(x, k, a, b, c):
+    return np.where(x < k, a + b * (x - k), a + c * (x - k))
+
+
+def kink_by_piecewise(x, k, a, b, c):
+    return np.piecewise(x, [x < k, x >= k], [lambda x: a + b * (x - k), lambda x: a + c * (x - k)])
+
+
+def kink_by_products(x, k, a, b, c):
+    return a + (x < k) * b * (x - k) + (x >= k) * c * (x - k)
+
+
+def kink_by_minimum(x, k, a, b, c):
+    return a + b * np.minimum(x - k, 0) + c * np.maximum(x - k, 0)
+
+
+kink_by_if = np.vectorize(lambda x, k, a, b, c: a + b * (x - k) if x < k else a + c * (x - k))
+
+
+@pytest.mark.parametrize("f", [kink, kink_by_piecewise, kink_by_if, kink_by_products, kink_by_minimum, called(kink)])
+def test_a_kink_at_a_parameter(f):
+    y = kink(T, 2.2, 1, 0.5, -1) + 0.02 * waves(20)
+    close(curve_fit(f, T, y, [2, 1, 1, -1])[0], [2.218903, 1.000085, 0.492116, -1.008596])
+
+
+RATE = 0.5
+
+
+def test_a_changed_constant_is_seen():
+    table, numbers = {"rate": 0.5}, np.array([0.5])
+    closed = 0.5
+
+    def by_closure(x, a):
+        return a * np.exp(-closed * x)
+
+    def by_global(x, a):
+        return a * np.exp(-RATE * x)
+
+    models = [
+        lambda x, a: a * np.exp(-table["rate"] * x),
+        lambda x, a: a * np.exp(-numbers[0] * x),
+        by_closure,
+        by_global,
+        np.vectorize(by_closure),
+        called(by_closure),
+    ]
+    for f in models:
+        assert_allclose(curve_fit(f, T, 2 * np.exp(-0.5 * T), [1.0])[0], [2])
+    table["rate"] = closed = numbers[0] = globals()["RATE"] = 1.5
+    for f in models:
+        assert_allclose(curve_fit(f, T, 2 * np.exp(-1.5 * T), [1.0])[0], [2])
+    globals()["RATE"] = 0.5
+
+
+def test_a_loop_over_time():
+    def tank(t, k, inflow):
+        level, out = 1.0, []
+        for step in np.diff(t, prepend=t[0]):
+            level = level + step * (inflow - k * level)
+            out.append(level)
+        return np.stack(out)
+
+    y = tank(T, 0.4, 0.1)
+    fit = curve_fit(tank, T, y, [1, 1])
+    assert_allclose(fit[0], [0.4, 0.1], rtol=1e-9)
+
+
+def test_branches_on_the_data_and_on_parameters():
+    def by_data(x, a, b):
+        return a * x + b if x.max() > 3 else a * x**2 + b
+
+    assert_allclose(curve_fit(by_data, T, 3 * T + 1)[0], [3, 1], rtol=1e-9)
+    assert_allclose(curve_fit(by_data, T / 2, 3 * T**2 + 1)[0], [12, 1], rtol=1e-9)
+    assert_allclose(curve_fit(by_data, T, 2 * T + 1)[0], [2, 1], rtol=1e-9)
+
+    def by_parameter(x, a, b):
+        return a * x + b if a > 0 else -a * x**2
+
+    assert_allclose(curve_fit(by_parameter, T, 3 * T + 1)[0], [3, 1], rtol=1e-9)
+
+
+def test_special_functions():
+    def voigt(x, a, s, g):
+        return a * scipy.special.wofz((x - 2.5 + 1j * g) / s).real
+
+    assert_allclose(curve_fit(voigt, T, voigt(T, 2, 0.7, 0.3), [1, 1, 0.1])[0], [2, 0.7, 0.3], rtol=1e-6)
+    for f in (scipy.special.erf, scipy.special.expit):
+        y = 2 * f((T - 2) / 0.7)
+        assert_allclose(
+            curve_fit(lambda x, a, m, s, f=f: a * f((x - m) / s), T, y, [1, 2.2, 1])[0], [2, 2, 0.7], rtol=1e-8
+        )
+
+
+def test_an_integral():
+    from scipy.integrate import quad
+
+    f = np.vectorize(lambda x, a, b: quad(lambda u: a * np.exp(-b * u * u), 0, x)[0])
+    x = np.linspace(0.1, 3, 8)
+    p, _ = curve_fit(f, x, f(x, 2, 0.7), [1, 1])
+    assert_allclose(p, [2, 0.7], rtol=1e-6)
+
+
+def test_what_derivatives_cannot_find_is_told():
+    y = 0.5 * (T + 1) ** 3
+    with pytest.warns(OptimizeWarning, match="does not change with n"):
+        curve_fit(lambda x, a, n: a * x ** int(n), T + 1, y, [1, 2.5])
+    with pytest.warns(OptimizeWarning, match="does not change with n"):
+        curve_fit(lambda x, a, n: a * x ** np.round(n), T + 1, y, [1, 2.2])
+    with pytest.warns(OptimizeWarning, match="does not change with k"):
+        curve_fit(lambda x, a, k: np.where(x < k, a, 2 * a), T, np.where(T < 2.5, 1, 2.0), [1, 2.1])
+    with pytest.raises(ValueError, match=r"returns integers.*otypes"):
+        curve_fit(np.vectorize(lambda x, a: 0 if x < 1 else a * x), T, Y, [1.0])
+
+
+def test_a_jump_exactly_at_the_start_is_told():
+    with pytest.raises(RuntimeError, match="the model changes with n by jumps"):
+        curve_fit(lambda x, a, n: a * x ** int(n), T + 1, 0.5 * (T + 1) ** 3, [1, 2.0])
+
+
+def test_exponents_that_overflow():
+    x = np.linspace(0, 900, 20)
+    with pytest.raises((ValueError, RuntimeError), match="p0"):
+        curve_fit(lambda x, a, b: a * np.exp(b * x), x, 2 * np.exp(0.001 * x))
+
+    def sigmoid(x, a, b):
+        return 1 / (1 + np.exp(-a * (x - b)))
+
+    x = np.linspace(0, 2000, 20)
+    y = sigmoid(x, 0.01, 900) + 0.01 * waves(20)
+    right = curve_fit(sigmoid, x, y, [0.01, 900])[0]
+    for p0 in ([0.1, 700], [0.5, 800]):
+        assert_allclose(curve_fit(sigmoid, x, y, p0)[0], right, rtol=1e-8)
+
+
+def test_arrhenius():
+    t = np.array([300.0, 320, 340, 360, 380, 400])
+
+    def arrhenius(t, a, e):
+        return a * np.exp(-e / (8.314462618 * t))
+
+    y = arrhenius(t, 2.3e13, 95e3) * (1 + 0.03 * waves(6))
+    close(curve_fit(arrhenius, t, y, [1e13, 9e4])[0], [3.155084e13, 96042.54])
+
+
+def test_shapes_of_models_that_people_have():
+    x = np.linspace(0.5, 20, 40)
+    for f, truth, start in (
+        (lambda x, a, b, c: a * x**b + c, [2, 0.7, 5], [1, 1, 1]),
+        (lambda x, v, k, n: v * x**n / (k**n + x**n), [9, 6, 2.5], [5, 5, 1]),
+        (lambda x, a, p, b, q: a * np.exp(-p * x) + b * np.exp(-q * x), [3, 0.9, 2, 0.4], [2, 1, 2, 0.1]),
+        (lambda x, a, m, s, b, c: a * np.exp(-(((x - m) / s) ** 2)) + b * x + c, [4, 8, 2, 0.3, -1], [3, 9, 3, 0, 0]),
+    ):
+        assert_allclose(curve_fit(f, x, f(x, *truth), start)[0], truth, rtol=1e-6)
+
+
+def test_a_sine_never_ends_higher_than_scipys():
+    from scipy.optimize import curve_fit as theirs
+
+    def sine(x, a, f, p):
+        return a * np.sin(2 * np.pi * f * x + p)
+
+    x = np.linspace(0, 10, 60)
+    y = sine(x, 1.3, 0.5, 0.4) + 0.1 * waves(60)
+    for start in (0.33, 0.42, 0.55, 0.66):
+        p, _ = theirs(sine, x, y, [1, start, 0])
+        fit = curve_fit(sine, x, y, [1, start, 0])
+        assert fit.chi_squared <= np.sum((sine(x, *p) - y) ** 2) * (1 + 1e-9)
+
+
+def test_a_function_on_a_tape():
+    f = trace(decay, T, 1.0, 1.0)
+    fit = curve_fit(f, T, Y, [1, 1])
+    assert_array_equal(fit[0], curve_fit(decay, T, Y, [1, 1])[0])
+    assert fit.derivatives == "exact"
+    with pytest.raises(ValueError, match="traced for"):
+        curve_fit(f, T[:10], Y[:10], [1, 1])
