@@ -5,15 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.special import erf
 
 Array = np.ndarray[Any, Any]
 Layers = list[tuple[Array, Array]]
 
+# Of z and the number of the activation, for those that have one.
 FUNCTIONS: dict[str, Any] = {
-    "identity": lambda z: z,
-    "logistic": lambda z: 1 / (1 + np.exp(-z)),
-    "tanh": np.tanh,
-    "relu": lambda z: np.where(z.real > 0, z, 0),
+    "identity": lambda z, p: z,
+    "logistic": lambda z, p: 1 / (1 + np.exp(-z)),
+    "tanh": lambda z, p: np.tanh(z),
+    "relu": lambda z, p: np.where(z.real > 0, z, 0),
+    "leaky_relu": lambda z, p: np.where(z.real > 0, z, p * z),
+    "elu": lambda z, p: np.where(z.real > 0, z, p * (np.exp(z) - 1)),
+    "gelu": lambda z, p: z * (1 + erf(z / np.sqrt(2))) / 2,
+    "silu": lambda z, p: z / (1 + np.exp(-z)),
+    "softplus": lambda z, p: np.log(1 + np.exp(z)),
 }
 # The derivative from the value.
 SLOPES: dict[str, Any] = {
@@ -22,6 +29,30 @@ SLOPES: dict[str, Any] = {
     "tanh": lambda a: 1 - a * a,
     "relu": lambda a: (a.real > 0).astype(a.dtype),
 }
+# Of an error, or of what goes into the logistic; each number's loss. The sign, because abs is not analytic.
+LOSSES: dict[str, Any] = {
+    "squared_error": lambda out, y, p: (out - y) ** 2 / 2,
+    "absolute_error": lambda out, y, p: (out - y) * np.sign((out - y).real),
+    "huber": lambda out, y, p: np.where(
+        np.abs((out - y).real) <= p, (out - y) ** 2 / 2, p * ((out - y) * np.sign((out - y).real) - p / 2)
+    ),
+    "binary_cross_entropy": lambda z, y, p: np.log(1 + np.exp(z)) - y * z,
+}
+
+
+def apart(choice: Any) -> tuple[str, float]:
+    """Name and number of an activation or a loss."""
+    if isinstance(choice, str):
+        return choice, {"leaky_relu": 0.01}.get(choice, 1.0)
+    name, number = choice
+    return str(name), float(number)
+
+
+def activate(choice: Any, z: Array) -> Any:
+    if callable(choice):
+        return choice(z)
+    name, p = apart(choice)
+    return FUNCTIONS[name](z, p)
 
 
 def softmax(z: Array) -> Array:
@@ -35,7 +66,7 @@ def all_values(layers: Layers, activations: list[str], x: Array) -> list[Array]:
     values = [x]
     for (w, b), name in zip(layers, activations, strict=True):
         z = values[-1] @ w + b
-        values.append(softmax(z) if name == "softmax" else FUNCTIONS[name](z))
+        values.append(softmax(z) if name == "softmax" else activate(name, z))
     return values
 
 
@@ -43,15 +74,21 @@ def forward(layers: Layers, activations: list[str], x: Array) -> Array:
     return all_values(layers, activations, x)[-1]
 
 
-def loss(layers: Layers, activations: list[str], x: Array, y: Array) -> Any:
-    """The mean over samples; y holds labels if the output is a softmax."""
-    if activations[-1] != "softmax":
-        error = forward(layers, activations, x) - y
-        return (error * error).sum() / (2 * len(x))
-    z = forward(layers, [*activations[:-1], "identity"], x)
-    highest = z.real.max(axis=1, keepdims=True)
-    log_sum = np.log(np.exp(z - highest).sum(axis=1)) + highest[:, 0]
-    return (log_sum - z[np.arange(len(x)), y]).sum() / len(x)
+def loss(
+    layers: Layers, activations: list[Any], x: Array, y: Array, name: Any = None, weights: Array | None = None
+) -> Any:
+    """The weighted mean over samples; y holds labels if the output is a softmax."""
+    share = (np.ones(len(x)) if weights is None else weights) / (len(x) if weights is None else weights.sum())
+    if activations[-1] == "softmax":
+        z = forward(layers, [*activations[:-1], "identity"], x)
+        highest = z.real.max(axis=1, keepdims=True)
+        log_sum = np.log(np.exp(z - highest).sum(axis=1)) + highest[:, 0]
+        return (share * (log_sum - z[np.arange(len(x)), y])).sum()
+    if callable(name):
+        return (share * name(forward(layers, activations, x), y).sum(axis=1)).sum()
+    kind, p = apart(name or "squared_error")
+    through = [*activations[:-1], "identity"] if kind == "binary_cross_entropy" else activations
+    return (share * LOSSES[kind](forward(layers, through, x), y, p).sum(axis=1)).sum()
 
 
 def gradients(layers: Layers, activations: list[str], x: Array, y: Array) -> Layers:
