@@ -1,6 +1,7 @@
 // The learning rate of each step.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 
 #include "drivers/backprop.hpp"
@@ -25,7 +26,7 @@ class Rates {
       case Schedule::cosine:
         return rate_.peak * (1 + std::cos(3.14159265358979323846 * std::min(passed / total_, 1.0))) / 2;
       case Schedule::one_cycle: {
-        const double rise = 0.2 * total_;
+        const double rise = std::max(0.2 * total_, 1.0);
         return rate_.peak * std::min({(passed + 1) / rise, (total_ - passed) / (total_ - rise + 1), 1.0});
       }
       case Schedule::inverse_scaling:

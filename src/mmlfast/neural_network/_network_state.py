@@ -250,7 +250,8 @@ class NetworkState:
         unit = np.where(size > 0, size, 1.0)
         deviation = unit * np.sqrt(np.square((x - mean) / unit).mean(axis=axis, dtype=np.float64))
         constant = deviation <= 1e-12 * np.abs(mean)
-        scale = 1 / np.where(constant | (deviation == 0), 1.0, deviation)
+        with np.errstate(over="ignore"):
+            scale = 1 / np.where(constant | (deviation == 0), 1.0, deviation)
         shape = (self._sizes[0],)
         self._standardization = self._checked_standardization(
             np.broadcast_to(mean, shape).astype(self._dtype), np.broadcast_to(scale, shape).astype(self._dtype)
@@ -260,7 +261,7 @@ class NetworkState:
         shape = (self._sizes[0],)
         pair = self._converted("shift", shift, shape), self._converted("scale", scale, shape)
         if not (np.isfinite(pair[0]).all() and np.isfinite(pair[1]).all()):
-            raise ValueError(f"x is too large or too small for {self._dtype}")
+            raise ValueError(f"the numbers of x are too large, or too close together, for {self._dtype}")
         return pair
 
     # ---- training ----

@@ -66,7 +66,7 @@ def _choice(value: Any) -> Any:
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """The state that `save` was given; ValueError with the reason if there is none in the file."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop("about").tobytes())
         if about["format"] > _FORMAT:
