@@ -1,6 +1,7 @@
 """curve_fit: fixed parameters, names, losses, weights, bands, given derivatives, layouts, units, what a result says."""
 
 import pickle
+import types
 
 import numpy as np
 import pandas as pd
@@ -586,3 +587,19 @@ def test_the_quick_way_sees_what_has_changed():
 
     for _ in range(3):
         assert_allclose(curve_fit(counts, X, 2 * X).params, [2], rtol=1e-9)
+
+
+def test_a_function_that_is_made_again_is_the_same_one():
+    for k in range(4):  # each time another object: of the same code, of other defaults, of another variable
+        assert_allclose(curve_fit(lambda x, a: a * x**2, X, 3 * X**2).params, [3], rtol=1e-14)
+        assert_allclose(curve_fit(lambda x, a, k=k: a * x**k, X, 3 * X**k, [1]).params, [3], rtol=1e-14)
+        assert_allclose(curve_fit(lambda x, a: a * x**k, X, 3 * X**k).params, [3], rtol=1e-14)  # noqa: B023
+
+    def changing(x, a, k=1):
+        return a * x**k
+
+    for k in (1, 2, 3):
+        changing.__defaults__ = (k,)
+        assert_allclose(curve_fit(changing, X, 3 * X**k, [1]).params, [3], rtol=1e-14)
+        again = types.FunctionType(changing.__code__, globals(), "again", (k + 1,))
+        assert_allclose(curve_fit(again, X, 3 * X ** (k + 1), [1]).params, [3], rtol=1e-14)

@@ -10,7 +10,7 @@ import numpy as np
 from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._fit_data import FitData, check_policy, take_data
-from mmlfast.optimize._fit_model import DIFFERENCES, GIVEN, Curve, FitModel, fits_shape, numbers_of
+from mmlfast.optimize._fit_model import DIFFERENCES, GIVEN, Curve, FitModel, first_of_its_kind, fits_shape, numbers_of
 from mmlfast.optimize._fit_parameters import UNBOUNDED, Parameters, signature_of, take_parameters
 from mmlfast.optimize._fit_quick import quick_fit, remember
 from mmlfast.optimize._fit_result import CurveFit, Outcome
@@ -125,6 +125,7 @@ def curve_fit(
     >>> curve_fit(decay, t, y, fixed={"lifetime": 1.5})["amplitude"].round(3).item()
     2.007
     """
+    f = first_of_its_kind(f)
     is_ordinary = (
         sigma is None
         and bounds is UNBOUNDED
@@ -271,7 +272,9 @@ def _result(
     full_output: bool,
 ) -> CurveFit:
     n = len(parameters.free)
-    inverse = minimum.inverse if derivatives != DIFFERENCES else None  # of J'J, where nothing is undetermined or held
+    inverse = minimum.inverse  # of J'J, where nothing is undetermined or held
+    if derivatives == DIFFERENCES and not minimum.condition < 1e-2 / NOISE:
+        inverse = None
     outcome = Outcome(
         Curve(model.f, parameters.free, parameters.held),
         parameters.names,

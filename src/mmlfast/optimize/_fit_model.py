@@ -7,8 +7,10 @@ parameter, never beyond a bound.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import pickle
+import types
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -143,6 +145,7 @@ class Shelf:
     def __init__(self, f: Callable[..., Any], free: tuple[int, ...], held: tuple[int, ...]) -> None:
         self.of_vectors = OfVectors(f, free, held)
         self.tapes: dict[Any, list[FitTape]] = {}
+        self.refused: dict[Any, tuple[Watch, str]] = {}  # kinds of points for which there is no tape, and why
 
     def find(self, kind: Any, constants: tuple[Any, ...]) -> FitTape | None:
         for tape in self.tapes.get(kind, ()):
@@ -169,6 +172,39 @@ def _same_constants(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     )
 
 
+_functions: OrderedDict[Any, types.FunctionType] = OrderedDict()
+_MOST_FUNCTIONS = 256
+
+
+def first_of_its_kind(f: Any) -> Any:
+    """The function that was here before and does just what f does: of the same code, variables and defaults.
+
+    A lambda that is written into a loop is another object each time around.
+    """
+    if type(f) is not types.FunctionType or f.__kwdefaults__ or f.__dict__:
+        return f
+    key = _kind_of(f)
+    found = _functions.get(key)
+    if found is None:  # whose variables it keeps alive, so that their numbers stay theirs
+        found = _functions[key] = f
+        if len(_functions) > _MOST_FUNCTIONS:
+            with contextlib.suppress(KeyError):  # another thread was faster
+                _functions.popitem(last=False)
+    elif found is not f and (found.__kwdefaults__ or found.__dict__ or _kind_of(found) != key):
+        return f
+    return found
+
+
+def _kind_of(f: types.FunctionType) -> tuple[Any, ...]:
+    key: tuple[Any, ...] = (f.__code__, id(f.__globals__))
+    if f.__closure__:
+        key += tuple(map(id, f.__closure__))
+    if f.__defaults__:
+        key += tuple((type(v), v) if type(v) in _BY_VALUE else id(v) for v in f.__defaults__)
+    return key
+
+
+_BY_VALUE = frozenset((int, str, bool, type(None)))
 _kept_shelf = functools.lru_cache(maxsize=128)(Shelf)
 
 
@@ -214,7 +250,10 @@ class FitModel:
         kind = (x.shape if x_is_array else None, len(start))
         constants = (x, self.fixed)
         tape = self.shelf.find(kind, constants)
-        watch = tape.watch if tape is not None else Watch(self.shelf.of_vectors)
+        known, why = self.shelf.refused.get(kind, (None, ""))
+        if known is not None and not known.holds():
+            known = None
+        watch = tape.watch if tape is not None else known or Watch(self.shelf.of_vectors)
         could_hold = watch.holds()
         self.first, self.returns_integers = self._called(self.p0)
         if could_hold and not watch.holds():
@@ -223,10 +262,17 @@ class FitModel:
         if tape is not None and not self._agrees(tape):
             self.shelf.drop(kind, tape)
             tape = None
+        if tape is None and known is not None:
+            self.reason = why
+            return
         if tape is None:
             tape = self._traced(watch, x_is_array, constants)
             if tape is not None:
                 self.shelf.put(kind, tape)
+            elif could_hold:
+                self.shelf.refused[kind] = watch, self.reason
+                while len(self.shelf.refused) > _MOST_TAPES:
+                    self.shelf.refused.pop(next(iter(self.shelf.refused)))
         self.tape = tape
 
     # ---- f as it is ----
@@ -243,16 +289,27 @@ class FitModel:
         return as_float64, values.dtype.kind in "biu"
 
     def called(self, p: Array) -> Array:
-        """The numbers of f in a row; of the same parameters again without another call."""
-        if self._last is None or self._last[0] != p.tobytes():
-            values, _ = self._called(p)
-            if values.shape != self.first.shape:
-                raise ValueError(
-                    f"{function_name(self.f)}{place_of(self.f)} gave an array of shape {self.first.shape} for p0, and "
-                    f"of shape {values.shape} for other parameters: it must always be the same"
-                )
-        assert self._last is not None
-        return self._last[1].ravel()
+        """The numbers of f in a row; of the same parameters again without another call.
+
+        NumPy's warnings are the caller's to turn off.
+        """
+        key = p.tobytes()
+        if self._last is not None and self._last[0] == key:
+            return self._last[1].ravel()
+        if self.fixed.size or type(self.x_for_calls) is not np.ndarray:
+            values = self._called(p)[0]
+        else:
+            self.n_calls += 1
+            values = self.f(self.x_for_calls.copy(), *p)
+            if type(values) is not np.ndarray or values.dtype.char != "d":
+                values = np.asarray(numbers_of(self.f, values), np.float64)
+            self._last = key, values
+        if values.shape != self.first.shape:
+            raise ValueError(
+                f"{function_name(self.f)}{place_of(self.f)} gave an array of shape {self.first.shape} for p0, and "
+                f"of shape {values.shape} for other parameters: it must always be the same"
+            )
+        return values.ravel()
 
     # ---- the tape ----
 
@@ -343,6 +400,8 @@ def _with_own_x(of_vectors: OfVectors, own: Any, p: Any, x: Any, *fixed: Any) ->
 
 
 def numbers_of(f: Callable[..., Any], result: Any) -> Array:
+    if type(result) is np.ndarray and result.dtype.char == "d":
+        return result
     where = f"f, {function_name(f)}{place_of(f)},"
     if result is None:
         raise TypeError(f"{where} returns None: is a return missing?")
