@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -31,15 +32,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 
 @pytest.fixture(scope="session", autouse=True)
-def references_in_one_thread() -> Iterator[None]:
-    """NumPy's BLAS, which references use: its threads wait for each other by counting, and matrices here are small.
-
-    That of SciPy, which the library shares, stays as it is.
-    """
+def one_blas_thread() -> Iterator[None]:
+    """For references, and for LAPACK below the library: threads of BLAS wait for each other by counting, which on
+    small matrices, and beside other processes, takes longer than the work. `same_at_every_level` lets them be."""
     threadpoolctl = pytest.importorskip("threadpoolctl")
-    pools = threadpoolctl.ThreadpoolController()
-    of_numpy = [pool["filepath"] for pool in pools.info() if "numpy.libs" in pool["filepath"]]
-    with pools.select(filepath=of_numpy).limit(limits=1):
+    importlib.import_module("scipy.linalg")  # a library that is loaded later would not be limited
+    with threadpoolctl.threadpool_limits(limits=1, user_api="blas"):
         yield
 
 

@@ -189,9 +189,9 @@ def test_unreachable_nodes_have_no_score():
             assert (scores[reached] > 0).all()
 
 
-def test_four_million_nodes_do_not_stop_at_once(rng):
+def test_many_nodes_do_not_stop_at_once(rng):
     """Where the change of the first step is already below tol in each node (networkx stops there)."""
-    n = 4_000_000
+    n = 1_500_000
     target = np.empty((n, 2), np.int32)
     target[:, 0] = np.arange(1, n + 1) % n
     target[:, 1] = rng.integers(0, 1000, n)
@@ -574,33 +574,46 @@ def test_complex_dense_graph():
 
 @posix
 @pytest.mark.parametrize(
-    ("n_threads", "call"),
+    ("n_threads", "calls"),
     [
-        ("3", "pagerank(large, 1.0, tol=1e-300, max_iter=10**12)"),
-        ("1", "pagerank(slow, 1.0, personalization={0: 1}, tol=1e-300, max_iter=10**12)"),
-        ("3", "[pagerank_many(large, damping=np.full(16, 0.99)) for _ in range(10**6)]"),
-        ("1", "[pagerank_many(few, vectors, 0.9999) for _ in range(10**6)]"),
-        ("3", "[pagerank_many(few, vectors, 0.9999) for _ in range(10**6)]"),
-        ("1", "[pagerank(large, 0.999) for _ in range(10**6)]"),
-        ("3", "[Links(a) for _ in range(10**6)]"),
+        (
+            "3",
+            [
+                "pagerank(large, 1.0, tol=1e-300, max_iter=10**12)",
+                "[pagerank_many(large, damping=np.full(16, 0.99)) for _ in range(10**6)]",
+                "[pagerank_many(few, vectors, 0.9999) for _ in range(10**6)]",
+                "[Links(a) for _ in range(10**6)]",
+            ],
+        ),
+        (
+            "1",
+            [
+                "pagerank(slow, 1.0, personalization={0: 1}, tol=1e-300, max_iter=10**12)",
+                "[pagerank_many(few, vectors, 0.9999) for _ in range(10**6)]",
+                "[pagerank(large, 0.999) for _ in range(10**6)]",
+            ],
+        ),
     ],
+    ids=["three threads", "one thread"],
 )
-def test_interrupt(run_python, call, n_threads):
-    """Unanswered, the call would not come to its end: the time limit of the test is for that alone."""
+def test_interrupt(run_python, calls, n_threads):
+    """Unanswered, a call would not come to its end: the time limit of the test is for that alone."""
     code = f"""
         import numpy as np
         from interrupts import interrupt
         from scipy import sparse
         from mmlfast.graph import *
-        n, rng = 200_000, np.random.default_rng(1)
+        n, rng = 100_000, np.random.default_rng(1)
         a = sparse.csr_array((rng.random(8 * n), rng.integers(0, n, 8 * n), np.arange(0, 8 * n + 1, 8)), shape=(n, n))
         large, slow = Links(a), Links(np.roll(np.eye(3000), 1, 1) + np.eye(3000))
         few, vectors = Links(np.roll(np.eye(30), 1, 1) + np.eye(30)), rng.random((200_000, 30))
-        interrupt(lambda: {call})
-        assert abs(pagerank(large).sum() - 1) < 1e-12
+        for call in {calls}:
+            print(call, flush=True)
+            interrupt(eval("lambda: " + call))
+            assert abs(pagerank(large, tol=1e-3).sum() - 1) < 1e-12
         print("done")
     """
-    assert run_python(code, MMLFAST_NUM_THREADS=n_threads).strip() == "done"
+    assert run_python(code, MMLFAST_NUM_THREADS=n_threads).endswith("done\n")
 
 
 # ---- real graphs ----
@@ -621,7 +634,7 @@ def test_real_graph(name, data_folder):
 @pytest.mark.parametrize("name", ["p2p-Gnutella31", "cnr-2000"])
 def test_large_real_graph(name, data_folder):
     """Against power iteration by SciPy, in float64."""
-    a = real_graph(data_folder, name)
+    a = real_graph(data_folder, name)[:100_000, :100_000]
     n = a.shape[0]
     degree = np.diff(a.indptr)
     at, outside, x = a.T.tocsr(), degree == 0, np.full(n, 1 / n)
@@ -720,12 +733,12 @@ def test_error_by_components(kind, damping, rng):
     n = a.shape[0]
     v = np.eye(n)[rng.permutation(n)[:19]]  # more than two groups of lanes hold
     v[18] = rng.random(n)
-    rights = [exact(a, damping, row) for row in v]
+    rights = {row: exact(a, damping, v[row]) for row in (0, 7, 8, 15, 16, 18)}
     for tol in (1e-4, 1e-10, max(1e-12, 2e-14 / (1 - damping))):
         answer = pagerank_many(a, v, damping, tol=tol, full_output=True)
-        for scores, bound, right in zip(answer.scores, answer.error_bound, rights, strict=True):
-            check_scores(scores)
-            assert distance(scores, right) <= bound <= tol
+        for row, right in rights.items():
+            check_scores(answer.scores[row])
+            assert distance(answer.scores[row], right) <= answer.error_bound[row] <= tol
 
 
 def test_no_iteration_without_cycles(rng):

@@ -34,12 +34,20 @@ def batch(seed, count=20_000, n=4):
 # ---- threads ----
 
 
-def test_blas_is_held_to_one_thread_and_given_back():
+@pytest.fixture
+def two_blas_threads():
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    with threadpoolctl.threadpool_limits(limits=2, user_api="blas"):
+        yield
+
+
+def test_blas_is_held_to_one_thread_and_given_back(two_blas_threads):
     address, _ = _blas_threads.addresses()
     if not address:
         pytest.skip("another BLAS than OpenBLAS")
     n_threads = ctypes.CFUNCTYPE(ctypes.c_int)(address)
     before = n_threads()
+    assert before == 2
     hold = _core.SingleBlasThread()  # which outlives what it holds
     with hold:
         assert n_threads() == 1
