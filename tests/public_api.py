@@ -18,7 +18,17 @@ import mmlfast as mf
 
 Array = np.ndarray[Any, Any]
 
-MODULES = ("autodiff", "decomposition", "geometry", "graph", "linalg", "neural_network", "optimize", "stats")
+MODULES = (
+    "autodiff",
+    "decomposition",
+    "geometry",
+    "graph",
+    "linalg",
+    "linear_model",
+    "neural_network",
+    "optimize",
+    "stats",
+)
 
 
 @dataclass(frozen=True)
@@ -461,6 +471,50 @@ def _moments(m: mf.stats.Moments) -> tuple[Array, Array]:
     return m.mean, m.covariance()
 
 
+def _of_fit(fit: mf.linear_model.LinearFit) -> tuple[Any, ...]:
+    c, e = fit.coefficients, fit.standard_errors
+    return c[..., :1], c[..., 1:], e[..., :1], e[..., 1:], fit.chi_squared, fit.r_squared, fit.condition
+
+
+def _linear_model() -> Iterator[Use]:
+    y = _numbers(12, seed=9)
+    of_x: tuple[float | None, ...] = (0, -1, 0, -1, 0, 0, 0)
+    of_y: tuple[float | None, ...] = (1, 1, 1, 1, 2, 0, 0)
+    rows = {"x": ("nd", "n"), "y": ("n", "n")}
+
+    def use(variant: str, x: Array, powers: Any, more: Any = None, **options: Any) -> Use:
+        def call(**arrays: Any) -> Any:
+            return _of_fit(mf.linear_model.linear_fit(**arrays, **options))
+
+        more = more or {}
+        axes = rows | dict.fromkeys(more, ("n", "n"))
+        takes = {"integers"} if x.ndim == 1 and "degree" not in options else set()
+        arrays = {"x": x, "y": y} | more
+        return _use(
+            "linear_model.linear_fit", call, arrays=arrays, powers=powers, axes=axes, variant=variant, takes=takes
+        )
+
+    by_both = {"x": of_x, "y": of_y}
+    yield use("", TABLE, by_both)
+    yield use("line", TABLE[:, 0], by_both)
+    yield use("degree", TABLE[:, 0], {"y": of_y}, degree=3)
+    yield use("groups", TABLE[:, 0], by_both, groups=np.arange(12) % 3)
+    yield use("window", TABLE[:, 0], by_both, window=5)
+    yield use("weights", TABLE, by_both | {"weights": (0, 0, 0, 0, 1, 0, 0)}, {"weights": SCORES})
+    yield use("sigma", TABLE, by_both | {"sigma": (0, 0, 0, 0, -2, 0, 0)}, {"sigma": SCORES})
+    fit = mf.linear_model.linear_fit(TABLE, y)
+    for name in ("predict", "confidence_band", "prediction_band"):
+        yield _use(f"linear_model.LinearFit.{name}", getattr(fit, name), arrays={"x": TABLE})
+
+    def regression(X: Any, y: Any = y, **options: Any) -> Any:
+        model = mf.linear_model.LinearRegression().fit(X, y, **options)
+        return model.coef_, model.intercept_, model.singular_
+
+    yield _use("linear_model.LinearRegression.fit", regression, arrays={"X": TABLE}, powers={"X": (-1, 0, 1)})
+    model = mf.linear_model.LinearRegression().fit(TABLE, y)
+    yield _use("linear_model.LinearRegression.predict", lambda X: model.predict(X), arrays={"X": TABLE})
+
+
 def _decomposition() -> Iterator[Use]:
     for name in ("PCA", "IncrementalPCA"):
         make = getattr(de, name)
@@ -671,6 +725,7 @@ def _optimize() -> Iterator[Use]:
 USES: list[Use] = [
     *_autodiff(),
     *_linalg(),
+    *_linear_model(),
     *_geometry(),
     *_stats(),
     *_decomposition(),

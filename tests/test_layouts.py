@@ -48,6 +48,15 @@ def nearest(x: Array, y: Array) -> Any:
     return ge.knn(x, y, k=3)
 
 
+def fits_of_rows(x: Array, y: Array) -> Any:
+    fit, labels = mf.linear_model.linear_fit, np.arange(len(y)) ** 2 % 13
+    one = x[:, 0]
+    return [
+        f._record
+        for f in (fit(x, y, groups=labels), fit(one, y, window=9), fit(one, y, degree=5), fit(x, y, weights=y * y))
+    ]
+
+
 ENDS = np.random.default_rng(5).integers(0, 40, (300, 2))
 LINKS = mf.graph.Links.from_edges(*ENDS.T)
 
@@ -92,6 +101,11 @@ CALLS: dict[str, list[tuple[Callable[..., Any], tuple[Array, ...]]]] = {
             for d in (3, 40)
         ),
         (lambda x, y, g: ge.distance(x, y, metric=g), (numbers(37, 5), numbers(37, 5), definite(5, 5))),
+    ],
+    "linear_fit": [
+        (fits_of_rows, (numbers(50, 3), numbers(50))),
+        (lambda x, y: mf.linear_model.linear_fit(x, y)._record, (numbers(2, 11, 30, 2), numbers(2, 11, 30))),
+        (lambda x, y: mf.linear_model.linear_fit(x, y)._record, (numbers(30_000, 3), numbers(30_000))),
     ],
     "links": [(ranks_of_edges, (ENDS, np.abs(numbers(len(ENDS)))))],
     "lstsq": [

@@ -18,6 +18,7 @@ void fill(PyObject* m) {
   register_gram_schmidt(m);
   register_inner_product(m);
   register_least_squares(m);
+  register_linear_fit(m);
   register_links(m);
   register_lstsq(m);
   register_matmul(m);

@@ -15,6 +15,7 @@ void register_elimination(PyObject* module);
 void register_qr(PyObject* module);
 void register_inner_product(PyObject* module);
 void register_least_squares(PyObject* module);
+void register_linear_fit(PyObject* module);
 void register_lstsq(PyObject* module);
 void register_exact_elimination(PyObject* module);
 void register_row_echelon(PyObject* module);

@@ -23,9 +23,31 @@ from mmlfast._config import __version__, get_num_threads, register_threadpoolctl
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from mmlfast import autodiff, dask, decomposition, geometry, graph, linalg, neural_network, optimize, stats
+    from mmlfast import (
+        autodiff,
+        dask,
+        decomposition,
+        geometry,
+        graph,
+        linalg,
+        linear_model,
+        neural_network,
+        optimize,
+        stats,
+    )
 
-_MODULES = ("autodiff", "dask", "decomposition", "geometry", "graph", "linalg", "neural_network", "optimize", "stats")
+_MODULES = (
+    "autodiff",
+    "dask",
+    "decomposition",
+    "geometry",
+    "graph",
+    "linalg",
+    "linear_model",
+    "neural_network",
+    "optimize",
+    "stats",
+)
 
 __all__ = [
     "ConvergenceWarning",
@@ -37,6 +59,7 @@ __all__ = [
     "get_num_threads",
     "graph",
     "linalg",
+    "linear_model",
     "neural_network",
     "optimize",
     "register_threadpoolctl",

@@ -172,6 +172,36 @@ projection_apply: Final[BatchedFunction]
 projection_coordinates: Final[BatchedFunction]
 projection_matrix: Final[BatchedFunction]
 
+def linear_fit(
+    arg0: _Array,
+    arg1: _Array,
+    arg2: object,
+    arg3: object,
+    arg4: object,
+    arg5: object,
+    arg6: int,
+    arg7: int,
+    arg8: int,
+    arg9: int,
+    arg10: bool,
+    arg11: bool,
+    arg12: bool,
+    arg13: float,
+    /,
+) -> _Array: ...
+def linear_fit_totals(
+    arg0: _Array,
+    arg1: _Array,
+    arg2: object,
+    arg3: _Array,
+    arg4: bool,
+    arg5: int,
+    arg6: bool,
+    arg7: bool,
+    arg8: bool,
+    /,
+) -> _Array: ...
+def linear_fit_most_rows(arg0: int, arg1: int, arg2: bool, arg3: bool, /) -> int: ...
 def neighbors(arg0: _Array, arg1: _Array, arg2: int, arg3: bool, /) -> tuple[_Array, _Array]: ...
 def exact_echelon(arg0: _Array, arg1: bool, /) -> tuple[_Array, _Array, _Array, _Array]: ...
 def exact_shifted_determinants(arg0: _Array, /) -> tuple[_Array, _Array]: ...

@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from mmlfast._common.estimator_alone import (
         BaseEstimator,
         ClassNamePrefixFeaturesOutMixin,
+        RegressorMixin,
         TransformerMixin,
         check_is_fitted,
         validate_data,
     )
 else:
     try:
-        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
         from sklearn.utils.validation import check_is_fitted, validate_data
     except ImportError:
         from mmlfast._common.estimator_alone import (
             BaseEstimator,
             ClassNamePrefixFeaturesOutMixin,
+            RegressorMixin,
             TransformerMixin,
             check_is_fitted,
             validate_data,
@@ -36,6 +38,7 @@ else:
 __all__ = [
     "BaseEstimator",
     "ClassNamePrefixFeaturesOutMixin",
+    "RegressorMixin",
     "TransformerMixin",
     "check_is_fitted",
     "has_scikit_learn",

@@ -49,6 +49,23 @@ class TransformerMixin:
         return self.fit(X, y).transform(X)  # type: ignore[attr-defined]
 
 
+class RegressorMixin:
+    """`score` of an estimator that predicts numbers."""
+
+    _estimator_type = "regressor"
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The coefficient of determination of the predictions of `X`; of several targets, the mean of theirs."""
+        predicted = np.asarray(self.predict(X), np.float64)  # type: ignore[attr-defined]
+        true = as_float(y, "y").astype(np.float64)
+        weights = np.ones(len(true)) if sample_weight is None else as_float(sample_weight, "sample_weight")
+        residual = weights @ np.square(true - predicted)
+        total = weights @ np.square(true - np.average(true, axis=0, weights=weights))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = np.where(total > 0, 1 - residual / total, np.where(residual > 0, 0.0, 1.0))
+        return float(np.mean(ratio))
+
+
 class ClassNamePrefixFeaturesOutMixin:
     """Output features named after the class and numbered."""
 
