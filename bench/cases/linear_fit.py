@@ -81,7 +81,7 @@ def ragged_groups(rows: int, n_groups: int, setup: Setup) -> Job:
 
         def by_lstsq(rows: Any) -> Array:
             a = np.column_stack([np.ones(len(rows)), rows[["a", "b", "c"]].to_numpy()])
-            return np.linalg.lstsq(a, rows["y"].to_numpy(), rcond=None)[0]
+            return np.asarray(np.linalg.lstsq(a, rows["y"].to_numpy(), rcond=None)[0])
 
         if not setup.quick:
             job.peer("pandas groupby.apply", lambda: np.stack(frame.groupby("g")[list("abcy")].apply(by_lstsq)))
