@@ -710,6 +710,12 @@ def _optimize() -> Iterator[Use]:
     )
     yield _use("optimize.newton_many", lambda x0: op.newton_many(lambda v: v**2 - 1, x0).x, arrays=starts)
 
+    yield _use(
+        "optimize.least_squares",
+        lambda x0: op.least_squares(lambda v: v**3 - np.array([1.0, 8.0, 27.0, 64.0]), x0).x,
+        arrays=starts,
+    )
+
     def curve(x: Any, a: Any, b: Any) -> Any:
         return a * np.exp(-0.1 * x) + b * x
 

@@ -421,6 +421,7 @@ REQUIRED = {
     "batch_size": 4,
     "learning_rate": 0.01,
     "f": np.prod,
+    "fun": np.sin,
     "func": np.sin,
 }
 

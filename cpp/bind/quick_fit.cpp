@@ -114,6 +114,8 @@ class QuickFit {
     std::array<double, most_parameters> start;
     if (x == nullptr || y == nullptr || !read_start(p0.ptr(), n_, start.data())) return py::none();
     if (!is_ordinary(y, m_)) return py::none();
+    const Size n_x = program_[0]->layout().group_sizes[1];
+    if (!std::all_of(x, x + n_x, [](double v) { return std::isfinite(v); })) return py::none();
     const Watch& watch = *as_watch(watch_.ptr());
     if (!f.is_none() && !(watch.holds() && is_what_f_says(f, x_given, x, start.data()) && watch.holds()))
       return py::none();

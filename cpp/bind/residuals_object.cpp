@@ -216,6 +216,35 @@ class CallableResiduals : public Residuals, public ResidualFunction {
   std::unique_ptr<drivers::LeastSquaresDifferences> differences_;
 };
 
+py::array_t<double> parameters(const ResidualFunction& function, py::handle p) {
+  py::array_t<double> x(function.n_parameters());
+  std::copy_n(data_of(numbers(p, function.n_parameters(), "p")), function.n_parameters(), x.mutable_data());
+  return x;
+}
+void raise_unless(bool good) {
+  if (good) return;
+  if (PyErr_Occurred() != nullptr) throw py::error_already_set();
+  throw std::bad_alloc();
+}
+
+py::array_t<double> residuals_at(Residuals& model, py::handle p) {
+  ResidualFunction& function = model.function();
+  const py::array_t<double> x = parameters(function, p);
+  py::array_t<double> r(function.n_residuals());
+  raise_unless(function.residuals(x.data(), r.mutable_data()));
+  return r;
+}
+
+// m x n, or None if there is nothing but differences.
+py::object jacobian_at(Residuals& model, py::handle p) {
+  ResidualFunction& function = model.function();
+  if (!function.is_exact()) return py::none();
+  const py::array_t<double> x = parameters(function, p), r = residuals_at(model, x);
+  py::array_t<double> columns({function.n_parameters(), function.n_residuals()});
+  raise_unless(function.jacobian(x.data(), r.data(), columns.mutable_data(), function.n_residuals()));
+  return columns.attr("T");
+}
+
 // (high, low) of the results for an array for each group of inputs.
 py::tuple evaluate_precisely(const drivers::TapeDoubleDouble& tape, const py::args& args) {
   const auto& groups = tape.input_groups();
@@ -248,6 +277,7 @@ void add_residuals(py::module_& m) {
       .def_property_readonly("is_possible", &drivers::TapeDoubleDouble::is_possible)
       .def("__call__", &evaluate_precisely);
   py::class_<Residuals> base(m, "Residuals");
+  base.def("residuals", &residuals_at).def("jacobian", &jacobian_at);
   py::class_<BoundTapeResiduals, Residuals>(m, "TapeResiduals")
       .def(py::init<py::object, py::object, const py::sequence&, py::handle, py::handle, py::handle, py::object,
                     py::object>(),

@@ -50,7 +50,15 @@ class ResidualFunction : NonCopyable {
 };
 
 // rho(z) for z = (r / scale)^2, times scale^2, as scipy.optimize.least_squares has them.
-enum class Loss : std::uint8_t { linear, soft_l1, huber, cauchy, arctan };
+enum class Loss : std::uint8_t { linear, soft_l1, huber, cauchy, arctan, other };
+
+// One of the caller's own.
+class OtherLoss : NonCopyable {
+ public:
+  virtual ~OtherLoss() = default;
+  // rho, its first and its second derivative, m numbers each, one after the other. False: stop.
+  virtual bool rho(const double* z, Size m, double* three) noexcept = 0;
+};
 
 struct LeastSquaresOptions {
   const double* lower = nullptr;  // n, or none
@@ -58,6 +66,7 @@ struct LeastSquaresOptions {
   const double* scale = nullptr;  // n: a typical change of each parameter; none: by its influence
   Loss loss = Loss::linear;
   double loss_scale = 1;
+  OtherLoss* other_loss = nullptr;  // of Loss::other
   // The search ends where cost, parameters or the cosine between residuals and derivatives change or are by less.
   double ftol = 1e-8, xtol = 1e-8, gtol = 1e-8;
   Size max_evaluations = 1000;
@@ -83,6 +92,8 @@ struct LeastSquaresAnswer {
   // n x n, column-major: the triangle of the pivoted QR of the Jacobian, whose rows are scaled by the loss
   double* r = nullptr;
   std::int32_t* pivots = nullptr;  // n
+  double* jacobian = nullptr;      // m x n, column-major, rows scaled by the loss; or none, as is
+  double* gradient = nullptr;      // n: of the cost
   std::int8_t* active = nullptr;   // n: -1 at the lower bound and pressed against it, 1 at the upper, else 0
 
   Outcome outcome;
@@ -90,7 +101,7 @@ struct LeastSquaresAnswer {
   double cost = 0;        // half the sum
   double optimality = 0;  // the largest cosine between the residuals and the derivatives by a parameter that is free
   double condition = 0;   // of the Jacobian with columns of length 1, by Frobenius's norm; infinity if rank < n
-  std::int32_t rank = 0;
+  std::int32_t rank = 0, rank_at_start = 0;
   Size n_evaluations = 0, n_jacobians = 0;
   bool accelerated = false, used_precise = false;
   std::int32_t n_searches = 1;  // 2: the first ended at no minimum, and another with shorter steps was tried

@@ -16,7 +16,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // What roundings of the residuals make of a step, in the twelfth digit of a parameter or more? second_step_: their
 // share in each parameter.
 bool LeastSquaresSearch::needs_precision() noexcept {
-  if (options_.loss != Loss::linear || !problem_.amplification(second_step_)) return false;
+  if (!loss_.is_linear() || !problem_.amplification(second_step_)) return false;
   const double noise = roundings();
   for (Size j = 0; j < n_; ++j)
     if (noise * second_step_[j] > 1e-12 * weights_[j] * std::abs(std::ldexp(p_[j], exponents_[j] - exponent_)))
@@ -138,7 +138,7 @@ void LeastSquaresSearch::report() noexcept {
       answer_.optimality =
           std::max(answer_.optimality, std::abs(gradient_[j]) / (size * std::ldexp(norms_[j], -exponents_[j])));
   }
-  if (options_.loss != Loss::linear) {
+  if (!loss_.is_linear()) {
     curvature_ = Curvature::as_scipy;
     if (!linearize(false)) {
       answer_.outcome = {Outcome::Status::interrupted};
@@ -149,6 +149,12 @@ void LeastSquaresSearch::report() noexcept {
 }
 
 void LeastSquaresSearch::report_triangle() noexcept {
+  for (Size j = 0; j < n_; ++j) {
+    if (answer_.gradient != nullptr) answer_.gradient[j] = std::ldexp(gradient_[j], exponents_[j] + exponent_);
+    if (answer_.jacobian != nullptr)
+      for (Size i = 0; i < m_; ++i)
+        answer_.jacobian[j * m_ + i] = std::ldexp(answer_.jacobian[j * m_ + i], exponents_[j]);
+  }
   for (Size k = 0; k < n_; ++k) {
     answer_.pivots[k] = pivots_[k];
     for (Size i = 0; i < n_; ++i) answer_.r[k * n_ + i] = std::ldexp(r_[k * n_ + i], exponents_[pivots_[k]]);

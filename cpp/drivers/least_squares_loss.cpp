@@ -38,25 +38,40 @@ Rho rho(Loss loss, double z) noexcept {
 
 }  // namespace
 
-double loss_of(Loss loss, double scale, const double* r, Size m) noexcept {
-  double sum = 0;
+// work: rho and its derivatives for each residual, then z.
+bool LossFunction::evaluate(const double* r, Size m, double* work) const noexcept {
+  double* z = work + 3 * m;
   for (Size i = 0; i < m; ++i) {
-    const double x = r[i] / scale;
-    sum += rho(loss, x * x).value;
+    const double x = r[i] / scale_;
+    z[i] = x * x;
   }
-  return scale * scale * sum;
+  if (loss_ == Loss::other) return other_->rho(z, m, work);
+  for (Size i = 0; i < m; ++i) {
+    const Rho at = rho(loss_, z[i]);
+    work[i] = at.value, work[m + i] = at.first, work[2 * m + i] = at.second;
+  }
+  return true;
 }
 
-void scale_by_loss(Loss loss, double scale, Curvature curvature, const double* r, Size m, double* scaled,
-                   double* row_factors) noexcept {
+bool LossFunction::sum(const double* r, Size m, double* work, double& result) const noexcept {
+  if (!evaluate(r, m, work)) return false;
+  double sum = 0;
+  for (Size i = 0; i < m; ++i) sum += work[i];
+  result = scale_ * scale_ * sum;
+  return true;
+}
+
+bool LossFunction::scale(Curvature curvature, const double* r, Size m, double* work, double* scaled,
+                         double* row_factors) const noexcept {
+  if (!evaluate(r, m, work)) return false;
   for (Size i = 0; i < m; ++i) {
-    const double x = r[i] / scale, z = x * x;
-    const Rho at = rho(loss, z);
-    const double floor = curvature == Curvature::for_search ? 0.01 * at.first : std::numeric_limits<double>::epsilon();
-    const double factor = std::sqrt(std::max(at.first + 2 * at.second * z, floor));
+    const double z = work[3 * m + i], first = work[m + i], second = work[2 * m + i];
+    const double floor = curvature == Curvature::for_search ? 0.01 * first : 0;
+    const double factor = std::sqrt(std::max({first + 2 * second * z, floor, std::numeric_limits<double>::epsilon()}));
     row_factors[i] = factor;
-    scaled[i] = r[i] * (at.first / factor);
+    scaled[i] = r[i] * (first / factor);
   }
+  return true;
 }
 
 }  // namespace mmlfast::drivers

@@ -23,6 +23,7 @@ LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSq
       m_(function.n_residuals()),
       n_(function.n_parameters()),
       rows_(round_up(std::max(m_, Size{1}), 8)),
+      loss_(options.loss, options.loss_scale, options.other_loss),
       problem_(n_, function.is_exact() ? 0x1p-46 : 1e-7, memory),
       secants_(n_, memory),
       p_(answer.p),
@@ -30,17 +31,19 @@ LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSq
       xtol_(options.xtol),
       gtol_(options.gtol),
       bounded_(options.lower != nullptr || options.upper != nullptr),
-      accelerating_(options.acceleration && options.loss == Loss::linear) {
+      accelerating_(options.acceleration && loss_.is_linear()) {
   double** const of_parameters[] = {&trial_, &influence_, &norms_,    &weights_, &step_,    &second_step_,
                                     &lower_, &upper_,     &gradient_, &z_,       &second_z_};
   for (double** vector : of_parameters) *vector = memory.take<double>(n_);
   r_ = memory.take<double>(checked_product(n_, n_));
   double** const of_residuals[] = {&residuals_, &trial_residuals_, &y_, &row_factors_};
   for (double** vector : of_residuals) *vector = memory.take<double>(rows_);
+  loss_work_ = memory.take<double>(loss_.is_linear() ? 0 : checked_product(rows_, 4));
   columns_ = memory.take<double>(checked_product(rows_, n_));
   exponents_ = memory.take<std::int32_t>(n_);
   pivots_ = memory.take<std::int32_t>(n_);
   held_ = memory.take<std::int8_t>(n_);
+  near_ = memory.take<std::int8_t>(n_);
 }
 
 // ---- what is known at a point ----
@@ -72,7 +75,13 @@ bool LeastSquaresSearch::evaluate(const double* p, double* r, double& size) noex
     return false;
   }
   std::fill(r + m_, r + rows_, 0.0);
-  size = options_.loss == Loss::linear ? length_of(r) : std::sqrt(loss_of(options_.loss, options_.loss_scale, r, m_));
+  if (loss_.is_linear()) {
+    size = length_of(r);
+  } else {
+    failed_ = !loss_.sum(r, m_, loss_work_, size);
+    if (failed_) return false;
+    size = std::sqrt(size);
+  }
   if (std::isnan(size)) size = infinity;
   return true;
 }
@@ -106,8 +115,9 @@ bool LeastSquaresSearch::take_residuals(bool precisely) noexcept {
     if (answer != ResidualFunction::Answer::yes) return false;
     answer_.used_precise = true;
     std::fill(y_ + m_, y_ + rows_, 0.0);
-  } else if (options_.loss != Loss::linear) {
-    scale_by_loss(options_.loss, options_.loss_scale, curvature_, residuals_, m_, y_, row_factors_);
+  } else if (!loss_.is_linear()) {
+    failed_ = !loss_.scale(curvature_, residuals_, m_, loss_work_, y_, row_factors_);
+    if (failed_) return false;
     std::fill(y_ + m_, y_ + rows_, 0.0);
   } else {
     std::copy_n(residuals_, rows_, y_);
@@ -119,18 +129,19 @@ bool LeastSquaresSearch::take_residuals(bool precisely) noexcept {
   return true;
 }
 
-// To lengths of 1/2 to 1, by powers of two. A derivative that is not finite says nothing about where to go: the
-// parameter stays where it is.
+// To lengths of 1/2 to 1, by powers of two. A derivative that is not finite says nothing about where to go (where a
+// function is saturated it is often infinity times zero) and counts as zero.
 void LeastSquaresSearch::scale_columns() noexcept {
   for (Size j = 0; j < n_; ++j) {
     double* column = columns_ + j * rows_;
-    if (options_.loss != Loss::linear)
+    if (!loss_.is_linear())
       for (Size i = 0; i < m_; ++i) column[i] *= row_factors_[i];
     std::fill(column + m_, column + rows_, 0.0);
     norms_[j] = length_of(column);
     if (!(norms_[j] < infinity)) {
-      std::fill_n(column, rows_, 0.0);
-      norms_[j] = 0;
+      for (Size i = 0; i < m_; ++i)
+        if (!std::isfinite(column[i])) column[i] = 0;
+      norms_[j] = length_of(column);
     }
     exponents_[j] = 0;
     if (norms_[j] > 0) {
@@ -162,6 +173,8 @@ bool LeastSquaresSearch::linearize(bool precisely) noexcept {
     return false;
   }
   scale_columns();
+  if (answer_.jacobian != nullptr)
+    for (Size j = 0; j < n_; ++j) std::copy_n(columns_ + j * rows_, m_, answer_.jacobian + j * m_);
   kernel_.factor(columns_, rows_, rows_, n_, y_, r_, z_, pivots_);
   for (Size k = 0; k < n_; ++k) {
     double sum = 0;
@@ -178,6 +191,7 @@ bool LeastSquaresSearch::linearize(bool precisely) noexcept {
 
 void LeastSquaresSearch::run() noexcept {
   std::fill_n(influence_, n_, 0.0);
+  std::fill_n(near_, n_, std::int8_t{0});
   if (!evaluate(p_, residuals_, size_)) {
     answer_.outcome = {Outcome::Status::interrupted};
     return;
@@ -224,7 +238,7 @@ bool LeastSquaresSearch::iterate() noexcept {
   const bool first = radius_ < 0;
   if (first) {
     first_radius();
-    rank_at_start_ = problem_.rank();
+    answer_.rank_at_start = static_cast<std::int32_t>(problem_.rank());
   }
   status_ = LeastSquaresStatus::gradient;
   const double reachable = problem_.reachable(), noise = roundings();
@@ -267,6 +281,8 @@ bool LeastSquaresSearch::is_settled(double actual) noexcept {
 }
 
 bool LeastSquaresSearch::accept() noexcept {
+  if (bounded_)
+    for (Size j = 0; j < n_; ++j) near_[j] = step_[j] <= lower_[j] ? -1 : step_[j] >= upper_[j] ? 1 : 0;
   std::copy_n(trial_, n_, p_);
   std::swap(residuals_, trial_residuals_);
   size_ = trial_size_;
@@ -307,7 +323,8 @@ void LeastSquaresSearch::accelerate() noexcept {
   answer_.accelerated = true;
 }
 
-// Whether the step ends between them by itself.
+// Whether the step ends between them by itself. At first it goes nine tenths of the way to a bound only: there, and not
+// by symmetry, it shows whether that is where to go.
 bool LeastSquaresSearch::keep_between_bounds() noexcept {
   bool inside = true;
   for (Size j = 0; j < n_; ++j) {
@@ -316,18 +333,28 @@ bool LeastSquaresSearch::keep_between_bounds() noexcept {
     upper_[j] = options_.upper == nullptr ? infinity : std::ldexp(options_.upper[j] - p_[j], exponent);
     inside = inside && step_[j] >= lower_[j] && step_[j] <= upper_[j];
   }
-  if (!inside) problem_.solve_between(damping_, lower_, upper_, step_);
-  return inside;
+  if (inside) return true;
+  for (Size j = 0; j < n_ && !finishing_; ++j) {
+    if (near_[j] >= 0) lower_[j] *= 0.9;
+    if (near_[j] <= 0) upper_[j] *= 0.9;
+  }
+  problem_.solve_between(damping_, lower_, upper_, step_);
+  return false;
 }
 
 // trial = p + step.
 void LeastSquaresSearch::go_by_step() noexcept {
   for (Size j = 0; j < n_; ++j) {
     trial_[j] = p_[j] + std::ldexp(step_[j], exponent_ - exponents_[j]);
-    if (options_.lower != nullptr && (step_[j] <= lower_[j] || trial_[j] < options_.lower[j]))
+    if (!bounded_) continue;
+    // To the bound itself, and not to what roundings leave between.
+    const int exponent = exponents_[j] - exponent_;
+    if (options_.lower != nullptr && step_[j] <= std::ldexp(options_.lower[j] - p_[j], exponent))
       trial_[j] = options_.lower[j];
-    if (options_.upper != nullptr && (step_[j] >= upper_[j] || trial_[j] > options_.upper[j]))
+    if (options_.upper != nullptr && step_[j] >= std::ldexp(options_.upper[j] - p_[j], exponent))
       trial_[j] = options_.upper[j];
+    if (options_.lower != nullptr) trial_[j] = std::max(trial_[j], options_.lower[j]);
+    if (options_.upper != nullptr) trial_[j] = std::min(trial_[j], options_.upper[j]);
   }
 }
 

@@ -22,8 +22,6 @@ class LeastSquaresSearch : NonCopyable {
                      Divider& memory) noexcept;
 
   void run() noexcept;
-  // Of the Jacobian where the search began.
-  Size rank_at_start() const noexcept { return rank_at_start_; }
 
  private:
   // Residuals at p and the root of twice their cost; infinity where they are no numbers. False: stop.
@@ -69,15 +67,16 @@ class LeastSquaresSearch : NonCopyable {
   LeastSquaresAnswer& answer_;
   const LeastSquaresKernel& kernel_ = kernel_of<LeastSquaresKernel>();
   const Size m_, n_, rows_;
+  const LossFunction loss_;
   LeastSquaresStep problem_;
   LeastSquaresSecants secants_;
 
   double* p_;  // n, the answer's
   double *trial_, *influence_, *norms_, *weights_, *step_, *second_step_, *lower_, *upper_, *gradient_, *z_, *second_z_,
       *r_;
-  double *residuals_, *trial_residuals_, *columns_, *y_, *row_factors_;  // rows of them
+  double *residuals_, *trial_residuals_, *columns_, *y_, *row_factors_, *loss_work_;  // rows of them
   std::int32_t *exponents_, *pivots_;
-  std::int8_t* held_;
+  std::int8_t *held_, *near_;  // held at a bound; going to one: -1 the lower, 1 the upper
 
   // Residuals are scaled by 2^-exponent_, column j by 2^-exponents_[j], and steps so that they fit.
   int exponent_ = 0;
@@ -89,7 +88,6 @@ class LeastSquaresSearch : NonCopyable {
   LeastSquaresStatus status_ = LeastSquaresStatus::stagnation;
   bool bounded_, failed_ = false, linear_at_p_ = false, finishing_ = false, accelerating_;
   Curvature curvature_ = Curvature::for_search;
-  Size rank_at_start_ = 0;
 };
 
 }  // namespace mmlfast::drivers

@@ -408,6 +408,8 @@ class Residuals:
     """What minimize_squares takes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None: ...
+    def residuals(self, arg0: object, /) -> _Array: ...
+    def jacobian(self, arg0: object, /) -> _Array | None: ...
 
 class TapeResiduals(Residuals):
     """(model(p) - y) by weights, or by the inverse of a lower triangle, from programs whose x is p and whose further
@@ -470,6 +472,10 @@ class SquaresMinimum:
     @property
     def r(self) -> _Array: ...
     @property
+    def gradient(self) -> _Array: ...
+    @property
+    def jacobian(self) -> _Array | None: ...
+    @property
     def permutation(self) -> _Array: ...
     @property
     def active(self) -> _Array: ...
@@ -477,6 +483,8 @@ class SquaresMinimum:
     def inverse(self) -> _Array | None: ...
     @property
     def rank(self) -> int: ...
+    @property
+    def rank_at_start(self) -> int: ...
     @property
     def status(self) -> int: ...
     @property
@@ -503,7 +511,7 @@ def minimize_squares(
     p0: _Array,
     lower: _Array | None = ...,
     upper: _Array | None = ...,
-    loss: str = ...,
+    loss: str | Callable[[_Array], object] = ...,
     loss_scale: float = ...,
     ftol: float = ...,
     xtol: float = ...,
@@ -513,6 +521,7 @@ def minimize_squares(
     acceleration: bool = ...,
     first_step: float = ...,
     on_step: Callable[[_Array, float, int], bool] | None = ...,
+    with_jacobian: bool = ...,
 ) -> SquaresMinimum: ...
 
 class TaylorPlan:

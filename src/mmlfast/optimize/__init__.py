@@ -3,6 +3,7 @@
 from mmlfast._common.public import publish
 from mmlfast.optimize._curve_fit import curve_fit
 from mmlfast.optimize._fit_result import CurveFit
+from mmlfast.optimize._least_squares import least_squares
 from mmlfast.optimize._newton import newton
 from mmlfast.optimize._newton_arrays import NewtonArray
 from mmlfast.optimize._newton_many import NewtonMany, newton_many
@@ -15,6 +16,7 @@ __all__ = [
     "StationaryPoint",
     "classify_stationary_point",
     "curve_fit",
+    "least_squares",
     "newton",
     "newton_many",
 ]

@@ -168,8 +168,8 @@ def curve_fit(
     elif not (jac is None or jac in _SCHEMES):
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)
-    minimum = search(residuals, model, rows, bounds_of_free, parameters, settings, data.unit)
-    fit = _result(minimum, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
+    minimum, done = search(residuals, model, rows, bounds_of_free, parameters, settings, data.unit)
+    fit = _result(minimum, done, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
     if is_ordinary and model.tape is not None and _may_be_quick(f, model, parameters, data, rows):
         remember(Curve(f, parameters.free, ()), parameters.names, model.tape, data.x)
     return fit
@@ -264,6 +264,7 @@ def _given_jacobian(
 
 def _result(
     minimum: Any,
+    done: list[str],
     model: FitModel,
     parameters: Parameters,
     data: FitData,
@@ -289,7 +290,7 @@ def _result(
         minimum.residuals if data.unit == 1.0 else minimum.residuals / data.unit,
         minimum.active,
         minimum.status,
-        _remarks(minimum, model, derivatives),
+        _remarks(done, model, derivatives),
         derivatives,
         minimum.n_evaluations,
         minimum.n_jacobians,
@@ -312,11 +313,9 @@ def _result(
     return CurveFit(items, outcome)
 
 
-def _remarks(minimum: Any, model: FitModel, derivatives: str) -> str:
+def _remarks(done: list[str], model: FitModel, derivatives: str) -> str:
     """What a reader of the message should know besides."""
-    remarks = []
-    if minimum.n_searches > 1:
-        remarks.append("two searches were made, the second one with shorter steps, and the lower end counts")
+    remarks = list(done)
     if derivatives == DIFFERENCES:
         remarks.append(model.why())
     return "; ".join(remarks)

@@ -74,7 +74,7 @@ class OfConstants:
 class Programs:
     """Of the points that count: values, derivatives column by column, and second derivatives along a direction."""
 
-    __slots__ = ("_second", "columns", "kept", "precise", "tape", "values")
+    __slots__ = ("_linear", "_second", "columns", "kept", "precise", "tape", "values")
 
     def __init__(self, tape: FitTape, kept: Array | None) -> None:
         trace, p, result, _ = tape.seen
@@ -90,6 +90,25 @@ class Programs:
         self.columns = _program(trace, np.concatenate(columns))
         self.precise = _core.TapeDoubleDouble(trace.graph, without_gaps(trace, ids))
         self._second: Any = None
+        self._linear: Array | None = None
+
+    @property
+    def linear(self) -> Array:
+        """Which parameters the values are linear in, all of them together."""
+        if self._linear is None:
+            trace, p, result, _ = self.tape.seen
+            ids = result.ravel() if self.kept is None else result.ravel()[self.kept]
+            self._linear = np.zeros(p.size, bool)
+            seeds = np.full((p.size, p.size), -1, np.int32)
+            np.fill_diagonal(seeds, int(trace.scalar(1.0)[()]))
+            needs = []  # which parameters each column of the Jacobian depends on
+            for k in range(p.size):
+                column = trace.graph.jvp(p.ravel(), seeds[k], ids)
+                _, indices = trace.graph.pattern(column[column >= 0], p.ravel())
+                needs.append(set(np.asarray(indices).tolist()))
+                chosen = np.flatnonzero(self._linear).tolist()
+                self._linear[k] = not needs[k] & {*chosen, k} and not any(k in needs[i] for i in chosen)
+        return self._linear
 
     @property
     def second(self) -> Any:

@@ -13,6 +13,7 @@ from mmlfast.autodiff._recording import function_name
 from mmlfast.optimize._fit_data import FitData
 from mmlfast.optimize._fit_model import FitModel
 from mmlfast.optimize._fit_parameters import Parameters
+from mmlfast.optimize._restarts import Problem, other_minima
 
 Array = np.ndarray[Any, Any]
 
@@ -101,19 +102,21 @@ def search(
     parameters: Parameters,
     settings: Settings,
     unit: float,
-) -> Any:
-    """The minimum, a `SquaresMinimum`; RuntimeError, as SciPy's, if there is none where the search ended."""
+) -> tuple[Any, list[str]]:
+    """The minimum, a `SquaresMinimum`, and what was done besides; RuntimeError, as SciPy's, if there is none where the
+    searches ended."""
     scale = None if settings.scale is None else np.broadcast_to(settings.scale, len(parameters.names))
     scale = None if scale is None else np.ascontiguousarray(scale[list(parameters.free)])
 
-    def from_here(start: Array) -> Any:
-        loss, f_scale, ftol, xtol, gtol, evaluations, _ = settings
-        return _core.minimize_squares(
-            residuals, start, *bounds, loss, unit * f_scale, ftol, xtol, gtol, evaluations, scale
-        )
+    def from_here(start: Array, most: int = settings.evaluations) -> Any:
+        loss, f_scale, ftol, xtol, gtol, _, _ = settings
+        return _core.minimize_squares(residuals, start, *bounds, loss, unit * f_scale, ftol, xtol, gtol, most, scale)
 
+    done: list[str] = []
     with np.errstate(all="ignore"):
         best = from_here(model.p0)
+        if best.n_searches > 1:
+            done.append("two searches were made, the second one with shorter steps, and the lower end counts")
         lost = _lost(best, model, rows)
         if lost.any():
             # From where these parameters still had their influence, the others where they are now.
@@ -122,9 +125,14 @@ def search(
                 if other.status > 0 and other.cost < best.cost:
                     best = other
                     break
+        if not (best.status > 0 and best.rank == len(best.x)) and settings.loss == "linear":
+            linear = model.tape.programs(rows).linear if model.tape is not None else None
+            problem = Problem(residuals, model.p0, *bounds, linear)
+            best, _, said = other_minima(problem, best, from_here, settings.evaluations)
+            done += said
     if not (best.status > 0 and best.rank == len(best.x)):
         _check_minimum(best, model, rows, parameters, settings)
-    return best
+    return best, done
 
 
 def _lost(minimum: Any, model: FitModel, rows: Array | None) -> Array:
