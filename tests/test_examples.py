@@ -46,6 +46,13 @@ SHOWN = {
     "inner_product": ["[[1, 2], [2, 4]]: False", "inner product 0, angle 90.00", "1e-09; by the arc cosine 0"],
     "neighbors": ["Mahalanobis): 100% right", "67108864: 100.0%", "1500 links"],
     "projection": ["[ 5.  2. -1.]", "orthogonal to the basis: True", "orthogonal in that metric: True"],
+    "curve_fit": [
+        "the same place: True",
+        "mean 68.17 +- 0.08 inches",
+        "robust loss:  lifetime 1.5",
+        "errors of a, b are inf",
+        "rank 2 of 3, rate 0.666667",
+    ],
     "autodiff": [
         "gradient by the chain rule: [-215.6  112.  -100. ]",
         "at 1: 1.895598607383\n         by the rules:  1.895598607383",
