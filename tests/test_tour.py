@@ -35,6 +35,7 @@ PICTURES = {
     "sandpit": ["sandpit.png"],
     "chain_rule": ["chain-rule.png"],
     "taylor": ["taylor.png"],
+    "heights": ["heights.png"],
     "digit_classifier": [
         "digit_classifier-confusion.png",
         "digit_classifier-hardest.png",
