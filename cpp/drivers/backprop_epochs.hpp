@@ -111,7 +111,8 @@ class Epochs {
       if (answer == Answer::failed) return false;
       if (answer == Answer::stop) return end(Stopped::by_callback);
       if (enough) return end(Stopped::no_improvement);
-      if (training_.stopping.seconds < seconds_since(begin)) return end(Stopped::out_of_time);
+      if (std::isfinite(training_.stopping.seconds) && training_.stopping.seconds < seconds_since(begin))
+        return end(Stopped::out_of_time);
     }
     return !passes.stopped();
   }

@@ -31,6 +31,7 @@ class Passes {
   // body(first, count) for the blocks of `count` samples of the chunk.
   template <class Body>
   void each_block(Size count, Body&& body) {
+    if (count <= block_rows) return body(Size{0}, count);
     team_.run(
         ceil_div(count, block_rows),
         [&](Size block) {

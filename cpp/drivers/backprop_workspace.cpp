@@ -102,6 +102,7 @@ void Workspace<T>::select(const Samples<T>& samples, bool in_order, bool trainin
   in_order_ = in_order;
   training_ = training;
   copied_ = in_order || shifts.most > 0 || needs_copies(network_, samples);
+  if (samples.weights == nullptr) std::fill_n(weights_, needs_.chunk, T{1});
   layers_[0].in = inputs_;
   layers_[0].in_row = copied_ ? spread_stride<T>(network_.sizes[0]) : network_.sizes[0];
 }
@@ -168,16 +169,17 @@ void Workspace<T>::take_shifted(Size from, T* to) const {
     take_pixels(from * n + (y - down) * row + source, kept, y * row + skipped, to + y * row + skipped);
 }
 
+// What a sample of weight 0 comes to would be NaN, times 0, if it is infinite: all of it is 0.
 template <class T>
-void Workspace<T>::gather(Size first, Size count) {
+void Workspace<T>::gather_weighted(Size first, Size count) {
   const Size n_in = network_.sizes[0], n_out = last().n_out, in_row = layers_[0].in_row;
   const Samples<T>& samples = *samples_;
   for (Size s = first; s < first + count; ++s) {
     const Size from = in_order_ ? order_[start_ + s] : start_ + s;
-    const T weight = samples.weights == nullptr ? T{1} : samples.weights[from];
+    const T weight = samples.weights[from];
     numbers_[s] = from;
     weights_[s] = weight;
-    if (weight == T{0}) {  // 0 times what such a sample comes to would be NaN if that is infinite
+    if (weight == T{0}) {
       std::fill_n(inputs_ + s * in_row, n_in, T{0});
       if (samples.y != nullptr) std::fill_n(targets_ + s * last().out_row, n_out, T{0});
       labels_[s] = 0;
@@ -186,6 +188,22 @@ void Workspace<T>::gather(Size first, Size count) {
     if (copied_) take_row(from, inputs_ + s * in_row);
     if (samples.y != nullptr) copy(samples.y + from * n_out, n_out, targets_ + s * last().out_row);
     if (samples.labels != nullptr) labels_[s] = samples.labels[from];
+  }
+}
+
+template <class T>
+void Workspace<T>::gather(Size first, Size count) {
+  const Samples<T>& samples = *samples_;
+  if (samples.weights != nullptr) return gather_weighted(first, count);
+  const Size n_out = last().n_out, in_row = layers_[0].in_row, out_row = last().out_row;
+  for (Size s = first; s < first + count; ++s) numbers_[s] = in_order_ ? order_[start_ + s] : start_ + s;
+  if (copied_) {
+    for (Size s = first; s < first + count; ++s) take_row(numbers_[s], inputs_ + s * in_row);
+  }
+  if (samples.labels != nullptr) {
+    for (Size s = first; s < first + count; ++s) labels_[s] = samples.labels[numbers_[s]];
+  } else if (samples.y != nullptr) {
+    for (Size s = first; s < first + count; ++s) copy(samples.y + numbers_[s] * n_out, n_out, targets_ + s * out_row);
   }
 }
 

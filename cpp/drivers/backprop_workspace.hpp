@@ -95,6 +95,7 @@ class Workspace {
     return training_ && needs_.dropout != nullptr && l + 1 < network_.n_layers && needs_.dropout[l] > 0;
   }
   bool keeps_slope(int l) const;
+  void gather_weighted(Size first, Size count);
   void take_row(Size from, T* to) const;
   void take_shifted(Size from, T* to) const;
   void take_pixels(Size at, Size n, Size column, T* to) const;

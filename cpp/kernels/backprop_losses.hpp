@@ -28,20 +28,27 @@ MMLFAST_INLINE double sum_in_double(const vec<T>& x) {
   return sum;
 }
 
-// element(out, target, mask of real columns, weight, twice the sum of losses) -> what delta is, for all numbers of the
-// output.
+// Whether delta needs no slopes.
+template <class T>
+bool is_straight(const DenseLayer<T>& layer) {
+  return layer.activation == Activation::identity && layer.slope == nullptr;
+}
+
+// element(out, target, mask of real columns, weight, twice the sum of losses) -> dl/dout, for all numbers of the
+// output. What becomes delta of it is times weight and scale where there are no slopes to come.
 template <class T, class Element>
 MMLFAST_INLINE double elementwise(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count,
                                   const Targets<T>& targets, Element&& element) {
   vec<T> total = zero<T>();
+  const bool straight = is_straight(layer);
   for (std::ptrdiff_t j = 0; j < layer.n_out; j += lanes<T>) {
     const mask<T> real = columns_at<T>(j, layer.n_out);
     vec<T> column = zero<T>();
     for (std::ptrdiff_t s = first; s < first + count; ++s) {
       const std::ptrdiff_t at = s * layer.out_row + j;
-      const vec<T> delta =
-          element(load(layer.out + at), load(targets.y + at), real, broadcast<T>(targets.weights[s]), column);
-      store(layer.delta + at, delta);
+      const T weight = targets.weights[s];
+      const vec<T> delta = element(load(layer.out + at), load(targets.y + at), real, broadcast<T>(weight), column);
+      store(layer.delta + at, delta * broadcast<T>(straight ? weight * targets.scale : T{1}));
     }
     total = total + column;
   }
@@ -215,7 +222,7 @@ double output(const DenseLayer<T>& layer, Loss loss, std::ptrdiff_t first, std::
     default:
       total = squared_error(layer, first, count, targets);
   }
-  weigh(layer, first, count, targets.weights, targets.scale);
+  if (!is_straight(layer)) weigh(layer, first, count, targets.weights, targets.scale);
   return total;
 }
 

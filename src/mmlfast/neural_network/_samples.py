@@ -17,6 +17,8 @@ Array = np.ndarray[Any, Any]
 
 def plain(a: Array, dtype: np.dtype[Any]) -> Array:
     """`a` in the dtype of the network, C-contiguous and aligned."""
+    if type(a) is np.ndarray and a.dtype is dtype and a.flags.carray:
+        return a
     with np.errstate(over="ignore"):  # too large for float32 becomes inf, as everywhere else in here
         return np.require(a, dtype, ("C", "A"))
 

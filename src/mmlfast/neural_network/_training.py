@@ -37,6 +37,8 @@ def integer(name: str, value: Any, lowest: int) -> int:
 
 
 def number(name: str, value: Any, below: float) -> float:
+    if type(value) is float and 0 <= value < below:
+        return value
     x = as_real(value, name)
     if not 0 <= x < below:
         raise ValueError(
@@ -92,7 +94,7 @@ class Optimizer(NamedTuple):
 def optimizer(name: Any, momentum: float, nesterov: bool, weight_decay: float, betas: Any, epsilon: float) -> Optimizer:
     one_of("optimizer", name, OPTIMIZERS)
     settings: dict[str, Any] = {}
-    beta1, beta2 = (number(f"beta{i + 1}", b, 1.0) for i, b in enumerate(betas))
+    beta1, beta2 = number("beta1", betas[0], 1.0), number("beta2", betas[1], 1.0)
     epsilon = number("epsilon", epsilon, math.inf)
     if epsilon < 1e-30:
         raise ValueError(f"epsilon must be at least 1e-30, got {epsilon}")
