@@ -259,12 +259,29 @@ mutations(
     ("order[k] = was", "order[k] = order[i]"),
 )
 mutations(
-    "cpp/kernels/**/backprop.cpp",
-    "test_backprop.py test_layouts.py",
+    "cpp/kernels/**/backprop*",
+    "test_backprop.py test_backprop_functions.py test_backprop_training.py test_layouts.py",
     ("d * fnma(y, y, one)", "d * (one - y)"),
     ("y <= zero<T>(), zero<T>(), d", "y < zero<T>(), zero<T>(), d"),
     ("n - j < lanes<T> ? n - j : lanes<T>", "lanes<T>"),  # the padding counts
-    ("delta[labels[s]] -= scale", "delta[labels[s]] -= 1"),
+    ("delta[label] -= factor;", "delta[label] -= 1;"),
+    ("select(target == nothing, nothing, target * loss)", "target * loss"),  # 0 times infinity
+    ("select(y == nothing, nothing, y * in_favour)", "y * in_favour"),
+    ("select(z < zero<T>(), zero<T>(), z) + soft_corner(z)", "log1p(exp(z))"),
+    ("flushed(fnma(rate, g,", "(fnma(rate, g,"),  # subnormal velocities
+    ("fnma(rate, first / (sqrt(second) + epsilon)", "fnma(rate, first / sqrt(second + epsilon)"),
+    ("h ^= static_cast<std::uint32_t>(key >> 32)", "h ^= 0"),
+)
+mutations(
+    "cpp/drivers/**/backprop*",
+    "test_backprop.py test_backprop_functions.py test_backprop_training.py test_layouts.py",
+    ("if (!(weight > 0)) return;", ""),
+    ("    if (weight == T{0}) {", "    if (weight != weight) {"),
+    ("if (value < state_.best) {", "if (value <= state_.best) {"),
+    ("best_.restore();\n      state_.steps = best_steps_;", "best_.restore();"),
+    ("const double first = 1 - std::pow(training_.beta1, steps)", "const double first = 1"),
+    ("state_ = good_state_;", ""),
+    ("mix(key + static_cast<std::uint64_t>(numbers_[s]))", "mix(key + static_cast<std::uint64_t>(s))"),
 )
 
 mutations(

@@ -397,6 +397,20 @@ def test_bad_targets():
         Network([2, 1]).fit(x, [1, 2], epochs=1, batch_size=1, learning_rate=0.1, class_weight="balanced")
 
 
+def test_a_dead_layer_is_warned_about(rng):
+    x = rng.normal(size=(300, 3))
+    net = Network([3, 4, 5, 1], activation=["relu", "relu"], seed=1)
+    net.biases[1] -= 1e3
+    how: dict[str, Any] = {"epochs": 1, "batch_size": 10, "learning_rate": 1e-3}
+    with pytest.warns(UserWarning, match="every unit of hidden layer 1, a relu, is 0 for all samples"):
+        net.fit(x, x[:, 0], **how)
+    net.biases[1] += 1e3
+    net.biases[1][:] = -100
+    x[7] = 1e3  # one sample that goes through
+    net.weights[0][...] = net.weights[1][...] = 1
+    net.fit(x, x[:, 0], epochs=1, batch_size=300, learning_rate=0.0)
+
+
 def test_inputs_far_from_one_are_warned_about_once(rng):
     """Means of 1000, pixels from 0 to 255, micrometres; not ordinary ones."""
     x = rng.normal(size=(50, 3))

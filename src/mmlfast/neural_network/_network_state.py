@@ -26,6 +26,7 @@ from mmlfast.neural_network._functions import (
 )
 from mmlfast.neural_network._initial_weights import check_scheme, initial_weights
 from mmlfast.neural_network._samples import inputs, plain
+from mmlfast.neural_network._second_order import dead_layer
 from mmlfast.neural_network._training import STOPPED, History, Moments, check_moments, copied_moments, integer
 
 Array = np.ndarray[Any, Any]
@@ -314,6 +315,10 @@ class NetworkState:
             )
         if diverged:
             training.warn_of_divergence(finished, epochs, settings["learning_rate"], samples[0], samples[1])
+        elif finished and "relu" in self._activations:
+            training.warn_of_dead_layer(
+                dead_layer(self._layers(), self._all_activations(), samples[0], self._standardization)
+            )
         return losses
 
 

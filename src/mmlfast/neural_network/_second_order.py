@@ -26,6 +26,25 @@ def standardized(x: Array, standardization: tuple[Array, Array] | None, dtype: n
     return (x.astype(dtype) - standardization[0]) * standardization[1]
 
 
+def dead_layer(
+    layers: Layers, activations: tuple[Choice, ...], x: Array, standardization: tuple[Array, Array] | None
+) -> int | None:
+    """The first hidden layer of relu whose units are all 0 for all samples, from 0: nothing goes through it, and no
+    gradient comes back."""
+    last = max((i for i, a in enumerate(activations[:-1]) if name_of(a) == "relu"), default=-1)
+    if last < 0:
+        return None
+    few = len(x) > 128 and dead_layer(layers, activations, x[:: len(x) // 64], standardization) is None
+    if few:
+        return None
+    a = standardized(x, standardization, layers[0][0].dtype)
+    for number, ((w, b), activation) in enumerate(zip(layers[: last + 1], activations, strict=False)):
+        a = with_derivatives(activation, a @ w + b)[0]
+        if name_of(activation) == "relu" and not a.any():
+            return number
+    return None
+
+
 def jacobian(
     layers: Layers, activations: tuple[Choice, ...], x: Array, standardization: tuple[Array, Array] | None
 ) -> Array:

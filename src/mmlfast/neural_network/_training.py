@@ -203,8 +203,8 @@ def warn_of_divergence(finished: int, epochs: int, learning_rate: float, inputs:
     """Say where the finite numbers ended, and why."""
     for name, a in (("x", inputs), ("y", targets)):
         if not np.isfinite(a).all():
-            row = int(np.argmin(np.isfinite(a).reshape(len(a), -1).all(axis=1)))
-            reason = f"{name} holds NaN, infinity or a number beyond {a.dtype}, first in row {row}"
+            row, column = np.argwhere(~np.isfinite(a.reshape(len(a), -1)))[0].tolist()
+            reason = f"{name} holds NaN, infinity or a number beyond {a.dtype}, first in row {row}, column {column}"
             break
     else:
         reason = (
@@ -216,6 +216,16 @@ def warn_of_divergence(finished: int, epochs: int, learning_rate: float, inputs:
         f"fit: the loss or the weights left the finite numbers in epoch {finished + 1} of {epochs}, and the training "
         f"stopped; the network has the weights {kept}: {reason}"
     )
+
+
+def warn_of_dead_layer(layer: int | None) -> None:
+    if layer is not None:
+        warn_caller(
+            f"fit: every unit of hidden layer {layer}, a relu, is 0 for all samples: nothing goes through, and no "
+            f"gradient comes back to change that. Take a smaller learning_rate, standardize(x) first, or "
+            f"activation='leaky_relu'",
+            UserWarning,
+        )
 
 
 class Epoch(NamedTuple):
