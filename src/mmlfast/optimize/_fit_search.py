@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 NOISE = 3e-9  # of derivatives by differences
 # The largest cosine between the residuals and a derivative where a search that can go no further has arrived.
 _ARRIVED = 1e-6
+_VALLEY = 1e8  # condition from which on a search that gives up is in a valley
 _METHODS = (None, "lm", "trf", "dogbox")
 _LOSSES = ("linear", "huber", "soft_l1", "cauchy")
 
@@ -152,7 +153,7 @@ def _check_minimum(
         what = f"{settings.evaluations} evaluations of {name} did not do (maxfev= allows more)"
     elif minimum.status == -1:
         raise ValueError("the residuals at p0 are not finite: (model - ydata) / sigma leaves the range of float64")
-    elif minimum.status < 0 and not minimum.optimality <= _ARRIVED:
+    elif minimum.status < 0 and not _has_arrived(minimum):
         stuck = _stuck(model, rows, minimum.x, [parameters.names[i] for i in parameters.free])
         what = f"no step makes the sum of squares smaller, and this is no minimum{stuck}"
     elif minimum.cost > 0 and not minimum.active.any() and _rank(model, rows) > minimum.rank:
@@ -166,6 +167,13 @@ def _check_minimum(
         f"Optimal parameters not found: {what}. It ended at {at}. Most often the start is too far away: give a p0 that "
         "shows the shape of the data"
     )
+
+
+def _has_arrived(minimum: Any) -> bool:
+    """Whether it is a minimum that cannot be told better: of a noisy model, or where parameters are undetermined. A
+    valley that goes on and on is none."""
+    is_plain = minimum.condition < _VALLEY or minimum.rank < len(minimum.x)
+    return bool(minimum.optimality <= _ARRIVED and is_plain)
 
 
 def _rank(model: FitModel, rows: Array | None) -> int:
