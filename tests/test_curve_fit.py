@@ -603,3 +603,21 @@ def test_a_function_that_is_made_again_is_the_same_one():
         assert_allclose(curve_fit(changing, X, 3 * X**k, [1]).params, [3], rtol=1e-14)
         again = types.FunctionType(changing.__code__, globals(), "again", (k + 1,))
         assert_allclose(curve_fit(again, X, 3 * X ** (k + 1), [1]).params, [3], rtol=1e-14)
+
+
+def test_bits_depend_neither_on_simd_levels_nor_on_threads(same_at_every_level):
+    same_at_every_level("""
+        from mmlfast.optimize import curve_fit
+
+        def f(x, a, b, c):
+            return a * np.exp(-b * x) + c * np.sin(x)
+
+        rng = np.random.default_rng(0)
+        for n in (7, 50, 3001):
+            x = np.linspace(0, 4, n)
+            y = f(x, 2.5, 1.3, 0.5) + 0.05 * rng.standard_normal(n)
+            sigma = rng.uniform(0.5, 2, n)
+            for options in ({}, {}, {"sigma": sigma}, {"bounds": (0, [9, 9, 0.4])}, {"loss": "cauchy"}):
+                fit = curve_fit(f, x, y, [1, 1, 0.1], **options)
+                digest(fit.params, fit.covariance, fit.residuals)
+    """)
