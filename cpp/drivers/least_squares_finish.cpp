@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/least_squares_powers.hpp"
 #include "drivers/least_squares_search.hpp"
 
 namespace mmlfast::drivers {
@@ -19,7 +20,7 @@ bool LeastSquaresSearch::needs_precision() noexcept {
   if (!loss_.is_linear() || !problem_.amplification(second_step_)) return false;
   const double noise = roundings();
   for (Size j = 0; j < n_; ++j)
-    if (noise * second_step_[j] > 1e-12 * weights_[j] * std::abs(std::ldexp(p_[j], exponents_[j] - exponent_)))
+    if (noise * second_step_[j] > 1e-12 * weights_[j] * std::abs(times_power(p_[j], exponents_[j] - exponent_)))
       return true;
   return false;
 }
@@ -28,7 +29,7 @@ bool LeastSquaresSearch::needs_precision() noexcept {
 bool LeastSquaresSearch::has_arrived(double length, double floor, double digits) const noexcept {
   if (length <= floor || length <= epsilon * size_of_parameters()) return true;
   for (Size j = 0; j < n_; ++j)
-    if (std::abs(step_[j]) > digits * std::abs(std::ldexp(p_[j], exponents_[j] - exponent_))) return false;
+    if (std::abs(step_[j]) > digits * std::abs(times_power(p_[j], exponents_[j] - exponent_))) return false;
   return true;
 }
 
@@ -37,12 +38,12 @@ bool LeastSquaresSearch::go_further() noexcept {
   double *at = trial_, *step = second_step_, *better = second_z_;
   for (Size j = 0; j < n_; ++j) {
     at[j] = influence_[j] * p_[j];
-    step[j] = influence_[j] * std::ldexp(step_[j], exponent_ - exponents_[j]);
+    step[j] = influence_[j] * times_power(step_[j], exponent_ - exponents_[j]);
   }
   if (!secants_.improve(at, step, better)) return false;
   for (Size j = 0; j < n_; ++j) {
     if (influence_[j] == 0) continue;
-    const double by = std::ldexp(better[j] / influence_[j], exponents_[j] - exponent_);
+    const double by = times_power(better[j] / influence_[j], exponents_[j] - exponent_);
     if (bounded_ && !(by >= lower_[j] && by <= upper_[j])) return false;
     second_step_[j] = by;
   }
@@ -62,7 +63,7 @@ bool LeastSquaresSearch::is_minimum() const noexcept {
 // Takes step_ if the residuals do not become longer by more than roundings; if they do and the step came from secants,
 // the plain one.
 LeastSquaresSearch::Progress LeastSquaresSearch::last_step(bool further) noexcept {
-  const double most = size_ * (1 + 8 * epsilon) + 8 * std::ldexp(roundings(), exponent_);
+  const double most = size_ * (1 + 8 * epsilon) + 8 * times_power(roundings(), exponent_);
   for (;; further = false) {
     go_by_step();
     if (!moves()) return Progress::none;
@@ -79,7 +80,7 @@ LeastSquaresSearch::Progress LeastSquaresSearch::last_step(bool further) noexcep
 // roundings.
 bool LeastSquaresSearch::finish() noexcept {
   bool precisely = false;
-  double shortest = infinity;
+  double shortest = infinity, floor = 0;  // of the lengths of steps; what roundings make of them
   int no_shorter = 0;
   secants_.forget();
   finishing_ = true;  // influences stay as they are, since secants are in their units
@@ -91,13 +92,12 @@ bool LeastSquaresSearch::finish() noexcept {
   for (int k = 0; k < most_last_steps; ++k) {
     if (!linear_at_p_ && !linearize(precisely)) return false;
     if (size_ == 0) return true;
-    const bool hard = needs_precision();
-    if (k == 0 && hard) {
-      precisely = linearize(true);
-      if (failed_ || (!precisely && !linearize(false))) return false;
+    if (k == 0) {
+      precisely = needs_precision() && linearize(true);
+      if (failed_ || (!linear_at_p_ && !linearize(false))) return false;
+      const double noise = precisely ? epsilon : roundings();
+      floor = problem_.amplification(second_step_) ? noise * std::sqrt(square_of(second_step_, n_)) : 0;
     }
-    const double noise = precisely ? epsilon : roundings();
-    const double floor = problem_.amplification(second_step_) ? noise * std::sqrt(square_of(second_step_, n_)) : 0;
     problem_.solve(0, step_);
     damping_ = 0;
     const bool inside = !bounded_ || keep_between_bounds();
@@ -136,7 +136,7 @@ void LeastSquaresSearch::report() noexcept {
     answer_.active[j] = held_[j];
     if (held_[j] == 0 && norms_[j] > 0 && size > 0)
       answer_.optimality =
-          std::max(answer_.optimality, std::abs(gradient_[j]) / (size * std::ldexp(norms_[j], -exponents_[j])));
+          std::max(answer_.optimality, std::abs(gradient_[j]) / (size * times_power(norms_[j], -exponents_[j])));
   }
   if (!loss_.is_linear()) {
     curvature_ = Curvature::as_scipy;
@@ -150,18 +150,18 @@ void LeastSquaresSearch::report() noexcept {
 
 void LeastSquaresSearch::report_triangle() noexcept {
   for (Size j = 0; j < n_; ++j) {
-    if (answer_.gradient != nullptr) answer_.gradient[j] = std::ldexp(gradient_[j], exponents_[j] + exponent_);
+    if (answer_.gradient != nullptr) answer_.gradient[j] = times_power(gradient_[j], exponents_[j] + exponent_);
     if (answer_.jacobian != nullptr)
       for (Size i = 0; i < m_; ++i)
-        answer_.jacobian[j * m_ + i] = std::ldexp(answer_.jacobian[j * m_ + i], exponents_[j]);
+        answer_.jacobian[j * m_ + i] = times_power(answer_.jacobian[j * m_ + i], exponents_[j]);
   }
   for (Size k = 0; k < n_; ++k) {
     answer_.pivots[k] = pivots_[k];
-    for (Size i = 0; i < n_; ++i) answer_.r[k * n_ + i] = std::ldexp(r_[k * n_ + i], exponents_[pivots_[k]]);
+    for (Size i = 0; i < n_; ++i) answer_.r[k * n_ + i] = times_power(r_[k * n_ + i], exponents_[pivots_[k]]);
   }
   // Of columns of length 1.
   std::fill_n(held_, n_, std::int8_t{0});
-  for (Size j = 0; j < n_; ++j) weights_[j] = norms_[j] > 0 ? std::ldexp(norms_[j], -exponents_[j]) : 1;
+  for (Size j = 0; j < n_; ++j) weights_[j] = norms_[j] > 0 ? times_power(norms_[j], -exponents_[j]) : 1;
   problem_.take(r_, z_, pivots_, weights_, held_);
   answer_.rank = static_cast<std::int32_t>(problem_.rank());
   answer_.condition = answer_.rank == n_ && problem_.amplification(second_step_)

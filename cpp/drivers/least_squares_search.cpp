@@ -5,7 +5,7 @@
 #include <limits>
 #include <utility>
 
-#include "drivers/least_squares_loss.hpp"
+#include "drivers/least_squares_powers.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -62,10 +62,10 @@ double LeastSquaresSearch::length_of(const double* x) const noexcept {
   std::frexp(largest, &exponent);
   double sum = 0;
   for (Size i = 0; i < m_; ++i) {
-    const double near_one = std::ldexp(x[i], -exponent);
+    const double near_one = times_power(x[i], -exponent);
     sum += near_one * near_one;
   }
-  return std::ldexp(std::sqrt(sum), exponent);
+  return times_power(std::sqrt(sum), exponent);
 }
 
 bool LeastSquaresSearch::evaluate(const double* p, double* r, double& size) noexcept {
@@ -86,12 +86,12 @@ bool LeastSquaresSearch::evaluate(const double* p, double* r, double& size) noex
   return true;
 }
 
-double LeastSquaresSearch::scaled(double residual) const noexcept { return std::ldexp(residual, -exponent_); }
+double LeastSquaresSearch::scaled(double residual) const noexcept { return times_power(residual, -exponent_); }
 
 double LeastSquaresSearch::size_of_parameters() const noexcept {
   double square = 0;
   for (Size j = 0; j < n_; ++j) {
-    const double x = weights_[j] * std::ldexp(p_[j], exponents_[j] - exponent_);
+    const double x = weights_[j] * times_power(p_[j], exponents_[j] - exponent_);
     square += x * x;
   }
   return std::sqrt(square);
@@ -101,7 +101,7 @@ double LeastSquaresSearch::size_of_parameters() const noexcept {
 double LeastSquaresSearch::roundings() const noexcept {
   double square = 0;
   for (Size j = 0; j < n_; ++j) {
-    const double x = std::ldexp(norms_[j] * p_[j], -exponent_);
+    const double x = times_power(norms_[j] * p_[j], -exponent_);
     square += x * x;
   }
   return epsilon * std::sqrt(square);
@@ -125,7 +125,7 @@ bool LeastSquaresSearch::take_residuals(bool precisely) noexcept {
   const double length = length_of(y_);
   exponent_ = 0;
   if (length > 0 && length < infinity) std::frexp(length, &exponent_);
-  for (Size i = 0; i < m_; ++i) y_[i] = std::ldexp(y_[i], -exponent_);
+  scale_by_power(y_, m_, -exponent_);
   return true;
 }
 
@@ -146,12 +146,11 @@ void LeastSquaresSearch::scale_columns() noexcept {
     exponents_[j] = 0;
     if (norms_[j] > 0) {
       std::frexp(norms_[j], &exponents_[j]);
-      const double factor = std::ldexp(1.0, -exponents_[j]);
-      for (Size i = 0; i < m_; ++i) column[i] *= factor;
+      scale_by_power(column, m_, -exponents_[j]);
     }
     if (!finishing_ || influence_[j] == 0) influence_[j] = std::max(influence_[j], norms_[j]);
     if (options_.scale != nullptr) influence_[j] = 1 / options_.scale[j];
-    weights_[j] = std::ldexp(influence_[j], -exponents_[j]);
+    weights_[j] = times_power(influence_[j], -exponents_[j]);
   }
 }
 
@@ -226,10 +225,10 @@ void LeastSquaresSearch::search() noexcept {
 }
 
 void LeastSquaresSearch::first_radius() noexcept {
-  radius_ = std::ldexp(options_.first_step * size_of_parameters(), exponent_);
+  radius_ = times_power(options_.first_step * size_of_parameters(), exponent_);
   if (radius_ > 0) return;
   problem_.solve(0, step_);
-  radius_ = std::ldexp(problem_.length(step_), exponent_);
+  radius_ = times_power(problem_.length(step_), exponent_);
 }
 
 // One step down, or the reason why there is none: false.
@@ -257,9 +256,11 @@ bool LeastSquaresSearch::iterate() noexcept {
     }
     if (!evaluate(trial_, trial_residuals_, trial_size_)) return false;
     const double quotient = trial_size_ / size_, actual = quotient < 10 ? (1 - quotient) * (1 + quotient) : -1;
-    if (first && !shorter) radius_ = std::min(radius_, std::ldexp(length_, exponent_));
+    if (first && !shorter) radius_ = std::min(radius_, times_power(length_, exponent_));
     const double ratio = predicted_ > 0 ? actual / predicted_ : -1;
+    const bool undamped = damping_ == 0;
     adjust_radius(actual, ratio);
+    straight_ = undamped && std::abs(ratio - 1) < most_bend;
     const bool taken = ratio >= 1e-4;
     const bool settled = is_settled(actual);
     if (taken && !accept()) return false;
@@ -303,18 +304,18 @@ void LeastSquaresSearch::propose() noexcept {
   slope_ = 0;
   for (Size j = 0; j < n_; ++j) slope_ += gradient_[j] * step_[j];
   slope_ /= relative * relative;
-  if (accelerating_ && inside && problem_.n_free() == n_) accelerate();
+  if (accelerating_ && !straight_ && inside && problem_.n_free() == n_) accelerate();
 }
 
 // The path that the step is the tangent of bends: half the second derivative along it, as long as that is a correction.
 void LeastSquaresSearch::accelerate() noexcept {
-  for (Size j = 0; j < n_; ++j) second_step_[j] = std::ldexp(step_[j], exponent_ - exponents_[j]);
+  for (Size j = 0; j < n_; ++j) second_step_[j] = times_power(step_[j], exponent_ - exponents_[j]);
   const ResidualFunction::Answer answer = function_.second_derivative(p_, second_step_, y_);
   failed_ = failed_ || answer == ResidualFunction::Answer::stop;
   accelerating_ = answer == ResidualFunction::Answer::yes;
   if (!accelerating_) return;
   std::fill(y_ + m_, y_ + rows_, 0.0);
-  for (Size i = 0; i < m_; ++i) y_[i] = std::ldexp(y_[i], -exponent_);
+  scale_by_power(y_, m_, -exponent_);
   kernel_.project(columns_, rows_, rows_, n_, r_, y_, second_z_);
   problem_.solve(damping_, second_step_, second_z_);
   const double bend = problem_.length(second_step_);
@@ -329,8 +330,8 @@ bool LeastSquaresSearch::keep_between_bounds() noexcept {
   bool inside = true;
   for (Size j = 0; j < n_; ++j) {
     const int exponent = exponents_[j] - exponent_;
-    lower_[j] = options_.lower == nullptr ? -infinity : std::ldexp(options_.lower[j] - p_[j], exponent);
-    upper_[j] = options_.upper == nullptr ? infinity : std::ldexp(options_.upper[j] - p_[j], exponent);
+    lower_[j] = options_.lower == nullptr ? -infinity : times_power(options_.lower[j] - p_[j], exponent);
+    upper_[j] = options_.upper == nullptr ? infinity : times_power(options_.upper[j] - p_[j], exponent);
     inside = inside && step_[j] >= lower_[j] && step_[j] <= upper_[j];
   }
   if (inside) return true;
@@ -345,13 +346,13 @@ bool LeastSquaresSearch::keep_between_bounds() noexcept {
 // trial = p + step.
 void LeastSquaresSearch::go_by_step() noexcept {
   for (Size j = 0; j < n_; ++j) {
-    trial_[j] = p_[j] + std::ldexp(step_[j], exponent_ - exponents_[j]);
+    trial_[j] = p_[j] + times_power(step_[j], exponent_ - exponents_[j]);
     if (!bounded_) continue;
     // To the bound itself, and not to what roundings leave between.
     const int exponent = exponents_[j] - exponent_;
-    if (options_.lower != nullptr && step_[j] <= std::ldexp(options_.lower[j] - p_[j], exponent))
+    if (options_.lower != nullptr && step_[j] <= times_power(options_.lower[j] - p_[j], exponent))
       trial_[j] = options_.lower[j];
-    if (options_.upper != nullptr && step_[j] >= std::ldexp(options_.upper[j] - p_[j], exponent))
+    if (options_.upper != nullptr && step_[j] >= times_power(options_.upper[j] - p_[j], exponent))
       trial_[j] = options_.upper[j];
     if (options_.lower != nullptr) trial_[j] = std::max(trial_[j], options_.lower[j]);
     if (options_.upper != nullptr) trial_[j] = std::min(trial_[j], options_.upper[j]);
@@ -362,7 +363,7 @@ bool LeastSquaresSearch::moves() const noexcept { return !std::equal(p_, p_ + n_
 
 // More (1978): by how well the model said what would come.
 void LeastSquaresSearch::adjust_radius(double actual, double ratio) noexcept {
-  const double length = std::ldexp(length_, exponent_);
+  const double length = times_power(length_, exponent_);
   if (!(ratio > 0.25)) {
     // To where the parabola through both costs and the slope has its least.
     double factor = actual >= 0 ? 0.5 : 0.5 * slope_ / (slope_ + 0.5 * actual);

@@ -61,6 +61,9 @@ class LeastSquaresSearch : NonCopyable {
   double roundings() const noexcept;
 
   static constexpr int most_last_steps = 60;
+  // After a whole step of Gauss and Newton whose decrease was nearer to the predicted one than this there is nothing to
+  // accelerate.
+  static constexpr double most_bend = 0.03;
 
   ResidualFunction& function_;
   const LeastSquaresOptions& options_;
@@ -87,6 +90,7 @@ class LeastSquaresSearch : NonCopyable {
   double ftol_, xtol_, gtol_;
   LeastSquaresStatus status_ = LeastSquaresStatus::stagnation;
   bool bounded_, failed_ = false, linear_at_p_ = false, finishing_ = false, accelerating_;
+  bool straight_ = false;  // was the last step such a one?
   Curvature curvature_ = Curvature::for_search;
 };
 
