@@ -89,7 +89,7 @@ def test_child_forked_in_the_middle_of_an_update_reads_and_goes_on(
 ) -> None:
     code = f"""
 d = {d}
-m, x = {kind}(), rows(2_000_000 // d, d)
+m, x = {kind}(), rows(800_000 // d, d)
 row = x[0]
 m.update(x)
 stop = threading.Event()
@@ -101,7 +101,7 @@ def keep_busy():
 workers = [threading.Thread(target=keep_busy) for _ in range(2)]
 for worker in workers:
     worker.start()
-for k in range(12):
+for k in range(8):
     child = os.fork()
     if child == 0:
         signal.alarm(300)  # a child that hangs must end
