@@ -106,11 +106,28 @@ Size most_rows(Size columns, Size terms, bool powers, bool intercept) {
   return drivers::most_fit_rows(shape_of(columns, terms, powers, intercept));
 }
 
+// (order, offsets) of rows whose group is group[i], or none if that is -1.
+py::tuple order_by_group(const py::array& group, Size n_groups) {
+  const std::int64_t* groups = integers(group, 0);
+  require(n_groups >= 0, "order_by_group: no number of groups");
+  const Size n_rows = group.shape(0);
+  py::array_t<std::int64_t> order(n_rows), offsets(n_groups + 1);
+  std::int64_t *to = order.mutable_data(), *starts = offsets.mutable_data();
+  bool known = false;
+  run_without_gil([&] {
+    known = drivers::order_by_group(groups, n_rows, n_groups, to, starts);
+    return Outcome{};
+  });
+  require(known, "order_by_group: a number that is no group");
+  return py::make_tuple(order, offsets);
+}
+
 }  // namespace
 
 void register_linear_fit(PyObject* module) {
   module_of(module).def("linear_fit", &linear_fit);
   module_of(module).def("linear_fit_totals", &totals);
+  module_of(module).def("order_by_group", &order_by_group);
   module_of(module).def("linear_fit_most_rows", &most_rows);
 }
 

@@ -8,18 +8,25 @@ namespace mmlfast::MMLFAST_LEVEL::linear_fits {
 // Numbers of this size can be multiplied with each other, split into halves, and squared, without a thought.
 inline constexpr double ordinary_low = 0x1p-200, ordinary_high = 0x1p200;
 
+// Rows in no order are far from each other: those of the next lane are asked for before they are needed.
+template <class T>
+MMLFAST_INLINE void fetch_row(const FitRows<T>& rows, const FitShape& s, ptrdiff_t i) {
+  if (i >= rows.count) return;
+  __builtin_prefetch(rows.x + rows.row[i] * s.x_row);
+  __builtin_prefetch(rows.y + rows.row[i] * s.y_row);
+}
+
 // Rows given by their numbers, or different numbers of them: one number at a time.
 template <class T>
 MMLFAST_NOINLINE void gather_rows(const FitRows<T>* rows, const FitShape& s, const Work& w) {
+  const bool scattered = rows[0].row != nullptr;
+  for (ptrdiff_t i = 0; scattered && i < rows[0].count; ++i) fetch_row(rows[0], s, i);
   for (int l = 0; l < lanes<double>; ++l) {
     const FitRows<T>& one = rows[l];
+    const FitRows<T>* next = scattered && l + 1 < lanes<double> ? rows + l + 1 : nullptr;
     for (ptrdiff_t i = 0; i < one.count; ++i) {
-      constexpr ptrdiff_t ahead = 24;  // rows in no order are far from each other
-      if (one.row != nullptr && i + ahead < one.count) {
-        __builtin_prefetch(one.x + one.row[i + ahead] * s.x_row);
-        __builtin_prefetch(one.y + one.row[i + ahead] * s.y_row);
-      }
-      const ptrdiff_t row = one.row == nullptr ? i : static_cast<ptrdiff_t>(one.row[i]);
+      if (next != nullptr) fetch_row(*next, s, i);
+      const ptrdiff_t row = scattered ? static_cast<ptrdiff_t>(one.row[i]) : i;
       const T* x = one.x + row * s.x_row;
       for (ptrdiff_t j = 0; j < s.columns; ++j) set_lane(w.high[j * w.n + i], l, static_cast<double>(x[j * s.x_col]));
       set_lane(w.y_high[i], l, static_cast<double>(one.y[row * s.y_row]));

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast._common.arrays import _refuse_what_holds_no_array, is_dask
 
 Array = np.ndarray[Any, Any]
@@ -82,11 +83,8 @@ def group_rows(function: str, groups: Any, n_rows: int, *, omit: bool = False, n
         sorted_labels, codes = np.unique(labels if kept is None else labels[kept], return_inverse=True)
     else:
         codes, sorted_labels = _of_objects(function, labels if kept is None else labels[kept], name)
-    counts = np.bincount(codes, minlength=len(sorted_labels))
-    order = _stable_order(codes, len(sorted_labels))
-    return Groups(
-        sorted_labels, order if kept is None else kept[order], np.concatenate(([0], np.cumsum(counts))).astype(np.int64)
-    )
+    order, offsets = _core.order_by_group(np.ascontiguousarray(codes, np.int64), len(sorted_labels))
+    return Groups(sorted_labels, order if kept is None else kept[order], offsets)
 
 
 class _Categories(NamedTuple):
@@ -243,14 +241,3 @@ def _of_objects(function: str, labels: Array, name: str) -> tuple[Array, Array]:
             names[k] = label
         return codes, names
     return codes, np.array(known, labels.dtype)
-
-
-def _stable_order(codes: Array, n_groups: int) -> Array:
-    """The rows in the order of their groups, and in each in their own order; by counting, sixteen bits at a time."""
-    if len(codes) and bool((codes[1:] >= codes[:-1]).all()):
-        return np.arange(len(codes))
-    order = np.argsort(codes.astype(np.uint16), kind="stable")
-    for shift in range(16, max(n_groups - 1, 0).bit_length(), 16):
-        digit = (codes >> shift).astype(np.uint16)
-        order = order[np.argsort(digit[order], kind="stable")]
-    return order

@@ -14,6 +14,7 @@ from mmlfast._common.arrays import (
     check_labels,
     first_entry,
     is_dask,
+    labelled,
     nan_where_masked,
     refuse_dask,
 )
@@ -42,14 +43,15 @@ def fit_data(
     """Arguments of `linear_fit`, checked."""
     if nan_policy not in POLICIES:
         raise ValueError(f"linear_fit: nan_policy must be one of {', '.join(map(repr, POLICIES))}, got {nan_policy!r}")
-    check_labels(
-        "linear_fit",
-        x=(x, "nd", "n"),
-        y=(y, "in", "n"),
-        weights=(weights, "in", "n"),
-        sigma=(sigma, "in", "n"),
-        groups=(groups, "nk", "n"),
-    )
+    if labelled(x, y, weights, sigma, groups):
+        check_labels(
+            "linear_fit",
+            x=(x, "nd", "n"),
+            y=(y, "in", "n"),
+            weights=(weights, "in", "n"),
+            sigma=(sigma, "in", "n"),
+            groups=(groups, "nk", "n"),
+        )
     omit = nan_policy == "omit"
     columns, origin = _variable(x, omit, degree, intercept)
     values = as_float(nan_where_masked(y, "y") if omit else y, "y")
@@ -166,9 +168,14 @@ def _check_rows(name: str, a: Array, n: int) -> None:
 
 def _flat(columns: Array, values: Array, counts: Array | None) -> tuple[Table, tuple[int, ...]]:
     """All of one dtype and at addresses that suit it; the axes of a batch as one."""
-    dtype = np.result_type(columns.dtype, values.dtype)
-    x, y = (np.require(a, dtype, "A") for a in (columns, values))
-    w = None if counts is None else np.require(counts, np.float64, "A")
+    x, y, w = columns, values, counts
+    if x.dtype is not y.dtype or not (x.flags.aligned and y.flags.aligned):
+        dtype = np.result_type(x.dtype, y.dtype)
+        x, y = (np.require(a, dtype, "A") for a in (x, y))
+    if w is not None:
+        w = np.require(w, np.float64, "A")
+    if x.ndim == 2 and y.ndim == 1 and (w is None or w.ndim == 1):
+        return Table(x, y, w), ()
     n, p = x.shape[-2:]
     shapes = [x.shape[:-2], y.shape[:-1]] + ([] if w is None else [w.shape[:-1]])
     try:

@@ -21,6 +21,10 @@ MESSAGES = {
 }
 
 
+# Between these, squares lose nothing.
+SMALL, LARGE = 2.0**-400, 2.0**400
+
+
 class Band(NamedTuple):
     """Lower and upper limits."""
 
@@ -168,12 +172,16 @@ class LinearFit:
     def _root(self, shifted: bool) -> Array:
         """V with V V' the inverse of A'WA, of the coefficients about the centre or (shifted) of `coefficients`."""
         k = self._design.n_coefficients
-        v = np.ldexp(self._record[..., self._at.root].reshape(*self._record.shape[:-1], k, k), self._power)
+        v = self._record[..., self._at.root].reshape(*self._record.shape[:-1], k, k)
+        v = np.ldexp(v, self._power) if self._power else v
         if not shifted or not self._design.intercept:
             return np.asarray(v)
         v = v.copy()
         centre = self._record[..., self._at.centre] + self._origin
-        if self._design.powers:
+        if k == 2:
+            with np.errstate(invalid="ignore"):
+                v[..., 0, :] -= centre * v[..., 1, :]
+        elif self._design.powers:
             for i in range(k - 1):
                 for j in range(k - 2, i - 1, -1):
                     v[..., j, :] -= centre[..., :1] * v[..., j + 1, :]
@@ -186,10 +194,11 @@ class LinearFit:
         """Standard deviation of a row of weight 1."""
         if self._absolute:
             return np.ones(self._record.shape[:-1])
-        dof = np.asarray(self.dof, np.float64)
+        dof = self._record[..., self._at.n_rows] - self._record[..., self._at.rank]
         with np.errstate(invalid="ignore", divide="ignore"):
-            size = np.ldexp(self._record[..., self._at.residual_norm], -self._power)
-            return np.where(dof > 0, size / np.sqrt(np.maximum(dof, 1)), np.nan)
+            size = self._record[..., self._at.residual_norm] / np.sqrt(dof)
+            size = np.ldexp(size, -self._power) if self._power else size
+            return np.asarray(np.where(dof > 0, size, np.nan))
 
     @property
     def covariance(self) -> Array:
@@ -211,12 +220,16 @@ class LinearFit:
     @property
     def standard_errors(self) -> Array:
         """Roots of the diagonal of `covariance`."""
-        v = self._root(True)
-        with np.errstate(invalid="ignore"):
+        v, deviation = self._root(True), self._deviation()[..., None]
+        with np.errstate(all="ignore"):
+            size = np.sqrt(np.square(v).sum(axis=-1))
+            errors: Array = size * deviation
+            if size.size and size.min() > SMALL and size.max() < LARGE:
+                return errors
             free = np.isinf(v).any(axis=-1) | (np.isnan(v).any(axis=-1) & self._least_norm()[..., None])
             unit = np.frexp(np.where(free, 1, np.abs(v).max(axis=-1)))[1]
             size = np.ldexp(np.sqrt(np.square(np.ldexp(v, -unit[..., None])).sum(axis=-1)), unit)
-            errors = size * self._deviation()[..., None]
+            errors = size * deviation
         return np.where(free, np.inf, errors)
 
     # ---- straight lines ----

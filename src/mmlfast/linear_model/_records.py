@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ class Fields(NamedTuple):
     length: int
 
 
+@functools.cache
 def fields(design: Design) -> Fields:
     k, p = design.n_coefficients, design.terms
     end = 2 * k + p + k * k
@@ -71,6 +73,12 @@ def nothing(design: Design, count: float, status: int) -> Array:
     return r
 
 
+@functools.cache
+def most_rows(design: Design) -> int:
+    """That the lanes take."""
+    return _core.linear_fit_most_rows(*design)
+
+
 class Table(NamedTuple):
     """x (rows, columns) or (fits, rows, columns), y (rows,) or (fits, rows), weights as y, (rows,), or None."""
 
@@ -96,6 +104,8 @@ class Windows(NamedTuple):
     n_fits: int
 
 
+_NONE = np.empty(0, np.int64)
+
 Exceptional = Callable[[Table, Design, float], Array]
 
 
@@ -114,7 +124,7 @@ def records(
     ``long_record`` gives that of more rows than the lanes take, ``least_norm_record`` that of columns which depend on
     each other.
     """
-    most = _core.linear_fit_most_rows(*design)
+    most = most_rows(design)
     sequence: Array | None = None
     if isinstance(of_rows, Groups):
         n_fits, counts = len(of_rows.labels), of_rows.counts
@@ -125,8 +135,8 @@ def records(
     else:
         n_fits = of_rows.n_fits if of_rows else len(table.y) if table.y.ndim == 2 else 1
         count = of_rows.length if of_rows else table.y.shape[-1]
-        long = np.arange(n_fits) if count > most else np.empty(0, np.int64)
-        placed = (None, None, long[:0] if long.size else None, n_fits, count, of_rows.step if of_rows else 0)
+        long = np.arange(n_fits) if count > most else _NONE
+        placed = (None, None, _NONE if count > most else None, n_fits, count, of_rows.step if of_rows else 0)
 
     def rows_of(fit: Any) -> Table:
         if isinstance(of_rows, Groups):
@@ -138,7 +148,7 @@ def records(
     x, y, w = table
     how: Any = (*placed, *design[1:], omit, least_distance)
     found: Array = _core.linear_fit(x, y, w, *how)
-    for fit in long:
+    for fit in long if len(long) else ():
         found[fit] = long_record(_complete(rows_of(fit), omit), design, least_distance)
     if design.terms > 1 and not design.powers:
         for fit in np.flatnonzero(found[:, fields(design).status] == DEPENDENT):
