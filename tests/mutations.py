@@ -126,6 +126,18 @@ mutations(
     ("if (!p.wide) squares_of_columns(p, p.r, bl.rows)", "if (!p.wide) squares_of_columns(p, p.r, bl.rows - 1)"),
 )
 mutations(
+    "cpp/kernels/**/linear_fit*",
+    "test_linear_fit.py test_linear_regression.py",
+    ("low[i] = low[i] * unit;", "low[i] = zero<double>();"),
+    ("weight = select(missing, zero<double>(), weight);", ""),
+    ("size > number(0x1p-36) * whole", "size > whole"),  # no second step
+    ("seen = seen | counts;", ""),  # equal numbers would not be centred exactly
+    ("select(w.count == k, number(1), zero<double>())", "zero<double>()"),
+    ("w.dependent = w.dependent | ~(noise < own);", ""),
+    ("add_product(rest, x, -w.c_high[j]);", "rest.high = fnma(x, w.c_high[j], rest.high);"),
+    ("-(unit + half)", "-unit"),  # of weights that are not near one
+)
+mutations(
     "cpp/kernels/**/*",
     "test_elimination.py test_qr.py test_backprop.py test_projection.py test_layouts.py",
     ("for (; rows >= 1; advance(1)) run<1", "for (; rows > 1; advance(1)) run<1"),  # the last row of a product

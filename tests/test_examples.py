@@ -22,6 +22,13 @@ SHOWN = {
     "simultaneous_equations": ["rank 3", "prices: [5. 4. 2.]", "singular: True, determinant 0.0", "[-2 -1  1]"],
     "eigenvectors": ["x^2 + (-5) x + (-6)", "eigenvalues [-1.  6.]", "[[43190126, 43190125]", "too few independent"],
     "cholesky": ["of NumPy's eigenvalues agree for 1000 of 1000"],
+    "linear_fit": [
+        "slope 0.78 +- 0.02",
+        "chi-squared 6.0 for 19",
+        "linear_fit is off by 0e+00",
+        "Rome: +2.0 degrees a day (ok)",
+        "touched by the spike: 60",
+    ],
     "lu": ["P L U gives the matrix back: True"],
     "eigh": ["the longest axis lies along x: True", "answers 999 of 1000"],
     "rfactor": ["30000 rows", "rank 4"],

@@ -218,6 +218,16 @@ def test_decomposition():
     assert mf.decomposition.pca(rng.standard_normal((10, 20, 3)), 2).components.shape == (10, 2, 3)
 
 
+def test_linear_model():
+    t = 1.7e9 + 60 * np.arange(30.0)
+    labels = np.arange(30) % 3
+    fit = mf.linear_model.linear_fit(t, 3 + 0.25 * (t - 1.7e9), groups=labels)
+    np.testing.assert_allclose(fit.slope, 0.25, rtol=1e-14)
+    model = mf.linear_model.LinearRegression().fit(t[:, None], t)
+    assert model.coef_.tolist() == [1]
+    assert mf.stats.mean(t, groups=labels).groups.tolist() == [0, 1, 2]
+
+
 def test_geometry():
     basis = np.array([[1.0], [2.0], [2.0]])
     onto = basis @ basis.T / 9
