@@ -174,6 +174,8 @@ def test_starts_by_name():
     right = curve_fit(model, X, Y, [2, 1, 0])
     fit = curve_fit(model, X, Y, {"c": 0, "a": 2, "b": 1})
     assert_array_equal(fit.params, right.params)
+    assert_array_equal(curve_fit(model, X, Y, pd.Series({"c": 0, "a": 2, "b": 1})).params, right.params)
+    assert_array_equal(curve_fit(model, X, Y, pd.Series([2.0, 1, 0])).params, right.params)
     assert fit.names == ("a", "b", "c")
     assert fit.by_name == dict(zip("abc", right.params.tolist(), strict=True))
     assert fit["b"] == right.params[1]

@@ -6,7 +6,7 @@ Numbers that are said to be right were worked out by other means.
 import numpy as np
 import pytest
 import scipy.special
-from curves import T, Y, called, close, decay, waves
+from curves import RIGHT, T, Y, called, close, decay, right_or_asks_for_a_start, waves
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import OptimizeWarning
 
@@ -190,3 +190,46 @@ def test_a_function_on_a_tape():
     assert fit.derivatives == "exact"
     with pytest.raises(ValueError, match="traced for"):
         curve_fit(f, T[:10], Y[:10], [1, 1])
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e-9])
+def test_models_that_give_float32(unit):
+    """As those of JAX and torch do."""
+
+    def traced(x, a, tau):
+        return decay(x, a, tau).astype(np.float32)
+
+    close(curve_fit(traced, T, unit * Y, [unit, 1])[0], [unit * RIGHT[0], RIGHT[1]])
+    fit = curve_fit(called(traced), T, unit * Y, [unit, 1])
+    assert np.all(np.abs(fit.params - [unit * RIGHT[0], RIGHT[1]]) < 1e-4 * fit.standard_errors)
+    fit = curve_fit(called(traced), T, unit * Y, [unit, 1], bounds=(0, [5 * unit, 1]))
+    assert_array_equal(fit.active, [0, 1])
+
+
+def test_a_valley_without_an_end_is_no_minimum():
+    def sine(x, a, f, p):
+        return a * np.sin(f * x + p)
+
+    y = sine(T, 1.3, 2, 0.4) + 0.01 * waves(20)
+    right_or_asks_for_a_start(sine, T, y, [1.30135094, 1.99920349, 0.40485088])
+    close(np.abs(curve_fit(sine, T, y, [1, 1.8, 0.3])[0]), [1.30135094, 1.99920349, 0.40485088])
+
+
+def test_points_in_a_dictionary_are_float64():
+    d = {"t": T.astype("f4"), "k": np.arange(20, dtype="i4"), "name": "x"}
+    p, _ = curve_fit(lambda d, a, tau: decay(d["t"], a, tau) + 0 * d["k"] ** 9, d, Y, [1, 1])
+    close(p, RIGHT)
+    assert d["k"].dtype == np.int32
+
+
+def test_a_model_that_gives_the_same_array_each_time():
+    buffer = np.empty(20)
+
+    def f(x, a, tau):
+        np.multiply(float(a), np.exp(-x / float(tau)), out=buffer)
+        return buffer
+
+    fit = curve_fit(f, T, Y, [1, 1])
+    close(fit[0], RIGHT)
+    low, high = fit.confidence_band(T)
+    assert_allclose((low + high) / 2, decay(T, *fit[0]), rtol=1e-12)

@@ -165,6 +165,8 @@ def curve_fit(
     if callable(jac):
         derivative = _given_jacobian(jac, model, parameters, rows, bounds_of_free)
         derivatives = GIVEN
+    elif model.is_single and model.tape is None:
+        derivative = model.coarse_jacobian(rows, bounds_of_free)
     elif not (jac is None or jac in _SCHEMES):
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)

@@ -186,6 +186,8 @@ def _take_x(x: Any, nan_policy: str | None, check_finite: bool) -> tuple[Any, An
     if is_frame(x):
         frame, missing = _numeric_frame(x)
         return Columns(frame), frame, missing if nan_policy == "omit" else None
+    if type(x) is dict:
+        x = {key: _as_float64(value, f"xdata[{key!r}]") for key, value in x.items()}
     if not _holds_numbers(x):
         return x, x, None
     values, holes = _with_holes(x, "xdata")
@@ -202,6 +204,12 @@ def take_points(x: Any) -> tuple[Any, Any]:
     """x for a tape and for calls."""
     values, x_for_calls, _ = _take_x(x, None, False)
     return values, x_for_calls
+
+
+def _as_float64(x: Any, name: str) -> Any:
+    """Arrays of numbers; other things as they are."""
+    is_number = isinstance(x, np.ndarray) or _is_pandas(x)
+    return np.asarray(as_float(x, name), np.float64) if is_number and getattr(x.dtype, "kind", "O") in "biuf" else x
 
 
 def _holds_numbers(x: Any) -> bool:

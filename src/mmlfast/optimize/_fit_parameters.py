@@ -63,6 +63,8 @@ _signature_of = functools.lru_cache(maxsize=256)(_read_signature)
 
 def take_parameters(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any) -> Parameters:
     signature = signature_of(f)
+    if hasattr(p0, "iloc") and all(isinstance(label, str) for label in p0.index):
+        p0 = dict(p0)  # a Series of names
     if fixed is None and (bounds is None or bounds is UNBOUNDED) and (found := _ordinary(signature, p0)) is not None:
         return found
     names = _names(f, signature, p0, fixed)
@@ -219,6 +221,8 @@ def _take_bounds(bounds: Any, names: tuple[str, ...]) -> tuple[Array, Array]:
                 f"bounds must be (lower, upper), a dict of such pairs by name, or Bounds, got {bounds!r:.60}"
             )
         for side, given, out in (("lower", pair[0], lower), ("upper", pair[1], upper)):
+            if given is None:
+                continue
             values = np.asarray(as_float(given, f"{side} bounds"), np.float64)
             if values.ndim > 1 or values.size not in (1, n):
                 raise ValueError(

@@ -122,6 +122,7 @@ class Outcome:
 _MESSAGES = {
     1: "the residuals are at right angles to all derivatives, to rounding",
     2: "no step makes the sum of squares smaller by more than rounding",
+    -3: "no step makes the sum of squares smaller: the model is no smoother",
     3: "steps are smaller than the rounding of the parameters",
 }
 
@@ -373,7 +374,7 @@ class CurveFit(tuple[Any, ...]):
             f"chi-squared {self.chi_squared:.6g}, {self.dof} degrees of freedom, reduced {self.reduced_chi_squared:.6g}"
         )
         lines.append(f"rank {self.rank} of {len(self._outcome.free)}, condition {self.condition:.3g}")
-        lines.append(f"{self.n_evaluations} evaluations, {self.derivatives} derivatives: {self.message}")
+        lines.append(f"{self.n_evaluations} evaluations, {self.derivatives} derivatives: {self.message.split('; ')[0]}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:

@@ -20,6 +20,7 @@ Array = np.ndarray[Any, Any]
 NOISE = 3e-9  # of derivatives by differences
 # The largest cosine between the residuals and a derivative where a search that can go no further has arrived.
 _ARRIVED = 1e-6
+_ARRIVED_IN_FLOAT32 = 1e-3
 _VALLEY = 1e8  # condition from which on a search that gives up is in a valley
 _METHODS = (None, "lm", "trf", "dogbox")
 _LOSSES = ("linear", "huber", "soft_l1", "cauchy")
@@ -126,7 +127,8 @@ def search(
                 if other.status > 0 and other.cost < best.cost:
                     best = other
                     break
-        if not (best.status > 0 and best.rank == len(best.x)) and settings.loss == "linear":
+        is_good = best.status > 0 or (best.status < 0 and _has_arrived(best, model))
+        if not (is_good and best.rank == len(best.x)) and settings.loss == "linear":
             linear = model.tape.programs(rows).linear if model.tape is not None else None
             problem = Problem(residuals, model.p0, *bounds, linear)
             best, _, said = other_minima(problem, best, from_here, settings.evaluations)
@@ -153,7 +155,7 @@ def _check_minimum(
         what = f"{settings.evaluations} evaluations of {name} did not do (maxfev= allows more)"
     elif minimum.status == -1:
         raise ValueError("the residuals at p0 are not finite: (model - ydata) / sigma leaves the range of float64")
-    elif minimum.status < 0 and not _has_arrived(minimum):
+    elif minimum.status < 0 and not _has_arrived(minimum, model):
         stuck = _stuck(model, rows, minimum.x, [parameters.names[i] for i in parameters.free])
         what = f"no step makes the sum of squares smaller, and this is no minimum{stuck}"
     elif minimum.cost > 0 and not minimum.active.any() and _rank(model, rows) > minimum.rank:
@@ -169,11 +171,12 @@ def _check_minimum(
     )
 
 
-def _has_arrived(minimum: Any) -> bool:
+def _has_arrived(minimum: Any, model: FitModel) -> bool:
     """Whether it is a minimum that cannot be told better: of a noisy model, or where parameters are undetermined. A
     valley that goes on and on is none."""
     is_plain = minimum.condition < _VALLEY or minimum.rank < len(minimum.x)
-    return bool(minimum.optimality <= _ARRIVED and is_plain)
+    noise = model.is_single and model.tape is None
+    return bool(is_plain and minimum.optimality <= (_ARRIVED_IN_FLOAT32 if noise else _ARRIVED))
 
 
 def _rank(model: FitModel, rows: Array | None) -> int:
