@@ -15,9 +15,9 @@ Workspace<T>::Workspace(const Network<T>& network, const Needs& needs) : network
   if (!layers_ || !own_fixed_) return;
   Divider counted;
   lay_out(counted);
-  memory_ = AlignedBuffer<char>::zeros(counted.used());
-  if (!memory_) return;
-  Divider memory(memory_.data());
+  void* zeros = take_memory(counted.used());
+  if (zeros == nullptr) return;
+  Divider memory(zeros);
   lay_out(memory);
   for (int l = 0; l <= n; ++l) {
     const TapeProgram* program = l < n ? network.programs[l] : network.loss_program;
@@ -29,6 +29,21 @@ Workspace<T>::Workspace(const Network<T>& network, const Needs& needs) : network
   }
   load_weights();
   ready_ = true;
+}
+
+// The thread's own memory if that is enough: new pages would take longer than the steps of a small network.
+template <class T>
+void* Workspace<T>::take_memory(Size bytes) {
+  void* memory = nullptr;
+  if (bytes >= 0 && bytes <= most_kept_scratch) {
+    lease_.emplace(bytes);
+    memory = lease_->data();
+  } else {
+    memory_ = AlignedBuffer<char>(bytes);
+    memory = memory_.data();
+  }
+  if (memory != nullptr) std::memset(memory, 0, static_cast<std::size_t>(bytes));
+  return memory;
 }
 
 template <class T>

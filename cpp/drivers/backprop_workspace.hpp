@@ -1,6 +1,8 @@
 // The memory of a call about a network: its weights in padded rows, and room for what a chunk of samples makes of them.
 #pragma once
 
+#include <optional>
+
 #include "drivers/backprop.hpp"
 #include "drivers/backprop_own_functions.hpp"
 #include "drivers/common/lane_batch.hpp"
@@ -88,6 +90,7 @@ class Workspace {
   static void unpad(const T* rows, const DenseLayer<T>& layer, T* to);
 
  private:
+  void* take_memory(Size bytes);
   void lay_out(Divider& memory);
   void lay_out_layer(Divider& memory, int l);
   bool is_plain(int l) const { return network_.activations[l] != Activation::own && !drops(l); }
@@ -110,6 +113,7 @@ class Workspace {
   bool in_order_ = false, training_ = false, copied_ = false, ready_ = false;
   AlignedBuffer<DenseLayer<T>> layers_;
   AlignedBuffer<double*> own_fixed_;  // of each layer, then of the loss
+  std::optional<ScratchLease> lease_;
   AlignedBuffer<char> memory_;
   Size start_ = 0, n_weights_ = 0, n_weight_blocks_ = 0, own_bytes_ = 0;
   T smoothing_ = 0;

@@ -179,27 +179,44 @@ MMLFAST_INLINE double against_label(const T* z, T* delta, std::int64_t label, st
   return static_cast<double>(log_sum) - static_cast<double>(z[label] - highest);
 }
 
+// Of at most lanes<T> samples, whose logarithms are taken together.
+template <class T>
+double cross_entropy_of_few(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count,
+                            const Targets<T>& targets) {
+  const std::ptrdiff_t n = layer.n_out, cols = padded<T>(n);
+  alignas(vec_bytes) T sum[lanes<T>] = {}, highest[lanes<T>];
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const std::ptrdiff_t s = first + i;
+    const T* z = layer.out + s * layer.out_row;
+    T* delta = layer.delta + s * layer.out_row;
+    for (std::ptrdiff_t j = 0; j < cols; j += lanes<T>) store(delta + j, load(z + j));
+    sum[i] = exponentials(delta, n, highest[i]);
+    const vec<T> factor = broadcast<T>(targets.scale * targets.weights[s] / sum[i]);
+    for (std::ptrdiff_t j = 0; j < cols; j += lanes<T>) store(delta + j, load(delta + j) * factor);
+  }
+  store(sum, log(load(sum)));
+  double total = 0;
+  for (std::ptrdiff_t i = 0; i < count; ++i) {
+    const std::ptrdiff_t s = first + i;
+    const T* z = layer.out + s * layer.out_row;
+    T* delta = layer.delta + s * layer.out_row;
+    const T weighted = targets.scale * targets.weights[s];
+    const double loss =
+        targets.labels != nullptr
+            ? against_label(z, delta, targets.labels[s], n, sum[i], highest[i], weighted, targets.smoothing)
+            : against_probabilities(z, delta, targets.y + s * layer.out_row, n, sum[i], highest[i], weighted,
+                                    targets.smoothing);
+    total += static_cast<double>(targets.weights[s]) * loss;
+  }
+  return total;
+}
+
 template <class T>
 double cross_entropy(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count,
                      const Targets<T>& targets) {
   double total = 0;
-  const std::ptrdiff_t n = layer.n_out, cols = padded<T>(n);
-  for (std::ptrdiff_t s = first; s < first + count; ++s) {
-    const T* z = layer.out + s * layer.out_row;
-    T* delta = layer.delta + s * layer.out_row;
-    for (std::ptrdiff_t j = 0; j < cols; j += lanes<T>) store(delta + j, load(z + j));
-    T highest;
-    const T sum = exponentials(delta, n, highest), weighted = targets.scale * targets.weights[s];
-    const vec<T> factor = broadcast<T>(weighted / sum);
-    for (std::ptrdiff_t j = 0; j < cols; j += lanes<T>) store(delta + j, load(delta + j) * factor);
-    const T log_sum = first_lane(log(broadcast<T>(sum)));
-    const double loss =
-        targets.labels != nullptr
-            ? against_label(z, delta, targets.labels[s], n, log_sum, highest, weighted, targets.smoothing)
-            : against_probabilities(z, delta, targets.y + s * layer.out_row, n, log_sum, highest, weighted,
-                                    targets.smoothing);
-    total += static_cast<double>(targets.weights[s]) * loss;
-  }
+  for (std::ptrdiff_t done = 0; done < count; done += lanes<T>)
+    total += cross_entropy_of_few(layer, first + done, count - done < lanes<T> ? count - done : lanes<T>, targets);
   return total;
 }
 
