@@ -11,6 +11,7 @@ void fill(PyObject* m) {
   register_backprop(m);
   register_cholesky(m);
   register_covariance(m);
+  register_curve_fit_many(m);
   register_distances(m);
   register_eigh(m);
   register_elimination(m);

@@ -9,6 +9,7 @@ void register_runtime(PyObject* module);
 void register_backprop(PyObject* module);
 void register_cholesky(PyObject* module);
 void register_covariance(PyObject* module);
+void register_curve_fit_many(PyObject* module);
 void register_distances(PyObject* module);
 void register_eigh(PyObject* module);
 void register_elimination(PyObject* module);

@@ -34,8 +34,9 @@ double ns_of(const Run& run) {
 
 class Layouter {
  public:
-  Layouter(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes)
+  Layouter(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes, bool in_lanes)
       : listing_(listing),
+        in_lanes_(in_lanes),
         index_(at(listing.n_values), -1),
         copy_(at(listing.n_values), -1),
         fixed_(at(listing.n_values), 0),
@@ -56,8 +57,8 @@ class Layouter {
       else
         place_and_emit(run, static_cast<std::int32_t>(r));
     }
-    copy_results();
-    for (TapeId id : listing_.outputs) layout_.results.push_back(is_fixed(id) ? copy_[at(id)] : index_[at(id)]);
+    if (!in_lanes_) copy_results();
+    find_results();
     layout_.n_slots = slots_.end();
     finish(layout_.per_call, layout_.n_slots);
     finish(layout_.constant_copies, 0);
@@ -81,6 +82,11 @@ class Layouter {
   }
   bool none_fixed(TapeView ids) const {
     return std::none_of(ids.begin(), ids.end(), [&](TapeId id) { return is_fixed(id); });
+  }
+
+  // Is an operand one number for all elements?
+  static bool is_one_vector(const Run& run, TapeView ids) {
+    return !run.reduces() && !run.is_whole() && std::count(ids.begin(), ids.end(), ids[0]) == std::ssize(ids);
   }
 
   // Constants, parameters, what depends on them.
@@ -116,7 +122,7 @@ class Layouter {
       if (run.fixed) continue;
       for (int k = 0; k < 3; ++k) {
         const TapeView ids = listing_.operand(run, k);
-        if (all_fixed(ids) || none_fixed(ids)) continue;
+        if (none_fixed(ids) || (all_fixed(ids) && (!in_lanes_ || is_one_vector(run, ids)))) continue;
         for (TapeId id : ids)
           if (is_fixed(id) && copy_[at(id)] < 0) {
             copy_[at(id)] = next++;
@@ -125,9 +131,9 @@ class Layouter {
       }
     }
     copy_fixed(copied_, next - static_cast<std::int32_t>(copied_.size()), Form::both);
-    // One slot for all results that are the same number.
+    // One slot for all results that are the same number; in lanes they are what they are.
     for (TapeId id : listing_.outputs)
-      if (is_fixed(id) && copy_[at(id)] < 0) {
+      if (!in_lanes_ && is_fixed(id) && copy_[at(id)] < 0) {
         copy_[at(id)] = next++;
         copy_fixed({&id, 1}, copy_[at(id)], Form::block);
       }
@@ -209,7 +215,7 @@ class Layouter {
   void copy_fixed(TapeView ids, std::int32_t to, Form form) {
     for (std::size_t i = 0, end = 0; i < ids.size(); i = end) {
       const bool constant = is_constant(ids[i]);
-      for (end = i + 1; end < ids.size() && is_constant(ids[end]) == constant;) ++end;
+      for (end = i + 1; !in_lanes_ && end < ids.size() && is_constant(ids[end]) == constant;) ++end;
       emit_copy(constant ? layout_.constant_copies : layout_.copies, ids.subspan(i, end - i),
                 to + static_cast<std::int32_t>(i), form);
     }
@@ -233,6 +239,11 @@ class Layouter {
       else
         emit_copy(layout_.per_point, stretch, slot(i), Form::point);
     }
+  }
+
+  void find_results() {
+    const auto fixed = [&](TapeId id) { return in_lanes_ ? ~index_[at(id)] : copy_[at(id)]; };
+    for (TapeId id : listing_.outputs) layout_.results.push_back(is_fixed(id) ? fixed(id) : index_[at(id)]);
   }
 
   // ---- instructions ----
@@ -269,9 +280,9 @@ class Layouter {
   }
 
   void set_operand(TapeStep& step, TapeStep& block, int k, TapeView ids, const Run& run) {
-    const bool fixed = all_fixed(ids);
+    const bool fixed = all_fixed(ids) && (!in_lanes_ || (!run.fixed && is_one_vector(run, ids)));
     places_.clear();
-    for (TapeId id : ids) places_.push_back(!fixed && is_fixed(id) ? copy_[at(id)] : index_[at(id)]);
+    for (TapeId id : ids) places_.push_back(!fixed && !run.fixed && is_fixed(id) ? copy_[at(id)] : index_[at(id)]);
     bool single = true, consecutive = true;
     for (std::size_t i = 1; i < places_.size(); ++i) {
       single = single && places_[i] == places_[0];
@@ -287,6 +298,7 @@ class Layouter {
   }
 
   std::uint32_t spread(std::int32_t fixed) {
+    if (in_lanes_) return static_cast<std::uint32_t>(fixed);
     if (spread_[at(fixed)] < 0) {
       spread_[at(fixed)] = static_cast<std::int32_t>(layout_.spread.size());
       layout_.spread.push_back(fixed);
@@ -330,6 +342,7 @@ class Layouter {
   }
 
   const TapeListing& listing_;
+  bool in_lanes_;
   TapeLayout layout_;
   // Of each value the slot, or the number among the fixed ones; the slot of its copy; the run that reads it last; the
   // place among the results.
@@ -344,7 +357,11 @@ class Layouter {
 }  // namespace
 
 TapeLayout tape_layout(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes) {
-  return Layouter(listing, group_sizes).layout();
+  return Layouter(listing, group_sizes, false).layout();
+}
+
+TapeLayout tape_layout_in_lanes(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes) {
+  return Layouter(listing, group_sizes, true).layout();
 }
 
 }  // namespace mmlfast::drivers

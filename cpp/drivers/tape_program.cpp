@@ -38,11 +38,13 @@ bool is_by_element(const TapeStep& step) noexcept {
   return false;
 }
 
+}  // namespace
+
 // Vectors of a slot in a block. The more, the less often an instruction is looked at; the fewer, the more of what the
 // next one reads is still in the L1 cache. A model of both, in units of adding one vector to another; its choice was
 // measured to be among the fastest for gradients of Rosenbrock's function (n = 10 to 1000), of cmpad's functions, and
 // for chains of single operations.
-std::int32_t rows_for(const TapeLayout& layout) noexcept {
+std::int32_t tape_block_rows(const TapeLayout& layout) noexcept {
   constexpr double look = 12, look_at_element = 5;
   constexpr Size vector_bytes = 64, level_2_bytes = 512 * 1024;
   std::int32_t best = 1;
@@ -61,18 +63,29 @@ std::int32_t rows_for(const TapeLayout& layout) noexcept {
   return best;
 }
 
-}  // namespace
-
-TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
+TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault) {
   TapeListing listing = tape_pruned(tape_listing(graph, outputs));
-  fault_ = find_fault(listing);
-  if (fault_ != nullptr) return;
+  fault = find_fault(listing);
+  if (fault != nullptr) return listing;
   tape_find_fixed(listing);
   tape_fuse(listing);
   listing = tape_pruned(listing);
   tape_find_fixed(listing);  // of a run perhaps only what is fixed was left
+  return listing;
+}
+
+TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
+  const TapeListing listing = tape_ready(graph, outputs, fault_);
+  if (fault_ == nullptr) lay_out(listing, graph.input_groups());
+}
+
+TapeProgram::TapeProgram(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes) {
+  lay_out(listing, group_sizes);
+}
+
+void TapeProgram::lay_out(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes) {
   const auto layout_of = [&](const TapeListing& ready) {
-    return tape_layout(tape_with_constants_in_order(tape_paired(ready)), graph.input_groups());
+    return tape_layout(tape_with_constants_in_order(tape_paired(ready)), group_sizes);
   };
   layout_ = layout_of(listing);
   const TapeListing merged = tape_merged(listing);
@@ -80,7 +93,7 @@ TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
     TapeLayout other = layout_of(merged);
     if (other.n_slots <= std::max(slots_in_cache, 2 * layout_.n_slots)) layout_ = std::move(other);
   }
-  rows_ = rows_for(layout_);
+  rows_ = tape_block_rows(layout_);
   own_ = fresh_numbers();
 }
 

@@ -31,7 +31,8 @@ struct TapeLayout {
   // when memory for a point is made.
   TapeSteps constant_copies, copies;
   TapeSteps per_point;
-  std::vector<std::int32_t> results;  // the slots of a block's results; one point has them at first_output
+  // The slots of a block's results (in lanes, ~ the number of a fixed one); one point has them at first_output.
+  std::vector<std::int32_t> results;
   std::vector<std::int32_t> lists;
   std::vector<double> constants;          // the first fixed numbers
   std::vector<std::int32_t> group_sizes;  // of inputs: x, then parameters
@@ -47,6 +48,8 @@ class TapeProgram : NonCopyable {
  public:
   // std::bad_alloc passes through. Operations that cannot be computed: see fault().
   TapeProgram(const TapeGraph& graph, TapeView outputs);
+  // Of a listing that tape_ready made.
+  TapeProgram(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
   const TapeLayout& layout() const noexcept { return layout_; }
   // What is wrong with the graph, or nullptr.
@@ -65,6 +68,7 @@ class TapeProgram : NonCopyable {
 
  private:
   AlignedBuffer<double> fresh_numbers() const noexcept;
+  void lay_out(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
   TapeLayout layout_;
   const char* fault_ = nullptr;
@@ -91,10 +95,20 @@ class TapeProgram::Numbers : NonCopyable {
 
 inline TapeProgram::Numbers TapeProgram::numbers() const noexcept { return Numbers(*this); }
 
+// Of all that is needed for the outputs, as good instructions; `fault`, or nullptr: what cannot be computed.
+TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault);
+// How many vectors a slot has best in a block.
+std::int32_t tape_block_rows(const TapeLayout& layout) noexcept;
+
 // Places for all numbers of a listing, and its instructions.
 TapeLayout tape_layout(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
 // The instructions of its blocks, two in one where that saves storing and loading.
 void tape_pair(TapeLayout& layout);
+
+// The same for blocks whose lanes have parameters of their own (drivers/tape_rows.hpp). Every fixed number is a vector
+// of TapeFrame::spread under its own number, per_call.block runs on these as slots, and each operand of per_point.block
+// that is more than one of them is copied into slots.
+TapeLayout tape_layout_in_lanes(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
 }  // namespace mmlfast::drivers

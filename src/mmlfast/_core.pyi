@@ -525,6 +525,29 @@ def minimize_squares(
     with_jacobian: bool = ...,
 ) -> SquaresMinimum: ...
 
+class TapeRows:
+    """A model of one row, ready for the fits of many data sets."""
+
+    def __init__(self, graph: TapeGraph, outputs: object) -> None: ...
+    @property
+    def n_parameters(self) -> int: ...
+    @property
+    def n_staged(self) -> int: ...
+
+def curve_fit_many(
+    model: TapeRows,
+    n_fits: int,
+    n_rows: int,
+    n: int,
+    x: object,
+    y: object,
+    weights: object,
+    start: object,
+    lower: object,
+    upper: object,
+    most_evaluations: float,
+) -> tuple[_Array, _Array, _Array, _Array, _Array, _Array, _Array, _Array, bool]: ...
+
 class TaylorPlan:
     def __init__(self, arg0: TapeGraph, arg1: object, arg2: int, arg3: int, /) -> None: ...
     def __call__(self, *args: _Array) -> _Array: ...

@@ -2,6 +2,8 @@
 
 from mmlfast._common.public import publish
 from mmlfast.optimize._curve_fit import curve_fit
+from mmlfast.optimize._curve_fit_many import curve_fit_many
+from mmlfast.optimize._fit_many_result import CurveFitMany
 from mmlfast.optimize._fit_result import CurveFit
 from mmlfast.optimize._least_squares import least_squares
 from mmlfast.optimize._newton import newton
@@ -11,11 +13,13 @@ from mmlfast.optimize._stationary_points import StationaryPoint, classify_statio
 
 __all__ = [
     "CurveFit",
+    "CurveFitMany",
     "NewtonArray",
     "NewtonMany",
     "StationaryPoint",
     "classify_stationary_point",
     "curve_fit",
+    "curve_fit_many",
     "least_squares",
     "newton",
     "newton_many",

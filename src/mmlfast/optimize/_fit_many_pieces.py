@@ -1,0 +1,361 @@
+"""Many fits, a piece of them after the other: in lanes where the model is on a tape, and one by one where it is not, or
+where a fit is one that lanes are no good for."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmlfast import _core
+from mmlfast._common.errors import warn_caller
+from mmlfast.optimize._curve_fit import curve_fit
+from mmlfast.optimize._fit_model import DIFFERENCES, EXACT
+from mmlfast.optimize._fit_parameters import Parameters
+from mmlfast.optimize._fit_rows import RowTape, look_at
+from mmlfast.optimize._fit_stack import Stack
+
+Array = np.ndarray[Any, Any]
+Put = Callable[[int, int, Array], None] | None
+
+_PIECE_BYTES = 1 << 24  # of y
+_MOST_FITS = 1 << 16  # of a piece
+_ALONE = 32  # fits of a piece that are done one by one
+_MOST_IN_LANES = 32  # parameters
+# Lanes work with normal equations; beyond this condition the fit is done again by itself.
+_WORST_CONDITION = 3e6
+# Evaluations in lanes, after which a fit goes on by itself.
+_EVALUATIONS_IN_LANES = 300
+
+NOT_DONE, FOUND, UNDETERMINED, NO_MINIMUM, NOT_FINITE, STUCK, TOO_FEW, BAD_DATA, BAD_START, OUT_OF_RANGE = (
+    0,
+    1,
+    2,
+    -1,
+    -2,
+    -3,
+    -4,
+    -5,
+    -6,
+    -7,
+)
+
+
+class Job(NamedTuple):
+    """What is to be fitted; arrays have an entry for each fit, or one for all."""
+
+    f: Callable[..., Any]
+    parameters: Parameters
+    start: Stack  # of all parameters
+    lower: Stack | None
+    upper: Stack | None
+    x: Stack
+    n_variables: int  # of the model; 0: x has no axis for them
+    y: Stack
+    sigma: Stack | None
+    nan_policy: str | None
+    absolute_sigma: bool
+    maxfev: int
+
+    @property
+    def n_fits(self) -> int:
+        return math.prod(self.y.lead)
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.y.core[0])
+
+
+class Piece:
+    """The results of fits start to stop, in the order of `Fits`."""
+
+    def __init__(self, size: int, p: int) -> None:
+        self.params = np.full((size, p), np.nan)
+        self.covariance = np.full((size, p, p), np.nan)
+        self.chi_squared = np.full(size, np.nan)
+        self.dof = np.zeros(size, np.int64)
+        self.condition = np.full(size, np.nan)
+        self.active = np.zeros((size, p), np.int8)
+        self.status = np.zeros(size, np.int8)
+        self.n_evaluations = np.zeros(size, np.int32)
+
+    def arrays(self) -> tuple[Array, ...]:
+        return (
+            self.params,
+            self.covariance,
+            self.chi_squared,
+            self.dof,
+            self.condition,
+            self.active,
+            self.status,
+            self.n_evaluations,
+        )
+
+
+def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str]:
+    """Where derivatives come from, and why the model is not on a tape."""
+    if not job.n_fits:
+        return EXACT, ""
+    tape, reason = _tape_of(job)
+    step = max(1, min(_MOST_FITS, _PIECE_BYTES // (8 * job.n_rows))) if tape is not None else _ALONE
+    shown = _Progress(job.n_fits, verbose)
+    done = 0
+    for start in range(0, job.n_fits, step):
+        stop = min(start + step, job.n_fits)
+        piece = Piece(stop - start, len(job.parameters.names))
+        try:
+            interrupted = False
+            if tape is not None:
+                interrupted = _in_lanes(job, tape.rows, start, stop, piece)
+            else:
+                _one_by_one(job, range(start, stop), start, piece)
+        except KeyboardInterrupt:
+            interrupted = True
+        for put, values in zip(puts, piece.arrays(), strict=True):
+            if put is not None:
+                put(start, stop, values)
+        done += int(np.count_nonzero(piece.status))
+        if interrupted:
+            _give_up(job, puts, stop)
+            warn_caller(
+                f"curve_fit_many was interrupted: {done} of {job.n_fits} fits are done, the others are NaN, with status 0",
+                RuntimeWarning,
+            )
+            break
+        shown.at(stop)
+    shown.end()
+    return EXACT if tape is not None or not reason else DIFFERENCES, reason
+
+
+def _give_up(job: Job, puts: Sequence[Put], start: int) -> None:
+    for first in range(start, job.n_fits, _MOST_FITS):
+        stop = min(first + _MOST_FITS, job.n_fits)
+        empty = Piece(stop - first, len(job.parameters.names))
+        for put, values in zip(puts, empty.arrays(), strict=True):
+            if put is not None:
+                put(first, stop, values)
+
+
+class _Progress:
+    def __init__(self, total: int, verbose: bool) -> None:
+        self._total, self._verbose = total, verbose
+        self._begin, self._shown, self._done = time.monotonic(), -1.0, 0
+
+    def at(self, done: int) -> None:
+        self._done = done
+        seconds = time.monotonic() - self._begin
+        if self._verbose and seconds - self._shown > 0.2:
+            self._shown = seconds
+            self._write(seconds, "")
+
+    def end(self) -> None:
+        if self._verbose:
+            self._write(time.monotonic() - self._begin, "\n")
+
+    def _write(self, seconds: float, end: str) -> None:
+        rate = self._done / max(seconds, 1e-9)
+        share = 100 * self._done / self._total
+        sys.stderr.write(f"\rfits: {self._done} of {self._total} ({share:.0f} %), {rate:.0f} a second {end}")
+        sys.stderr.flush()
+
+
+def _tape_of(job: Job) -> tuple[RowTape | None, str]:
+    """Of a start that is finite, if there is one among the first fits."""
+    if len(job.parameters.free) > _MOST_IN_LANES:
+        return None, f"more than {_MOST_IN_LANES} parameters"
+    start = next(
+        (s for fit in range(min(job.n_fits, 64)) if np.isfinite(s := job.start.item(fit)).all()), job.parameters.start
+    )
+    return look_at(job.f, job.parameters.free, job.parameters.held, start, job.x.item(0), job.n_variables)
+
+
+# ---- in lanes ----
+
+
+def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
+    """Whether the user interrupted."""
+    size = stop - start
+    free, held = list(job.parameters.free), list(job.parameters.held)
+    y, weights = _data(job, start, stop)
+    starts = np.ascontiguousarray(job.start.piece(start, stop)[..., free + held])
+    lower = upper = None
+    if job.lower is not None and job.upper is not None:
+        lower, upper = (_as_rows(side.piece(start, stop)[..., free], size, len(free)) for side in (job.lower, job.upper))
+        starts = _as_rows(starts, size, len(free) + len(held))
+        inside = (starts[:, : len(free)] >= lower) & (starts[:, : len(free)] <= upper)
+        starts[~inside.all(axis=1)] = np.nan
+    x = job.x.piece(start, stop)
+    if job.n_variables:
+        x = np.ascontiguousarray(np.swapaxes(x, -1, -2))
+    found = _core.curve_fit_many(
+        rows, size, job.n_rows, len(free), x, y, weights, starts, lower, upper, min(job.maxfev, _EVALUATIONS_IN_LANES)
+    )
+    params, inverse, cost, condition, evaluations, used, status, at_bound, interrupted = found
+    n_held = at_bound.sum(axis=1, dtype=np.int64)
+    answered = status > 0
+    piece.status[:] = status
+    piece.n_evaluations[:] = evaluations
+    piece.chi_squared[:] = np.where(answered, cost, np.nan)
+    piece.dof[:] = np.where(answered, used - len(free) + n_held, 0)
+    piece.condition[:] = np.where(answered, condition, np.nan)
+    _scale(inverse, piece, job.absolute_sigma)
+    if n_held.any():
+        is_held = at_bound.astype(bool)
+        inverse[is_held] = np.nan
+        np.swapaxes(inverse, 1, 2)[is_held] = np.nan
+        signs = np.where(params <= lower, np.int8(-1), np.int8(1))
+        piece.active[:, free] = np.where(is_held, signs, np.int8(0))
+    if held:
+        values = np.broadcast_to(starts[..., len(free) :], (size, len(held)))
+        piece.params[:, free] = params
+        piece.params[:, held] = np.where(answered[:, None], values, np.nan)
+        piece.covariance[...] = np.where(answered, 0.0, np.nan)[:, None, None]
+        piece.covariance[:, np.array(free)[:, None], free] = inverse
+    else:
+        piece.params, piece.covariance = params, inverse
+    again = (status == UNDETERMINED) | (status == NO_MINIMUM) | (status == STUCK) | (status == OUT_OF_RANGE)
+    again |= answered & ~(condition <= _WORST_CONDITION)
+    not_done = status == NOT_DONE
+    for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
+        values[not_done] = np.nan
+    if not interrupted:
+        _one_by_one(job, (start + np.flatnonzero(again)).tolist(), start, piece)
+    else:
+        for values in (piece.params, piece.covariance, piece.status):
+            values[again] = 0 if values is piece.status else np.nan
+    return bool(interrupted)
+
+
+def _scale(inverse: Array, piece: Piece, absolute_sigma: bool) -> None:
+    """Covariances from inverses of J'J."""
+    if absolute_sigma:
+        return
+    with np.errstate(all="ignore"):
+        variance = np.where(piece.dof > 0, piece.chi_squared / piece.dof, np.inf)
+        inverse *= variance[:, None, None]
+    inverse[(piece.dof <= 0) & (piece.status > 0)] = np.inf
+
+
+def _as_rows(values: Array, size: int, n: int) -> Array:
+    return np.array(np.broadcast_to(values, (size, n)))
+
+
+def _data(job: Job, start: int, stop: int) -> tuple[Array, Array | None]:
+    """y and 1 / sigma of a piece; 0 for points that are left out, None if all count alike."""
+    y = job.y.piece(start, stop).reshape(stop - start, job.n_rows)
+    hidden = job.y.hidden(start, stop)
+    gone = hidden
+    if job.nan_policy is not None:
+        missing = np.isnan(y)
+        if missing.any():
+            if job.nan_policy == "raise":
+                _raise_at(job, missing if gone is None else missing & ~gone, start, y)
+            gone = missing if gone is None else gone | missing
+        if job.nan_policy == "omit":
+            x = np.isnan(job.x.piece(start, stop))
+            if x.any():
+                x = x.any(axis=-2) if job.n_variables else x
+                gone = x if gone is None else gone | x
+    if job.sigma is None:
+        if gone is None:
+            return y, None
+        return y, np.ascontiguousarray(np.broadcast_to(~gone, y.shape), np.float64)
+    sigma = job.sigma.piece(start, stop)
+    masked = job.sigma.hidden(start, stop)
+    gone = masked if gone is None else gone if masked is None else gone | masked
+    if job.nan_policy == "omit":
+        missing = np.isnan(sigma)
+        gone = missing if gone is None else gone | missing
+    with np.errstate(all="ignore"):
+        weights = np.where(sigma > 0, 1.0 / sigma, np.nan)
+    if gone is not None:
+        weights = np.where(gone, 0.0, weights)
+    return y, np.ascontiguousarray(weights)
+
+
+def _raise_at(job: Job, missing: Array, start: int, y: Array) -> None:
+    if not missing.any():
+        return
+    fit, i = (int(k) for k in np.argwhere(missing)[0])
+    at = (*np.unravel_index(start + fit, job.y.lead), i) if job.y.lead else (i,)
+    raise ValueError(
+        f"The input contains nan values: ydata[{', '.join(str(int(k)) for k in at)}] is {y[fit, i]}; nan_policy='omit' "
+        "leaves such points out, nan_policy=None gives such fits no answer"
+    )
+
+
+# ---- one by one ----
+
+
+def _one_by_one(job: Job, fits: Sequence[int], first: int, piece: Piece) -> None:
+    for fit in fits:
+        _one(job, fit, fit - first, piece)
+
+
+def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
+    """By curve_fit; what it raises becomes a status."""
+    for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
+        values[at] = np.nan
+    piece.active[at] = piece.dof[at] = 0
+    y, weights = _data(job, fit, fit + 1)
+    y = y[0]
+    free = list(job.parameters.free)
+    mask = np.zeros(job.n_rows, bool)
+    sigma = None
+    if weights is not None:
+        weights = np.broadcast_to(weights, (1, job.n_rows))[0]
+        mask = weights == 0
+        if job.sigma is not None:
+            with np.errstate(divide="ignore"):
+                sigma = 1.0 / weights
+    if job.n_rows - int(mask.sum()) < len(free):
+        piece.status[at] = TOO_FEW
+        return
+    if not (np.isfinite(y[~mask]).all() and (weights is None or np.isfinite(weights).all())):
+        piece.status[at] = BAD_DATA
+        return
+    start = job.start.item(fit)
+    bounds: Any = (-np.inf, np.inf)
+    if job.lower is not None and job.upper is not None:
+        bounds = job.lower.item(fit), job.upper.item(fit)
+        if not np.all((start >= bounds[0]) & (start <= bounds[1]) | np.isin(np.arange(len(start)), job.parameters.held)):
+            piece.status[at] = BAD_START
+            return
+    if not np.isfinite(start).all():
+        piece.status[at] = BAD_START
+        return
+    fixed = [i in job.parameters.held for i in range(len(start))] if job.parameters.held else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = curve_fit(
+                job.f,
+                job.x.item(fit),
+                np.ma.array(y, mask=mask) if mask.any() else y,
+                start,
+                sigma,
+                job.absolute_sigma,
+                bounds=bounds,
+                fixed=fixed,
+                maxfev=job.maxfev,
+            )
+    except RuntimeError:
+        piece.status[at] = NO_MINIMUM
+        return
+    except (ValueError, TypeError, ArithmeticError) as error:
+        piece.status[at] = NOT_FINITE if "not finite" in str(error) else BAD_DATA
+        return
+    piece.params[at] = found.params
+    piece.covariance[at] = found.covariance
+    piece.chi_squared[at] = found.chi_squared
+    piece.dof[at] = found.dof
+    piece.condition[at] = found.condition
+    piece.active[at] = found.active
+    piece.n_evaluations[at] += found.n_evaluations
+    n_held = int(np.count_nonzero(found.active))
+    piece.status[at] = FOUND if found.rank + n_held >= len(free) else UNDETERMINED
