@@ -68,7 +68,7 @@ class Worker {
     lanes_.gram = vectors(n_sums_);
     lanes_.sums = vectors(n_sums_);
     for (double** number : {&lanes_.radius, &lanes_.damping, &lanes_.predicted, &lanes_.slope, &lanes_.length,
-                            &lanes_.last_length2, &lanes_.data2, &lanes_.evaluations, &lanes_.accepted, &lanes_.state})
+                            &lanes_.data2, &lanes_.evaluations, &lanes_.accepted, &lanes_.state})
       *number = vectors(1);
     lanes_.held = vectors(n_);
     lanes_.work = vectors(std::max(curve_fit::work_vectors(n_), 3 * curve_fit::triangle(n_) + n_));
@@ -208,7 +208,6 @@ class Worker {
     to.status[fit] = static_cast<std::int8_t>(status);
     std::fill_n(to.parameters + fit * n_, n_, nan);
     std::fill_n(to.inverse + fit * n_ * n_, n_ * n_, nan);
-    std::fill_n(to.held + fit * n_, n_, std::uint8_t{0});
     to.cost[fit] = to.condition[fit] = nan;
   }
 
@@ -334,6 +333,8 @@ Outcome curve_fit_many(const CurveFits& fits, const CurveFitResults& results) no
   const TapeRows& model = *fits.model;
   std::fill_n(results.status, fits.n_fits, static_cast<std::int8_t>(FitStatus::not_done));
   std::fill_n(results.evaluations, fits.n_fits, 0);
+  std::fill_n(results.n_used, fits.n_fits, 0);
+  std::fill_n(results.held, fits.n_fits * fits.n, std::uint8_t{0});
   AlignedBuffer<double> staged;
   const bool shared = fits.x.stride == 0;
   if (shared) {

@@ -49,7 +49,7 @@ struct CurveFitLanes {
   const double *lower, *upper;  // n vectors, or nullptr: no bounds
   double* scale;                // n vectors: lengths of columns, the longest so far
   double *gram, *sums;          // of x, of trial
-  double *radius, *damping, *predicted, *slope, *length, *last_length2;
+  double *radius, *damping, *predicted, *slope, *length;
   double* data2;  // sum of (w y)^2
   double *evaluations, *accepted;
   double* state;

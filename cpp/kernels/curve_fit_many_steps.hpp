@@ -17,7 +17,6 @@ inline constexpr double least_pivot = 128 * u;
 inline constexpr double least_damping = 1e-11;
 // Steps of this part of a standard error (squared) are none.
 inline constexpr double none = 1e-20;
-inline constexpr double far = 1e300;
 
 MMLFAST_INLINE V number(double x) { return broadcast<double>(x); }
 MMLFAST_INLINE V number(CurveFitState state) { return number(static_cast<double>(state)); }
@@ -97,10 +96,9 @@ class Lanes {
     V check = zero<double>();  // of infinities and NaN, NaN
     for (Size s = 0; s <= corner(); ++s) check = fma(get(g_.sums, s), zero<double>(), check);
     const M finite = check == zero<double>();
-    const V predicted = load(g_.predicted), slope = load(g_.slope), length = load(g_.length), actual = old - cost;
-    // Of steps so small that rounding decides about the sum of squares, the prediction is right.
-    const M flat = (predicted <= old * number(1e-12)) & (cost <= old * number(1 + 1e-12));
-    const V ratio = select(flat, number(1), actual / predicted);
+    const V predicted = load(g_.predicted), slope = load(g_.slope), length = load(g_.length);
+    // What short steps gain is lost in the rounding of the sums; the slopes at both ends still tell it.
+    const V actual = select(predicted <= old * number(1e-6), gain_by_slopes(), old - cost), ratio = actual / predicted;
     const M good = running & finite & (ratio > number(1e-4));
     const M low = running & ~(finite & (ratio > number(.25)));
     V shrink = select(actual >= zero<double>(), number(.5), number(.5) * slope / (slope - number(.5) * actual));
@@ -115,7 +113,7 @@ class Lanes {
     store(g_.damping, select(fresh, zero<double>(), damping));
     store(g_.evaluations, load(g_.evaluations) + select(fresh | running, number(1), zero<double>()));
     store(g_.accepted, select(fresh, zero<double>(), load(g_.accepted)) + select(good, number(1), zero<double>()));
-    store(g_.last_length2, select(fresh, number(far), load(g_.last_length2)));
+
     store(g_.state, select(fresh & ~finite, number(CurveFitState::not_finite),
                            select(fresh, number(CurveFitState::running), state)));
     refused_ = running & ~good;
@@ -124,15 +122,14 @@ class Lanes {
   void propose(double most_evaluations) {
     scale();
     const M running = load(g_.state) == number(CurveFitState::running);
-    V length2, forward2, damping;
-    const M singular = find_damping(running, length2, forward2, damping);
-    const M newton = damping == zero<double>();
+    V length2, forward2, damping, whole;
+    const M singular = find_damping(running, length2, forward2, damping, whole);
     for (Size j = 0; j < n_; ++j) put(moved_, j, get(kept_, j) * get(unit_, j));
     V predicted = fma(damping, length2, forward2), slope = forward2;
     M clamped = no_lanes<double>();
     if (g_.lower != nullptr) clamped = stay_within(running, damping, length2, predicted, slope);
     V length = sqrt(length2);
-    finish(running, singular, newton & ~clamped, forward2, predicted, most_evaluations);
+    finish(running, singular, ~clamped, whole, predicted, most_evaluations);
     for (Size j = 0; j < n_; ++j) {
       const V x = get(g_.x, j);
       V to = x + get(moved_, j);
@@ -158,6 +155,13 @@ class Lanes {
       const V old = get(g_.scale, j), now = sqrt(get(g_.gram, entry(j, j)));
       put(g_.scale, j, select(which, max(now, old), old));
     }
+  }
+
+  V gain_by_slopes() const {
+    V gain = zero<double>();
+    for (Size j = 0; j < n_; ++j)
+      gain = fnma(get(g_.trial, j) - get(g_.x, j), gradient(j) + get(g_.sums, entry(n_, j)), gain);
+    return gain;
   }
 
   // A hundred times what the parameters contribute, or the residuals.
@@ -196,7 +200,8 @@ class Lanes {
 
   // Steps are as long as the radius allows: More's damping for each lane, and the steps in kept_. Lanes whose matrix is
   // singular are returned.
-  M find_damping(const M& running, V& length2, V& forward2, V& damping) {
+  // `whole`: what a step of any length would gain, by the linear model.
+  M find_damping(const M& running, V& length2, V& forward2, V& damping, V& whole) {
     const V radius = load(g_.radius);
     V used = zero<double>();
     M good = factor(n_, matrix_, used, factor_);
@@ -211,7 +216,7 @@ class Lanes {
     M done = ~running | (too_long <= number(.1) * radius);
     keep(~no_lanes<double>());
     length2 = q2;
-    forward2 = s;
+    forward2 = whole = s;
     damping = zero<double>();
     if (all(done)) return singular;
 
@@ -303,16 +308,14 @@ class Lanes {
     predicted = select(which, fma(number(2), down, -curved), predicted);
   }
 
-  // Which lanes have arrived, or cannot go on. s: the sum of squares that a whole step would gain.
-  void finish(const M& running, const M& singular, const M& newton, const V& s, const V& predicted, double most) {
-    const V cost = get(g_.gram, corner()), last = load(g_.last_length2);
+  // Which lanes have arrived, or cannot go on. s: what a step of any length would gain.
+  void finish(const M& running, const M& singular, const M& whole, const V& s, const V& predicted, double most) {
+    const V cost = get(g_.gram, corner());
     const V rounding = load(g_.data2) * number(64 * u * u);
-    const M small = newton & (s <= max(cost * number(none), rounding));
-    // What the step after this one would gain, if convergence goes on as it did.
-    const M next =
-        newton & (s <= number(.01) * last) & (s <= cost * number(1e-8)) & (s * (s / last) <= cost * number(none));
-    const M stuck = newton & (s <= cost * number(1e-14)) & (s >= number(.25) * last);
-    const M arrived = running & (small | next | stuck);
+    const M small = whole & (s <= max(cost * number(none), rounding));
+    // Rounding of the slopes decides about steps that are hardly any longer.
+    const M blind = refused_ & (s <= cost * number(1e-16));
+    const M arrived = running & (small | blind);
     V parameters = zero<double>();
     for (Size j = 0; j < n_; ++j) {
       const V x = get(g_.x, j), q = x * get(g_.scale, j);
@@ -322,7 +325,7 @@ class Lanes {
     }
     const V radius = load(g_.radius);
     const M still = running & ~arrived & refused_ &
-                    ((radius <= number(4 * u) * sqrt(parameters)) | (predicted <= cost * number(1e-15)));
+                    ((radius <= number(4 * u) * sqrt(parameters)) | (predicted <= cost * number(none)));
     const M exact = still & (cost <= load(g_.data2) * number(1e6 * u * u));
     const M over = running & (load(g_.evaluations) >= number(most));
     V state = load(g_.state);
@@ -331,7 +334,6 @@ class Lanes {
     state = select(arrived | exact, number(CurveFitState::converged), state);
     state = select((arrived | exact) & singular, number(CurveFitState::undetermined), state);
     store(g_.state, state);
-    store(g_.last_length2, select(running, select(newton, s, number(far)), last));
   }
 
   const CurveFitLanes& g_;

@@ -97,10 +97,11 @@ class Piece:
         )
 
 
-def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str]:
-    """Where derivatives come from, and why the model is not on a tape."""
+def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str, bool]:
+    """Where derivatives come from, why the model is not on a tape, and whether the user interrupted."""
+    interrupted = False
     if not job.n_fits:
-        return EXACT, ""
+        return EXACT, "", interrupted
     tape, reason = _tape_of(job)
     step = max(1, min(_MOST_FITS, _PIECE_BYTES // (8 * job.n_rows))) if tape is not None else _ALONE
     shown = _Progress(job.n_fits, verbose)
@@ -109,7 +110,6 @@ def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str]:
         stop = min(start + step, job.n_fits)
         piece = Piece(stop - start, len(job.parameters.names))
         try:
-            interrupted = False
             if tape is not None:
                 interrupted = _in_lanes(job, tape.rows, start, stop, piece)
             else:
@@ -123,13 +123,13 @@ def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str]:
         if interrupted:
             _give_up(job, puts, stop)
             warn_caller(
-                f"curve_fit_many was interrupted: {done} of {job.n_fits} fits are done, the others are NaN, with status 0",
+                f"curve_fit_many was interrupted: {done} of {job.n_fits} fits are done, the others are NaN (status 0)",
                 RuntimeWarning,
             )
             break
         shown.at(stop)
     shown.end()
-    return EXACT if tape is not None or not reason else DIFFERENCES, reason
+    return EXACT if tape is not None else DIFFERENCES, reason, interrupted
 
 
 def _give_up(job: Job, puts: Sequence[Put], start: int) -> None:
@@ -185,7 +185,9 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
     starts = np.ascontiguousarray(job.start.piece(start, stop)[..., free + held])
     lower = upper = None
     if job.lower is not None and job.upper is not None:
-        lower, upper = (_as_rows(side.piece(start, stop)[..., free], size, len(free)) for side in (job.lower, job.upper))
+        lower, upper = (
+            _as_rows(side.piece(start, stop)[..., free], size, len(free)) for side in (job.lower, job.upper)
+        )
         starts = _as_rows(starts, size, len(free) + len(held))
         inside = (starts[:, : len(free)] >= lower) & (starts[:, : len(free)] <= upper)
         starts[~inside.all(axis=1)] = np.nan
@@ -242,7 +244,7 @@ def _scale(inverse: Array, piece: Piece, absolute_sigma: bool) -> None:
 
 
 def _as_rows(values: Array, size: int, n: int) -> Array:
-    return np.array(np.broadcast_to(values, (size, n)))
+    return np.broadcast_to(values, (size, n)).copy()
 
 
 def _data(job: Job, start: int, stop: int) -> tuple[Array, Array | None]:
@@ -254,13 +256,13 @@ def _data(job: Job, start: int, stop: int) -> tuple[Array, Array | None]:
         missing = np.isnan(y)
         if missing.any():
             if job.nan_policy == "raise":
-                _raise_at(job, missing if gone is None else missing & ~gone, start, y)
+                _raise_at(job, missing if gone is None else missing & ~gone, start)
             gone = missing if gone is None else gone | missing
         if job.nan_policy == "omit":
-            x = np.isnan(job.x.piece(start, stop))
-            if x.any():
-                x = x.any(axis=-2) if job.n_variables else x
-                gone = x if gone is None else gone | x
+            missing = np.isnan(job.x.piece(start, stop))
+            if missing.any():
+                missing = np.any(missing, axis=-2) if job.n_variables else missing
+                gone = missing if gone is None else gone | missing
     if job.sigma is None:
         if gone is None:
             return y, None
@@ -278,14 +280,14 @@ def _data(job: Job, start: int, stop: int) -> tuple[Array, Array | None]:
     return y, np.ascontiguousarray(weights)
 
 
-def _raise_at(job: Job, missing: Array, start: int, y: Array) -> None:
+def _raise_at(job: Job, missing: Array, start: int) -> None:
     if not missing.any():
         return
     fit, i = (int(k) for k in np.argwhere(missing)[0])
-    at = (*np.unravel_index(start + fit, job.y.lead), i) if job.y.lead else (i,)
+    at = [*map(int, np.unravel_index(start + fit, job.y.lead)), i] if job.y.lead else [i]
     raise ValueError(
-        f"The input contains nan values: ydata[{', '.join(str(int(k)) for k in at)}] is {y[fit, i]}; nan_policy='omit' "
-        "leaves such points out, nan_policy=None gives such fits no answer"
+        f"The input contains nan values: ydata[{', '.join(map(str, at))}] is nan; nan_policy='omit' leaves such points "
+        "out, nan_policy=None gives such fits no answer"
     )
 
 
@@ -323,7 +325,7 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
     bounds: Any = (-np.inf, np.inf)
     if job.lower is not None and job.upper is not None:
         bounds = job.lower.item(fit), job.upper.item(fit)
-        if not np.all((start >= bounds[0]) & (start <= bounds[1]) | np.isin(np.arange(len(start)), job.parameters.held)):
+        if not np.all((start >= bounds[0])[free] & (start <= bounds[1])[free]):
             piece.status[at] = BAD_START
             return
     if not np.isfinite(start).all():

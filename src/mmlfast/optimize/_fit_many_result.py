@@ -16,7 +16,7 @@ MESSAGES = {
     -1: "no minimum was found: the start may be too far away",
     -2: "the model is not finite at the start",
     -4: "fewer points than parameters",
-    -5: "points or their errors are not finite, or errors are not positive (nan_policy='omit' leaves points that are NaN out)",
+    -5: "points or errors are not finite, or errors not positive (nan_policy='omit' leaves out what is NaN)",
     -6: "the start is not finite or not within the bounds",
 }
 
@@ -84,6 +84,11 @@ class CurveFitMany(tuple[Any, ...]):
     messages = MESSAGES
     params: Any
     covariance: Any
+    fits: Fits
+    names: tuple[str, ...]
+    derivatives: str
+    groups: Array | None
+    _reason: str
 
     def __new__(
         cls,

@@ -1,7 +1,7 @@
 """The model of many fits: f on a tape of one point and of its parameters.
 
-It has to give each point its number by that point alone. Whether it does is seen by one plain call of f for all points of
-a data set, beside the tape.
+It has to give each point its number by that point alone. Whether it does is seen by one plain call of f for all points
+of a data set, beside the tape.
 """
 
 from __future__ import annotations

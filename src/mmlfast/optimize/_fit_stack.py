@@ -1,5 +1,4 @@
-"""Arrays of many data sets, taken in pieces: converted to float64 a piece at a time, whatever they are and wherever they
-lie."""
+"""Arrays of many data sets, taken in pieces: float64 a piece at a time, whatever they are and wherever they lie."""
 
 from __future__ import annotations
 
@@ -32,7 +31,8 @@ class Stack:
                 self.mask = np.ma.getmaskarray(values)
             values = values.data
         array = values if type(values) is np.ndarray else as_array(values, name)
-        self.shared = array.ndim <= len(core) or all(n == 1 for n in array.shape[: array.ndim - len(core)])
+        own = array.shape[: max(array.ndim - len(core), 0)]
+        self.shared = not own or (own != lead and all(n == 1 for n in own))
         shape = core if self.shared else (*lead, *core)
         if self.shared:
             array = array.reshape(array.shape[max(array.ndim - len(core), 0) :])
@@ -74,16 +74,3 @@ class Stack:
         if len(self.lead) == 1:
             return array[start:stop]
         return np.asarray(array[np.unravel_index(np.arange(start, stop), self.lead)])
-
-
-def stack_of(values: Any, name: str, lead: tuple[int, ...], core: tuple[int, ...]) -> Stack | None:
-    return None if values is None else Stack(values, name, lead, core)
-
-
-def float_pieces(x: Any, name: str) -> Any:
-    """An array whose numbers can become float64 a piece at a time: a map on disk stays on disk."""
-    if isinstance(x, np.ma.MaskedArray):
-        return x
-    if isinstance(x, np.memmap):
-        return x.view(np.ndarray)
-    return x if type(x) is np.ndarray else as_array(x, name)

@@ -1,0 +1,145 @@
+"""Many fits of one model: decays on a slope, and bells, each by itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+import mmlfast as mf
+import mmlfast.optimize
+from bench.harness import Case, Faster, Job, Setup, Within
+
+Array = np.ndarray[Any, Any]
+
+ERROR = "relative excess of the sum of squares over the least, the worst of the fits"
+MOST = 200  # fits that SciPy does: its loop is timed for these, and counted for all
+
+
+def decay(x: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
+    return a * np.exp(-b * x) + c + d * x
+
+
+def bell(x: Any, a: Any, m: Any, s: Any, c: Any) -> Any:
+    return a * np.exp(-0.5 * ((x - m) / s) ** 2) + c
+
+
+def data_sets(f: Callable[..., Any], setup: Setup, n_fits: int, low: list[float], high: list[float]) -> Array:
+    """100 points each, with errors of a hundredth of the largest amplitude."""
+    x = np.linspace(0.0, 4.0, 100)
+    truth = setup.rng.uniform(low, high, (n_fits, len(low)))
+    return f(x, *truth.T[..., None]) + 0.01 * high[0] * setup.rng.standard_normal((n_fits, 100))
+
+
+class ScipyLoop:
+    """curve_fit for the first data sets; the seconds that it would take for all of them."""
+
+    def __init__(self, optimize: Any, f: Any, x: Array, y: Array, p0: Array) -> None:
+        self.optimize, self.f, self.x, self.y, self.p0 = optimize, f, x, y, p0
+        self.params = np.empty((0, len(p0)))
+
+    def __call__(self) -> float:
+        some = self.y[:MOST]
+        start = time.perf_counter()
+        self.params = np.array([self.optimize.curve_fit(self.f, self.x, one, self.p0)[0] for one in some])
+        return (time.perf_counter() - start) * len(self.y) / len(some)
+
+
+def excess(f: Callable[..., Any], x: Array, y: Array, least: Array, loop: ScipyLoop | None, answer: Any) -> float:
+    if isinstance(answer, float) and loop is not None:
+        answer = loop.params
+    params = np.asarray(answer[0] if isinstance(answer, tuple) else answer)[: len(least)]
+    squares = ((f(x, *params.T[..., None]) - y[: len(params)]) ** 2).sum(axis=1)
+    return float(np.max(squares / least[: len(params)] - 1))
+
+
+def jax_model(jax: Any, f: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    np_ = jax.numpy
+    if f is decay:
+        return lambda p, x: p[0] * np_.exp(-p[1] * x) + p[2] + p[3] * x
+    return lambda p, x: p[0] * np_.exp(-0.5 * ((x - p[1]) / p[2]) ** 2) + p[3]
+
+
+def jax_fit(jax: Any, model: Callable[[Any, Any], Any], x: Any, p0: Any, y: Any) -> Any:
+    """Levenberg and Marquardt's method as one writes it in JAX; vmap makes it a batch."""
+    np_ = jax.numpy
+
+    def normal(p: Any) -> Any:
+        r = model(p, x) - y
+        j = jax.jacfwd(model)(p, x)
+        return r @ r, j.T @ r, j.T @ j
+
+    def unfinished(state: Any) -> Any:
+        *_, damping, count, moves = state
+        return moves & (count < 200) & (damping < 1e12)
+
+    def step(state: Any) -> Any:
+        p, cost, gradient, matrix, damping, count, _ = state
+        change = -np_.linalg.solve(matrix + damping * np_.diag(np_.diag(matrix)), gradient)
+        new = normal(p + change)
+        better = new[0] < cost
+        moves = ~better | (cost - new[0] > 1e-13 * cost)
+        pick = lambda a, b: np_.where(better, a, b)  # noqa: E731
+        return (
+            pick(p + change, p),
+            *(pick(a, b) for a, b in zip(new, (cost, gradient, matrix), strict=True)),
+            pick(damping / 10, damping * 10),
+            count + 1,
+            moves,
+        )
+
+    return jax.lax.while_loop(unfinished, step, (p0, *normal(p0), 1e-3, 0, True))[0]
+
+
+def optimistix_fit(optimistix: Any, model: Callable[[Any, Any], Any], x: Any, p0: Any, y: Any) -> Any:
+    solver = optimistix.LevenbergMarquardt(rtol=1e-10, atol=1e-10)
+    return optimistix.least_squares(lambda p, _: model(p, x) - y, solver, p0, max_steps=200, throw=False).value
+
+
+def job(f: Callable[..., Any], p0: list[float], low: list[float], high: list[float], n_fits: int, setup: Setup) -> Job:
+    x = np.linspace(0.0, 4.0, 100)
+    y = data_sets(f, setup, n_fits, low, high)
+    start = np.array(p0)
+    best = mf.optimize.curve_fit_many(f, x, y[:MOST], start)
+    least = np.array([mf.optimize.curve_fit(f, x, one, p).chi_squared for one, p in zip(y, best.params, strict=False)])
+    optimize = setup.library("scipy.optimize")
+    loop = None if optimize is None else ScipyLoop(optimize, f, x, y, start)
+    made = Job(partial(excess, f, x, y, least, loop), ERROR, limit=1e-9)
+    made.ours(mf.optimize.curve_fit_many, f, x, y, start)
+    if loop is not None:
+        made.peer(f"scipy loop of {min(MOST, n_fits)}, scaled", loop)
+        made.contestants[-1].timed = True
+    if jax := setup.library("jax"):
+        model = jax_model(jax, f)
+        made.jax("jax vmap", lambda x, p, y: jax.vmap(partial(jax_fit, jax, model, x, p))(y), x, start, y)
+        if optimistix := setup.library("optimistix"):
+            made.jax(
+                "optimistix vmap",
+                lambda x, p, y: jax.vmap(partial(optimistix_fit, optimistix, model, x, p))(y),
+                x,
+                start,
+                y,
+            )
+    return made
+
+
+DECAY = ([2.0, 1.0, 0.5, 0.0], [1.0, 0.8, 0.0, -0.1], [5.0, 3.0, 1.0, 0.1])
+BELL = ([2.0, 2.0, 0.5, 0.5], [1.0, 1.5, 0.3, 0.0], [5.0, 2.5, 0.8, 1.0])
+
+CASES = [
+    Case(
+        "curve-fit-many-decay",
+        "100 000 fits of a decay on a slope: 4 parameters, 100 points",
+        partial(job, decay, *DECAY, 100_000),
+        (Within(0.2), Faster(150, "scipy"), Faster(5)),
+    ),
+    Case(
+        "curve-fit-many-bell",
+        "20 000 fits of a bell: 4 parameters, 100 points",
+        partial(job, bell, *BELL, 20_000),
+        (Within(0.04), Faster(150, "scipy"), Faster(5, "jax")),
+    ),
+]
