@@ -726,6 +726,13 @@ def _optimize() -> Iterator[Use]:
         takes={"mask"},
         symmetric=(1,),
     )
+    yield _use(
+        "optimize.curve_fit_many",
+        lambda ydata: op.curve_fit_many(curve, SCORES, ydata, nan_policy="omit"),
+        arrays={"ydata": TABLE.T.copy()},
+        takes={"mask"},
+        symmetric=(1,),
+    )
 
 
 USES: list[Use] = [

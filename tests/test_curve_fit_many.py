@@ -77,7 +77,7 @@ def assert_as_alone(fits, i, f, x, y, p0=None, sigma=None, *, within=1e-8, **opt
     errors = np.where(np.isfinite(one.standard_errors), one.standard_errors, 0)
     assert np.all(np.abs(fits.params[i] - one.params) <= within * errors + 1e-12 * np.abs(one.params))
     assert_allclose(fits.chi_squared[i], one.chi_squared, rtol=1e-9, atol=1e-20)
-    assert_allclose(fits.standard_errors[i], one.standard_errors, rtol=max(1e-7, within))
+    assert_allclose(fits.standard_errors[i], one.standard_errors, rtol=max(1e-7, within), atol=1e-14)
     assert_array_equal(fits.active[i], one.active)
     assert fits.dof[i] == one.dof
     if np.isfinite(one.condition):

@@ -31,7 +31,7 @@ def data_sets(f: Callable[..., Any], setup: Setup, n_fits: int, low: list[float]
     """100 points each, with errors of a hundredth of the largest amplitude."""
     x = np.linspace(0.0, 4.0, 100)
     truth = setup.rng.uniform(low, high, (n_fits, len(low)))
-    return f(x, *truth.T[..., None]) + 0.01 * high[0] * setup.rng.standard_normal((n_fits, 100))
+    return np.asarray(f(x, *truth.T[..., None])) + 0.01 * high[0] * setup.rng.standard_normal((n_fits, 100))
 
 
 class ScipyLoop:
@@ -63,7 +63,7 @@ def jax_model(jax: Any, f: Callable[..., Any]) -> Callable[[Any, Any], Any]:
     return lambda p, x: p[0] * np_.exp(-0.5 * ((x - p[1]) / p[2]) ** 2) + p[3]
 
 
-def jax_fit(jax: Any, model: Callable[[Any, Any], Any], x: Any, p0: Any, y: Any) -> Any:
+def jax_fit(jax: Any, model: Any, x: Any, p0: Any, y: Any) -> Any:
     """Levenberg and Marquardt's method as one writes it in JAX; vmap makes it a batch."""
     np_ = jax.numpy
 
@@ -82,11 +82,10 @@ def jax_fit(jax: Any, model: Callable[[Any, Any], Any], x: Any, p0: Any, y: Any)
         new = normal(p + change)
         better = new[0] < cost
         moves = ~better | (cost - new[0] > 1e-13 * cost)
-        pick = lambda a, b: np_.where(better, a, b)  # noqa: E731
         return (
-            pick(p + change, p),
-            *(pick(a, b) for a, b in zip(new, (cost, gradient, matrix), strict=True)),
-            pick(damping / 10, damping * 10),
+            np_.where(better, p + change, p),
+            *(np_.where(better, a, b) for a, b in zip(new, (cost, gradient, matrix), strict=True)),
+            np_.where(better, damping / 10, damping * 10),
             count + 1,
             moves,
         )

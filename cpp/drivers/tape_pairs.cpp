@@ -57,7 +57,7 @@ class Pairer {
       }
     }
     for (std::int32_t slot : layout_.results)
-      if (element_[at(slot)] >= 0) reads_[at(element_[at(slot)])] = 2;
+      if (slot >= 0 && element_[at(slot)] >= 0) reads_[at(element_[at(slot)])] = 2;
     unwritten_.assign(step_of_.size(), 0);
     // First those that depend on no other pair; then those that read what another pair does not write over any more.
     for (const bool alone : {true, false})

@@ -40,19 +40,8 @@ def fit_lazily(
             raise TypeError(f"{name} is a Dask array: its numbers are needed at once, {name}.compute() has them")
     parameters, *_ = take_starts(f, p0, bounds, options["fixed"], lead)
     p = len(parameters.names)
-    shapes = {
-        "params": (p,),
-        "covariance": (p, p),
-        "chi_squared": (),
-        "dof": (),
-        "condition": (),
-        "active": (p,),
-        "status": (),
-        "n_evaluations": (),
-    }
-    dtypes = {"dof": np.int64, "active": np.int8, "status": np.int8, "n_evaluations": np.int32}
+    shapes = _shapes(p)
     width = sum(map(math.prod, shapes.values()))
-
     given: dict[str, Any] = {"xdata": xdata, "p0": p0, "sigma": sigma}
     own = {name: value for name, value in given.items() if _has_lead(value, n_lead)}
     if isinstance(bounds, tuple | list):
@@ -88,9 +77,26 @@ def fit_lazily(
     for name, shape in shapes.items():
         size = math.prod(shape)
         part = rows[..., at : at + size].reshape(*lead, *shape) if len(shape) != 1 else rows[..., at : at + size]
-        parts[name] = part.astype(dtypes[name]) if name in dtypes else part
+        parts[name] = part.astype(_DTYPES[name]) if name in _DTYPES else part
         at += size
     return CurveFitMany(Fits(**parts), parameters.names, "exact")
+
+
+_DTYPES = {"dof": np.int64, "active": np.int8, "status": np.int8, "n_evaluations": np.int32}
+
+
+def _shapes(p: int) -> dict[str, tuple[int, ...]]:
+    """Of each result of a fit, in the order of `Fits`."""
+    return {
+        "params": (p,),
+        "covariance": (p, p),
+        "chi_squared": (),
+        "dof": (),
+        "condition": (),
+        "active": (p,),
+        "status": (),
+        "n_evaluations": (),
+    }
 
 
 def _has_lead(value: Any, n_lead: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_array, as_float
+from mmlfast._common.arrays import as_array, as_float, contiguous
 
 Array = np.ndarray[Any, Any]
 
@@ -64,7 +64,7 @@ class Stack:
         return found if self.shared else found[0]
 
     def _numbers(self, piece: Array) -> Array:
-        return np.ascontiguousarray(as_float(piece, self.name), np.float64)
+        return contiguous(np.asarray(as_float(piece, self.name), np.float64))
 
     def _taken(self, array: Array, start: int, stop: int) -> Array:
         if self.shared:
