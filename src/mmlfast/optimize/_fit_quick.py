@@ -14,8 +14,9 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast.autodiff._function import Function
-from mmlfast.optimize._fit_model import EXACT, Curve, FitTape
+from mmlfast.optimize._fit_model import EXACT, Curve
 from mmlfast.optimize._fit_result import CurveFit, Outcome
+from mmlfast.optimize._fit_tape import FitTape
 
 Array = np.ndarray[Any, Any]
 

@@ -14,7 +14,7 @@ from mmlfast._common.arrays import as_float, as_integer, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._callables import GIVEN, Taken, given_is_wrong, take, why
-from mmlfast.optimize._fit_model import Programs
+from mmlfast.optimize._fit_tape import Programs
 from mmlfast.optimize._restarts import Problem, is_lost_at, is_lowest_nearby, other_minima
 
 if TYPE_CHECKING:
