@@ -541,6 +541,31 @@ def test_the_quick_way_gives_the_same_bits():
             assert pickle.loads(pickle.dumps(again)).dof == 47
 
 
+@pytest.mark.parametrize("is_absolute", [False, True])
+def test_the_quick_way_with_errors_of_the_points(is_absolute):
+    def f(x, a, b, c):
+        return a * np.exp(-b * x) + c
+
+    first = curve_fit(f, X, Y, [1, 1, 1], SIGMA, is_absolute, method="lm")
+    curve_fit(f, X, Y)
+    again = curve_fit(f, X, Y, [1, 1, 1], SIGMA, is_absolute)
+    assert_array_equal(again.params, first.params)
+    assert_array_equal(again.covariance, first.covariance)
+    assert_array_equal(again.residuals, first.residuals)
+    assert again.reduced_chi_squared == first.reduced_chi_squared
+    assert_array_equal(again.confidence_band(X), first.confidence_band(X))
+    assert_array_equal(again.prediction_band(X, sigma=0.1), first.prediction_band(X, sigma=0.1))
+    with pytest.raises(ValueError, match="sigma= says that of the new"):
+        again.prediction_band(X)
+    for bad, words in ((0.0, "infinite weight"), (-1.0, "positive"), (np.nan, "is nan")):
+        sigma = SIGMA.copy()
+        sigma[3] = bad
+        with pytest.raises(ValueError, match=rf"sigma\[3\] is.*{words}" if bad == bad else r"sigma\[3\] is nan"):
+            curve_fit(f, X, Y, [1, 1, 1], sigma)
+    sigma[3] = np.inf
+    assert curve_fit(f, X, Y, [1, 1, 1], sigma).dof == 46
+
+
 def test_the_quick_way_leaves_what_it_does_not_know():
     def f(x, a, b):
         return a * np.exp(-b * x)

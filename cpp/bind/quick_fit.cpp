@@ -107,22 +107,37 @@ class QuickFit {
   }
 
   // The fit, or None if anything is out of the ordinary: Python then looks what it is. f: the model itself, which has
-  // to give what the tape gives; None if it is a tape.
-  py::object fit(py::handle f, py::handle x_given, py::handle y_given, py::handle p0) const {
+  // to give what the tape gives; None if it is a tape. sigma: an error for each point, or None; is_absolute: they are
+  // the errors themselves.
+  py::object fit(py::handle f, py::handle x_given, py::handle y_given, py::handle p0, py::handle sigma,
+                 bool is_absolute) const {
     const double* x = numbers_of(x_given.ptr(), x_shape_);
     const double* y = numbers_of(y_given.ptr(), {static_cast<npy_intp>(m_)});
     std::array<double, most_parameters> start;
     if (x == nullptr || y == nullptr || !read_start(p0.ptr(), n_, start.data())) return py::none();
-    if (!is_ordinary(y, m_)) return py::none();
+    std::vector<double> weights;
+    if (!is_ordinary(y, m_) || !(sigma.is_none() || read_weights(sigma.ptr(), weights))) return py::none();
     const Size n_x = program_[0]->layout().group_sizes[1];
     if (!std::all_of(x, x + n_x, [](double v) { return std::isfinite(v); })) return py::none();
     const Watch& watch = *as_watch(watch_.ptr());
     if (!f.is_none() && !(watch.holds() && is_what_f_says(f, x_given, x, start.data()) && watch.holds()))
       return py::none();
-    return search(x, y, start.data());
+    return search(x, y, start.data(), weights.empty() ? nullptr : weights.data(), is_absolute);
   }
 
  private:
+  bool read_weights(PyObject* sigma, std::vector<double>& weights) const {
+    const double* errors = numbers_of(sigma, {static_cast<npy_intp>(m_)});
+    if (errors == nullptr) return false;
+    weights.resize(static_cast<std::size_t>(m_));
+    bool good = true;
+    for (Size i = 0; i < m_; ++i) {
+      good &= errors[i] > 1e-30 && errors[i] < 1e30;
+      weights[static_cast<std::size_t>(i)] = 1 / errors[i];
+    }
+    return good;
+  }
+
   bool is_what_f_says(py::handle f, py::handle x_given, const double* x, const double* p) const {
     std::array<PyObject*, most_parameters + 1> arguments{};
     arguments[0] = PyArray_NewCopy(as_array(x_given.ptr()), NPY_CORDER);
@@ -143,13 +158,14 @@ class QuickFit {
     return call_tape_program(programs_[0].ptr(), p, &x, traced.data()) && agree(plain, traced.data(), m_);
   }
 
-  py::object search(const double* x, const double* y, const double* start) const {
+  py::object search(const double* x, const double* y, const double* start, const double* weights,
+                    bool is_absolute) const {
     constexpr Size is_long = 1 << 14;  // residuals times parameters, from which on other threads may go on meanwhile
     const double* data[] = {x, nullptr};
     drivers::TapeModel model;
     model.values = program_[0], model.jacobian = program_[1], model.second = program_[2];
     model.precise = precise_;
-    model.data = data, model.n_data = 1, model.y = y;
+    model.data = data, model.n_data = 1, model.y = y, model.weights = weights;
     std::array<std::int32_t, most_parameters> pivots;
     std::array<std::int8_t, most_parameters> active;
     std::array<double, 2 * most_parameters * most_parameters> work;
@@ -178,7 +194,7 @@ class QuickFit {
       return py::none();
     double* covariance = data_of(pcov);
     drivers::least_squares_covariance(work.data(), pivots.data(), n_, work.data() + n_ * n_, covariance);
-    const double variance = 2 * answer.cost / static_cast<double>(m_ - n_);
+    const double variance = is_absolute ? 1 : 2 * answer.cost / static_cast<double>(m_ - n_);
     for (Size i = 0; i < n_ * n_; ++i) {
       covariance[i] *= variance;
       if (!std::isfinite(covariance[i])) return py::none();

@@ -447,7 +447,7 @@ class CallableResiduals(Residuals):
     ) -> None: ...
 
 class QuickFit:
-    """Fits with nothing out of the ordinary, None where there is something: quick(f or None, x, y, p0)."""
+    """quick(f or None, x, y, p0, sigma, is_absolute): a fit, or None if anything is out of the ordinary."""
 
     def __init__(
         self,
@@ -459,7 +459,7 @@ class QuickFit:
         x_shape: tuple[int, ...],
     ) -> None: ...
     def __call__(
-        self, arg0: object, arg1: object, arg2: object, arg3: object, /
+        self, arg0: object, arg1: object, arg2: object, arg3: object, arg4: object, arg5: bool, /
     ) -> tuple[_Array, _Array, _Array, bytes, bytes, float, int, int, int] | None: ...
 
 class SquaresMinimum:

@@ -128,16 +128,19 @@ def curve_fit(
     """
     f = first_of_its_kind(f)
     is_ordinary = (
-        sigma is None
-        and bounds is UNBOUNDED
+        bounds is UNBOUNDED
         and jac is None
         and fixed is None
         and loss == "linear"
         and method is None
         and nan_policy is None
-        and not (absolute_sigma or full_output or options)
+        and not (full_output or options)
     )
-    if is_ordinary and (quick := quick_fit(f, xdata)) is not None and (again := quick(xdata, ydata, p0)) is not None:
+    if (
+        is_ordinary
+        and (quick := quick_fit(f, xdata)) is not None
+        and (again := quick(xdata, ydata, p0, sigma, bool(absolute_sigma))) is not None
+    ):
         return again
     if not callable(f):
         raise TypeError(f"f must be a function f(x, *parameters), got {type(f).__name__}")

@@ -38,17 +38,17 @@ class QuickFit:
         self._plain = None if isinstance(curve.f, Function) else curve.f
         self._start = (1.0,) * len(names)  # where SciPy starts
 
-    def __call__(self, x: Any, y: Any, p0: Any) -> CurveFit | None:
+    def __call__(self, x: Any, y: Any, p0: Any, sigma: Any, is_absolute: bool) -> CurveFit | None:
         if p0 is None:
             p0 = self._start
         if self._plain is None:
-            found = self._core(None, x, y, p0)
+            found = self._core(None, x, y, p0, sigma, is_absolute)
         else:
             with np.errstate(all="ignore"):
-                found = self._core(self._plain, x, y, p0)
-        return None if found is None else CurveFit(found[:2], (self, found))
+                found = self._core(self._plain, x, y, p0, sigma, is_absolute)
+        return None if found is None else CurveFit(found[:2], (self, found, sigma, is_absolute))
 
-    def outcome(self, found: Any) -> Outcome:
+    def outcome(self, found: Any, sigma: Any, is_absolute: bool) -> Outcome:
         _, _, residuals, factor, order, chi_squared, status, n_evaluations, n_jacobians = found
         n = len(self._names)
         active = np.zeros(n, np.int8)
@@ -63,8 +63,8 @@ class QuickFit:
             chi_squared,
             1.0,
             len(residuals),
-            False,
-            None,
+            is_absolute,
+            sigma,
             residuals,
             active,
             status,

@@ -182,8 +182,8 @@ class CurveFit(tuple[Any, ...]):
     @property
     def _outcome(self) -> Outcome:
         if type(self._source) is not Outcome:
-            maker, found = self._source
-            self._source = maker.outcome(found)
+            maker, *found = self._source
+            self._source = maker.outcome(*found)
         outcome: Outcome = self._source
         return outcome
 
