@@ -16,7 +16,7 @@ from bench.harness import Case, Faster, Job, Setup, Within
 Array = np.ndarray[Any, Any]
 
 ERROR = "relative excess of the sum of squares over the least, the worst of the fits"
-MOST = 200  # fits that SciPy does: its loop is timed for these, and counted for all
+MOST, MOST_IN_JAX = 100, 4000  # data sets that slow peers fit: their time is counted for all
 
 
 def decay(x: Any, a: Any, b: Any, c: Any, d: Any) -> Any:
@@ -34,24 +34,27 @@ def data_sets(f: Callable[..., Any], setup: Setup, n_fits: int, low: list[float]
     return np.asarray(f(x, *truth.T[..., None])) + 0.01 * high[0] * setup.rng.standard_normal((n_fits, 100))
 
 
-class ScipyLoop:
-    """curve_fit for the first data sets; the seconds that it would take for all of them."""
+class Seconds(float):
+    """What all data sets would take, and the parameters of those that were fitted."""
 
-    def __init__(self, optimize: Any, f: Any, x: Array, y: Array, p0: Array) -> None:
-        self.optimize, self.f, self.x, self.y, self.p0 = optimize, f, x, y, p0
-        self.params = np.empty((0, len(p0)))
-
-    def __call__(self) -> float:
-        some = self.y[:MOST]
-        start = time.perf_counter()
-        self.params = np.array([self.optimize.curve_fit(self.f, self.x, one, self.p0)[0] for one in some])
-        return (time.perf_counter() - start) * len(self.y) / len(some)
+    params: Array
 
 
-def excess(f: Callable[..., Any], x: Array, y: Array, least: Array, loop: ScipyLoop | None, answer: Any) -> float:
-    if isinstance(answer, float) and loop is not None:
-        answer = loop.params
-    params = np.asarray(answer[0] if isinstance(answer, tuple) else answer)[: len(least)]
+def some(n_all: int, y: Array, fit: Callable[[Array], Any]) -> Seconds:
+    """Of a slow peer: the time for the data sets y, counted for all."""
+    start = time.perf_counter()
+    params = fit(y)
+    seconds = Seconds((time.perf_counter() - start) * n_all / len(y))
+    seconds.params = np.asarray(params)
+    return seconds
+
+
+def scipy_loop(optimize: Any, f: Any, x: Array, p0: Array, y: Array) -> Array:
+    return np.array([optimize.curve_fit(f, x, one, p0)[0] for one in y])
+
+
+def excess(f: Callable[..., Any], x: Array, y: Array, least: Array, answer: Any) -> float:
+    params = np.asarray(answer.params if isinstance(answer, Seconds) else answer[0])[: len(least)]
     squares = ((f(x, *params.T[..., None]) - y[: len(params)]) ** 2).sum(axis=1)
     return float(np.max(squares / least[: len(params)] - 1))
 
@@ -104,24 +107,24 @@ def job(f: Callable[..., Any], p0: list[float], low: list[float], high: list[flo
     start = np.array(p0)
     best = mf.optimize.curve_fit_many(f, x, y[:MOST], start)
     least = np.array([mf.optimize.curve_fit(f, x, one, p).chi_squared for one, p in zip(y, best.params, strict=False)])
-    optimize = setup.library("scipy.optimize")
-    loop = None if optimize is None else ScipyLoop(optimize, f, x, y, start)
-    made = Job(partial(excess, f, x, y, least, loop), ERROR, limit=1e-9)
+    made = Job(partial(excess, f, x, y, least), ERROR, limit=1e-9)
     made.ours(mf.optimize.curve_fit_many, f, x, y, start)
-    if loop is not None:
-        made.peer(f"scipy loop of {min(MOST, n_fits)}, scaled", loop)
+
+    def peer(name: str, most: int, fit: Callable[[Array], Any]) -> None:
+        part = y[:most]
+        fit(part)  # compiled now
+        made.peer(f"{name}, {len(part)} scaled", partial(some, n_fits, part, fit))
         made.contestants[-1].timed = True
+
+    if optimize := setup.library("scipy.optimize"):
+        peer("scipy loop", MOST, partial(scipy_loop, optimize, f, x, start))
     if jax := setup.library("jax"):
         model = jax_model(jax, f)
-        made.jax("jax vmap", lambda x, p, y: jax.vmap(partial(jax_fit, jax, model, x, p))(y), x, start, y)
+        of_jax = jax.jit(lambda y: jax.vmap(partial(jax_fit, jax, model, x, start))(y))
+        peer("jax vmap", MOST_IN_JAX, lambda y: jax.block_until_ready(of_jax(y)))
         if optimistix := setup.library("optimistix"):
-            made.jax(
-                "optimistix vmap",
-                lambda x, p, y: jax.vmap(partial(optimistix_fit, optimistix, model, x, p))(y),
-                x,
-                start,
-                y,
-            )
+            of_optimistix = jax.jit(lambda y: jax.vmap(partial(optimistix_fit, optimistix, model, x, start))(y))
+            peer("optimistix vmap", MOST_IN_JAX, lambda y: jax.block_until_ready(of_optimistix(y)))
     return made
 
 
