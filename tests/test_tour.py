@@ -36,6 +36,7 @@ PICTURES = {
     "chain_rule": ["chain-rule.png"],
     "taylor": ["taylor.png"],
     "heights": ["heights.png"],
+    "decay_images": ["decay_images.png"],
     "digit_classifier": [
         "digit_classifier-confusion.png",
         "digit_classifier-hardest.png",

@@ -33,6 +33,7 @@ STEPS = {
     "chain_rule": Step("the chain rule of a small network, step by step, beside backpropagation", 2),
     "taylor": Step("Taylor polynomials of order 0 to 30, where they stop to help; the period of a pendulum", 3),
     "heights": Step("the distribution of people's heights, by steepest descent and by least squares, with bands", 4),
+    "decay_images": Step("how long each pixel of an image glows: a curve fit for each of its pixels", 4),
     "digit_classifier": Step("a network that learns to read digits by backpropagation", 3),
     "structure_tensor": Step("the directions of all edges of a photo, a 2 x 2 eigenproblem per pixel", 4),
     "terrain": Step("the normals of a landscape, a 3 x 3 eigenproblem per point", 3),
