@@ -98,21 +98,6 @@ Outcome linear_fit_totals(const LinearFits<T>& c, const double* known, bool grad
 
 template Outcome linear_fit_totals<double>(const LinearFits<double>&, const double*, bool, double*) noexcept;
 template Outcome linear_fit_totals<float>(const LinearFits<float>&, const double*, bool, double*) noexcept;
-bool order_by_group(const std::int64_t* group, Size n_rows, Size n_groups, std::int64_t* order,
-                    std::int64_t* offsets) noexcept {
-  std::fill_n(offsets, n_groups + 1, 0);
-  for (Size i = 0; i < n_rows; ++i) {
-    if (group[i] < -1 || group[i] >= n_groups) return false;
-    if (group[i] >= 0) ++offsets[group[i] + 1];
-  }
-  for (Size g = 0; g < n_groups; ++g) offsets[g + 1] += offsets[g];
-  for (Size i = 0; i < n_rows; ++i)  // offsets[g] runs to the start of the next group, and so becomes it
-    if (group[i] >= 0) order[offsets[group[i]]++] = i;
-  for (Size g = n_groups; g > 0; --g) offsets[g] = offsets[g - 1];
-  offsets[0] = 0;
-  return true;
-}
-
 template Outcome linear_fit<double>(const LinearFits<double>&) noexcept;
 template Outcome linear_fit<float>(const LinearFits<float>&) noexcept;
 

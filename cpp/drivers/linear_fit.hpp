@@ -34,10 +34,4 @@ Outcome linear_fit(const LinearFits<T>& c) noexcept;
 template <class T>
 Outcome linear_fit_totals(const LinearFits<T>& c, const double* known, bool gradient, double* totals) noexcept;
 
-// Rows in the order of their groups, and in each in their own order; group[i] of row i is at least 0 and less than
-// n_groups, or -1: then the row is in none. offsets has n_groups + 1 numbers, the last of which is the number of rows
-// in `order`. False if a number is neither.
-bool order_by_group(const std::int64_t* group, Size n_rows, Size n_groups, std::int64_t* order,
-                    std::int64_t* offsets) noexcept;
-
 }  // namespace mmlfast::drivers

@@ -15,6 +15,9 @@ Array = np.ndarray[Any, Any]
 _FEW = 2**16
 
 
+_NEVER_MISSING = frozenset((str, int, bool, bytes, tuple, np.str_))
+
+
 class Groups(NamedTuple):
     """The rows of a table, by their labels.
 
@@ -167,6 +170,8 @@ def _missing_among(labels: Array) -> tuple[Array, Array | None]:
     elif labels.dtype.kind in "Mm":
         missing = np.isnat(labels)
     elif labels.dtype.kind == "O":
+        if set(map(type, labels.reshape(-1))) <= _NEVER_MISSING:
+            return labels, None
         missing = np.array([_is_missing(label) for label in labels.reshape(-1)], bool).reshape(labels.shape)
     else:
         return labels, None
@@ -176,8 +181,6 @@ def _missing_among(labels: Array) -> tuple[Array, Array | None]:
 def _is_missing(label: Any) -> bool:
     if label is None:
         return True
-    if isinstance(label, str | int | tuple):
-        return False
     try:
         return bool(label != label)
     except (TypeError, ValueError):  # pandas.NA does not say

@@ -16,8 +16,8 @@ from mmlfast.linear_model._records import DEPENDENT, Design, Table, fields, reco
 
 Array = np.ndarray[Any, Any]
 
-# More columns than these go through QR of all targets at once, by matrix products.
-MOST_COLUMNS = 32
+# More columns than these, or more targets, go through QR of all targets at once, by matrix products.
+MOST_COLUMNS, MOST_TARGETS = 256, 8
 
 
 class LinearRegression(RegressorMixin, BaseEstimator):
@@ -55,8 +55,8 @@ class LinearRegression(RegressorMixin, BaseEstimator):
     Notes
     -----
     As `linear_fit`: columns about their means, QR or sums of products, and refinement with residuals in twice the
-    digits; float32 rows are fitted as the float64 numbers that they are. More than 32 columns: QR only. Sparse matrices
-    are refused.
+    digits; float32 rows are fitted as the float64 numbers that they are. More than 256 columns, or 8 targets: QR only.
+    Sparse matrices are refused.
 
     Examples
     --------
@@ -136,7 +136,7 @@ class LinearRegression(RegressorMixin, BaseEstimator):
         design = Design(rows.shape[1], rows.shape[1], False, bool(self.fit_intercept))
         x, y = (np.require(a, np.result_type(rows, columns), "A") for a in (rows, columns))
         table = Table(x, np.ascontiguousarray(y.T), weights)
-        if design.terms > MOST_COLUMNS or self.positive:
+        if design.terms > MOST_COLUMNS or len(table.y) > MOST_TARGETS or self.positive:
             return self._solve_at_once(table, design, least)
         found = records(
             table,

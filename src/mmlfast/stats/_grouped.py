@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_float, check_labels, nan_where_masked
+from mmlfast import _core
+from mmlfast._common.arrays import as_float, check_labels, contiguous, nan_where_masked
 from mmlfast._common.groups import Grouped, Groups, group_rows
 from mmlfast._common.weights import check_weights
 from mmlfast.stats._missing import check_policy, raise_at_nan
@@ -58,18 +59,29 @@ def grouped(
         raise_at_nan(function, rows, counts)
     found = group_rows(function, groups, len(rows), omit=nan_policy == "omit")
     values = np.empty((len(found.labels), *rows.shape[1:] * core_dimensions), rows.dtype)
-    for which, index in of_one_size(found):
-        here = {name: np.broadcast_to(w, rows.shape[:1])[index] for name, w in given.items()}
-        values[which] = of_tables(rows[index], "omit" if nan_policy == "omit" else "propagate", **here)
+    order, parts = by_size(found)
+    gathered = _core.gather_rows(contiguous(rows), order)
+    weighted = {name: np.take(np.broadcast_to(w, rows.shape[:1]), order) for name, w in given.items()}
+    policy = "omit" if nan_policy == "omit" else "propagate"
+    for which, size, start in parts:
+        here = slice(start, start + len(which) * size)
+        shape = len(which), size
+        of_these = {name: w[here].reshape(shape) for name, w in weighted.items()}
+        values[which] = of_tables(gathered[here].reshape(*shape, -1), policy, **of_these)
     return Grouped(values.reshape(len(values)) if alone else values, found.labels)
 
 
-def of_one_size(groups: Groups) -> Iterator[tuple[Array, Array]]:
-    """For each size that groups have: (the numbers of the groups of that size, their rows (k, size))."""
+def by_size(groups: Groups) -> tuple[Array, list[tuple[Array, int, int]]]:
+    """The rows of all groups, those of groups of one size next to each other; and for each size the numbers of the
+    groups of that size, the size, and where their rows start.
+    """
     counts = groups.counts
-    if counts.size == 0:
-        return
-    by_size = np.argsort(counts, kind="stable")
-    sizes, first = np.unique(counts[by_size], return_index=True)
-    for size, which in zip(sizes, np.split(by_size, first[1:]), strict=True):
-        yield which, groups.order[groups.offsets[which][:, None] + np.arange(size)]
+    sequence = np.argsort(counts, kind="stable")
+    sizes, first = np.unique(counts[sequence], return_index=True)
+    starts = np.cumsum(counts[sequence]) - counts[sequence]
+    rank = np.empty(len(counts), np.int64)
+    rank[sequence] = np.arange(len(counts))
+    # The groups again, numbered by their size: their rows come in order of that.
+    order = groups.order[_core.order_by_group(np.repeat(rank, counts), len(counts))[0]]
+    parts = np.split(sequence, first[1:]) if len(first) else []
+    return order, [(g, int(size), int(starts[at])) for g, size, at in zip(parts, sizes, first, strict=True)]
