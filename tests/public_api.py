@@ -708,6 +708,14 @@ def _optimize() -> Iterator[Use]:
         arrays=starts,
         takes=frozenset({"complex"}),
     )
+    start = {"x0": V}
+    yield _use("optimize.minimize", lambda x0: op.minimize(bowl, x0).x, arrays=start)
+    yield _use("optimize.gradient_descent", lambda x0: op.gradient_descent(bowl, x0, momentum=0.5).x, arrays=start)
+    yield _use(
+        "optimize.lagrange",
+        lambda x0: op.lagrange(bowl, lambda v: np.sum(v) - 1, x0, max_points=1).x,
+        arrays=start,
+    )
     yield _use("optimize.newton_many", lambda x0: op.newton_many(lambda v: v**2 - 1, x0).x, arrays=starts)
 
     yield _use(

@@ -423,6 +423,8 @@ REQUIRED = {
     "f": np.prod,
     "fun": np.sin,
     "func": np.sin,
+    "fun": np.sum,
+    "constraints": [np.sum],
 }
 
 

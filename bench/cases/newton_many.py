@@ -21,7 +21,7 @@ def slope(x: Any) -> Any:
     return 3 * x**2 - 1
 
 
-def starts(setup: Setup, count: int) -> Job:
+def starts(count: int, setup: Setup) -> Job:
     """Of a cubic with three roots, whose basins meet where its slope is zero."""
     x0 = np.linspace(-2, 2, count)
     job = Job(lambda found: float(np.abs(cubic(np.asarray(found))).max()), "largest |f|", limit=1e-14)
@@ -62,7 +62,7 @@ CASES = [
     Case(
         "newton_many-cubic",
         "newton_many, a million starts on a cubic",
-        partial(starts, count=1_000_000),
+        partial(starts, 1_000_000),
         (Faster(20, "scipy newton"),),
     ),
 ]

@@ -9,6 +9,7 @@ void fill(PyObject* m) {
   install_runtime_hooks();
   register_runtime(m);
   register_backprop(m);
+  register_bfgs(m);
   register_cholesky(m);
   register_covariance(m);
   register_curve_fit_many(m);
@@ -16,6 +17,7 @@ void fill(PyObject* m) {
   register_eigh(m);
   register_elimination(m);
   register_exact_elimination(m);
+  register_gradient_descent(m);
   register_gram_schmidt(m);
   register_inner_product(m);
   register_least_squares(m);

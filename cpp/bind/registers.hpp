@@ -7,6 +7,7 @@ namespace mmlfast::bind {
 
 void register_runtime(PyObject* module);
 void register_backprop(PyObject* module);
+void register_bfgs(PyObject* module);
 void register_cholesky(PyObject* module);
 void register_covariance(PyObject* module);
 void register_curve_fit_many(PyObject* module);
@@ -22,6 +23,7 @@ void register_exact_elimination(PyObject* module);
 void register_row_echelon(PyObject* module);
 void register_power_iteration(PyObject* module);
 void register_simd_math(PyObject* module);
+void register_gradient_descent(PyObject* module);
 void register_gram_schmidt(PyObject* module);
 void register_matmul(PyObject* module);
 void register_rfactor(PyObject* module);

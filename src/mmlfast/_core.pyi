@@ -284,6 +284,34 @@ def network_fit(
     report: Callable[[int, float], Any] | None,
     /,
 ) -> None: ...
+def bfgs(
+    arg0: object,
+    arg1: tuple[_Array, ...],
+    arg2: _Array,
+    arg3: _Array,
+    arg4: float,
+    arg5: float,
+    arg6: int,
+    arg7: object,
+    /,
+) -> tuple[_Array, _Array, int, int, int, float, float]: ...
+def gradient_descent(
+    arg0: TapeProgram,
+    arg1: tuple[_Array, ...],
+    arg2: _Array,
+    arg3: _Array,
+    arg4: _Array,
+    arg5: _Array,
+    arg6: _Array,
+    arg7: _Array,
+    arg8: _Array,
+    arg9: _Array,
+    arg10: _Array,
+    arg11: _Array | None,
+    arg12: int,
+    arg13: int,
+    /,
+) -> None: ...
 def newton_many(
     arg0: TapeProgram,
     arg1: tuple[_Array, ...],

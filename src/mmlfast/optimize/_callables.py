@@ -188,7 +188,8 @@ class Taken:
     def plain(self, x: Array) -> Any:
         """f itself, called with a copy of x."""
         self.calls += 1
-        return self.f(np.float64(x) if self.is_number else np.array(x, np.float64), *self.args)
+        with np.errstate(all="ignore"):
+            return self.f(np.float64(x) if self.is_number else np.array(x, np.float64), *self.args)
 
     def program(self, what: str) -> Callable[[Array], list[Array]]:
         """The program of the tape (`Recorded.compiled`) as a function of x."""

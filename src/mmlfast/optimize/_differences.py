@@ -57,8 +57,11 @@ class Differences:
         # Second differences want wider steps than first ones: errors of f are divided by the square.
         h = np.array([64 * self._steps[i][0] for i in range(n)])
         lower, upper = (np.broadcast_to(b, x.shape).ravel() for b in (self._lower, self._upper))
-        room = np.minimum(x.ravel() - lower, upper - x.ravel())
-        h = np.where(room > 0, np.minimum(h, room), h)
+        h = np.minimum(h, (upper - lower) / 2)
+        centre = np.clip(x.ravel(), lower + h, upper - h).reshape(x.shape)  # at a bound, a little inside of it
+        if not np.array_equal(centre, x):
+            x = centre
+            f0 = float(self._f(x).reshape(()))
         moved = np.empty((2, n))
         for s, sign in enumerate((1.0, -1.0)):
             for i in range(n):

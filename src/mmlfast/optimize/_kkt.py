@@ -1,0 +1,227 @@
+"""A function under equations: its Lagrangian, steps of Newton's method for it, and what kind of point it has come to.
+
+Where gradients of constraints depend on each other (the same one twice, more of them than variables), the system is
+solved in the sense of least squares and multipliers are those of least norm. Variables are scaled by the curvature of
+the Lagrangian, constraints by their gradients: units do not matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmlfast.optimize._callables import take, why
+from mmlfast.optimize._differences import Differences
+from mmlfast.optimize._objective import Objective
+from mmlfast.optimize._stationary_points import curvature_scales
+
+Array = np.ndarray[Any, Any]
+
+_EPS = float(np.finfo(np.float64).eps)
+# Gradients of constraints, scaled to length one, depend on each other if a singular value is below this.
+_DEPENDENT = 1e-9
+
+
+class _Lagrangian:
+    """x, multipliers -> f(x) - multipliers @ c(x)."""
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], constraints: list[Any]) -> None:
+        self.f, self.args, self.constraints = f, args, constraints
+        self.__name__ = "lagrangian"
+
+    def __call__(self, x: Any, multipliers: Any) -> Any:
+        value = np.reshape(self.f(x, *self.args), ())
+        at = 0
+        for c, args, size in self.constraints:
+            one = np.reshape(c(x, *args), (-1,))
+            value = value - np.sum(multipliers[at : at + size] * one)
+            at += size
+        return value
+
+    @property
+    def _watched(self) -> tuple[Any, ...]:
+        return (self.f, self.args, tuple(self.constraints))
+
+
+class Negative:
+    """-f, for maxima."""
+
+    def __init__(self, f: Callable[..., Any]) -> None:
+        self.f = f
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+
+    def __call__(self, *args: Any) -> Any:
+        return -np.reshape(self.f(*args), ())
+
+    @property
+    def _watched(self) -> tuple[Any, ...]:
+        return (self.f,)
+
+
+class Problem:
+    """f and c(x) = 0 with all derivatives."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        constraints: list[tuple[Callable[..., Any], tuple[Any, ...], Any]],
+        x0: Array,
+        args: tuple[Any, ...],
+        jac: Any = None,
+        hess: Any = None,
+    ) -> None:
+        self.f = Objective(fun, x0, args, jac, hess, name="fun")
+        self.c = [take(c, x0, a, name=f"constraints[{i}]") for i, (c, a, _) in enumerate(constraints)]
+        self._jacs = [j for _, _, j in constraints]
+        self.sizes = [c.first.size for c in self.c]
+        self.m, self.n = sum(self.sizes), x0.size
+        parts = [(c, a, size) for (c, a, _), size in zip(constraints, self.sizes, strict=True)]
+        self._traced = None
+        if self.f.taken.recorded is not None and all(c.recorded is not None for c in self.c):
+            whole = take(_Lagrangian(self.f.taken.f, self.f.args, parts), x0, (np.zeros(self.m),), name="fun")
+            if whole.recorded is not None:
+                self._traced = whole
+        self._differences: Differences | None = None
+        self._multipliers = np.zeros(self.m)
+
+    @property
+    def derivatives(self) -> str:
+        return "exact" if self._traced is not None else "finite differences"
+
+    @property
+    def note(self) -> str:
+        return " ".join(filter(None, [self.f.note, *(why(c) for c in self.c)]))
+
+    def values(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.concatenate([np.asarray(c.value(x), np.float64).reshape(-1) for c in self.c])
+
+    def jacobian(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            rows = []
+            for c, given, size in zip(self.c, self._jacs, self.sizes, strict=True):
+                a = given(x.copy(), *c.args) if callable(given) else c.jacobian(x)
+                rows.append(np.asarray(a, np.float64).reshape(size, self.n))
+            return np.concatenate(rows)
+
+    def hessian(self, x: Array, multipliers: Array) -> Array:
+        """Of the Lagrangian."""
+        with np.errstate(all="ignore"):
+            if self._traced is not None:
+                self._traced.parameters = [np.ascontiguousarray(multipliers)]
+                return self._traced.program("hessian")(x)[0]
+            self._multipliers = multipliers
+            if self._differences is None:
+                self._differences = Differences(self._slope)
+            h = self._differences.jacobian(x, self._slope(x))
+            return (h + h.T) / 2
+
+    def _slope(self, x: Array) -> Array:
+        return np.asarray(self.f.value_and_gradient(x)[1] - self._multipliers @ self.jacobian(x))
+
+
+class Point(NamedTuple):
+    """x with all that is known there."""
+
+    x: Array
+    value: float
+    gradient: Array
+    c: Array
+    a: Array
+
+    @property
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self.value) and all(np.isfinite(p).all() for p in (self.gradient, self.c, self.a)))
+
+
+def point_at(problem: Problem, x: Array) -> Point:
+    value, gradient = problem.f.value_and_gradient(x)
+    return Point(x, value, gradient, problem.values(x), problem.jacobian(x))
+
+
+class Geometry(NamedTuple):
+    """The constraints near a point, in scaled variables y = d x and with rows of length one."""
+
+    d: Array
+    rows: Array  # the lengths that rows of the scaled Jacobian had
+    u: Array
+    s: Array
+    v: Array  # columns: the directions across the constraints, then (from rank on) those along them
+    rank: int
+
+    @property
+    def along(self) -> Array:
+        return self.v[:, self.rank :]
+
+    def across(self, c: Array) -> Array:
+        """The shortest step after which the linearised constraints hold, or are violated least."""
+        r = self.rank
+        return np.asarray(-self.v[:, :r] @ ((self.u[:, :r].T @ (c / self.rows)) / self.s[:r]))
+
+    def unreachable(self, c: Array) -> Array:
+        """The part of the (scaled) violation that no step changes."""
+        scaled = c / self.rows
+        return np.asarray(scaled - self.u[:, : self.rank] @ (self.u[:, : self.rank].T @ scaled))
+
+    def multipliers(self, slope: Array) -> Array:
+        """Of least norm, for the scaled gradient."""
+        r = self.rank
+        return np.asarray(self.u[:, :r] @ ((self.v[:, :r].T @ slope) / self.s[:r]) / self.rows)
+
+
+def geometry(a: Array, d: Array) -> Geometry:
+    scaled = a / d
+    rows = np.sqrt(np.sum(scaled**2, axis=1))
+    rows = np.where(rows > 0, rows, 1.0)
+    u, s, vt = np.linalg.svd(scaled / rows[:, np.newaxis], full_matrices=True)
+    rank = int(np.sum(s > _DEPENDENT * (s[0] if len(s) else 1.0))) if len(s) and s[0] > 0 else 0
+    return Geometry(d, rows, u, s, vt.T, rank)
+
+
+def first_scales(problem: Problem, p: Point) -> Array:
+    """Of the variables, before there are multipliers: by the curvature of f and of the constraints."""
+    h = np.asarray(problem.hessian(p.x, np.zeros(problem.m)))
+    d = curvature_scales(h) if np.isfinite(h).all() else np.ones(p.x.size)
+    flat = np.abs(np.diagonal(h)) == 0
+    if flat.any():
+        sizes = np.where(p.x != 0, np.abs(p.x), np.max(np.abs(p.x), initial=0.0) or 1.0)
+        level = float(np.median((d * sizes)[~flat])) if not flat.all() else 1.0
+        d = np.where(flat, level / sizes, d)
+    return np.asarray(d)
+
+
+class Verdict(NamedTuple):
+    """What kind of stationary point it is, a sentence, and the inertia of its KKT matrix (positive, negative, zero)."""
+
+    kind: str
+    sentence: str
+    inertia: tuple[int, int, int]
+    g: Geometry
+
+
+def verdict(problem: Problem, p: Point, multipliers: Array, d: Array) -> Verdict:
+    """By the eigenvalues of the Hessian of the Lagrangian along the constraints."""
+    h = np.asarray(problem.hessian(p.x, multipliers))
+    g = geometry(p.a, d)
+    z = g.along
+    reduced = z.T @ (h / d[:, np.newaxis] / d) @ z
+    if not z.shape[1]:
+        inertia = (g.rank, g.rank, problem.m - g.rank)
+        return Verdict("minimum", "an isolated point: the constraints leave no direction", inertia, g)
+    reduced = (reduced + reduced.T) / 2
+    size = float(np.abs(h / d[:, np.newaxis] / d).max(initial=0.0))
+    values = np.linalg.eigvalsh(reduced)
+    zero = size * (256 * problem.n * _EPS if problem.derivatives == "exact" else 1e-5)
+    positive, negative = int(np.sum(values > zero)), int(np.sum(values < -zero))
+    inertia = (positive + g.rank, negative + g.rank, problem.n + problem.m - positive - negative - 2 * g.rank)
+    if positive == len(values):
+        return Verdict("minimum", "all curvatures along the constraints are positive", inertia, g)
+    if negative == len(values):
+        return Verdict("maximum", "all curvatures along the constraints are negative", inertia, g)
+    if positive and negative:
+        return Verdict(
+            "saddle", f"{negative} of {len(values)} curvatures along the constraints are negative", inertia, g
+        )
+    return Verdict("degenerate", "some curvatures along the constraints are zero to rounding", inertia, g)

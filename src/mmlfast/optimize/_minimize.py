@@ -1,0 +1,292 @@
+"""minimize, with the signature and the result of scipy.optimize.minimize."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mmlfast._common.arrays import as_float, as_integer, as_real
+from mmlfast.optimize._bfgs import bfgs_minimum
+from mmlfast.optimize._gradient_descent import descent_minimum
+from mmlfast.optimize._lagrange import constrained_minimum
+from mmlfast.optimize._objective import Objective, as_start, source
+from mmlfast.optimize._stationary_points import kind_of
+from mmlfast.optimize._trust_region import Box, End, newton_minimum
+
+Array = np.ndarray[Any, Any]
+
+_EPS = float(np.finfo(np.float64).eps)
+_METHODS = ("newton", "bfgs", "gd")
+# The kind of the point is looked up with a Hessian of so many variables at most.
+_MOST_LOOKED_AT = 200
+
+
+def minimize(
+    fun: Callable[..., Any],
+    x0: Any,
+    args: tuple[Any, ...] = (),
+    method: str | None = None,
+    jac: Any = None,
+    hess: Any = None,
+    hessp: None = None,
+    bounds: Any = None,
+    constraints: Any = (),
+    tol: float | None = None,
+    callback: Callable[..., Any] | None = None,
+    options: dict[str, Any] | None = None,
+) -> Any:
+    """Find a minimum of a function of several variables.
+
+    Derivatives are exact where `fun` can be traced. No test of convergence is absolute: neither the unit of `fun` nor
+    those of the variables matter, and the iteration goes on until rounding ends it, or `tol`.
+
+    Parameters
+    ----------
+    fun : callable
+        ``fun(x, *args)`` gives a number, x being an array of shape (n,).
+    x0 : array-like
+        Where to start.
+    args : tuple
+        Further arguments of the functions.
+    method : {"newton", "bfgs", "gd"}, optional
+        "newton": second derivatives in a trust region, sparse ones where a large Hessian is sparse. "bfgs": gradients
+        only. "gd": steepest descent with backtracking, to see how it does (`gradient_descent` has its other forms).
+        The default is "newton" where `fun` is traced or `hess` is given, else "bfgs".
+    jac : callable or bool, optional
+        The gradient; True if `fun` gives (value, gradient). It is compared with that of `fun` at the start. A text
+        ("2-point") asks for finite differences.
+    hess : callable, optional
+        The Hessian, dense or sparse.
+    hessp : None
+        Not used: Hessians cost little more than gradients.
+    bounds : sequence of (low, high), or scipy.optimize.Bounds, optional
+        For "newton". Outside, `fun` is never called.
+    constraints : dict, sequence of dict, optional
+        ``{"type": "eq", "fun": c}``, for equations c(x) = 0, or functions c. Inequalities are refused.
+    tol : float, optional
+        Steps of at most `tol` times each variable are good enough.
+    callback : callable, optional
+        ``callback(x)`` after each step, or ``callback(intermediate_result)``; StopIteration ends the iteration.
+    options : dict, optional
+        ``maxiter``; ``return_all`` (the result has all x as ``allvecs``); ``disp`` (print the message).
+
+    Returns
+    -------
+    scipy.optimize.OptimizeResult
+        x, fun, jac, hess (or hess_inv), success, message, status, nit, nfev, njev, nhev; ``derivatives`` ("exact",
+        "given", "finite differences"), ``kind`` of the point ("minimum", "saddle" ...); with constraints
+        ``multipliers``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.optimize import minimize
+    >>> r = minimize(lambda v: (1 - v[0]) ** 2 + 100 * (v[1] - v[0] ** 2) ** 2, [-1.2, 1.0])
+    >>> r.x.round(12).tolist(), r.success, r.derivatives, r.kind
+    ([1.0, 1.0], True, 'exact', 'minimum')
+    """
+    start = as_start(x0)
+    chosen = _checked_method(method, hessp)
+    limit, keeps_all, talks = _checked_options(options, start.size)
+    wanted = 4 * _EPS if tol is None else max(as_real(tol, "tol"), 4 * _EPS)
+    box = _checked_bounds(bounds, start)
+    functions = _checked_constraints(constraints)
+    if functions:
+        if box is not None:
+            raise ValueError("bounds and constraints together are not supported: scipy.optimize.minimize has them")
+        return _with_message(constrained_minimum(fun, functions, start, args, jac, hess, limit), talks)
+    limits = (box.lower, box.upper) if box is not None else None
+    f = Objective(fun, start if box is None else box.into(start), args, jac, hess, limits)
+    hybrid = chosen is None and box is None
+    if chosen is None:
+        chosen = "newton" if f.taken.recorded is not None or callable(hess) or box is not None else "bfgs"
+    if box is not None and chosen != "newton":
+        raise ValueError(f"bounds: method={chosen!r} has none; method='newton' has")
+    follow = _Follower(f, callback, keeps_all, start)
+    result = _result(f, _run(f, start, chosen, wanted, limit, box, follow), chosen, box, follow)
+    if hybrid and not result.success and "callback" not in result.message:
+        result = _another_way(f, start, result, wanted, limit, follow)
+    return _with_message(result, talks)
+
+
+def _another_way(f: Objective, start: Array, first: Any, tol: float, limit: int, follow: _Follower) -> Any:
+    """The other method from the start, and Newton's from where that one ended: the best of them."""
+    results = [first]
+    other = "bfgs" if first.method == "newton" else "newton"
+    for method in (other, "newton"):
+        begin = start if len(results) == 1 else results[-1].x
+        result = _result(f, _run(f, begin, method, tol, limit, None, follow), method, None, follow)
+        results.append(result)
+        if result.success:
+            break
+    best = min(results, key=lambda r: (not r.success, r.fun))
+    if best is not first:
+        tried = " and ".join(r.method for r in results[:-1])
+        best.message = f"{best.message} (by {best.method}, after {tried} had not converged)"
+        best.nit = sum(r.nit for r in results)
+    return best
+
+
+class _Follower:
+    """Sees each step: for the caller's function, and to keep what was seen."""
+
+    def __init__(self, f: Objective, callback: Callable[..., Any] | None, keeps_all: bool, start: Array) -> None:
+        self.callback = callback
+        self.all: list[Array] | None = [start] if keeps_all else None
+        self.last: tuple[Array, float] = start, float(f.taken.first.reshape(()))
+        self.n_iter = 0
+        self.whole = callback is not None and "intermediate_result" in _parameters(callback)
+
+    @property
+    def wanted(self) -> Callable[[Array, float], None] | None:
+        return self if self.callback is not None or self.all is not None else None
+
+    def __call__(self, x: Array, value: float) -> None:
+        self.last, self.n_iter = (x.copy(), value), self.n_iter + 1
+        if self.all is not None:
+            self.all.append(x.copy())
+        if self.callback is None:
+            return
+        if self.whole:
+            from scipy.optimize import OptimizeResult
+
+            self.callback(intermediate_result=OptimizeResult(x=x.copy(), fun=value))
+        else:
+            self.callback(x.copy())
+
+
+def _parameters(callback: Callable[..., Any]) -> Any:
+    try:
+        return inspect.signature(callback).parameters
+    except (TypeError, ValueError):
+        return ()
+
+
+def _run(f: Objective, start: Array, method: str, tol: float, limit: int, box: Box | None, follow: _Follower) -> Any:
+    try:
+        if method == "newton":
+            return newton_minimum(f, start, tol, limit, box, follow.wanted)
+        if method == "bfgs":
+            end = bfgs_minimum(f, start, tol, limit, follow.wanted)
+            if end.reason.startswith("it is not finite"):
+                raise ValueError(
+                    f"fun is {f.taken.first.reshape(())}, or its gradient not finite, at x0: start elsewhere"
+                )
+            return end
+        return descent_minimum(f, start, tol, limit, follow.wanted)
+    except StopIteration:
+        x, value = follow.last
+        gradient = f.value_and_gradient(x)[1]
+        return End(x, value, gradient, None, False, "the callback has stopped it", follow.n_iter, np.nan)
+
+
+def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follower) -> Any:
+    from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
+
+    kind, converged, reason = "", bool(end.converged), end.reason
+    hessian = getattr(end, "hessian", None)
+    if hessian is None and end.converged and f.n <= _MOST_LOOKED_AT and np.isfinite(end.x).all():
+        hessian = f.hessian(end.x)
+    if isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and f.n <= _MOST_LOOKED_AT:
+        free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
+        kind = kind_of(hessian[np.ix_(free, free)], f.taken.recorded is not None)[0] if free.any() else "minimum"
+        if converged and kind in ("saddle", "maximum"):
+            converged, reason = False, f"it has stopped at a {kind}: start elsewhere"
+    message = "converged" if converged else f"not converged: {reason}"
+    if converged and kind == "degenerate":
+        message += " (some eigenvalues of the Hessian are zero there: the minimum is flat or not known to all digits)"
+    result = OptimizeResult(
+        x=end.x,
+        fun=end.value,
+        jac=end.gradient,
+        success=converged,
+        status=0 if converged else 1,
+        message=f"{message}. {f.note}".rstrip(" "),
+        nit=end.n_iter,
+        nfev=f.nfev,
+        njev=f.njev,
+        nhev=f.nhev,
+        derivatives=source(f),
+        kind=kind,
+        method=method,
+    )
+    if method == "bfgs" and hasattr(end, "inverse"):
+        result.hess_inv = end.inverse
+    elif hessian is not None:
+        result.hess = hessian
+    if follow.all is not None:
+        result.allvecs = follow.all
+    return result
+
+
+def _with_message(result: Any, talks: bool) -> Any:
+    if talks:
+        print(result.message)
+    return result
+
+
+# ---- arguments ----
+
+
+def _checked_method(method: Any, hessp: Any) -> str | None:
+    if hessp is not None:
+        raise ValueError("hessp is not used: give hess, or nothing (Hessians are exact where fun can be traced)")
+    if method is None:
+        return None
+    name = method.lower() if isinstance(method, str) else method
+    name = {"newton-cg": "newton", "trust-exact": "newton"}.get(name, name) if isinstance(name, str) else name
+    if name not in _METHODS:
+        raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
+    return str(name)
+
+
+def _checked_options(options: Any, n: int) -> tuple[int, bool, bool]:
+    given = dict(options or {})
+    limit = as_integer(given.pop("maxiter", given.pop("max_iter", 500 + 50 * n)), "options['maxiter']", 0)
+    keeps_all, talks = bool(given.pop("return_all", False)), bool(given.pop("disp", False))
+    if given:
+        raise ValueError(f"options: {', '.join(map(repr, given))} is not known; there are maxiter, return_all and disp")
+    return limit, keeps_all, talks
+
+
+def _checked_bounds(bounds: Any, x0: Array) -> Box | None:
+    if bounds is None:
+        return None
+    n = x0.size
+    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
+        lower, upper = np.broadcast_to(bounds.lb, (n,)), np.broadcast_to(bounds.ub, (n,))
+    else:
+        pairs = [(-np.inf if a is None else a, np.inf if b is None else b) for a, b in bounds]
+        if len(pairs) != n:
+            raise ValueError(f"bounds has {len(pairs)} pairs, x0 has {n} variables")
+        lower, upper = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
+    lower, upper = as_float(lower, "bounds").astype(np.float64), as_float(upper, "bounds").astype(np.float64)
+    if not np.all(lower <= upper):
+        i = int(np.argmin(lower <= upper))
+        raise ValueError(f"bounds[{i}] is ({lower[i]}, {upper[i]}): the first must not be above the second")
+    return Box(lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
+
+
+def _checked_constraints(constraints: Any) -> list[tuple[Callable[..., Any], tuple[Any, ...], Any]]:
+    """(function, arguments, Jacobian) of each."""
+    given = [constraints] if isinstance(constraints, dict) or callable(constraints) else list(constraints or ())
+    found = []
+    for i, one in enumerate(given):
+        if callable(one):
+            found.append((one, (), None))
+            continue
+        if not isinstance(one, dict) or "fun" not in one:
+            raise TypeError(
+                f"constraints[{i}] must be a dict with 'type' and 'fun', or a function, got {type(one).__name__}"
+            )
+        if one.get("type", "eq") != "eq":
+            raise ValueError(
+                f"constraints[{i}] has type {one.get('type')!r}: only equations ('eq') are supported; "
+                f"scipy.optimize.minimize has inequalities (method='SLSQP')"
+            )
+        arguments = one.get("args", ())
+        found.append((one["fun"], arguments if isinstance(arguments, tuple) else (arguments,), one.get("jac")))
+    return found

@@ -1,0 +1,269 @@
+"""minimize: solved problems, units, starts, what is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.testing import assert_allclose, assert_array_equal
+from problems import PROBLEMS, booth, extended_rosenbrock, goldstein_price, himmelblau, rosenbrock
+
+from mmlfast.autodiff import grad, hessian
+from mmlfast.optimize import minimize
+
+# Where a method, from the start of the set, ends in a place from which it says that it is no minimum.
+TOLD = {("Biggs", "newton"), ("Biggs", "bfgs"), ("Goldstein and Price", "bfgs")}
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs", None])
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
+def test_more_garbow_hillstrom(problem, method):
+    r = minimize(problem.f, problem.x0, method=method)
+    assert r.derivatives == "exact"
+    if (problem.name, method) in TOLD:
+        assert not r.success
+        assert "saddle" in r.message or "not enough" in r.message
+        return
+    assert r.success, r.message
+    nearest = min(problem.minima, key=lambda value: abs(value - r.fun))
+    assert abs(r.fun - nearest) <= 1e-8 * max(nearest, 1e-7)
+    assert_allclose(r.fun, problem.f(r.x), rtol=1e-9, atol=1e-20)
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda p: p.name)
+def test_never_worse_than_scipy(problem):
+    gradient = grad(problem.f)
+    peer = scipy.optimize.minimize(problem.f, problem.x0, jac=lambda x: gradient(np.asarray(x)), method="BFGS")
+    ours = minimize(problem.f, problem.x0)
+    assert ours.fun <= peer.fun + 1e-8 * max(abs(peer.fun), 1e-7)
+
+
+@pytest.mark.parametrize("n", [2, 10, 100, 1000])
+def test_rosenbrock(n):
+    r = minimize(extended_rosenbrock, np.tile([-1.2, 1.0], n // 2))
+    assert r.success
+    assert_allclose(r.x, 1, rtol=1e-12)
+    chained = minimize(rosenbrock, np.full(n, 0.9))
+    assert chained.success
+    assert_allclose(chained.x, 1, rtol=1e-10)
+    assert scipy.sparse.issparse(chained.hess) == (n >= 100)
+
+
+# ---- units ----
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs", "gd"])
+def test_a_small_objective(method):
+    r = minimize(lambda v: 1e-12 * ((v[0] - 3) ** 2 + 10 * (v[1] + 1) ** 2), [0, 0], method=method)
+    assert r.success
+    assert_allclose(r.x, [3, -1], rtol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs"])
+def test_scaled_problems_take_the_same_steps(method):
+    scales = np.array([2.0**20, 2.0**-33])
+
+    def plain(v):
+        return rosenbrock(v)
+
+    def scaled(v):
+        return 2.0**-40 * rosenbrock(v / scales)
+
+    a = minimize(plain, [-1.2, 1.0], method=method, options={"return_all": True})
+    b = minimize(scaled, np.array([-1.2, 1.0]) * scales, method=method, options={"return_all": True})
+    assert a.nit == b.nit
+    for x, y in zip(a.allvecs, b.allvecs, strict=True):
+        assert_allclose(y / scales, x, rtol=1e-6)
+    assert_allclose(b.x / scales, 1, rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs"])
+def test_far_from_the_origin(method):
+    r = minimize(lambda v: np.sum((v - 1.7e9) ** 2 * np.array([1.0, 3.0])) + 5, [1.7e9 + 50, 1.7e9 - 3], method=method)
+    assert r.success
+    assert_allclose(r.x, 1.7e9, rtol=1e-15)
+
+
+def test_integer_starts_are_floats():
+    for x0 in ([-1, 2], np.array([-1, 2]), np.array([-1.0, 2.0]), (-1, 2)):
+        assert_array_equal(minimize(rosenbrock, x0).x, minimize(rosenbrock, [-1.0, 2.0]).x)
+
+
+# ---- where derivatives come from ----
+
+
+def by_numbers(v):
+    x, y = float(v[0]), float(v[1])
+    return (1 - x) ** 2 + 100 * (y - x * x) ** 2
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs", None])
+def test_plain_functions(method):
+    r = minimize(by_numbers, [-1.2, 1.0], method=method)
+    assert r.success, r.message
+    assert r.derivatives == "finite differences"
+    assert "cannot be traced" in r.message
+    assert_allclose(r.x, 1, rtol=1e-6)
+
+
+def test_given_derivatives():
+    r = minimize(rosenbrock, [-1.2, 1.0], jac=grad(rosenbrock), hess=hessian(rosenbrock), method="newton")
+    assert r.success
+    assert r.derivatives == "given"
+    assert_allclose(r.x, 1, rtol=1e-12)
+    with pytest.warns(UserWarning, match="jac is not the derivative of fun"):
+        minimize(rosenbrock, [-1.2, 1.0], jac=lambda x: 1.01 * grad(rosenbrock)(x), method="bfgs")
+    with pytest.raises(ValueError, match="jac"):
+        minimize(rosenbrock, [-1.2, 1.0], jac=lambda x: np.ones(3))
+
+
+def test_side_effects_are_seen_and_kept():
+    calls = []
+
+    def f(x):
+        calls.append(np.array(x))
+        return np.sum((x - 2) ** 2)
+
+    r = minimize(f, [0.0, 0.0])
+    assert r.success
+    assert r.derivatives == "finite differences"
+    assert all(c.dtype == np.float64 for c in calls)
+    assert len(calls) > 3
+
+
+def test_what_changes_is_seen():
+    target = {"at": 2.0}
+
+    def f(x):
+        return np.sum((x - target["at"]) ** 2)
+
+    assert_allclose(minimize(f, [0.0]).x, 2)
+    target["at"] = 5.0
+    assert_allclose(minimize(f, [0.0]).x, 5)
+    assert_allclose(minimize(lambda x, a, p: np.sum((x - a) ** p), [0.0], args=(3.0, 2)).x, 3)
+
+
+# ---- what is told ----
+
+
+def test_a_saddle_is_left_or_told():
+    def f(v):
+        return v[0] ** 4 / 4 - v[0] ** 2 / 2 + v[1] ** 2
+
+    r = minimize(f, [0.0, 1.0], method="newton")  # on the ridge
+    assert r.success
+    assert_allclose(np.abs(r.x), [1, 0], atol=1e-12)
+    r = minimize(f, [0.0, 1.0], method="bfgs")
+    assert not r.success
+    assert "saddle" in r.message
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs", "gd"])
+def test_without_a_minimum(method):
+    for f in (lambda v: v[0] + v[1] ** 2, lambda v: -np.sum(v**2), lambda v: v[0] ** 3 - v[1]):
+        r = minimize(f, [0.3, 0.7], method=method, options={"maxiter": 100})
+        assert not r.success
+        assert r.message.startswith("not converged")
+
+
+def test_not_finite():
+    with pytest.raises(ValueError, match="at x0"):
+        minimize(lambda v: np.log(v[0]), [-1.0], method="newton")
+    with pytest.raises(ValueError, match="at x0"):
+        minimize(lambda v: np.log(v[0]), [-1.0], method="bfgs")
+    with pytest.raises(ValueError, match=r"x0\[1\] is nan"):
+        minimize(rosenbrock, [0.0, np.nan])
+    for method in ("newton", "bfgs"):  # on the way it is only a step too long
+        r = minimize(lambda v: v[0] - np.log(v[0]), [0.01], method=method)
+        assert r.success
+        assert_allclose(r.x, 1, rtol=1e-10)
+
+
+def test_what_fun_raises_comes_through():
+    with pytest.raises(KeyError, match="nothing"):
+        minimize(lambda v: {}["nothing"], [1.0])
+    with pytest.raises(TypeError, match="is a return missing"):
+        minimize(lambda v: None, [1.0])
+    with pytest.raises(ValueError, match="one number"):
+        minimize(lambda v: v, [1.0, 2.0])
+
+
+def test_a_flat_minimum():
+    r = minimize(lambda v: np.sum(v**4), [1.0, 2.0])
+    assert r.success
+    assert_allclose(r.x, 0, atol=1e-6)
+    assert minimize(lambda v: 0 * v[0] + 3, [1.0]).success  # everywhere the same
+
+
+# ---- options ----
+
+
+def test_bounds():
+    r = minimize(himmelblau, [0.0, 0.0], bounds=[(-1, 2.5), (None, 1.5)])
+    assert r.success
+    peer = scipy.optimize.minimize(himmelblau, [0.0, 0.0], bounds=[(-1, 2.5), (None, 1.5)])
+    assert_allclose(r.x, peer.x, rtol=1e-5)
+    assert r.fun <= peer.fun + 1e-12
+    inside = minimize(himmelblau, [2.0, 1.0], bounds=scipy.optimize.Bounds([-5, -5], [5, 5]))
+    assert_allclose(inside.x, [3, 2], rtol=1e-12)
+    with pytest.raises(ValueError, match="bounds"):
+        minimize(booth, [0.0, 0.0], bounds=[(1, 0), (0, 1)])
+    with pytest.raises(ValueError, match="bounds"):
+        minimize(booth, [0.0, 0.0], bounds=[(0, 1), (0, 1)], method="bfgs")
+
+
+def test_never_called_outside_of_bounds():
+    def f(v):
+        if not 0 <= v[0] <= 1:
+            raise ValueError("outside")
+        return (float(v[0]) - 2) ** 2
+
+    r = minimize(f, [0.5], bounds=[(0, 1)])
+    assert_allclose(r.x, 1)
+    r = minimize(lambda v: np.sqrt(v[0]) + (v[1] - 3) ** 2, [0.5, 0.0], bounds=[(0, 1), (-1, 4)])
+    assert_allclose(r.x, [0, 3], atol=1e-12)
+
+
+def test_callback_and_options(capsys):
+    seen = []
+    r = minimize(rosenbrock, [-1.2, 1.0], callback=seen.append, options={"return_all": True, "disp": True})
+    assert len(seen) == r.nit
+    assert len(r.allvecs) == r.nit + 1
+    assert_array_equal(r.allvecs[-1], r.x)
+    assert "converged" in capsys.readouterr().out
+
+    def stop(x):
+        raise StopIteration
+
+    for method in ("newton", "bfgs"):
+        r = minimize(rosenbrock, [-1.2, 1.0], callback=stop, method=method)
+        assert not r.success
+        assert r.nit == 1
+        assert "callback" in r.message
+        r = minimize(rosenbrock, [-1.2, 1.0], method=method, options={"maxiter": 3})
+        assert r.nit == 3
+        assert not r.success
+    whole = []
+    minimize(booth, [0.0, 0.0], callback=lambda intermediate_result: whole.append(intermediate_result.fun))
+    assert whole
+
+
+def test_refused_by_name():
+    for options, says in (
+        ({"method": "simplex"}, "method"),
+        ({"hessp": lambda x, p: p}, "hessp"),
+        ({"options": {"gtol": 1e-5}}, "gtol"),
+        ({"constraints": {"type": "ineq", "fun": lambda v: v[0]}}, "SLSQP"),
+        ({"constraints": [3]}, "constraints"),
+    ):
+        with pytest.raises((ValueError, TypeError), match=says):
+            minimize(booth, [0.0, 0.0], **options)
+
+
+def test_minima_of_known_functions():
+    assert_allclose(minimize(booth, [0.0, 0.0]).x, [1, 3], rtol=1e-14)
+    r = minimize(goldstein_price, [-0.1, -0.9])
+    assert_allclose(r.x, [0, -1], atol=1e-9)
+    assert_allclose(r.fun, 3, rtol=1e-14)
+    for start, end in (([3, 1], [3, 2]), ([-3, 3], [-2.805118086952745, 3.131312518250573])):
+        assert_allclose(minimize(himmelblau, start).x, end, rtol=1e-12)
