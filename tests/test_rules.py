@@ -421,7 +421,6 @@ REQUIRED = {
     "batch_size": 4,
     "learning_rate": 0.01,
     "f": np.prod,
-    "fun": np.sin,
     "func": np.sin,
     "fun": np.sum,
     "constraints": [np.sum],
