@@ -107,7 +107,9 @@ class Epochs {
       }
       if (look && done + 1 < training_.epochs) save(done + 1);
       const bool enough = compares() && judge(done);
-      const auto answer = report(done++);
+      // An exception that is pending is not to meet a callback.
+      const auto answer = passes.stopped() ? Answer::failed : report(done);
+      ++done;
       if (answer == Answer::failed) return false;
       if (answer == Answer::stop) return end(Stopped::by_callback);
       if (enough) return end(Stopped::no_improvement);
