@@ -97,7 +97,7 @@ class Epochs {
     Size& done = *training_.finished;
     while (done < training_.epochs) {
       if (!one(passes, done)) return false;
-      const bool finite = std::isfinite(training_.losses[done]);
+      const bool finite = has_finite_losses(done);
       const bool look = finite && (done + 1 - good_ >= patience || done + 1 == training_.epochs);
       if (!finite || (look && !saved_.finite())) {
         const Size failed = done;
@@ -122,6 +122,10 @@ class Epochs {
  private:
   using Answer = typename Training<T>::Answer;
 
+  bool has_finite_losses(Size epoch) const {
+    return std::isfinite(training_.losses[epoch]) &&
+           (training_.validation == nullptr || std::isfinite(training_.validation->losses[epoch]));
+  }
   static double seconds_since(std::chrono::steady_clock::time_point begin) {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   }
@@ -271,7 +275,7 @@ class Epochs {
     Size& done = *training_.finished;
     for (; done < failed; ++done) {
       if (!one(passes, done)) return false;
-      if (!std::isfinite(training_.losses[done]) || !saved_.finite()) break;
+      if (!has_finite_losses(done) || !saved_.finite()) break;
       if (!saved_.save()) break;
       good_ = done + 1;
       good_state_ = state_;

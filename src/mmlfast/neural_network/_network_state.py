@@ -208,7 +208,7 @@ class NetworkState:
 
     def _like_parameters(self, name: str, weights: Any, biases: Any) -> tuple[list[Array], list[Array]]:
         """Arrays of the shapes of weights and biases, checked and converted."""
-        n_layers = len(self._codes)
+        n_layers, dtype = len(self._codes), self._dtype
         shapes = list(itertools.pairwise(self._sizes))
         checked = []
         b_name = "biases" if name == "weights" else name
@@ -221,7 +221,7 @@ class NetworkState:
             checked.append(
                 [
                     a
-                    if type(a) is np.ndarray and a.dtype is self._dtype and a.flags.carray and a.shape == shape
+                    if type(a) is np.ndarray and a.dtype is dtype and a.shape == shape and a.flags.carray
                     else self._converted(f"{what}[{layer}]", a, shape)
                     for layer, (a, shape) in enumerate(zip(arrays, wanted, strict=True))
                 ]
