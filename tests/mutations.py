@@ -477,6 +477,32 @@ mutations(
         "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
     ),
 )
+mutations(
+    "cpp/kernels/curve_fit_many*",
+    "test_curve_fit_many.py",
+    ("store_part(to, load_part<double>(to) + sum[s].part[0]);", "store_part(to, sum[s].part[0]);"),
+    ("select(counts, column[k] * weight, Part{})", "column[k] * weight"),
+    ("select(predicted <= old * number(1e-6), gain_by_slopes(), old - cost)", "old - cost"),
+    ("max(now, old), old));", "now, old));"),
+    ("s <= max(cost * number(none), rounding)", "s <= max(cost * number(1e-8), rounding)"),
+    ("number(100) * sqrt(max(parameters, slopes))", "number(100) * sqrt(parameters)"),
+    ("if (any(clamped)) predict(clamped, length2, predicted, slope);", ""),
+    ("~(get(g_.gram, entry(j, j)) > zero<double>())", "~(length > zero<double>())"),
+)
+mutations(
+    "cpp/drivers/curve_fit_many.cpp",
+    "test_curve_fit_many.py",
+    ("used += weight != 0;", "++used;"),
+    ("value = weight == 0 ? 0 : y[i];", "value = y[i];"),
+    ("if (n_done_ == width) flush();", ""),
+    ("lanes_.scale[j * width + l] = lanes_.held[j * width + l] = 0;", "lanes_.held[j * width + l] = 0;"),
+)
+mutations(
+    "cpp/drivers/tape_rows.cpp",
+    "test_curve_fit_many.py",
+    ("mmlfast::drivers::run(tape_.layout_.copies.block, frame_);\n}\n\n// Where", "}\n\n// Where"),
+    ("return !run.fixed && depends[at(run.first)] == 0;", "return !run.fixed;"),
+)
 
 # ---- Python ----
 

@@ -501,6 +501,32 @@ def test_undetermined_parameters():
     assert_allclose(fits.standard_errors[:, 2], 0.00472336, rtol=1e-5)
 
 
+def test_nothing_to_find():
+    """Dark pixels: with an amplitude of 0, at its bound, the lifetime does not matter."""
+    y = 0.03 * np.random.default_rng(0).standard_normal((60, 20))
+    bounds = ([0, 0.1, -9], [np.inf, 50, 9])
+    fits = curve_fit_many(lambda t, a, tau, c: a * np.exp(-t / tau) + c, T, y, [1, 1, 0], bounds=bounds)
+    dark = fits.params[:, 0] == 0
+    assert dark.sum() > 10
+    assert_array_equal(fits.status[dark], 2)
+    assert_array_equal(fits.active[dark, 0], -1)
+    assert np.isinf(fits.standard_errors[dark, 1]).all()
+    assert_allclose(fits.params[dark, 2], y[dark].mean(axis=1), rtol=1e-9)
+    assert_allclose(fits.standard_errors[dark, 2], y[dark].std(axis=1, ddof=1) / np.sqrt(20), rtol=1e-9)
+    assert_array_equal(fits.dof[dark], 19)
+
+
+def test_a_second_try():
+    y = 0.03 * np.random.default_rng(0).standard_normal((40, 20))
+    once = curve_fit_many(decay3, T, y, [1, 1, 0], retry=False)
+    twice = curve_fit_many(decay3, T, y, [1, 1, 0])
+    assert once.failed.sum() >= twice.failed.sum() > 0
+    assert set(once.status) <= {-1, 1, 2}
+    found = once.status == 1
+    better = twice.chi_squared[found] <= once.chi_squared[found] * (1 + 1e-9)
+    assert np.all(better | (twice.status[found] < 0))
+
+
 # ---- groups ----
 
 

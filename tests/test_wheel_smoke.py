@@ -228,6 +228,15 @@ def test_linear_model():
     assert mf.stats.mean(t, groups=labels).groups.tolist() == [0, 1, 2]
 
 
+def test_curve_fit_many():
+    t = np.linspace(0, 5, 20)
+    amplitudes = np.arange(1.0, 10)
+    y = amplitudes[:, None] * np.exp(-t / 1.5)
+    fits = mf.optimize.curve_fit_many(lambda t, a, tau: a * np.exp(-t / tau), t, y)
+    np.testing.assert_allclose(fits.params, np.stack([amplitudes, np.full(9, 1.5)], 1), rtol=1e-12)
+    assert fits.status.tolist() == [1] * 9
+
+
 def test_geometry():
     basis = np.array([[1.0], [2.0], [2.0]])
     onto = basis @ basis.T / 9

@@ -222,7 +222,6 @@ class Worker {
     for (Size j = 0; j < n_; ++j) {
       to.parameters[fit * n_ + j] = lanes_.x[j * width + l];
       done_held_[j * width + n_done_] = lanes_.held[j * width + l];
-      to.held[fit * n_ + j] = lanes_.held[j * width + l] != 0;
     }
     for (Size s = 0; s < n_sums_; ++s) done_gram_[s * width + n_done_] = lanes_.gram[s * width + l];
     to.cost[fit] = lanes_.gram[(n_sums_ - 1) * width + l];
@@ -241,6 +240,7 @@ class Worker {
       for (Size j = 0, s = 0; j < n_; ++j)
         for (Size k = 0; k <= j; ++k, ++s) x[j * n_ + k] = x[k * n_ + j] = inverse_[s * width + l];
       to.condition[done_[l]] = condition[l];
+      for (Size j = 0; j < n_; ++j) to.held[done_[l] * n_ + j] = static_cast<std::uint8_t>(done_held_[j * width + l]);
     }
     n_done_ = 0;
   }

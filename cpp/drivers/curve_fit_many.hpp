@@ -48,7 +48,7 @@ struct CurveFitResults {
   double *cost, *condition;
   std::int32_t *evaluations, *n_used;  // of the model, rows
   std::int8_t* status;
-  std::uint8_t* held;  // n: is the parameter held by a bound?
+  std::uint8_t* held;  // n: 1 for parameters at a bound that holds them, 2 for those without influence
 };
 
 // Interrupted: fits that are not done have the status not_done.

@@ -12,9 +12,10 @@
 //   advance    IN, OUT       the state of eight fits, whose `trial` parameters were evaluated into `sums`: takes or
 //                            refuses each step, and sets out the next one
 //              returns       bit l set if lane l is not running (any more)
-//   covariance IN gram, held OUT inverse n (n + 1) / 2 vectors: lower triangle, row by row, of the inverse of the part
-//                            part of J'J, 0 for what is held; condition: of J with columns of length 1, an estimate not
-//                            below the true one nor above n times it
+//   covariance IN gram       IN, OUT held: 1 for what a bound holds; 2 is added, for what has no influence at all
+//              OUT inverse   n (n + 1) / 2 vectors: lower triangle, row by row, of the inverse of the other rows and
+//                            columns of J'J, 0 elsewhere; condition: of these columns of J, of length 1, an estimate
+//                            not below the true one nor above n times it
 //              SCRATCH work  3 n (n + 1) / 2 + n vectors
 //              returns       bit l set if the matrix of lane l is singular to working accuracy; inverse is NaN there
 //
@@ -71,7 +72,7 @@ struct CurveFit {
   void (*add_rows)(std::ptrdiff_t n, std::ptrdiff_t rows, const double* const* outputs, const std::ptrdiff_t* strides,
                    const double* y, const double* weights, double* gram, double* work);
   LaneBits (*advance)(const CurveFitLanes& lanes, double most_evaluations);
-  LaneBits (*covariance)(std::ptrdiff_t n, const double* gram, const double* held, double* inverse, double* condition,
+  LaneBits (*covariance)(std::ptrdiff_t n, const double* gram, double* held, double* inverse, double* condition,
                          double* work);
 };
 

@@ -180,7 +180,7 @@ class Lanes {
   void scale() {
     for (Size j = 0; j < n_; ++j) {
       const V length = get(g_.scale, j), slope = gradient(j);
-      M left_out = ~(length > zero<double>());
+      M left_out = ~(get(g_.gram, entry(j, j)) > zero<double>());
       if (g_.lower != nullptr) {
         const V x = get(g_.x, j);
         const M held =
@@ -342,12 +342,13 @@ class Lanes {
   M refused_ = no_lanes<double>();
 };
 
-inline LaneBits covariance(Size n, const double* gram, const double* held, double* inverse, double* condition,
-                           double* work) {
+inline LaneBits covariance(Size n, const double* gram, double* held, double* inverse, double* condition, double* work) {
   double *matrix = work, *l = matrix + curve_fit::triangle(n) * width, *unit = l + curve_fit::triangle(n) * width;
   V size2 = zero<double>(), inverse2 = zero<double>();
   for (Size j = 0; j < n; ++j) {
     const V diagonal = get(gram, entry(j, j));
+    const M lost = (get(held, j) == zero<double>()) & (diagonal == zero<double>());
+    put(held, j, select(lost, number(2), get(held, j)));
     const M mobile = (get(held, j) == zero<double>());
     put(unit, j, select(mobile, number(1) / sqrt(diagonal), zero<double>()));
     for (Size k = 0; k <= j; ++k) {

@@ -32,6 +32,7 @@ def curve_fit_many(
     fixed: Any = None,
     groups: Any = None,
     maxfev: int | None = None,
+    retry: bool = True,
     out: Any = None,
     verbose: bool = False,
 ) -> CurveFitMany:
@@ -70,6 +71,10 @@ def curve_fit_many(
         labels, which are the `groups` of the result. p0 and bounds for each are in this order.
     maxfev : int, optional
         Evaluations of the model after which a fit gives up.
+    retry : bool
+        Whether fits that find no minimum are done again by `curve_fit`, one by one, from other starts as well. This
+        takes milliseconds for each of them, which counts where many have nothing to find, as in the dark parts of an
+        image.
     out : ndarray or dict of ndarray, optional
         Where the parameters go: an array of shape (..., p), such as a map on disk. In a dict also other results, by the
         names of `CurveFitMany`; those that are left out of it are new arrays, those that are None are not kept.
@@ -105,6 +110,7 @@ def curve_fit_many(
         "nan_policy": nan_policy,
         "fixed": fixed,
         "maxfev": evaluations,
+        "retry": bool(retry),
         "verbose": bool(verbose),
     }
     if is_dask(ydata):
@@ -131,6 +137,7 @@ def curve_fit_many(
         nan_policy,
         options["absolute_sigma"],
         evaluations,
+        options["retry"],
     )
     fits = new_results(out, lead, len(parameters.names))
     derivatives, reason, _ = fit_all(job, flat(fits, lead), options["verbose"])

@@ -78,6 +78,7 @@ def fit_groups(
             options["nan_policy"],
             options["absolute_sigma"],
             options["maxfev"],
+            options["retry"],
         )
         puts = [_putter(array, members) for array in fits]
         derivatives, reason, interrupted = fit_all(job, puts, options["verbose"])

@@ -61,6 +61,7 @@ class Job(NamedTuple):
     nan_policy: str | None
     absolute_sigma: bool
     maxfev: int
+    retry: bool
 
     @property
     def n_fits(self) -> int:
@@ -194,24 +195,32 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
     x = job.x.piece(start, stop)
     if job.n_variables:
         x = np.ascontiguousarray(np.swapaxes(x, -1, -2))
-    found = _core.curve_fit_many(
-        rows, size, job.n_rows, len(free), x, y, weights, starts, lower, upper, min(job.maxfev, _EVALUATIONS_IN_LANES)
-    )
-    params, inverse, cost, condition, evaluations, used, status, at_bound, interrupted = found
-    n_held = at_bound.sum(axis=1, dtype=np.int64)
+    most = min(job.maxfev, _EVALUATIONS_IN_LANES) if job.retry else job.maxfev
+    found = _core.curve_fit_many(rows, size, job.n_rows, len(free), x, y, weights, starts, lower, upper, most)
+    params, inverse, cost, condition, evaluations, used, status, held_by, interrupted = found
+    is_held, is_lost = held_by == 1, held_by == 2
+    n_left_out = np.count_nonzero(held_by, axis=1)
     answered = status > 0
-    piece.status[:] = status
+    again = (status == UNDETERMINED) | (status == OUT_OF_RANGE) | (answered & ~(condition <= _WORST_CONDITION))
+    if job.retry:
+        again |= (status == NO_MINIMUM) | (status == STUCK)
+    status[status == STUCK] = NO_MINIMUM
     piece.n_evaluations[:] = evaluations
     piece.chi_squared[:] = np.where(answered, cost, np.nan)
-    piece.dof[:] = np.where(answered, used - len(free) + n_held, 0)
+    piece.dof[:] = np.where(answered, used - len(free) + n_left_out, 0)
     piece.condition[:] = np.where(answered, condition, np.nan)
-    _scale(inverse, piece, job.absolute_sigma)
-    if n_held.any():
-        is_held = at_bound.astype(bool)
-        inverse[is_held] = np.nan
-        np.swapaxes(inverse, 1, 2)[is_held] = np.nan
-        signs = np.where(params <= lower, np.int8(-1), np.int8(1))
-        piece.active[:, free] = np.where(is_held, signs, np.int8(0))
+    _scale(inverse, piece.chi_squared, piece.dof, answered, job.absolute_sigma)
+    if n_left_out.any():
+        for which, value in ((is_held, np.nan), (is_lost, np.inf)):
+            inverse[which] = value
+            np.swapaxes(inverse, 1, 2)[which] = value
+        lost = is_lost.any(axis=1)
+        status[lost & answered] = UNDETERMINED
+        piece.condition[lost & answered] = np.inf
+        if lower is not None:
+            signs = np.where(params <= lower, np.int8(-1), np.int8(1))
+            piece.active[:, free] = np.where(is_held, signs, np.int8(0))
+    piece.status[:] = status
     if held:
         values = np.broadcast_to(starts[..., len(free) :], (size, len(held)))
         piece.params[:, free] = params
@@ -220,8 +229,6 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
         piece.covariance[:, np.array(free)[:, None], free] = inverse
     else:
         piece.params, piece.covariance = params, inverse
-    again = (status == UNDETERMINED) | (status == NO_MINIMUM) | (status == STUCK) | (status == OUT_OF_RANGE)
-    again |= answered & ~(condition <= _WORST_CONDITION)
     not_done = status == NOT_DONE
     for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
         values[not_done] = np.nan
@@ -233,14 +240,13 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
     return bool(interrupted)
 
 
-def _scale(inverse: Array, piece: Piece, absolute_sigma: bool) -> None:
+def _scale(inverse: Array, chi_squared: Array, dof: Array, answered: Array, absolute_sigma: bool) -> None:
     """Covariances from inverses of J'J."""
     if absolute_sigma:
         return
     with np.errstate(all="ignore"):
-        variance = np.where(piece.dof > 0, piece.chi_squared / piece.dof, np.inf)
-        inverse *= variance[:, None, None]
-    inverse[(piece.dof <= 0) & (piece.status > 0)] = np.inf
+        inverse *= np.where(dof > 0, chi_squared / dof, np.inf)[:, None, None]
+    inverse[(dof <= 0) & answered] = np.inf
 
 
 def _as_rows(values: Array, size: int, n: int) -> Array:
@@ -346,18 +352,18 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
                 fixed=fixed,
                 maxfev=job.maxfev,
             )
+            piece.params[at] = found.params
+            piece.covariance[at] = found.covariance
+            piece.chi_squared[at] = found.chi_squared
+            piece.dof[at] = found.dof
+            piece.condition[at] = found.condition
+            piece.active[at] = found.active
+            piece.n_evaluations[at] += found.n_evaluations
+            n_held = int(np.count_nonzero(found.active))
+            piece.status[at] = FOUND if found.rank + n_held >= len(free) else UNDETERMINED
     except RuntimeError:
         piece.status[at] = NO_MINIMUM
         return
     except (ValueError, TypeError, ArithmeticError) as error:
         piece.status[at] = NOT_FINITE if "not finite" in str(error) else BAD_DATA
         return
-    piece.params[at] = found.params
-    piece.covariance[at] = found.covariance
-    piece.chi_squared[at] = found.chi_squared
-    piece.dof[at] = found.dof
-    piece.condition[at] = found.condition
-    piece.active[at] = found.active
-    piece.n_evaluations[at] += found.n_evaluations
-    n_held = int(np.count_nonzero(found.active))
-    piece.status[at] = FOUND if found.rank + n_held >= len(free) else UNDETERMINED
