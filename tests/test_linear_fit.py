@@ -353,6 +353,19 @@ def test_long_groups_beside_small_ones(rng):
     records_equal(fit, 0, linear_fit(x[rows], y[rows]))
 
 
+def test_exact_data_have_no_errors():
+    for x in (np.arange(10.0), 1.7e9 + 60 * np.arange(10.0)):
+        for a, b in ((0, 3), (5, -0.25), (7, 0), (-1.5 * x[0], 1.5)):
+            fit = linear_fit(x, a + b * x)
+            assert fit.coefficients.tolist() == [a, b]
+            assert (fit.chi_squared, fit.dof, fit.status) == (0, 8, 0)
+            assert (fit.standard_errors == 0).all()
+            assert (fit.covariance == 0).all()
+            known = linear_fit(x, a + b * x, sigma=0.5, absolute_sigma=True)
+            z = x - x.mean()
+            np.testing.assert_allclose(known.slope_error, 0.5 / np.sqrt(z @ z), rtol=1e-14)
+
+
 # ---- weights and errors ----
 
 
@@ -455,6 +468,7 @@ def test_refused(options, says):
     [
         (np.ones(3), np.ones(4), r"x has shape \(3,\) and y \(4,\): they must have as many rows"),
         (np.arange(4.0), np.ones((4, 1)), r"y \(4, 1\).*the rows are the last axis of y \(y.T, or y\[:, 0\]"),
+        (np.arange(4.0)[:, None], np.ones((4, 1)), r"x has shape \(4, 1\) and y \(4, 1\).*y\[:, 0\]"),
         (1.0, np.ones(4), "x and y must have rows"),
         (np.ones((4, 0)), np.ones(4), "no columns"),
         (np.ones((2, 4)), np.ones((3, 4)), r"x has shape \(2, 4, 1\), y \(3, 4\).*do not broadcast"),

@@ -196,6 +196,16 @@ MMLFAST_INLINE void refine(Work& w) {
   }
 }
 
+// What is less than twice the digits can tell from nothing is nothing: an exact line through zero goes through zero.
+MMLFAST_INLINE void drop_noise(const Work& w) {
+  const Vec limit = number(0x1p-90) * largest_of(w, w.c_high);
+  for (ptrdiff_t j = 0; j < w.k; ++j) {
+    const Mask noise = abs(w.c_high[j]) * w.length[j] < limit;
+    w.c_high[j] = select(noise, zero<double>(), w.c_high[j]);
+    w.c_low[j] = select(noise, zero<double>(), w.c_low[j]);
+  }
+}
+
 // ---- results ----
 
 // The coefficients of x, x^2, ... from those of x - centre, in the unit of x.
@@ -211,8 +221,13 @@ MMLFAST_INLINE void shift_polynomial(const Work& w) {
 
 MMLFAST_INLINE void shift_columns(const Work& w) {
   Pair sum{w.c_high[0], w.c_low[0]};
-  for (ptrdiff_t j = 0; j < w.p; ++j) sum = sum + Pair{w.c_high[j + 1], w.c_low[j + 1]} * -w.centre[j];
-  w.c_high[0] = sum.high;
+  Vec size = abs(sum.high);
+  for (ptrdiff_t j = 0; j < w.p; ++j) {
+    const Pair part = Pair{w.c_high[j + 1], w.c_low[j + 1]} * -w.centre[j];
+    sum = sum + part;
+    size = max(abs(part.high), size);
+  }
+  w.c_high[0] = select(abs(sum.high) < number(0x1p-90) * size, zero<double>(), sum.high);
   w.c_low[0] = sum.low;
 }
 
@@ -264,7 +279,8 @@ MMLFAST_INLINE void write_record(const Work& w, const FitShape& s, Vec* record) 
   const Vec nan = number(__builtin_nan(""));
   for (Vec* v = record; v < next; ++v)
     if (v < record + 2 * w.k || v >= record + 2 * w.k + w.p) *v = select(nothing, nan, *v);
-  const Vec square = select(exact, zero<double>(), dot(w.residual, w.residual, w.n));
+  const Vec sum = dot(w.residual, w.residual, w.n);  // of numbers that y is a sum of, and so near one if y varies
+  const Vec square = select(exact | (sum < number(0x1p-170) * w.weight_sum), zero<double>(), sum);
   next[0] = select(nothing, nan, scale_by_power(square, square_unit));
   next[1] = select(nothing, nan, scale_by_power(sqrt(square), number(0.5) * square_unit));
   next[2] = select(nothing, nan, number(1) - square / w.total_square);
@@ -290,6 +306,7 @@ void fit(const FitRows<T>* rows, const FitShape& shape, double* const* record, v
   invert(w);
   find_dependence(w, shape.least_distance);
   refine(w);
+  drop_noise(w);
   Vec* results = w.exponent + (w.p == 0 ? 1 : w.p);
   write_record(w, shape, results);
   unpack_run(record, 0, fit_record_length(shape), results, 1);

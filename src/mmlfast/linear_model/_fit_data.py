@@ -65,7 +65,7 @@ def fit_data(
         )
     if one_variable:
         columns = columns[..., None]
-    if columns.shape[-2] != values.shape[-1]:
+    if columns.shape[-2] != values.shape[-1] or (values.ndim == 2 and values.shape[-1] == 1 < len(values)):
         _refuse_shapes(columns, values, one_variable)
     if origin and not one_variable:
         raise TypeError(
@@ -119,7 +119,7 @@ def _design(columns: int, degree: Any, one_variable: bool, intercept: bool) -> D
 def _refuse_shapes(columns: Array, values: Array, one_variable: bool) -> NoReturn:
     x = columns.shape[:-1] if one_variable else columns.shape
     hint = ""
-    if values.ndim > 1 and values.shape[-2] == columns.shape[-2]:
+    if values.ndim > 1 and (values.shape[-2] == columns.shape[-2] or values.shape[-1] == 1):
         hint = ": the rows are the last axis of y (y.T, or y[:, 0] for a single column)"
     raise ValueError(
         f"linear_fit: x has shape {x} and y {values.shape}: they must have as many rows, the last axis of y and "
