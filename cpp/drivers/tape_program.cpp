@@ -49,7 +49,7 @@ std::int32_t tape_block_rows(const TapeLayout& layout) noexcept {
   constexpr Size vector_bytes = 64, level_2_bytes = 512 * 1024;
   std::int32_t best = 1;
   double least = std::numeric_limits<double>::max();
-  for (std::int32_t rows = 1; rows <= 32; rows *= 2) {
+  for (std::int32_t rows = 1; rows <= 128; rows *= 2) {
     if (rows > 1 && rows * vector_bytes * layout.n_slots > level_2_bytes) break;
     double cost = 0;
     for (const TapeStep& step : layout.per_point.block) {
