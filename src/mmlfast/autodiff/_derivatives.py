@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, overload
@@ -75,9 +74,13 @@ class _Matrix(Derived):
 
 
 def _with_values(pattern: Any, values: Array) -> Any:
-    """A csr_array. Its constructor would look at the whole pattern again, for longer than the values took."""
-    matrix = copy.copy(pattern)
-    matrix.data, matrix.indices, matrix.indptr = values, pattern.indices.copy(), pattern.indptr.copy()
+    """A csr_array. Its constructor would look at the whole pattern again, for longer than the values took; copy.copy
+    does what is done here in three times the time."""
+    kind = type(pattern)
+    matrix = kind.__new__(kind)
+    matrix.__dict__.update(
+        pattern.__dict__, data=values, indices=pattern.indices.copy(), indptr=pattern.indptr.copy()
+    )
     return matrix
 
 
