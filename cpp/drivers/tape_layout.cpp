@@ -2,6 +2,7 @@
 #include <limits>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "drivers/tape_program.hpp"
 #include "drivers/tape_slots.hpp"
@@ -60,6 +61,8 @@ class Layouter {
     if (!in_lanes_) copy_results();
     find_results();
     layout_.n_slots = slots_.end();
+    layout_.n_slots_without_padding =
+        taken_ == 0 ? layout_.n_slots : static_cast<std::int32_t>(taken_ * layout_.n_slots / taken_and_padding_);
     finish(layout_.per_call, layout_.n_slots);
     finish(layout_.constant_copies, 0);
     finish(layout_.copies, 0);
@@ -154,7 +157,7 @@ class Layouter {
     for (const Run& run : listing_.runs)
       if (run.is(TapeOp::input) && run.aux == 0)
         for (TapeId id = run.first; id < run.first + run.count; ++id)
-          if (last_use_[at(id)] < 0) slots_.give_back(index_[at(id)]);
+          if (last_use_[at(id)] < 0) give_back(index_[at(id)]);
   }
 
   // ---- where results go ----
@@ -191,11 +194,31 @@ class Layouter {
     return -1;
   }
 
+  // Slots for a run and, where it has several numbers, up to a multiple of 8 behind it, which the last one keeps.
+  std::int32_t take(const Run& run) {
+    const std::int32_t padded = run.count == 1 ? 1 : (run.count + tape_lanes - 1) / tape_lanes * tape_lanes;
+    const std::int32_t to = slots_.take(padded);
+    padding_.resize(at(slots_.end()), 0);
+    padding_[at(to + run.count - 1)] = static_cast<std::uint8_t>(padded - run.count);
+    taken_ += run.count;
+    taken_and_padding_ += padded;
+    return to;
+  }
+  void give_back(std::int32_t slot) {
+    const std::int32_t padding = at(slot) < padding_.size() ? std::exchange(padding_[at(slot)], 0) : 0;
+    for (std::int32_t i = 0; i <= padding; ++i) slots_.give_back(slot + i);
+  }
+  bool is_padded(const Run& run, std::int32_t to) const {
+    const std::size_t last = at(to + run.count - 1);
+    return run.count > 1 && last < padding_.size() && padding_[last] > 0 &&
+           (run.count + padding_[last]) % tape_lanes == 0;
+  }
+
   void place_and_emit(const Run& run, std::int32_t r) {
     std::int32_t to = among_results(run);
     std::int32_t kept = -1;  // slots that a new value takes over
     if (to < 0) to = kept = in_place(run, r);
-    if (to < 0) to = slots_.take(run.count);
+    if (to < 0) to = take(run);
     emit(layout_.per_point, run, listing_of(run), to);
     layout_.ns_per_point += ns_of(run) * run.count;
     for (int k = 0; k < 3; ++k)
@@ -203,7 +226,7 @@ class Layouter {
         if (!dies(id, r)) continue;
         last_use_[at(id)] = -1;
         const std::int32_t slot = index_[at(id)];
-        if (kept < 0 || slot < kept || slot >= kept + run.count) slots_.give_back(slot);
+        if (kept < 0 || slot < kept || slot >= kept + run.count) give_back(slot);
       }
     std::iota(index_.begin() + run.first, index_.begin() + run.first + run.count, to);
   }
@@ -262,6 +285,7 @@ class Layouter {
     step.code = run.code;
     step.count = static_cast<std::uint32_t>(run.count);
     step.to = static_cast<std::uint32_t>(to);
+    if (&steps == &layout_.per_point && is_padded(run, to)) step.access = tape_padded;
     TapeStep block = step;
     for (int k = 0; k < 3; ++k)
       if (!operands.of[k].empty()) set_operand(step, block, k, operands.of[k], run);
@@ -351,6 +375,8 @@ class Layouter {
   std::vector<std::int32_t> last_use_, home_, spread_, places_;
   TapeIds copied_;
   TapeSlots slots_;
+  std::int64_t taken_ = 0, taken_and_padding_ = 0;
+  std::vector<std::uint8_t> padding_;  // of each slot how many behind it are its own
   std::unordered_multimap<std::uint64_t, std::ptrdiff_t> known_lists_;
 };
 

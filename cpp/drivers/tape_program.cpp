@@ -50,7 +50,7 @@ std::int32_t tape_block_rows(const TapeLayout& layout) noexcept {
   std::int32_t best = 1;
   double least = std::numeric_limits<double>::max();
   for (std::int32_t rows = 1; rows <= 128; rows *= 2) {
-    if (rows > 1 && rows * vector_bytes * layout.n_slots > level_2_bytes) break;
+    if (rows > 1 && rows * vector_bytes * layout.n_slots_without_padding > level_2_bytes) break;
     double cost = 0;
     for (const TapeStep& step : layout.per_point.block) {
       const double slots = is_reduction(step.code) ? 1.0 * step.count * step.aux() : step.count;

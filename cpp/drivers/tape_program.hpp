@@ -39,8 +39,9 @@ struct TapeLayout {
   std::vector<std::int32_t> group_fixed;  // where the fixed numbers of each group of parameters begin
   std::vector<std::int32_t> spread;       // the fixed numbers of which blocks have vectors
   std::int32_t n_slots = 0, n_fixed = 0, n_outputs = 0, first_output = 0;
-  Size scratch = 0;         // numbers
-  double ns_per_point = 0;  // an estimate
+  std::int32_t n_slots_without_padding = 0;  // roughly: blocks leave the padding of runs alone
+  Size scratch = 0;                          // numbers
+  double ns_per_point = 0;                   // an estimate
   bool calls_python = false;
 };
 

@@ -51,6 +51,10 @@ inline constexpr int n_tape_codes = static_cast<int>(TapeFused::end);
 // Where element i of an operand is. `single`: one for all i.
 enum class TapeAccess : std::uint8_t { single, run, list, fixed_single, fixed_run, fixed_list };
 
+// Of one point: nothing lies behind the results up to a multiple of 8, so that whole vectors may be stored, which later
+// loads do not have to wait for.
+inline constexpr std::uint16_t tape_padded = 1 << 12;
+
 struct TapeStep;
 struct TapeFrame {
   double* slots;
@@ -65,7 +69,7 @@ using TapeFunction = void (*)(const TapeStep&, const TapeFrame&);
 struct TapeStep {
   TapeFunction function;
   TapeCode code;
-  std::uint16_t access;  // four bits for each operand
+  std::uint16_t access;  // four bits for each operand, and tape_padded
   std::uint32_t count;
   std::uint32_t to;  // a slot
   // Of each operand the (first) slot, fixed number or, for a single fixed number of a block, vector of `spread`; or

@@ -284,6 +284,7 @@ void point_run(const TapeStep& step, const TapeFrame& frame) {
     store(spread[k], first_of_run(operands.at[k] + whole * width, left));
     operands.at[k] = spread[k];
   }
+  if (step.access & tape_padded) return call(1, operands, to + whole * width);
   call(1, operands, result);
   store_some(to + whole * width, load(result), left);
 }
@@ -294,7 +295,9 @@ void point_run_of(const TapeStep& step, const TapeFrame& frame) {
     operands.at[k] = frame.slots + step.from[k];
     operands.step[k] = step.access_of(k) == TapeAccess::single ? 0 : width;
   }
-  stretch_of<N, F, true>(step.count, operands, frame.slots + step.to);
+  const Size n = step.count;
+  stretch_of<N, F, true>(step.access & tape_padded ? (n + width - 1) / width * width : n, operands,
+                         frame.slots + step.to);
 }
 
 // Numbers of a list as a vector, `count` of them and then the last again: not by way of the memory, where single
@@ -344,8 +347,8 @@ void point_lists(const TapeStep& step, const TapeFrame& frame) {
         operands.at[k] = gathered[k];
       }
     }
-    if (left == 0) {
-      loops.of[step.code](whole, operands, to + i);
+    if (left == 0 || step.access & tape_padded) {
+      loops.of[step.code](whole + (left > 0), operands, to + i);
       continue;
     }
     loops.of[step.code](whole + 1, operands, result);

@@ -113,7 +113,7 @@ inline void exchange_first_two(TapeStep& step) {
   const std::uint32_t from = step.from[0];
   step.from[0] = step.from[1];
   step.from[1] = from;
-  step.access = static_cast<std::uint16_t>((step.access & 0xF00) | (step.access & 0xF) << 4 | (step.access >> 4 & 0xF));
+  step.access = static_cast<std::uint16_t>((step.access & 0xFF00) | (step.access & 0xF) << 4 | (step.access >> 4 & 0xF));
 }
 
 inline bool all_runs(const TapeStep& step, int operands) {
