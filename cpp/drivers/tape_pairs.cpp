@@ -1,4 +1,4 @@
-// Instructions of a block that are computed together with the only one that reads their results.
+// Instructions that are computed together with the only one that reads their results.
 #include <algorithm>
 #include <tuple>
 #include <utility>
@@ -33,31 +33,34 @@ std::uint32_t size_of(const TapeStep& step, int operand) noexcept {
 
 class Pairer {
  public:
-  Pairer(TapeLayout& layout, const Tape& kernel)
+  Pairer(TapeLayout& layout, bool point)
       : layout_(layout),
-        steps_(layout.per_point.block),
-        kernel_(kernel),
+        steps_(point ? layout.per_point.point : layout.per_point.block),
+        point_(point),
+        kernel_(kernel_of<Tape>()),
         element_(at(layout.n_slots), -1),
         pair_of_(steps_.size(), -1) {}
 
   void run() {
     for (std::size_t s = 0; s < steps_.size(); ++s) {
       begins_.push_back(static_cast<std::int32_t>(step_of_.size()));
-      step_of_.resize(step_of_.size() + steps_[s].count, static_cast<std::int32_t>(s));
+      step_of_.resize(step_of_.size() + written(steps_[s]), static_cast<std::int32_t>(s));
     }
     before_.assign(step_of_.size(), -1);
     reads_.assign(step_of_.size(), 0);
     for (std::size_t s = 0; s < steps_.size(); ++s) {
       read(steps_[s]);
       find_candidates(s);
-      for (std::uint32_t i = 0; i < steps_[s].count; ++i) {
+      for (std::uint32_t i = 0; i < written(steps_[s]); ++i) {
         std::int32_t& element = element_[steps_[s].to + i];
         const std::int32_t written = begins_[s] + static_cast<std::int32_t>(i);
         before_[at(written)] = std::exchange(element, written);
       }
     }
-    for (std::int32_t slot : layout_.results)
+    for (std::int32_t i = 0; i < layout_.n_outputs; ++i) {
+      const std::int32_t slot = point_ ? layout_.first_output + i : layout_.results[at(i)];
       if (slot >= 0 && element_[at(slot)] >= 0) reads_[at(element_[at(slot)])] = 2;
+    }
     unwritten_.assign(step_of_.size(), 0);
     // First those that depend on no other pair; then those that read what another pair does not write over any more.
     for (const bool alone : {true, false})
@@ -74,10 +77,16 @@ class Pairer {
     std::size_t over_begin, over_end;  // which of over_ must not be written
   };
 
+  // How many slots a step writes: of one point perhaps those behind its results too.
+  std::uint32_t written(const TapeStep& step) const {
+    return point_ && (step.access & tape_padded) != 0 ? static_cast<std::uint32_t>(round_up(step.count, tape_lanes))
+                                                      : step.count;
+  }
+
   template <class Body>
   void each_slot(const TapeStep& step, int k, Body&& body) const {
     const TapeAccess access = step.access_of(k);
-    if (access >= TapeAccess::fixed_single) return;
+    if (access >= TapeAccess::fixed_single || (access != TapeAccess::list && step.from[k] >= element_.size())) return;
     if (access == TapeAccess::single) return body(step.from[k]);
     for (std::uint32_t i = 0, n = size_of(step, k); i < n; ++i)
       body(access == TapeAccess::list ? static_cast<std::uint32_t>(layout_.lists[step.from[k] + i]) : step.from[k] + i);
@@ -96,7 +105,7 @@ class Pairer {
           step.access_of(k) == TapeAccess::run || (step.access_of(k) == TapeAccess::single && step.count == 1);
       if (!run || size_of(step, k) != step.count) continue;
       const std::uint32_t from = step.from[k];
-      if (element_[from] < 0) continue;
+      if (from >= element_.size() || element_[from] < 0) continue;
       const std::int32_t first = step_of_[at(element_[from])];
       bool together = true;
       for (std::uint32_t i = 1; i < step.count && together; ++i)
@@ -107,7 +116,7 @@ class Pairer {
       const TapeStep part = part_of(steps_[at(first)], begin, step.count);
       TapeStep a = part, b = step;
       const std::size_t over = over_.size();
-      if (kernel_.for_pair(a, b, k) != nullptr && can_wait(part, first, step))
+      if (kernel_.for_pair(a, b, k, point_) != nullptr && can_wait(part, first, step))
         candidates_.push_back({first, static_cast<std::int32_t>(s), k, begin, over, over_.size()});
       else
         over_.resize(over);
@@ -118,6 +127,7 @@ class Pairer {
     step.to += begin;
     for (int k = 0; k < n_operands(step); ++k)
       if (step.access_of(k) == TapeAccess::run) step.from[k] += begin;
+    if (begin % tape_lanes != 0 || begin + count < step.count) step.access &= static_cast<std::uint16_t>(~tape_padded);
     step.count = count;
     return step;
   }
@@ -125,11 +135,11 @@ class Pairer {
   // Can this part of step `first` be computed with `second`? It reads its operands when others may have written over
   // them: what these are goes into over_. False if `second` writes over them itself before all are read.
   bool can_wait(const TapeStep& part, std::int32_t first, const TapeStep& second) {
-    const std::uint32_t n = part.count;
     for (int k = 0; k < n_operands(part); ++k) {
-      if (part.access_of(k) >= TapeAccess::fixed_single) continue;
-      const std::uint32_t from = part.from[k];
-      if (from != second.to && from < second.to + n && second.to < from + n) return false;
+      const std::uint32_t from = part.from[k], n = part.access_of(k) == TapeAccess::single ? 1 : part.count;
+      if (part.access_of(k) >= TapeAccess::fixed_single || from >= element_.size()) continue;
+      if (from != second.to && from < second.to + written(second) && second.to < from + n) return false;
+      if (n < part.count && from == second.to) return false;
       for (std::uint32_t i = 0; i < n; ++i) {
         std::int32_t element = element_[from + i];
         for (; element >= 0 && step_of_[at(element)] > first; element = before_[at(element)]) over_.push_back(element);
@@ -169,7 +179,7 @@ class Pairer {
       if (pair_of_[s] >= 0) {
         const Candidate& pair = chosen_[at(pair_of_[s])];
         TapeStep first = part_of(steps_[at(pair.first)], pair.begin, steps_[s].count), second = steps_[s];
-        first.function = kernel_.for_pair(first, second, pair.taken);
+        first.function = kernel_.for_pair(first, second, pair.taken, point_);
         steps.push_back(first);
         steps.push_back(second);
       } else {
@@ -185,7 +195,7 @@ class Pairer {
       if (begin == 0 && end == steps_[s].count) return steps.push_back(steps_[s]);
       if (begin >= end) return;
       TapeStep part = part_of(steps_[s], begin, end - begin);
-      part.function = kernel_.for_block(part);
+      part.function = point_ ? kernel_.for_point(part) : kernel_.for_block(part);
       steps.push_back(part);
     };
     for (; part_ < parts_.size() && at(parts_[part_].first) == s; ++part_) {
@@ -197,6 +207,7 @@ class Pairer {
 
   TapeLayout& layout_;
   std::vector<TapeStep>& steps_;
+  const bool point_;
   const Tape& kernel_;
   // Results are counted through all steps: elements. Of each slot the one that is there; of each element its step, the
   // one that was in its slot before it, how often it is read, up to twice, and whether a pair keeps it from being
@@ -213,7 +224,9 @@ class Pairer {
 }  // namespace
 
 void tape_pair(TapeLayout& layout) {
-  if (!layout.calls_python) Pairer(layout, kernel_of<Tape>()).run();
+  if (layout.calls_python) return;
+  Pairer(layout, true).run();
+  Pairer(layout, false).run();
 }
 
 }  // namespace mmlfast::drivers

@@ -104,7 +104,7 @@ std::int32_t tape_block_rows(const TapeLayout& layout) noexcept;
 // Places for all numbers of a listing, and its instructions.
 TapeLayout tape_layout(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
-// The instructions of its blocks, two in one where that saves storing and loading.
+// Two of its instructions in one where that saves storing and loading.
 void tape_pair(TapeLayout& layout);
 
 // The same for blocks whose lanes have parameters of their own (drivers/tape_rows.hpp). Every fixed number is a vector

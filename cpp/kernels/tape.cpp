@@ -19,11 +19,28 @@ bool is_fixed(TapeAccess access) { return access >= TapeAccess::fixed_single; }
 
 // The forms of one code that have a copy of their own; other codes share a loop by pointer.
 struct OwnForms {
-  TapeFunction block, number, run;
+  TapeFunction block, number;
+  TapeFunction run[8];  // bit k of the number: operand k is one number
 };
 template <int N, class F>
-constexpr OwnForms own_forms = {tape_elementwise::block_stretch_of<N, F>, tape_elementwise::point_number<N, F>,
-                                tape_elementwise::point_run_of<N, F>};
+constexpr OwnForms forms_of() {
+  OwnForms forms{tape_elementwise::block_stretch_of<N, F>, tape_elementwise::point_number<N, F>, {}};
+  using tape_elementwise::point_run_of;
+  forms.run[0] = point_run_of<N, F, false, false, false>;
+  if constexpr (N > 1) {
+    forms.run[1] = point_run_of<N, F, true, false, false>;
+    forms.run[2] = point_run_of<N, F, false, true, false>;
+  }
+  if constexpr (N > 2) {
+    forms.run[3] = point_run_of<N, F, true, true, false>;
+    forms.run[4] = point_run_of<N, F, false, false, true>;
+    forms.run[5] = point_run_of<N, F, true, false, true>;
+    forms.run[6] = point_run_of<N, F, false, true, true>;
+  }
+  return forms;
+}
+template <int N, class F>
+constexpr OwnForms own_forms = forms_of<N, F>();
 
 struct AllOwnForms {
   OwnForms of[n_tape_codes];
@@ -40,14 +57,14 @@ constexpr AllOwnForms own{};
 
 template <int N>
 TapeFunction elementwise_for_point(const TapeStep& step) {
-  bool moves = false;
+  int single = 0;
   for (int k = 0; k < N; ++k) {
     if (is_list(step.access_of(k))) return tape_elementwise::point_lists<N>;
-    moves = moves || step.access_of(k) == TapeAccess::run;
+    single |= (step.access_of(k) == TapeAccess::single) << k;
   }
   const OwnForms& forms = own.of[step.code];
   if (forms.number != nullptr && step.count == 1) return forms.number;
-  return moves && forms.run != nullptr ? forms.run : tape_elementwise::point_run<N>;
+  return forms.run[single] != nullptr ? forms.run[single] : tape_elementwise::point_run<N>;
 }
 template <int N>
 TapeFunction elementwise_for_block(const TapeStep& step) {

@@ -168,22 +168,22 @@ MMLFAST_INLINE void stretch_with(Size n, const Operands& operands, double* to) {
   }
   if (Point && i < n) store_some(to + i, value(i), n - i);
 }
-template <int N, class F, bool Point>
+template <int N, class F>
 MMLFAST_INLINE void stretch_of(Size n, const Operands& operands, double* to) {
   const bool a = operands.step[0] == 0, b = N > 1 && operands.step[1] == 0, c = N > 2 && operands.step[2] == 0;
   if constexpr (N > 2) {
     if (c) {
-      if (a) return stretch_with<N, F, Point, true, false, true>(n, operands, to);
-      if (b) return stretch_with<N, F, Point, false, true, true>(n, operands, to);
-      return stretch_with<N, F, Point, false, false, true>(n, operands, to);
+      if (a) return stretch_with<N, F, false, true, false, true>(n, operands, to);
+      if (b) return stretch_with<N, F, false, false, true, true>(n, operands, to);
+      return stretch_with<N, F, false, false, false, true>(n, operands, to);
     }
-    if (a && b) return stretch_with<N, F, Point, true, true, false>(n, operands, to);
+    if (a && b) return stretch_with<N, F, false, true, true, false>(n, operands, to);
   }
-  if (a) return stretch_with<N, F, Point, true, false, false>(n, operands, to);
+  if (a) return stretch_with<N, F, false, true, false, false>(n, operands, to);
   if constexpr (N > 1) {
-    if (b) return stretch_with<N, F, Point, false, true, false>(n, operands, to);
+    if (b) return stretch_with<N, F, false, false, true, false>(n, operands, to);
   }
-  stretch_with<N, F, Point, false, false, false>(n, operands, to);
+  stretch_with<N, F, false, false, false, false>(n, operands, to);
 }
 
 // ---- a block of points ----
@@ -207,7 +207,7 @@ void block_stretch(const TapeStep& step, const TapeFrame& frame) {
 template <int N, class F>
 void block_stretch_of(const TapeStep& step, const TapeFrame& frame) {
   block_stretch_by<N>(step, frame, [](Size n, const Operands& operands, double* to) MMLFAST_INLINE_LAMBDA {
-    stretch_of<N, F, false>(n * width, operands, to);
+    stretch_of<N, F>(n * width, operands, to);
   });
 }
 
@@ -288,16 +288,14 @@ void point_run(const TapeStep& step, const TapeFrame& frame) {
   call(1, operands, result);
   store_some(to + whole * width, load(result), left);
 }
-template <int N, class F>
+// Of plain operations; which operands are one number is known to the compiler.
+template <int N, class F, bool A, bool B, bool C>
 void point_run_of(const TapeStep& step, const TapeFrame& frame) {
   Operands operands;
-  for (int k = 0; k < N; ++k) {
-    operands.at[k] = frame.slots + step.from[k];
-    operands.step[k] = step.access_of(k) == TapeAccess::single ? 0 : width;
-  }
+  for (int k = 0; k < N; ++k) operands.at[k] = frame.slots + step.from[k];
   const Size n = step.count;
-  stretch_of<N, F, true>(step.access & tape_padded ? (n + width - 1) / width * width : n, operands,
-                         frame.slots + step.to);
+  stretch_with<N, F, true, A, B, C>(step.access & tape_padded ? (n + width - 1) / width * width : n, operands,
+                                    frame.slots + step.to);
 }
 
 // Numbers of a list as a vector, `count` of them and then the last again: not by way of the memory, where single

@@ -1,9 +1,10 @@
-// Two instructions of a block as one: what the first gives goes from register to register into the second and is never
-// stored. For kernel files only.
+// Two instructions as one: what the first gives goes from register to register into the second and is never stored. For
+// kernel files only.
 //
-// Either the first has one number for all points and a run (k a, k + a, k - a, a - k) and the second takes what comes
-// out of it and runs, or a run and one number; or the first has runs, and the second takes one number for all points.
-// Products, sums and fused multiplications: where loads and stores are what takes the time.
+// Either the first has one number for all elements and a run (k a, k + a, k - a, a - k) and the second takes what comes
+// out of it and runs, or a run and one number; or the first has runs, and the second takes one number for all elements.
+// Products, sums and fused multiplications: where loads and stores are what takes the time. Blocks and single points
+// share the code: whole vectors are stored, of one point into runs that are padded.
 #pragma once
 
 #include "kernels/tape_elementwise.hpp"
@@ -25,10 +26,15 @@ MMLFAST_INLINE Vector value_of(const Vector* x) {
     return F::of(x[0], x[1], x[2]);
 }
 
+// An operand that is one number for all elements.
+MMLFAST_INLINE Vector one_for_all(const TapeStep& step, const TapeFrame& frame, int k) {
+  return frame.spread == nullptr ? broadcast(frame.slots[step.from[k]]) : load(frame.spread + step.from[k] * width);
+}
+
 template <class Value>
 MMLFAST_INLINE void store_values(const TapeStep& step, const TapeFrame& frame, Value&& value) {
   double* to = frame.slots + step.to * frame.slot;
-  const Size n = step.count * frame.slot;
+  const Size n = (step.count * frame.slot + width - 1) / width * width;
   Size i = 0;
   for (; i + 2 * width <= n; i += 2 * width) {
     const Vector x = value(i), y = value(i + width);
@@ -38,8 +44,8 @@ MMLFAST_INLINE void store_values(const TapeStep& step, const TapeFrame& frame, V
   if (i < n) store(to + i, value(i));
 }
 
-// The first: its operand number One is the same for all points. The second, which is the next instruction: operand
-// Taken is what the first gives, operand Same (none if negative) is the same for all points.
+// The first: its operand number One is the same for all elements. The second, which is the next instruction: operand
+// Taken is what the first gives, operand Same (none if negative) is the same for all elements.
 template <class First, int One, int N, class Second, int Taken, int Same>
 void pair(const TapeStep& step, const TapeFrame& frame) {
   const TapeStep& second = (&step)[1];
@@ -47,11 +53,11 @@ void pair(const TapeStep& step, const TapeFrame& frame) {
   Vector same = zero<double>();
   unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA {
     if (k == Same)
-      same = load(frame.spread + second.from[k] * width);
+      same = one_for_all(second, frame, k);
     else if (k != Taken)
       from[k] = frame.slots + second.from[k] * frame.slot;
   });
-  const Vector one = load(frame.spread + step.from[One] * width);
+  const Vector one = one_for_all(step, frame, One);
   const double* run = frame.slots + step.from[1 - One] * frame.slot;
   const auto value = [&](Size i) MMLFAST_INLINE_LAMBDA {
     const Vector a = load(run + i);
@@ -63,14 +69,14 @@ void pair(const TapeStep& step, const TapeFrame& frame) {
   };
   store_values(second, frame, value);
 }
-// The first: runs. The second, which is the next instruction: operand One is the same for all points, the other is what
-// the first gives.
+// The first: runs. The second, which is the next instruction: operand One is the same for all elements, the other is
+// what the first gives.
 template <int N, class First, class Second, int One>
 void pair_of_runs(const TapeStep& step, const TapeFrame& frame) {
   const TapeStep& second = (&step)[1];
   const double* from[3];
   unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA { from[k] = frame.slots + step.from[k] * frame.slot; });
-  const Vector one = load(frame.spread + second.from[One] * width);
+  const Vector one = one_for_all(second, frame, One);
   store_values(second, frame, [&](Size i) MMLFAST_INLINE_LAMBDA {
     Vector x[3];
     unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA { x[k] = load(from[k] + i); });
@@ -104,16 +110,21 @@ inline bool first_two_commute(TapeCode code) {
   return code == tape_code(TapeOp::add) || code == tape_code(TapeOp::multiply) ||
          code == tape_code(TapeOp::multiply_add) || code == tape_code(TapeFused::subtract_product);
 }
-// An operand that is one stretch of slots.
+// An operand that is one stretch of slots, and one that is the same for all elements. Of one point there are several
+// elements, and fixed numbers lie in slots like others.
 inline bool is_run(const TapeStep& step, int operand) {
   const TapeAccess access = step.access_of(operand);
   return access == TapeAccess::run || (access == TapeAccess::single && step.count == 1);
+}
+inline bool is_one(const TapeStep& step, int operand, bool point) {
+  return step.access_of(operand) == (point ? TapeAccess::single : TapeAccess::fixed_single);
 }
 inline void exchange_first_two(TapeStep& step) {
   const std::uint32_t from = step.from[0];
   step.from[0] = step.from[1];
   step.from[1] = from;
-  step.access = static_cast<std::uint16_t>((step.access & 0xFF00) | (step.access & 0xF) << 4 | (step.access >> 4 & 0xF));
+  step.access =
+      static_cast<std::uint16_t>((step.access & 0xFF00) | (step.access & 0xF) << 4 | (step.access >> 4 & 0xF));
 }
 
 inline bool all_runs(const TapeStep& step, int operands) {
@@ -131,10 +142,10 @@ TapeFunction runs_with(TapeCode second, int one) {
     return one == 0 ? pair_of_runs<N, First, Subtract, 0> : pair_of_runs<N, First, Subtract, 1>;
   return nullptr;
 }
-inline TapeFunction pair_of_runs_for(TapeStep& first, TapeStep& second, int taken) {
+inline TapeFunction pair_of_runs_for(TapeStep& first, TapeStep& second, int taken, bool point) {
   using namespace tape_functions;
   const int one = 1 - taken;
-  if (tape_elementwise::loops.operands[second.code] != 2 || second.access_of(one) != TapeAccess::fixed_single ||
+  if (tape_elementwise::loops.operands[second.code] != 2 || !is_one(second, one, point) ||
       !all_runs(first, tape_elementwise::loops.operands[first.code]))
     return nullptr;
   TapeFunction function = nullptr;
@@ -150,15 +161,15 @@ inline TapeFunction pair_of_runs_for(TapeStep& first, TapeStep& second, int take
   return function;
 }
 
-inline TapeFunction pair_with_one_for(TapeStep& first, TapeStep& second, int taken) {
+inline TapeFunction pair_with_one_for(TapeStep& first, TapeStep& second, int taken, bool point) {
   if (tape_elementwise::loops.operands[first.code] != 2) return nullptr;
-  const int one = first.access_of(0) == TapeAccess::fixed_single ? 0 : 1;
-  if (first.access_of(one) != TapeAccess::fixed_single || !is_run(first, 1 - one)) return nullptr;
+  const int one = is_one(first, 0, point) ? 0 : 1;
+  if (!is_one(first, one, point) || !is_run(first, 1 - one)) return nullptr;
   const bool exchange = taken == 1 && first_two_commute(second.code);
   int same = -1;
   for (int k = 0; k < tape_elementwise::loops.operands[second.code]; ++k) {
     if (k == taken || is_run(second, k)) continue;
-    if (second.access_of(k) != TapeAccess::fixed_single || same >= 0) return nullptr;
+    if (!is_one(second, k, point) || same >= 0) return nullptr;
     same = exchange && k < 2 ? 1 - k : k;
   }
   if (exchange) taken = 0;
@@ -179,9 +190,14 @@ inline TapeFunction pair_with_one_for(TapeStep& first, TapeStep& second, int tak
 
 // The function of `first` where operand `taken` of `second` is what it gives, or nullptr if there is none. Operands are
 // exchanged where that changes nothing.
-inline TapeFunction function_of(TapeStep& first, TapeStep& second, int taken) {
-  TapeFunction function = pair_with_one_for(first, second, taken);
-  if (function == nullptr) function = pair_of_runs_for(first, second, taken);
+inline TapeFunction function_of(TapeStep& first, TapeStep& second, int taken, bool point) {
+#if defined(__x86_64__) && !defined(__FMA__)
+  return nullptr;  // fma takes so long here that nothing would be gained
+#endif
+  const bool whole_vectors = second.count % width == 0 || second.access & tape_padded;
+  if (point && (second.count == 1 || !whole_vectors)) return nullptr;
+  TapeFunction function = pair_with_one_for(first, second, taken, point);
+  if (function == nullptr) function = pair_of_runs_for(first, second, taken, point);
   if (function != nullptr) second.function = done_with_the_one_before;
   return function;
 }
