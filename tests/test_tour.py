@@ -35,6 +35,8 @@ PICTURES = {
     "sandpit": ["sandpit.png"],
     "chain_rule": ["chain-rule.png"],
     "taylor": ["taylor.png"],
+    "basins": ["basins.png"],
+    "descent": ["descent-paths.png", "descent-plane.png"],
     "heights": ["heights.png"],
     "decay_images": ["decay_images.png"],
     "digit_classifier": [

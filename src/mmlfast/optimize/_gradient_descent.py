@@ -408,7 +408,7 @@ def _explained(f: Objective, runs: _Runs, result: Any) -> str:
         kind = kind_of(np.asarray(f.hessian(result.x)))[0]
         return f"not converged: it has stopped at a {kind} after {n_iter} steps: start elsewhere."
     distance = np.abs(_newton_step(np.asarray(f.hessian(result.x)), result.jac)) if result.x.size <= 200 else np.nan
-    away = f", the minimum is about {np.max(distance):.2g} away" if np.isfinite(distance).all() else ""
+    away = f" (Newton's method would still move by {np.max(distance):.2g})" if np.isfinite(distance).all() else ""
     return (
         f"not converged: {n_iter} steps were not enough{away}. Raise max_iter or learning_rate, add momentum, or "
         f"minimize(method='newton').{_rate_that_would_do(f, start)}"

@@ -32,6 +32,8 @@ STEPS = {
     "sandpit": Step("a surface, its slopes and its curvature, and the kinds of its stationary points", 5),
     "chain_rule": Step("the chain rule of a small network, step by step, beside backpropagation", 2),
     "taylor": Step("Taylor polynomials of order 0 to 30, where they stop to help; the period of a pendulum", 3),
+    "basins": Step("from which start to which root: a million starts of Newton's method in the complex plane", 3),
+    "descent": Step("ways down a valley: descent, momentum, BFGS, Newton; 40 000 rates and momenta at once", 6),
     "heights": Step("the distribution of people's heights, by steepest descent and by least squares, with bands", 4),
     "decay_images": Step("how long each pixel of an image glows: a curve fit for each of its pixels", 4),
     "digit_classifier": Step("a network that learns to read digits by backpropagation", 3),
