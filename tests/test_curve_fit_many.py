@@ -172,6 +172,22 @@ def test_numbers_of_any_size(scale):
     assert_allclose(fits.params / [scale, 1], [[2.00559979, 1.50239543], [4.01119958, 1.50239543]], rtol=1e-8)
 
 
+def test_nist(data_folder, monkeypatch):
+    """Both starts of the nonlinear sets at once."""
+    monkeypatch.syspath_prepend(str(data_folder))
+    strd = pytest.importorskip("strd")
+    digits = {}
+    for name, d in strd.load_all("nonlinear").items():
+        fits = curve_fit_many(
+            lambda x, *b, d=d: d.model(np.stack(b), x), d.x, np.stack([d.y, d.y]), np.stack([d.start1, d.start2])
+        )
+        assert fits.derivatives == "exact"
+        for k in range(2):
+            digits[name, k] = np.clip(np.min(strd.lre(fits.params[k], d.params)), 0, 11)
+    assert {key: found for key, found in digits.items() if not found >= 8.5} == {}
+    assert np.mean(list(digits.values())) >= 10.5
+
+
 # ---- what does not matter ----
 
 
@@ -339,6 +355,23 @@ def test_several_variables():
     assert_same(own, fits)
     three = np.concatenate([y, y[:1]])
     assert_array_equal(curve_fit_many(plane, x, three, [1, 1, 0]).params[:2], fits.params)
+
+
+def test_variables_in_columns():
+    x = np.random.default_rng(2).uniform(-2, 2, (30, 2))
+
+    def by_columns(x, a, b, c):
+        return a * x[:, 0] + np.sin(b * x[:, 1]) + c
+
+    y = by_columns(x, 1.0, 0.7, 0.1) + 0.01 * np.random.default_rng(1).standard_normal((5, 30))
+    fits = curve_fit_many(by_columns, x, y, [1, 1, 0])
+    assert fits.derivatives == "exact"
+    assert_same(fits, curve_fit_many(plane, x.T, y, [1, 1, 0]))
+    labels = np.arange(30) % 2
+    assert_same(
+        curve_fit_many(by_columns, x, y[0], [1, 1, 0], groups=labels),
+        curve_fit_many(plane, (x[:, 0], x[:, 1]), y[0], [1, 1, 0], groups=labels),
+    )
 
 
 def test_shapes_are_refused_with_words():

@@ -13,7 +13,7 @@ from mmlfast.optimize._fit_many_lazy import fit_lazily
 from mmlfast.optimize._fit_many_pieces import Job, fit_all
 from mmlfast.optimize._fit_many_result import CurveFitMany
 from mmlfast.optimize._fit_many_starts import take_starts
-from mmlfast.optimize._fit_many_take import flat, new_results, take_sigma, take_x, take_y
+from mmlfast.optimize._fit_many_take import core_of_x, flat, new_results, take_sigma, take_x, take_y
 from mmlfast.optimize._fit_stack import Stack
 
 Array = np.ndarray[Any, Any]
@@ -49,7 +49,7 @@ def curve_fit_many(
         that is, and said in `message`.
     xdata : array-like
         (n,) for all fits, or one x for each fit in the shape of ydata. Several variables of a model: a tuple of such
-        arrays, or (k, n) as in `curve_fit` if that is not the shape of ydata; f gets an array of shape (k, n).
+        arrays, or (k, n) or (n, k) as in `curve_fit` if that is not the shape of ydata. f gets (k, n) of a tuple.
     ydata : array-like, shape (..., n)
         One fit for each entry of the leading axes. A map on disk is read a piece at a time, numbers of any type become
         float64 a piece at a time, masked points are left out. A Dask array gives lazy results.
@@ -130,7 +130,7 @@ def curve_fit_many(
         start,
         lower,
         upper,
-        Stack(x, "xdata", lead, (n_variables, n) if n_variables else (n,)),
+        Stack(x, "xdata", lead, core_of_x(n, n_variables)),
         n_variables,
         Stack(ydata if isinstance(ydata, np.ma.MaskedArray) else y, "ydata", lead, (n,)),
         take_sigma(sigma, lead, n, nan_policy == "omit"),

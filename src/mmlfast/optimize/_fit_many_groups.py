@@ -13,7 +13,7 @@ from mmlfast._common.groups import Groups, group_rows
 from mmlfast.optimize._fit_many_pieces import Job, fit_all
 from mmlfast.optimize._fit_many_result import CurveFitMany
 from mmlfast.optimize._fit_many_starts import take_starts
-from mmlfast.optimize._fit_many_take import new_results, take_sigma, take_x
+from mmlfast.optimize._fit_many_take import core_of_x, new_results, take_sigma, take_x
 from mmlfast.optimize._fit_stack import Stack
 
 Array = np.ndarray[Any, Any]
@@ -59,19 +59,13 @@ def fit_groups(
 
         first = of_members(start)
         assert first is not None
-        taken = x_rows[..., rows]  # (k, groups, points)
         job = Job(
             f,
             parameters,
             first,
             of_members(lower),
             of_members(upper),
-            Stack(
-                np.moveaxis(taken, 0, 1) if n_variables else taken,
-                "xdata",
-                (size,),
-                (n_variables, length) if n_variables else (length,),
-            ),
+            Stack(_of_rows(x_rows, rows, n_variables), "xdata", (size,), core_of_x(length, n_variables)),
             n_variables,
             Stack(np.ma.array(y_rows[rows], mask=mask) if mask.any() else y_rows[rows], "ydata", (size,), (length,)),
             _sigma_of(errors, rows, omit),
@@ -86,6 +80,12 @@ def fit_groups(
             _forget(fits)
             break
     return CurveFitMany(fits, parameters.names, derivatives, reason, found.labels)
+
+
+def _of_rows(x: Array, rows: Array, n_variables: int) -> Array:
+    if n_variables < 0:
+        return x[rows]
+    return np.moveaxis(x[:, rows], 0, 1) if n_variables else x[rows]
 
 
 def _sigma_of(errors: Stack | None, rows: Array, omit: bool) -> Stack | None:

@@ -28,7 +28,7 @@ _MOST_FITS = 1 << 16  # of a piece
 _ALONE = 32  # fits of a piece that are done one by one
 _MOST_IN_LANES = 32  # parameters
 # Lanes work with normal equations; beyond this condition the fit is done again by itself.
-_WORST_CONDITION = 3e6
+_WORST_CONDITION = 1e5
 # Evaluations in lanes, after which a fit goes on by itself.
 _EVALUATIONS_IN_LANES = 300
 
@@ -55,7 +55,7 @@ class Job(NamedTuple):
     lower: Stack | None
     upper: Stack | None
     x: Stack
-    n_variables: int  # of the model; 0: x has no axis for them
+    n_variables: int  # of the model, in the first axis of x; negative: in the last one; 0: x has no axis for them
     y: Stack
     sigma: Stack | None
     nan_policy: str | None
@@ -193,7 +193,7 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
         inside = (starts[:, : len(free)] >= lower) & (starts[:, : len(free)] <= upper)
         starts[~inside.all(axis=1)] = np.nan
     x = job.x.piece(start, stop)
-    if job.n_variables:
+    if job.n_variables > 0:
         x = np.ascontiguousarray(np.swapaxes(x, -1, -2))
     most = min(job.maxfev, _EVALUATIONS_IN_LANES) if job.retry else job.maxfev
     found = _core.curve_fit_many(rows, size, job.n_rows, len(free), x, y, weights, starts, lower, upper, most)
@@ -267,7 +267,7 @@ def _data(job: Job, start: int, stop: int) -> tuple[Array, Array | None]:
         if job.nan_policy == "omit":
             missing = np.isnan(job.x.piece(start, stop))
             if missing.any():
-                missing = np.any(missing, axis=-2) if job.n_variables else missing
+                missing = _of_points(missing, job.n_variables)
                 gone = missing if gone is None else gone | missing
     if job.sigma is None:
         if gone is None:
@@ -284,6 +284,12 @@ def _data(job: Job, start: int, stop: int) -> tuple[Array, Array | None]:
     if gone is not None:
         weights = np.where(gone, 0.0, weights)
     return y, np.ascontiguousarray(weights)
+
+
+def _of_points(missing: Array, n_variables: int) -> Array:
+    if not n_variables:
+        return missing
+    return np.asarray(missing.any(axis=-2 if n_variables > 0 else -1))
 
 
 def _raise_at(job: Job, missing: Array, start: int) -> None:

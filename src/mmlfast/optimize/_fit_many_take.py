@@ -26,7 +26,7 @@ def take_y(ydata: Any) -> tuple[Any, tuple[int, ...], int]:
 
 
 def take_x(xdata: Any, y_shape: tuple[int, ...]) -> tuple[Any, int]:
-    """x for `Stack`, of shape (n,) or (k, n) after leading axes, and k, or 0."""
+    """x for `Stack`, of shape (n,) or (k, n) after leading axes, and k, or 0; of shape (n, k), and -k."""
     n = y_shape[-1]
     if isinstance(xdata, tuple) and any(np.ndim(part) > 0 for part in xdata):
         parts = [as_array(part, f"xdata[{i}]") for i, part in enumerate(xdata)]
@@ -40,6 +40,8 @@ def take_x(xdata: Any, y_shape: tuple[int, ...]) -> tuple[Any, int]:
     x = np.asarray(x.data if isinstance(x, np.ma.MaskedArray) else x)
     if not x.ndim:
         x = np.broadcast_to(x, (n,))
+    if x.ndim == 2 and x.shape[-1] != n == x.shape[0]:
+        return x, -x.shape[1]
     if x.shape[-1] != n:
         raise ValueError(f"xdata has shape {x.shape} and ydata {y_shape}: their last axes, the points, must be equal")
     if x.ndim == 1 or (x.ndim == len(y_shape) and all(a in (1, b) for a, b in zip(x.shape, y_shape, strict=True))):
@@ -49,6 +51,13 @@ def take_x(xdata: Any, y_shape: tuple[int, ...]) -> tuple[Any, int]:
     raise ValueError(
         f"xdata has shape {x.shape} and ydata {y_shape}: x is ({n},), {y_shape}, or (k, {n}) for k variables of f"
     )
+
+
+def core_of_x(n: int, n_variables: int) -> tuple[int, ...]:
+    """The shape of x of one fit."""
+    if n_variables < 0:
+        return n, -n_variables
+    return (n_variables, n) if n_variables else (n,)
 
 
 def take_sigma(sigma: Any, lead: tuple[int, ...], n: int, omit: bool) -> Stack | None:

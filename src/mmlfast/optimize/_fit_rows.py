@@ -81,7 +81,7 @@ def look_at(
     start : ndarray
         All parameters, in the order of f.
     x : ndarray
-        (n,), or (n_variables, n). `n_variables` is 0 for the former.
+        (n,), (n_variables, n), or (n, -n_variables). `n_variables` is 0 for the former.
     """
     tapes = _tapes_of(f, free, held, n_variables)
     of_point = OfPoint(f, free, held)
@@ -90,8 +90,9 @@ def look_at(
     could_hold = watch.holds()
     with np.errstate(all="ignore"):
         first = np.asarray(numbers_of(f, f(x.copy(), *start.tolist())), np.float64)
-    fits_shape(f, first.shape, (x.shape[-1],))
-    first = np.broadcast_to(first.reshape(first.size if first.size > 1 else ()), (x.shape[-1],))
+    n = x.shape[0 if n_variables < 0 else -1]
+    fits_shape(f, first.shape, (n,))
+    first = np.broadcast_to(first.reshape(first.size if first.size > 1 else ()), (n,))
     if could_hold and not watch.holds():
         return Rows(None, "it changes what it uses besides its arguments")
     order = [*free, *held]
@@ -100,7 +101,8 @@ def look_at(
             tape = _record(watch, of_point, n_variables, x, start[order], len(free))
         except Exception as error:  # whatever traced numbers meet in there: the plain call went well
             return Rows(None, str(error) or type(error).__name__)
-    if not _agree(tape, x, start[order], first):
+    points = np.ascontiguousarray(x if n_variables < 0 else np.atleast_2d(x).T)
+    if not _agree(tape, points, start[order], first):
         if tape in tapes:
             tapes.remove(tape)
             return look_at(f, free, held, start, x, n_variables)
@@ -112,7 +114,7 @@ def look_at(
 
 
 def _record(watch: Watch, of_point: OfPoint, n_variables: int, x: Array, start: Array, n_free: int) -> RowTape:
-    point = x[..., :1] if x.shape[-1] else np.ones((*x.shape[:-1], 1))
+    point = x[:1] if n_variables < 0 else x[..., :1]
     arguments = [Argument(point, False), *(Argument(np.array(value), True) for value in start)]
     seen = record(of_point, arguments, 0)
     if seen.result.size != 1:
@@ -125,10 +127,9 @@ def _record(watch: Watch, of_point: OfPoint, n_variables: int, x: Array, start: 
     return RowTape(watch, _core.TapeProgram(graph, result, tuple(CALLBACKS)), _core.TapeRows(graph, outputs))
 
 
-def _agree(tape: RowTape, x: Array, start: Array, plain: Array) -> bool:
+def _agree(tape: RowTape, points: Array, start: Array, plain: Array) -> bool:
     if not plain.size:
         return True
-    points = np.ascontiguousarray(np.atleast_2d(x).T)
     traced = tape.values.batch(points, *(np.array(value) for value in start)).reshape(-1)
     with np.errstate(all="ignore"):
         finite = np.isfinite(plain) & np.isfinite(traced)
