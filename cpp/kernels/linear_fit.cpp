@@ -29,7 +29,7 @@ MMLFAST_INLINE Vec subtract(const Vec* a, const Vec& factor, Vec* b, ptrdiff_t n
 }
 
 // A and y with their rows times the roots of the weights, to q and the residual; the lengths of the columns.
-MMLFAST_INLINE void weigh(Work& w) {
+MMLFAST_NOINLINE void weigh(Work& w) {
   for (ptrdiff_t j = 0; j < w.k; ++j) {
     Vec* q = w.q + j * w.n;
     for (ptrdiff_t i = 0; i < w.n; ++i) q[i] = w.is_ones(j) ? w.root_weight[i] : w.root_weight[i] * w.column(j)[i];
@@ -46,7 +46,7 @@ MMLFAST_INLINE Vec error_of(const Work& w, ptrdiff_t j, double least_distance) {
 }
 
 // Q and R by modified Gram-Schmidt; the residual loses what Q explains. Columns of nothing get the length 1.
-MMLFAST_INLINE void orthogonalise(Work& w, double least_distance) {
+MMLFAST_NOINLINE void orthogonalise(Work& w, double least_distance) {
   w.dependent = no_lanes<double>();
   w.rank = zero<double>();
   for (ptrdiff_t j = 0; j < w.k; ++j) {
@@ -100,7 +100,7 @@ MMLFAST_INLINE void find_dependence(Work& w, double least_distance) {
 // ---- refinement ----
 
 // f := y - A c - residual, all of rows times the roots of their weights; y - A c is summed in pairs.
-MMLFAST_INLINE void residual_of_rows(const Work& w) {
+MMLFAST_NOINLINE void residual_of_rows(const Work& w) {
   for (ptrdiff_t i = 0; i < w.n; ++i) {
     Pair rest{w.y_high[i], w.y_low[i]};
     for (ptrdiff_t j = 0; j < w.k; ++j) {
@@ -121,7 +121,7 @@ MMLFAST_INLINE void residual_of_rows(const Work& w) {
 }
 
 // The sum of column j of A times the residual, in pairs.
-MMLFAST_INLINE Pair product_with_residual(const Work& w, ptrdiff_t j) {
+MMLFAST_NOINLINE Pair product_with_residual(const Work& w, ptrdiff_t j) {
   Pair sum{zero<double>(), zero<double>()};
   for (ptrdiff_t i = 0; i < w.n; ++i) {
     Vec low;
@@ -291,16 +291,16 @@ MMLFAST_INLINE void write_record(const Work& w, const FitShape& s, Vec* record) 
 }
 
 template <class T>
-Work work_for(const FitRows<T>* rows, const FitShape& shape, void* scratch) {
+Work loaded(const FitRows<T>* rows, const FitShape& shape, void* scratch) {
   ptrdiff_t most = 0;
   for (int l = 0; l < lanes<double>; ++l) most = most < rows[l].count ? rows[l].count : most;
-  return in_scratch(most, shape, scratch);
+  const Work w = in_scratch(most, shape, scratch);
+  load_rows(rows, shape, w);
+  return w;
 }
 
-template <class T>
-void fit(const FitRows<T>* rows, const FitShape& shape, double* const* record, void* scratch) {
-  Work w = work_for(rows, shape, scratch);
-  prepare(rows, shape, w);
+MMLFAST_NOINLINE void fit_loaded(Work& w, const FitShape& shape, double* const* record) {
+  prepare(shape, w);
   weigh(w);
   orthogonalise(w, shape.least_distance);
   invert(w);
@@ -310,6 +310,12 @@ void fit(const FitRows<T>* rows, const FitShape& shape, double* const* record, v
   Vec* results = w.exponent + (w.p == 0 ? 1 : w.p);
   write_record(w, shape, results);
   unpack_run(record, 0, fit_record_length(shape), results, 1);
+}
+
+template <class T>
+void fit(const FitRows<T>* rows, const FitShape& shape, double* const* record, void* scratch) {
+  Work w = loaded(rows, shape, scratch);
+  fit_loaded(w, shape, record);
 }
 
 // ---- parts of a long fit ----
@@ -336,10 +342,8 @@ double first_lane(const Vec& x) {
   return value[0];
 }
 
-template <class T>
-void gram(const FitRows<T>* rows, const FitShape& shape, const double* known, double* totals, void* scratch) {
-  Work w = work_for(rows, shape, scratch);
-  prepare_part(rows, shape, w, known);
+MMLFAST_NOINLINE void gram_of_part(Work& w, const FitShape& shape, const double* known, double* totals) {
+  prepare_part(shape, w, known);
   weigh(w);
   const ptrdiff_t k = w.k;
   for (ptrdiff_t j = 0; j < k; ++j) {
@@ -354,10 +358,8 @@ void gram(const FitRows<T>* rows, const FitShape& shape, const double* known, do
   rest[3] = any(w.not_finite) ? 1 : 0;
 }
 
-template <class T>
-void gradient(const FitRows<T>* rows, const FitShape& shape, const double* known, double* totals, void* scratch) {
-  Work w = work_for(rows, shape, scratch);
-  const double* c = prepare_part(rows, shape, w, known);
+MMLFAST_NOINLINE void gradient_of_part(Work& w, const FitShape& shape, const double* known, double* totals) {
+  const double* c = prepare_part(shape, w, known);
   for (ptrdiff_t j = 0; j < w.k; ++j) {
     w.c_high[j] = number(c[j]);
     w.c_low[j] = number(c[w.k + j]);
@@ -371,6 +373,18 @@ void gradient(const FitRows<T>* rows, const FitShape& shape, const double* known
     totals[w.k + j] = first_lane(sum.low);
   }
   totals[2 * w.k] = sum_of_lanes(dot(w.residual, w.residual, w.n));
+}
+
+template <class T>
+void gram(const FitRows<T>* rows, const FitShape& shape, const double* known, double* totals, void* scratch) {
+  Work w = loaded(rows, shape, scratch);
+  gram_of_part(w, shape, known, totals);
+}
+
+template <class T>
+void gradient(const FitRows<T>* rows, const FitShape& shape, const double* known, double* totals, void* scratch) {
+  Work w = loaded(rows, shape, scratch);
+  gradient_of_part(w, shape, known, totals);
 }
 
 }  // namespace

@@ -64,7 +64,7 @@ MMLFAST_INLINE void pack_rows(const FitRows<T>* rows, const FitShape& s, const W
 }
 
 template <class T>
-MMLFAST_INLINE void load_rows(const FitRows<T>* rows, const FitShape& s, const Work& w) {
+MMLFAST_NOINLINE void load_rows(const FitRows<T>* rows, const FitShape& s, const Work& w) {
   bool alike = true;
   for (int l = 0; l < lanes<double>; ++l)
     alike = alike && rows[l].row == nullptr && rows[l].count == rows[0].count && rows[0].count > 0;
@@ -75,8 +75,7 @@ MMLFAST_INLINE void load_rows(const FitRows<T>* rows, const FitShape& s, const W
 }
 
 // Rows that do not count become zeros; root_weight still holds the weights.
-template <class T>
-MMLFAST_INLINE void leave_out_rows(const FitShape& s, Work& w, bool find_weight_exponent) {
+MMLFAST_NOINLINE inline void leave_out_rows(const FitShape& s, Work& w, bool find_weight_exponent) {
   w.count = w.weight_sum = zero<double>();
   w.not_finite = no_lanes<double>();
   Vec largest = zero<double>();
@@ -120,8 +119,8 @@ MMLFAST_NOINLINE inline void multiply_by_power(Vec* column, ptrdiff_t n, const V
 
 // x - centre as pairs at a scale near one, in place and in `low`: x = centre + 2^exponent (high + low). `size` is the
 // largest magnitude of x, at that scale.
-MMLFAST_INLINE void centre_column(const Work& w, Vec* high, Vec* low, bool centred, Vec& centre, Vec& exponent,
-                                  Vec& size) {
+MMLFAST_NOINLINE inline void centre_column(const Work& w, Vec* high, Vec* low, bool centred, Vec& centre, Vec& exponent,
+                                           Vec& size) {
   Vec largest = zero<double>(), first = zero<double>();
   Mask seen = no_lanes<double>();
   for (ptrdiff_t i = 0; i < w.n; ++i) {
@@ -169,7 +168,7 @@ MMLFAST_INLINE void centre_column(const Work& w, Vec* high, Vec* low, bool centr
 }
 
 // The same with a centre and an exponent that are known: x = 2^exponent (centre + high + low).
-MMLFAST_INLINE void centre_column_at(const Work& w, Vec* high, Vec* low, double centre, double exponent) {
+MMLFAST_NOINLINE inline void centre_column_at(const Work& w, Vec* high, Vec* low, double centre, double exponent) {
   const Vec middle = number(-centre), power = number(-exponent);
   for (ptrdiff_t i = 0; i < w.n; ++i) {
     Vec rest;
@@ -181,7 +180,7 @@ MMLFAST_INLINE void centre_column_at(const Work& w, Vec* high, Vec* low, double 
 }
 
 // The powers 2 .. p of the first column.
-MMLFAST_INLINE void raise_to_powers(const Work& w) {
+MMLFAST_NOINLINE inline void raise_to_powers(const Work& w) {
   for (ptrdiff_t j = 1; j < w.p; ++j) {
     w.exponent[j] = number(static_cast<double>(j + 1)) * w.exponent[0];
     w.centre[j] = zero<double>();
@@ -194,12 +193,11 @@ MMLFAST_INLINE void raise_to_powers(const Work& w) {
   }
 }
 
-// From memory to A and y. rounding[] is what rounding at its own size may have done to each element of a column.
-template <class T>
-MMLFAST_INLINE void prepare(const FitRows<T>* rows, const FitShape& s, Work& w) {
+// From rows in scratch to A and y. rounding[] is what rounding at its own size may have done to each element of a
+// column.
+MMLFAST_INLINE void prepare(const FitShape& s, Work& w) {
   constexpr double u = 0x1p-53;
-  load_rows(rows, s, w);
-  leave_out_rows<T>(s, w, true);
+  leave_out_rows(s, w, true);
   const ptrdiff_t own = w.k - w.p, distinct = s.powers ? smaller(1, w.p) : w.p;
   if (own != 0) w.rounding[0] = number(u);
   Vec size;
@@ -213,13 +211,11 @@ MMLFAST_INLINE void prepare(const FitRows<T>* rows, const FitShape& s, Work& w) 
 }
 
 // The same in units that are known, for a part of the rows of a fit.
-template <class T>
-MMLFAST_INLINE const double* prepare_part(const FitRows<T>* rows, const FitShape& s, Work& w, const double* known) {
+MMLFAST_NOINLINE inline const double* prepare_part(const FitShape& s, Work& w, const double* known) {
   const ptrdiff_t distinct = s.powers ? smaller(1, w.p) : w.p;
-  load_rows(rows, s, w);
   const double *exponent = known + distinct, *of_y = exponent + distinct;
   w.weight_exponent = number(of_y[2]);
-  leave_out_rows<T>(s, w, false);
+  leave_out_rows(s, w, false);
   for (ptrdiff_t j = 0; j < distinct; ++j) {
     w.exponent[j] = number(exponent[j]);
     centre_column_at(w, w.high + j * w.n, w.low + j * w.n, known[j], exponent[j]);
