@@ -78,7 +78,7 @@ def run(tour: Tour) -> None:
 def _paths() -> dict[str, tuple[Array, float]]:
     """All x of each way, and how far its end is from the lowest point."""
     options = {"return_all": True}
-    many = {"learning_rate": 0.004, "max_iter": 30_000, "path": True}
+    many: dict[str, Any] = {"learning_rate": 0.004, "max_iter": 30_000, "path": True}
     runs = {
         "descent": mf.optimize.gradient_descent(valley, _START, **many),
         "momentum": mf.optimize.gradient_descent(valley, _START, momentum=0.9, **many),
