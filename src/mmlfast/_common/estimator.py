@@ -11,26 +11,38 @@ import numpy as np
 
 from mmlfast._common import estimator_alone as _estimator_alone
 from mmlfast._common.arrays import as_array, check_digits, check_real, is_dask, refuse_dask
+from mmlfast._common.errors import ConvergenceWarning
 
 if TYPE_CHECKING:
     from mmlfast._common.estimator_alone import (
         BaseEstimator,
+        ClassifierMixin,
         ClassNamePrefixFeaturesOutMixin,
         RegressorMixin,
         TransformerMixin,
+        available_if,
         check_is_fitted,
         validate_data,
     )
 else:
     try:
-        from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+        from sklearn.base import (
+            BaseEstimator,
+            ClassifierMixin,
+            ClassNamePrefixFeaturesOutMixin,
+            RegressorMixin,
+            TransformerMixin,
+        )
+        from sklearn.utils.metaestimators import available_if
         from sklearn.utils.validation import check_is_fitted, validate_data
     except ImportError:
         from mmlfast._common.estimator_alone import (
             BaseEstimator,
+            ClassifierMixin,
             ClassNamePrefixFeaturesOutMixin,
             RegressorMixin,
             TransformerMixin,
+            available_if,
             check_is_fitted,
             validate_data,
         )
@@ -38,12 +50,27 @@ else:
 __all__ = [
     "BaseEstimator",
     "ClassNamePrefixFeaturesOutMixin",
+    "ClassifierMixin",
+    "EstimatorConvergenceWarning",
     "RegressorMixin",
     "TransformerMixin",
+    "available_if",
     "check_is_fitted",
     "has_scikit_learn",
     "validate_rows",
 ]
+
+
+def _both_warnings() -> type[ConvergenceWarning]:
+    """The warning of this library that scikit-learn's users filter as well."""
+    try:
+        from sklearn.exceptions import ConvergenceWarning as Theirs
+    except ImportError:
+        return ConvergenceWarning
+    return type("ConvergenceWarning", (ConvergenceWarning, Theirs), {"__module__": "mmlfast"})
+
+
+EstimatorConvergenceWarning = _both_warnings()
 
 
 def has_scikit_learn() -> bool:

@@ -2,12 +2,38 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
+from collections.abc import Callable
+from types import MethodType
 from typing import Any, Self
 
 import numpy as np
 
 from mmlfast._common.arrays import as_float
+
+
+class available_if:
+    """A method that exists only where `check(self)` is true."""
+
+    def __init__(self, check: Callable[[Any], bool]) -> None:
+        self._check = check
+
+    def __call__(self, method: Callable[..., Any]) -> Any:
+        return _AvailableIf(self._check, method)
+
+
+class _AvailableIf:
+    def __init__(self, check: Callable[[Any], bool], method: Callable[..., Any]) -> None:
+        self._check, self._method = check, method
+        functools.update_wrapper(self, method)  # type: ignore[arg-type]
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self._method
+        if not self._check(instance):
+            raise AttributeError(f"this {owner.__name__!r} has no attribute {self._method.__name__!r}")
+        return MethodType(self._method, instance)
 
 
 class BaseEstimator:
@@ -47,6 +73,18 @@ class TransformerMixin:
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then transform the same rows."""
         return self.fit(X, y).transform(X)  # type: ignore[attr-defined]
+
+
+class ClassifierMixin:
+    """`score` of an estimator that predicts labels."""
+
+    _estimator_type = "classifier"
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The share of rows whose labels, all of them, are predicted."""
+        right = np.asarray(self.predict(X)) == np.asarray(y)  # type: ignore[attr-defined]
+        right = right.reshape(len(right), -1).all(axis=1)
+        return float(np.average(right, weights=None if sample_weight is None else as_float(sample_weight, "weights")))
 
 
 class RegressorMixin:

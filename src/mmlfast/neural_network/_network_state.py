@@ -275,7 +275,10 @@ class NetworkState:
         n_moments: int,
         verbose: bool,
         callback: Callable[[training.Epoch], Any] | None,
+        scores: Array | None = None,
+        settled: list[float] | None = None,
     ) -> Array:
+        """`settled`: the best so far, the factor of the rate, epochs without improvement; IN and OUT."""
         spec, weights, biases = self._parameters()
         weights, biases = [np.array(w) for w in weights], [np.array(b) for b in biases]
         moments: list[list[Array]] = []
@@ -285,7 +288,7 @@ class NetworkState:
         epochs = settings["epochs"]
         losses = np.empty(epochs)
         held_out_losses = None if held_out is None else np.empty(epochs)
-        state = np.array([self._epoch, self._steps if goes_on else 0, np.inf, 1, 0], np.float64)
+        state = np.array([self._epoch, self._steps if goes_on else 0, *(settled or (np.inf, 1, 0))], np.float64)
         progress = np.zeros(
             4, np.int64
         )  # finished epochs, whether it left the finite numbers, best epoch, why it ended
@@ -297,10 +300,12 @@ class NetworkState:
         try:
             _core.network_fit(
                 spec, weights, biases, samples, self._standardization, held_out, settings, moments,
-                (losses, held_out_losses), state, progress, report,
+                (losses, held_out_losses, scores), state, progress, report,
             )  # fmt: skip
         finally:
             finished, diverged, best, stopped = progress.tolist()
+            if settled is not None:
+                settled[:] = state[2:].tolist()
             kept: dict[str, Any] = {"_velocity": None, "_second": None} if finished else {}
             for name, first in (("_velocity", 0), ("_second", 2)):
                 if moments[first : first + 2]:
