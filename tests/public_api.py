@@ -636,6 +636,34 @@ def _neural_network() -> Iterator[Use]:
 
     yield _use("neural_network.Network.standardize", standardize, arrays={"x": inputs})
 
+    how: Any = {"hidden_layer_sizes": (4,), "solver": "sgd", "max_iter": 9, "n_iter_no_change": 1, "tol": 1e9}
+    nn = mf.neural_network
+    labels = (targets[:, 0] > np.median(targets[:, 0])).astype(float)
+
+    def classify(X: Any) -> Any:
+        model = nn.MLPClassifier(random_state=0, **how).fit(X, labels)
+        return model.coefs_, model.predict_proba(TABLE)
+
+    def classify_part(X: Any) -> Any:
+        return nn.MLPClassifier(random_state=0, **how).partial_fit(X, labels, classes=[0, 1]).coefs_
+
+    def regress(X: Any, y: Any) -> Any:
+        return nn.MLPRegressor(random_state=0, **how).fit(X, y).predict(TABLE)
+
+    def regress_part(X: Any, y: Any) -> Any:
+        return nn.MLPRegressor(random_state=0, **how).partial_fit(X, y).coefs_
+
+    for name, use in (("fit", classify), ("partial_fit", classify_part)):
+        yield _use(f"neural_network.MLPClassifier.{name}", use, arrays={"X": inputs})
+    for name, use in (("fit", regress), ("partial_fit", regress_part)):
+        yield _use(f"neural_network.MLPRegressor.{name}", use, arrays={"X": inputs, "y": targets})
+    classifier = nn.MLPClassifier(random_state=0, **how).fit(inputs, labels)
+    for name in ("predict", "predict_proba", "predict_log_proba"):
+        method = getattr(classifier, name)
+        yield _use(f"neural_network.MLPClassifier.{name}", lambda X, m=method: m(X), arrays={"X": inputs})
+    regressor = nn.MLPRegressor(random_state=0, **how).fit(inputs, targets)
+    yield _use("neural_network.MLPRegressor.predict", lambda X: regressor.predict(X), arrays={"X": inputs})
+
 
 def _autodiff() -> Iterator[Use]:
     def product(v: Any) -> Any:

@@ -9,7 +9,8 @@ from mmlfast._common.public import publish
 from mmlfast.neural_network._backprop import Network
 
 if TYPE_CHECKING:
-    from mmlfast.neural_network._mlp import MLPClassifier, MLPRegressor
+    from mmlfast.neural_network._mlp_classifier import MLPClassifier
+    from mmlfast.neural_network._mlp_regressor import MLPRegressor
 
 __all__ = ["MLPClassifier", "MLPRegressor", "Network"]
 
@@ -17,12 +18,16 @@ publish(__name__, __all__)
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("MLPClassifier", "MLPRegressor"):  # imports scikit-learn
-        from mmlfast.neural_network import _mlp
+    if name == "MLPClassifier":  # imports scikit-learn
+        from mmlfast.neural_network._mlp_classifier import MLPClassifier
 
-        found = getattr(_mlp, name)
-        found.__module__ = __name__
-        return found
+        MLPClassifier.__module__ = __name__
+        return MLPClassifier
+    if name == "MLPRegressor":
+        from mmlfast.neural_network._mlp_regressor import MLPRegressor
+
+        MLPRegressor.__module__ = __name__
+        return MLPRegressor
     raise AttributeError(f"module 'mmlfast.neural_network' has no attribute {name!r}")
 
 
