@@ -78,9 +78,7 @@ def _with_values(pattern: Any, values: Array) -> Any:
     does what is done here in three times the time."""
     kind = type(pattern)
     matrix = kind.__new__(kind)
-    matrix.__dict__.update(
-        pattern.__dict__, data=values, indices=pattern.indices.copy(), indptr=pattern.indptr.copy()
-    )
+    matrix.__dict__.update(pattern.__dict__, data=values, indices=pattern.indices.copy(), indptr=pattern.indptr.copy())
     return matrix
 
 
