@@ -25,7 +25,7 @@ struct SquaresMinimum {
   int rank = 0, rank_at_start = 0, status = 0;
   double condition = 0, cost = 0, optimality = 0;
   Size n_evaluations = 0, n_jacobians = 0, n_difference_evaluations = 0;
-  bool accelerated = false, used_precise = false;
+  bool accelerated = false, used_precise = false, lost = false;
   int n_searches = 1;
 };
 
@@ -124,6 +124,7 @@ SquaresMinimum minimize(Residuals& model, py::handle p0, py::handle lower, py::h
   minimum.n_difference_evaluations = model.n_difference_evaluations();
   minimum.accelerated = answer.accelerated, minimum.used_precise = answer.used_precise;
   minimum.n_searches = answer.n_searches;
+  minimum.lost = answer.lost;
   return minimum;
 }
 
@@ -170,6 +171,7 @@ void register_least_squares(PyObject* module) {
       .def_readonly("accelerated", &SquaresMinimum::accelerated)
       .def_property_readonly("inverse", &inverse_of)
       .def_readonly("used_precise", &SquaresMinimum::used_precise)
+      .def_readonly("lost", &SquaresMinimum::lost)
       .def_readonly("n_searches", &SquaresMinimum::n_searches);
   m.def("minimize_squares", &minimize, py::arg("model"), py::arg("p0"), py::arg("lower") = py::none(),
         py::arg("upper") = py::none(), py::arg("loss") = "linear", py::arg("loss_scale") = 1.0, py::arg("ftol") = 1e-8,

@@ -169,7 +169,7 @@ class CallableResiduals : public Residuals, public ResidualFunction {
   }
 
   bool jacobian(const double* p, const double* r, double* columns, Size ld) noexcept override {
-    if (differences_ != nullptr) return differences_->jacobian(*this, 0, p, r, columns, ld);
+    if (differences_ != nullptr) return differences_->jacobian(*this, p, r, columns, ld);
     const Size m = n_residuals(), n = n_parameters();
     if (!call(jac_, p, m * n, "jac gave %zd values, and %zd are expected")) return false;
     const double* rows = data_of(value_);
@@ -181,6 +181,7 @@ class CallableResiduals : public Residuals, public ResidualFunction {
   }
 
   bool is_exact() const noexcept override { return !jac_.is_none(); }
+  double precision() const noexcept override { return single_ ? 0x1p-23 : 0x1p-52; }
   void refine() noexcept override {
     if (differences_ != nullptr) differences_->refine();
   }
@@ -197,6 +198,8 @@ class CallableResiduals : public Residuals, public ResidualFunction {
     std::copy_n(p, n, static_cast<double*>(PyArray_DATA(as_array(x))));
     PyObject* given = PyObject_CallOneArg(f.ptr(), x);
     Py_DECREF(x);
+    if (given != nullptr && &f == &fun_)
+      single_ = PyArray_Check(given) != 0 && PyArray_TYPE(as_array(given)) == NPY_FLOAT;
     PyObject* array = given == nullptr ? nullptr : PyArray_FROMANY(given, NPY_DOUBLE, 0, 0, NPY_ARRAY_CARRAY_RO);
     Py_XDECREF(given);
     if (array == nullptr) return false;
@@ -213,6 +216,7 @@ class CallableResiduals : public Residuals, public ResidualFunction {
   py::object fun_, jac_, on_step_;
   Data data_;
   py::array value_;
+  bool single_ = false;  // does the function give float32?
   std::unique_ptr<drivers::LeastSquaresDifferences> differences_;
 };
 

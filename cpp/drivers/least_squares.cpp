@@ -124,10 +124,13 @@ void minimize_squares(ResidualFunction& function, const LeastSquaresOptions& opt
   search.run();
   if (!answer.outcome.ok() || answer.status == LeastSquaresStatus::not_finite || answer.cost == 0) return;
   if (answer.status == LeastSquaresStatus::stopped || answer.status == LeastSquaresStatus::out_of_evaluations) return;
-  if (answer.status == LeastSquaresStatus::stagnation || (answer.rank < n && answer.rank_at_start == n))
+  answer.lost = answer.rank < answer.rank_at_start && !search.is_bowl(start);
+  const bool redundant = answer.rank < n && answer.rank_at_start < n;
+  if (answer.status == LeastSquaresStatus::stagnation || answer.lost)
     SecondSearch(function, options, answer).go_carefully(start);
-  else if (answer.rank < n)
+  else if (redundant)
     SecondSearch(function, options, answer).go_aside();
+  if (answer.n_searches > 1) answer.lost = answer.rank < answer.rank_at_start && !search.is_bowl(start);
 }
 
 }  // namespace mmlfast::drivers

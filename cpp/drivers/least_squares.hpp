@@ -40,6 +40,8 @@ class ResidualFunction : NonCopyable {
   virtual Answer precise_residuals(const double*, double*) noexcept { return Answer::no; }
   // Are derivatives exact, but for roundings?
   virtual bool is_exact() const noexcept { return true; }
+  // Errors of what residuals are made of, relative to that.
+  virtual double precision() const noexcept { return 0x1p-52; }
   // The end is near: derivatives as good as they can be had, please.
   virtual void refine() noexcept {}
   // After each step that was taken: whether to go on.
@@ -104,6 +106,8 @@ struct LeastSquaresAnswer {
   std::int32_t rank = 0, rank_at_start = 0;
   Size n_evaluations = 0, n_jacobians = 0;
   bool accelerated = false, used_precise = false;
+  // Parameters that made a difference at the start make none at the end, and the cost does not say that they are right.
+  bool lost = false;
   std::int32_t n_searches = 1;  // 2: the first ended at no minimum, and another with shorter steps was tried
 };
 

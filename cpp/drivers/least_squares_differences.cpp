@@ -60,10 +60,10 @@ bool LeastSquaresDifferences::change(ResidualFunction& function, Size j, double 
 }
 
 bool LeastSquaresDifferences::column(ResidualFunction& function, Size j, const double* r, double* to) noexcept {
-  const double wanted = (both_sides_ ? std::cbrt(epsilon) : std::sqrt(epsilon)) * size_;
+  const double precision = function.precision(), one_side = std::sqrt(precision);
+  const double relative = both_sides_ ? std::cbrt(precision) : one_side, wanted = relative * size_;
   const double least = 4 * epsilon * std::abs(p_[j]);
-  double step = steps_[j] != 0 ? steps_[j] : std::sqrt(epsilon) * (p_[j] != 0 ? std::abs(p_[j]) : 1);
-  if (both_sides_ && steps_[j] != 0) step *= std::cbrt(epsilon) / std::sqrt(epsilon);
+  double step = steps_[j] != 0 ? steps_[j] * (relative / one_side) : one_side * (p_[j] != 0 ? std::abs(p_[j]) : 1);
   double size = 0;
   for (int attempt = 0;; ++attempt) {
     step = feasible(j, std::copysign(std::max(std::abs(step), least), step));
@@ -83,7 +83,7 @@ bool LeastSquaresDifferences::column(ResidualFunction& function, Size j, const d
       break;
     }
   }
-  const double now = both_sides_ ? step * (std::sqrt(epsilon) / std::cbrt(epsilon)) : step;
+  const double now = step * (one_side / relative);
   steps_[j] = size > 0 && size < infinity ? std::abs(now) * std::clamp(wanted / size, 1e-3, 1e3) : std::abs(now);
   const double back = feasible(j, -step);
   if (both_sides_ && back == -step) {
@@ -98,11 +98,11 @@ bool LeastSquaresDifferences::column(ResidualFunction& function, Size j, const d
   return true;
 }
 
-bool LeastSquaresDifferences::jacobian(ResidualFunction& function, double magnitude, const double* p, const double* r,
-                                       double* columns, Size ld) noexcept {
+bool LeastSquaresDifferences::jacobian(ResidualFunction& function, const double* p, const double* r, double* columns,
+                                       Size ld) noexcept {
   const double size = length(r, m_);
   start_ = std::max(start_, size);
-  size_ = std::max({size, magnitude, 1e-3 * start_});
+  size_ = std::max(size, 1e-3 * start_);
   if (size_ == 0) size_ = 1;
   std::copy_n(p, n_, p_);
   for (Size j = 0; j < n_; ++j)

@@ -15,9 +15,8 @@ class LeastSquaresDifferences : NonCopyable {
 
   // Both sides of each parameter from now on, where bounds leave room: errors of 1e-10 for twice the evaluations.
   void refine() noexcept { both_sides_ = true; }
-  // `magnitude`: the length of what residuals are the small difference of, or 0. As ResidualFunction::jacobian.
-  bool jacobian(ResidualFunction& function, double magnitude, const double* p, const double* r, double* columns,
-                Size ld) noexcept;
+  // As ResidualFunction::jacobian.
+  bool jacobian(ResidualFunction& function, const double* p, const double* r, double* columns, Size ld) noexcept;
   Size n_evaluations() const noexcept { return n_evaluations_; }
 
  private:

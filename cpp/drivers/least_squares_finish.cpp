@@ -63,7 +63,7 @@ bool LeastSquaresSearch::is_minimum() const noexcept {
 // Takes step_ if the residuals do not become longer by more than roundings; if they do and the step came from secants,
 // the plain one.
 LeastSquaresSearch::Progress LeastSquaresSearch::last_step(bool further) noexcept {
-  const double most = size_ * (1 + 8 * epsilon) + 8 * times_power(roundings(), exponent_);
+  const double most = size_ * (1 + 8 * function_.precision()) + 8 * times_power(roundings(), exponent_);
   for (;; further = false) {
     go_by_step();
     if (!moves()) return Progress::none;
@@ -84,9 +84,10 @@ bool LeastSquaresSearch::finish() noexcept {
   int no_shorter = 0;
   secants_.forget();
   finishing_ = true;  // influences stay as they are, since secants are in their units
+  const double errors = std::pow(function_.precision(), 2.0 / 3);  // of differences to both sides
   if (!function_.is_exact()) {
     function_.refine();
-    problem_.expect(1e-9);
+    problem_.expect(25 * errors);
     linear_at_p_ = false;
   }
   for (int k = 0; k < most_last_steps; ++k) {
@@ -102,7 +103,7 @@ bool LeastSquaresSearch::finish() noexcept {
     damping_ = 0;
     const bool inside = !bounded_ || keep_between_bounds();
     const double length = problem_.length(step_);
-    if (has_arrived(length, floor, !function_.is_exact() ? 1e-10 : precisely ? 1e-13 : 1e-14)) return is_minimum();
+    if (has_arrived(length, floor, !function_.is_exact() ? 3 * errors : precisely ? 1e-13 : 1e-14)) return is_minimum();
     no_shorter = length < 0.5 * shortest ? 0 : no_shorter + 1;
     shortest = std::min(shortest, length);
     if (no_shorter == 2) secants_.forget();
@@ -167,6 +168,30 @@ void LeastSquaresSearch::report_triangle() noexcept {
   answer_.condition = answer_.rank == n_ && problem_.amplification(second_step_)
                           ? std::sqrt(static_cast<double>(n_) * square_of(second_step_, n_))
                           : infinity;
+}
+
+bool LeastSquaresSearch::is_bowl(const double* start) noexcept {
+  // Parameters in the order of the pivots; the first ones make up for what the others change.
+  const Size rank = answer_.rank;
+  double* change = second_step_;
+  for (Size k = n_ - 1; k >= 0; --k) {
+    const Size j = answer_.pivots[k];
+    if (k >= rank) {
+      change[k] = 1e-3 * (start[j] - answer_.p[j]);
+      continue;
+    }
+    double sum = 0;
+    for (Size i = k + 1; i < n_; ++i) sum -= answer_.r[i * n_ + k] * change[i];
+    change[k] = sum / answer_.r[k * n_ + k];
+  }
+  for (Size k = 0; k < n_; ++k) {
+    const Size j = answer_.pivots[k];
+    trial_[j] = answer_.p[j] + change[k];
+    if (options_.lower != nullptr) trial_[j] = std::max(trial_[j], options_.lower[j]);
+    if (options_.upper != nullptr) trial_[j] = std::min(trial_[j], options_.upper[j]);
+  }
+  if (!evaluate(trial_, trial_residuals_, trial_size_)) return true;
+  return 0.5 * trial_size_ * trial_size_ > answer_.cost * (1 + 1e-7);
 }
 
 }  // namespace mmlfast::drivers

@@ -10,7 +10,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-constexpr double epsilon = std::numeric_limits<double>::epsilon();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 }  // namespace
@@ -24,7 +23,7 @@ LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSq
       n_(function.n_parameters()),
       rows_(round_up(std::max(m_, Size{1}), 8)),
       loss_(options.loss, options.loss_scale, options.other_loss),
-      problem_(n_, function.is_exact() ? 0x1p-46 : 1e-7, memory),
+      problem_(n_, function.is_exact() ? 0x1p-46 : 7 * std::sqrt(function.precision()), memory),
       secants_(n_, memory),
       p_(answer.p),
       ftol_(options.ftol),
@@ -104,7 +103,7 @@ double LeastSquaresSearch::roundings() const noexcept {
     const double x = times_power(norms_[j] * p_[j], -exponent_);
     square += x * x;
   }
-  return epsilon * std::sqrt(square);
+  return function_.precision() * std::sqrt(square);
 }
 
 // The residuals for the QR, scaled by the loss, and by a power of two.
@@ -215,13 +214,23 @@ void LeastSquaresSearch::search() noexcept {
     }
     if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return;
     // That was no minimum yet.
-    if (std::max({ftol_, xtol_, gtol_}) < epsilon) {
-      status_ = LeastSquaresStatus::stagnation;
+    if (std::max({ftol_, xtol_, gtol_}) < function_.precision()) {
+      // Where derivatives vanish together with their combination with the residuals, no step of Gauss and Newton is
+      // short.
+      status_ = steepest() <= 1e-7 ? LeastSquaresStatus::gradient : LeastSquaresStatus::stagnation;
       return;
     }
     finishing_ = false;
     ftol_ *= 1e-3, xtol_ *= 1e-3, gtol_ *= 1e-3;
   }
+}
+
+// The largest slope by a parameter that is free, beside the most that its influence and the residuals allow.
+double LeastSquaresSearch::steepest() const noexcept {
+  double most = 0;
+  for (Size j = 0; j < n_; ++j)
+    if (held_[j] == 0 && weights_[j] > 0) most = std::max(most, std::abs(gradient_[j]) / weights_[j]);
+  return most / scaled(size_);
 }
 
 void LeastSquaresSearch::first_radius() noexcept {

@@ -22,6 +22,9 @@ class LeastSquaresSearch : NonCopyable {
                      Divider& memory) noexcept;
 
   void run() noexcept;
+  // Does the cost grow at the answer if the parameters that make no difference there, to first order, go back a
+  // hundredth of the way to the start?
+  bool is_bowl(const double* start) noexcept;
 
  private:
   // Residuals at p and the root of twice their cost; infinity where they are no numbers. False: stop.
@@ -33,6 +36,7 @@ class LeastSquaresSearch : NonCopyable {
 
   void search() noexcept;
   bool iterate() noexcept;
+  double steepest() const noexcept;
   void first_radius() noexcept;
   void propose() noexcept;
   void accelerate() noexcept;

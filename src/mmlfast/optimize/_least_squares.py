@@ -15,7 +15,7 @@ from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._callables import GIVEN, Taken, given_is_wrong, take, why
 from mmlfast.optimize._fit_tape import Programs
-from mmlfast.optimize._restarts import Problem, is_lost_at, is_lowest_nearby, other_minima
+from mmlfast.optimize._restarts import Problem, is_lowest_nearby, other_minima
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -190,7 +190,7 @@ class _Search:
     def _model(self) -> tuple[Any, Problem]:
         taken, n = self.taken, self.x0.size
         if taken.recorded is None or self.jac is not None:
-            called: Any = _core.CallableResiduals(taken.called, self.jac, self.m, n)
+            called: Any = _core.CallableResiduals(taken.plain, self.jac, self.m, n)
             return called, Problem(called, self.x0, *self.bounds)
         programs = programs_of(taken)
         traced: Any = _core.TapeResiduals(
@@ -219,7 +219,7 @@ class _Search:
         if status == -3 and loss == "linear" and is_lowest_nearby(self.problem, best.x, best.cost):
             status = 3
             words.append("the residuals have a kink there")
-        elif status > 0 and is_lost_at(best):
+        elif status > 0 and best.lost:
             status = -3
         return self._result(best, status, used, words)
 
@@ -288,7 +288,7 @@ def _take_bounds(bounds: Any, x0: Array) -> tuple[Array | None, Array | None]:
     sides = []
     for name, side in zip(("lower", "upper"), bounds, strict=True):
         values = np.asarray(as_float(side, f"{name} bounds"), np.float64)
-        if values.shape not in ((), (1,), x0.shape):
+        if values.shape not in ((), x0.shape):
             raise ValueError(f"the {name} bounds have shape {values.shape}, x0 has {x0.shape}: inconsistent shapes")
         sides.append(np.array(np.broadcast_to(values, x0.shape)))
     lower, upper = sides

@@ -178,8 +178,7 @@ def other_minima(
         What was done.
     """
     used = first.n_evaluations
-    is_lost = is_lost_at(first)
-    if not (first.status == -3 or is_lost):
+    if not (first.status == -3 or first.lost):
         return first, used, []
     starts, count = _best_starts(problem)
     used += problem.n_evaluations
@@ -190,16 +189,10 @@ def other_minima(
         other = search(start, most - used)
         n_searches += 1
         used += other.n_evaluations
-        if other.status > 0 and not is_lost_at(other, first.rank_at_start) and other.cost < best.cost * (1 - 1e-12):
+        is_minimum = other.status > 0 and other.rank >= min(first.rank_at_start, first.x.size)
+        if is_minimum and other.cost < best.cost * (1 - 1e-12):
             best = other
     eliminated = ", solving for those that the residuals are linear in" if problem.linear.any() else ""
     done = f"{count} other starts were looked at{eliminated}, and {n_searches} searches made"
     how = "but none led lower" if best is first else "of which this is the lowest end"
     return best, used, [f"the search from the start ended at no minimum: {done}, {how}"]
-
-
-def is_lost_at(minimum: Any, rank_at_start: int | None = None) -> bool:
-    """Whether a search ran away to where parameters that made a difference at its start make none."""
-    if minimum.rank == minimum.x.size or not minimum.cost > 0 or minimum.active.any():
-        return False
-    return bool(minimum.rank < (minimum.rank_at_start if rank_at_start is None else rank_at_start))
