@@ -45,8 +45,8 @@ class _Differences:
     """Tests whose SciPy forms ask for what is otherwise here on purpose."""
 
     def test_workers(self):
+        warnings.resetwarnings()
         with pytest.warns(UserWarning, match="no use for workers"):
-            warnings.filterwarnings("always")
             least_squares(theirs.fun_trivial, 2.0, workers=2)
 
     def test_x_scale_options(self):
@@ -94,8 +94,8 @@ class TestTRF(_Differences, theirs.TestTRF):
 
     def test_exact_tr_solver(self):
         p = theirs.BroydenTridiagonal()
+        warnings.resetwarnings()
         with pytest.warns(UserWarning, match="no use for tr_solver and jac_sparsity"):
-            warnings.filterwarnings("always")
             res = least_squares(p.fun, p.x0, tr_solver="exact", jac_sparsity=p.sparsity)
         assert_allclose(res.cost, 0, atol=1e-20)
 

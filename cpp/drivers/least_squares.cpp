@@ -122,7 +122,7 @@ void minimize_squares(ResidualFunction& function, const LeastSquaresOptions& opt
   double* start = divider.take<double>(n);
   std::copy_n(answer.p, n, start);
   search.run();
-  if (!answer.outcome.ok() || answer.status == LeastSquaresStatus::not_finite || answer.cost == 0) return;
+  if (!answer.outcome.ok() || answer.status == LeastSquaresStatus::not_finite || search.is_exact_fit()) return;
   if (answer.status == LeastSquaresStatus::stopped || answer.status == LeastSquaresStatus::out_of_evaluations) return;
   answer.lost = answer.rank < answer.rank_at_start && !search.is_bowl(start);
   const bool redundant = answer.rank < n && answer.rank_at_start < n;

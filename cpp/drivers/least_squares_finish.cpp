@@ -115,7 +115,52 @@ bool LeastSquaresSearch::finish() noexcept {
     if (!accept()) return false;
   }
   if (!linear_at_p_ && !linearize(precisely)) return false;
-  return is_minimum() && (has_small_gradient() || shortest <= 1e-10 * size_of_parameters());
+  // Small slopes are those of a minimum, or of a valley without an end, where steps stay long.
+  const double whole = size_of_parameters();
+  const bool is_near = has_small_gradient() && shortest <= std::max(1e-3 * whole, 1e3 * floor);
+  return is_minimum() && (is_near || shortest <= 1e-10 * whole);
+}
+
+// y_: the second derivative of the residuals along v, by differences if there is no other.
+bool LeastSquaresSearch::second_derivative(const double* p, const double* v) noexcept {
+  const ResidualFunction::Answer answer = function_.second_derivative(p, v, y_);
+  failed_ = failed_ || answer == ResidualFunction::Answer::stop;
+  if (answer != ResidualFunction::Answer::no) return !failed_;
+  constexpr double way = 0x1p-7;
+  for (Size i = 0; i < m_; ++i) y_[i] = -2 * residuals_[i];
+  for (const double by : {way, -way}) {
+    for (Size j = 0; j < n_; ++j) {
+      trial_[j] = p[j] + by * v[j];
+      if (options_.lower != nullptr) trial_[j] = std::max(trial_[j], options_.lower[j]);
+      if (options_.upper != nullptr) trial_[j] = std::min(trial_[j], options_.upper[j]);
+    }
+    if (!evaluate(trial_, trial_residuals_, trial_size_)) return false;
+    for (Size i = 0; i < m_; ++i) y_[i] += trial_residuals_[i];
+  }
+  for (Size i = 0; i < m_; ++i) y_[i] /= way * way;
+  return true;
+}
+
+// Along the step of Gauss and Newton, which is a valley's without an end if it is one: is the least of the cost there
+// near? Its second derivative has a part that the residuals bend.
+bool LeastSquaresSearch::is_bent_upwards() noexcept {
+  if (!linear_at_p_ && !linearize(false)) return false;
+  problem_.solve(0, step_);
+  const double length = problem_.length(step_);
+  if (!(length > 0)) return true;
+  const double way = std::max(size_of_parameters(), scaled(whole_at_start_)) / length;
+  double slope = 0;
+  for (Size j = 0; j < n_; ++j) {
+    step_[j] *= way;
+    slope += gradient_[j] * step_[j];
+    second_step_[j] = times_power(step_[j], exponent_ - exponents_[j]);
+  }
+  const double straight = -problem_.decrease(step_) - 2 * slope;  // |J v|^2
+  linear_at_p_ = false;                                           // y_ is about to be something else
+  if (!second_derivative(p_, second_step_)) return false;
+  double bent = 0;
+  for (Size i = 0; i < m_; ++i) bent += scaled(residuals_[i]) * scaled(y_[i]);
+  return straight + bent > 0 && std::abs(slope) <= 1e-3 * (straight + bent);
 }
 
 void LeastSquaresSearch::report() noexcept {

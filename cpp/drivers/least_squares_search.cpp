@@ -194,6 +194,7 @@ void LeastSquaresSearch::run() noexcept {
     answer_.outcome = {Outcome::Status::interrupted};
     return;
   }
+  size_at_start_ = size_;
   if (size_ == infinity)
     status_ = LeastSquaresStatus::not_finite;
   else
@@ -208,16 +209,18 @@ void LeastSquaresSearch::search() noexcept {
     }
     if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return;
     const LeastSquaresStatus why = status_;
-    if (finish()) {
+    const bool arrived = finish();
+    if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return;
+    if (arrived || is_exact_fit()) {
       status_ = why;
       return;
     }
-    if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return;
     // That was no minimum yet.
     if (std::max({ftol_, xtol_, gtol_}) < function_.precision()) {
       // Where derivatives vanish together with their combination with the residuals, no step of Gauss and Newton is
       // short.
-      status_ = steepest() <= 1e-7 ? LeastSquaresStatus::gradient : LeastSquaresStatus::stagnation;
+      const bool flat = steepest() <= 1e-7;
+      status_ = flat && is_bent_upwards() ? LeastSquaresStatus::gradient : LeastSquaresStatus::stagnation;
       return;
     }
     finishing_ = false;
@@ -234,6 +237,7 @@ double LeastSquaresSearch::steepest() const noexcept {
 }
 
 void LeastSquaresSearch::first_radius() noexcept {
+  whole_at_start_ = times_power(size_of_parameters(), exponent_);
   radius_ = times_power(options_.first_step * size_of_parameters(), exponent_);
   if (radius_ > 0) return;
   problem_.solve(0, step_);

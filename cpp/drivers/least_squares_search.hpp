@@ -22,6 +22,8 @@ class LeastSquaresSearch : NonCopyable {
                      Divider& memory) noexcept;
 
   void run() noexcept;
+  // Are the residuals nothing but roundings beside those at the start?
+  bool is_exact_fit() const noexcept { return size_ <= 1e-13 * size_at_start_; }
   // Does the cost grow at the answer if the parameters that make no difference there, to first order, go back a
   // hundredth of the way to the start?
   bool is_bowl(const double* start) noexcept;
@@ -37,6 +39,8 @@ class LeastSquaresSearch : NonCopyable {
   void search() noexcept;
   bool iterate() noexcept;
   double steepest() const noexcept;
+  bool is_bent_upwards() noexcept;
+  bool second_derivative(const double* p, const double* v) noexcept;
   void first_radius() noexcept;
   void propose() noexcept;
   void accelerate() noexcept;
@@ -87,8 +91,8 @@ class LeastSquaresSearch : NonCopyable {
 
   // Residuals are scaled by 2^-exponent_, column j by 2^-exponents_[j], and steps so that they fit.
   int exponent_ = 0;
-  double size_ = 0, trial_size_ = 0;  // sqrt(2 cost), not scaled
-  double radius_ = -1, damping_ = 0;  // |D step| at most, not scaled
+  double size_ = 0, trial_size_ = 0, size_at_start_ = 0, whole_at_start_ = 0;  // sqrt(2 cost), not scaled
+  double radius_ = -1, damping_ = 0;                                           // |D step| at most, not scaled
   double length_ = 0, predicted_ = 0,
          slope_ = 0;  // of a step, without acceleration: |D step|, relative decrease and slope
   double ftol_, xtol_, gtol_;

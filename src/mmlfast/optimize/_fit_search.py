@@ -131,7 +131,8 @@ def search(
         if not (is_good and best.rank == len(best.x)) and settings.loss == "linear":
             linear = model.tape.programs(rows).linear if model.tape is not None else None
             problem = Problem(residuals, model.p0, *bounds, linear)
-            best, _, said = other_minima(problem, best, from_here, settings.evaluations)
+            most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
+            best, _, said = other_minima(problem, best, from_here, most)
             done += said
     if not (best.status > 0 and best.rank == len(best.x)):
         _check_minimum(best, model, rows, parameters, settings)

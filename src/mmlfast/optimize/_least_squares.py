@@ -93,7 +93,8 @@ def least_squares(
     diff_step, tr_solver, tr_options, jac_sparsity : optional
         Have no meaning here; a warning says so if they are given.
     max_nfev : int, optional
-        The most evaluations of `fun`, without those for differences: 1000.
+        The most evaluations of `fun`, without those for differences: 1000, and 3000 more for other starts if the first
+        search ends at no minimum.
     verbose : {0, 1, 2}
         Print how it ended; and each step.
     args, kwargs : tuple, dict
@@ -147,13 +148,16 @@ def least_squares(
     if not 0 < as_real(f_scale, "f_scale") < np.inf:
         raise ValueError(f"f_scale must be positive and finite, got {f_scale!r}")
     most = 1000 if max_nfev is None else as_integer(max_nfev, "max_nfev", least=1)
+    all_searches = 4 * most if max_nfev is None else most
     further: Any = args
     given = tuple(further) if isinstance(further, list | tuple) else (further,)
     words = dict(kwargs or {})
     f = functools.partial(fun, **words) if words and callable(fun) else fun
     with np.errstate(all="ignore"):
         search = _Search(f, start, given, (lower, upper), jac, words)
-        result = search.run(tolerances, loss, float(f_scale), most, scale, _reporter(callback, verbose, search))
+        result = search.run(
+            tolerances, loss, float(f_scale), (most, all_searches), scale, _reporter(callback, verbose, search)
+        )
     if verbose:
         print(f"{result.message} {result.nfev} evaluations, cost {result.cost:.4e}, cosine {result.cosine:.2e}.")
     return result
@@ -199,7 +203,13 @@ class _Search:
         return traced, Problem(traced, self.x0, *self.bounds, programs.linear)
 
     def run(
-        self, tolerances: tuple[float, ...], loss: Any, f_scale: float, most: int, scale: Array | None, on_step: Any
+        self,
+        tolerances: tuple[float, ...],
+        loss: Any,
+        f_scale: float,
+        most: tuple[int, int],
+        scale: Array | None,
+        on_step: Any,
     ) -> OptimizeResult:
         def from_here(x: Array, most: int) -> Any:
             lower, upper = self.bounds
@@ -208,12 +218,12 @@ class _Search:
                 self.model, x, lower, upper, loss, f_scale, ftol, xtol, gtol, most, scale, True, 100.0, on_step, True
             )
 
-        best = from_here(self.x0, most)
+        best = from_here(self.x0, most[0])
         used, words = best.n_evaluations, []
         if best.n_searches > 1:
             words.append("two searches were made, the second one with shorter steps, and the lower end counts")
         if loss == "linear":
-            best, used, said = other_minima(self.problem, best, from_here, most)
+            best, used, said = other_minima(self.problem, best, from_here, most[1])
             words += said
         status = best.status
         if status == -3 and loss == "linear" and is_lowest_nearby(self.problem, best.x, best.cost):

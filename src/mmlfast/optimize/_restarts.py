@@ -104,10 +104,10 @@ def _scaled(problem: Problem) -> Iterator[Array]:
     """Starts whose parameters are those of x0 times powers of ten, on both sides of zero where x0 has a zero."""
     n = problem.x0.size
     free = np.flatnonzero(~problem.linear)
-    decades = {1: 6, 2: 4, 3: 2}.get(len(free), 2)
-    powers = [10.0**k for k in range(-decades, decades + 1)]
-    if len(free) == 1:
-        powers = sorted(powers + [p * 10**0.5 for p in powers])
+    decades = {1: 6, 2: 4}.get(len(free), 2)
+    halves = {1: 12, 2: 4}.get(len(free), 0)
+    whole = [10.0**k for k in range(-decades, decades + 1)]
+    powers = sorted({*whole, *(10 ** (k / 2) for k in range(-halves, halves + 1))})
     choices = [
         [problem.x0[i] * p for p in powers] if problem.x0[i] != 0 else [0.0, *(s * p for p in powers for s in (1, -1))]
         for i in range(n)
@@ -127,12 +127,19 @@ def _scaled(problem: Problem) -> Iterator[Array]:
             yield x
 
 
+def _decades(problem: Problem, x: Array) -> float:
+    """How far away x is from the start, of what is not linear."""
+    both = ~problem.linear & (x != 0) & (problem.x0 != 0)
+    return float(np.sum(np.abs(np.log10(np.abs(x[both] / problem.x0[both])))))
+
+
 def _best_starts(problem: Problem) -> tuple[list[Array], int]:
     """The lowest few that differ, and how many were looked at."""
     found = []
-    for k, x in enumerate(_scaled(problem)):
-        x = problem.with_least_linear(np.clip(x, problem.lower, problem.upper))
-        found.append((problem.cost(x), k, x))
+    for k, far in enumerate(_scaled(problem)):
+        x = problem.with_least_linear(np.clip(far, problem.lower, problem.upper))
+        # What is far away has to be much lower: a sine of a thousand times the frequency may be just as low.
+        found.append((problem.cost(x) * (1 + _decades(problem, far)) ** 2, k, x))
     starts: list[Array] = []
     for cost, _, x in sorted(found, key=lambda entry: entry[:2]):
         near = any(np.all(np.abs(x - other) <= _NEAR * np.maximum(np.abs(x), np.abs(other))) for other in starts)
@@ -190,7 +197,7 @@ def other_minima(
         n_searches += 1
         used += other.n_evaluations
         is_minimum = other.status > 0 and other.rank >= min(first.rank_at_start, first.x.size)
-        if is_minimum and other.cost < best.cost * (1 - 1e-12):
+        if is_minimum and other.cost < best.cost * (1 - 1e-6):
             best = other
     eliminated = ", solving for those that the residuals are linear in" if problem.linear.any() else ""
     done = f"{count} other starts were looked at{eliminated}, and {n_searches} searches made"
