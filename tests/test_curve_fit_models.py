@@ -234,3 +234,63 @@ def test_a_model_that_gives_the_same_array_each_time():
     close(fit[0], RIGHT)
     low, high = fit.confidence_band(T)
     assert_allclose((low + high) / 2, decay(T, *fit[0]), rtol=1e-12)
+
+
+def test_one_tape_for_any_number_of_points():
+    def f(x, a, tau):
+        return a * np.exp(-x / tau)
+
+    for n in (20, 7, 3, 300, 20, 5000):
+        x = np.linspace(0, 5, n)
+        y = f(x, 2.0, 1.5) + 0.02 * waves(n)
+        fit, other = curve_fit(f, x, y), curve_fit(lambda x, *p: f(x, *p), x, y, [1, 1])
+        assert fit.derivatives == "exact"
+        assert_allclose(fit.params, other.params, rtol=1e-12)
+        assert_allclose(fit.covariance, other.covariance, rtol=1e-9)
+        assert_allclose(fit.confidence_band(x[:5]), other.confidence_band(x[:5]), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, a, b: a * x + b * (x - x.mean()) ** 2,
+        lambda x, a, b: a * x + b * np.arange(len(x)) ** 2,
+        lambda x, a, b: a * x + b * (np.arange(len(x)) < 15),
+        lambda x, a, b: a * x + b * len(x) * x**2,
+        lambda x, a, b: a * x + b * np.cumsum(x),
+        lambda x, a, b: a * x + b * x[::-1] ** 2,
+        lambda x, a, b: a * x + b * np.linspace(0, 1, x.size) ** 3,
+        lambda x, a, b: a * x + b * (T if x.size == 20 else np.concatenate([T, T])) ** 2,
+        lambda x, a, b: a * x + b * x[0] + b * x**2,
+    ],
+)
+def test_models_that_do_not_treat_all_points_alike(f):
+    """At a start of 0 the part that does not is out of sight."""
+    for x in (T + 0.5, np.concatenate([T, T + 0.1]) + 0.3, T + 0.7):
+        for start in ([1, 0], [1, 1], None):
+            fit = curve_fit(f, x, f(x, 3.0, 2.0), start)
+            assert_allclose(fit.params, [3, 2], rtol=1e-9)
+            assert fit.derivatives == "exact"
+
+
+def test_images():
+    def spot(x, a, m, n, s):
+        return a * np.exp(-0.5 * ((x[0] - m) ** 2 + (x[1] - n) ** 2) / s**2)
+
+    x = np.stack(np.mgrid[0:15, 0:11]).astype(float)
+    y = spot(x, 3, 7.2, 4.9, 2) + 0.05 * waves(165).reshape(15, 11)
+    fit = curve_fit(spot, x, y, [2, 7, 5, 1])
+    assert fit.derivatives == "exact"
+    flat = curve_fit(spot, x.reshape(2, -1), y.ravel(), [2, 7, 5, 1])
+    assert_allclose(fit.params, flat.params, rtol=1e-12)
+    assert_allclose(curve_fit(called(spot), x, y, [2, 7, 5, 1]).params, fit.params, rtol=1e-7)
+    assert fit.confidence_band(x).low.shape == (15, 11)
+    masked = curve_fit(spot, x, np.ma.masked_array(y, y > 2), [2, 7, 5, 1])
+    assert masked.dof == np.sum(y <= 2) - 4
+
+
+def test_many_points_that_are_not_treated_alike_are_called():
+    x = np.linspace(0, 5, 30_000)
+    fit = curve_fit(lambda x, a, b: a * np.exp(-x) + b * np.cumsum(x) / 1e4, x, np.exp(-x) + np.cumsum(x) / 1e4)
+    assert_allclose(fit.params, [1, 1], rtol=1e-6)
+    assert "too many for a tape" in fit.message

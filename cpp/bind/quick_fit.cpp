@@ -9,6 +9,7 @@
 #include "bind/watch.hpp"
 #include "drivers/least_squares.hpp"
 #include "drivers/least_squares_covariance.hpp"
+#include "drivers/least_squares_rows.hpp"
 #include "drivers/least_squares_tape.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -18,9 +19,10 @@ namespace {
 constexpr Size most_parameters = 16;
 constexpr double largest_condition = 1e10;
 
-class Residuals : public drivers::TapeResiduals {
+template <class Base>
+class Interruptible : public Base {
  public:
-  using drivers::TapeResiduals::TapeResiduals;
+  using Base::Base;
   bool go_on(const double*, double, Size) noexcept override { return !timer_.interrupted(); }
 
  private:
@@ -82,27 +84,32 @@ bool is_ordinary(const double* y, Size m) noexcept {
 class QuickFit {
  public:
   QuickFit(py::object values, py::object jacobian, py::object second, py::object precise, py::object watch,
-           const py::tuple& x_shape)
+           const py::tuple& x_shape, bool by_point)
       : precise_object_(std::move(precise)),
         precise_(&py::cast<const drivers::TapeDoubleDouble&>(precise_object_)),
         programs_{std::move(values), std::move(jacobian), std::move(second)},
-        watch_(std::move(watch)) {
+        watch_(std::move(watch)),
+        by_point_(by_point) {
     for (std::size_t k = 0; k < 3; ++k) {
       program_[k] = tape_program_of(programs_[k].ptr());
       if (program_[k] == nullptr) throw py::type_error("three programs are needed");
     }
     if (as_watch(watch_.ptr()) == nullptr) throw py::type_error("a watch is needed");
-    Size size = 1;
-    for (const py::handle length : x_shape) x_shape_.push_back(length.cast<npy_intp>()), size *= x_shape_.back();
-    m_ = program_[0]->layout().n_outputs;
-    n_ = program_[0]->layout().group_sizes[0];
+    Size size = by_point ? 1 : 0;
+    if (!by_point) {
+      size = 1;
+      for (const py::handle length : x_shape) x_shape_.push_back(length.cast<npy_intp>()), size *= x_shape_.back();
+    }
+    n_ = program_[0]->layout().group_sizes[by_point ? 1 : 0];
+    m_ = by_point ? 0 : program_[0]->layout().n_outputs;
+    const Size n_values = by_point ? 1 : m_;  // numbers that a program of values gives
     const auto fits = [&](std::size_t k, Size n_outputs, std::size_t n_groups) {
-      const auto& groups = program_[k]->layout().group_sizes;
-      return program_[k]->layout().n_outputs == n_outputs && groups.size() == n_groups && groups[0] == n_ &&
-             groups[1] == size && !program_[k]->layout().calls_python;
+      const auto& layout = program_[k]->layout();
+      return layout.n_outputs == n_outputs && layout.group_sizes.size() == n_groups && !layout.calls_python &&
+             layout.group_sizes[by_point ? 1 : 0] == n_ && layout.group_sizes[by_point ? 0 : 1] == size;
     };
-    if (precise_->n_outputs() != m_ || !fits(0, m_, 2) || !fits(1, m_ * n_, 2) || !fits(2, m_, 3) ||
-        n_ > most_parameters || m_ <= n_)
+    if (precise_->n_outputs() != n_values || !fits(0, n_values, 2) || !fits(1, n_values * n_, 2) ||
+        !fits(2, n_values, 3) || n_ > most_parameters || (!by_point && m_ <= n_))
       throw py::value_error("these programs are not those of a quick fit");
   }
 
@@ -111,34 +118,47 @@ class QuickFit {
   // the errors themselves.
   py::object fit(py::handle f, py::handle x_given, py::handle y_given, py::handle p0, py::handle sigma,
                  bool is_absolute) const {
-    const double* x = numbers_of(x_given.ptr(), x_shape_);
-    const double* y = numbers_of(y_given.ptr(), {static_cast<npy_intp>(m_)});
-    std::array<double, most_parameters> start;
-    if (x == nullptr || y == nullptr || !read_start(p0.ptr(), n_, start.data())) return py::none();
+    Given given;
+    std::vector<npy_intp> shape = x_shape_;
+    if (by_point_) shape.assign(1, PyArray_CheckExact(y_given.ptr()) ? PyArray_SIZE(as_array(y_given.ptr())) : 0);
+    given.m = by_point_ ? static_cast<Size>(shape[0]) : m_;
+    given.x = numbers_of(x_given.ptr(), shape);
+    given.y = numbers_of(y_given.ptr(), {static_cast<npy_intp>(given.m)});
+    given.is_absolute = is_absolute;
     std::vector<double> weights;
-    if (!is_ordinary(y, m_) || !(sigma.is_none() || read_weights(sigma.ptr(), weights))) return py::none();
-    const Size n_x = program_[0]->layout().group_sizes[1];
-    if (!std::all_of(x, x + n_x, [](double v) { return std::isfinite(v); })) return py::none();
-    const Watch& watch = *as_watch(watch_.ptr());
-    if (!f.is_none() && !(watch.holds() && is_what_f_says(f, x_given, x, start.data()) && watch.holds()))
+    if (given.x == nullptr || given.y == nullptr || given.m <= n_ || !read_start(p0.ptr(), n_, given.start.data()) ||
+        !is_ordinary(given.y, given.m) || !(sigma.is_none() || read_weights(sigma.ptr(), given.m, weights)))
       return py::none();
-    return search(x, y, start.data(), weights.empty() ? nullptr : weights.data(), is_absolute);
+    if (!weights.empty()) given.weights = weights.data();
+    const Size n_x = by_point_ ? given.m : program_[0]->layout().group_sizes[1];
+    if (!std::all_of(given.x, given.x + n_x, [](double v) { return std::isfinite(v); })) return py::none();
+    const Watch& watch = *as_watch(watch_.ptr());
+    if (!f.is_none() && !(watch.holds() && is_what_f_says(f, x_given, given) && watch.holds())) return py::none();
+    return search(given);
   }
 
  private:
-  bool read_weights(PyObject* sigma, std::vector<double>& weights) const {
-    const double* errors = numbers_of(sigma, {static_cast<npy_intp>(m_)});
+  struct Given {
+    const double *x = nullptr, *y = nullptr, *weights = nullptr;
+    std::array<double, most_parameters> start;
+    Size m = 0;
+    bool is_absolute = false;
+  };
+
+  static bool read_weights(PyObject* sigma, Size m, std::vector<double>& weights) {
+    const double* errors = numbers_of(sigma, {static_cast<npy_intp>(m)});
     if (errors == nullptr) return false;
-    weights.resize(static_cast<std::size_t>(m_));
+    weights.resize(static_cast<std::size_t>(m));
     bool good = true;
-    for (Size i = 0; i < m_; ++i) {
+    for (Size i = 0; i < m; ++i) {
       good &= errors[i] > 1e-30 && errors[i] < 1e30;
       weights[static_cast<std::size_t>(i)] = 1 / errors[i];
     }
     return good;
   }
 
-  bool is_what_f_says(py::handle f, py::handle x_given, const double* x, const double* p) const {
+  bool is_what_f_says(py::handle f, py::handle x_given, const Given& given) const {
+    const double* p = given.start.data();
     std::array<PyObject*, most_parameters + 1> arguments{};
     arguments[0] = PyArray_NewCopy(as_array(x_given.ptr()), NPY_CORDER);
     PyArray_Descr* description = PyArray_DescrFromType(NPY_DOUBLE);
@@ -147,29 +167,50 @@ class QuickFit {
       arguments[static_cast<std::size_t>(k + 1)] = PyArray_Scalar(const_cast<double*>(p + k), description, nullptr);
       good = arguments[static_cast<std::size_t>(k + 1)] != nullptr;
     }
-    const auto given = py::reinterpret_steal<py::object>(
+    const auto result = py::reinterpret_steal<py::object>(
         good ? PyObject_Vectorcall(f.ptr(), arguments.data(), static_cast<std::size_t>(n_ + 1), nullptr) : nullptr);
     Py_DECREF(description);
     for (PyObject* argument : arguments) Py_XDECREF(argument);
-    if (!given) throw py::error_already_set();
-    const double* plain = numbers_of(given.ptr(), {static_cast<npy_intp>(m_)});
+    if (!result) throw py::error_already_set();
+    const double* plain = numbers_of(result.ptr(), {static_cast<npy_intp>(given.m)});
     if (plain == nullptr) return false;
-    std::vector<double> traced(static_cast<std::size_t>(m_));
-    return call_tape_program(programs_[0].ptr(), p, &x, traced.data()) && agree(plain, traced.data(), m_);
+    std::vector<double> traced(static_cast<std::size_t>(given.m));
+    if (!by_point_) {
+      if (!call_tape_program(programs_[0].ptr(), p, &given.x, traced.data())) throw py::error_already_set();
+    } else {
+      raise_unless_ok(drivers::evaluate_tape_batch(*program_[0], given.m, given.x, &p, traced.data(),
+                                                   tape_callback_of(programs_[0].ptr())));
+    }
+    return agree(plain, traced.data(), given.m);
   }
 
-  py::object search(const double* x, const double* y, const double* start, const double* weights,
-                    bool is_absolute) const {
+  // The residuals of the tape, and the search for their least squares.
+  drivers::LeastSquaresAnswer& minimize(const Given& given, drivers::LeastSquaresAnswer& answer) const {
+    const auto solve = [&answer](auto&& function) {
+      answer.outcome = function.outcome();
+      if (answer.outcome.ok()) drivers::minimize_squares(function, drivers::LeastSquaresOptions{}, answer);
+    };
+    if (by_point_) {
+      drivers::RowModel model;
+      model.values = program_[0], model.jacobian = program_[1], model.second = program_[2], model.precise = precise_;
+      model.x = given.x, model.m = given.m, model.y = given.y, model.weights = given.weights;
+      solve(Interruptible<drivers::RowResiduals>(model));
+    } else {
+      const double* data[] = {given.x, nullptr};
+      drivers::TapeModel model;
+      model.values = program_[0], model.jacobian = program_[1], model.second = program_[2], model.precise = precise_;
+      model.data = data, model.n_data = 1, model.y = given.y, model.weights = given.weights;
+      solve(Interruptible<drivers::TapeResiduals>(model));
+    }
+    return answer;
+  }
+
+  py::object search(const Given& given) const {
     constexpr Size is_long = 1 << 14;  // residuals times parameters, from which on other threads may go on meanwhile
-    const double* data[] = {x, nullptr};
-    drivers::TapeModel model;
-    model.values = program_[0], model.jacobian = program_[1], model.second = program_[2];
-    model.precise = precise_;
-    model.data = data, model.n_data = 1, model.y = y, model.weights = weights;
     std::array<std::int32_t, most_parameters> pivots;
     std::array<std::int8_t, most_parameters> active;
     std::array<double, 2 * most_parameters * most_parameters> work;
-    npy_intp n = n_, m = m_;
+    npy_intp n = n_, m = given.m;
     const auto array = [](int n_axes, npy_intp* shape) {
       auto made = py::reinterpret_steal<py::object>(PyArray_SimpleNew(n_axes, shape, NPY_DOUBLE));
       if (!made) throw py::error_already_set();
@@ -178,15 +219,13 @@ class QuickFit {
     npy_intp square[] = {n, n};
     const py::object popt = array(1, &n), pcov = array(2, square), residuals = array(1, &m);
     const auto data_of = [](const py::object& a) { return static_cast<double*>(PyArray_DATA(as_array(a.ptr()))); };
-    std::copy_n(start, n_, data_of(popt));
+    std::copy_n(given.start.data(), n_, data_of(popt));
     drivers::LeastSquaresAnswer answer;
     answer.p = data_of(popt), answer.residuals = data_of(residuals), answer.r = work.data();
     answer.pivots = pivots.data(), answer.active = active.data();
     {
-      const ReleasedGil released(m_ * n_ > is_long);
-      Residuals function(model);
-      answer.outcome = function.outcome();
-      if (answer.outcome.ok()) drivers::minimize_squares(function, drivers::LeastSquaresOptions{}, answer);
+      const ReleasedGil released(given.m * n_ > is_long);
+      minimize(given, answer);
     }
     raise_unless_ok(answer.outcome);
     if (answer.status <= drivers::LeastSquaresStatus::out_of_evaluations || answer.rank != n_ ||
@@ -194,7 +233,7 @@ class QuickFit {
       return py::none();
     double* covariance = data_of(pcov);
     drivers::least_squares_covariance(work.data(), pivots.data(), n_, work.data() + n_ * n_, covariance);
-    const double variance = is_absolute ? 1 : 2 * answer.cost / static_cast<double>(m_ - n_);
+    const double variance = given.is_absolute ? 1 : 2 * answer.cost / static_cast<double>(given.m - n_);
     for (Size i = 0; i < n_ * n_; ++i) {
       covariance[i] *= variance;
       if (!std::isfinite(covariance[i])) return py::none();
@@ -217,14 +256,16 @@ class QuickFit {
   const drivers::TapeProgram* program_[3];
   std::vector<npy_intp> x_shape_;
   Size m_ = 0, n_ = 0;
+  bool by_point_;  // whether the programs are those of one point, x, for any number of them
 };
 
 }  // namespace
 
 void add_quick_fit(py::module_& m) {
   py::class_<QuickFit>(m, "QuickFit")
-      .def(py::init<py::object, py::object, py::object, py::object, py::object, const py::tuple&>(), py::arg("values"),
-           py::arg("jacobian"), py::arg("second"), py::arg("precise"), py::arg("watch"), py::arg("x_shape"))
+      .def(py::init<py::object, py::object, py::object, py::object, py::object, const py::tuple&, bool>(),
+           py::arg("values"), py::arg("jacobian"), py::arg("second"), py::arg("precise"), py::arg("watch"),
+           py::arg("x_shape"), py::arg("by_point"))
       .def("__call__", &QuickFit::fit);
 }
 

@@ -6,6 +6,7 @@
 #include "bind/quick_fit.hpp"
 #include "bind/registers.hpp"
 #include "bind/residuals_object.hpp"
+#include "bind/row_residuals_object.hpp"
 #include "drivers/least_squares.hpp"
 #include "drivers/least_squares_covariance.hpp"
 
@@ -150,6 +151,7 @@ py::object inverse_of(const SquaresMinimum& minimum) {
 void register_least_squares(PyObject* module) {
   py::module_ m = module_of(module);
   add_residuals(m);
+  add_row_residuals(m);
   add_quick_fit(m);
   py::class_<SquaresMinimum>(m, "SquaresMinimum")
       .def_readonly("x", &SquaresMinimum::x)

@@ -461,6 +461,23 @@ class TapeResiduals(Residuals):
         precise: TapeDoubleDouble | None = ...,
     ) -> None: ...
 
+class RowResiduals(Residuals):
+    """The same of programs of one point, whose groups of inputs are the point, p and `fixed`: values gives a number,
+    jacobian n of them."""
+
+    def __init__(
+        self,
+        values: TapeProgram,
+        jacobian: TapeProgram,
+        second: TapeProgram,
+        precise: TapeDoubleDouble,
+        x: _Array,
+        fixed: _Array | None,
+        y: _Array,
+        weights: _Array | None = ...,
+        whitening: _Array | None = ...,
+    ) -> None: ...
+
 class CallableResiduals(Residuals):
     """The same of functions: fun(p) gives m numbers, jac(p) m x n of them; without jac derivatives are differences."""
 
@@ -486,6 +503,7 @@ class QuickFit:
         precise: TapeDoubleDouble,
         watch: Watch,
         x_shape: tuple[int, ...],
+        by_point: bool,
     ) -> None: ...
     def __call__(
         self, arg0: object, arg1: object, arg2: object, arg3: object, arg4: object, arg5: bool, /

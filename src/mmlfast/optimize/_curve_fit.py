@@ -169,15 +169,15 @@ def curve_fit(
     if callable(jac):
         derivative = _given_jacobian(jac, model, parameters, rows, bounds_of_free)
         derivatives = GIVEN
-    elif model.is_single and model.tape is None:
+    elif model.is_single and not model.is_traced:
         derivative = model.coarse_jacobian(rows, bounds_of_free)
     elif not (jac is None or jac in _SCHEMES):
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)
     minimum, done = search(residuals, model, rows, bounds_of_free, parameters, settings, data.unit)
     fit = _result(minimum, done, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
-    if is_ordinary and model.tape is not None and _may_be_quick(f, model, parameters, data, rows):
-        remember(Curve(f, parameters.free, ()), parameters.names, model.tape, data.x)
+    if is_ordinary and _may_be_quick(f, model, parameters, data, rows):
+        remember(Curve(f, parameters.free, ()), parameters.names, model.point_tape or model.tape, data.x)
     return fit
 
 
@@ -202,7 +202,7 @@ def _bounds_of(parameters: Parameters) -> tuple[Array | None, Array | None]:
 
 def _check_first(f: Any, model: FitModel, rows: Array | None, data: FitData, parameters: Parameters) -> None:
     """What f gives at the start has to be numbers that change with parameters."""
-    if model.tape is None and model.returns_integers:
+    if not model.is_traced and model.returns_integers:
         raise ValueError(
             f"{function_name(f)}{place_of(f)} returns integers, which do not change with the parameters a little: "
             "return floats (np.vectorize takes the type of its first value: otypes=[float])"
@@ -254,7 +254,7 @@ def _given_jacobian(
 
     with np.errstate(all="ignore"):
         expected, given = model.jacobian(rows, bounds), derivative(model.p0)
-        exact = model.tape is not None
+        exact = model.is_traced
         sizes = np.maximum(np.abs(expected), np.abs(given))
         allowed = (1e-6 if exact else 1e-3) * sizes + (1e-9 if exact else 1e-4) * sizes.max(axis=0, initial=0.0)
         wrong = (np.abs(given - expected) > allowed) & np.isfinite(expected)

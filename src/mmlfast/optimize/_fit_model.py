@@ -19,10 +19,12 @@ from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._recording import Argument, function_name, place_of, record
 from mmlfast.optimize._differences import Differences
 from mmlfast.optimize._fit_data import take_points
+from mmlfast.optimize._fit_points import PointTape, as_points
 from mmlfast.optimize._fit_tape import MOST_TAPES, FitTape, OfConstants, OfVectors, shelf_of
 
 Array = np.ndarray[Any, Any]
 
+_MOST_POINTS = 20_000  # of a tape of all points: some microseconds each
 EXACT, GIVEN, DIFFERENCES = "exact", "given", "finite differences"
 
 
@@ -56,15 +58,19 @@ class FitModel:
         self.n_calls = 0
         self.reason = ""
         self.tape: FitTape | None = None
+        self.point_tape: PointTape | None = None
+        self.points: Array | None = None  # x for it
         self._last: tuple[bytes, Array] | None = None
         x_is_array = type(x) is np.ndarray
         kind = (x.shape if x_is_array else None, len(start))
         constants = (x, self.fixed)
-        tape = self.shelf.find(kind, constants)
+        of_points = self._known_points(x_is_array and x_for_calls is x)
+        tape = None if of_points is not None else self.shelf.find(kind, constants)
         known, why = self.shelf.refused.get(kind, (None, ""))
         if known is not None and not known.holds():
             known = None
-        watch = tape.watch if tape is not None else known or Watch(self.shelf.of_vectors)
+        found = of_points or tape
+        watch = found.watch if found is not None else known or Watch(self.shelf.of_vectors)
         could_hold = watch.holds()
         self.first, dtype = self._called(self.p0)
         self.returns_integers = dtype.kind in "biu"
@@ -72,11 +78,15 @@ class FitModel:
         if could_hold and not watch.holds():
             self.reason = "it changes what it uses besides its arguments"
             return
+        if of_points is not None and self._points_agree(of_points):
+            return
         if tape is not None and not self._agrees(tape):
             self.shelf.drop(kind, tape)
             tape = None
         if tape is None and known is not None:
             self.reason = why
+            return
+        if tape is None and of_points is None and self._traced_by_points(watch):
             return
         if tape is None:
             tape = self._traced(watch, x_is_array, constants)
@@ -136,6 +146,9 @@ class FitModel:
 
     def _traced(self, watch: Watch, x_is_array: bool, constants: tuple[Any, ...]) -> FitTape | None:
         """With x as an input of the tape; if f looks at the numbers of x, with x as constants."""
+        if self.first.size > _MOST_POINTS:
+            self.reason = f"{self.first.size} points, which it does not treat alike, are too many for a tape"
+            return None
         reasons = []
         for as_constants in (False, True) if x_is_array else (True,):
             function: Callable[..., Any] = self.shelf.of_vectors
@@ -161,11 +174,51 @@ class FitModel:
         self.reason = reasons[-1]
         return None
 
+    def _known_points(self, is_plain: bool) -> PointTape | None:
+        """A tape of one point that an earlier fit has made, if all that f sees is what it was."""
+        if not is_plain:
+            return None
+        for n_variables in {0, self.x.shape[0] if self.x.ndim > 1 else 0}:
+            found: PointTape | None = self.shelf.points.get(n_variables)
+            if found is not None and found.watch.holds():
+                return found
+        return None
+
+    def _points_agree(self, found: PointTape) -> bool:
+        points = as_points(self.x, self.first.shape)
+        if points is None or found.n_variables != (points.shape[1] if points.ndim > 1 else 0):
+            return False
+        if not self._is_close(found.at(found.values, points, self.p0, self.fixed)[:, 0]):
+            return False
+        self.point_tape, self.points = found, points
+        return True
+
+    def _traced_by_points(self, watch: Watch) -> bool:
+        points = as_points(self.x, self.first.shape) if self.x_for_calls is self.x else None
+        if points is None:
+            return False
+        n_variables = points.shape[1] if points.ndim > 1 else 0
+        refused = self.shelf.no_points.get(n_variables)
+        if refused is not None and refused.holds():
+            return False
+        try:
+            found = PointTape(watch, self.shelf.of_vectors, points, self.p0, self.fixed)
+        except Exception:  # whatever traced numbers meet in there: the plain call went well
+            self.shelf.no_points[n_variables] = watch
+            return False
+        if not self._points_agree(found):
+            self.shelf.no_points[n_variables] = watch
+            return False
+        self.shelf.points[n_variables] = found
+        return True
+
     def _agrees(self, tape: FitTape) -> bool:
-        """To the last digits with the plain call; what is further off is traced anew and looked at again."""
         if tape.shape != self.first.shape:
             return False
-        traced = tape.programs(None).values(self.p0, *self.inputs(tape))
+        return self._is_close(tape.programs(None).values(self.p0, *self.inputs(tape)))
+
+    def _is_close(self, traced: Array) -> bool:
+        """To the last digits to the plain call; what is further off is traced anew and looked at again."""
         plain = self.first.ravel()
         with np.errstate(all="ignore"):
             sizes = np.maximum(np.abs(traced), np.abs(plain))
@@ -181,11 +234,21 @@ class FitModel:
     @property
     def inputs_are_data(self) -> bool:
         """Whether x is an input of the tape, and not numbers in it."""
-        return self.tape is not None and self.tape.constants is None
+        return self.point_tape is not None or (self.tape is not None and self.tape.constants is None)
+
+    @property
+    def is_traced(self) -> bool:
+        return self.point_tape is not None or self.tape is not None
+
+    def linear(self, rows: Array | None) -> Array | None:
+        """Which parameters the values are linear in, all of them together, if it is known."""
+        if self.point_tape is not None:
+            return self.point_tape.linear
+        return None if self.tape is None else self.tape.programs(rows).linear
 
     @property
     def derivatives(self) -> str:
-        return EXACT if self.tape is not None else DIFFERENCES
+        return EXACT if self.is_traced else DIFFERENCES
 
     # ---- values and derivatives of the points that count ----
 
@@ -195,6 +258,9 @@ class FitModel:
 
     def jacobian(self, rows: Array | None, bounds: tuple[Array | None, Array | None] = (None, None)) -> Array:
         """At the start: (points that count, free parameters)."""
+        if self.point_tape is not None and self.points is not None:
+            points = self.points if rows is None else self.points[rows]
+            return self.point_tape.at(self.point_tape.jacobian, points, self.p0, self.fixed)
         if self.tape is not None:
             columns = self.tape.programs(rows).columns(self.p0, *self.inputs(self.tape))
             return np.asarray(columns.reshape(self.p0.size, -1).T)
@@ -229,7 +295,7 @@ class FitModel:
 
     def why(self) -> str:
         """A sentence for messages; nothing if derivatives are exact."""
-        if self.tape is not None:
+        if self.is_traced:
             return ""
         return f"derivatives are finite differences, because f cannot be traced: {self.reason.rstrip('.')}"
 

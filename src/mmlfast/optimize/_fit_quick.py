@@ -15,6 +15,7 @@ import numpy as np
 from mmlfast import _core
 from mmlfast.autodiff._function import Function
 from mmlfast.optimize._fit_model import EXACT, Curve
+from mmlfast.optimize._fit_points import PointTape
 from mmlfast.optimize._fit_result import CurveFit, Outcome
 from mmlfast.optimize._fit_tape import FitTape
 
@@ -29,11 +30,15 @@ class QuickFit:
 
     __slots__ = ("_core", "_curve", "_names", "_plain", "_start")
 
-    def __init__(self, curve: Curve, names: tuple[str, ...], tape: FitTape, x_shape: tuple[int, ...]) -> None:
-        programs = tape.programs(None)
-        self._core = _core.QuickFit(
-            programs.values, programs.columns, programs.second, programs.precise, tape.watch.quick, x_shape
-        )
+    def __init__(
+        self, curve: Curve, names: tuple[str, ...], tape: PointTape | FitTape, x_shape: tuple[int, ...]
+    ) -> None:
+        if isinstance(tape, PointTape):
+            programs = tape.values, tape.jacobian, tape.second, tape.precise
+        else:
+            of_all = tape.programs(None)
+            programs = of_all.values, of_all.columns, of_all.second, of_all.precise
+        self._core = _core.QuickFit(*programs, tape.watch.quick, x_shape, isinstance(tape, PointTape))
         self._curve, self._names = curve, names
         self._plain = None if isinstance(curve.f, Function) else curve.f
         self._start = (1.0,) * len(names)  # where SciPy starts
@@ -76,16 +81,20 @@ class QuickFit:
 
 
 def quick_fit(f: Callable[..., Any], x: Any) -> QuickFit | None:
-    """That of f, if it has been fitted to as many points before."""
+    """That of f, if it has been fitted before: to any number of points, or to as many."""
+    if type(x) is not np.ndarray:
+        return None
     try:
-        return _known.get((f, x.shape)) if type(x) is np.ndarray else None
+        return _known.get(f) or _known.get((f, x.shape))
     except TypeError:  # not hashable
         return None
 
 
-def remember(curve: Curve, names: tuple[str, ...], tape: FitTape, x: Array) -> None:
+def remember(curve: Curve, names: tuple[str, ...], tape: PointTape | FitTape | None, x: Array) -> None:
     """From now on the quick way is tried first."""
-    key = curve.f, x.shape
+    if tape is None or (isinstance(tape, PointTape) and x.ndim != 1):
+        return
+    key = curve.f if isinstance(tape, PointTape) else (curve.f, x.shape)
     try:
         hash(key)
         quick = QuickFit(curve, names, tape, x.shape)

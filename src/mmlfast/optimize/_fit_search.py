@@ -78,6 +78,9 @@ def take_settings(method: str | None, loss: str, f_scale: float, options: dict[s
 def residuals_of(
     model: FitModel, rows: Array | None, derivative: Callable[[Array], Array] | None, data: FitData
 ) -> Any:
+    if model.point_tape is not None and model.points is not None and derivative is None:
+        points = model.points if rows is None else model.points[rows]
+        return model.point_tape.residuals(points, model.fixed, data.y, data.weights, data.whitening)
     if model.tape is None or derivative is not None:
         return _core.CallableResiduals(
             model.values_of(rows), derivative, data.n, model.p0.size, data.y, data.weights, data.whitening
@@ -129,7 +132,7 @@ def search(
                     break
         is_good = best.status > 0 or (best.status < 0 and _has_arrived(best, model))
         if not (is_good and best.rank == len(best.x)) and settings.loss == "linear":
-            linear = model.tape.programs(rows).linear if model.tape is not None else None
+            linear = model.linear(rows)
             problem = Problem(residuals, model.p0, *bounds, linear)
             most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
             best, _, said = other_minima(problem, best, from_here, most)
@@ -176,7 +179,7 @@ def _has_arrived(minimum: Any, model: FitModel) -> bool:
     """Whether it is a minimum that cannot be told better: of a noisy model, or where parameters are undetermined. A
     valley that goes on and on is none."""
     is_plain = minimum.condition < _VALLEY or minimum.rank < len(minimum.x)
-    noise = model.is_single and model.tape is None
+    noise = model.is_single and not model.is_traced
     return bool(is_plain and minimum.optimality <= (_ARRIVED_IN_FLOAT32 if noise else _ARRIVED))
 
 
@@ -187,12 +190,12 @@ def _rank(model: FitModel, rows: Array | None) -> int:
     if not np.isfinite(lengths).all():
         return 0
     s = np.linalg.svd(j[:, lengths > 0] / lengths[lengths > 0], compute_uv=False)
-    return int(np.sum(s > (1e-14 * len(s) if model.tape is not None else NOISE) * s[0])) if s.size else 0
+    return int(np.sum(s > (1e-14 * len(s) if model.is_traced else NOISE) * s[0])) if s.size else 0
 
 
 def _stuck(model: FitModel, rows: Array | None, p: Array, names: list[str]) -> str:
     """Which parameters change nothing, or by jumps only: to one side of p a little more is the same."""
-    if model.tape is not None:
+    if model.is_traced:
         return ""
     values = model.values_of(rows)
     here, found = values(p), []

@@ -69,14 +69,14 @@ class Programs:
         trace, p, result, _ = tape.seen
         self.tape, self.kept = tape, kept
         ids = result.ravel() if kept is None else result.ravel()[kept]
-        self.values = _program(trace, ids)
+        self.values = program_of(trace, ids)
         one = int(trace.scalar(1.0)[()])
         columns = []
         for k in range(p.size):
             seeds = np.full(p.size, -1, np.int32)
             seeds[k] = one
             columns.append(trace.graph.jvp(p.ravel(), seeds, ids))
-        self.columns = _program(trace, np.concatenate(columns))
+        self.columns = program_of(trace, np.concatenate(columns))
         self.precise = _core.TapeDoubleDouble(trace.graph, without_gaps(trace, ids))
         self._second: Any = None
         self._linear: Array | None = None
@@ -87,16 +87,7 @@ class Programs:
         if self._linear is None:
             trace, p, result, _ = self.tape.seen
             ids = result.ravel() if self.kept is None else result.ravel()[self.kept]
-            self._linear = np.zeros(p.size, bool)
-            seeds = np.full((p.size, p.size), -1, np.int32)
-            np.fill_diagonal(seeds, int(trace.scalar(1.0)[()]))
-            needs = []  # which parameters each column of the Jacobian depends on
-            for k in range(p.size):
-                column = trace.graph.jvp(p.ravel(), seeds[k], ids)
-                _, indices = trace.graph.pattern(column[column >= 0], p.ravel())
-                needs.append(set(np.asarray(indices).tolist()))
-                chosen = np.flatnonzero(self._linear).tolist()
-                self._linear[k] = not needs[k] & {*chosen, k} and not any(k in needs[i] for i in chosen)
+            self._linear = linear_parameters(trace, p.ravel(), ids)
         return self._linear
 
     @property
@@ -105,24 +96,39 @@ class Programs:
         if self._second is None:
             old = self.tape.seen.trace.graph
             graph = _core.TapeGraph()
-            inputs = [_group(graph, size) for size in old.n_inputs]
+            inputs = [group_of(graph, size) for size in old.n_inputs]
             result = self.tape.seen.result.ravel()
             result = graph.inline(old, inputs, result if self.kept is None else result[self.kept])
-            direction = _group(graph, len(inputs[0]))
+            direction = group_of(graph, len(inputs[0]))
             first = graph.jvp(inputs[0], direction, result)
             present = first >= 0
             second = np.full(first.shape, -1, np.int32)
             second[present] = graph.jvp(inputs[0], direction, first[present])
-            self._second = _program(Trace(graph), second)
+            self._second = program_of(Trace(graph), second)
         return self._second
 
 
-def _group(graph: _core.TapeGraph, size: int) -> Ids:
+def linear_parameters(trace: Trace, p: Ids, ids: Ids) -> Array:
+    """Which parameters the values are linear in, all of them together."""
+    linear = np.zeros(p.size, bool)
+    seeds = np.full((p.size, p.size), -1, np.int32)
+    np.fill_diagonal(seeds, int(trace.scalar(1.0)[()]))
+    needs: list[set[int]] = []  # which parameters each column of the Jacobian depends on
+    for k in range(p.size):
+        column = trace.graph.jvp(p, seeds[k], ids)
+        _, indices = trace.graph.pattern(column[column >= 0], p)
+        needs.append(set(np.asarray(indices).tolist()))
+        chosen = np.flatnonzero(linear).tolist()
+        linear[k] = not needs[k] & {*chosen, k} and not any(k in needs[i] for i in chosen)
+    return linear
+
+
+def group_of(graph: _core.TapeGraph, size: int) -> Ids:
     first = graph.input(size)
     return np.arange(first, first + size, dtype=np.int32)
 
 
-def _program(trace: Trace, ids: Ids) -> Any:
+def program_of(trace: Trace, ids: Ids) -> Any:
     return _core.TapeProgram(trace.graph, without_gaps(trace, ids), tuple(CALLBACKS))
 
 
@@ -153,6 +159,8 @@ class Shelf:
     def __init__(self, f: Callable[..., Any], free: tuple[int, ...], held: tuple[int, ...]) -> None:
         self.of_vectors = OfVectors(f, free, held)
         self.tapes: dict[Any, list[FitTape]] = {}
+        self.points: dict[int, Any] = {}  # of numbers of variables of a point: a PointTape
+        self.no_points: dict[int, Watch] = {}  # for which there is none
         self.refused: dict[Any, tuple[Watch, str]] = {}  # kinds of points for which there is no tape, and why
 
     def find(self, kind: Any, constants: tuple[Any, ...]) -> FitTape | None:
