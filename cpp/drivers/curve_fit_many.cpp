@@ -27,6 +27,7 @@ struct Job {
   const CurveFitResults& results;
   const double* staged;  // of x, if all fits have the same
   std::atomic<Size> next{0};
+  std::atomic<bool> no_memory{false};
 };
 
 FitStatus status_of(double state) noexcept {
@@ -111,15 +112,16 @@ class Worker {
         const Size fit = job.next.fetch_add(1, std::memory_order_relaxed);
         if (fit >= fits_.n_fits)
           exhausted_ = true;
-        else
-          put_in(l, fit);
+        else if (!put_in(l, fit))
+          job.no_memory = exhausted_ = true;
       }
       any = any || fit_[l] >= 0;
     }
     return any;
   }
 
-  void put_in(int l, Size fit) noexcept {
+  // False if there is no memory.
+  bool put_in(int l, Size fit) noexcept {
     const Size rows = fits_.n_rows, n_all = fits_.model->n_parameters();
     const double *y = fits_.y.of(fit), *weights = fits_.weights.of(fit), *start = fits_.start.of(fit);
     double sum = 0;
@@ -154,13 +156,14 @@ class Worker {
         lower_[j * width + l] = fits_.lower.of(fit)[j];
         upper_[j * width + l] = fits_.upper.of(fit)[j];
       }
-    if (job_.staged == nullptr) stage(l, fit);
+    if (job_.staged == nullptr && !stage(l, fit)) return false;
     lanes_.data2[l] = sum;
     for (Size j = 0; j < n_; ++j) lanes_.scale[j * width + l] = lanes_.held[j * width + l] = 0;
     for (double* number : {lanes_.damping, lanes_.predicted, lanes_.slope, lanes_.length, lanes_.evaluations,
                            lanes_.accepted, lanes_.state})
       number[l] = 0;
     fit_[l] = fit;
+    return true;
   }
 
   // Of numbers whose sum of squares is none, or very large or small.
@@ -174,11 +177,12 @@ class Worker {
     return status;
   }
 
-  void stage(int l, Size fit) noexcept {
+  bool stage(int l, Size fit) noexcept {
     const Size rows = fits_.n_rows, k = fits_.model->n_staged();
-    if (k == 0) return;
-    fits_.model->stage(rows, fits_.x.of(fit), one_staged_);
+    if (k == 0) return true;
+    if (!fits_.model->stage(rows, fits_.x.of(fit), one_staged_)) return false;
     for (Size i = 0; i < rows * k; ++i) staged_[i * width + l] = one_staged_[i];
+    return true;
   }
 
   void evaluate() noexcept {
@@ -203,12 +207,14 @@ class Worker {
     }
   }
 
-  void give_up(Size fit, FitStatus status) noexcept {
+  // True, for put_in.
+  bool give_up(Size fit, FitStatus status) noexcept {
     const CurveFitResults& to = job_.results;
     to.status[fit] = static_cast<std::int8_t>(status);
     std::fill_n(to.parameters + fit * n_, n_, nan);
     std::fill_n(to.inverse + fit * n_ * n_, n_ * n_, nan);
     to.cost[fit] = to.condition[fit] = nan;
+    return true;
   }
 
   void take_out(int l) noexcept {
@@ -217,7 +223,10 @@ class Worker {
     const CurveFitResults& to = job_.results;
     to.evaluations[fit] = static_cast<std::int32_t>(lanes_.evaluations[l]);
     const FitStatus status = status_of(lanes_.state[l]);
-    if (status < FitStatus::not_done) return give_up(fit, status);
+    if (status < FitStatus::not_done) {
+      give_up(fit, status);
+      return;
+    }
     to.status[fit] = static_cast<std::int8_t>(status);
     for (Size j = 0; j < n_; ++j) {
       to.parameters[fit * n_ + j] = lanes_.x[j * width + l];
@@ -321,6 +330,7 @@ Outcome run(Job& job) noexcept {
       workers.work(evaluations);
     else if (!parallel_blocks(16 * count, 1e9, [&](std::int64_t) { workers.work(evaluations); }))
       return {Outcome::Status::interrupted};
+    if (job.no_memory) return {Outcome::Status::no_memory};
     if (timer.interrupted()) return {Outcome::Status::interrupted};
   }
   return {};
@@ -340,9 +350,10 @@ Outcome curve_fit_many(const CurveFits& fits, const CurveFitResults& results) no
   if (shared) {
     staged = AlignedBuffer<double>(checked_product(fits.n_rows, model.n_staged()));
     if (!staged) return {Outcome::Status::no_memory};
-    if (model.n_staged() > 0 && fits.n_rows > 0) model.stage(fits.n_rows, fits.x.data, staged.data());
+    const bool any = model.n_staged() > 0 && fits.n_rows > 0;
+    if (any && !model.stage(fits.n_rows, fits.x.data, staged.data())) return {Outcome::Status::no_memory};
   }
-  Job job{fits, results, shared ? staged.data() : nullptr, {}};
+  Job job{fits, results, shared ? staged.data() : nullptr};
   return run(job);
 }
 

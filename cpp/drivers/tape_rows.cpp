@@ -79,7 +79,10 @@ TapeRows::TapeRows(const TapeGraph& graph, TapeView outputs) {
   if (fault_ != nullptr) return;
   const TapeStages stages = tape_stages(listing);
   of_row_ = std::make_unique<const TapeProgram>(stages.of_row, sizes);
-  sizes[0] = static_cast<std::int32_t>(stages.of_row.outputs.size());
+  const TapeIds& staged = stages.of_row.outputs;
+  takes_rows_as_they_are_ =
+      std::ssize(staged) == n_row_ && stages.of_row.runs.size() == 1 && std::is_sorted(staged.begin(), staged.end());
+  sizes[0] = static_cast<std::int32_t>(staged.size());
   layout_ = tape_layout_in_lanes(tape_paired(stages.rest), sizes);
   if (layout_.calls_python || of_row_->layout().calls_python) fault_ = "functions of Python on the tape";
   parameter_at_.assign(layout_.group_fixed.begin() + 1, layout_.group_fixed.end());
@@ -87,6 +90,10 @@ TapeRows::TapeRows(const TapeGraph& graph, TapeView outputs) {
 }
 
 bool TapeRows::stage(Size rows, const double* x, double* staged) const noexcept {
+  if (takes_rows_as_they_are_) {
+    std::copy_n(x, rows * n_row_, staged);
+    return true;
+  }
   // Parameters do not occur in what is computed of rows alone.
   return evaluate_tape_batch(*of_row_, rows, x, nullptr, staged, {}).ok();
 }

@@ -25,7 +25,7 @@ class TapeRows : NonCopyable {
   Size n_parameters() const noexcept { return static_cast<Size>(layout_.group_sizes.size()) - 1; }
   double ns_per_row() const noexcept { return layout_.ns_per_point; }
 
-  // staged[i n_staged() ..] of the rows x[i n_row() ..], in the calling thread.
+  // staged[i n_staged() ..] of the rows x[i n_row() ..]. False if there is no memory.
   bool stage(Size rows, const double* x, double* staged) const noexcept;
 
   // Rows of a block, but for the last one. It depends on nothing but the tape, and so do sums by blocks.
@@ -59,6 +59,7 @@ class TapeRows : NonCopyable {
   std::vector<std::int32_t> parameter_at_;  // the fixed number of each parameter, or -1
   std::unique_ptr<const TapeProgram> of_row_;
   const char* fault_ = nullptr;
+  bool takes_rows_as_they_are_ = false;
   Size n_row_ = 0, block_rows_ = 1;
 };
 

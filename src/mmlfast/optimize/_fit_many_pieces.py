@@ -112,9 +112,11 @@ def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str, boo
         piece = Piece(stop - start, len(job.parameters.names))
         try:
             if tape is not None:
-                interrupted = _in_lanes(job, tape.rows, start, stop, piece)
+                again, interrupted = _in_lanes(job, tape.rows, start, stop, piece)
+                left: Sequence[int] = [] if interrupted else (start + np.flatnonzero(again)).tolist()
             else:
-                _one_by_one(job, range(start, stop), start, piece)
+                left = range(start, stop)
+            _one_by_one(job, left, start, piece)
         except KeyboardInterrupt:
             interrupted = True
         for put, values in zip(puts, piece.arrays(), strict=True):
@@ -178,8 +180,8 @@ def _tape_of(job: Job) -> tuple[RowTape | None, str]:
 # ---- in lanes ----
 
 
-def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
-    """Whether the user interrupted."""
+def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple[Array, bool]:
+    """Which fits are to be done again one by one, and whether the user interrupted."""
     size = stop - start
     free, held = list(job.parameters.free), list(job.parameters.held)
     y, weights = _data(job, start, stop)
@@ -198,8 +200,7 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
     most = min(job.maxfev, _EVALUATIONS_IN_LANES) if job.retry else job.maxfev
     found = _core.curve_fit_many(rows, size, job.n_rows, len(free), x, y, weights, starts, lower, upper, most)
     params, inverse, cost, condition, evaluations, used, status, held_by, interrupted = found
-    is_held, is_lost = held_by == 1, held_by == 2
-    n_left_out = np.count_nonzero(held_by, axis=1)
+    n_left_out = np.count_nonzero(held_by, axis=1) if held_by.any() else np.zeros(size, np.int64)
     answered = status > 0
     again = (status == UNDETERMINED) | (status == OUT_OF_RANGE) | (answered & ~(condition <= _WORST_CONDITION))
     if job.retry:
@@ -211,6 +212,7 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
     piece.condition[:] = np.where(answered, condition, np.nan)
     _scale(inverse, piece.chi_squared, piece.dof, answered, job.absolute_sigma)
     if n_left_out.any():
+        is_held, is_lost = held_by == 1, held_by == 2
         for which, value in ((is_held, np.nan), (is_lost, np.inf)):
             inverse[which] = value
             np.swapaxes(inverse, 1, 2)[which] = value
@@ -229,15 +231,11 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> bool:
         piece.covariance[:, np.array(free)[:, None], free] = inverse
     else:
         piece.params, piece.covariance = params, inverse
-    not_done = status == NOT_DONE
+    piece.status[again] = NOT_DONE
+    not_done = piece.status == NOT_DONE
     for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
         values[not_done] = np.nan
-    if not interrupted:
-        _one_by_one(job, (start + np.flatnonzero(again)).tolist(), start, piece)
-    else:
-        for values in (piece.params, piece.covariance, piece.status):
-            values[again] = 0 if values is piece.status else np.nan
-    return bool(interrupted)
+    return again, bool(interrupted)
 
 
 def _scale(inverse: Array, chi_squared: Array, dof: Array, answered: Array, absolute_sigma: bool) -> None:
