@@ -636,6 +636,12 @@ def _neural_network() -> Iterator[Use]:
 
     yield _use("neural_network.Network.standardize", standardize, arrays={"x": inputs})
 
+    def many(x: Any, y: Any) -> Any:
+        found = mf.neural_network.fit_many([net(), net()], x, y, epochs=2, batch_size=5, learning_rate=0.01)
+        return found.losses, found.networks[1].weights
+
+    yield _use("neural_network.fit_many", many, arrays={"x": inputs, "y": targets}, axes=rows)
+
     how: Any = {"hidden_layer_sizes": (4,), "solver": "sgd", "max_iter": 9, "n_iter_no_change": 1, "tol": 1e9}
     nn = mf.neural_network
     labels = (targets[:, 0] > np.median(targets[:, 0])).astype(float)

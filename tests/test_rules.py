@@ -440,6 +440,10 @@ def call_with(use: Use, option: dict[str, Any]) -> None:
         function("ij,jk->ik", *use.arrays.values(), **options)
     elif any(p.kind is p.POSITIONAL_ONLY for p in parameters.values()):
         function(*use.arrays.values(), **options)
+    elif use.name == "neural_network.fit_many":
+        function(
+            [an_object(mf.neural_network.Network)], epochs=1, batch_size=5, learning_rate=0.1, **use.arrays, **options
+        )
     elif use.name == "linalg.rotation_matrix":
         function(0.5, **options)
     else:

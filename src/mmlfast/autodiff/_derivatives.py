@@ -76,7 +76,7 @@ class _Matrix(Derived):
 def _with_values(pattern: Any, values: Array) -> Any:
     """A csr_array. Its constructor would look at the whole pattern again, for longer than the values took; copy.copy
     does what is done here in three times the time."""
-    kind = type(pattern)
+    kind: Any = type(pattern)
     matrix = kind.__new__(kind)
     matrix.__dict__.update(pattern.__dict__, data=values, indices=pattern.indices.copy(), indptr=pattern.indptr.copy())
     return matrix

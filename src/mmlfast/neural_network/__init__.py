@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from mmlfast._common.public import publish
 from mmlfast.neural_network._backprop import Network
+from mmlfast.neural_network._fit_many import FitMany, fit_many
 
 if TYPE_CHECKING:
     from mmlfast.neural_network._mlp_classifier import MLPClassifier
     from mmlfast.neural_network._mlp_regressor import MLPRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor", "Network"]
+__all__ = ["FitMany", "MLPClassifier", "MLPRegressor", "Network", "fit_many"]
 
 publish(__name__, __all__)
 

@@ -1,0 +1,214 @@
+"""Many networks trained side by side, each as if it were alone."""
+
+from __future__ import annotations
+
+import contextvars
+import copy
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmlfast import _core
+from mmlfast._common.arrays import as_array
+from mmlfast._common.errors import collected_warnings, warn_caller
+from mmlfast._common.groups import group_rows
+from mmlfast.neural_network._backprop import Network
+
+Array = np.ndarray[Any, Any]
+
+# Trainings of more multiplications than these look after each epoch whether Ctrl-C was pressed.
+_LONG = 1e8
+
+
+class FitMany(NamedTuple):
+    """What `fit_many` has seen.
+
+    Attributes
+    ----------
+    networks : list of Network
+        The networks, trained.
+    losses : ndarray, shape (n_networks, most epochs)
+        For each network and epoch the mean loss, as `Network.fit` gives it; NaN behind the end of a training.
+    status : list of str
+        How each training ended: "after all epochs", "no improvement", "by the callback", "out of time", "diverged", or
+        the message of its error.
+    groups : ndarray or None
+        With ``groups=``: the label of each network's rows.
+    """
+
+    networks: list[Network]
+    losses: Array
+    status: list[str]
+    groups: Array | None
+
+
+def fit_many(networks: Any, x: Any, y: Any, *, groups: Any = None, errors: str = "raise", **how: Any) -> FitMany:
+    """Train many networks: other seeds, rates, widths, or one for each group of the rows.
+
+    Each is what `Network.fit` would make of it alone, to the bit; they share the threads, one network at a time each.
+
+    Parameters
+    ----------
+    networks : sequence of Network, or Network with `groups`
+        They may differ in all that a network has. With `groups`, one network of which each group gets a copy.
+    x, y : array_like, or list of array_like
+        Samples as for `Network.fit`, the same for all networks; or a list, or `x` of three dimensions, with those of
+        each.
+    groups : array_like, shape (n,), optional
+        A label for each row: one network is trained on the rows of each label, in the order of the sorted labels.
+    errors : {"raise", "status"}
+        What to do with an error of one network, rows that hold NaN for instance: raise it, with the number of the
+        network, or note it and go on. The other networks are trained in either case.
+    **how
+        The arguments of `Network.fit`: one value for all, or a list with one for each network.
+
+    Returns
+    -------
+    FitMany
+        networks, losses, status, groups.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `Network.fit` does, with the number of the network.
+
+    Warns
+    -----
+    mmlfast.ConvergenceWarning
+        Once, if any training left the finite numbers; `status` says which.
+
+    See Also
+    --------
+    Network.fit : the training of one.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from mmlfast.neural_network import Network, fit_many
+    >>> x = np.linspace(-1, 1, 40)[:, None]
+    >>> nets = [Network([1, 4, 1], seed=seed) for seed in range(8)]
+    >>> found = fit_many(nets, x, x**2, epochs=50, batch_size=10, learning_rate=[0.05] * 4 + [0.2] * 4)
+    >>> found.losses.shape
+    (8, 50)
+    """
+    if errors not in ("raise", "status"):
+        raise ValueError(f"errors must be 'raise' or 'status', got {errors!r}")
+    labels = None
+    if groups is not None:
+        networks, x, y, how, labels = _of_groups(networks, x, y, groups, how)
+    members = list(networks) if isinstance(networks, Sequence) else networks
+    if not isinstance(members, list) or not all(isinstance(n, Network) for n in members):
+        raise TypeError("networks must be a sequence of Network (one Network alone with groups=)")
+    if len(set(map(id, members))) < len(members):
+        raise ValueError("networks holds the same network twice: copy.copy(network) makes another one")
+    n = len(members)
+    xs, ys = _each("x", x, n), _each("y", y, n)
+    settings = [{name: values[i] for name, values in _spread(how, n).items()} for i in range(n)]
+    outcomes = _run(members, xs, ys, settings)
+    return _gathered(members, outcomes, errors, labels)
+
+
+def _of_groups(networks: Any, x: Any, y: Any, groups: Any, how: dict[str, Any]) -> Any:
+    if not isinstance(networks, Network):
+        raise TypeError("with groups=, networks must be one Network, of which each group gets a copy")
+    rows, goals = as_array(x, "x"), as_array(y, "y")
+    found = group_rows("fit_many", groups, len(rows))
+    parts = np.split(found.order, found.offsets[1:-1])
+    how = dict(how)
+    if how.get("sample_weight") is not None:
+        weights = as_array(how["sample_weight"], "sample_weight")
+        how["sample_weight"] = [weights[part] for part in parts]
+    copies = [copy.copy(networks) for _ in parts]
+    return copies, [rows[part] for part in parts], [goals[part] for part in parts], how, found.labels
+
+
+def _each(name: str, data: Any, n: int) -> list[Any]:
+    """The samples of each network."""
+    if isinstance(data, list) and data and all(np.ndim(part) >= 1 and hasattr(part, "__array__") for part in data):
+        own = data
+    elif (name == "x" and np.ndim(data) == 3) or (name == "y" and np.ndim(data) == 3):
+        own = list(as_array(data, name))
+    else:
+        return [data] * n
+    if len(own) != n:
+        raise ValueError(f"{name} has the samples of {len(own)} networks, and there are {n}")
+    return own
+
+
+def _spread(how: dict[str, Any], n: int) -> dict[str, list[Any]]:
+    """A value of each argument for each network."""
+    spread = {}
+    for name, value in how.items():
+        if isinstance(value, list):
+            if len(value) != n:
+                raise ValueError(f"{name} is a list of {len(value)}, and there are {n} networks (a tuple is one value)")
+            spread[name] = value
+        else:
+            spread[name] = [value] * n
+    return spread
+
+
+class _Outcome(NamedTuple):
+    losses: Array
+    status: str
+    error: Exception | None
+    warned: list[tuple[str, type[Warning]]]
+
+
+def _run(members: list[Network], xs: list[Any], ys: list[Any], settings: list[dict[str, Any]]) -> list[_Outcome | None]:
+    stop = threading.Event()
+
+    def one(i: int) -> _Outcome:
+        network, how = members[i], dict(settings[i])
+        work = float(np.shape(xs[i])[0] if np.ndim(xs[i]) else 0) * sum(w.size for w in network.weights)
+        if work * float(how.get("epochs", 1)) > _LONG:
+            how["callback"] = _stoppable(how.get("callback"), stop)
+        if stop.is_set():
+            return _Outcome(np.empty(0), "interrupted", None, [])
+        with collected_warnings() as warned:
+            try:
+                losses = network.fit(xs[i], ys[i], **how)
+            except Exception as error:
+                return _Outcome(np.empty(0), str(error), error, warned)
+        history = network.history
+        return _Outcome(losses, "after all epochs" if history is None else history.stopped, None, warned)
+
+    with ThreadPoolExecutor(max(1, min(_core.get_num_threads(), len(members)))) as pool:
+        try:
+            context = [contextvars.copy_context() for _ in members]
+            futures = [pool.submit(c.run, one, i) for i, c in enumerate(context)]
+            return [future.result() for future in futures]
+        except BaseException:
+            stop.set()
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _stoppable(callback: Any, stop: threading.Event) -> Any:
+    def after_epoch(epoch: Any) -> bool:
+        return stop.is_set() or (callback is not None and bool(callback(epoch)))
+
+    return after_epoch
+
+
+def _gathered(
+    members: list[Network], outcomes: Sequence[_Outcome | None], errors: str, labels: Array | None
+) -> FitMany:
+    done = [o for o in outcomes if o is not None]
+    for i, outcome in enumerate(done):
+        if outcome.error is not None and errors == "raise":
+            raise type(outcome.error)(f"fit_many: network {i}: {outcome.error}") from outcome.error
+    warned = [(i, *w) for i, outcome in enumerate(done) for w in outcome.warned]
+    if warned:
+        first, message, category = warned[0]
+        which = len({i for i, *_ in warned})
+        warn_caller(
+            f"fit_many: {which} of {len(members)} networks warn, the first is network {first}: {message}", category
+        )
+    losses = np.full((len(done), max((len(o.losses) for o in done), default=0)), np.nan)
+    for row, outcome in zip(losses, done, strict=True):
+        row[: len(outcome.losses)] = outcome.losses
+    return FitMany(members, losses, [o.status for o in done], labels)
