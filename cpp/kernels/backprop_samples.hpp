@@ -16,13 +16,35 @@ void take_numbers(const T* x, std::ptrdiff_t n, const T* shift, const T* scale, 
   for (; j < n; ++j) to[j] = (x[j] - shift[j]) * scale[j];
 }
 
-// lanes<T> bytes as numbers.
+// As many bytes, and integers, as a native vector has numbers.
+template <class T>
+struct ByteVectors;
+template <>
+struct ByteVectors<double> {
+  typedef std::uint8_t bytes __attribute__((vector_size(native_bytes / 8), aligned(1), may_alias));
+  typedef std::uint16_t words __attribute__((vector_size(native_bytes / 4)));
+  typedef std::int32_t integers __attribute__((vector_size(native_bytes / 2)));
+};
+template <>
+struct ByteVectors<float> {
+  typedef std::uint8_t bytes __attribute__((vector_size(native_bytes / 4), aligned(1), may_alias));
+  typedef std::uint16_t words __attribute__((vector_size(native_bytes / 2)));
+  typedef std::int32_t integers __attribute__((vector_size(native_bytes)));
+};
+
+// lanes<T> bytes as numbers, doubling their width step by step: at once GCC goes through them one by one.
 template <class T>
 MMLFAST_INLINE vec<T> load_bytes(const std::uint8_t* x) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(native_lanes<T>), aligned(1), may_alias));
+  using Bytes = typename ByteVectors<T>::bytes;  // deduction (auto) would drop the alignment of the type
+  using Words = typename ByteVectors<T>::words;
+  using Integers = typename ByteVectors<T>::integers;
+  const Bytes* bytes = reinterpret_cast<const Bytes*>(x);
   vec<T> r;
-  MMLFAST_EACH_PART r.part[p] =
-      __builtin_convertvector(*reinterpret_cast<const Bytes*>(x + p * native_lanes<T>), native<T>);
+  MMLFAST_EACH_PART {
+    const Words words = __builtin_convertvector(bytes[p], Words);
+    const Integers integers = __builtin_convertvector(words, Integers);
+    r.part[p] = __builtin_convertvector(integers, native<T>);
+  }
   return r;
 }
 
