@@ -113,6 +113,14 @@ def test_a_gradient_that_vanishes_where_the_constraint_holds():
     assert_allclose(r.x, 0, atol=1e-4)
 
 
+@pytest.mark.parametrize("f", [lambda v: v[0] + v[1], lambda v: v[0] - 3 * v[1] + 1])
+def test_a_gradient_that_vanishes_is_told_by_linear_objectives_too(f):
+    """It once came out as a maximum, 7e-9 beside the point, with a multiplier of 7e7."""
+    r = lagrange(f, lambda v: v[0] ** 2 + v[1] ** 2, [1.0, 1.0])
+    assert not r.success
+    assert not r.points
+
+
 @pytest.mark.parametrize("f", [lambda v: v[0] + v[1], lambda v: v[0] ** 2 + 3 * v[1] ** 2])
 def test_started_where_the_constraint_has_no_gradient(f):
     r = lagrange(f, circle, [0.0, 0.0])

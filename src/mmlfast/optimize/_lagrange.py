@@ -258,6 +258,15 @@ def _kkt_step(problem: Problem, p: Any, multipliers: Array, d: Array) -> tuple[A
     return answer[:n] / d, answer[n:] / rows
 
 
+def _vanishes(problem: Problem, p: Any, d: Array, size: float) -> bool:
+    """Whether a constraint has no gradient where it holds (x^2 + y^2 = 0): Lagrange's conditions say nothing there."""
+    aside = point_at(problem, p.x + 0.1 * size / np.sqrt(problem.n) / d)
+    if not aside.is_finite:
+        return False
+    here, there = (np.sqrt(np.sum((q.a / d) ** 2, axis=1)) for q in (p, aside))
+    return bool((here <= 1e-6 * there).any())
+
+
 def _deflation(step: Array, away: list[Array], near: Array, size: float) -> float:
     """By what the step is multiplied, for residuals times the product of 1 + (size / distance)**2."""
     if len(near) and near.min() == 0:
@@ -293,6 +302,8 @@ def _accepted(problem: Problem, x: Array, known: list[LagrangePoint], d: Array, 
     if float(np.linalg.norm(residual)) > level and float(np.linalg.norm(residual)) > 1e-9 * size:
         return None
     if any(float(np.linalg.norm(d * (p.x - q.x))) <= 1e-5 * size for q in known):
+        return None
+    if _vanishes(problem, p, d, size):
         return None
     kind, _, inertia, _ = verdict(problem, p, multipliers, d)
     return LagrangePoint(p.x, p.value, multipliers, kind, inertia)
