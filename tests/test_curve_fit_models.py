@@ -294,3 +294,25 @@ def test_many_points_that_are_not_treated_alike_are_called():
     fit = curve_fit(lambda x, a, b: a * np.exp(-x) + b * np.cumsum(x) / 1e4, x, np.exp(-x) + np.cumsum(x) / 1e4)
     assert_allclose(fit.params, [1, 1], rtol=1e-6)
     assert "too many for a tape" in fit.message
+
+
+def test_where_a_search_ends_too_high_others_are_made():
+    def sine(x, a, f, p, c):
+        return a * np.sin(f * x + p) + c
+
+    def saturation(x, a, b):
+        return a * x / (b + x)
+
+    from scipy.optimize import curve_fit as theirs
+
+    x = np.linspace(0.3, 9, 40)
+    for f, truth, starts in (
+        (sine, [2, 2, 0.5, 1], [[4.5, 1.56, 0.23, 9.8], [0.48, 3.03, 0.39, 10.9], [0.75, 5.3, 0.87, 4]]),
+        (saturation, [3, 2], [[0.32, 4.63], [-3.4, 0.65]]),
+    ):
+        y = f(x, *truth) + 0.07 * waves(40)
+        for start in starts:
+            p, _ = theirs(f, x, y, start)
+            for _ in range(2):
+                fit = curve_fit(f, x, y, start)
+                assert fit.chi_squared <= np.sum((f(x, *p) - y) ** 2) * (1 + 1e-6)

@@ -231,6 +231,7 @@ class QuickFit {
     if (answer.status <= drivers::LeastSquaresStatus::out_of_evaluations || answer.rank != n_ ||
         answer.n_searches > 1 || !(answer.condition < largest_condition) || !std::isfinite(answer.cost))
       return py::none();
+    if (explains_little(given, answer.cost)) return py::none();
     double* covariance = data_of(pcov);
     drivers::least_squares_covariance(work.data(), pivots.data(), n_, work.data() + n_ * n_, covariance);
     const double variance = given.is_absolute ? 1 : 2 * answer.cost / static_cast<double>(given.m - n_);
@@ -240,6 +241,19 @@ class QuickFit {
     }
     return py::make_tuple(popt, pcov, residuals, factor(work.data()), order(pivots.data()), 2 * answer.cost,
                           static_cast<int>(answer.status), answer.n_evaluations, answer.n_jacobians);
+  }
+
+  // Less than half of what a constant leaves: Python then tries other ways down.
+  static bool explains_little(const Given& given, double cost) noexcept {
+    double sum = 0, total = 0, left = 0;
+    const auto square = [](double v) { return v * v; };
+    for (Size i = 0; i < given.m; ++i) {
+      const double weight = given.weights == nullptr ? 1 : square(given.weights[i]);
+      sum += weight * given.y[i], total += weight;
+    }
+    for (Size i = 0; i < given.m; ++i)
+      left += (given.weights == nullptr ? 1 : square(given.weights[i])) * square(given.y[i] - sum / total);
+    return !(2 * cost <= 0.5 * left);
   }
 
   // r, column by column, and its permutation as bytes: Python makes arrays of them if anybody asks.

@@ -174,7 +174,7 @@ def curve_fit(
     elif not (jac is None or jac in _SCHEMES):
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)
-    minimum, done = search(residuals, model, rows, bounds_of_free, parameters, settings, data.unit)
+    minimum, done = search(residuals, model, rows, bounds_of_free, parameters, settings, data)
     fit = _result(minimum, done, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
     if is_ordinary and _may_be_quick(f, model, parameters, data, rows):
         remember(Curve(f, parameters.free, ()), parameters.names, model.point_tape or model.tape, data.x)

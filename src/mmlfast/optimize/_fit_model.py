@@ -240,6 +240,11 @@ class FitModel:
     def is_traced(self) -> bool:
         return self.point_tape is not None or self.tape is not None
 
+    def is_linear(self, rows: Array | None) -> bool:
+        """In all of its parameters together, as far as is known."""
+        linear = self.linear(rows)
+        return linear is not None and bool(linear.all())
+
     def linear(self, rows: Array | None) -> Array | None:
         """Which parameters the values are linear in, all of them together, if it is known."""
         if self.point_tape is not None:

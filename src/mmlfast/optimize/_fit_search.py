@@ -21,6 +21,8 @@ NOISE = 3e-9  # of derivatives by differences
 # The largest cosine between the residuals and a derivative where a search that can go no further has arrived.
 _ARRIVED = 1e-6
 _ARRIVED_IN_FLOAT32 = 1e-3
+_LITTLE = 0.5
+_WAYS = ((False, 100.0), (False, 1.0), (True, 1.0), (False, 0.1))  # bent steps or not, and the length of the first one
 _VALLEY = 1e8  # condition from which on a search that gives up is in a valley
 _METHODS = (None, "lm", "trf", "dogbox")
 _LOSSES = ("linear", "huber", "soft_l1", "cauchy")
@@ -106,16 +108,18 @@ def search(
     bounds: tuple[Array | None, Array | None],
     parameters: Parameters,
     settings: Settings,
-    unit: float,
+    data: FitData,
 ) -> tuple[Any, list[str]]:
     """The minimum, a `SquaresMinimum`, and what was done besides; RuntimeError, as SciPy's, if there is none where the
     searches ended."""
     scale = None if settings.scale is None else np.broadcast_to(settings.scale, len(parameters.names))
     scale = None if scale is None else np.ascontiguousarray(scale[list(parameters.free)])
 
-    def from_here(start: Array, most: int = settings.evaluations) -> Any:
+    def from_here(start: Array, most: int = settings.evaluations, bent: bool = True, first_step: float = 100.0) -> Any:
         loss, f_scale, ftol, xtol, gtol, _, _ = settings
-        return _core.minimize_squares(residuals, start, *bounds, loss, unit * f_scale, ftol, xtol, gtol, most, scale)
+        return _core.minimize_squares(
+            residuals, start, *bounds, loss, data.unit * f_scale, ftol, xtol, gtol, most, scale, bent, first_step
+        )
 
     done: list[str] = []
     with np.errstate(all="ignore"):
@@ -130,6 +134,12 @@ def search(
                 if other.status > 0 and other.cost < best.cost:
                     best = other
                     break
+        if best.status > 0 and settings.loss == "linear" and _explains_little(best, data) and not model.is_linear(rows):
+            ways = [from_here(model.p0, bent=bent, first_step=step) for bent, step in _WAYS]
+            lowest = min(ways, key=lambda way: way.cost if way.status > 0 else np.inf)
+            if lowest.status > 0 and lowest.cost < best.cost * (1 - 1e-9):
+                best = lowest
+                done.append("the curve explains little: searches with other steps were made, and the lowest end counts")
         is_good = best.status > 0 or (best.status < 0 and _has_arrived(best, model))
         if not (is_good and best.rank == len(best.x)) and settings.loss == "linear":
             linear = model.linear(rows)
@@ -140,6 +150,17 @@ def search(
     if not (best.status > 0 and best.rank == len(best.x)):
         _check_minimum(best, model, rows, parameters, settings)
     return best, done
+
+
+def _explains_little(minimum: Any, data: FitData) -> bool:
+    """Less than half of what a constant leaves: a search that took another way may end lower."""
+    if data.whitening is not None:
+        return False
+    weights = np.ones(data.n) if data.weights is None else data.weights
+    with np.errstate(all="ignore"):
+        weighted = data.y * weights
+        left = weighted - weights * (weighted @ weights) / (weights @ weights)
+        return bool(2 * minimum.cost > _LITTLE * (left @ left))
 
 
 def _lost(minimum: Any, model: FitModel, rows: Array | None) -> Array:
