@@ -82,7 +82,7 @@ mutations(
     ("scale_by_power(product, exponent)", "product"),
     ("only_lane<T>(l), row[s], taken[s]", "only_lane<T>(0), row[s], taken[s]"),
     ("select(here, upper[s], lower)", "lower"),  # an exchange that only copies
-    ("for (; j + 4 <= to; j += 4) exchange_strip", "for (; j + 5 <= to; j += 4) exchange_strip"),
+    ("for (; j < to; ++j) exchange_strip<1>", "for (; j + 1 < to; ++j) exchange_strip<1>"),
     ("k + v], u[v][s]", "k], u[v][s]"),  # within a panel of more than two columns
     ("search.consider(i, row += f.ld, 0)", "search.consider(i, row + f.ld, 0)"),
     ("j < i ? entry : broadcast<T>(static_cast<T>(i == j))", "j <= i ? entry : zero<T>()"),
@@ -173,7 +173,7 @@ mutations(
     ("if (i + k > j + l) continue", "if (i + k >= j + l) continue"),
     ("add || r > 0, m2, fetch", "add, m2, fetch"),  # the second chain of a block
     ("column[r] = value", "column[r] = 0"),
-    ("(from_mean - (mean - part)) + (left - part)", "left - part"),
+    ("mean = from_mean + left, part", "mean = from_mean, part"),
 )
 mutations(
     "cpp/kernels/**/rfactor.cpp",
@@ -197,7 +197,7 @@ mutations(
     "test_pagerank.py test_links.py test_pagerank_near_one.py test_pagerank_labels.py",
     ("own[r] = factor[r] * a", "own[r] = a"),
     ("(v - yi) + ti", "(v - yi) - ti"),
-    ("max(y, zero<double>())", "abs(y)"),
+    ("damping * broadcast<double>(factors.inverse_strength[row]) * max(", "damping * max("),
     ("rows.repeats[r] == 0", "r == first"),
     ("lost = (next - sum) - x", "lost = zero<float>()"),
     ("before + (z - before) / fnma", "before + (z - before) * fnma"),  # a link from a node to itself
@@ -360,7 +360,7 @@ mutations(
     ("return !is_fixed(id) && last_use_[at(id)] == r", "return !is_fixed(id) && last_use_[at(id)] >= r"),
     ("slot < 0 || slot >= run.count || slot == static_cast<std::int32_t>(i)", "true"),  # shifted operands in place
     ("for (TapeId id : listing_.outputs) last_use_[at(id)] = for_ever", ""),
-    ("if (frame.slot != slot) {  // where they are", "if (slot == 0) {  // where they are"),
+    ("if (slot != slot_) {  // where numbers are depends on it", "if (slot == 0) {"),
     ("!program.taken_.exchange(true, std::memory_order_acquire)", "true"),  # two threads in the same memory
     ("std::swap(operands.of[0], operands.of[1])", "static_cast<void>(0)"),
     ("if (run.reduces() || run.is(TapeOp::callback)) single = false", ""),
@@ -388,8 +388,8 @@ mutations(
     "test_pagerank.py test_links.py test_pagerank_near_one.py",
     ("damping_ + first, links_.inverse_strength() + begin", "damping_, links_.inverse_strength() + begin"),
     ("links_.n_core_blocks(), links_.n_blocks()", "links_.n_core_blocks() + 1, links_.n_blocks()"),
-    ("error > part * (1 - d) / 8; error *= d", "error > part; error *= d"),  # too few sweeps
-    ("norm_[l] <= 0.25 * norm_before_[l]", "norm_[l] <= 4 * norm_before_[l]"),
+    ("norm_before_[l] = norm_[l];", "norm_before_[l] = 0;"),  # the second correction is taken for the last
+    ("if (!rest_known) pull(n_core_, n_);", ""),  # nodes that no link leaves
     ("stop.damping / (1 - stop.damping) * norm / whole_[l]", "stop.damping * norm / whole_[l]"),
     ("part_[l] / 2 * may", "part_[l] * 1e6 * may"),  # the sweep of pagerank_many stops at once
 )

@@ -748,16 +748,19 @@ def test_no_iteration_without_cycles(rng):
 
 
 @pytest.mark.parametrize("damping", [0.85, 0.95, 0.99])
-def test_weak_cycles_take_few_sweeps(damping, rng):
-    """Pairs that lead to each other by one link of nine. A wrong sweep shows here: the certificate would send the
-    ranking to the other method, which is right too and takes ten times as long."""
+@pytest.mark.parametrize("own", [0, 9])
+def test_weak_cycles_take_few_sweeps(own, damping, rng):
+    """Pairs that lead to each other by one link of nine, and links to oneself that weigh as much as `own` others.
+    A wrong sweep shows here: the certificate would send the ranking to the other method, which is right too and takes
+    ten times as long."""
     first = np.repeat(2 * np.arange(199), 16)
     source = first + np.tile(np.repeat([0, 1], 8), 199)
     target = np.minimum(first + 2 + rng.integers(0, 6, first.size), 399)
     pair = np.arange(400)
-    source, target = np.r_[source, pair], np.r_[target, pair ^ 1]
+    weight = np.r_[np.ones(source.size + 400), np.full(400, own)]
+    source, target = np.r_[source, pair, pair], np.r_[target, pair ^ 1, pair]
     name = rng.permutation(400)
-    a = sparse.csr_array((np.ones(source.size), (name[source], name[target])), shape=(400, 400))
+    a = sparse.csr_array((weight, (name[source], name[target])), shape=(400, 400))
     assert pagerank_many(a, damping=damping, tol=1e-10, full_output=True).n_iter <= 10
 
 
