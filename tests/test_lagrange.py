@@ -121,6 +121,21 @@ def test_a_gradient_that_vanishes_is_told_by_linear_objectives_too(f):
     assert not r.points
 
 
+def test_constraints_that_touch():
+    c = [circle, lambda v: (v[0] - 2) ** 2 + v[1] ** 2 - 1]
+    r = lagrange(lambda v: v[1], c, [0.5, 0.5])
+    assert not r.success
+    assert "no multipliers" in r.message
+    assert_allclose(r.x, [1, 0], atol=1e-5)
+
+
+def test_without_a_smallest_value():
+    for f in (lambda v: v[0] + v[1] ** 3, lambda v: v[0] + v[1]):
+        r = lagrange(f, lambda v: v[0] - v[1], [1.0, 1.0])
+        assert not r.success, r.message
+        assert r.message.startswith("not converged")
+
+
 @pytest.mark.parametrize("f", [lambda v: v[0] + v[1], lambda v: v[0] ** 2 + 3 * v[1] ** 2])
 def test_started_where_the_constraint_has_no_gradient(f):
     r = lagrange(f, circle, [0.0, 0.0])

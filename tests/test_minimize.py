@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import scipy.optimize
@@ -177,6 +179,38 @@ def test_not_finite():
         r = minimize(lambda v: v[0] - np.log(v[0]), [0.01], method=method)
         assert r.success
         assert_allclose(r.x, 1, rtol=1e-10)
+
+
+def test_kinks_and_noise_are_told():
+    for method in ("newton", "bfgs", None):
+        r = minimize(lambda v: np.abs(v[0] - 1) + np.abs(v[1]), [3.0, 4.0], method=method)
+        assert not r.success
+        assert "kink" in r.message or "no point" in r.message
+    rng = np.random.default_rng(0)
+    r = minimize(lambda v: np.sum(v**2) + 1e-3 * rng.random(), [3.0, 1.0])
+    assert not r.success
+    assert "other numbers for the same x" in r.message
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs"])
+def test_from_far_away(method):
+    r = minimize(lambda v: np.exp(v[0]) + np.exp(-v[0]), [300.0], method=method)
+    assert r.success
+    assert_allclose(r.x, 0, atol=1e-12)
+
+
+def test_outside_of_the_domain_of_pythons_math():
+    r = minimize(lambda v: v[0] - math.log(v[0]), [5.0])
+    assert r.success
+    assert_allclose(r.x, 1, rtol=1e-6)
+    with pytest.raises(ValueError, match="of their own"):
+        minimize(lambda v: v[0] ** 2 if v[0] > 0.5 else int("of their own"), [5.0], method="bfgs", jac=lambda v: 2 * v)
+
+
+def test_differences_far_from_the_origin():
+    r = minimize(lambda v: -math.exp(-0.5 * ((float(v[0]) - 1.7e9 - 117) / 14) ** 2), [1.7e9 + 110])
+    assert r.success
+    assert_allclose(r.x - 1.7e9, 117, atol=1e-3)
 
 
 def test_what_fun_raises_comes_through():

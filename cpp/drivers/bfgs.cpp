@@ -15,9 +15,6 @@ constexpr double gains = 1e-4, leaves = 0.9;
 constexpr int most_trials = 60, most_of_rounding = 8;
 // Rounds without a gain of a factor of four after which rounding has ended the iteration.
 constexpr int most_stale = 4;
-// What is left to gain is nothing beside the largest value that was seen. (A minimum of higher order is approached for
-// ever.)
-constexpr double nothing = 1e-60;
 // So little is left to gain, beside the value or beside the largest one, that rounding may be all that is left.
 constexpr double little = 1e-9, tiny = 1e-24;
 
@@ -82,7 +79,7 @@ class Bfgs {
         kernel_.diagonal(b_, n_, stride_, diagonal);
         fresh = true;
         slope = direction();
-        if (!(slope < 0)) return ends(BfgsEnd::no_step);
+        if (!(slope < 0)) return ends(is_little() ? BfgsEnd::converged : BfgsEnd::no_step);
       }
       result_.decrease = -slope / 2;
       if (has_converged()) return ends(BfgsEnd::converged);
@@ -142,8 +139,8 @@ class Bfgs {
   bool has_converged() noexcept {
     bool small = true;
     for (Size i = 0; i < n_ && small; ++i) small = std::fabs(p_[i]) <= limits_.tol * std::fabs(x_[i]);
-    if (small || result_.decrease <= nothing * largest_) return true;
-    if (!(result_.decrease <= std::max(little * std::fabs(result_.value), tiny * largest_))) {
+    if (small) return true;
+    if (!is_little()) {
       stale_ = 0;
       least_ = std::numeric_limits<double>::infinity();
       return false;
@@ -157,6 +154,9 @@ class Bfgs {
     return ++stale_ >= (is_rounding() ? most_stale : 3 * most_stale);
   }
 
+  bool is_little() const noexcept {
+    return result_.decrease <= std::max(little * std::fabs(result_.value), tiny * largest_);
+  }
   bool is_rounding() const noexcept { return result_.decrease <= limits_.noise * std::fabs(result_.value); }
 
   bool try_at(double at, Trial& trial) noexcept {

@@ -146,6 +146,9 @@ def _shelf(key: Any) -> dict[Any, list[Recorded]]:
 
 # ---- functions ----
 
+# What Python's math says of arguments outside of a function's domain.
+_OF_MATH = ("math domain error", "math range error", "expected a ")
+
 
 class Taken:
     """A function of x as a solver uses it.
@@ -162,6 +165,8 @@ class Taken:
         What a program of the tape is called with after x.
     calls : int
         How many times f was called as it is.
+    is_noisy : bool
+        Whether f gives other numbers for the same x.
     """
 
     def __init__(self, f: Callable[..., Any], x0: Argument, args: tuple[Any, ...], name: str) -> None:
@@ -172,6 +177,7 @@ class Taken:
         self.reason = ""
         self.parameters: list[Array] = []
         self.calls = 0
+        self.is_noisy = False
         self._differences: Differences | None = None
         self.bounds: tuple[Any, Any] = (-np.inf, np.inf)
         self.first = _checked_result(f, self.plain(x0.values), name)
@@ -206,7 +212,12 @@ class Taken:
 
     def called(self, x: Array) -> Array:
         """What f itself gives, as float64."""
-        result = np.asarray(self.plain(x), np.float64)
+        try:
+            result = np.asarray(self.plain(x), np.float64)
+        except (ArithmeticError, ValueError) as error:  # beyond where f is defined: as NaN, a step too long
+            if isinstance(error, ValueError) and not str(error).startswith(_OF_MATH):
+                raise
+            return np.full(self.first.shape, np.nan)
         if result.shape != self.first.shape:
             raise ValueError(
                 f"{self.name}{place_of(self.f)} gave an array of shape {self.first.shape} for x0, and of shape "
@@ -314,12 +325,18 @@ def _taken(
             taken.calls += 1
         except Exception as error:  # whatever traced numbers meet in there: the plain call went well
             taken.reason = str(error) or type(error).__name__
+            if "for numbers, and" in taken.reason and not _same_again(taken, x.values):
+                taken.is_noisy, taken.reason = True, "it gives other numbers for the same x"
             return taken
         recorded = Recorded(watch, seen)
         kept.insert(0, recorded)
         del kept[_MOST_TAPES:]
     taken.recorded, taken.parameters = recorded, parameters
     return taken
+
+
+def _same_again(taken: Taken, x: Array) -> bool:
+    return np.array_equal(np.asarray(taken.plain(x), np.float64), taken.first, equal_nan=True)
 
 
 def _agrees(recorded: Recorded, x: Array, parameters: Sequence[Array], plain: Array) -> bool:

@@ -103,6 +103,8 @@ class Differences:
             scale = float(np.max(np.abs(narrow.slope), initial=0.0))
             # The wide step is off by what the narrow one moved, and by the rounding of f.
             error = moved + wide.noise if np.isfinite(moved) else np.inf
+            if not least[0] and (error > 4 * least[1] or not np.any(narrow.slope)):
+                break  # from here on it is rounding, of more than the last digit of f
             if (wide.is_coarse, error) < least:
                 best, best_step, least = wide.slope, step, (wide.is_coarse, error)
             elif least[1] == np.inf and np.all(np.isfinite(narrow.slope)):

@@ -10,7 +10,7 @@ import numpy as np
 from mmlfast._common.arrays import as_integer
 from mmlfast.optimize._kkt import Negative, Problem, geometry, point_at, verdict
 from mmlfast.optimize._objective import as_start
-from mmlfast.optimize._sqp import Stop, minimum_under
+from mmlfast.optimize._sqp import IRREGULAR, Stop, minimum_under
 
 Array = np.ndarray[Any, Any]
 
@@ -108,7 +108,9 @@ def lagrange(
         raise ValueError("constraints is empty: minimize is for functions without any")
     problem = Problem(f, [(c, (), None) for c in given], start, args)
     stop = minimum_under(problem, start, limit)
+    stop = _checked(problem, stop)
     points = [_as_point(problem, stop)] if not stop.reason else []
+    most = len(points) if stop.reason == IRREGULAR else most
     if most > len(points):
         points += _highest(problem, given, start, args, points, limit, stop)
     if most > len(points):
@@ -128,7 +130,7 @@ def constrained_minimum(
 ) -> Any:
     """For `minimize(constraints=...)`."""
     problem = Problem(fun, constraints, x0, args, jac, hess)
-    stop = minimum_under(problem, x0, max_iter)
+    stop = _checked(problem, minimum_under(problem, x0, max_iter))
     points = [_as_point(problem, stop)] if not stop.reason else []
     result = _result(problem, stop, points)
     result.pop("points")
@@ -136,6 +138,21 @@ def constrained_minimum(
         result.success, result.status = False, 1
         result.message = f"not converged: it has stopped at a {result.kind}: start elsewhere. {problem.note}".rstrip()
     return result
+
+
+def _checked(problem: Problem, stop: Stop) -> Stop:
+    """A point is stationary only if nothing of the gradient is left along the constraints."""
+    if stop.reason:
+        return stop
+    p, d = stop.p, stop.d
+    g = geometry(p.a, d)
+    slope = p.gradient / d
+    left = float(np.linalg.norm(g.along.T @ slope))
+    size = float(np.linalg.norm(d * p.x))
+    level = max(abs(p.value), abs(float(problem.f.taken.first.reshape(()))))
+    if left <= 1e-6 * float(np.linalg.norm(slope)) or left * size <= 1e-6 * level:
+        return stop
+    return stop._replace(reason="the slope along the constraints is not zero (a kink, or no smallest value)")
 
 
 def _as_point(problem: Problem, stop: Stop) -> LagrangePoint:
@@ -181,6 +198,14 @@ def _result(problem: Problem, stop: Stop, points: list[LagrangePoint]) -> Any:
 # ---- other points ----
 
 
+def _size_of(first: Stop, start: Array) -> float:
+    """Of the variables, scaled: where it started, and where it ended if that is a place."""
+    size = float(np.linalg.norm(first.d * start))
+    if not first.reason:
+        size = max(size, float(np.linalg.norm(first.d * first.p.x)))
+    return size or 1.0
+
+
 def _highest(
     problem: Problem,
     constraints: list[Callable[..., Any]],
@@ -195,7 +220,7 @@ def _highest(
     stop = minimum_under(turned, start, max_iter)
     if stop.reason:
         return []
-    size = max(float(np.linalg.norm(first.d * start)), float(np.linalg.norm(first.d * first.p.x)), 1e-300)
+    size = _size_of(first, start)
     point = _accepted(problem, stop.p.x, known, first.d, size)
     return [] if point is None else [point]
 
@@ -203,9 +228,10 @@ def _highest(
 def _others(problem: Problem, start: Array, first: Stop, known: list[LagrangePoint], most: int) -> list[LagrangePoint]:
     found: list[LagrangePoint] = []
     d = first.d
-    size = max(float(np.linalg.norm(d * start)), float(np.linalg.norm(d * first.p.x)), 1e-300)
+    size = _size_of(first, start)
     rng = np.random.default_rng(7)
-    starts = [start, *(first.p.x + size * rng.standard_normal(start.size) / d for _ in range(_OTHERS))]
+    centre = start if first.reason else first.p.x
+    starts = [start, *(centre + size * rng.standard_normal(start.size) / d for _ in range(_OTHERS))]
     for x0 in starts:
         while len(known) + len(found) < most:
             point = _deflated(problem, x0, [*known, *found], d, size)
@@ -299,7 +325,9 @@ def _accepted(problem: Problem, x: Array, known: list[LagrangePoint], d: Array, 
     level = 1e-7 * max(float(np.linalg.norm(p.gradient / d)), float(np.linalg.norm(multipliers @ (p.a / d))), 1e-300)
     if float(np.linalg.norm(p.c / g.rows)) > 1e-8 * size or g.rank == 0 or not p.is_finite:
         return None
-    if float(np.linalg.norm(residual)) > level and float(np.linalg.norm(residual)) > 1e-9 * size:
+    values = max(abs(p.value), abs(float(problem.f.taken.first.reshape(()))))
+    extent = max(size, float(np.linalg.norm(d * p.x)))
+    if float(np.linalg.norm(residual)) > level and float(np.linalg.norm(residual)) * extent > 1e-12 * values:
         return None
     if any(float(np.linalg.norm(d * (p.x - q.x))) <= 1e-5 * size for q in known):
         return None

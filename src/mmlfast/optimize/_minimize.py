@@ -15,6 +15,7 @@ from mmlfast.optimize._lagrange import constrained_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
 from mmlfast.optimize._stationary_points import kind_of
 from mmlfast.optimize._trust_region import Box, End, newton_minimum
+from mmlfast.optimize._trust_step import scaled_model
 
 Array = np.ndarray[Any, Any]
 
@@ -193,8 +194,12 @@ def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follo
     if isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and f.n <= _MOST_LOOKED_AT:
         free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
         kind = kind_of(hessian[np.ix_(free, free)], f.taken.recorded is not None)[0] if free.any() else "minimum"
+        if converged and not _is_stationary(f, hessian, end, free):
+            converged, reason = False, "the slope is not zero there (a kink, or no smallest value)"
         if converged and kind in ("saddle", "maximum"):
             converged, reason = False, f"it has stopped at a {kind}: start elsewhere"
+    if converged and f.taken.is_noisy:
+        converged, reason = False, "fun gives other numbers for the same x"
     message = "converged" if converged else f"not converged: {reason}"
     if converged and kind == "degenerate":
         message += " (some eigenvalues of the Hessian are zero there: the minimum is flat or not known to all digits)"
@@ -220,6 +225,20 @@ def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follo
     if follow.all is not None:
         result.allvecs = follow.all
     return result
+
+
+def _is_stationary(f: Objective, hessian: Array, end: Any, free: Array) -> bool:
+    """Whether little could be gained along the directions with curvature, and nothing pulls along the others."""
+    d, scaled, slope = scaled_model(hessian, end.gradient, np.zeros(f.n), free)
+    if not slope.any():
+        return True
+    values, vectors = np.linalg.eigh(scaled)
+    slopes = slope @ vectors
+    flat = np.abs(values) <= 1e-6 * float(np.abs(values).max(initial=0.0))
+    level = max(abs(float(end.value)), abs(float(f.taken.first.reshape(()))))
+    gain = float(np.sum(slopes[~flat] ** 2 / np.abs(values[~flat])))
+    pull = float(np.abs(slopes[flat]).max(initial=0.0)) * float(np.linalg.norm((d * end.x)[free]))
+    return gain <= 1e-7 * level and pull <= 1e-6 * level
 
 
 def _with_message(result: Any, talks: bool) -> Any:

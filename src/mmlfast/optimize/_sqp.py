@@ -40,6 +40,7 @@ class _State:
         self.lengths: list[float] = []
         self.forces: list[float] = []  # sizes of the multipliers
         self.kicks = 0
+        self.first_rows = np.ones(problem.m)  # lengths of the gradients of the constraints at the start
 
     def look(self) -> tuple[Geometry, Array, Array]:
         """The geometry, the scaled gradient, and the scaled Hessian of the Lagrangian."""
@@ -71,21 +72,22 @@ def _minimum_under(problem: Problem, x0: Array, max_iter: int) -> Stop:
     if not state.p.is_finite:
         raise ValueError("fun, the constraints or their derivatives are not finite at x0: start elsewhere")
     state.d, first_size = first_scales(problem, state.p), 0.0
+    state.first_rows = geometry(state.p.a, state.d).rows
     for n_iter in range(max_iter + 1):
         g, slope, h = state.look()
         if not np.isfinite(h).all():
             return _stop(state, "the second derivatives are not finite", n_iter)
         size = float(np.linalg.norm(state.d * state.p.x))
-        first_size = max(first_size, size if n_iter == 0 else 0.0)
-        if not size <= 1e12 * (first_size or size):
-            return _stop(state, "it has no smallest value: x grows without end", n_iter)
         if not state.radius:
             state.radius = size or float(np.linalg.norm(slope)) or 1.0
+        first_size = first_size or max(size, state.radius)
+        if not size <= 1e12 * first_size:
+            return _stop(state, "it has no smallest value: x grows without end", n_iter)
         across = g.across(state.p.c)
         found = _step(state, g, slope, h, across)
         end = _ended(state, g, found, across, size)
         if end is not None:
-            if end in ("", _IRREGULAR) or not _kicked(state, g):
+            if end in ("", IRREGULAR) or not _kicked(state, g):
                 return _stop(state, end, n_iter)
             continue
         if n_iter == max_iter:
@@ -101,14 +103,27 @@ def _minimum_under(problem: Problem, x0: Array, max_iter: int) -> Stop:
 
 def _stop(state: _State, reason: str, n_iter: int) -> Stop:
     g = geometry(state.p.a, state.d)
+    if not reason and _is_irregular(state, g):
+        reason = IRREGULAR
     return Stop(state.p, g.multipliers(state.p.gradient / state.d), state.d, reason, n_iter)
 
 
 _CONTRADICT = "the constraints contradict each other, or cannot be met near here"
-_IRREGULAR = (
+IRREGULAR = (
     "the gradients of the constraints vanish, or depend on each other, where they hold: x is on its way there, but "
     "there are no multipliers"
 )
+
+
+def _is_irregular(state: _State, g: Geometry) -> bool:
+    """Whether steps were halved, step by step, while multipliers grew, or gradients of constraints vanished."""
+    steps, forces = np.array(state.lengths[-6:]), np.array(state.forces[-6:])
+    if len(steps) < 6 or not np.all(steps > 0):
+        return False
+    ratios = steps[1:] / steps[:-1]
+    if not np.all((ratios > 0.3) & (ratios < 0.8)):
+        return False
+    return bool(np.all(forces[1:] > 1.2 * forces[:-1]) or np.any(g.rows < 1e-5 * state.first_rows))
 
 
 class _Step(NamedTuple):
@@ -156,7 +171,7 @@ def _ended(state: _State, g: Geometry, step: _Step, across: Array, size: float) 
         state.forces.append(float(np.linalg.norm(state.multipliers)))
         forces = np.array(state.forces[-_GROWING:], np.float64)
         if len(forces) == _GROWING and np.all(forces[1:] > 1.4 * forces[:-1]):
-            return _IRREGULAR
+            return IRREGULAR
     if not stuck:
         return None
     if violated > max(rounding, 1e-9 * float(np.linalg.norm(across))) and violated > 1e-12 * size:

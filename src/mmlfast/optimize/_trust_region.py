@@ -24,8 +24,8 @@ _STALE = 3
 # So little is left to gain, beside f or beside its largest value, that its rounding may be what is left: sums of
 # squares of terms that cancel are known to less than their own last digit.
 _LITTLE, _TINY = 1e-9, 1e-24
-# What is left to gain is nothing beside the largest value that was seen; along a flat direction, sooner.
-_NOTHING, _NOTHING_FLAT = 1e-60, 1e-30
+# Along a flat direction: nothing is left to gain beside the value of so many steps before.
+_NOTHING, _BEFORE = 1e-30, 60
 
 
 class End(NamedTuple):
@@ -63,7 +63,7 @@ class _Iteration:
         self.value, self.gradient = f.value_and_gradient(self.x)
         self.scales = np.zeros(x.size)
         self.radius = 0.0
-        self.largest = abs(self.value)
+        self.values = [abs(self.value)]
         self.least, self.stale = np.inf, 0
         self.hessian: Any = None
 
@@ -93,9 +93,13 @@ class _Iteration:
             return self.value - value
         return float(-0.5 * ((self.gradient + gradient) @ step))
 
+    @property
+    def before(self) -> float:
+        return max(self.values[-_BEFORE:])
+
     def rounding_ended_it(self, decrease: float) -> bool:
         """Where little is left to gain, and steps do not make it less any more."""
-        if decrease > max(_LITTLE * abs(self.value), _TINY * self.largest):
+        if decrease > max(_LITTLE * abs(self.value), _TINY * max(self.values)):
             self.least, self.stale = np.inf, 0
             return False
         if decrease <= 0.25 * self.least:
@@ -136,8 +140,8 @@ def newton_minimum(
             step = box.into(state.x + step) - state.x
             decrease = state.predicted(step)
         small = bool(np.all(np.abs(step) <= tol * np.abs(state.x)))
-        nothing = (_NOTHING_FLAT if found.flat else _NOTHING) * state.largest
-        if (small and found.inside) or not step.any() or decrease <= nothing:
+        nothing = found.flat and decrease <= _NOTHING * state.before
+        if (small and found.inside) or not step.any() or nothing:
             return state.ended(True, "", n_iter, decrease)
         if state.rounding_ended_it(decrease):
             return state.ended(True, "", n_iter, decrease)
@@ -150,7 +154,7 @@ def newton_minimum(
                 return state.ended(False, "it has no smallest value: it is minus infinity", n_iter, decrease)
             return state.ended(False, "no point nearby is lower, although the derivatives say so", n_iter, decrease)
         n_iter += 1
-        state.largest = max(state.largest, abs(state.value))
+        state.values.append(abs(state.value))
         if stepped is not None:
             stepped(state.x, state.value)
 
