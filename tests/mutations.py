@@ -478,6 +478,35 @@ mutations(
     ),
 )
 mutations(
+    "cpp/kernels/least_squares.cpp",
+    "test_least_squares.py test_strd_nonlinear.py",
+    ("if (z[j] > z[longest]) longest = j", ""),  # no pivots
+    ("for (; i < rows; i += step) body(i, 0)", ""),
+    ("pivots[k] = pivots[longest], pivots[longest] = pivot", ""),
+)
+mutations(
+    "cpp/drivers/least_squares*",
+    "test_least_squares.py test_least_squares_problems.py test_strd_nonlinear.py test_curve_fit.py",
+    ("influence_[j] = std::max(influence_[j], norms_[j])", "influence_[j] = 1"),  # a unit
+    ("if (near_[j] >= 0) lower_[j] *= 0.9", ""),
+    ("step_[j] += 0.5 * second_step_[j]", "step_[j] += second_step_[j]"),
+    ("p_[j] >= options_.upper[j] && gradient_[j] < 0", "p_[j] >= options_.upper[j]"),
+    ("if (!std::isfinite(column[i])) column[i] = 0", ""),
+    ("fixed_[k] < 0 ? -gradient : gradient", "gradient"),
+    ("z_[k] = 0;\n", ""),  # what is left by chance
+    ("sum -= row[j] * r[j]", "sum += row[j] * r[j]"),
+    ("precise_[i] - model_.y[i]", "precise_[i]"),
+    ("answer.rank < answer.rank_at_start && !search.is_bowl(start);\n  const", "false;\n  const"),
+    ("floor = curvature == Curvature::for_search ? 0.01 * first : 0", "floor = 0.01 * first"),
+)
+mutations(
+    "cpp/drivers/common/double_double.*",
+    "test_least_squares.py",
+    ("std::fma(a, b, -p)", "0"),
+    ("- Double2(k * half_pi_third)", ""),
+    ("std::abs(x.high) < 0.34 ? small_expm1(x)", "false ? small_expm1(x)"),
+)
+mutations(
     "cpp/kernels/curve_fit_many*",
     "test_curve_fit_many.py",
     ("store_part(to, load_part<double>(to) + sum[s].part[0]);", "store_part(to, sum[s].part[0]);"),
