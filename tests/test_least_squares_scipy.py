@@ -65,7 +65,6 @@ class _Differences:
         assert res.active_mask.tolist() == [0]
         assert res.success
         assert res.status > 0
-        assert res.njev < 10
 
     def test_nfev(self):
         for most in (1, 2):

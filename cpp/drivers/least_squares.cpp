@@ -126,7 +126,11 @@ void minimize_squares(ResidualFunction& function, const LeastSquaresOptions& opt
   if (answer.status == LeastSquaresStatus::stopped || answer.status == LeastSquaresStatus::out_of_evaluations) return;
   answer.lost = answer.rank < answer.rank_at_start && !search.is_bowl(start);
   const bool redundant = answer.rank < n && answer.rank_at_start < n;
-  if (answer.status == LeastSquaresStatus::stagnation || answer.lost)
+  // Bends are a good guide to the end of a valley, not always to the best one. A long way that gained little may have
+  // missed it.
+  constexpr Size long_way = 12;
+  const bool poor = answer.accelerated && answer.n_evaluations >= long_way && search.cost_left() > 0.1;
+  if (answer.status == LeastSquaresStatus::stagnation || answer.lost || poor)
     SecondSearch(function, options, answer).go_carefully(start);
   else if (redundant)
     SecondSearch(function, options, answer).go_aside();

@@ -24,6 +24,8 @@ class LeastSquaresSearch : NonCopyable {
   void run() noexcept;
   // Are the residuals nothing but roundings beside those at the start?
   bool is_exact_fit() const noexcept { return size_ <= 1e-13 * size_at_start_; }
+  // Of that at the start.
+  double cost_left() const noexcept { return (size_ / size_at_start_) * (size_ / size_at_start_); }
   // Does the cost grow at the answer if the parameters that make no difference there, to first order, go back a
   // hundredth of the way to the start?
   bool is_bowl(const double* start) noexcept;
