@@ -342,7 +342,7 @@ class LinearFit:
 
         Parameters
         ----------
-        x, level
+        x, level : array_like, float
             As for `confidence_band`.
         sigma : float
             The error of the new observation in the unit of `sigma` of the fit: 1 is that of a row of weight 1.
