@@ -536,6 +536,45 @@ mutations(
 # ---- Python ----
 
 mutations(
+    "src/mmlfast/optimize/_fit_covariance.py",
+    "test_curve_fit_cases.py test_curve_fit_scipy.py",
+    ("out[self.held] = out[:, self.held] = np.nan", "out[self.held] = out[:, self.held] = 0.0"),
+    ("undetermined[without] = True", "pass"),
+)
+mutations(
+    "src/mmlfast/optimize/_fit_points.py",
+    "test_curve_fit_models.py",
+    ("if len(set(found)) > 1:", "if False:"),
+    ("if not np.array_equal(indices % n, np.repeat(np.arange(n), np.diff(indptr))):", "if False:"),
+)
+mutations(
+    "src/mmlfast/optimize/_fit_tape.py",
+    "test_curve_fit.py test_curve_fit_models.py",
+    (" or _kind_of(found) != key", ""),
+    ("key += tuple(map(id, f.__closure__))", "pass"),
+)
+mutations(
+    "src/mmlfast/optimize/_fit_search.py",
+    "test_curve_fit_models.py",
+    ("_explains_little(best, data)", "False"),
+)
+mutations(
+    "src/mmlfast/optimize/_fit_result.py",
+    "test_curve_fit.py",
+    ("variance + self._outcome.noise * errors**2", "variance + errors**2"),
+)
+mutations(
+    "cpp/bind/quick_fit.cpp",
+    "test_curve_fit.py test_curve_fit_models.py",
+    ("weights[static_cast<std::size_t>(i)] = 1 / errors[i];", "weights[static_cast<std::size_t>(i)] = errors[i];"),
+    ("same &= std::abs(a[i] - b[i]) <= tolerance * size;", "(void)size, (void)tolerance;"),
+)
+mutations(
+    "cpp/drivers/least_squares_rows.cpp",
+    "test_curve_fit.py",
+    ("column[i] = rows[i * n + j];\n    weigh(column);", "column[i] = rows[i * n + j];"),
+)
+mutations(
     "src/mmlfast/_common/weights.py",
     "test_covariance.py test_nan_policy.py test_rules.py test_arguments.py",
     ("FAR = 16", "FAR = 1 << 14"),

@@ -630,6 +630,8 @@ def test_a_function_that_is_made_again_is_the_same_one():
         assert_allclose(curve_fit(changing, X, 3 * X**k, [1]).params, [3], rtol=1e-14)
         again = types.FunctionType(changing.__code__, globals(), "again", (k + 1,))
         assert_allclose(curve_fit(again, X, 3 * X ** (k + 1), [1]).params, [3], rtol=1e-14)
+        again = types.FunctionType(changing.__code__, globals(), "again", (1,))  # which `changing` was once
+        assert_allclose(curve_fit(again, X, 3 * X, [1]).params, [3], rtol=1e-14)
 
 
 def test_bits_depend_neither_on_simd_levels_nor_on_threads(same_at_every_level):

@@ -316,3 +316,13 @@ def test_where_a_search_ends_too_high_others_are_made():
             for _ in range(2):
                 fit = curve_fit(f, x, y, start)
                 assert fit.chi_squared <= np.sum((f(x, *p) - y) ** 2) * (1 + 1e-6)
+
+
+def test_a_model_that_changes_with_the_number_of_points():
+    def f(x, a, b):
+        return a * x + b if len(x) < 100 else a * x**2 + b
+
+    few, many = np.linspace(1, 2, 20), np.linspace(1, 2, 150)
+    for _ in range(2):
+        assert_allclose(curve_fit(f, few, f(few, 3.0, 2.0)).params, [3, 2], rtol=1e-12)
+        assert_allclose(curve_fit(f, many, f(many, 3.0, 2.0)).params, [3, 2], rtol=1e-12)
