@@ -124,6 +124,18 @@ def test_models(f, p0):
             assert_as_alone(fits, i, f, X, y[i], p0)
 
 
+@pytest.mark.parametrize("n", [12, 31, 33])
+def test_many_parameters(n):
+    def row_of_bells(x, *p):
+        return sum(a * np.exp(-0.5 * (x - m) ** 2) for a, m in zip(p, np.arange(n), strict=True)) * np.exp(0.1 * p[0])
+
+    x = np.linspace(0, n, 4 * n)
+    y = row_of_bells(x, *np.linspace(0.5, 2, n)) + 0.01 * np.random.default_rng(0).standard_normal((2, 4 * n))
+    fits = curve_fit_many(row_of_bells, x, y, np.ones(n))
+    assert ("more than 31 parameters" in fits.message) == (n > 31)
+    assert_as_alone(fits, 1, row_of_bells, x, y[1], np.ones(n))
+
+
 def test_the_reference():
     y, _ = slopes(12)
 
@@ -504,6 +516,7 @@ def test_models_that_are_called():
 
     fits = curve_fit_many(centred, X, y)
     assert "by that point alone" in fits.message
+    assert fits.derivatives == "exact"
     for i in range(3):
         assert_as_alone(fits, i, centred, X, y[i])
 

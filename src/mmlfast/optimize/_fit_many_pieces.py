@@ -26,7 +26,7 @@ Put = Callable[[int, int, Array], None] | None
 _PIECE_BYTES = 1 << 24  # of y
 _MOST_FITS = 1 << 16  # of a piece
 _ALONE = 32  # fits of a piece that are done one by one
-_MOST_IN_LANES = 32  # parameters
+_MOST_IN_LANES = 31  # parameters: a program takes 32 arrays, one of which is x
 # Lanes work with normal equations; beyond this condition the fit is done again by itself.
 _WORST_CONDITION = 1e5
 # Evaluations in lanes, after which a fit goes on by itself.
@@ -84,6 +84,7 @@ class Piece:
         self.active = np.zeros((size, p), np.int8)
         self.status = np.zeros(size, np.int8)
         self.n_evaluations = np.zeros(size, np.int32)
+        self.derivatives = DIFFERENCES  # of a fit that was done by itself
 
     def arrays(self) -> tuple[Array, ...]:
         return (
@@ -99,8 +100,8 @@ class Piece:
 
 
 def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str, bool]:
-    """Where derivatives come from, why the model is not on a tape, and whether the user interrupted."""
-    interrupted = False
+    """Where derivatives come from, why fits are not in lanes, and whether the user interrupted."""
+    interrupted, derivatives = False, EXACT
     if not job.n_fits:
         return EXACT, "", interrupted
     tape, reason = _tape_of(job)
@@ -123,6 +124,7 @@ def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str, boo
             if put is not None:
                 put(start, stop, values)
         done += int(np.count_nonzero(piece.status))
+        derivatives = EXACT if tape is not None else piece.derivatives
         if interrupted:
             _give_up(job, puts, stop)
             warn_caller(
@@ -132,7 +134,7 @@ def fit_all(job: Job, puts: Sequence[Put], verbose: bool) -> tuple[str, str, boo
             break
         shown.at(stop)
     shown.end()
-    return EXACT if tape is not None else DIFFERENCES, reason, interrupted
+    return derivatives, reason, interrupted
 
 
 def _give_up(job: Job, puts: Sequence[Put], start: int) -> None:
@@ -169,7 +171,7 @@ class _Progress:
 
 def _tape_of(job: Job) -> tuple[RowTape | None, str]:
     """Of a start that is finite, if there is one among the first fits."""
-    if len(job.parameters.free) > _MOST_IN_LANES:
+    if len(job.parameters.names) > _MOST_IN_LANES:
         return None, f"more than {_MOST_IN_LANES} parameters"
     start = next(
         (s for fit in range(min(job.n_fits, 64)) if np.isfinite(s := job.start.item(fit)).all()), job.parameters.start
@@ -363,6 +365,7 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
             piece.condition[at] = found.condition
             piece.active[at] = found.active
             piece.n_evaluations[at] += found.n_evaluations
+            piece.derivatives = found.derivatives
             n_held = int(np.count_nonzero(found.active))
             piece.status[at] = FOUND if found.rank + n_held >= len(free) else UNDETERMINED
     except RuntimeError:

@@ -68,7 +68,7 @@ class CurveFitMany(tuple[Any, ...]):
     derivatives : str
         "exact" (the model was traced) or "finite differences".
     message : str
-        How many fits have no answer, and why; why the model could not be traced.
+        How many fits have no answer, and why; why they were not done in lanes.
 
     Examples
     --------
@@ -159,7 +159,7 @@ class CurveFitMany(tuple[Any, ...]):
         values, counts = np.unique(status, return_counts=True)
         parts = [f"{c} of {total}: {MESSAGES[int(s)]}" for s, c in zip(values[::-1], counts[::-1], strict=True)]
         if self._reason:
-            parts.append(f"f is called for one fit after the other, because it cannot be traced: {self._reason}")
+            parts.append(f"done one after the other by curve_fit: {self._reason}")
         return "; ".join(parts)
 
     def __repr__(self) -> str:

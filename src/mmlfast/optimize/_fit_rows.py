@@ -94,19 +94,19 @@ def look_at(
     fits_shape(f, first.shape, (n,))
     first = np.broadcast_to(first.reshape(first.size if first.size > 1 else ()), (n,))
     if could_hold and not watch.holds():
-        return Rows(None, "it changes what it uses besides its arguments")
+        return Rows(None, "f changes what it uses besides its arguments")
     order = [*free, *held]
     if tape is None:
         try:
             tape = _record(watch, of_point, n_variables, x, start[order], len(free))
         except Exception as error:  # whatever traced numbers meet in there: the plain call went well
-            return Rows(None, str(error) or type(error).__name__)
+            return Rows(None, f"f cannot be traced: {str(error) or type(error).__name__}")
     points = np.ascontiguousarray(x if n_variables < 0 else np.atleast_2d(x).T)
     if not _agree(tape, points, start[order], first):
         if tape in tapes:
             tapes.remove(tape)
             return look_at(f, free, held, start, x, n_variables)
-        return Rows(None, "it does not give each point its number by that point alone")
+        return Rows(None, "f does not give each point its number by that point alone")
     if tape not in tapes:
         tapes.insert(0, tape)
         del tapes[_MOST_TAPES:]
