@@ -370,7 +370,5 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
             piece.status[at] = FOUND if found.rank + n_held >= len(free) else UNDETERMINED
     except RuntimeError:
         piece.status[at] = NO_MINIMUM
-        return
     except (ValueError, TypeError, ArithmeticError) as error:
         piece.status[at] = NOT_FINITE if "not finite" in str(error) else BAD_DATA
-        return
