@@ -122,4 +122,5 @@ assert np.array_equal(mf.autodiff.grad(lambda v: v[0] ** 2 * v[1] + v[1] ** 3)(n
 assert np.array_equal(np.diag(mf.autodiff.hessian(lambda v: v[0] ** 2 - v[1] ** 2)(np.zeros(2))), [2.0, -2.0])
 square = mf.autodiff.jacobian(lambda w: np.stack([w[0] ** 2 - w[1] ** 2, 2 * w[0] * w[1]]))
 assert np.isclose(mf.linalg.det(square(np.array([1.0, 2.0]))), 4 * (1 + 4))
+print(mf.optimize.classify_stationary_point(lambda v: v[0] ** 2 - v[1] ** 2, np.zeros(2)))
 print("1. (4, 7)   2. a saddle   3. 4 (u^2 + v^2)")

@@ -55,3 +55,18 @@ print(f"where(v > 0, sqrt(v), 0) at 0 and 4: {safe(np.array([0.0, 4.0]))}")
 # The chain rule of one neuron: values from top to bottom, derivatives from bottom to top.
 neuron = autodiff.trace(lambda v: (np.tanh(v[0] * 0.7 + v[1]) - 1) ** 2, np.zeros(2))
 print(neuron.trace_table(np.array([0.5, -1.2])))
+
+# %%
+# Value and gradient together cost little more than the gradient. `vjp` and `hvp` multiply by a Jacobian and a Hessian
+# that nobody writes down; and a function that no tape knows comes in with a derivative of its own.
+value, slope = autodiff.value_and_grad(lambda v: np.sum(v**3))(np.array([1.0, 2.0]))
+print(f"value {value}, gradient {slope}")
+_, pullback = autodiff.vjp(lambda v: np.stack([v[0] * v[1], v[0] ** 2]), np.array([3.0, 2.0]))
+print(f"(1, 1) times the Jacobian: {pullback(np.array([1.0, 1.0]))[0]}")
+print(f"Hessian times (1, 0): {autodiff.hvp(lambda v: v[0] ** 2 * v[1], ([3.0, 2.0],), ([1.0, 0.0],))}")
+
+from scipy.special import j0, j1
+
+bessel = autodiff.primitive(j0, derivative=lambda x: -j1(x))
+slope = autodiff.derivative(lambda x: bessel(x) ** 2, 1.0)
+print(f"slope of J0(x)^2 at 1: {slope:.12f}, exactly {-2 * j0(1) * j1(1):.12f}")

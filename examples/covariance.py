@@ -26,3 +26,10 @@ moments = mf.stats.Moments()
 for piece in np.array_split(far, 7):
     moments.update(piece)
 print(f"in seven pieces, same bits: {np.array_equal(moments.covariance(), mf.stats.covariance(far))}")
+
+# %%
+# The correlation has ones on its diagonal, exactly; and one for each group of rows.
+labels = np.array(["a", "b"])[np.arange(len(x)) % 2]
+print(f"ones on the diagonal: {(np.diag(mf.stats.correlation(x)) == 1).all()}")
+by_label = mf.stats.correlation(x, groups=labels)
+print(f"groups {by_label.groups}: tables of shape {by_label.values.shape}")

@@ -85,3 +85,11 @@ with warnings.catch_warnings(record=True) as told:
     fit = curve_fit(lambda t, a, b, rate: a * np.exp(b - rate * t), t, decay(t, 2.0, 1.5, 0.0), [1, 0, 1])
 print(told[0].message)
 print("rank", fit.rank, "of 3, rate", fit["rate"].round(6))
+
+# %%
+# Residuals of any form: `least_squares` takes the function that gives them.
+from mmlfast.optimize import least_squares
+
+circle = np.array([[1.1, 0.1], [0.2, 1.9], [-0.9, 1.0], [0.1, 0.0], [0.9, 1.7]])
+found = least_squares(lambda p: np.hypot(circle[:, 0] - p[0], circle[:, 1] - p[1]) - p[2], [0.0, 0.0, 1.0])
+print("a circle through five points: centre", found.x[:2].round(3), "radius", found.x[2].round(3))

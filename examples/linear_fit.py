@@ -65,3 +65,9 @@ z = np.linspace(-9, -3, 82)
 c = rng.standard_normal(11)
 curve = linear_fit(z, np.polynomial.polynomial.polyval(z, c), degree=10)
 print(f"degree 10 far from zero: residuals below {np.sqrt(curve.chi_squared / 82):.0e} of {np.abs(z**10).max():.0e}")
+
+# %%
+# The estimator with scikit-learn's interface, on float32 rows in the thousands.
+rows = rng.integers(2000, 7000, (100_000, 3))
+model = mf.linear_model.LinearRegression().fit(rows.astype(np.float32), (rows @ [2, -4, 7] + 9).astype(np.float32))
+print(f"coefficients {model.coef_.round(5)}, intercept {model.intercept_:.4f}")

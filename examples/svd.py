@@ -41,3 +41,10 @@ print(f"smallest of the graded matrix: {mf.linalg.svdvals(graded * scales)[-1]:.
 b = np.array([1.0, 1.0, 1.0])
 x = mf.linalg.pinv(a) @ b
 print(f"the shortest solution: {x.round(6)}, its residual {np.linalg.norm(a @ x - b):.0e}")
+
+# %%
+# An orthonormal basis of what the columns span, and of what no combination of them reaches.
+basis = mf.linalg.orth(a)
+print(
+    f"the columns span {basis.shape[1]} dimensions; orthonormal: {np.allclose(basis.T @ basis, np.eye(basis.shape[1]))}"
+)

@@ -62,6 +62,8 @@ SHOWN = {
         "[0.333333 0.333333 0.333333]",
     ],
     "affine_moments": ["[33.804 -0.999]"],
+    "pixel_decays": ["1 of 4800: fewer points than parameters", "alone: True", "curve_fit: True"],
+    "many_networks": ["that it has not seen", "what it is alone: True"],
     "covariance": ["same bits: True"],
     "pca": ["1.00488949e-09", "in 2 readings", "thirteen pieces, same bits: True", "from disk, same bits: True", "9.3"],
     "cluster": ["[1.   1.99 2.99 3.99 4.99 5.99 6.99 8.  ]", "explain 55.5 %", "I: True", "[0. 1. 2. 3. 4. 5. 6. 7.]"],
