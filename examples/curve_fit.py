@@ -5,8 +5,7 @@ A curve through points: heights of people, by steepest descent and by least squa
 
 import numpy as np
 
-from mmlfast.autodiff import grad
-from mmlfast.optimize import curve_fit
+from mmlfast.optimize import curve_fit, gradient_descent
 
 # %%
 # Francis Galton's table of 1886: how many of 928 grown-up children were how tall, in inches (women's heights times
@@ -27,19 +26,17 @@ def chi_squared(p):
     return np.sum((bell(inches, p[0], p[1]) - share) ** 2)
 
 
-slope = grad(chi_squared)
-p = np.array([66.0, 4.0])
-for step in range(201):
-    if step in (0, 5, 20, 50, 200):
-        print(f"step {step:3}: mean {p[0]:.6f}, spread {p[1]:.6f}, chi squared {chi_squared(p):.10f}")
-    p = p - 20 * slope(p)
+descent = gradient_descent(chi_squared, [66.0, 4.0], learning_rate=20, path=True)
+for step in (0, 5, 20, descent.nit):
+    (mean, spread), value = descent.path[step], descent.path_fun[step]
+    print(f"step {step:3}: mean {mean:.6f}, spread {spread:.6f}, chi squared {value:.10f}")
 
 # %%
 # Least squares uses that chi squared is a sum of squares: it knows the curvature and is there in a few steps. It also
 # says how sure the parameters are.
 fit = curve_fit(bell, inches, share, p0=[66, 4])
 print(fit)
-print("the same place:", np.allclose(fit.params, p, rtol=1e-6))
+print("the same place:", np.allclose(fit.params, descent.x, rtol=1e-6))
 
 # %%
 # Counts have errors of about their square roots: points with many people count more. With errors that are known,

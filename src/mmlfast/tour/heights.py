@@ -72,11 +72,12 @@ def run(tour: Tour) -> None:
 
 def _descend(share: Array) -> Array:
     """The way down the slope of the sum of squares."""
-    slope = mf.autodiff.grad(lambda p: np.sum((bell(_INCHES, p[0], p[1]) - share) ** 2))
-    points = [_START]
-    for _ in range(400):
-        points.append(points[-1] - 12 * slope(points[-1]))
-    return np.array(points)
+
+    def chi_squared(p: Any) -> Any:
+        return np.sum((bell(_INCHES, p[0], p[1]) - share) ** 2)
+
+    descent = mf.optimize.gradient_descent(chi_squared, _START, learning_rate=12, tol=1e-12, path=True)
+    return np.asarray(descent.path)
 
 
 def _coverage(fit: mf.optimize.CurveFit, n: int) -> float:
