@@ -750,8 +750,8 @@ def test_no_iteration_without_cycles(rng):
 @pytest.mark.parametrize("damping", [0.85, 0.95, 0.99])
 @pytest.mark.parametrize("own", [0, 9])
 def test_weak_cycles_take_few_sweeps(own, damping, rng):
-    """Pairs that lead to each other by one link of nine, and links to oneself that weigh as much as `own` others. A wrong
-    sweep shows: the certificate would send the ranking to the other method, right too and ten times as long."""
+    """Pairs that lead to each other by one link of nine, and links to oneself as heavy as `own` others. A wrong sweep
+    shows: the certificate would send the ranking to the other method, right too and ten times as long."""
     first = np.repeat(2 * np.arange(199), 16)
     source = first + np.tile(np.repeat([0, 1], 8), 199)
     target = np.minimum(first + 2 + rng.integers(0, 6, first.size), 399)
