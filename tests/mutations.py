@@ -291,7 +291,6 @@ mutations(
     "test_backprop.py test_backprop_functions.py test_backprop_training.py test_layouts.py",
     ("if (!(weight > 0)) return;", ""),
     ("    if (weight == T{0}) {", "    if (weight != weight) {"),
-    ("if (value < state_.best) {", "if (value <= state_.best) {"),
     ("best_.restore();\n      state_.steps = best_steps_;", "best_.restore();"),
     ("const double first = 1 - std::pow(training_.beta1, steps)", "const double first = 1"),
     ("state_ = good_state_;", ""),

@@ -408,6 +408,32 @@ def test_the_best_weights_are_kept(rng):
     assert kept.history.best_epoch < 59
 
 
+def test_after_the_best_epoch_it_goes_on_from_there(rng):
+    """Weights, moments and the number of steps are those of the best epoch."""
+    x, y, bad = noisy(rng)
+    how: dict[str, Any] = {"batch_size": 5, "learning_rate": 0.05, "optimizer": "adam", "shuffle": False}
+    net, other = (Network([2, 30, 1], seed=1) for _ in range(2))
+    net.fit(x[:40], bad, epochs=60, validation_data=(x[40:], y[40:]), **how)
+    best = net.history.best_epoch
+    assert best < 58
+    other.fit(x[:40], bad, epochs=best + 1, **how)
+    same(net, other)
+    np.testing.assert_array_equal(net.fit(x[:40], bad, epochs=2, **how), other.fit(x[:40], bad, epochs=2, **how))
+    same(net, other)
+
+
+def test_steps_that_diverged_do_not_count(rng):
+    x, y = task(rng, 64)
+    net, other = (Network([3, 4, 2], activation="identity", seed=1) for _ in range(2))
+    how: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-3, "optimizer": "adam", "shuffle": False}
+    with pytest.warns(mf.ConvergenceWarning, match="left the finite numbers in epoch 3"):
+        net.fit(x, y, epochs=9, validation_data=(x, y), schedule=("step", 2, 1e200), **how)
+    assert net.epoch == 2
+    other.fit(x, y, epochs=2, **how)
+    same(net, other)
+    np.testing.assert_array_equal(net.fit(x, y, epochs=2, **how), other.fit(x, y, epochs=2, **how))
+
+
 def test_patience_counts_epochs(rng):
     x, y, bad = noisy(rng)
     net = Network([2, 30, 1], seed=1)
