@@ -284,7 +284,6 @@ mutations(
     ("select(z < zero<T>(), zero<T>(), z) + soft_corner(z)", "log1p(exp(z))"),
     ("flushed(fnma(rate, g,", "(fnma(rate, g,"),  # subnormal velocities
     ("fnma(rate, first / (sqrt(second) + epsilon)", "fnma(rate, first / sqrt(second + epsilon)"),
-    ("h ^= static_cast<std::uint32_t>(key >> 32)", "h ^= 0"),
 )
 mutations(
     "cpp/drivers/**/backprop*",

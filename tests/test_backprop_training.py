@@ -269,6 +269,23 @@ def test_dropout():
     assert abs(2 * mean - (width**2 + want)) < 25  # the sum itself is kept on average
 
 
+def test_dropout_and_shifts_belong_to_the_sample(rng):
+    """Whatever batch it is in, and wherever there."""
+    x, y = rng.normal(size=(150, 6)), rng.normal(size=(150, 2))
+    net = Network([6, 9, 2], seed=1)
+    found = []
+    for shuffle, batch_size in ((True, 150), (False, 150), (True, 32), (False, 7)):
+        net.reset()
+        losses = net.fit(
+            x, y, epochs=2, batch_size=batch_size, shuffle=shuffle, learning_rate=0.0, dropout=0.3, max_shift=1,
+            image_shape=(2, 3),
+        )  # fmt: skip
+        found.append(losses)
+    assert abs(found[0][0] - found[0][1]) > 1e-4
+    for losses in found:
+        np.testing.assert_allclose(losses, found[0], rtol=1e-13)
+
+
 def test_dropout_gradient_is_that_of_the_loss(rng):
     """A step with dropout has the slope of the loss that it reports: moved weights give the difference of losses."""
     x, y = task(rng, 20)
@@ -427,7 +444,7 @@ def test_steps_that_diverged_do_not_count(rng):
     net, other = (Network([3, 4, 2], activation="identity", seed=1) for _ in range(2))
     how: dict[str, Any] = {"batch_size": 8, "learning_rate": 1e-3, "optimizer": "adam", "shuffle": False}
     with pytest.warns(mf.ConvergenceWarning, match="left the finite numbers in epoch 3"):
-        net.fit(x, y, epochs=9, validation_data=(x, y), schedule=("step", 2, 1e200), **how)
+        net.fit(x, y, epochs=9, callback=lambda _: None, schedule=("step", 2, 1e200), **how)
     assert net.epoch == 2
     other.fit(x, y, epochs=2, **how)
     same(net, other)
