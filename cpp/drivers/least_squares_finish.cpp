@@ -85,13 +85,12 @@ bool LeastSquaresSearch::finish() noexcept {
   secants_.forget();
   finishing_ = true;  // influences stay as they are, since secants are in their units
   const double errors = std::pow(function_.precision(), 2.0 / 3);  // of differences to both sides
-  if (!function_.is_exact()) {
-    function_.refine();
-    problem_.expect(25 * errors);
-    linear_at_p_ = false;
-  }
+  // Derivatives by differences cost many evaluations: those of the search do until steps are short, and then those to
+  // both sides till the end.
+  const bool saves = !function_.is_exact() && loss_.is_linear();
+  bool is_refined = function_.is_exact(), converges = true;
   for (int k = 0; k < most_last_steps; ++k) {
-    if (!linear_at_p_ && !linearize(precisely)) return false;
+    if (!linear_at_p_ && !(saves && converges ? project_again() : linearize(precisely))) return false;
     if (size_ == 0) return true;
     if (k == 0) {
       precisely = needs_precision() && linearize(true);
@@ -101,17 +100,33 @@ bool LeastSquaresSearch::finish() noexcept {
     }
     problem_.solve(0, step_);
     damping_ = 0;
-    const bool inside = !bounded_ || keep_between_bounds();
-    const double length = problem_.length(step_);
+    bool inside = !bounded_ || keep_between_bounds();
+    double length = problem_.length(step_);
+    if (!is_refined && (!saves || k == 4 || !converges || !(length > 1e-6 * size_of_parameters()))) {
+      is_refined = true;
+      function_.refine();
+      problem_.expect(25 * errors);
+      if (!linearize(false)) return false;
+      secants_.forget();
+      problem_.solve(0, step_);
+      inside = !bounded_ || keep_between_bounds();
+      length = problem_.length(step_);
+      shortest = infinity;
+    }
     if (has_arrived(length, floor, !function_.is_exact() ? 3 * errors : precisely ? 1e-13 : 1e-14)) return is_minimum();
     no_shorter = length < 0.5 * shortest ? 0 : no_shorter + 1;
+    converges = length < 0.2 * shortest;
     shortest = std::min(shortest, length);
     if (no_shorter == 2) secants_.forget();
     if (no_shorter == 5) break;
     const Progress made = last_step(inside && go_further());
     if (made == Progress::none) return is_minimum();
     if (made == Progress::failed) return false;
-    if (made == Progress::worse) break;
+    if (made == Progress::worse) {
+      if (is_refined) break;
+      converges = false;
+      continue;
+    }
     if (!accept()) return false;
   }
   if (!linear_at_p_ && !linearize(precisely)) return false;

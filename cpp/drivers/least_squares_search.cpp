@@ -87,10 +87,12 @@ bool LeastSquaresSearch::evaluate(const double* p, double* r, double& size) noex
 
 double LeastSquaresSearch::scaled(double residual) const noexcept { return times_power(residual, -exponent_); }
 
+// A parameter far from its origin (a time stamp) is not that large: it is as large as the residuals that there were.
 double LeastSquaresSearch::size_of_parameters() const noexcept {
+  const double most = scaled(size_at_start_);
   double square = 0;
   for (Size j = 0; j < n_; ++j) {
-    const double x = weights_[j] * times_power(p_[j], exponents_[j] - exponent_);
+    const double x = std::min(weights_[j] * std::abs(times_power(p_[j], exponents_[j] - exponent_)), most);
     square += x * x;
   }
   return std::sqrt(square);
@@ -174,6 +176,19 @@ bool LeastSquaresSearch::linearize(bool precisely) noexcept {
   if (answer_.jacobian != nullptr)
     for (Size j = 0; j < n_; ++j) std::copy_n(columns_ + j * rows_, m_, answer_.jacobian + j * m_);
   kernel_.factor(columns_, rows_, rows_, n_, y_, r_, z_, pivots_);
+  look_at_slopes();
+  return true;
+}
+
+// The derivatives of another point near by, and the residuals here.
+bool LeastSquaresSearch::project_again() noexcept {
+  if (!take_residuals(false)) return false;
+  kernel_.project(columns_, rows_, rows_, n_, r_, y_, z_);
+  look_at_slopes();
+  return true;
+}
+
+void LeastSquaresSearch::look_at_slopes() noexcept {
   for (Size k = 0; k < n_; ++k) {
     double sum = 0;
     for (Size i = 0; i <= k; ++i) sum += r_[k * n_ + i] * z_[i];
@@ -182,7 +197,6 @@ bool LeastSquaresSearch::linearize(bool precisely) noexcept {
   hold_at_bounds();
   problem_.take(r_, z_, pivots_, weights_, held_);
   linear_at_p_ = true;
-  return true;
 }
 
 // ---- the search ----

@@ -34,6 +34,8 @@ class LeastSquaresSearch : NonCopyable {
   // Residuals at p and the root of twice their cost; infinity where they are no numbers. False: stop.
   bool evaluate(const double* p, double* r, double& size) noexcept;
   bool linearize(bool precisely) noexcept;
+  bool project_again() noexcept;
+  void look_at_slopes() noexcept;
   bool take_residuals(bool precisely) noexcept;
   void scale_columns() noexcept;
   void hold_at_bounds() noexcept;
