@@ -322,6 +322,43 @@ mutations(
 )
 
 mutations(
+    "cpp/*/newton_many*",
+    "test_newton_many.py test_newton.py",
+    ("(length >= moved) & ~arrived", "(length >= moved)"),
+    ("flat = (d == none) & ~root;", "flat = (d == none);"),
+    ("lost = ~(is_finite(to) | flat);", "lost = no_lanes<double>();"),
+    ("const V next = select(runs & ~(flat | stalls), to, x);", "const V next = to;"),
+    (
+        "select(root, none, (j[0] * value[1] - j[2] * value[0]) / det)",
+        "select(root, none, (j[0] * value[1] - j[1] * value[0]) / det)",
+    ),
+    ("if (magnitude(a[i * n + k]) > magnitude(a[pivot * n + k])) pivot = i;", ""),
+    ("starts.n_iter[item] = status == 0 ? done", "starts.n_iter[item] = status != 0 ? done"),
+    ("std::has_single_bit(static_cast<std::uint64_t>(k + 1))", "false"),
+)
+
+mutations(
+    "cpp/*/gradient_descent*",
+    "test_gradient_descent.py",
+    ("select(runs, fma(ahead, step, to), load(state.at + e))", "select(runs, to, load(state.at + e))"),
+    ("store(state.x + e, select(runs, to, x));", "store(state.x + e, to);"),
+    ("abs(change) <= tol * max(abs(x), abs(x - start))", "abs(change) <= tol"),
+    ("select(goes, rate + rate, rate * broadcast(0.5))", "select(goes, rate, rate * broadcast(0.5))"),
+    ("there <= here - broadcast(gains) * rate * square", "there == there"),
+    ("static_cast<Size>(work.n_iter[l])", "static_cast<Size>(0)"),
+)
+
+mutations(
+    "cpp/*/bfgs*",
+    "test_bfgs.py test_minimize.py",
+    ("broadcast(c * s[i] - rho * q[i])", "broadcast(c * s[i])"),
+    ("(1 + yq * rho) * rho", "(1 - yq * rho) * rho"),
+    ("return ++stale_ >= (is_rounding()", "return ++stale_ > 1'000'000 * (is_rounding()"),
+    ("if (fresh) {", "if (false) {"),
+    ("if (fresh) return ends(BfgsEnd::no_step);", ""),
+)
+
+mutations(
     "cpp/kernels/**/tape_taylor*",
     "test_tape_taylor.py test_taylor.py",
     ("fma(a.hi, b.lo, low) + fma(a.lo, b.hi, lost)", "low + lost"),  # the digits beyond 53 bits

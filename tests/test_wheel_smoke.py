@@ -237,6 +237,21 @@ def test_curve_fit_many():
     assert fits.status.tolist() == [1] * 9
 
 
+def test_roots_and_minima():
+    assert mf.optimize.newton(lambda x: x**3 - 1, 1.5) == 1
+    assert mf.optimize.newton_many(lambda x: x**3 - x, np.linspace(-2, 2, 100)).converged.all()
+
+    def valley(v):
+        return (1 - v[0]) ** 2 + 100 * (v[1] - v[0] ** 2) ** 2
+
+    for method in ("newton", "bfgs"):
+        np.testing.assert_allclose(mf.optimize.minimize(valley, [-1.2, 1.0], method=method).x, 1, rtol=1e-12)
+    runs = mf.optimize.gradient_descent(lambda v: np.sum(v**2), [1.0, 2.0], learning_rate=np.linspace(0.1, 0.9, 20))
+    assert runs.success.all()
+    points = mf.optimize.lagrange(lambda v: v[0] * v[1], lambda v: np.sum(v**2) - 1, [0.3, 0.4]).points
+    assert [p.kind for p in points] == ["minimum", "minimum", "maximum", "maximum"]
+
+
 def test_geometry():
     basis = np.array([[1.0], [2.0], [2.0]])
     onto = basis @ basis.T / 9

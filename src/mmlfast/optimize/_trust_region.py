@@ -148,10 +148,10 @@ def newton_minimum(
         if n_iter >= max_iter:
             return state.ended(False, f"max_iter={max_iter} steps were not enough", n_iter, decrease)
         if not _goes(state, step, found.inside, decrease, box, free):
-            if decrease <= 1e3 * NOISE * abs(state.value):
-                return state.ended(True, "", n_iter, decrease)
             if state.value == -np.inf:
                 return state.ended(False, "it has no smallest value: it is minus infinity", n_iter, decrease)
+            if decrease <= 1e3 * NOISE * abs(state.value):
+                return state.ended(True, "", n_iter, decrease)
             return state.ended(False, "no point nearby is lower, although the derivatives say so", n_iter, decrease)
         n_iter += 1
         state.values.append(abs(state.value))
