@@ -133,11 +133,11 @@ mutations(
     ("low[i] = low[i] * unit;", "low[i] = zero<double>();"),
     ("weight = select(missing, zero<double>(), weight);", ""),
     ("size > number(0x1p-36) * whole", "size > whole"),  # no second step
-    ("seen = seen | counts;", ""),  # equal numbers would not be centred exactly
+    ("centre = first + sum /", "centre = sum /"),  # far from the rows
     ("select(w.count == k, number(1), zero<double>())", "zero<double>()"),
     ("w.dependent = w.dependent | ~(noise < own);", ""),
     ("add_product(rest, x, -w.c_high[j]);", "rest.high = fnma(x, w.c_high[j], rest.high);"),
-    ("-(unit + half)", "-unit"),  # of weights that are not near one
+    ("-(unit + half)", "-(unit - half)"),  # of weights that are not near one
 )
 mutations(
     "cpp/kernels/**/*",
