@@ -388,3 +388,21 @@ def test_double_double_of_a_model():
     first = graph.input(2)
     ids = graph.emit(_core.tape_ops["gammaln"], np.arange(first, first + 2, dtype=np.int32))
     assert not _core.TapeDoubleDouble(graph, ids).is_possible
+
+
+def test_it_goes_on_to_the_end():
+    """Also where residuals are large, and steps of Gauss and Newton leave most of the way."""
+    x = np.linspace(0, 8, 25)
+    rng = np.random.default_rng(11)
+    for _ in range(12):
+        a, b, c, d = np.array([2, 0.4, 3, 1.5]) * 10 ** rng.uniform(-0.1, 0.1, 4)
+        y = a * np.exp(-b * x) + c * np.exp(-d * x) + 0.4 * rng.standard_normal(25)
+        found = least_squares(
+            lambda p, y=y: p[0] * np.exp(-p[1] * x) + p[2] * np.exp(-p[3] * x) - y, np.array([2, 0.5, 3, 1.7])
+        )
+        if not found.success:  # noise without two decays in it
+            assert found.condition > 1e6
+            continue
+        cosines = np.abs(found.jac.T @ found.fun) / np.linalg.norm(found.jac, axis=0) / np.linalg.norm(found.fun)
+        assert np.max(cosines) < 1e-9
+        assert found.cosine < 1e-9

@@ -52,7 +52,9 @@ bool LeastSquaresSearch::go_further() noexcept {
 }
 
 bool LeastSquaresSearch::has_small_gradient() const noexcept {
-  return problem_.reachable() <= 1e-6 * scaled(size_) + 64 * roundings();
+  // As small as it will be, once the search has tried everything.
+  const double most = std::max({ftol_, xtol_, gtol_}) < 1e-14 ? 1e-6 : 3e-8;
+  return problem_.reachable() <= most * scaled(size_) + 64 * roundings();
 }
 
 // Short steps say little where parameters are undetermined: they are damped there.
@@ -192,7 +194,8 @@ void LeastSquaresSearch::report() noexcept {
     const double square = square_of(answer_.residuals, m_);
     if (square > 0x1p-900 && square < infinity) answer_.cost = 0.5 * square;
   }
-  const double size = std::sqrt(kernel_.square(y_, rows_) + square_of(z_, n_));
+  // (Without a loss, y_ may be a second derivative by now.)
+  const double size = loss_.is_linear() ? scaled(size_) : std::sqrt(kernel_.square(y_, rows_) + square_of(z_, n_));
   for (Size j = 0; j < n_; ++j) {
     answer_.active[j] = held_[j];
     if (held_[j] == 0 && norms_[j] > 0 && size > 0)
