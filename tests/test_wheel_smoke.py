@@ -237,6 +237,13 @@ def test_curve_fit_many():
     assert fits.status.tolist() == [1] * 9
 
 
+def test_least_squares():
+    t = np.linspace(0, 5, 20)
+    found = mf.optimize.least_squares(lambda p: p[0] * np.exp(-t / p[1]) - 2 * np.exp(-t / 1.5), [1.0, 1.0])
+    np.testing.assert_allclose(found.x, [2, 1.5], rtol=1e-14)
+    assert found.derivatives == "exact"
+
+
 def test_roots_and_minima():
     assert mf.optimize.newton(lambda x: x**3 - 1, 1.5) == 1
     assert mf.optimize.newton_many(lambda x: x**3 - x, np.linspace(-2, 2, 100)).converged.all()

@@ -252,7 +252,9 @@ double LeastSquaresSearch::steepest() const noexcept {
 
 void LeastSquaresSearch::first_radius() noexcept {
   whole_at_start_ = times_power(size_of_parameters(), exponent_);
-  radius_ = times_power(options_.first_step * size_of_parameters(), exponent_);
+  // Losses that forgive the worst misses reward steps that miss everything.
+  const double factor = loss_.is_linear() ? options_.first_step : std::min(options_.first_step, 1.0);
+  radius_ = times_power(factor * size_of_parameters(), exponent_);
   if (radius_ > 0) return;
   problem_.solve(0, step_);
   radius_ = times_power(problem_.length(step_), exponent_);
