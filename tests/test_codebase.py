@@ -211,6 +211,17 @@ def test_namespaces_of_levels(path):
         assert all(name.startswith("mmlfast::MMLFAST_LEVEL") for name in outermost), outermost
 
 
+def test_each_way_of_optimising_has_a_namespace():
+    """What a header gives to kernels that are optimised in different ways has a name for each of them; else the linker
+    keeps either. common/lanes.cpp is compiled for all of them, in one way."""
+    build = (CPP / "kernels" / "CMakeLists.txt").read_text()
+    assert 'foreach(kind "" _O3)' in build
+    assert "MMLFAST_LEVEL=${level}${kind} MMLFAST_TABLE_LEVEL=${level}" in build
+    assert "${optimize${kind}}" in build
+    own_options = re.findall(r"set_source_files_properties\((\S+)", build)
+    assert own_options == ['"${lanes}"'], own_options
+
+
 @each([path for path in cpp_files(*MAY_INCLUDE) if path.name not in ("vec.hpp", "bits.hpp", "narrow.hpp", "pairs.hpp")])
 def test_intrinsics_are_with_the_vector_types(path):
     text = without_comments(path)

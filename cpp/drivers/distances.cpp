@@ -15,6 +15,7 @@ struct Item {
   T* out;
   Layout x_layout, y_layout, out_layout;
   bool squared;
+  const Distances<T>& kernel;
 
   Size d() const noexcept { return x_layout.cols; }
   Size n_panels() const noexcept { return ceil_div(y_layout.rows, panel_rows<T>); }
@@ -27,8 +28,8 @@ struct Item {
 
   void pack(Size p, T* panel) const noexcept {
     const Size first = p * panel_rows<T>;
-    kernel_of<Distances<T>>().pack(y + first * y_layout.row_stride, y_layout.row_stride, y_layout.col_stride,
-                                   std::min<Size>(panel_rows<T>, y_layout.rows - first), d(), panel);
+    kernel.pack(y + first * y_layout.row_stride, y_layout.row_stride, y_layout.col_stride,
+                std::min<Size>(panel_rows<T>, y_layout.rows - first), d(), panel);
   }
 
   // Rows first .. first + n; `rows` has room for them if they are not contiguous.
@@ -41,7 +42,6 @@ struct Item {
       from = rows;
       from_row = d();
     }
-    const Distances<T>& kernel = kernel_of<Distances<T>>();
     for (Size p = 0; p < n_panels(); ++p) {
       const Size column = p * panel_rows<T>;
       kernel.tile(from, from_row, n, panels + p * panel_size(), std::min<Size>(panel_rows<T>, y_layout.rows - column),
@@ -71,8 +71,9 @@ Outcome one_item(const Item<T>& item) noexcept {
 template <class T>
 Outcome distances(Size n_items, const Batch<const T>& x, const Batch<const T>& y, bool squared,
                   const Batch<T>& out) noexcept {
+  const Distances<T>& kernel = kernel_of<Distances<T>>();
   const auto item = [&](Size i) {
-    return Item<T>{x.item(i), y.item(i), out.item(i), x.layout, y.layout, out.layout, squared};
+    return Item<T>{x.item(i), y.item(i), out.item(i), x.layout, y.layout, out.layout, squared, kernel};
   };
   if (n_items == 0 || x.layout.rows == 0 || y.layout.rows == 0) return {};
   const Item<T> first = item(0);

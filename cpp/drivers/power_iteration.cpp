@@ -36,6 +36,7 @@ template <class T>
 struct DenseOperator {
   const T* a;
   Layout layout;
+  const PowerIteration<T>& kernel;
 
   static constexpr Size block_entries = 65'536;
   Size n() const { return layout.rows; }
@@ -44,13 +45,14 @@ struct DenseOperator {
   Size first_row(Size block) const { return std::min(n(), block * rows_per_block()); }
   double ns() const { return 0.12 * static_cast<double>(n()) * static_cast<double>(n()); }
   void multiply(Size block, const T* x, T* y, double scale, double* sums) const {
-    kernel_of<PowerIteration<T>>().rows(a, layout, first_row(block), first_row(block + 1), x, y, scale, sums);
+    kernel.rows(a, layout, first_row(block), first_row(block + 1), x, y, scale, sums);
   }
 };
 
 template <class T, class Index>
 struct SparseOperator {
   CsrMatrix<T, Index> a;
+  const PowerIteration<T>& kernel;
 
   static constexpr Size block_work = 32'768;
   Size n() const { return a.n; }
@@ -73,9 +75,9 @@ struct SparseOperator {
     const CsrRows<T, Index> rows{a.data, a.columns, a.starts};
     const Size first = first_row(block), last = first_row(block + 1);
     if constexpr (sizeof(Index) == 4)
-      kernel_of<PowerIteration<T>>().sparse_rows_32(rows, first, last, x, y, scale, sums);
+      kernel.sparse_rows_32(rows, first, last, x, y, scale, sums);
     else
-      kernel_of<PowerIteration<T>>().sparse_rows_64(rows, first, last, x, y, scale, sums);
+      kernel.sparse_rows_64(rows, first, last, x, y, scale, sums);
   }
 };
 
@@ -251,8 +253,7 @@ class Iteration {
   double residual(double mu) {
     const Size n = op_.n(), n_pieces = ceil_div(n, piece_rows);
     const bool finished = over_blocks(threaded_, n_pieces, static_cast<double>(n), [&](Size piece) {
-      sums_[piece] = kernel_of<PowerIteration<T>>().residual(x_, y_, mu, piece * piece_rows,
-                                                             std::min(n, (piece + 1) * piece_rows));
+      sums_[piece] = op_.kernel.residual(x_, y_, mu, piece * piece_rows, std::min(n, (piece + 1) * piece_rows));
     });
     if (!finished) return std::numeric_limits<double>::quiet_NaN();
     double sum = 0;
@@ -316,13 +317,15 @@ void load_vector(const T* from, const Layout& layout, T* x) {
 template <class T>
 Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x0, const PowerStop& stop,
                   const PowerPairs<T>& pairs) noexcept {
+  const PowerIteration<T>& kernel = kernel_of<PowerIteration<T>>();
   const Size n = a.layout.rows;
-  const Rounds r(32, DenseOperator<T>{nullptr, a.layout}.ns() + 50);
-  const Size scratch_bytes = Vectors<T>::bytes(n, DenseOperator<T>{nullptr, a.layout}.n_blocks());
+  const DenseOperator<T> any{nullptr, a.layout, kernel};
+  const Rounds r(32, any.ns() + 50);
+  const Size scratch_bytes = Vectors<T>::bytes(n, any.n_blocks());
   const auto still_runs = [&](Size i) { return *pairs.n_iter.item(i) < 0; };
   const auto advance = [&](const Size* items, Size, Size done, Size until, void* scratch) {
     const Size item = items[0];
-    const DenseOperator<T> op{a.item(item), a.layout};
+    const DenseOperator<T> op{a.item(item), a.layout, kernel};
     const Vectors<T> v(scratch, n);
     const T* start = done == 0 ? x0.item(item) : pairs.vector.item(item);
     load_vector(start, done == 0 ? x0.layout : pairs.vector.layout, v.x);
@@ -362,8 +365,9 @@ Outcome power_iteration(Size n_items, const Batch<const T>& a, const Batch<const
   if (n == 0 || n_items == 0) return {};
   if (n <= most_in_lanes) return run_lanes(n_items, a, x0, stop, pairs);
   if (n <= most_per_thread) return run_items(n_items, a, x0, stop, pairs);
+  const PowerIteration<T>& kernel = kernel_of<PowerIteration<T>>();
   for (Size item = 0; item < n_items; ++item) {
-    const DenseOperator<T> op{a.item(item), a.layout};
+    const DenseOperator<T> op{a.item(item), a.layout, kernel};
     const Outcome outcome = run_threaded(op, x0.item(item), x0.layout, stop, pairs, item);
     if (!outcome.ok()) return outcome;
   }
@@ -384,7 +388,8 @@ bool well_formed(const CsrMatrix<T, Index>& a) noexcept {
 template <class T, class Index>
 Outcome power_iteration(const CsrMatrix<T, Index>& a, const T* x0, const PowerStop& stop,
                         const PowerPairs<T>& pair) noexcept {
-  return run_threaded(SparseOperator<T, Index>{a}, x0, Layout{a.n, 1, 1, 1}, stop, pair, 0);
+  return run_threaded(SparseOperator<T, Index>{a, kernel_of<PowerIteration<T>>()}, x0, Layout{a.n, 1, 1, 1}, stop, pair,
+                      0);
 }
 
 #define MMLFAST_INSTANTIATE_SPARSE(T, Index)                                                         \

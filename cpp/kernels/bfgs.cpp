@@ -33,6 +33,6 @@ void update(double* b, std::ptrdiff_t n, std::ptrdiff_t stride, const double* s,
 
 }  // namespace
 
-const Bfgs bfgs = {diagonal, multiply, update};
+MMLFAST_DEFINE_TABLE(Bfgs, bfgs, diagonal, multiply, update)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

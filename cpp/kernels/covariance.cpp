@@ -417,9 +417,9 @@ void unshift(const CovarianceShape& shape, bool full, Index rows, const double* 
 
 }  // namespace
 
-const CovarianceKernel covariance_kernel = {
-    pack<double>, pack<float>, centre,      shift_rows<double>,    shift_rows<float>,    unshift,
-    products,     squares,     merge_means, means_of_rows<double>, means_of_rows<float>, merge};
+MMLFAST_DEFINE_TABLE(CovarianceKernel, covariance_kernel, pack<double>, pack<float>, centre, shift_rows<double>,
+                     shift_rows<float>, unshift, products, squares, merge_means, means_of_rows<double>,
+                     means_of_rows<float>, merge)
 
 MMLFAST_DEFINE_TABLES(CovarianceInLanes, covariance_in_lanes, in_lanes::covariance<T>, in_lanes::correlation<T>,
                       in_lanes::variance<false, T>, in_lanes::variance<true, T>, in_lanes::mean<T>)

@@ -275,6 +275,7 @@ void small(const IntegerMatrix& from, Index m, Index n, const double* prime, dou
 
 }  // namespace
 
-const ExactElimination exact_elimination = {echelon_vectors, echelon, reduced, upper, small_vectors, small};
+MMLFAST_DEFINE_TABLE(ExactElimination, exact_elimination, echelon_vectors, echelon, reduced, upper, small_vectors,
+                     small)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

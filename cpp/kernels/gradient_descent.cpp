@@ -102,6 +102,6 @@ std::ptrdiff_t backtracking(std::ptrdiff_t n, std::ptrdiff_t lanes, const double
 
 }  // namespace
 
-const GradientDescent gradient_descent = {fixed, backtracking};
+MMLFAST_DEFINE_TABLE(GradientDescent, gradient_descent, fixed, backtracking)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -102,6 +102,6 @@ void project(const double* columns, std::ptrdiff_t ld, std::ptrdiff_t rows, std:
 
 }  // namespace
 
-const LeastSquaresKernel least_squares = {square, factor, project};
+MMLFAST_DEFINE_TABLE(LeastSquaresKernel, least_squares, square, factor, project)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -217,6 +217,6 @@ std::ptrdiff_t step(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const*
 
 }  // namespace
 
-const NewtonMany newton_many = {step};
+MMLFAST_DEFINE_TABLE(NewtonMany, newton_many, step)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -254,6 +254,6 @@ void store_points(const double* slots, Size slot, const std::int32_t* from, Size
 
 }  // namespace
 
-const Tape tape = {for_point, for_block, tape_pairs::function_of, load_points, store_points};
+MMLFAST_DEFINE_TABLE(Tape, tape, for_point, for_block, tape_pairs::function_of, load_points, store_points)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -294,7 +294,7 @@ void determinant_of(int n, const TaylorOperand* a, TaylorResult result, double* 
 }  // namespace
 }  // namespace taylor
 
-const TapeTaylor tape_taylor = {taylor::elementwise, taylor::reduce_terms, taylor::solve_systems,
-                                taylor::determinant_of};
+MMLFAST_DEFINE_TABLE(TapeTaylor, tape_taylor, taylor::elementwise, taylor::reduce_terms, taylor::solve_systems,
+                     taylor::determinant_of)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

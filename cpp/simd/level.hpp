@@ -80,9 +80,18 @@ const Table& kernel_of();
 
 #define MMLFAST_KERNEL_TABLES(Table, name) \
   MMLFAST_KERNEL_TABLE(Table<double>, name##_f64) MMLFAST_KERNEL_TABLE(Table<float>, name##_f32)
-// The tables of the level that is compiled, with the functions for elements of type T.
-#define MMLFAST_DEFINE_TABLES(Table, name, ...)           \
-  template <class T>                                      \
-  static constexpr Table<T> name##_table = {__VA_ARGS__}; \
-  const Table<double> name##_f64 = name##_table<double>;  \
-  const Table<float> name##_f32 = name##_table<float>;
+// The table of the level that is compiled, at the end of a kernel file. A level may have several namespaces
+// (cpp/kernels/CMakeLists.txt); its tables are in one.
+#define MMLFAST_DEFINE_TABLE(Table, name, ...) \
+  }                                            \
+  namespace mmlfast::MMLFAST_TABLE_LEVEL {     \
+  using namespace mmlfast::MMLFAST_LEVEL;      \
+  const Table name = {__VA_ARGS__};            \
+  }                                            \
+  namespace mmlfast::MMLFAST_LEVEL {
+// The same for tables of each type of elements, with the functions for elements of type T.
+#define MMLFAST_DEFINE_TABLES(Table, name, ...)                         \
+  template <class T>                                                    \
+  static constexpr Table<T> name##_table = {__VA_ARGS__};               \
+  MMLFAST_DEFINE_TABLE(Table<double>, name##_f64, name##_table<double>) \
+  MMLFAST_DEFINE_TABLE(Table<float>, name##_f32, name##_table<float>)
