@@ -44,8 +44,6 @@ FITS: tuple[tuple[Any, ...], ...] = (
         ("max(now, old), old));", "now, old));"),
         ("s <= max(cost * number(none), rounding)", "s <= max(cost * number(1e-8), rounding)"),
         ("number(100) * sqrt(max(parameters, slopes))", "number(100) * sqrt(parameters)"),
-        ("if (any(clamped)) predict(clamped, length2, predicted, slope);", ""),
-        ("~(get(g_.gram, entry(j, j)) > zero<double>())", "~(length > zero<double>())"),
     ),
     (
         "cpp/drivers/curve_fit_many.cpp",
