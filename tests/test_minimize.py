@@ -51,6 +51,20 @@ def test_rosenbrock(n):
     assert scipy.sparse.issparse(chained.hess) == (n >= 100)
 
 
+def test_a_large_dense_hessian():
+    """Column by column, not by a tape of all entries."""
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((120, 60)), rng.standard_normal(120)
+
+    def f(x):
+        return np.sum(np.log1p((a @ x - b) ** 2))
+
+    r = minimize(f, np.zeros(60))
+    assert r.success
+    assert_allclose(r.hess, hessian(f)(r.x), rtol=1e-9, atol=1e-9)
+    assert_allclose(minimize(f, np.zeros(60), method="bfgs").fun, r.fun, rtol=1e-12)
+
+
 # ---- units ----
 
 

@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 
 import mmlfast.autodiff._transforms as transforms
+from mmlfast import _core
 from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._recording import Argument, Recording, as_argument, function_name, place_of, record, without_gaps
-from mmlfast.autodiff._trace import Ids
+from mmlfast.autodiff._trace import Ids, Trace
 from mmlfast.optimize._differences import Differences
 
 Array = np.ndarray[Any, Any]
@@ -31,6 +32,9 @@ EXACT, GIVEN, DIFFERENCES = "exact", "given", "finite differences"
 
 
 # ---- tapes ----
+
+# A dense Hessian of more variables has more entries than a tape should compute one by one.
+_MOST_COLUMNS = 40
 
 
 class Recorded:
@@ -42,6 +46,8 @@ class Recorded:
         self.shape: tuple[int, ...] = tuple(seen.result.shape)
         self._made: dict[str, Compiled] = {}
         self._pattern: tuple[Array, Array] | None = None
+        self._dense: bool | None = None
+        self._product: Compiled | None = None
         self._lock = threading.Lock()
 
     def compiled(self, what: str) -> Compiled:
@@ -69,6 +75,38 @@ class Recorded:
     def calls_python(self) -> bool:
         """Whether there is a function of the user's own in it (autodiff.primitive)."""
         return any(op == "callback" for op, *_ in self.seen.trace.graph.runs(self.seen.result.ravel()))
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether the Hessian has too many entries for a tape of them: it is then computed column by column."""
+        if self._dense is None:
+            self._dense = False
+            n = self.seen.x.size
+            if n > _MOST_COLUMNS:
+                trace, x, result, _ = self.seen
+                with self._lock:
+                    slopes = transforms.gradient(trace, x.ravel(), result.reshape(()))
+                    indices = trace.graph.pattern(slopes[slopes >= 0], x.ravel())[1]
+                self._dense = bool(len(indices) > 0.2 * n * n)
+        return self._dense
+
+    def hessian_by_columns(self, x: Array, parameters: Sequence[Array]) -> Array:
+        """By products with unit vectors, all at once, on a tape of its own whose points are x and a direction."""
+        n = x.size
+        if self._product is None:
+            graph = _core.TapeGraph()
+            groups = []
+            for k, size in enumerate(self.seen.trace.graph.n_inputs):
+                first = graph.input(size if k else 2 * n)
+                groups.append(np.arange(first, first + size, dtype=np.int32))
+            trace = Trace(graph)
+            result = graph.inline(self.seen.trace.graph, groups, self.seen.result.ravel())
+            slopes = without_gaps(trace, transforms.gradient(trace, groups[0], result.reshape(())))
+            column = transforms.pushforward(trace, groups[0], groups[0] + np.int32(n), slopes)
+            self._product = Compiled(trace, (2 * n,), [without_gaps(trace, column)])
+        points = np.concatenate([np.broadcast_to(x.ravel(), (n, n)), np.eye(n)], axis=1)
+        h = self._product.at_points(points, parameters)[0]
+        return np.asarray((h + h.T) / 2)
 
     def jacobian_pattern(self) -> tuple[Array, Array]:
         """indptr and indices of the entries of the Jacobian that are not zero for every x."""
@@ -240,9 +278,11 @@ class Taken:
 
     def hessian(self, x: Array) -> Array:
         """Of a function that gives one number."""
-        if self.recorded is not None:
-            return self.program("hessian")(x)[0]
-        return self.differences.hessian(x, self.called(x))
+        if self.recorded is None:
+            return self.differences.hessian(x, self.called(x))
+        if self.recorded.is_dense and not self.recorded.calls_python:
+            return self.recorded.hessian_by_columns(x, self.parameters)
+        return self.program("hessian")(x)[0]
 
     @property
     def differences(self) -> Differences:

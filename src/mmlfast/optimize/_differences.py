@@ -52,20 +52,7 @@ class Differences:
     def hessian(self, x: Array, value: Array) -> Array:
         """Second differences of a function that gives one number."""
         n = x.size
-        f0 = float(value.reshape(()))
-        self.jacobian(x, value)  # for the steps
-        # Second differences want wider steps than first ones: errors of f are divided by the square.
-        h = np.array([64 * self._steps[i][0] for i in range(n)])
-        lower, upper = (np.broadcast_to(b, x.shape).ravel() for b in (self._lower, self._upper))
-        h = np.minimum(h, (upper - lower) / 2)
-        centre = np.clip(x.ravel(), lower + h, upper - h).reshape(x.shape)  # at a bound, a little inside of it
-        if not np.array_equal(centre, x):
-            x = centre
-            f0 = float(self._f(x).reshape(()))
-        moved = np.empty((2, n))
-        for s, sign in enumerate((1.0, -1.0)):
-            for i in range(n):
-                moved[s, i] = self._at(x, {i: sign * h[i]})
+        x, f0, h, moved = self._beside(x, value)
         out = np.empty((n, n))
         for i in range(n):
             out[i, i] = (moved[0, i] - 2 * f0 + moved[1, i]) / h[i] ** 2
@@ -74,6 +61,30 @@ class Differences:
                 cross = both - moved[0, i] - moved[0, j] - moved[1, i] - moved[1, j] + 2 * f0
                 out[i, j] = out[j, i] = cross / (2 * h[i] * h[j])
         return out
+
+    def curvatures(self, x: Array, value: Array) -> Array:
+        """The diagonal of that."""
+        _, f0, h, moved = self._beside(x, value)
+        return np.asarray((moved[0] - 2 * f0 + moved[1]) / h**2)
+
+    def _beside(self, x: Array, value: Array) -> tuple[Array, float, Array, Array]:
+        """(x, f there, steps, f at both sides of x for each variable); at a bound, x is a little inside of it."""
+        n = x.size
+        f0 = float(value.reshape(()))
+        self.jacobian(x, value)  # for the steps
+        # Second differences want wider steps than first ones: errors of f are divided by the square.
+        h = np.array([64 * self._steps[i][0] for i in range(n)])
+        lower, upper = (np.broadcast_to(b, x.shape).ravel() for b in (self._lower, self._upper))
+        h = np.minimum(h, (upper - lower) / 2)
+        centre = np.clip(x.ravel(), lower + h, upper - h).reshape(x.shape)
+        if not np.array_equal(centre, x):
+            x = centre
+            f0 = float(self._f(x).reshape(()))
+        moved = np.empty((2, n))
+        for s, sign in enumerate((1.0, -1.0)):
+            for i in range(n):
+                moved[s, i] = self._at(x, {i: sign * h[i]})
+        return x, f0, h, moved
 
     def _at(self, x: Array, moves: dict[int, float]) -> float:
         point = np.array(x)

@@ -22,7 +22,7 @@ Array = np.ndarray[Any, Any]
 _EPS = float(np.finfo(np.float64).eps)
 _METHODS = ("newton", "bfgs", "gd")
 # The kind of the point is looked up with a Hessian of so many variables at most.
-_MOST_LOOKED_AT = 200
+_MOST_LOOKED_AT, _MOST_BY_DIFFERENCES = 200, 20
 
 
 def minimize(
@@ -189,7 +189,8 @@ def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follo
 
     kind, converged, reason = "", bool(end.converged), end.reason
     hessian = getattr(end, "hessian", None)
-    if hessian is None and end.converged and f.n <= _MOST_LOOKED_AT and np.isfinite(end.x).all():
+    most = _MOST_LOOKED_AT if f.taken.recorded is not None else _MOST_BY_DIFFERENCES
+    if hessian is None and end.converged and f.n <= most and np.isfinite(end.x).all():
         hessian = f.hessian(end.x)
     if isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and f.n <= _MOST_LOOKED_AT:
         free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)

@@ -143,7 +143,7 @@ class Objective:
         if self._sparse is None:
             assert self.taken.recorded is not None
             self._sparse = False
-            if self.n >= _LARGE:
+            if self.n >= _LARGE and not self.taken.recorded.is_dense:
                 _, indices = self.taken.recorded.pattern
                 self._sparse = len(indices) <= _MOST_FILLED * self.n**2
         return self._sparse
@@ -154,8 +154,7 @@ class Objective:
             h = self.hessian(x)
             return np.asarray(h.diagonal())
         if self._jac is None:
-            h = self.taken.hessian(x)
-            return np.asarray(h.diagonal())
+            return self.taken.differences.curvatures(x, self.taken.called(x))
         return np.asarray(self._differences_of_gradient(x).diagonal())
 
 
