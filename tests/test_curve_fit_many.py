@@ -584,6 +584,16 @@ def test_nothing_to_find():
     assert_array_equal(fits.dof[dark], 19)
 
 
+def test_a_start_where_the_model_is_flat():
+    def logistic(x, k, r, m):
+        return k / (1 + np.exp(-r * (x - m)))
+
+    x = np.arange(30.0, 62)
+    fits = curve_fit_many(logistic, x, logistic(x, 2400, 0.31, 51)[None] + 6 * noise(32))
+    assert_allclose(fits.params, [[2400.279, 0.3100618, 50.98938]], rtol=1e-6)
+    assert fits.status.tolist() == [1]
+
+
 def test_a_second_try():
     y = 0.03 * np.random.default_rng(0).standard_normal((40, 20))
     once = curve_fit_many(decay3, T, y, [1, 1, 0], retry=False)

@@ -219,6 +219,8 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple
             inverse[which] = value
             np.swapaxes(inverse, 1, 2)[which] = value
         lost = is_lost.any(axis=1)
+        if job.retry:  # where the model is flat there may be better elsewhere
+            again |= lost & ~is_held.any(axis=1) & (cost > 0) & answered
         status[lost & answered] = UNDETERMINED
         piece.condition[lost & answered] = np.inf
         if lower is not None:
