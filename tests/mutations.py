@@ -175,7 +175,7 @@ mutations(
     ("if (i + k > j + l) continue", "if (i + k >= j + l) continue"),
     ("add || r > 0, m2, fetch", "add, m2, fetch"),  # the second chain of a block
     ("column[r] = value", "column[r] = 0"),
-    ("mean = from_mean + left, part", "mean = from_mean, part"),
+    ("select(good, step, zero<double>()), from_mean", "select(good, -step, zero<double>()), from_mean"),
 )
 mutations(
     "cpp/kernels/**/rfactor.cpp",
