@@ -363,6 +363,15 @@ def test_layouts_have_the_same_bits():
         assert_array_equal(classifier().fit(X, C.astype(dtype)).coefs_[0], expected)
 
 
+def test_a_schedule_that_is_over_is_no_lack_of_convergence():
+    for rate in ("cosine", "one_cycle"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            MLPClassifier((4,), learning_rate=rate, learning_rate_init=0.01, max_iter=5, random_state=0).fit(X, C)
+    with pytest.warns(mf.ConvergenceWarning, match="hasn't converged"):
+        MLPClassifier((4,), max_iter=5, random_state=0).fit(X, C)
+
+
 def test_float32_stays_float32():
     single = X.astype(np.float32)
     model = regressor().fit(single, Y.astype(np.float32))

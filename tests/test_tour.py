@@ -39,6 +39,8 @@ PICTURES = {
     "descent": ["descent-paths.png", "descent-plane.png"],
     "heights": ["heights.png"],
     "decay_images": ["decay_images.png"],
+    "small_network": ["small_network.png"],
+    "many_seeds": ["many_seeds.png"],
     "digit_classifier": [
         "digit_classifier-confusion.png",
         "digit_classifier-hardest.png",
@@ -214,8 +216,34 @@ def test_broken_network_fails(name, tmp_path, capsys, monkeypatch, brief):
         def fit(self, x, y, *, epochs, **options):
             return np.ones(epochs) if name == "fit" else super().fit(x, y, epochs=epochs, **options)
 
+    # Scikit-learn's digits: MNIST's are learned by the step itself, and take longer.
+    monkeypatch.setenv("MMLFAST_DATA", str(tmp_path))
     monkeypatch.setattr(mf.neural_network, "Network", Broken)
     assert main(["--quick", "--only", "digit_classifier", "--out", str(tmp_path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
+
+
+def test_broken_training_of_many_fails(tmp_path, capsys, monkeypatch, brief):
+    right = mf.neural_network.fit_many
+
+    def fit_many(networks, *args, **options):
+        found = right(networks, *args, **options)
+        for network in found.networks:
+            network.biases[1] = network.biases[1] + 1e-6
+        return found
+
+    monkeypatch.setattr(mf.neural_network, "fit_many", fit_many)
+    assert main(["--quick", "--only", "many_seeds", "--out", str(tmp_path)]) == 1
+    assert capsys.readouterr().out.count("FAILED") >= 3  # the step, the weights, the bits
+
+
+def test_broken_training_of_a_small_network_fails(tmp_path, capsys, monkeypatch, brief):
+    class Broken(mf.neural_network.Network):
+        def fit(self, x, y, *, learning_rate, **options):
+            return super().fit(x, y, learning_rate=learning_rate * (1 + 1e-6), **options)
+
+    monkeypatch.setattr(mf.neural_network, "Network", Broken)
+    assert main(["--quick", "--only", "small_network", "--out", str(tmp_path)]) == 1
     assert "FAILED" in capsys.readouterr().out
 
 

@@ -277,7 +277,8 @@ class BaseMLP(BaseEstimator):
         if self.best_loss_ is not None and self.loss_curve_:
             self.best_loss_ = min(self.best_loss_, *self.loss_curve_[-max(n_iter, 1) :])
         self._publish()
-        if not converged and not partial:
+        # A rate that has fallen to 0 over the epochs of the call has ended, not broken off.
+        if not converged and not partial and self.learning_rate not in ("cosine", "one_cycle"):
             warn_caller(
                 f"{type(self).__name__}: Stochastic Optimizer: Maximum iterations ({epochs}) reached and the "
                 f"optimization hasn't converged yet: more max_iter, or a larger tol, or scale the data"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
+from sklearn.model_selection import train_test_split
 
 Array = np.ndarray[Any, Any]
 
@@ -30,10 +31,30 @@ def folder() -> Path:
 
 def written_digits(largest: int) -> Images:
     """The first images of MNIST's training set, or scikit-learn's digits of 8 x 8 pixels."""
-    images, labels = (folder() / "mnist" / f"train-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1"))
-    if not images.is_file() or not labels.is_file():
+    found = _mnist("train", largest)
+    if found is None:
         digits = load_digits()
         return Images("the digits of scikit-learn", digits.data, digits.target, 8)
+    return found
+
+
+def digits_to_read(largest: int) -> tuple[Images, Images]:
+    """Digits to learn from and others to be read: MNIST's two sets, or scikit-learn's in two parts."""
+    train, test = _mnist("train", largest), _mnist("t10k", 10_000)
+    if train is not None and test is not None:
+        return train, test
+    digits = load_digits()
+    parts = train_test_split(
+        digits.data.astype(np.uint8), digits.target, test_size=0.25, random_state=0, stratify=digits.target
+    )
+    name = "the digits of scikit-learn"
+    return Images(name, parts[0], parts[2], 8), Images(name, parts[1], parts[3], 8)
+
+
+def _mnist(part: str, largest: int) -> Images | None:
+    images, labels = (folder() / "mnist" / f"{part}-{name}-ubyte.gz" for name in ("images-idx3", "labels-idx1"))
+    if not images.is_file() or not labels.is_file():
+        return None
     with gzip.open(images) as file:
         pixels = np.frombuffer(file.read(16 + largest * 784), np.uint8, offset=16).reshape(-1, 784)
     with gzip.open(labels) as file:
