@@ -324,7 +324,7 @@ mutations(
 mutations(
     "cpp/*/newton_many*",
     "test_newton_many.py test_newton.py",
-    ("(length >= moved) & ~arrived", "(length >= moved)"),
+    ("(length <= small * size) & (length >= moved) & ~arrived", "(length >= moved) & ~arrived"),
     ("flat = (d == none) & ~root;", "flat = (d == none);"),
     ("lost = ~(is_finite(to) | flat);", "lost = no_lanes<double>();"),
     ("const V next = select(runs & ~(flat | stalls), to, x);", "const V next = to;"),

@@ -40,6 +40,7 @@ class _State:
         self.lengths: list[float] = []
         self.forces: list[float] = []  # sizes of the multipliers
         self.kicks = 0
+        self.first_d = self.d
         self.first_rows = np.ones(problem.m)  # lengths of the gradients of the constraints at the start
 
     def look(self) -> tuple[Geometry, Array, Array]:
@@ -48,7 +49,7 @@ class _State:
         self.multipliers = g.multipliers(self.p.gradient / self.d)
         h = np.asarray(self.problem.hessian(self.p.x, self.multipliers))
         if np.isfinite(h).all() and np.abs(np.diagonal(h)).all():
-            d = np.maximum(curvature_scales(h), 0.3 * self.d)
+            d = np.maximum(curvature_scales(h), np.maximum(0.3 * self.d, 0.3 * self.first_d))
             if np.any(d != self.d):
                 self.radius *= float(np.max(d / self.d))
                 self.d = d
@@ -72,7 +73,7 @@ def _minimum_under(problem: Problem, x0: Array, max_iter: int) -> Stop:
     if not state.p.is_finite:
         raise ValueError("fun, the constraints or their derivatives are not finite at x0: start elsewhere")
     state.d, first_size = first_scales(problem, state.p), 0.0
-    state.first_rows = geometry(state.p.a, state.d).rows
+    state.first_rows, state.first_d = geometry(state.p.a, state.d).rows, state.d
     for n_iter in range(max_iter + 1):
         g, slope, h = state.look()
         if not np.isfinite(h).all():
@@ -162,7 +163,7 @@ def _ended(state: _State, g: Geometry, step: _Step, across: Array, size: float) 
     violated = float(np.linalg.norm(g.unreachable(state.p.c)))
     # What the rounding of x, and of sums as large as the constraints' terms, may leave.
     rounding = 64 * _EPS * (float(np.linalg.norm((np.abs(state.p.a) / state.d) @ np.abs(state.d * x) / g.rows)) + size)
-    stuck = bool(np.all(np.abs(move) <= _TOL * np.abs(x))) or length <= 1e-14 * size
+    stuck = step.newton and (bool(np.all(np.abs(move) <= _TOL * np.abs(x))) or length <= 1e-14 * size)
     if not stuck and step.newton and length <= 1e-7 * size:
         recent = state.lengths[-2:]
         stuck = len(recent) == 2 and length >= 0.5 * min(recent)
