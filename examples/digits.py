@@ -45,9 +45,9 @@ chosen = max(models, key=lambda name: models[name].score(pixels[choose], digit[c
 # The test, once.
 model = models[chosen]
 read = model.predict(pixels[test])
-right = np.mean(read == digit[test])
-print(f"{chosen}: {100 * right:.1f} % of the test digits are read correctly")
-assert right > 0.93
+share = np.mean(read == digit[test])
+print(f"{chosen}: {100 * share:.1f} % of the test digits are read correctly")
+assert share > 0.93
 
 # %%
 # Which digit is taken for which: rows are digits, columns what was read. On the right the test digits that the network
