@@ -4,7 +4,8 @@ Bytes are read as they are and brought to mean 0 and scale 1 on the way. The rec
 and smoothed labels; other rates, batches and smoothings were no better on 10 000 digits kept out of the training set.
 Nothing here is chosen by the test digits. Gradients are checked against central differences and outputs against a few
 lines of NumPy, and a part of the digits is learned beside scikit-learn's classifier with the same layers, batches and
-epochs (D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, Nature 323 (1986) 533).
+epochs (D. E. Rumelhart, G. E. Hinton, R. J. Williams, Learning representations by back-propagating errors, Nature 323
+(1986) 533).
 """
 
 from __future__ import annotations
