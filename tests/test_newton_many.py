@@ -80,6 +80,19 @@ def test_ends_that_are_no_roots():
     assert not newton_many(lambda x: np.exp(-x), [1.0]).converged.any()
 
 
+def test_starts_that_are_roots_and_lanes_that_have_ended():
+    """Of a root without a slope; a lane that has ended stays where it is while others go on."""
+    assert newton_many(lambda x: x**2, [0.0]).status.tolist() == [1]
+    found = newton_many(lambda x: x**2 + np.where(x < 0.5, 1, -9), [0.0, 1.0, 1e8], disp=False)
+    assert found.status.tolist() == [3, 1, 1]
+    np.testing.assert_array_equal(found.last, [0, 3, 3])
+
+
+def test_pivots():
+    found = newton_many(lambda v: np.stack([v[1] - 1, v[0] - 2, v[1] + v[2] ** 3 - 9]), [[0.0, 0.0, 1.0], [5, 5, 5]])
+    np.testing.assert_allclose(found.x, [[2, 1, 2], [2, 1, 2]], rtol=1e-15)
+
+
 def test_a_warning_says_how_many():
     with pytest.warns(mf.ConvergenceWarning, match=r"1 of 2 starts have converged; 1: the derivative is zero"):
         newton_many(lambda x: x**2 - 4, [0.0, 1.0])
