@@ -225,6 +225,16 @@ def test_a_difference_of_equal_products_is_zero(rng):
     assert (same_one_by_one(TapeProgram(graph, discriminant), points) == 0).all()
 
 
+def test_a_difference_from_an_equal_multiple_is_zero(rng):
+    """A multiple by a power of two alone is exact, and may be part of a fused step."""
+    graph, x = graph_of(2)
+    tenth = graph.constants(np.array([0.1]))
+    product = emit(graph, "multiply", x[:1], x[1:])
+    difference = emit(graph, "subtract", product, emit(graph, "multiply", tenth, x[:1]))
+    points = np.column_stack([rng.normal(size=200), np.full(200, 0.1)])
+    assert not same_one_by_one(TapeProgram(graph, difference), points).any()
+
+
 def test_a_sum_of_products_is_one_instruction():
     graph, x = graph_of(20)
     y = emit(graph, "sum", emit(graph, "multiply", x[:10], x[10:]), aux=10)
@@ -355,6 +365,11 @@ def test_a_callback_may_fail_or_call_the_program():
         return program(-v) if depth < 3 else v
 
     np.testing.assert_allclose(program(np.array([0.1])), np.exp(-np.exp(-np.exp(0.1))), rtol=1e-15)
+
+    depth, before = 0, emit(graph, "exp", x)  # which the inner calls must leave alone
+    program = TapeProgram(graph, emit(graph, "add", before, graph.callback(0, before, 1)), [lambda v: again(v)])
+    inner = np.exp(-np.exp(0.1)), np.exp(-np.exp(-np.exp(0.1)))
+    np.testing.assert_allclose(program(np.array([0.1])), np.exp(0.1) + inner[0] + 2 * inner[1], rtol=1e-15)
 
     def fail(v):
         raise ZeroDivisionError("mine")
