@@ -235,6 +235,16 @@ def test_a_difference_from_an_equal_multiple_is_zero(rng):
     assert not same_one_by_one(TapeProgram(graph, difference), points).any()
 
 
+def test_sine_and_cosine_of_the_same_in_either_order(rng):
+    """Computed together; which of them comes first in the graph does not matter."""
+    for names in (("sin", "cos"), ("cos", "sin")):
+        graph, x = graph_of(7)
+        program = TapeProgram(graph, np.concatenate([emit(graph, name, x) for name in names]))
+        points = rng.normal(size=(20, 7))
+        right = np.concatenate([getattr(np, name)(points) for name in names], axis=1)
+        np.testing.assert_allclose(same_one_by_one(program, points), right, rtol=1e-14)
+
+
 def test_a_sum_of_products_is_one_instruction():
     graph, x = graph_of(20)
     y = emit(graph, "sum", emit(graph, "multiply", x[:10], x[10:]), aux=10)
