@@ -687,6 +687,24 @@ def test_progress(capsys):
     assert "fits: 10 of 10 (100 %)" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("place", [np.s_[:, :2], np.s_[:, 5:7], np.s_[::-1, :2]], ids=["ends", "middle", "other rows"])
+@pytest.mark.filterwarnings("ignore")
+def test_out_may_be_part_of_the_data(place):
+    rng = np.random.default_rng(0)
+    t = np.linspace(0, 4, 12)
+    y = rng.uniform(1, 3, (200, 1)) * np.exp(-t / rng.uniform(0.5, 2, (200, 1))) + 0.05 * rng.normal(size=(200, 12))
+    y[::7] = rng.normal(size=y[::7].shape)  # fits that are done again
+    y[3] = np.nan
+
+    def decay(t, a, tau):
+        return a * np.exp(-t / tau)
+
+    expected = curve_fit_many(decay, t, y.copy(), [1, 1], nan_policy="omit")
+    found = curve_fit_many(decay, t, y, [1, 1], nan_policy="omit", out=y[place])
+    assert_array_equal(y[place], expected.params)
+    assert_array_equal(found.status, expected.status)
+
+
 def test_interrupt():
     """Ctrl-C gives what is done."""
     y = slopes(2000)[0]

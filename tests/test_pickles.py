@@ -14,12 +14,33 @@ import pytest
 
 import mmlfast as mf
 
-MODULES = ("linalg", "geometry", "graph", "stats", "decomposition", "neural_network")
+MODULES = (
+    "linalg", "geometry", "graph", "stats", "decomposition", "linear_model", "optimize", "neural_network",
+)  # fmt: skip
 for _name in MODULES:
     importlib.import_module(f"mmlfast.{_name}")
 
 X = np.random.default_rng(8).standard_normal((40, 4))
 A = X[:4] + 4 * np.eye(4)
+T = np.linspace(0, 4, 40)
+DECAY = 2 * np.exp(-T / 1.5) + 0.01 * X[:, 0]
+SMALL: dict[str, Any] = {"hidden_layer_sizes": (3,), "solver": "lbfgs", "random_state": 0}
+
+
+def decay(t: Any, a: Any, tau: Any) -> Any:
+    return a * np.exp(-t / tau)
+
+
+def cubic(x: Any) -> Any:
+    return x**3 - 2 * x - 5
+
+
+def bowl(v: Any) -> Any:
+    return v[0] ** 2 + 3 * v[1] ** 2
+
+
+def unit_circle(v: Any) -> Any:
+    return v[0] ** 2 + v[1] ** 2 - 1
 
 
 def updated(state: Any) -> Any:
@@ -33,9 +54,36 @@ MAKERS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
     "stats.Moments": (lambda: updated(mf.stats.Moments(4)), lambda o: (o.mean, o.covariance())),
     "geometry.Mahalanobis": (lambda: mf.geometry.Mahalanobis(A @ A.T), lambda o: mf.geometry.norm(X, o)),
     "graph.Links": (lambda: mf.graph.Links.from_edges(["a", "b"], ["b", "c"]), mf.graph.pagerank),
+    "linear_model.LinearFit": (lambda: mf.linear_model.linear_fit(T, DECAY), lambda o: (o.predict(T), o.covariance)),
+    "optimize.CurveFit": (
+        lambda: mf.optimize.curve_fit(decay, T, DECAY, [1, 1]),
+        lambda o: (o.params, o.covariance, o.predict(T)),
+    ),
+    "optimize.CurveFitMany": (
+        lambda: mf.optimize.curve_fit_many(decay, T, np.stack([DECAY, 2 * DECAY]), [1, 1]),
+        lambda o: (o.params, o.covariance, o.status),
+    ),
+    "neural_network.FitMany": (
+        lambda: mf.neural_network.fit_many(
+            [mf.neural_network.Network([4, 3, 1])], X, X[:, 0], epochs=2, batch_size=9, learning_rate=0.01
+        ),
+        lambda o: (o.losses, o.networks[0].forward(X)),
+    ),
     "neural_network.Network": (lambda: mf.neural_network.Network([4, 3, 1]), lambda o: o.forward(X)),
 }
 ESTIMATORS: dict[str, tuple[Callable[[], Any], Callable[[Any], Any]]] = {
+    "linear_model.LinearRegression": (
+        lambda: mf.linear_model.LinearRegression().fit(X, DECAY),
+        lambda o: o.predict(X),
+    ),
+    "neural_network.MLPClassifier": (
+        lambda: mf.neural_network.MLPClassifier(**SMALL).fit(X, X[:, 0] > 0),
+        lambda o: o.predict_proba(X),
+    ),
+    "neural_network.MLPRegressor": (
+        lambda: mf.neural_network.MLPRegressor(**SMALL).fit(X, DECAY),
+        lambda o: o.predict(X),
+    ),
     "geometry.NearestNeighbors": (lambda: mf.geometry.NearestNeighbors().fit(X), lambda o: o.kneighbors(X)),
     "decomposition.PCA": (lambda: mf.decomposition.PCA(2).fit(X), lambda o: o.transform(X)),
     "decomposition.IncrementalPCA": (lambda: mf.decomposition.IncrementalPCA(2).fit(X), lambda o: o.transform(X)),
@@ -57,6 +105,11 @@ TUPLES: dict[str, Callable[[], Any]] = {
     "graph.PageRank": lambda: mf.graph.pagerank(np.abs(A), full_output=True),
     "stats.AffineMoments": lambda: mf.stats.affine_moments(X[0], A @ A.T, A, A[0]),
     "decomposition.PrincipalComponents": lambda: None,
+    "linear_model.Band": lambda: mf.linear_model.linear_fit(T, DECAY).confidence_band(T),
+    "optimize.LagrangePoint": lambda: mf.optimize.lagrange(bowl, unit_circle, [1.0, 0.5]).points[0],
+    "optimize.NewtonArray": lambda: mf.optimize.newton(cubic, np.array([2.0, 3.0]), full_output=True),
+    "optimize.NewtonMany": lambda: mf.optimize.newton_many(cubic, np.array([2.0, 3.0])),
+    "optimize.StationaryPoint": lambda: mf.optimize.classify_stationary_point(bowl, np.zeros(2)),
 }
 
 
