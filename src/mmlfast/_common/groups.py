@@ -216,9 +216,9 @@ def _of_integers(labels: Array) -> tuple[Array, Array]:
         values, codes = np.unique(whole, return_inverse=True)
     else:
         wide = np.dtype(np.uint64 if whole.dtype.kind == "u" else np.int64)
+        # A copy of its own, also from 0: other threads may write into the labels, and a number of a group is an index.
         codes = (whole.astype(wide, copy=False) - wide.type(least)).astype(np.int64, copy=False)
-        occurs = np.zeros(largest - least + 1, bool)
-        occurs[codes] = True
+        occurs = np.bincount(codes, minlength=largest - least + 1) > 0
         values = (np.flatnonzero(occurs).astype(wide) + wide.type(least)).astype(whole.dtype)
         if len(values) < len(occurs):
             codes = (np.cumsum(occurs) - 1)[codes]
