@@ -7,7 +7,7 @@ import pytest
 from cases import same_bits
 
 from mmlfast import stats
-from mmlfast._common.groups import group_rows
+from mmlfast._common.groups import group_rows, number_rows
 
 N = 2000
 
@@ -24,7 +24,10 @@ def checked(labels, expected, **options):
     assert found.offsets[[0, -1]].tolist() == [0, sum(map(len, by_label.values()))]
     for g, name in enumerate(names):
         assert found.order[found.offsets[g] : found.offsets[g + 1]].tolist() == by_label[name]
-    codes = found.codes(len(labels))
+    codes = np.full(len(labels), -1)
+    numbers, sorted_labels, kept = number_rows("f", labels, len(labels), **options)
+    codes[slice(None) if kept is None else kept] = numbers
+    assert sorted_labels.tolist() == names
     assert codes.tolist() == [-1 if label is None else names.index(label) for label in expected]
     return found
 

@@ -15,6 +15,7 @@ Array = np.ndarray[Any, Any]
 _FEW = 2**16
 
 
+_WAYS_OUT = ("drop them, or leave them out with nan_policy='omit'", "or drop them")
 _NEVER_MISSING = frozenset((str, int, bool, bytes, tuple, np.str_))
 
 
@@ -33,12 +34,6 @@ class Groups(NamedTuple):
         """How many rows each group has."""
         return np.diff(self.offsets)
 
-    def codes(self, n_rows: int) -> Array:
-        """The number of the group of each row of the table; -1 for rows without a label."""
-        codes = np.full(n_rows, -1, np.int64)
-        codes[self.order] = np.repeat(np.arange(len(self.labels)), self.counts)
-        return codes
-
 
 class Grouped(NamedTuple):
     """One result for each group of rows, in the order of their labels."""
@@ -51,8 +46,10 @@ class Grouped(NamedTuple):
         return np.array(self.values, dtype, copy=copy)
 
 
-def group_rows(function: str, groups: Any, n_rows: int, *, omit: bool = False, name: str = "groups") -> Groups:
-    """The rows of each label.
+def number_rows(
+    function: str, groups: Any, n_rows: int, *, omit: bool | None = None, name: str = "groups"
+) -> tuple[Array, Array, Array | None]:
+    """The number of each row's label among the sorted labels; these; and the rows that have one (None: all of them).
 
     Parameters
     ----------
@@ -63,8 +60,9 @@ def group_rows(function: str, groups: Any, n_rows: int, *, omit: bool = False, n
         objects that can be hashed and sorted. Categories are in their own order, and only those that occur.
     n_rows : int
         How many rows there are.
-    omit : bool
-        What to do with a label that is missing (None, NaN, NaT, NA, masked): leave its row out, or ValueError.
+    omit : bool or None
+        What to do with a label that is missing (None, NaN, NaT, NA, masked): leave its row out, or ValueError. None:
+        the function has no nan_policy that could be named as the way out.
     """
     labels, missing = _labels_of(function, groups, name)
     if labels.ndim != 1 or labels.size != n_rows:
@@ -75,7 +73,7 @@ def group_rows(function: str, groups: Any, n_rows: int, *, omit: bool = False, n
     if missing is not None and not omit:
         raise ValueError(
             f"{function}: {name}[{int(np.argmax(missing))}] is missing ({int(missing.sum())} of {n_rows} labels are): "
-            f"give these rows a label, drop them, or leave them out with nan_policy='omit'"
+            f"give these rows a label, {_WAYS_OUT[omit is None]}"
         )
     kept = None if missing is None else np.flatnonzero(~missing)
     if isinstance(labels, _Categories):
@@ -86,8 +84,14 @@ def group_rows(function: str, groups: Any, n_rows: int, *, omit: bool = False, n
         sorted_labels, codes = np.unique(labels if kept is None else labels[kept], return_inverse=True)
     else:
         codes, sorted_labels = _of_objects(function, labels if kept is None else labels[kept], name)
-    order, offsets = _core.order_by_group(np.ascontiguousarray(codes, np.int64), len(sorted_labels))
-    return Groups(sorted_labels, order if kept is None else kept[order], offsets)
+    return np.ascontiguousarray(codes, np.int64), sorted_labels, kept
+
+
+def group_rows(function: str, groups: Any, n_rows: int, *, omit: bool | None = False, name: str = "groups") -> Groups:
+    """The rows of each label: arguments as for `number_rows`."""
+    codes, labels, kept = number_rows(function, groups, n_rows, omit=omit, name=name)
+    order, offsets = _core.order_by_group(codes, len(labels))
+    return Groups(labels, order if kept is None else kept[order], offsets)
 
 
 class _Categories(NamedTuple):

@@ -115,7 +115,7 @@ def _of_groups(networks: Any, x: Any, y: Any, groups: Any, how: dict[str, Any]) 
     if not isinstance(networks, Network):
         raise TypeError("with groups=, networks must be one Network, of which each group gets a copy")
     rows, goals = as_array(x, "x"), as_array(y, "y")
-    found = group_rows("fit_many", groups, len(rows))
+    found = group_rows("fit_many", groups, len(rows), omit=None)
     parts = np.split(found.order, found.offsets[1:-1])
     how = dict(how)
     if how.get("sample_weight") is not None:
@@ -129,7 +129,7 @@ def _each(name: str, data: Any, n: int) -> list[Any]:
     """The samples of each network."""
     if isinstance(data, list) and data and all(np.ndim(part) >= 1 and hasattr(part, "__array__") for part in data):
         own = data
-    elif (name == "x" and np.ndim(data) == 3) or (name == "y" and np.ndim(data) == 3):
+    elif np.ndim(data) == 3:
         own = list(as_array(data, name))
     else:
         return [data] * n
@@ -158,7 +158,7 @@ class _Outcome(NamedTuple):
     warned: list[tuple[str, type[Warning]]]
 
 
-def _run(members: list[Network], xs: list[Any], ys: list[Any], settings: list[dict[str, Any]]) -> list[_Outcome | None]:
+def _run(members: list[Network], xs: list[Any], ys: list[Any], settings: list[dict[str, Any]]) -> list[_Outcome]:
     stop = threading.Event()
 
     def one(i: int) -> _Outcome:
@@ -194,10 +194,7 @@ def _stoppable(callback: Any, stop: threading.Event) -> Any:
     return after_epoch
 
 
-def _gathered(
-    members: list[Network], outcomes: Sequence[_Outcome | None], errors: str, labels: Array | None
-) -> FitMany:
-    done = [o for o in outcomes if o is not None]
+def _gathered(members: list[Network], done: list[_Outcome], errors: str, labels: Array | None) -> FitMany:
     for i, outcome in enumerate(done):
         if outcome.error is not None and errors == "raise":
             raise type(outcome.error)(f"fit_many: network {i}: {outcome.error}") from outcome.error

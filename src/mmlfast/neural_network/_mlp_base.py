@@ -449,7 +449,7 @@ class BaseMLP(BaseEstimator):
         rows = self._rows(X, reset=False)
         network = self._network
         if self._input_scale is None and self._output_scale is None:
-            network = network.__copy__()
-            network.weights, network.biases = self.coefs_, self.intercepts_
+            network = object.__new__(Network)  # with the weights that may have been put there; no array is copied
+            network.__dict__.update(self._network.__dict__, weights=self.coefs_, biases=self.intercepts_)
         rows = rows if rows.dtype == np.uint8 else np.require(rows, network.dtype, ("C", "A"))
         return network._forward(rows, finished)

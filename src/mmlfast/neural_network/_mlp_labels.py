@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast._common.arrays import as_float
 from mmlfast._common.errors import warn_caller
-from mmlfast._common.groups import group_rows
+from mmlfast._common.groups import number_rows
 
 Array = np.ndarray[Any, Any]
 
@@ -30,12 +30,12 @@ class Labels:
         if table is not None:
             return cls(function, np.arange(table.shape[1]), True), table
         if known is not None:
-            distinct = group_rows(function, known, np.size(known), name="classes").labels
+            distinct = number_rows(function, known, np.size(known), name="classes")[1]
             labels = cls(function, distinct, False)
             return labels, labels.codes(y, n_rows)
-        groups = group_rows(function, y, n_rows, name="y")
-        refuse_measurements(function, groups.labels, n_rows)
-        return cls(function, groups.labels, False), groups.codes(n_rows)
+        codes, classes, _ = number_rows(function, y, n_rows, name="y")
+        refuse_measurements(function, classes, n_rows)
+        return cls(function, classes, False), codes
 
     def codes(self, y: Any, n_rows: int, all_of_them: bool = False) -> Array:
         """The numbers of labels that are all known; `all_of_them` have to occur."""
@@ -48,23 +48,23 @@ class Labels:
             )
         if table is not None:
             return table
-        groups = group_rows(self.function, y, n_rows, name="y")
-        unknown = [label for label in groups.labels.tolist() if label not in set(self.classes.tolist())]
+        codes, found, _ = number_rows(self.function, y, n_rows, name="y")
+        place = {label: k for k, label in enumerate(self.classes.tolist())}
+        labels = found.tolist()
+        unknown = [label for label in labels if label not in place]
         if unknown:
             raise ValueError(
                 f"{self.function}: y has the label {unknown[0]!r}, which is not among the classes "
                 f"{self.classes.tolist()[:10]}: warm_start can only be used where `y` has the same classes as in the "
                 f"previous call to fit, and the first partial_fit names all classes"
             )
-        if all_of_them and len(groups.labels) < len(self.classes):
+        if all_of_them and len(labels) < len(place):
             raise ValueError(
                 f"{self.function}: warm_start can only be used where `y` has the same classes as in the previous call "
-                f"to fit: it has {groups.labels.tolist()[:10]}, then {self.classes.tolist()[:10]}"
+                f"to fit: it has {labels[:10]}, then {self.classes.tolist()[:10]}"
             )
-        place = {label: k for k, label in enumerate(self.classes.tolist())}
-        numbers = np.array([place[label] for label in groups.labels.tolist()], np.int64)
-        found: Array = numbers[groups.codes(n_rows)]
-        return found
+        numbers: Array = np.array([place[label] for label in labels], np.int64)[codes]
+        return numbers
 
     def same(self, other: Labels) -> bool:
         return self.several == other.several and self.classes.tolist() == other.classes.tolist()
