@@ -4,8 +4,9 @@
 `LinearRegression` is a scikit-learn estimator where scikit-learn is installed, and works without it.
 """
 
+from mmlfast._common.bands import Band
 from mmlfast._common.public import publish
-from mmlfast.linear_model._fit_result import Band, LinearFit
+from mmlfast.linear_model._fit_result import LinearFit
 from mmlfast.linear_model._linear_fit import linear_fit
 from mmlfast.linear_model._linear_regression import LinearRegression
 

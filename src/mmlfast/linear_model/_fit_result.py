@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast._common.arrays import as_array, as_float, as_real
+from mmlfast._common.bands import Band, quantile
 from mmlfast.linear_model._records import DEPENDENT, NO_ERRORS, NO_ROWS, NOT_FINITE, OK, Design, fields
 
 Array = np.ndarray[Any, Any]
@@ -23,13 +24,6 @@ MESSAGES = {
 
 # Between these, squares lose nothing.
 SMALL, LARGE = 2.0**-400, 2.0**400
-
-
-class Band(NamedTuple):
-    """Lower and upper limits."""
-
-    low: Array
-    high: Array
 
 
 class LinearFit:
@@ -355,21 +349,14 @@ class LinearFit:
         return self._band(x, level, as_real(sigma, "prediction_band: sigma"))
 
     def _band(self, x: Any, level: float, sigma: float | None) -> Band:
-        import scipy.special
-
-        level = as_real(level, "level")
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, got {level}")
         z, alone = self._points(x)
         dof = np.asarray(self.dof, np.float64)
         with np.errstate(invalid="ignore"):
-            if self._absolute:
-                quantile = np.where(dof >= 0, scipy.special.ndtri(0.5 + 0.5 * level), np.nan)
-            else:
-                quantile = np.where(dof > 0, scipy.special.stdtrit(np.maximum(dof, 1), 0.5 + 0.5 * level), np.nan)
+            known = dof >= 0 if self._absolute else dof > 0
+            errors = np.where(known, quantile(level, dof, self._absolute), np.nan)
             v = np.where(np.isinf(self._root(False)), np.nan, self._root(False))
             square = np.square(z @ v).sum(axis=-1) + (0.0 if sigma is None else sigma * sigma)
-            half = quantile[..., None] * np.sqrt(square) * self._deviation()[..., None]
+            half = errors[..., None] * np.sqrt(square) * self._deviation()[..., None]
         middle = np.einsum("...mk,...k->...m", z, self._record[..., self._at.centred])
         return Band(self._as_given(middle - half, x, alone), self._as_given(middle + half, x, alone))
 

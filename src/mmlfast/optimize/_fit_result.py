@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from mmlfast._common.bands import Band, quantile
 from mmlfast.optimize._fit_covariance import Spread, spread
 from mmlfast.optimize._fit_model import Curve
 
 Array = np.ndarray[Any, Any]
-
-
-class Band(NamedTuple):
-    """Two curves, one below and one above."""
-
-    low: Array
-    high: Array
 
 
 class Outcome:
@@ -346,13 +340,7 @@ class CurveFit(tuple[Any, ...]):
         return centre, self._outcome.spread.variances_of(slopes, self._outcome.variance).reshape(centre.shape)
 
     def _quantile(self, level: float) -> float:
-        if not 0 < level < 1:
-            raise ValueError(f"level must be between 0 and 1, got {level!r}: 0.95 is a probability of 95 %")
-        from scipy.special import ndtri, stdtrit
-
-        if self._outcome.absolute_sigma:
-            return float(ndtri(0.5 + level / 2))
-        return float(stdtrit(max(self.dof, 1), 0.5 + level / 2))
+        return float(quantile(level, self.dof, self._outcome.absolute_sigma))
 
     # ---- for readers ----
 
