@@ -9,9 +9,10 @@ import numpy as np
 
 from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
+from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._fit_data import FitData, check_policy, take_data
 from mmlfast.optimize._fit_model import DIFFERENCES, GIVEN, Curve, FitModel, fits_shape, numbers_of
-from mmlfast.optimize._fit_parameters import UNBOUNDED, Parameters, signature_of, take_parameters
+from mmlfast.optimize._fit_parameters import Parameters, signature_of, take_parameters
 from mmlfast.optimize._fit_quick import quick_fit, remember
 from mmlfast.optimize._fit_result import CurveFit, Outcome
 from mmlfast.optimize._fit_search import NOISE, residuals_of, search, take_settings

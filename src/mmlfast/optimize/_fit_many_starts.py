@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmlfast._common.arrays import as_array
+from mmlfast.optimize._bounds import UNBOUNDED, sides_of
 from mmlfast.optimize._fit_parameters import Parameters, _inside, signature_of, take_parameters
 from mmlfast.optimize._fit_stack import Stack
 
@@ -19,10 +20,8 @@ def take_starts(
 ) -> tuple[Parameters, Stack, Stack | None, Stack | None]:
     """The parameters of the first fit, and start, lower and upper bounds of all parameters for all fits."""
     n_lead = len(lead)
-    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        bounds = bounds.lb, bounds.ub
-    if bounds is None:
-        bounds = (-np.inf, np.inf)
+    if not isinstance(bounds, Mapping):
+        bounds = sides_of(bounds)
     empty = 0 in lead
 
     def first(values: Any) -> Any:
@@ -42,9 +41,11 @@ def take_starts(
     else:
         one_p0 = None if p0 is None else first(p0)
     if isinstance(bounds, Mapping):
-        one_bounds: Any = {name: tuple(map(first_of_one, _pair(pair, name))) for name, pair in bounds.items()}
+        one_bounds: Any = {
+            name: tuple(map(first_of_one, sides_of(pair, f"bounds[{name!r}]"))) for name, pair in bounds.items()
+        }
     else:
-        one_bounds = tuple(map(first, _pair(bounds, None)))
+        one_bounds = tuple(map(first, bounds))
     per_fit = p0 is not None and not isinstance(p0, Mapping) and one_p0 is not p0
     start_of_first = one_p0
     if per_fit and not np.isfinite(np.asarray(one_p0, np.float64)).all():
@@ -67,16 +68,7 @@ def _take_first(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any, n_given
     except ValueError:
         if not n_given:
             raise
-        return take_parameters(f, None if _names_itself(f) else np.ones(n_given), (-np.inf, np.inf), fixed)
-
-
-def _pair(bounds: Any, name: str | None) -> tuple[Any, Any]:
-    what = "bounds" if name is None else f"bounds[{name!r}]"
-    try:
-        lower, upper = bounds
-    except (TypeError, ValueError):
-        raise ValueError(f"{what} must be a pair (lower, upper), got {bounds!r:.60}") from None
-    return (-np.inf if lower is None else lower), (np.inf if upper is None else upper)
+        return take_parameters(f, None if _names_itself(f) else np.ones(n_given), UNBOUNDED, fixed)
 
 
 def _all_fits(columns: list[Any], name: str, lead: tuple[int, ...]) -> Stack:
@@ -94,11 +86,11 @@ def _stack_of_bounds(bounds: Any, parameters: Parameters, lead: tuple[int, ...])
             return None, None
         sides = []
         for k, free in ((0, -np.inf), (1, np.inf)):
-            columns = [_pair(bounds[name], name)[k] if name in bounds else free for name in names]
+            columns = [sides_of(bounds[name], f"bounds[{name!r}]")[k] if name in bounds else free for name in names]
             sides.append(_all_fits(columns, "bounds", lead))
         lower, upper = sides
     else:
-        pair = [np.asarray(as_array(side, "bounds"), np.float64) for side in _pair(bounds, None)]
+        pair = [np.asarray(as_array(side, "bounds"), np.float64) for side in bounds]
         if all(np.all(np.isinf(side)) for side in pair) and np.all(pair[0] < 0) and np.all(pair[1] > 0):
             return None, None
         lower, upper = (Stack(np.broadcast_to(s, (p,)) if not s.ndim else s, "bounds", lead, (p,)) for s in pair)
@@ -107,8 +99,8 @@ def _stack_of_bounds(bounds: Any, parameters: Parameters, lead: tuple[int, ...])
         if bad.any():
             at = tuple(int(i) for i in np.argwhere(np.broadcast_to(bad, (*lead, p)))[0])
             raise ValueError(
-                f"Each lower bound must be strictly less than each upper bound: those of {names[at[-1]]} of fit "
-                f"{at[:-1]} are not"
+                f"bounds: each lower bound must be strictly less than each upper bound: those of {names[at[-1]]} of "
+                f"fit {at[:-1]} are not"
             )
     return lower, upper
 

@@ -13,10 +13,10 @@ import numpy as np
 from mmlfast._common.arrays import as_float, as_real
 from mmlfast.autodiff._function import Function
 from mmlfast.autodiff._recording import function_name, place_of
+from mmlfast.optimize._bounds import UNBOUNDED, bounds_by_name, bounds_by_side, check_order
 
 Array = np.ndarray[Any, Any]
 
-UNBOUNDED = (-np.inf, np.inf)
 _NUMBERS = frozenset((int, float, np.float64))
 
 
@@ -199,44 +199,18 @@ def _inside(lower: Array, upper: Array) -> Array:
 
 
 def _take_bounds(bounds: Any, names: tuple[str, ...]) -> tuple[Array, Array]:
-    n = len(names)
-    lower, upper = np.full(n, -np.inf), np.full(n, np.inf)
-    if bounds is None:
-        return lower, upper
     if isinstance(bounds, Mapping):
         _check_names(bounds, names, "bounds")
-        for name, pair in bounds.items():
-            if not isinstance(pair, Sequence | np.ndarray) or len(pair) != 2:
-                raise ValueError(f"bounds[{name!r}] must be a pair (lower, upper), got {pair!r:.60}")
-            i = names.index(name)
-            lower[i] = -np.inf if pair[0] is None else as_real(pair[0], f"bounds[{name!r}]")
-            upper[i] = np.inf if pair[1] is None else as_real(pair[1], f"bounds[{name!r}]")
+        lower, upper = bounds_by_name(bounds, names)
     else:
-        if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-            pair = bounds.lb, bounds.ub
-        elif isinstance(bounds, Sequence | np.ndarray) and len(bounds) == 2:
-            pair = bounds[0], bounds[1]
-        else:
-            raise ValueError(
-                f"bounds must be (lower, upper), a dict of such pairs by name, or Bounds, got {bounds!r:.60}"
-            )
-        for side, given, out in (("lower", pair[0], lower), ("upper", pair[1], upper)):
-            if given is None:
-                continue
-            values = np.asarray(as_float(given, f"{side} bounds"), np.float64)
-            if values.ndim > 1 or values.size not in (1, n):
-                raise ValueError(
-                    f"the {side} bounds have shape {values.shape}, there are {n} parameters: {', '.join(names)}"
-                )
-            out[:] = values.reshape(-1)
-    bad = ~(lower < upper)
-    if bad.any():
-        i = int(np.argmax(bad))
-        way = f": fixed={{{names[i]!r}: {float(lower[i])!r}}} holds a parameter" if lower[i] == upper[i] else ""
-        raise ValueError(
-            "Each lower bound must be strictly less than each upper bound: "
-            f"those of {names[i]} are {float(lower[i])!r} and {float(upper[i])!r}{way}"
-        )
+        lower, upper = bounds_by_side(bounds, len(names), names.__getitem__)
+
+    check_order(
+        lower,
+        upper,
+        names.__getitem__,
+        holding=lambda i: f"fixed={{{names[i]!r}: {float(lower[i])!r}}} holds a parameter",
+    )
     return lower, upper
 
 

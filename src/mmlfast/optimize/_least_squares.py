@@ -13,6 +13,7 @@ from mmlfast import _core
 from mmlfast._common.arrays import as_float, as_integer, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
+from mmlfast.optimize._bounds import bounds_by_side, check_order
 from mmlfast.optimize._callables import GIVEN, Taken, given_is_wrong, take, why
 from mmlfast.optimize._fit_tape import Programs
 from mmlfast.optimize._restarts import Problem, is_lowest_nearby, other_minima
@@ -291,23 +292,8 @@ def _tell_of_what_is_not_used(given: dict[str, Any]) -> None:
 
 def _take_bounds(bounds: Any, x0: Array) -> tuple[Array | None, Array | None]:
     """None for sides without any."""
-    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        bounds = bounds.lb, bounds.ub
-    if not isinstance(bounds, tuple | list | np.ndarray) or len(bounds) != 2:
-        raise ValueError(f"bounds must be a pair (lower, upper) or Bounds, got {bounds!r:.60}")
-    sides = []
-    for name, side in zip(("lower", "upper"), bounds, strict=True):
-        values = np.asarray(as_float(side, f"{name} bounds"), np.float64)
-        if values.shape not in ((), x0.shape):
-            raise ValueError(f"the {name} bounds have shape {values.shape}, x0 has {x0.shape}: inconsistent shapes")
-        sides.append(np.array(np.broadcast_to(values, x0.shape)))
-    lower, upper = sides
-    if not np.all(lower < upper):
-        i = int(np.argmin(lower < upper))
-        raise ValueError(
-            "each lower bound must be strictly less than each upper bound: those of parameter "
-            f"{i} are {float(lower[i])!r} and {float(upper[i])!r}"
-        )
+    lower, upper = bounds_by_side(bounds, x0.size, "x0[{}]".format)
+    check_order(lower, upper, "x0[{}]".format)
     inside = (x0 >= lower) & (x0 <= upper)
     if not inside.all():
         i = int(np.argmin(inside))

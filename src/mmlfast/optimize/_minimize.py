@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_float, as_integer, as_real
+from mmlfast._common.arrays import as_integer, as_real
 from mmlfast.optimize._bfgs import bfgs_minimum
+from mmlfast.optimize._bounds import bounds_by_variable, check_order
 from mmlfast.optimize._gradient_descent import descent_minimum
 from mmlfast.optimize._lagrange import constrained_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
@@ -275,18 +276,8 @@ def _checked_options(options: Any, n: int) -> tuple[int, bool, bool]:
 def _checked_bounds(bounds: Any, x0: Array) -> Box | None:
     if bounds is None:
         return None
-    n = x0.size
-    if hasattr(bounds, "lb") and hasattr(bounds, "ub"):
-        lower, upper = np.broadcast_to(bounds.lb, (n,)), np.broadcast_to(bounds.ub, (n,))
-    else:
-        pairs = [(-np.inf if a is None else a, np.inf if b is None else b) for a, b in bounds]
-        if len(pairs) != n:
-            raise ValueError(f"bounds has {len(pairs)} pairs, x0 has {n} variables")
-        lower, upper = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs])
-    lower, upper = as_float(lower, "bounds").astype(np.float64), as_float(upper, "bounds").astype(np.float64)
-    if not np.all(lower <= upper):
-        i = int(np.argmin(lower <= upper))
-        raise ValueError(f"bounds[{i}] is ({lower[i]}, {upper[i]}): the first must not be above the second")
+    lower, upper = bounds_by_variable(bounds, x0.size, "x0[{}]".format)
+    check_order(lower, upper, "x0[{}]".format, equal=True)
     return Box(lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
 
 
