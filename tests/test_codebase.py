@@ -217,7 +217,7 @@ def test_each_way_of_optimising_has_a_namespace():
     build = (CPP / "kernels" / "CMakeLists.txt").read_text()
     assert 'foreach(kind "" _O3)' in build
     assert "MMLFAST_LEVEL=${level}${kind} MMLFAST_TABLE_LEVEL=${level}" in build
-    assert "${optimize${kind}}" in build
+    assert "${optimize_${level}${kind}}" in build
     own_options = re.findall(r"set_source_files_properties\((\S+)", build)
     assert own_options == ['"${lanes}"'], own_options
 
