@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmlfast.optimize._callables import take, why
+from mmlfast.optimize._callables import given_is_wrong, take, why
 from mmlfast.optimize._differences import Differences
 from mmlfast.optimize._objective import Objective
 from mmlfast.optimize._stationary_points import curvature_scales
@@ -71,18 +71,26 @@ class Problem:
         args: tuple[Any, ...],
         jac: Any = None,
         hess: Any = None,
+        bounds: tuple[Array, Array] | None = None,
     ) -> None:
-        self.f = Objective(fun, x0, args, jac, hess, name="fun")
-        self.c = [take(c, x0, a, name=f"constraints[{i}]") for i, (c, a, _) in enumerate(constraints)]
+        self.f = Objective(fun, x0, args, jac, hess, bounds, name="fun")
+        names = [f"constraints[{i}]" for i in range(len(constraints))]
+        self.c = [take(c, x0, a, name=name, bounds=bounds) for name, (c, a, _) in zip(names, constraints, strict=True)]
         self._jacs = [j for _, _, j in constraints]
         self.sizes = [c.first.size for c in self.c]
         self.m, self.n = sum(self.sizes), x0.size
+        self._complaints = [
+            given_is_wrong(c, j(x0.copy(), *c.args), x0, f"jac of {name}")
+            for name, c, j in zip(names, self.c, self._jacs, strict=True)
+            if callable(j) and np.isfinite(c.first).all()
+        ]
         parts = [(c, a, size) for (c, a, _), size in zip(constraints, self.sizes, strict=True)]
         self._traced = None
         if self.f.taken.recorded is not None and all(c.recorded is not None for c in self.c):
             whole = take(_Lagrangian(self.f.taken.f, self.f.args, parts), x0, (np.zeros(self.m),), name="fun")
             if whole.recorded is not None:
                 self._traced = whole
+        self._bounds = bounds if bounds is not None else (-np.inf, np.inf)
         self._differences: Differences | None = None
         self._multipliers = np.zeros(self.m)
 
@@ -92,17 +100,18 @@ class Problem:
 
     @property
     def note(self) -> str:
-        return " ".join(filter(None, [self.f.note, *(why(c) for c in self.c)]))
+        return " ".join(filter(None, [self.f.note, *(why(c) for c in self.c), *self._complaints]))
 
     def values(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.concatenate([np.asarray(c.value(x), np.float64).reshape(-1) for c in self.c])
+            return np.concatenate([np.empty(0), *(np.asarray(c.value(x), np.float64).reshape(-1) for c in self.c)])
 
     def jacobian(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
-            rows = []
+            rows = [np.empty((0, self.n))]
             for c, given, size in zip(self.c, self._jacs, self.sizes, strict=True):
                 a = given(x.copy(), *c.args) if callable(given) else c.jacobian(x)
+                a = a.toarray() if hasattr(a, "toarray") else a
                 rows.append(np.asarray(a, np.float64).reshape(size, self.n))
             return np.concatenate(rows)
 
@@ -114,7 +123,7 @@ class Problem:
                 return self._traced.program("hessian")(x)[0]
             self._multipliers = multipliers
             if self._differences is None:
-                self._differences = Differences(self._slope)
+                self._differences = Differences(self._slope, *self._bounds)
             h = self._differences.jacobian(x, self._slope(x))
             return (h + h.T) / 2
 

@@ -108,39 +108,18 @@ def lagrange(
         raise ValueError("constraints is empty: minimize is for functions without any")
     problem = Problem(f, [(c, (), None) for c in given], start, args)
     stop = minimum_under(problem, start, limit)
-    stop = _checked(problem, stop)
-    points = [_as_point(problem, stop)] if not stop.reason else []
+    stop = checked(problem, stop)
+    points = [as_point(problem, stop)] if not stop.reason else []
     most = len(points) if stop.reason == IRREGULAR else most
     if most > len(points):
         points += _highest(problem, given, start, args, points, limit, stop)
     if most > len(points):
         points += _others(problem, start, stop, points, most)
     points.sort(key=lambda p: (p.kind != "minimum" and p.kind != "degenerate", p.fun))
-    return _result(problem, stop, points)
+    return lagrange_result(problem, stop, points)
 
 
-def constrained_minimum(
-    fun: Callable[..., Any],
-    constraints: list[tuple[Callable[..., Any], tuple[Any, ...], Any]],
-    x0: Array,
-    args: tuple[Any, ...],
-    jac: Any,
-    hess: Any,
-    max_iter: int,
-) -> Any:
-    """For `minimize(constraints=...)`."""
-    problem = Problem(fun, constraints, x0, args, jac, hess)
-    stop = _checked(problem, minimum_under(problem, x0, max_iter))
-    points = [_as_point(problem, stop)] if not stop.reason else []
-    result = _result(problem, stop, points)
-    result.pop("points")
-    if result.success and result.kind in ("saddle", "maximum"):
-        result.success, result.status = False, 1
-        result.message = f"not converged: it has stopped at a {result.kind}: start elsewhere. {problem.note}".rstrip()
-    return result
-
-
-def _checked(problem: Problem, stop: Stop) -> Stop:
+def checked(problem: Problem, stop: Stop) -> Stop:
     """A point is stationary only if nothing of the gradient is left along the constraints."""
     if stop.reason:
         return stop
@@ -155,12 +134,12 @@ def _checked(problem: Problem, stop: Stop) -> Stop:
     return stop._replace(reason="the slope along the constraints is not zero (a kink, or no smallest value)")
 
 
-def _as_point(problem: Problem, stop: Stop) -> LagrangePoint:
+def as_point(problem: Problem, stop: Stop) -> LagrangePoint:
     kind, _, inertia, _ = verdict(problem, stop.p, stop.multipliers, stop.d)
     return LagrangePoint(stop.p.x, stop.p.value, stop.multipliers, kind, inertia)
 
 
-def _result(problem: Problem, stop: Stop, points: list[LagrangePoint]) -> Any:
+def lagrange_result(problem: Problem, stop: Stop, points: list[LagrangePoint]) -> Any:
     from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
 
     best = points[0] if points else None

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from mmlfast._common.arrays import as_integer, as_real
+from mmlfast._common.errors import warn_caller
 from mmlfast.optimize._bfgs import bfgs_minimum
 from mmlfast.optimize._bounds import bounds_by_variable, check_order
+from mmlfast.optimize._constrained import constrained_minimum
+from mmlfast.optimize._constraints import take_constraints
 from mmlfast.optimize._gradient_descent import descent_minimum
-from mmlfast.optimize._lagrange import constrained_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
 from mmlfast.optimize._stationary_points import kind_of
 from mmlfast.optimize._trust_region import Box, End, newton_minimum
@@ -22,6 +24,27 @@ Array = np.ndarray[Any, Any]
 
 _EPS = float(np.finfo(np.float64).eps)
 _METHODS = ("newton", "bfgs", "gd")
+# SciPy's methods that use derivatives: what they are for is what "newton", or the default, does.
+_OURS: dict[str, str | None] = {
+    "newton-cg": "newton",
+    "trust-exact": "newton",
+    "trust-ncg": "newton",
+    "trust-krylov": "newton",
+}
+_OURS |= {"dogleg": "newton", "cg": "bfgs", "l-bfgs-b": None, "tnc": None, "slsqp": None, "trust-constr": None}
+_WITHOUT_DERIVATIVES = ("nelder-mead", "powell", "cobyla", "cobyqa")
+# SciPy's options: tolerances that the iteration reaches in any case, and settings that mean nothing here.
+_TOLERANCES = {"gtol", "ftol", "xtol", "xrtol", "barrier_tol"}
+_USELESS = {"eps", "finite_diff_rel_step", "norm", "maxfun", "maxfev", "maxls", "maxcor", "iprint", "verbose", "c1"}
+_USELESS |= {
+    "c2",
+    "workers",
+    "initial_tr_radius",
+    "max_trust_radius",
+    "initial_trust_radius",
+    "eta",
+    "subproblem_maxiter",
+}
 # The kind of the point is looked up with a Hessian of so many variables at most.
 _MOST_LOOKED_AT, _MOST_BY_DIFFERENCES = 200, 20
 
@@ -56,7 +79,8 @@ def minimize(
     method : {"newton", "bfgs", "gd"}, optional
         "newton": second derivatives in a trust region, sparse ones where a large Hessian is sparse. "bfgs": gradients
         only. "gd": steepest descent with backtracking, to see how it does (`gradient_descent` has its other forms).
-        The default is "newton" where `fun` is traced or `hess` is given, else "bfgs".
+        The default is "newton" where `fun` is traced or `hess` is given, else "bfgs". SciPy's names of methods that use
+        derivatives mean one of these or, with constraints, what is below.
     jac : callable or bool, optional
         The gradient; True if `fun` gives (value, gradient). It is compared with that of `fun` at the start. A text
         ("2-point") asks for finite differences.
@@ -66,21 +90,26 @@ def minimize(
         Not used: Hessians cost little more than gradients.
     bounds : sequence of (low, high), or scipy.optimize.Bounds, optional
         For "newton". Outside, `fun` is never called.
-    constraints : dict, sequence of dict, optional
-        ``{"type": "eq", "fun": c}``, for equations c(x) = 0, or functions c. Inequalities are refused.
+    constraints : dict, LinearConstraint, NonlinearConstraint, or a sequence of them, optional
+        SciPy's: ``{"type": "eq", "fun": c}`` for c(x) = 0, ``"ineq"`` for c(x) >= 0, or two sides; a function c is an
+        equation. c may give a number or an array. They hold at the end, not at each point on the way.
     tol : float, optional
         Steps of at most `tol` times each variable are good enough.
     callback : callable, optional
         ``callback(x)`` after each step, or ``callback(intermediate_result)``; StopIteration ends the iteration.
     options : dict, optional
-        ``maxiter``; ``return_all`` (the result has all x as ``allvecs``); ``disp`` (print the message).
+        ``maxiter``; ``return_all`` (the result has all x as ``allvecs``); ``disp`` (print the message). SciPy's
+        tolerances may be there: the iteration goes on to the last digits all the same.
 
     Returns
     -------
     scipy.optimize.OptimizeResult
         x, fun, jac, hess (or hess_inv), success, message, status, nit, nfev, njev, nhev; ``derivatives`` ("exact",
-        "given", "finite differences"), ``kind`` of the point ("minimum", "saddle" ...); with constraints
-        ``multipliers``.
+        "given", "finite differences"), ``kind`` of the point ("minimum", "saddle" ...). With constraints
+        ``multipliers``, one for each number that a constraint gives (the gradient of fun is the sum of those of the
+        constraints times these; not negative where a lower side holds x, not positive where an upper one does), and
+        ``constraints``, the numbers themselves; with inequalities also ``bound_multipliers`` of the variables,
+        ``residual`` (what is left of the gradient, relative) and ``violation``.
 
     Examples
     --------
@@ -89,17 +118,25 @@ def minimize(
     >>> r = minimize(lambda v: (1 - v[0]) ** 2 + 100 * (v[1] - v[0] ** 2) ** 2, [-1.2, 1.0])
     >>> r.x.round(12).tolist(), r.success, r.derivatives, r.kind
     ([1.0, 1.0], True, 'exact', 'minimum')
+    >>> disc = {"type": "ineq", "fun": lambda v: 2 - v[0] ** 2 - v[1] ** 2}
+    >>> r = minimize(lambda v: (v[0] - 3) ** 2 + (v[1] - 3) ** 2, [0.0, 0.0], constraints=disc)
+    >>> r.x.round(12).tolist(), r.multipliers.round(12).tolist()
+    ([1.0, 1.0], [2.0])
     """
     start = as_start(x0)
     chosen = _checked_method(method, hessp)
     limit, keeps_all, talks = _checked_options(options, start.size)
     wanted = 4 * _EPS if tol is None else max(as_real(tol, "tol"), 4 * _EPS)
     box = _checked_bounds(bounds, start)
-    functions = _checked_constraints(constraints)
-    if functions:
-        if box is not None:
-            raise ValueError("bounds and constraints together are not supported: scipy.optimize.minimize has them")
-        return _with_message(constrained_minimum(fun, functions, start, args, jac, hess, limit), talks)
+    if given := take_constraints(constraints, start.size):
+        if chosen not in (None, "newton"):
+            raise ValueError(f"constraints: method={chosen!r} has none; leave method out")
+        inside = start if box is None else box.into(start)
+        watcher = _Follower(callback, keeps_all, inside)
+        result = constrained_minimum(fun, given, box, inside, args, (jac, hess), limit, watcher.wanted)
+        if watcher.all is not None:
+            result.allvecs = watcher.all
+        return _with_message(result, talks)
     limits = (box.lower, box.upper) if box is not None else None
     f = Objective(fun, start if box is None else box.into(start), args, jac, hess, limits)
     hybrid = chosen is None and box is None
@@ -107,7 +144,7 @@ def minimize(
         chosen = "newton" if f.taken.recorded is not None or callable(hess) or box is not None else "bfgs"
     if box is not None and chosen != "newton":
         raise ValueError(f"bounds: method={chosen!r} has none; method='newton' has")
-    follow = _Follower(f, callback, keeps_all, start)
+    follow = _Follower(callback, keeps_all, start, float(f.taken.first.reshape(())))
     result = _result(f, _run(f, start, chosen, wanted, limit, box, follow), chosen, box, follow)
     if hybrid and not result.success and "callback" not in result.message:
         result = _another_way(f, start, result, wanted, limit, follow)
@@ -135,10 +172,12 @@ def _another_way(f: Objective, start: Array, first: Any, tol: float, limit: int,
 class _Follower:
     """Sees each step: for the caller's function, and to keep what was seen."""
 
-    def __init__(self, f: Objective, callback: Callable[..., Any] | None, keeps_all: bool, start: Array) -> None:
+    def __init__(
+        self, callback: Callable[..., Any] | None, keeps_all: bool, start: Array, value: float = np.nan
+    ) -> None:
         self.callback = callback
         self.all: list[Array] | None = [start] if keeps_all else None
-        self.last: tuple[Array, float] = start, float(f.taken.first.reshape(()))
+        self.last: tuple[Array, float] = start, value
         self.n_iter = 0
         self.whole = callback is not None and "intermediate_result" in _parameters(callback)
 
@@ -258,7 +297,13 @@ def _checked_method(method: Any, hessp: Any) -> str | None:
     if method is None:
         return None
     name = method.lower() if isinstance(method, str) else method
-    name = {"newton-cg": "newton", "trust-exact": "newton"}.get(name, name) if isinstance(name, str) else name
+    if isinstance(name, str) and name in _OURS:
+        return _OURS[name]
+    if name in _WITHOUT_DERIVATIVES:
+        raise ValueError(
+            f"method={method!r} searches without derivatives, which scipy.optimize.minimize does: leave method out, "
+            "derivatives are exact here where fun can be traced, and differences where not"
+        )
     if name not in _METHODS:
         raise ValueError(f"method must be one of {', '.join(_METHODS)}, got {method!r}")
     return str(name)
@@ -268,8 +313,11 @@ def _checked_options(options: Any, n: int) -> tuple[int, bool, bool]:
     given = dict(options or {})
     limit = as_integer(given.pop("maxiter", given.pop("max_iter", 500 + 50 * n)), "options['maxiter']", 0)
     keeps_all, talks = bool(given.pop("return_all", False)), bool(given.pop("disp", False))
-    if given:
-        raise ValueError(f"options: {', '.join(map(repr, given))} is not known; there are maxiter, return_all and disp")
+    if useless := sorted(_USELESS & given.keys()):
+        warn_caller(f"minimize has no use for options {', '.join(map(repr, useless))}: leave them out", UserWarning)
+    if unknown := given.keys() - _USELESS - _TOLERANCES:
+        what = ", ".join(map(repr, sorted(unknown)))
+        raise ValueError(f"options: {what} is not known; there are maxiter, return_all and disp")
     return limit, keeps_all, talks
 
 
@@ -279,25 +327,3 @@ def _checked_bounds(bounds: Any, x0: Array) -> Box | None:
     lower, upper = bounds_by_variable(bounds, x0.size, "x0[{}]".format)
     check_order(lower, upper, "x0[{}]".format, equal=True)
     return Box(lower, upper) if np.isfinite(lower).any() or np.isfinite(upper).any() else None
-
-
-def _checked_constraints(constraints: Any) -> list[tuple[Callable[..., Any], tuple[Any, ...], Any]]:
-    """(function, arguments, Jacobian) of each."""
-    given = [constraints] if isinstance(constraints, dict) or callable(constraints) else list(constraints or ())
-    found = []
-    for i, one in enumerate(given):
-        if callable(one):
-            found.append((one, (), None))
-            continue
-        if not isinstance(one, dict) or "fun" not in one:
-            raise TypeError(
-                f"constraints[{i}] must be a dict with 'type' and 'fun', or a function, got {type(one).__name__}"
-            )
-        if one.get("type", "eq") != "eq":
-            raise ValueError(
-                f"constraints[{i}] has type {one.get('type')!r}: only equations ('eq') are supported; "
-                f"scipy.optimize.minimize has inequalities (method='SLSQP')"
-            )
-        arguments = one.get("args", ())
-        found.append((one["fun"], arguments if isinstance(arguments, tuple) else (arguments,), one.get("jac")))
-    return found

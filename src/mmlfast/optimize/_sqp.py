@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -62,13 +63,15 @@ class _State:
         return float(np.linalg.norm(p.c / g.rows))
 
 
-def minimum_under(problem: Problem, x0: Array, max_iter: int) -> Stop:
+def minimum_under(
+    problem: Problem, x0: Array, max_iter: int, stepped: Callable[[Array, float], Any] | None = None
+) -> Stop:
     """A stationary point of f under the constraints, a minimum if the way leads to one."""
     with np.errstate(all="ignore"):
-        return _minimum_under(problem, x0, max_iter)
+        return _minimum_under(problem, x0, max_iter, stepped)
 
 
-def _minimum_under(problem: Problem, x0: Array, max_iter: int) -> Stop:
+def _minimum_under(problem: Problem, x0: Array, max_iter: int, stepped: Callable[[Array, float], Any] | None) -> Stop:
     state = _State(problem, x0)
     if not state.p.is_finite:
         raise ValueError("fun, the constraints or their derivatives are not finite at x0: start elsewhere")
@@ -99,6 +102,8 @@ def _minimum_under(problem: Problem, x0: Array, max_iter: int) -> Stop:
             met = state.violation(state.p, g) <= 1e-8 * max(size, 1e-300)
             reason = "no point nearby is better, although the derivatives say so" if met else _CONTRADICT
             return _stop(state, reason, n_iter)
+        if stepped is not None:
+            stepped(state.p.x, state.p.value)
     return _stop(state, f"max_iter={max_iter} steps were not enough", max_iter)
 
 
