@@ -3,6 +3,7 @@ What A x + b does to mean and covariance; a table with gaps
 ===========================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -31,3 +32,17 @@ print(
     "all there:",
     np.round(mf.stats.covariance(x), 2).tolist(),
 )
+
+# %%
+# The picture: the cloud before and after. An ellipse of one deviation comes from a mean and a covariance alone, and it
+# sits where the mapped points are.
+figure, axes = plt.subplots(1, 2, figsize=(7, 3.4), layout="constrained")
+circle = np.stack([np.cos(angle := np.linspace(0, 2 * np.pi, 100)), np.sin(angle)])
+before = mf.stats.mean(x), mf.stats.covariance(x)
+titles = "Celsius and another number", "Fahrenheit and their sum"
+for panel, points, (mean, covariance), title in zip(axes, (x, y), (before, moved), titles, strict=True):
+    panel.plot(*points[:800].T, ".", color="0.7", markersize=3)
+    panel.plot(*(mean[:, None] + mf.linalg.cholesky(covariance) @ circle), color="black")
+    panel.annotate("one deviation", mean, ha="center")
+    panel.set(title=title, xlabel="first column", ylabel="second column")
+plt.show()

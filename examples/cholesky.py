@@ -5,6 +5,7 @@ The Cholesky factor
 Correlated random numbers, and which of a thousand matrices are covariances at all.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -29,3 +30,19 @@ print(f"{good.sum()} of 1000 are positive definite; the signs of NumPy's eigenva
 # %%
 # log det without forming the determinant.
 print("log det", 2 * float(np.log(np.diag(factor)).sum()), float(mf.linalg.slogdet(wanted).logabsdet))
+
+# %%
+# The picture: independent numbers on the left; the factor turns them into numbers of the wanted covariance.
+figure, axes = plt.subplots(1, 2, figsize=(6.4, 4.2), layout="constrained", sharex=True, sharey=True)
+independent = mf.linalg.solve(factor, sample[:1500].T).T
+circle = np.stack([np.cos(angle := np.linspace(0, 2 * np.pi, 100)), np.sin(angle)])
+for panel, points, shape, title in (
+    (axes[0], independent, circle, "independent"),
+    (axes[1], sample[:1500], factor @ circle, "times the Cholesky factor"),
+):
+    panel.plot(*points.T, ".", color="0.6", markersize=2)
+    panel.plot(*shape, color="black", label="one deviation")
+    panel.set(title=title, xlabel="first number", aspect="equal")
+axes[0].set_ylabel("second number")
+axes[1].legend(loc="upper left")
+plt.show()

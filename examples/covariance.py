@@ -3,6 +3,7 @@ Mean and covariance, also where the usual formula loses everything, and from dat
 ========================================================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -33,3 +34,23 @@ labels = np.array(["a", "b"])[np.arange(len(x)) % 2]
 print(f"ones on the diagonal: {(np.diag(mf.stats.correlation(x)) == 1).all()}")
 by_label = mf.stats.correlation(x, groups=labels)
 print(f"groups {by_label.groups}: tables of shape {by_label.values.shape}")
+
+# %%
+# The picture: the error of a variance, with the numbers moved ever further from zero.
+moves = 10.0 ** np.arange(13)
+errors = {"E[x x'] - E[x] E[x]'": [], "mf.stats.covariance": []}
+for move in moves:
+    there = x + move
+    rounded = there - move  # what is left of x: its covariance is the answer
+    answer = rounded[:, 0].var()
+    mean = there.mean(axis=0)
+    errors["E[x x'] - E[x] E[x]'"].append(abs((there[:, 0] @ there[:, 0] / len(x) - mean[0] ** 2) / answer - 1))
+    errors["mf.stats.covariance"].append(abs(mf.stats.covariance(there, ddof=0)[0, 0] / answer - 1))
+figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+for (name, error), style in zip(errors.items(), ["o--", "s-"], strict=True):
+    axes.loglog(moves, np.maximum(error, 1e-17), style, color="black", label=name)
+axes.axhline(1, color="0.7")
+axes.annotate("no digit is right", (1, 1.5))
+axes.set(xlabel="moved by", ylabel="relative error of the variance", ylim=(1e-17, 1e9))
+axes.legend()
+plt.show()

@@ -3,6 +3,7 @@ A curve through points: heights of people, by steepest descent and by least squa
 ===================================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from mmlfast.optimize import curve_fit, gradient_descent
@@ -90,3 +91,22 @@ from mmlfast.optimize import least_squares
 circle = np.array([[1.1, 0.1], [0.2, 1.9], [-0.9, 1.0], [0.1, 0.0], [0.9, 1.7]])
 found = least_squares(lambda p: np.hypot(circle[:, 0] - p[0], circle[:, 1] - p[1]) - p[2], [0.0, 0.0, 1.0])
 print("a circle through five points: centre", found.x[:2].round(3), "radius", found.x[2].round(3))
+
+# %%
+# The picture: the heights with their curve and its bands; and the way that steepest descent took to it.
+figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained")
+fit = curve_fit(bell, inches, share, p0=[66, 4])
+x = np.linspace(60, 75, 200)
+left.bar(inches, share, color="0.85", label="928 people")
+left.plot(x, bell(x, *fit.params), color="black", label="bell curve")
+left.fill_between(x, *fit.prediction_band(x), color="tab:orange", alpha=0.35, label="95 % of new shares")
+left.set(xlabel="height (inches)", ylabel="share")
+left.legend(fontsize="small")
+mean, spread = np.meshgrid(np.linspace(65, 71, 100), np.linspace(1.5, 4.5, 100))
+depth = np.sum((bell(inches[:, None, None], mean, spread) - share[:, None, None]) ** 2, axis=0)
+right.contour(mean, spread, depth, 20, cmap="gray", linewidths=0.7)
+right.plot(*descent.path.T, ".-", color="tab:orange", label=f"{descent.nit} steps down")
+right.plot(*fit.params, "kx", markersize=10, label=f"least squares, {fit.n_evaluations} calls")
+right.set(xlabel="mean (inches)", ylabel="spread (inches)", title="chi squared")
+right.legend(fontsize="small")
+plt.show()

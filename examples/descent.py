@@ -8,6 +8,7 @@ whose depth at a place can be asked for, but not its formula.
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.animation import FuncAnimation
 
 from mmlfast.optimize import gradient_descent, minimize
 
@@ -41,7 +42,34 @@ for name, r in runs.items():
     points = r.path if "path" in r else np.array(r.allvecs)
     axes.plot(*points.T, ".-", markersize=4, linewidth=1, label=f"{name}, {r.nit}")
 axes.legend()
-axes.set_title("ways down a curved valley, and their numbers of steps")
+axes.set(
+    xlabel="first variable", ylabel="second variable", title="ways down a curved valley, and their numbers of steps"
+)
+
+# %%
+# The same in motion, a step of each way to a picture at first, then more and more: who is where after so many steps?
+figure, axes = plt.subplots(figsize=(6, 4.2), layout="constrained")
+axes.contour(x, y, valley([x, y]), np.logspace(-1.5, 2.2, 16), cmap="gray", linewidths=0.5)
+paths = {name: r.path if "path" in r else np.array(r.allvecs) for name, r in runs.items()}
+walkers = {
+    name: axes.plot([], [], marker + "-", markersize=8, markevery=[-1], linewidth=1, label=name)[0]
+    for name, marker in zip(paths, "os^vDX", strict=True)
+}
+axes.set(xlabel="first variable", ylabel="second variable")
+axes.legend(loc="upper right", fontsize="small")
+steps = np.unique(np.logspace(0, np.log10(4000), 40).astype(int))
+
+
+def draw(frame):
+    """Each way as far as it is after so many steps."""
+    for name, walker in walkers.items():
+        walker.set_data(*paths[name][: steps[frame] + 1].T)
+    axes.set_title(f"after {steps[frame]} steps")
+
+
+movie = FuncAnimation(figure, draw, frames=len(steps), interval=200)
+figure.canvas.draw()  # its first picture
+plt.show()
 
 # %%
 # Short steps are not convergence: a rate that is too small, and one that is too large, are told.

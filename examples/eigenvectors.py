@@ -5,6 +5,7 @@ Vectors that a matrix only stretches
 Characteristic polynomial, eigenvectors, diagonalisation, powers.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -42,3 +43,21 @@ stack = np.random.default_rng(0).standard_normal((100_000, 3, 3))
 stack = stack + stack.swapaxes(1, 2)
 values, vectors = mf.linalg.eigh(stack)
 print(f"100000 symmetric matrices: V'V = I up to {np.abs(vectors.swapaxes(1, 2) @ vectors - np.eye(3)).max():.0e}")
+
+# %%
+# The picture: a circle of vectors and where the matrix sends them. Two directions stay what they are.
+figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+m = np.array([[2.0, 1.0], [0.5, 1.5]])
+vectors, values, _ = mf.linalg.diagonalize(m)
+angle = np.linspace(0, 2 * np.pi, 25)
+circle = np.stack([np.cos(angle), np.sin(angle)])
+axes.plot(*circle, color="0.6")
+axes.plot(*(m @ circle), color="black")
+for start, end in zip(circle.T, (m @ circle).T, strict=True):
+    axes.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": "0.7"})
+for vector, value in zip(vectors.T, values, strict=True):
+    axes.plot(*np.outer(vector, [-value, value]), color="tab:orange", linewidth=3)
+    axes.annotate(f"times {value:.2g}", value * vector, ha="left", va="bottom")
+axes.set(title="a circle, and what the matrix makes of it", aspect="equal", xlabel="first number")
+axes.set(ylabel="second number")
+plt.show()

@@ -5,6 +5,7 @@ Symmetric eigenproblems by the thousand
 The axes of ellipsoids, and which stationary points are minima.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -31,3 +32,19 @@ print()
 # An item that is not finite is named, or filled with NaN.
 hessians[7, 0, 0] = np.nan
 print("answers", int(np.isfinite(mf.linalg.eigvalsh(hessians, errors="nan")).all(axis=1).sum()), "of 1000")
+
+# %%
+# The picture: the two eigenvalues of each Hessian. Their signs divide the plane.
+pairs = mf.linalg.eigvalsh(np.delete(hessians, 7, axis=0))
+figure, axes = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
+for name, marker, chosen in (
+    ("minimum", "^", pairs[:, 0] > 0),
+    ("saddle", "x", (pairs[:, 0] < 0) & (pairs[:, 1] > 0)),
+    ("maximum", "v", pairs[:, 1] < 0),
+):
+    axes.plot(*pairs[chosen].T, marker, color="black", markersize=3, alpha=0.6)
+    axes.annotate(name, np.median(pairs[chosen], axis=0), weight="bold", bbox={"facecolor": "white", "alpha": 0.8})
+axes.axhline(0, color="0.6")
+axes.axvline(0, color="0.6")
+axes.set(xlabel="smaller eigenvalue", ylabel="larger eigenvalue", title="stationary points by the bend there")
+plt.show()

@@ -3,6 +3,7 @@ Which of these matrices are special, and why? Step by step, without rounding
 ============================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -47,3 +48,14 @@ result = mf.linalg.row_echelon(tenths)
 print(f"rank {result.rank}; the smallest pivot is {result.gap:.0e} times what was taken for zero")
 polynomial = mf.linalg.characteristic_polynomial(MATRICES["numbers in a row"])
 print(f"characteristic polynomial of the first matrix: {polynomial}")
+
+# %%
+# The picture: the determinant of [[k + 1, k], [k + 2, k + 1]] is 1 for every k. Rounded products lose it.
+k = 2 ** np.arange(1, 52)
+ones = np.array([[k + 1, k], [k + 2, k + 1]]).transpose(2, 0, 1)
+figure, axes = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
+axes.semilogx(k, np.linalg.det(ones.astype(float)), "o--", color="0.5", label="numpy.linalg.det", base=2)
+axes.semilogx(k, mf.linalg.det(ones), "-", color="black", linewidth=3, label="mmlfast.linalg.det", base=2)
+axes.set(xlabel="k", ylabel="determinant", title="a determinant that is always 1")
+axes.legend(loc="center left")
+plt.show()

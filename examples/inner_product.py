@@ -5,6 +5,7 @@ Inner products
 Lengths, angles, distances and projections in the usual geometry and in another one.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -36,3 +37,19 @@ print(
 line = np.array([[1.0], [2.0]])
 print(f"distance of x from the line: {g.reconstruction_error(x, line):.3f}")
 print(f"and in the metric: {g.reconstruction_error(x, line, m):.3f}")
+
+# %%
+# The picture: all vectors of length 1, by the dot product and by M. What is a circle, and what is a right angle, is a
+# matter of the inner product.
+figure, axes = plt.subplots(figsize=(4.6, 4.2), layout="constrained")
+angle = np.linspace(0, 2 * np.pi, 200)
+circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+axes.plot(*circle.T, "--", color="0.5", label="length 1 by the dot product")
+axes.plot(*(circle / g.norm(circle, m)[:, None]).T, color="black", label="length 1 by M")
+for vector, name in ((x, "x"), (y, "y")):
+    axes.annotate("", vector, (0, 0), arrowprops={"arrowstyle": "->"})
+    axes.annotate(name, 1.05 * vector)
+axes.set(xlim=(-1.3, 2.4), ylim=(-1.4, 2.1), aspect="equal", xlabel="first number", ylabel="second number")
+axes.set_title("x and y are at right angles by M")
+axes.legend(loc="upper left", fontsize="small")
+plt.show()

@@ -6,6 +6,7 @@ The lowest and highest places of a path across a landscape: where the path runs 
 landscape is a multiple of that of the path. The multiple says what it would be worth to move the path.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from mmlfast.optimize import lagrange, minimize
@@ -57,3 +58,16 @@ for name, c in {
 }.items():
     r = lagrange(lambda v: np.sum((v - point) ** 2), c, [0.5, 0.5], max_points=1)
     print(f"{name}: {r.message}")
+
+# %%
+# The picture: level lines of f and the path. At the points found the path runs along a level line: the slopes of both
+# are parallel there.
+figure, axes = plt.subplots(figsize=(5, 4.4), layout="constrained")
+u, v = np.meshgrid(np.linspace(-1.6, 1.6, 200), np.linspace(-1.9, 0.4, 200))
+axes.contour(u, v, f([u, v]), 15, cmap="gray", linewidths=0.7)
+axes.plot(np.cos(angle), np.sin(angle) / np.sqrt(3) - 1, color="tab:orange", linewidth=2)
+for p in lagrange(f, path, [0.5, -0.5]).points:
+    axes.plot(*p.x, "ko")
+    axes.annotate(p.kind, p.x + 0.05, weight="bold", bbox={"facecolor": "white", "alpha": 0.7})
+axes.set(xlabel="first variable", ylabel="second variable", title="f along an ellipse", aspect="equal")
+plt.show()

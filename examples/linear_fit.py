@@ -5,6 +5,7 @@ Straight lines with their errors: chi-squared, time stamps, groups, windows
 
 import warnings
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -17,7 +18,7 @@ rng = np.random.default_rng(1)
 # the number of degrees of freedom, and the errors of its coefficients follow from those of the measurements alone.
 x = np.linspace(0, 10, 21)
 sigma = np.where(x < 5, 0.2, 0.5)
-y = 1.5 + 0.8 * x + sigma * rng.standard_normal(21)
+y_line = y = 1.5 + 0.8 * x + sigma * rng.standard_normal(21)
 line = linear_fit(x, y, sigma=sigma, absolute_sigma=True)
 print(f"slope {line.slope:.2f} +- {line.slope_error:.2f}, intercept {line.intercept:.2f} +- {line.intercept_error:.2f}")
 print(f"chi-squared {line.chi_squared:.1f} for {line.dof} degrees of freedom")
@@ -71,3 +72,16 @@ print(f"degree 10 far from zero: residuals below {np.sqrt(curve.chi_squared / 82
 rows = rng.integers(2000, 7000, (100_000, 3))
 model = mf.linear_model.LinearRegression().fit(rows.astype(np.float32), (rows @ [2, -4, 7] + 9).astype(np.float32))
 print(f"coefficients {model.coef_.round(5)}, intercept {model.intercept_:.4f}")
+
+# %%
+# The picture: the line of the first part with its 95 % bands, narrow for the line, wide for the next measurement.
+figure, axes = plt.subplots(figsize=(6.5, 3.8), layout="constrained")
+at = np.linspace(-2, 12, 100)
+x = np.linspace(0, 10, 21)
+axes.fill_between(at, *line.prediction_band(at), color="0.9", label="95 % of measurements (error of the last one)")
+axes.fill_between(at, *line.confidence_band(at), color="0.7", label="95 %: here is the line")
+axes.plot(at, line.intercept + line.slope * at, color="black", label="fitted line")
+axes.errorbar(x, y_line, sigma, fmt="o", color="tab:orange", markersize=4, label="measured, with its error")
+axes.set(xlabel="x", ylabel="y")
+axes.legend(fontsize="small")
+plt.show()

@@ -42,6 +42,7 @@ figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
 for k, style in enumerate([":", "-.", "--", "-"]):
     group = found.losses[12 * k : 12 * k + 12]
     axes.semilogy(group.T, color="black", linestyle=style, linewidth=0.6, alpha=0.6)
-    axes.annotate(f"rate {rates[12 * k]:g}", (101, np.median(group[:, -1])), va="center")
-axes.set(xlabel="epoch", ylabel="loss", xlim=(0, 118), title="48 networks: four rates, twelve seeds each")
+    axes.plot([], [], color="black", linestyle=style, label=f"rate {rates[12 * k]:g}")
+axes.set(xlabel="epoch", ylabel="loss", title="48 networks: four rates, twelve seeds each")
+axes.legend()
 plt.show()

@@ -3,6 +3,7 @@ Products of many small matrices at once, and sums in Einstein's notation
 ========================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -27,3 +28,16 @@ x = rng.standard_normal((10_000, 3))
 squared = mf.linalg.einsum("bi,bij,bj->b", x, metric, x)
 print("all squared lengths are positive:", bool((squared > 0).all()))
 print("the same by vecdot and matvec:", np.allclose(squared, mf.linalg.vecdot(x, mf.linalg.matvec(metric, x))))
+
+# %%
+# The picture: where ten thousand hands are, and three of the arms, joint by joint.
+figure, axes = plt.subplots(figsize=(4.8, 4.6), layout="constrained")
+axes.plot(*hands.T, ".", color="0.8", markersize=1)
+for k in range(3):
+    joints = [np.eye(3)]
+    for pose in poses[:, k]:
+        joints.append(joints[-1] @ pose)
+    joints.append(joints[-1] @ [[1, 0, 1], [0, 1, 0], [0, 0, 1]])
+    axes.plot(*np.array(joints)[:, :2, 2].T, "o-", linewidth=2)
+axes.set(aspect="equal", xlabel="x (links)", ylabel="y (links)", title="10 000 arms of four links, three of them drawn")
+plt.show()

@@ -5,6 +5,7 @@ The nearest neighbours of points
 With another measure of distance, and far from the origin.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -37,3 +38,18 @@ print(f"same neighbours after a move by {2.0**26:.0f}: {np.mean(near == far):.1%
 # With the interface of scikit-learn, and the neighbours as a graph.
 graph = mf.geometry.NearestNeighbors(n_neighbors=3).fit(points).kneighbors_graph()
 print(f"graph of neighbours: {graph.shape[0]} nodes, {graph.nnz} links")
+
+# %%
+# The picture: the five neighbours that each distance finds for one point.
+figure, axes = plt.subplots(figsize=(6.5, 4), layout="constrained")
+for label, marker in ((0, "o"), (1, "s")):
+    of_label = points[train][labels[train] == label]
+    axes.plot(*of_label.T, marker, color="0.75", markersize=4, label=f"class {label}")
+point = points[test][0]
+for metric, marker, name in ((None, "x", "nearest, usual distance"), (scatter, "+", "nearest by Mahalanobis")):
+    chosen = mf.geometry.knn(point[None], points[train], 5, metric).indices[0]
+    axes.plot(*points[train][chosen].T, marker, color="black", markersize=11, label=name)
+axes.plot(*point, "*", color="tab:orange", markersize=15, label="the point")
+axes.set(xlabel="first number (noise on a larger scale)", ylabel="second number (tells the classes apart)")
+axes.legend(fontsize="small")
+plt.show()

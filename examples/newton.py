@@ -6,6 +6,7 @@ Follow the tangent to where it crosses zero, again and again. It doubles the dig
 of a few ways that one should know.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 from mmlfast.optimize import newton, newton_many
@@ -64,3 +65,17 @@ found = newton_many(cube, np.stack(np.meshgrid(side, side), axis=-1), disp=False
 angle = np.round(3 * np.arctan2(found.x[..., 1], found.x[..., 0]) / (2 * np.pi))[found.converged].astype(int) % 3
 print(f"\n{found.message}")
 print("shares of the three basins:", (np.bincount(angle) / angle.size).round(2))
+
+# %%
+# The picture: the root that each start ends at, and (darker) how many steps it takes.
+figure, axes = plt.subplots(figsize=(4.8, 4.4), layout="constrained")
+root = np.full(found.converged.shape, np.nan)
+root[found.converged] = angle
+axes.imshow(root, cmap="Set2", origin="lower", extent=[-1.5, 1.5, -1.5, 1.5])
+axes.imshow(found.n_iter, cmap="Greys", origin="lower", extent=[-1.5, 1.5, -1.5, 1.5], alpha=0.4, vmax=20)
+for k in range(3):
+    place = np.cos(2 * np.pi * k / 3), np.sin(2 * np.pi * k / 3)
+    axes.plot(*place, "ko")
+    axes.annotate(f"root {k + 1}", place, xytext=(5, 5), textcoords="offset points", weight="bold")
+axes.set(xlabel="real part of the start", ylabel="imaginary part", title="100 000 starts for the roots of z^3 = 1")
+plt.show()

@@ -5,6 +5,7 @@ PageRank
 Where a random walk along links is found in the long run, and how well that is known.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -77,3 +78,17 @@ print(f"eight at once, and the last of them alone, agree: {np.abs(together[7] - 
 show("damping 1", mf.graph.pagerank(web, damping=1))
 circle = mf.graph.Links.from_edges([0, 1, 2], [1, 2, 0])
 print(f"a circle at damping 1: {mf.graph.pagerank(circle, damping=1).round(6)}")
+
+# %%
+# The picture: the four pages, as large as their scores.
+figure, axes = plt.subplots(figsize=(4.6, 4), layout="constrained")
+place = np.array([[0, 1], [-1, 0], [1, 0], [0, -1.0]])
+for i, j in np.argwhere(web):
+    bend = {"arrowstyle": "-|>", "connectionstyle": "arc3,rad=0.12", "shrinkA": 28, "shrinkB": 28}
+    axes.annotate("", place[j], place[i], arrowprops=bend)
+for name, (a, b), score in zip(pages, place, mf.graph.pagerank(web), strict=True):
+    axes.plot(a, b, "o", color="0.85", markersize=200 * score)
+    axes.text(a, b, f"{name}\n{100 * score:.1f} %", ha="center", va="center")
+axes.set(xlim=(-1.7, 1.7), ylim=(-1.7, 1.6), title="links, and scores as sizes")
+axes.axis("off")
+plt.show()

@@ -8,6 +8,7 @@ Far from the origin, of tiny variance, in pieces, from disk.
 import tempfile
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -41,3 +42,15 @@ with tempfile.TemporaryDirectory() as folder:
 clouds = rng.standard_normal((20_000, 30, 3)) * [3.0, 1.0, 0.01]
 flat = mf.decomposition.pca(clouds)
 print(f"flat clouds: the least variance is {flat.explained_variance[:, 2].mean():.2e}, along z")
+
+# %%
+# The picture: the deviations along the components by two ways. The covariance matrix has no digits for the last.
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+number = np.arange(1, 6)
+axes.semilogy(number, deviations, "_", color="black", markersize=32, label="made with")
+axes.semilogy(number, np.sqrt(pca.explained_variance_), "o", color="black", label="PCA")
+by_covariance = np.sqrt(np.abs(np.linalg.eigvalsh(np.cov(x.T))[::-1]))
+axes.semilogy(number, by_covariance, "x", color="tab:orange", markersize=12, label="eigenvalues of np.cov")
+axes.set(xlabel="component", ylabel="standard deviation", xticks=number, title="variances over eighteen powers of ten")
+axes.legend()
+plt.show()

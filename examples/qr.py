@@ -3,6 +3,7 @@ Orthogonal factors of many matrices at once, and many fits at once
 ==================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -36,3 +37,13 @@ fit = mf.linalg.lstsq(designs, y)
 bad = np.flatnonzero(fit.rank < 3)
 print(f"200 parabolas: group {bad.tolist()} has rank {fit.rank[bad].tolist()}, its fit is the smallest one:")
 print(f"  {np.round(fit.x[7, :, 0], 3)} instead of {np.round(fit.x[0, :, 0], 3)}")
+
+# %%
+# The picture: the slope that each of the 500 fits found, against the one its series was made with.
+fit = mf.linalg.lstsq(line, series[..., None])
+figure, axes = plt.subplots(figsize=(4.4, 4), layout="constrained")
+axes.plot(slopes, fit.x[:, 1, 0], ".", color="black", markersize=4)
+axes.plot([0, 4], [0, 4], color="tab:orange", label="found = made with")
+axes.set(xlabel="slope made with", ylabel="slope found", aspect="equal", title="500 lines in one call")
+axes.legend()
+plt.show()

@@ -3,6 +3,7 @@ Least squares, rank and singular values of a table that comes in pieces, without
 =======================================================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -31,3 +32,17 @@ s = design.singular_values()
 squares = np.linalg.eigvalsh(rows[:, :4].T @ rows[:, :4])
 print(f"condition {s[0] / s[-1]:.1e}, rank {design.rank()}")
 print(f"smallest singular value: from R {s[-1]:.6e}, from X'X {np.sqrt(abs(squares[0])):.6e}")
+
+# %%
+# The picture: the smallest singular value of 1, t, t^2, ... as powers are added: from R, and from X'X, which knows half
+# as many digits.
+counts = range(2, 9)
+columns = t[:, None] ** np.arange(8)
+smallest = [mf.linalg.RFactor().update(columns[:, :n]).singular_values()[-1] for n in counts]
+squared = [np.linalg.eigvalsh(columns[:, :n].T @ columns[:, :n])[0] for n in counts]
+figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+axes.semilogy(counts, smallest, "o-", color="black", label="from R")
+axes.semilogy(counts, np.sqrt(np.abs(squared)), "x--", color="tab:orange", label="from X'X")
+axes.set(xlabel="columns", ylabel="smallest singular value", title="30 000 rows in four parts")
+axes.legend()
+plt.show()

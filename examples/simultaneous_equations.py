@@ -5,6 +5,7 @@ Apples and bananas
 Simultaneous equations by elimination, step by step.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -37,3 +38,16 @@ print(f"inverse times payment: {(undo @ paid).round(12)}; determinant {mf.linalg
 again = np.array([[1, 1, 3], [1, 2, 4], [2, 3, 7]])
 print(f"third trip = first + second: singular: {mf.linalg.is_singular(again)}, determinant {mf.linalg.det(again)}")
 print(f"prices that cannot be told apart differ by multiples of {mf.linalg.null_space(again).ravel()}")
+
+# %%
+# The picture: [A | b] before and after. Each row of the echelon form says one price.
+figure, panels = plt.subplots(1, 2, figsize=(7, 2.8), layout="constrained")
+tables = (np.column_stack([bought, paid]), echelon.form)
+for panel, table, title in zip(panels, tables, ("three bills", "reduced row echelon form"), strict=True):
+    panel.imshow(table != 0, cmap="Greys", vmax=4)
+    for (row, column), entry in np.ndenumerate(table):
+        panel.text(column, row, f"{entry:g}", ha="center", va="center", fontsize=13)
+    panel.axvline(2.5, color="black")
+    panel.set_xticks(range(4), ["apples", "bananas", "carrots", "paid"])
+    panel.set(title=title, yticks=[])
+plt.show()

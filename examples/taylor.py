@@ -5,7 +5,9 @@ Taylor series
 Polynomials that hug a function, and how far they hold.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.animation import FuncAnimation
 from scipy.special import erf
 
 from mmlfast.autodiff import grad, linearize, quadratize, taylor
@@ -74,3 +76,25 @@ print(f"  with the term of third order {q(there) + q.error(there):.7f}")
 along = taylor(hill, [0.3, 0.2], 6, direction=[0.1, 0.05])
 print(f"  with six orders along the way {along.sum():.7f}")
 print("the gradient along the way, order by order:", taylor(grad(hill), [0.3, 0.2], 1, direction=[0.1, 0.05]).round(6))
+
+# %%
+# The picture: polynomials of 1 / (1 + t^2) hug it more closely with each order, but between -1 and 1 only.
+c = taylor(lambda t: 1 / (1 + t**2), 0.0, 30)
+t = np.linspace(-2, 2, 401)
+figure, axes = plt.subplots(figsize=(6, 3.8), layout="constrained")
+axes.plot(t, 1 / (1 + t**2), color="0.7", linewidth=5, label="1 / (1 + t^2)")
+(polynomial,) = axes.plot(t, np.ones_like(t), color="black", label="polynomial")
+axes.axvspan(-1, 1, color="tab:orange", alpha=0.15, label="within the radius")
+axes.set(xlabel="t", ylim=(-1, 2))
+axes.legend(loc="lower left")
+
+
+def draw(order):
+    """The polynomial of that order."""
+    polynomial.set_ydata(np.polynomial.polynomial.polyval(t, c[: order + 1]))
+    axes.set_title(f"order {order}")
+
+
+movie = FuncAnimation(figure, draw, frames=range(0, 31, 2), interval=400)
+figure.canvas.draw()  # its first picture
+plt.show()

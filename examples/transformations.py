@@ -3,6 +3,7 @@ A drawing reflected in a mirror and turned, in the standard basis and in one of 
 =======================================================================================
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 
 import mmlfast as mf
@@ -45,3 +46,17 @@ try:
     mf.linalg.reflection_matrix(basis=[[1.0, 2.0], [1.0, 2.0], [1.0, 2.0]])
 except mf.linalg.LinAlgError as error:
     print("not a mirror:", error)
+
+# %%
+# The picture: the drawing, its mirror image, and both mirrors after each other.
+figure, axes = plt.subplots(figsize=(6, 4.4), layout="constrained")
+for matrix, style, name in (
+    (np.eye(2), "-", "drawn"),
+    (mirror, "--", "in the mirror"),
+    (other @ mirror, ":", "in both mirrors: turned by 60 degrees"),
+):
+    axes.plot(*mf.linalg.transform(drawing, matrix).T, style, color="black", linewidth=2, label=name)
+axes.plot([-1.2, 1.7], [-2.4, 3.4], color="tab:orange", label="first mirror")
+axes.set(aspect="equal", xlabel="x", ylabel="y")
+figure.legend(loc="outside right center")
+plt.show()

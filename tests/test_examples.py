@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
@@ -102,6 +103,13 @@ SHOWN = {
 
 def test_every_example_is_tested():
     assert sorted(SHOWN) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    """Nothing shows them here."""
+    yield
+    plt.close("all")
 
 
 @pytest.mark.parametrize("name", [name for name in SHOWN if name != "cluster"])

@@ -36,3 +36,10 @@ def test_a_page_begins_with_a_title(path):
     assert lines[0] == '"""'
     assert len(lines[1]) <= len(lines[2])
     assert set(lines[2]) == {"="}
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_has_a_picture_with_labelled_axes(path):
+    text = PAGES[path]
+    assert re.search(r"plt\.(subplots|figure)\(", text)
+    assert re.search(r"xlabel|set_xticks|axis\(\"off\"\)|xticks=\[\]", text)
