@@ -21,7 +21,8 @@ _EXTRAS = {
 
 _EPILOG = """\
 exit codes: 0 every check passed, 1 a check failed or a step raised, 2 wrong arguments or a missing package,
-130 interrupted. The packages of the tour come with  pip install "mmlfast[tour]"."""
+130 interrupted. The packages of the tour come with  pip install "mmlfast[tour]",
+those of the notebooks with  pip install "mmlfast[notebooks]"."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -36,6 +37,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="less data and shorter timings: under a minute")
     parser.add_argument("--only", metavar="STEP", action="append", choices=list(STEPS), help="only this step (repeat)")
     parser.add_argument("--list", action="store_true", help="list the steps and stop")
+    parser.add_argument(
+        "--notebooks",
+        metavar="DIR",
+        type=Path,
+        help="no tour: write the pages of the gallery and of the course as notebooks and open them in JupyterLab",
+    )
+    parser.add_argument("--no-open", action="store_true", help="with --notebooks: write them and stop")
     parser.add_argument("--version", action="version", version=f"mmlfast {__version__}")
     return parser
 
@@ -53,6 +61,18 @@ def _error(message: str) -> None:
     sys.stderr.write(f"mmlfast: {message}\n")
 
 
+def _notebooks(folder: Path, *, show: bool) -> int:
+    from mmlfast.tour._notebooks import open_notebooks
+
+    try:
+        return open_notebooks(folder, show=show)
+    except ImportError as error:
+        _error(f'notebooks need {error.name}: pip install "mmlfast[notebooks]"')
+    except OSError as error:
+        _error(f"cannot write the notebooks: {error}")
+    return 2
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the tour and return its exit code."""
     args = _parser().parse_args(argv)
@@ -61,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             for name, step in STEPS.items():
                 sys.stdout.write(f"{name:<18} {step.title}\n")
             return 0
+        if args.notebooks is not None:
+            return _notebooks(args.notebooks, show=not args.no_open)
         package = _missing_extra()
         if package is not None:
             _error(f'the tour needs {package}: pip install "mmlfast[tour]"')
