@@ -130,3 +130,147 @@ def test_no_networks():
         found = fit_many([], X, Y, **HOW)
     assert found.networks == []
     assert found.losses.shape == (0, 0)
+
+
+def same(a, b):
+    """Whether two trained networks hold the same bits, and will go on alike."""
+    for one, other in ((a.weights, b.weights), (a.biases, b.biases)):
+        for v, w in zip(one, other, strict=True):
+            assert_array_equal(v, w)
+    for one, other in ((a._velocity, b._velocity), (a._second, b._second)):
+        assert (one is None) == (other is None)
+        for kept, others in zip(one or (), other or (), strict=True):
+            for v, w in zip(kept, others, strict=True):
+                assert_array_equal(v, w)
+    assert (a.epoch, a._steps) == (b.epoch, b._steps)
+    for v, w in zip(a.history, b.history, strict=True):
+        assert_array_equal(v, w)
+
+
+def beside(make, x, y, **how):
+    """Trains make(i) side by side, and each alone, where lists in `how` have a value for each."""
+    n = len(next(v for v in how.values() if isinstance(v, list)))
+    together = [make(i) for i in range(n)]
+    found = fit_many(together, x, y, **how)
+    for i, network in enumerate(together):
+        alone = make(i)
+        own = {name: v[i] if isinstance(v, list) else v for name, v in how.items()}
+        losses = alone.fit(x[i] if isinstance(x, list) else x, y[i] if isinstance(y, list) else y, **own)
+        assert_array_equal(found.losses[i, : len(losses)], losses)
+        assert np.isnan(found.losses[i, len(losses) :]).all()
+        same(network, alone)
+    return found
+
+
+RATES = [0.01, 0.02, 0.03, 0.1, 0.05]
+BITS = np.stack([Y[:, 0] > 0, Y[:, 1] > 0], axis=1).astype(float)
+SHARES = np.abs(Y) / np.abs(Y).sum(axis=1, keepdims=True)
+LABELS = (Y[:, 0] > 0).astype(int) + (Y[:, 1] > 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("activation", "output", "loss", "y"),
+    [
+        ("tanh", "identity", "squared_error", Y),
+        ("relu", "tanh", ("huber", 0.5), Y),
+        ("gelu", "identity", "absolute_error", Y),
+        (("leaky_relu", 0.1), "logistic", "binary_cross_entropy", BITS),
+        ("silu", "softmax", "cross_entropy", SHARES),
+        ("softplus", "softmax", "cross_entropy", LABELS),
+        ("elu", "softplus", "squared_error", np.abs(Y)),
+    ],
+)
+def test_lanes_have_the_bits_of_each_alone(activation, output, loss, y, dtype):
+    n_out = 3 if y is LABELS else 2
+    smoothing = 0.1 if "cross" in loss else 0.0
+
+    def make(i):
+        return Network([2, 5, 3, n_out], activation=activation, output=output, loss=loss, dtype=dtype, seed=i)
+
+    how = {"epochs": [3, 4, 3, 1, 5], "batch_size": 16, "learning_rate": RATES, "label_smoothing": smoothing}
+    beside(make, X, y, **how)
+    beside(make, X, y, seed=[1, 2, 3, 3, 1], optimizer="adamw", weight_decay=[0.0, 0.1, 0.2, 0.0, 0.1], **how)
+
+
+@pytest.mark.parametrize("n_out", [17, 40])
+def test_lanes_add_up_many_outputs_as_one_network_does(n_out):
+    y = RNG.integers(0, n_out, 60)
+    for dtype in (np.float64, np.float32):
+        beside(
+            lambda i, dtype=dtype: Network([2, n_out], output="softmax", loss="cross_entropy", dtype=dtype, seed=i),
+            X, y, epochs=2, batch_size=[16, 60, 7, 16, 60, 7, 16], learning_rate=0.1,
+        )  # fmt: skip
+        goals = np.repeat(Y, n_out, axis=1)[:, :n_out].copy()
+        beside(lambda i, d=dtype: Network([2, n_out], dtype=d, seed=i), X, goals, epochs=2, batch_size=16,
+               learning_rate=[0.1, 0.2, 0.1, 0.1, 0.1, 0.3, 0.1])  # fmt: skip
+
+
+def test_lanes_with_samples_schedules_and_ends_of_their_own():
+    sizes = [60, 31, 200, 1, 45, 150, 60]
+    xs = [RNG.standard_normal((n, 2)) for n in sizes]
+    ys = [np.stack([x[:, 0] * x[:, 1], x[:, 0]], axis=1) for x in xs]
+    weights = [RNG.uniform(0.5, 1, n) if i % 2 else None for i, n in enumerate(sizes)]
+    held_out = [(x[:9], y[:9]) if i % 2 else (x[:140], y[:140], np.ones(len(x[:140]))) for i, (x, y) in
+                enumerate(zip(xs, ys, strict=True))]  # fmt: skip
+    schedules = ["constant", "one_cycle", "cosine", ("step", 2, 0.5), "one_cycle", "constant", "cosine"]
+
+    def make(i):
+        return Network([2, 6, 2], seed=i)
+
+    how = {"epochs": 9, "batch_size": [16, 4, 140, 3, 45, 150, 13], "learning_rate": 0.05, "schedule": schedules}
+    beside(make, xs, ys, momentum=[0.0] * 7, **how)
+    beside(make, xs, ys, momentum=0.9, nesterov=True, sample_weight=weights, shuffle=[True, False] * 3 + [True], **how)
+    beside(make, xs, ys, optimizer="adam", validation_data=held_out, patience=[1, 2, 1, 3, 1, 1, 2], **how)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_lane_that_is_free_takes_the_next_network(threads):
+    epochs = [1 + i * 7 % 5 for i in range(40)]
+    before = mf.get_num_threads()
+    mf.set_num_threads(threads)
+    try:
+        beside(lambda i: Network([2, 3, 2], seed=i), X, Y, epochs=epochs, batch_size=8, learning_rate=0.1)
+    finally:
+        mf.set_num_threads(before)
+
+
+def test_lanes_take_bytes_and_standardized_inputs():
+    pixels = RNG.integers(0, 256, (50, 6)).astype(np.uint8)
+    y = (pixels[:, :2] / 256.0).astype(np.float32)
+
+    def make(i):
+        network = Network([6, 4, 2], seed=i, dtype=np.float32)
+        network.standardize(pixels[: 20 + i], per_column=i % 2 == 0)
+        return network
+
+    beside(make, pixels, y, epochs=3, batch_size=16, learning_rate=[0.1, 0.2, 0.3, 0.1, 0.2, 0.1])
+
+
+def test_lanes_leave_what_is_not_theirs_to_one_network_after_another():
+    seen = []
+    weights = np.where(np.arange(60) < 16, 0.0, 1.0)
+    beside(
+        lambda i: Network([2, 4, 2], seed=i), X, Y, epochs=3, batch_size=16, shuffle=False,
+        learning_rate=[0.1] * 8, momentum=0.5, sample_weight=[None, weights, *[None] * 6],
+        clip_norm=[None, None, 0.1, *[None] * 5], max_seconds=[*[None] * 4, 1e6, *[None] * 3],
+        dropout=[*[0.0] * 5, 0.5, 0.0, 0.0], callback=[None, None, None, seen.append, *[None] * 4],
+    )  # fmt: skip
+    assert len(seen) == 6
+    with pytest.warns(mf.ConvergenceWarning, match="2 of 5 networks warn"):
+        found = fit_many(
+            [Network([2, 4, 2], activation="relu", seed=i) for i in range(5)], X, Y,
+            epochs=20, batch_size=16, learning_rate=[0.1, 1e9, 0.1, 1e200, 0.1],
+        )  # fmt: skip
+    assert [s == "diverged" for s in found.status] == [False, True, False, True, False]
+
+
+def test_lanes_go_on_as_one_longer_training():
+    how = {"batch_size": 16, "learning_rate": 0.05, "optimizer": "adam"}
+    nets = [Network([2, 4, 2], seed=s) for s in range(4)]
+    for _ in range(3):
+        fit_many(nets, X, Y, epochs=2, **how)
+    for s, network in enumerate(nets):
+        alone = Network([2, 4, 2], seed=s)
+        alone.fit(X, Y, epochs=6, **how)
+        assert_array_equal(network.weights[0], alone.weights[0])

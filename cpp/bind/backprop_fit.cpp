@@ -1,6 +1,8 @@
+#include <array>
 #include <chrono>
 #include <cmath>
-#include <optional>
+#include <map>
+#include <memory>
 
 #include "bind/backprop_arguments.hpp"
 
@@ -185,6 +187,22 @@ struct TrainingArguments {
   }
 };
 
+// Samples that several networks are given as the same arrays are read once.
+template <class T>
+class SampleCache {
+ public:
+  std::shared_ptr<const SampleArguments<T>> of(const NetworkSpec& spec, const py::object& samples, const char* name) {
+    const auto parts = py::cast<py::tuple>(samples);
+    if (parts.size() != 3) throw py::value_error(std::string(name) + " must be (x, y, sample_weight)");
+    auto& found = known_[{parts[0].ptr(), parts[1].ptr(), parts[2].ptr()}];
+    if (found == nullptr) found = std::make_shared<const SampleArguments<T>>(spec, parts[0], parts[1], parts[2]);
+    return found;
+  }
+
+ private:
+  std::map<std::array<const PyObject*, 3>, std::shared_ptr<const SampleArguments<T>>> known_;
+};
+
 template <class T>
 void set_validation(TrainingArguments<T>& t, const SampleArguments<T>& given, const py::sequence& history) {
   const auto& spec = t.spec;
@@ -202,24 +220,31 @@ void set_validation(TrainingArguments<T>& t, const SampleArguments<T>& given, co
   t.training.validation = &v;
 }
 
-void network_fit(const NetworkSpec& spec, const py::sequence& weights, const py::sequence& biases,
-                 const py::tuple& samples, const py::object& standardization, const py::object& validation,
-                 const py::dict& settings, const py::sequence& moments, const py::sequence& history,
-                 const py::array& state, const py::array& progress, const py::object& report) {
-  by_float_type(is_single(weights), [&](auto zero) {
-    using T = decltype(zero);
-    if (samples.size() != 3) throw py::value_error("samples must be (x, y, sample_weight)");
-    const NetworkArguments<T> in(spec, weights, biases, standardization, true);
-    const SampleArguments<T> given(spec, samples[0], samples[1], samples[2]);
-    if (given.samples.y == nullptr && given.samples.labels == nullptr) throw py::value_error("samples: no y");
-    TrainingArguments<T> t(spec, settings);
+// All that a call of fit() is given: the arrays, checked, and where its results go.
+template <class T>
+struct FitArguments {
+  NetworkArguments<T> in;
+  std::shared_ptr<const SampleArguments<T>> given, held_out;
+  TrainingArguments<T> t;
+  double* kept;
+  std::int64_t* told;
+
+  FitArguments(const NetworkSpec& spec, const py::sequence& weights, const py::sequence& biases,
+               const py::object& samples, const py::object& standardization, const py::object& validation,
+               const py::dict& settings, const py::sequence& moments, const py::sequence& history,
+               const py::array& state, const py::array& progress, SampleCache<T>& cache)
+      : in(spec, weights, biases, standardization, true),
+        given(cache.of(spec, samples, "samples")),
+        t(spec, settings),
+        // {epoch, steps, best, rate_factor, epochs_without_improvement}: the caller has it after an exception too.
+        kept(writeable_data_of<double>(state, {5}, "state")),
+        // {finished, diverged, best epoch, why it stopped}
+        told(writeable_data_of<std::int64_t>(progress, {4}, "progress")) {
+    if (given->samples.y == nullptr && given->samples.labels == nullptr) throw py::value_error("samples: no y");
     t.set_moments(moments);
     t.training.losses = writeable_data_of<double>(history[0], {t.training.epochs}, "history");
-    std::optional<SampleArguments<T>> held_out;
     if (!validation.is_none()) {
-      const auto v = py::cast<py::tuple>(validation);
-      if (v.size() != 3) throw py::value_error("validation must be (x, y, sample_weight)");
-      held_out.emplace(spec, v[0], v[1], v[2]);
+      held_out = cache.of(spec, validation, "validation");
       set_validation(t, *held_out, history);
     }
     const bool needs_validation = t.training.stopping.monitor == Monitor::validation_loss ||
@@ -227,18 +252,11 @@ void network_fit(const NetworkSpec& spec, const py::sequence& weights, const py:
     if (needs_validation && (validation.is_none() || (t.training.stopping.monitor == Monitor::validation_score &&
                                                       t.validation.score == Score::none)))
       throw py::value_error("settings: nothing to monitor");
-    // {epoch, steps, best, rate_factor, epochs_without_improvement}: the caller has it after an exception too.
-    auto* kept = writeable_data_of<double>(state, {5}, "state");
     t.state = {static_cast<Size>(kept[0]), static_cast<Size>(kept[1]), kept[2], kept[3], static_cast<Size>(kept[4])};
-    // {finished, diverged, best epoch, why it stopped}
-    auto* told = writeable_data_of<std::int64_t>(progress, {4}, "progress");
-    Reporter<T> reporter{report, t.training.epochs, t.each_epoch};
-    if (!report.is_none()) {
-      t.training.report = &Reporter<T>::report;
-      t.training.report_context = &reporter;
-      t.training.report_needs_weights = t.each_epoch;
-    }
-    const Outcome outcome = outcome_without_gil([&] { return drivers::fit<T>(in.network, given.samples, t.training); });
+  }
+  FitArguments(const FitArguments&) = delete;
+
+  void tell() const {
     kept[0] = static_cast<double>(t.state.epoch);
     kept[1] = static_cast<double>(t.state.steps);
     kept[2] = t.state.best;
@@ -248,12 +266,62 @@ void network_fit(const NetworkSpec& spec, const py::sequence& weights, const py:
     told[1] = t.diverged ? 1 : 0;
     told[2] = t.best_epoch;
     told[3] = static_cast<std::int64_t>(t.stopped);
+  }
+};
+
+void network_fit(const NetworkSpec& spec, const py::sequence& weights, const py::sequence& biases,
+                 const py::tuple& samples, const py::object& standardization, const py::object& validation,
+                 const py::dict& settings, const py::sequence& moments, const py::sequence& history,
+                 const py::array& state, const py::array& progress, const py::object& report) {
+  by_float_type(is_single(weights), [&](auto zero) {
+    using T = decltype(zero);
+    SampleCache<T> cache;
+    FitArguments<T> a(spec, weights, biases, samples, standardization, validation, settings, moments, history, state,
+                      progress, cache);
+    Reporter<T> reporter{report, a.t.training.epochs, a.t.each_epoch};
+    if (!report.is_none()) {
+      a.t.training.report = &Reporter<T>::report;
+      a.t.training.report_context = &reporter;
+      a.t.training.report_needs_weights = a.t.each_epoch;
+    }
+    const Outcome outcome =
+        outcome_without_gil([&] { return drivers::fit<T>(a.in.network, a.given->samples, a.t.training); });
+    a.tell();
+    raise_unless_ok(outcome);
+  });
+}
+
+// members: the arguments of network_fit but for the last, a tuple of each, of networks of one spec. Returns which of
+// them were trained; the others are left as they are, to network_fit. After Ctrl-C `done` says it.
+void network_fit_many(const NetworkSpec& spec, const py::sequence& members, const py::array& done) {
+  if (members.size() == 0) return;
+  const Size n = static_cast<Size>(members.size());
+  bool* told = writeable_data_of<bool>(done, {n}, "done");
+  by_float_type(is_single(py::cast<py::tuple>(members[0])[0]), [&](auto zero) {
+    using T = decltype(zero);
+    SampleCache<T> cache;
+    std::vector<std::unique_ptr<FitArguments<T>>> arguments;
+    std::vector<drivers::Member<T>> trainings;
+    for (const py::handle& member : members) {
+      const auto m = py::cast<py::tuple>(member);
+      if (m.size() != 10) throw py::value_error("a member must have 10 arguments");
+      arguments.push_back(
+          std::make_unique<FitArguments<T>>(spec, m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9], cache));
+      FitArguments<T>& a = *arguments.back();
+      trainings.push_back({&a.in.network, &a.given->samples, &a.t.training});
+    }
+    const Outcome outcome = outcome_without_gil([&] { return drivers::fit_many<T>(trainings.data(), n, told); });
+    for (Size i = 0; i < n; ++i)
+      if (told[i]) arguments[static_cast<std::size_t>(i)]->tell();
     raise_unless_ok(outcome);
   });
 }
 
 }  // namespace
 
-void register_network_fit(py::module_& module) { module.def("network_fit", &network_fit); }
+void register_network_fit(py::module_& module) {
+  module.def("network_fit", &network_fit);
+  module.def("network_fit_many", &network_fit_many);
+}
 
 }  // namespace mmlfast::bind

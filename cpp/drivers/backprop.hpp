@@ -143,4 +143,18 @@ Outcome gradients(const Network<T>& network, const Samples<T>& samples, double& 
 template <class T>
 Outcome fit(const Network<T>& network, const Samples<T>& samples, const Training<T>& training) noexcept;
 
+// One of several trainings.
+template <class T>
+struct Member {
+  const Network<T>* network;
+  const Samples<T>* samples;
+  const Training<T>* training;
+};
+
+// Trainings side by side, networks in SIMD lanes, each with the bits of fit(). The members have sizes, activations,
+// loss and optimizer of the first. OUT: done; those that are not are as before, and left to fit(): because lanes do not
+// suit what they ask for, their size or their number, or because they left the finite numbers.
+template <class T>
+Outcome fit_many(const Member<T>* members, Size n, bool* done) noexcept;
+
 }  // namespace mmlfast::drivers

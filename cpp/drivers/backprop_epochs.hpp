@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "drivers/backprop_judge.hpp"
 #include "drivers/backprop_passes.hpp"
 #include "drivers/backprop_rates.hpp"
 #include "drivers/backprop_snapshot.hpp"
@@ -14,27 +15,6 @@ namespace mmlfast::drivers::backprop {
 // Weights up to here (2 MB of them) are updated by the block that made their gradient; a larger network has a phase of
 // its own for the update, which is short, so that Ctrl-C may drop an unfinished step.
 inline constexpr Size fused_update_limit = Size{1} << 18;
-
-// The permutation of an epoch: Fisher and Yates, from the end. False if stop() said so in between.
-template <class Stop>
-bool shuffle(Size* order, Size n, std::uint64_t seed, Size epoch, Stop&& stop) {
-  const std::uint64_t key = mix(mix(seed) + static_cast<std::uint64_t>(epoch));
-  for (Size i = 0; i < n; ++i) order[i] = i;
-  for (Size i = n - 1; i > 0; --i) {
-    if ((i & 0xffff) == 0 && stop()) return false;
-    const std::uint64_t r = mix(key + static_cast<std::uint64_t>(i));
-    const auto j = static_cast<Size>((static_cast<unsigned __int128>(r) * static_cast<std::uint64_t>(i + 1)) >> 64);
-    std::swap(order[i], order[j]);
-  }
-  return true;
-}
-
-template <class T>
-double sum_of_weights(const Samples<T>& samples) {
-  double sum = 0;
-  for (Size i = 0; i < samples.n; ++i) sum += static_cast<double>(samples.weights[i]);
-  return sum;
-}
 
 // From time to time the weights are looked at and saved; when they, or a loss, are not finite the epochs since are done
 // again from what was saved, and looked at one by one: they are the same to the bit. A training that compares epochs is
@@ -175,7 +155,7 @@ class Epochs {
     const T scale = T{1} / static_cast<T>(weight);
     const bool clips = std::isfinite(training_.clip_norm);
     const bool fused = !clips && work_.n_weights() <= fused_update_limit;
-    set_rule(rate, weight);
+    const T penalty = set_rule(rate, weight);
     double losses = 0, squares = 0;
     for (Size done = 0; done < count; done += samples_per_chunk) {
       const Size n = std::min<Size>(samples_per_chunk, count - done);
@@ -185,28 +165,28 @@ class Epochs {
       const bool update_too = fused && done + n == count;
       const auto gradients = [&](const DenseLayer<T>& layer, Size begin, Size end) {
         kernel_.gradient(layer, begin, end, n, done > 0);
-        const double square = update_too && rule_.penalty != T{0} ? kernel_.squares(layer, begin, end) : 0;
+        const double square = update_too && penalty != T{0} ? kernel_.squares(layer, begin, end) : 0;
         if (update_too) kernel_.update(layer, begin, end, rule_);
         return square;
       };
       squares = passes.sum_over_weights(!update_too, gradients);
       if (passes.stopped()) return;
     }
-    if (!fused) squares = update_apart(passes, clips);
+    if (!fused) squares = update_apart(passes, clips, penalty);
     ++state_.steps;
     sum += losses + training_.penalty / 2 * squares;
   }
 
   // The update in a phase of its own, after the gradients of all weights are known.
-  double update_apart(Passes<T>& passes, bool clips) {
+  double update_apart(Passes<T>& passes, bool clips, T penalty) {
     double squares = 0;
-    if (rule_.penalty != T{0})
+    if (penalty != T{0})
       squares = passes.sum_over_weights(
           false, [&](const DenseLayer<T>& layer, Size begin, Size end) { return kernel_.squares(layer, begin, end); });
     if (clips) {
       const double norm =
           std::sqrt(passes.sum_over_weights(false, [&](const DenseLayer<T>& layer, Size begin, Size end) {
-            return kernel_.penalize(layer, begin, end, rule_.penalty);
+            return kernel_.penalize(layer, begin, end, penalty);
           }));
       rule_.penalty = 0;
       if (norm > training_.clip_norm) rule_.clip = static_cast<T>(training_.clip_norm / norm);
@@ -217,43 +197,28 @@ class Epochs {
     return squares;
   }
 
-  void set_rule(double rate, double weight) {
-    rule_.keep = static_cast<T>(1 - rate * training_.weight_decay);
-    rule_.penalty = static_cast<T>(training_.penalty / weight);
+  // Returns the penalty.
+  T set_rule(double rate, double weight) {
+    const StepNumbers<T> numbers = starts_.at(training_, rate, state_.steps);
+    const T penalty = static_cast<T>(training_.penalty / weight);
+    rule_.keep = numbers.keep;
+    rule_.rate = numbers.rate;
+    rule_.epsilon = numbers.epsilon;
+    rule_.penalty = penalty;
     rule_.clip = 1;
-    rule_.rate = static_cast<T>(rate);
-    if (training_.optimizer != Optimizer::adam) return;
-    // m / (1 - beta1^t) / (sqrt(v / (1 - beta2^t)) + epsilon), with the constants together.
-    const double steps = static_cast<double>(state_.steps + 1);
-    const double first = 1 - std::pow(training_.beta1, steps), second = std::sqrt(1 - std::pow(training_.beta2, steps));
-    rule_.rate = static_cast<T>(rate * second / first);
-    rule_.epsilon = static_cast<T>(training_.epsilon * second);
+    return penalty;
   }
 
   // ---- the best epoch, and the end ----
 
   // Whether that is enough.
   bool judge(Size done) {
-    const Stopping& how = training_.stopping;
-    double value = training_.losses[done];
-    if (how.monitor == Monitor::validation_loss) value = training_.validation->losses[done];
-    if (how.monitor == Monitor::validation_score) value = -training_.validation->scores[done];
-    if (value <= state_.best - how.tolerance)
-      state_.epochs_without_improvement = 0;
-    else
-      ++state_.epochs_without_improvement;
-    if (value < state_.best) {
-      state_.best = value;
-      if (how.keep_best && best_.save()) {
-        best_steps_ = state_.steps;
-        *training_.best_epoch = done;
-      }
+    const Verdict verdict = backprop::judge(training_, done, state_);
+    if (verdict.best && training_.stopping.keep_best && best_.save()) {
+      best_steps_ = state_.steps;
+      *training_.best_epoch = done;
     }
-    if (state_.epochs_without_improvement <= how.patience) return false;
-    if (training_.rate.schedule != Schedule::adaptive || training_.rate.peak * state_.rate_factor <= 1e-6) return true;
-    state_.rate_factor /= 5;
-    state_.epochs_without_improvement = 0;
-    return false;
+    return verdict.enough;
   }
 
   Answer report(Size epoch) {
@@ -307,6 +272,7 @@ class Epochs {
   Snapshot<T> saved_, best_;
   TrainingState state_, good_state_;
   UpdateRule<T> rule_{};
+  AdamStart<T> starts_;
 };
 
 }  // namespace mmlfast::drivers::backprop

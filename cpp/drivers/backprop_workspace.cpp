@@ -259,16 +259,14 @@ void Workspace<T>::forward(Size first, Size count) {
 template <class T>
 double Workspace<T>::output(Size first, Size count, T scale) {
   const DenseLayer<T>& layer = last();
-  if (network_.loss != Loss::own) {
-    return kernel_.output(layer, network_.loss, first, count,
-                          {targets_, samples_->labels == nullptr ? nullptr : labels_, weights_, scale,
-                           network_.loss_parameter, smoothing_});
-  }
+  const Targets<T> targets{
+      targets_, samples_->labels == nullptr ? nullptr : labels_, weights_, scale, network_.loss_parameter, smoothing_};
+  if (network_.loss != Loss::own) return kernel_.output(layer, network_.loss, first, count, targets);
   const Size at = first * layer.out_row;
   const double sum =
       own_function(network_.n_layers, first)
           .lose(layer.out + at, targets_ + at, layer.delta + at, weights_ + first, count, layer.n_out, layer.out_row);
-  kernel_.weigh(layer, first, count, weights_, scale);
+  kernel_.weigh(layer, first, count, targets);
   return sum;
 }
 

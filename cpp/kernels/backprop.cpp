@@ -1,6 +1,6 @@
 #include "kernels/backprop.hpp"
 
-#include "kernels/backprop_losses.hpp"
+#include "kernels/backprop_lanes.hpp"
 #include "kernels/backprop_samples.hpp"
 #include "kernels/backprop_update.hpp"
 #include "kernels/common/product.hpp"
@@ -53,7 +53,9 @@ void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t e
     for (; s + 4 <= count; s += 4) {
       _Pragma("GCC unroll 4") for (int c = 0; c < 4; ++c) sum[c] = sum[c] + load(delta + (s + c) * layer.out_row);
     }
-    for (; s < count; ++s) sum[0] = sum[0] + load(delta + s * layer.out_row);
+    _Pragma("GCC unroll 3") for (int c = 0; c < 3; ++c) {
+      if (s + c < count) sum[c] = sum[c] + load(delta + (s + c) * layer.out_row);
+    }
     const vec<T> all_samples = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     store(layer.b_gradient + j, add ? load(layer.b_gradient + j) + all_samples : all_samples);
   }
@@ -79,11 +81,9 @@ void update(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end
   const std::ptrdiff_t at = begin * layer.w_row;
   updates::update<T>(
       {layer.w + at, layer.gradient + at, layer.first + at, layer.second + at, (end - begin) * layer.w_row}, rule,
-      rule.keep, rule.penalty);
-  if (begin == 0) {
-    updates::update<T>({layer.b, layer.b_gradient, layer.b_first, layer.b_second, padded<T>(layer.n_out)}, rule, T{1},
-                       T{0});
-  }
+      false);
+  if (begin == 0)
+    updates::update<T>({layer.b, layer.b_gradient, layer.b_first, layer.b_second, padded<T>(layer.n_out)}, rule, true);
   transpose(layer, begin, end);
 }
 
@@ -91,6 +91,6 @@ void update(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end
 
 MMLFAST_DEFINE_TABLES(Backprop, backprop, forward<T>, losses::finish<T>, samples::drop<T>, losses::output<T>,
                       losses::weigh<T>, backward<T>, gradient<T>, update<T>, transpose<T>, updates::penalize<T>,
-                      updates::squares<T>, samples::take_numbers<T>, samples::take_bytes<T>)
+                      updates::squares<T>, in_lanes::run<T>, samples::take_numbers<T>, samples::take_bytes<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -78,6 +78,9 @@ struct DenseLayer {
   T* wt;  // W transposed, n_out x n_in, stride wt_row; nullptr for the first layer
   std::ptrdiff_t wt_row;
   T *b, *b_gradient, *b_first, *b_second;  // n_out
+  // Of networks in lanes: the gradient of the chunk so far, or `gradient` if there is one chunk only; and four times
+  // n_out vectors of sums for the biases.
+  T *chunk, *b_chunk;
 };
 
 // What the output of the samples is compared with: y (stride out_row of the last layer), or labels for cross-entropy.
@@ -89,6 +92,17 @@ struct Targets {
   T scale;
   T parameter;  // of the loss
   T smoothing;  // of the targets of (binary) cross-entropy; the loss that is returned is the one without
+  // Of networks in lanes, where y, labels and weights have the lanes innermost: a scale for each, and where losses are
+  // added up, in IN and OUT: twice those of each output; or with cross-entropy those of each network.
+  const T* scales = nullptr;
+  T* twice = nullptr;
+  double* sums = nullptr;
+};
+
+// What in_lanes is called for: the first and the last samples of a chunk; and whether other chunks went before, to
+// whose gradient that of this one is added.
+struct ChunkPart {
+  bool backward, first, last, add;
 };
 
 // How a step goes on from a gradient:  g = clip (gradient + penalty w)
@@ -97,11 +111,19 @@ struct Targets {
 //     nesterov           the same first,                   w = keep w + momentum first - rate g
 //     adam               first += (1 - beta1) (g - first), second += (1 - beta2) (g^2 - second),
 //                        w = keep w - rate first / (sqrt(second) + epsilon)
-// with rate and epsilon of adam corrected for the start. Biases have keep = 1 and penalty = 0.
+// with rate and epsilon of adam corrected for the start. Biases have keep = 1 and penalty = 0. Each number is there
+// once for each lane: all the same for one network, and those of each for networks in lanes.
 template <class T>
 struct UpdateRule {
+  struct alignas(64) Lanes {
+    T of[items_per_group<T>];
+    Lanes& operator=(T value) {
+      for (T& x : of) x = value;
+      return *this;
+    }
+  };
   Optimizer optimizer;
-  T rate, momentum, beta1, beta2, epsilon, keep, penalty, clip;
+  Lanes rate, momentum, beta1, beta2, epsilon, keep, penalty, clip;
 };
 
 template <class T>
@@ -118,7 +140,7 @@ struct Backprop {
   double (*output)(const DenseLayer<T>& layer, Loss loss, std::ptrdiff_t first, std::ptrdiff_t count,
                    const Targets<T>& targets);
   // delta times slope, weight and scale, for a delta that holds dl/dout.
-  void (*weigh)(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count, const T* weights, T scale);
+  void (*weigh)(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count, const Targets<T>& targets);
   // IN: delta of the last layer, out, slope, wt. OUT: delta of the layers below.
   void (*backward)(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t first, std::ptrdiff_t count);
   // Rows begin .. end - 1 of the gradient (and b_gradient, when begin is 0) over `count` samples, at most
@@ -135,6 +157,12 @@ struct Backprop {
   // The sum of the squares of rows begin .. end - 1 of w.
   double (*squares)(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end);
   // to[j] = (x[j] - shift[j]) scale[j], j < n; shift nullptr: to[j] = x[j].
+  // Forward, losses and, if asked for, gradients of `count` samples of as many networks as there are lanes, in blocks
+  // of `rows` samples (a multiple of 4, the rows of out, delta and slope). The lanes are innermost in all that is of a
+  // network, rows are not padded, and n_out and the strides count numbers of all lanes: w is n_in x n_out / lanes x
+  // lanes. Each lane has the bits that the functions above give it alone.
+  void (*in_lanes)(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t count, std::ptrdiff_t rows,
+                   const Targets<T>& targets, const ChunkPart& part);
   void (*take_numbers)(const T* x, std::ptrdiff_t n, const T* shift, const T* scale, T* to);
   void (*take_bytes)(const std::uint8_t* x, std::ptrdiff_t n, const T* shift, const T* scale, T* to);
 };

@@ -8,12 +8,22 @@ namespace mmlfast::MMLFAST_LEVEL::losses {
 using activations::columns_at;
 using activations::padded;
 
+// The weight of sample s, in all lanes; or those of the networks in the lanes. And the scale likewise.
+template <class T>
+MMLFAST_INLINE vec<T> weight_of(const Targets<T>& targets, std::ptrdiff_t s) {
+  return targets.scales == nullptr ? broadcast<T>(targets.weights[s]) : load(targets.weights + s * lanes<T>);
+}
+template <class T>
+MMLFAST_INLINE vec<T> scale_of(const Targets<T>& targets) {
+  return targets.scales == nullptr ? broadcast<T>(targets.scale) : load(targets.scales);
+}
+
 // delta times slope, weight and scale.
 template <class T>
-void weigh(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count, const T* weights, T scale) {
+void weigh(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count, const Targets<T>& targets) {
   activations::slope_down(layer, first, count);
   for (std::ptrdiff_t s = first; s < first + count; ++s) {
-    const vec<T> factor = broadcast<T>(weights[s] * scale);
+    const vec<T> factor = weight_of(targets, s) * scale_of(targets);
     T* delta = layer.delta + s * layer.out_row;
     for (std::ptrdiff_t j = 0; j < layer.n_out; j += lanes<T>) store(delta + j, load(delta + j) * factor);
   }
@@ -41,15 +51,17 @@ MMLFAST_INLINE double elementwise(const DenseLayer<T>& layer, std::ptrdiff_t fir
                                   const Targets<T>& targets, Element&& element) {
   vec<T> total = zero<T>();
   const bool straight = is_straight(layer);
+  const vec<T> scale = scale_of(targets);
   for (std::ptrdiff_t j = 0; j < layer.n_out; j += lanes<T>) {
     const mask<T> real = columns_at<T>(j, layer.n_out);
-    vec<T> column = zero<T>();
+    vec<T> column = targets.twice == nullptr ? zero<T>() : load(targets.twice + j);
     for (std::ptrdiff_t s = first; s < first + count; ++s) {
       const std::ptrdiff_t at = s * layer.out_row + j;
-      const T weight = targets.weights[s];
-      const vec<T> delta = element(load(layer.out + at), load(targets.y + at), real, broadcast<T>(weight), column);
-      store(layer.delta + at, delta * broadcast<T>(straight ? weight * targets.scale : T{1}));
+      const vec<T> weight = weight_of(targets, s);
+      const vec<T> delta = element(load(layer.out + at), load(targets.y + at), real, weight, column);
+      store(layer.delta + at, straight ? delta * (weight * scale) : delta);
     }
+    if (targets.twice != nullptr) store(targets.twice + j, column);
     total = total + column;
   }
   return sum_in_double(total) / 2;
@@ -179,10 +191,10 @@ MMLFAST_INLINE double against_label(const T* z, T* delta, std::int64_t label, st
   return static_cast<double>(log_sum) - static_cast<double>(z[label] - highest);
 }
 
-// Of at most lanes<T> samples, whose logarithms are taken together.
+// Of at most lanes<T> samples, whose logarithms are taken together. Adds the losses to `total`, one after the other.
 template <class T>
-double cross_entropy_of_few(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count,
-                            const Targets<T>& targets) {
+void cross_entropy_of_few(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count,
+                          const Targets<T>& targets, double& total) {
   const std::ptrdiff_t n = layer.n_out, cols = padded<T>(n);
   alignas(vec_bytes) T sum[lanes<T>] = {}, highest[lanes<T>];
   for (std::ptrdiff_t i = 0; i < count; ++i) {
@@ -195,7 +207,6 @@ double cross_entropy_of_few(const DenseLayer<T>& layer, std::ptrdiff_t first, st
     for (std::ptrdiff_t j = 0; j < cols; j += lanes<T>) store(delta + j, load(delta + j) * factor);
   }
   store(sum, log(load(sum)));
-  double total = 0;
   for (std::ptrdiff_t i = 0; i < count; ++i) {
     const std::ptrdiff_t s = first + i;
     const T* z = layer.out + s * layer.out_row;
@@ -208,7 +219,6 @@ double cross_entropy_of_few(const DenseLayer<T>& layer, std::ptrdiff_t first, st
                                     targets.smoothing);
     total += static_cast<double>(targets.weights[s]) * loss;
   }
-  return total;
 }
 
 template <class T>
@@ -216,7 +226,7 @@ double cross_entropy(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrd
                      const Targets<T>& targets) {
   double total = 0;
   for (std::ptrdiff_t done = 0; done < count; done += lanes<T>)
-    total += cross_entropy_of_few(layer, first + done, count - done < lanes<T> ? count - done : lanes<T>, targets);
+    cross_entropy_of_few(layer, first + done, count - done < lanes<T> ? count - done : lanes<T>, targets, total);
   return total;
 }
 
@@ -239,7 +249,7 @@ double output(const DenseLayer<T>& layer, Loss loss, std::ptrdiff_t first, std::
     default:
       total = squared_error(layer, first, count, targets);
   }
-  if (!is_straight(layer)) weigh(layer, first, count, targets.weights, targets.scale);
+  if (!is_straight(layer)) weigh(layer, first, count, targets);
   return total;
 }
 

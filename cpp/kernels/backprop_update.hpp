@@ -22,11 +22,11 @@ MMLFAST_INLINE vec<T> flushed(const vec<T>& x) {
 }
 
 template <Optimizer O, class T>
-MMLFAST_INLINE void step(const Parameters<T>& p, const UpdateRule<T>& rule, T keep_one, T penalty_one) {
-  const vec<T> rate = broadcast<T>(rule.rate), keep = broadcast<T>(keep_one), penalty = broadcast<T>(penalty_one),
-               clip = broadcast<T>(rule.clip), momentum = broadcast<T>(rule.momentum), beta1 = broadcast<T>(rule.beta1),
-               beta2 = broadcast<T>(rule.beta2), new1 = broadcast<T>(T{1} - rule.beta1),
-               new2 = broadcast<T>(T{1} - rule.beta2), epsilon = broadcast<T>(rule.epsilon);
+MMLFAST_INLINE void step(const Parameters<T>& p, const UpdateRule<T>& rule, bool biases) {
+  const vec<T> one = broadcast<T>(1), rate = load(rule.rate.of), keep = biases ? one : load(rule.keep.of),
+               penalty = biases ? zero<T>() : load(rule.penalty.of), clip = load(rule.clip.of),
+               momentum = load(rule.momentum.of), beta1 = load(rule.beta1.of), beta2 = load(rule.beta2.of),
+               new1 = one - beta1, new2 = one - beta2, epsilon = load(rule.epsilon.of);
   for (std::ptrdiff_t i = 0; i < p.count; i += lanes<T>) {
     const vec<T> w = load(p.w + i), g = fma(penalty, w, load(p.gradient + i)) * clip;
     if constexpr (O == Optimizer::gradient_descent) {
@@ -46,16 +46,16 @@ MMLFAST_INLINE void step(const Parameters<T>& p, const UpdateRule<T>& rule, T ke
 }
 
 template <class T>
-void update(const Parameters<T>& p, const UpdateRule<T>& rule, T keep, T penalty) {
+void update(const Parameters<T>& p, const UpdateRule<T>& rule, bool biases) {
   switch (rule.optimizer) {
     case Optimizer::gradient_descent:
-      return step<Optimizer::gradient_descent>(p, rule, keep, penalty);
+      return step<Optimizer::gradient_descent>(p, rule, biases);
     case Optimizer::momentum:
-      return step<Optimizer::momentum>(p, rule, keep, penalty);
+      return step<Optimizer::momentum>(p, rule, biases);
     case Optimizer::nesterov:
-      return step<Optimizer::nesterov>(p, rule, keep, penalty);
+      return step<Optimizer::nesterov>(p, rule, biases);
     case Optimizer::adam:
-      return step<Optimizer::adam>(p, rule, keep, penalty);
+      return step<Optimizer::adam>(p, rule, biases);
   }
 }
 

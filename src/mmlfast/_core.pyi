@@ -284,6 +284,7 @@ def network_fit(
     report: Callable[[int, float], Any] | None,
     /,
 ) -> None: ...
+def network_fit_many(spec: NetworkSpec, members: list[tuple[Any, ...]], done: _Array, /) -> None: ...
 def bfgs(
     arg0: object,
     arg1: tuple[_Array, ...],

@@ -27,7 +27,7 @@ from mmlfast.neural_network._functions import (
 from mmlfast.neural_network._initial_weights import check_scheme, initial_weights
 from mmlfast.neural_network._samples import inputs, plain
 from mmlfast.neural_network._second_order import dead_layer
-from mmlfast.neural_network._training import STOPPED, History, Moments, check_moments, copied_moments, integer
+from mmlfast.neural_network._training import STOPPED, History, Moments, Run, check_moments, copied_moments, integer
 
 Array = np.ndarray[Any, Any]
 
@@ -279,52 +279,68 @@ class NetworkState:
         settled: list[float] | None = None,
     ) -> Array:
         """`settled`: the best so far, the factor of the rate, epochs without improvement; IN and OUT."""
-        spec, weights, biases = self._parameters()
-        weights, biases = [np.array(w) for w in weights], [np.array(b) for b in biases]
-        moments: list[list[Array]] = []
-        goes_on = n_moments == (2 if self._second is not None else 1)
-        for old in (self._velocity, self._second)[:n_moments]:
-            moments += copied_moments(self._sizes, self._dtype, old if goes_on else None)
-        epochs = settings["epochs"]
-        losses = np.empty(epochs)
-        held_out_losses = None if held_out is None else np.empty(epochs)
-        state = np.array([self._epoch, self._steps if goes_on else 0, *(settled or (np.inf, 1, 0))], np.float64)
-        progress = np.zeros(
-            4, np.int64
-        )  # finished epochs, whether it left the finite numbers, best epoch, why it ended
-        report: Any = training.reporter(epochs) if verbose else None
+        run = self._begun(training.Task(samples, held_out, settings, n_moments), scores, settled)
+        report: Any = training.reporter(settings["epochs"]) if verbose else None
         if callback is not None:
-            report = training.caller(callback, held_out_losses, report)
+            report = training.caller(callback, run.history[1], report)
             settings["report_each_epoch"] = True
-            self.__dict__.update(weights=weights, biases=biases)
+            self.__dict__.update(weights=run.weights, biases=run.biases)
         try:
-            _core.network_fit(
-                spec, weights, biases, samples, self._standardization, held_out, settings, moments,
-                (losses, held_out_losses, scores), state, progress, report,
-            )  # fmt: skip
+            _core.network_fit(*(self._spec, *self._arguments(run), report))
         finally:
-            finished, diverged, best, stopped = progress.tolist()
             if settled is not None:
-                settled[:] = state[2:].tolist()
-            kept: dict[str, Any] = {"_velocity": None, "_second": None} if finished else {}
-            for name, first in (("_velocity", 0), ("_second", 2)):
-                if moments[first : first + 2]:
-                    kept[name] = tuple(moments[first : first + 2])
-            self.__dict__.update(weights=weights, biases=biases, _epoch=int(state[0]), _steps=int(state[1]), **kept)
-            losses = losses[:finished] if finished == epochs else losses[:finished].copy()
-            self.history = History(
-                losses,
-                None if held_out_losses is None else held_out_losses[:finished].copy(),
-                best if held_out is not None and best >= 0 else None,
-                "diverged" if diverged else STOPPED[stopped],
-            )
+                settled[:] = run.state[2:].tolist()
+            self._ended(run)
+        self._warn_of(run)
+        assert self.history is not None
+        return self.history.loss
+
+    def _begun(self, task: training.Task, scores: Array | None = None, settled: list[float] | None = None) -> Run:
+        _, weights, biases = self._parameters()
+        moments: list[list[Array]] = []
+        goes_on = task.n_moments == (2 if self._second is not None else 1)
+        for old in (self._velocity, self._second)[: task.n_moments]:
+            moments += copied_moments(self._sizes, self._dtype, old if goes_on else None)
+        epochs = task.settings["epochs"]
+        history = np.empty(epochs), None if task.held_out is None else np.empty(epochs), scores
+        state = np.array([self._epoch, self._steps if goes_on else 0, *(settled or (np.inf, 1, 0))], np.float64)
+        copies = [np.array(w) for w in weights], [np.array(b) for b in biases]
+        return Run(task, *copies, moments, history, state, np.zeros(4, np.int64))
+
+    def _arguments(self, run: Run) -> tuple[Any, ...]:
+        """Those of the compiled code, but for the first and the last."""
+        task = run.task
+        return (
+            run.weights, run.biases, task.samples, self._standardization, task.held_out, task.settings, run.moments,
+            run.history, run.state, run.progress,
+        )  # fmt: skip
+
+    def _ended(self, run: Run) -> None:
+        """Take what came of it, whichever way it ended."""
+        finished, diverged, best, stopped = run.progress.tolist()
+        epoch, steps = run.state[:2].tolist()
+        kept: dict[str, Any] = {"_velocity": None, "_second": None} if finished else {}
+        for name, first in (("_velocity", 0), ("_second", 2)):
+            if run.moments[first : first + 2]:
+                kept[name] = tuple(run.moments[first : first + 2])
+        self.__dict__.update(weights=run.weights, biases=run.biases, _epoch=int(epoch), _steps=int(steps), **kept)
+        losses, held_out_losses, _ = run.history
+        self.history = History(
+            losses if finished == len(losses) else losses[:finished].copy(),
+            None if held_out_losses is None else held_out_losses[:finished].copy(),
+            best if run.task.held_out is not None and best >= 0 else None,
+            "diverged" if diverged else STOPPED[stopped],
+        )
+
+    def _warn_of(self, run: Run) -> None:
+        finished, diverged, *_ = run.progress.tolist()
+        samples, settings = run.task.samples, run.task.settings
         if diverged:
-            training.warn_of_divergence(finished, epochs, settings["learning_rate"], samples[0], samples[1])
+            training.warn_of_divergence(finished, settings["epochs"], settings["learning_rate"], samples[0], samples[1])
         elif finished and "relu" in self._activations:
             training.warn_of_dead_layer(
                 dead_layer(self._layers(), self._all_activations(), samples[0], self._standardization)
             )
-        return losses
 
 
 # What a training changes besides the weights.

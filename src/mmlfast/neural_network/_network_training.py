@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ import mmlfast.neural_network._training as training
 from mmlfast.neural_network._functions import name_of
 from mmlfast.neural_network._network_state import NetworkState
 from mmlfast.neural_network._samples import targets, warn_of_scale, weights, with_class_weights
-from mmlfast.neural_network._training import Epoch, integer, number
+from mmlfast.neural_network._training import Epoch, Task, integer, number
 
 Array = np.ndarray[Any, Any]
 
@@ -169,33 +169,62 @@ class TrainedNetwork(NetworkState):
         >>> bool(losses[-1] < 1e-10)
         True
         """
-        samples = self._samples(x, y, None)
-        share, _ = weights(
-            with_class_weights(sample_weight, class_weight, self._loss, self._sizes[-1], samples[1]),
-            len(samples[0]),
-            self._dtype,
+        how = locals()
+        return self._train(*self._prepared(x, y, how), verbose, callback)
+
+    def _prepared(self, x: Any, y: Any, how: Mapping[str, Any], known: dict[Any, Any] | None = None) -> Task:
+        """The samples and settings of a training, checked; `how` has all arguments of `fit`. `known`: what was made of
+        the samples for networks that want them alike, which several may share."""
+        known = {} if known is None else known
+        samples, held_out = self._data(x, y, how, known)
+        epochs = integer("epochs", how["epochs"], 0)
+        rule = training.optimizer(
+            how["optimizer"],
+            how["momentum"],
+            how["nesterov"],
+            how["weight_decay"],
+            (how["beta1"], how["beta2"]),
+            how["epsilon"],
         )
-        held_out = None if validation_data is None else self._validation(validation_data)
-        epochs = integer("epochs", epochs, 0)
-        how = training.optimizer(optimizer, momentum, nesterov, weight_decay, (beta1, beta2), epsilon)
         settings = {
             "epochs": epochs,
-            "batch_size": integer("batch_size", batch_size, 1),
-            "learning_rate": number("learning_rate", learning_rate, math.inf),
-            "shuffle": bool(shuffle),
-            "seed": integer("seed", seed, 0),
-            **how.settings,
-            **training.schedule(schedule, epochs, schedule_epochs, self._epoch),
-            **training.smoothing_of(label_smoothing, name_of(self._loss)),
-            **training.dropout_of(dropout, len(self._sizes) - 2),
-            **training.shifts_of(max_shift, image_shape, self._sizes[0]),
-            **training.stopping(patience, tolerance, max_seconds, clip_norm, held_out is not None),
+            "batch_size": integer("batch_size", how["batch_size"], 1),
+            "learning_rate": number("learning_rate", how["learning_rate"], math.inf),
+            "shuffle": bool(how["shuffle"]),
+            "seed": integer("seed", how["seed"], 0),
+            **rule.settings,
+            **training.schedule(how["schedule"], epochs, how["schedule_epochs"], self._epoch),
+            **training.smoothing_of(how["label_smoothing"], name_of(self._loss)),
+            **training.dropout_of(how["dropout"], len(self._sizes) - 2),
+            **training.shifts_of(how["max_shift"], how["image_shape"], self._sizes[0]),
+            **training.stopping(
+                how["patience"], how["tolerance"], how["max_seconds"], how["clip_norm"], held_out is not None
+            ),
         }
+        callback = how["callback"]
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be a function, got {type(callback).__name__}")
-        if self._standardization is None and not self._epoch and not self._warned:
-            self._warned = warn_of_scale(samples[0])
-        return self._train((*samples[:2], share), held_out, settings, how.n_moments, verbose, callback)
+        doubtful = ("scale", id(samples[0]))
+        if self._standardization is None and not self._epoch and not self._warned and known.get(doubtful, True):
+            self._warned = known[doubtful] = warn_of_scale(samples[0])
+        return Task(samples, held_out, settings, rule.n_moments)
+
+    def _data(
+        self, x: Any, y: Any, how: Mapping[str, Any], known: dict[Any, Any]
+    ) -> tuple[tuple[Array, Array, Array | None], tuple[Array, Array, Array | None] | None]:
+        given = (x, y, how["sample_weight"], how["class_weight"], how["validation_data"])
+        key = (*map(id, given), self._sizes[0], self._sizes[-1], self._dtype, self._loss)
+        if key not in known:
+            samples = self._samples(x, y, None)
+            share, _ = weights(
+                with_class_weights(given[2], given[3], self._loss, self._sizes[-1], samples[1]),
+                len(samples[0]),
+                self._dtype,
+            )
+            held_out = None if given[4] is None else self._validation(given[4])
+            known[key] = (*samples[:2], share), held_out
+        found: tuple[Any, Any] = known[key]
+        return found
 
     def _validation(self, data: Any) -> tuple[Array, Array, Array | None]:
         """x, y and weights of samples that are not trained on."""

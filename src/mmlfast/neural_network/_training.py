@@ -228,6 +228,30 @@ def warn_of_dead_layer(layer: int | None) -> None:
         )
 
 
+Samples = tuple[Array, Array, Array | None]  # x, y, weights
+
+
+class Task(NamedTuple):
+    """What a network is to be trained on, and how."""
+
+    samples: Samples
+    held_out: Samples | None
+    settings: dict[str, Any]
+    n_moments: int
+
+
+class Run(NamedTuple):
+    """A training: copies of what it changes, and where it writes what it has seen."""
+
+    task: Task
+    weights: list[Array]
+    biases: list[Array]
+    moments: list[list[Array]]
+    history: tuple[Array, Array | None, Array | None]  # losses, those of the samples held out, scores
+    state: Array
+    progress: Array  # finished epochs, whether it left the finite numbers, best epoch, why it ended
+
+
 class Epoch(NamedTuple):
     """What a callback is told after an epoch: its number in this call, from 0; the mean loss of its samples; and that
     of the validation data with the weights after it."""
