@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -299,7 +300,7 @@ def test_callback_and_options(capsys):
 def test_refused_by_name():
     for options, says in (
         ({"method": "simplex"}, "method"),
-        ({"hessp": lambda x, p: p}, "hessp"),
+        ({"hessp": 3}, "hessp"),
         ({"method": "Nelder-Mead"}, "without derivatives"),
         ({"options": {"max_steps": 5}}, "max_steps"),
         ({"constraints": [3]}, "constraints"),
@@ -315,3 +316,50 @@ def test_minima_of_known_functions():
     assert_allclose(r.fun, 3, rtol=1e-12)
     for start, end in (([3, 1], [3, 2]), ([-3, 3], [-2.805118086952745, 3.131312518250573])):
         assert_allclose(minimize(himmelblau, start).x, end, rtol=1e-12)
+
+
+def test_no_smallest_value_is_told():
+    """Functions that fall for ever, to minus infinity or towards a value that they do not reach."""
+    x = np.linspace(-1, 1, 20)
+    separable = lambda b: np.sum(np.logaddexp(0, b[0] + b[1] * x) - (x > 0) * (b[0] + b[1] * x))  # noqa: E731
+    for f, start in (
+        (lambda v: -(v[0] ** 2), [1.0]),
+        (lambda v: v[0], [1.0]),
+        (lambda v: np.exp(-v[0]), [0.0]),
+        (separable, [0.0, 0.0]),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            r = minimize(f, start)
+        assert not r.success
+        assert "no smallest value: " in r.message
+
+
+def test_stationary_points_that_are_no_minima_are_left():
+    """A monkey saddle, an inflection, and steps: the Hessian is zero there, and points beside it are lower."""
+    for f, start in (
+        (lambda v: v[0] ** 3 - 3 * v[0] * v[1] ** 2 + v[0] ** 4 + v[1] ** 4, [0.0, 0.0]),
+        (lambda v: v[0] ** 3 + v[0] ** 4, [0.0]),
+    ):
+        r = minimize(f, start)
+        assert r.success
+        assert r.fun < -0.1
+        assert r.kind == "minimum"
+    r = minimize(lambda v: np.round((v[0] - 10) ** 2, 1), [0.0])
+    assert not r.success
+    assert "lower" in r.message
+    assert minimize(lambda v: (v[0] - 3) ** 10, [1.0]).success
+    assert minimize(lambda v: (v[0] - v[1]) ** 2, [1.0, 2.0]).success
+
+
+def test_what_else_scipy_takes():
+    def h(x):
+        return np.array([[1200 * x[0] ** 2 - 400 * x[1] + 2, -400 * x[0]], [-400 * x[0], 200.0]])
+
+    r = minimize(rosenbrock, [-1.2, 1.0], hessp=lambda x, p: h(x) @ p, method="Newton-CG", options={"maxiter": None})
+    assert_allclose(r.x, [1, 1], rtol=1e-12)
+    states = []
+    minimize(rosenbrock, [-1.2, 1.0], method="trust-constr", callback=lambda x, state: states.append(state.fun))
+    assert states[-1] == minimize(rosenbrock, [-1.2, 1.0]).fun
+    with pytest.raises(ValueError, match="x0 is empty"):
+        minimize(rosenbrock, [])

@@ -12,17 +12,19 @@ from mmlfast._common.arrays import as_integer, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast.optimize._bfgs import bfgs_minimum
 from mmlfast.optimize._bounds import bounds_by_variable, check_order
+from mmlfast.optimize._callables import DIFFERENCES
 from mmlfast.optimize._constrained import constrained_minimum
 from mmlfast.optimize._constraints import take_constraints
 from mmlfast.optimize._gradient_descent import descent_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
-from mmlfast.optimize._stationary_points import kind_of
-from mmlfast.optimize._trust_region import Box, End, newton_minimum
+from mmlfast.optimize._stationary_points import kind_of, lower_beside
+from mmlfast.optimize._trust_region import NO_END, Box, End, newton_minimum
 from mmlfast.optimize._trust_step import scaled_model
 
 Array = np.ndarray[Any, Any]
 
 _EPS = float(np.finfo(np.float64).eps)
+_NO_SMALLEST = "no smallest value:"
 _METHODS = ("newton", "bfgs", "gd")
 # SciPy's methods that use derivatives: what they are for is what "newton", or the default, does.
 _OURS: dict[str, str | None] = {
@@ -46,6 +48,7 @@ _USELESS |= {
     "subproblem_maxiter",
 }
 # The kind of the point is looked up with a Hessian of so many variables at most.
+_MOST_MOVES = 3  # from stationary points that are none, to lower ones beside them
 _MOST_LOOKED_AT, _MOST_BY_DIFFERENCES = 200, 20
 
 
@@ -56,7 +59,7 @@ def minimize(
     method: str | None = None,
     jac: Any = None,
     hess: Any = None,
-    hessp: None = None,
+    hessp: Callable[..., Any] | None = None,
     bounds: Any = None,
     constraints: Any = (),
     tol: float | None = None,
@@ -86,8 +89,8 @@ def minimize(
         ("2-point") asks for finite differences.
     hess : callable, optional
         The Hessian, dense or sparse.
-    hessp : None
-        Not used: Hessians cost little more than gradients.
+    hessp : callable, optional
+        ``hessp(x, p, *args)``, the Hessian times p. The Hessian is put together from n of them.
     bounds : sequence of (low, high), or scipy.optimize.Bounds, optional
         For "newton". Outside, `fun` is never called.
     constraints : dict, LinearConstraint, NonlinearConstraint, or a sequence of them, optional
@@ -124,7 +127,9 @@ def minimize(
     ([1.0, 1.0], [2.0])
     """
     start = as_start(x0)
-    chosen = _checked_method(method, hessp)
+    chosen = _checked_method(method)
+    if hessp is not None and hess is None:
+        hess = _by_products(hessp, start.size)
     limit, keeps_all, talks = _checked_options(options, start.size)
     wanted = 4 * _EPS if tol is None else max(as_real(tol, "tol"), 4 * _EPS)
     box = _checked_bounds(bounds, start)
@@ -159,9 +164,9 @@ def _another_way(f: Objective, start: Array, first: Any, tol: float, limit: int,
         begin = start if len(results) == 1 else results[-1].x
         result = _result(f, _run(f, begin, method, tol, limit, None, follow), method, None, follow)
         results.append(result)
-        if result.success:
+        if result.success or NO_END in first.message:
             break
-    best = min(results, key=lambda r: (not r.success, r.fun))
+    best = min(results, key=lambda r: (not r.success, _NO_SMALLEST not in r.message, r.fun))
     if best is not first:
         tried = " and ".join(r.method for r in results[:-1])
         best.message = f"{best.message} (by {best.method}, after {tried} had not converged)"
@@ -179,7 +184,9 @@ class _Follower:
         self.all: list[Array] | None = [start] if keeps_all else None
         self.last: tuple[Array, float] = start, value
         self.n_iter = 0
-        self.whole = callback is not None and "intermediate_result" in _parameters(callback)
+        names = _parameters(callback) if callback is not None else ()
+        self.whole = "intermediate_result" in names
+        self.takes_state = len(names) == 2 and not self.whole  # of SciPy's trust-constr: (x, state)
 
     @property
     def wanted(self) -> Callable[[Array, float], None] | None:
@@ -191,22 +198,62 @@ class _Follower:
             self.all.append(x.copy())
         if self.callback is None:
             return
-        if self.whole:
-            from scipy.optimize import OptimizeResult
-
-            self.callback(intermediate_result=OptimizeResult(x=x.copy(), fun=value))
-        else:
+        if not (self.whole or self.takes_state):
             self.callback(x.copy())
+            return
+        from scipy.optimize import OptimizeResult
+
+        state = OptimizeResult(x=x.copy(), fun=value, nit=self.n_iter)
+        if self.whole:
+            self.callback(intermediate_result=state)
+        else:
+            self.callback(x.copy(), state)
 
 
-def _parameters(callback: Callable[..., Any]) -> Any:
+def _parameters(callback: Callable[..., Any]) -> tuple[str, ...]:
+    """The names of those without a default."""
     try:
-        return inspect.signature(callback).parameters
+        every = inspect.signature(callback).parameters.values()
     except (TypeError, ValueError):
         return ()
+    return tuple(p.name for p in every if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
 
 def _run(f: Objective, start: Array, method: str, tol: float, limit: int, box: Box | None, follow: _Follower) -> Any:
+    """From start to a minimum, and on if it is flat there and lower beside it."""
+    with np.errstate(all="ignore"):
+        end = _one_run(f, start, method, tol, limit, box, follow)
+        for _ in range(_MOST_MOVES):
+            if not end.converged or (beside := _lower_beside(f, end, box)) is None:
+                return end
+            further = _one_run(f, beside, method, tol, limit, box, follow)
+            end = further._replace(n_iter=end.n_iter + further.n_iter)
+        if end.converged and _lower_beside(f, end, box) is not None:
+            end = end._replace(converged=False, reason="points beside it are lower, although its derivatives are zero")
+        return end
+
+
+def _lower_beside(f: Objective, end: Any, box: Box | None) -> Array | None:
+    """A point that is lower than a stationary one, along directions without curvature: there higher derivatives decide
+    (a monkey saddle), or fun changes by jumps."""
+    hessian = getattr(end, "hessian", None)
+    if f.n > _MOST_LOOKED_AT or not (hessian is None or isinstance(hessian, np.ndarray)) or f.taken.is_noisy:
+        return None
+    if hessian is None:
+        if f.taken.recorded is None and f.n > _MOST_BY_DIFFERENCES:
+            return None
+        hessian = f.hessian(end.x)
+    free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
+    if not (isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and free.any()):
+        return None
+    return lower_beside(
+        f.value, end.x, end.value, hessian, free, max(abs(float(f.taken.first.reshape(()))), abs(end.value)), box
+    )
+
+
+def _one_run(
+    f: Objective, start: Array, method: str, tol: float, limit: int, box: Box | None, follow: _Follower
+) -> Any:
     try:
         if method == "newton":
             return newton_minimum(f, start, tol, limit, box, follow.wanted)
@@ -225,6 +272,11 @@ def _run(f: Objective, start: Array, method: str, tol: float, limit: int, box: B
 
 
 def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follower) -> Any:
+    with np.errstate(all="ignore"):
+        return _looked_at(f, end, method, box, follow)
+
+
+def _looked_at(f: Objective, end: Any, method: str, box: Box | None, follow: _Follower) -> Any:
     from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
 
     kind, converged, reason = "", bool(end.converged), end.reason
@@ -235,8 +287,8 @@ def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follo
     if isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and f.n <= _MOST_LOOKED_AT:
         free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
         kind = kind_of(hessian[np.ix_(free, free)], f.taken.recorded is not None)[0] if free.any() else "minimum"
-        if converged and not _is_stationary(f, hessian, end, free):
-            converged, reason = False, "the slope is not zero there (a kink, or no smallest value)"
+        if converged and (missing := _why_not_stationary(f, hessian, end, free)):
+            converged, reason = False, missing
         if converged and kind in ("saddle", "maximum"):
             converged, reason = False, f"it has stopped at a {kind}: start elsewhere"
     if converged and f.taken.is_noisy:
@@ -268,18 +320,35 @@ def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follo
     return result
 
 
-def _is_stationary(f: Objective, hessian: Array, end: Any, free: Array) -> bool:
-    """Whether little could be gained along the directions with curvature, and nothing pulls along the others."""
+def _why_not_stationary(f: Objective, hessian: Array, end: Any, free: Array) -> str:
+    """Empty if little could be gained along the directions with curvature, and nothing pulls along the others."""
     d, scaled, slope = scaled_model(hessian, end.gradient, np.zeros(f.n), free)
     if not slope.any():
-        return True
+        return ""
     values, vectors = np.linalg.eigh(scaled)
     slopes = slope @ vectors
     flat = np.abs(values) <= 1e-6 * float(np.abs(values).max(initial=0.0))
     level = max(abs(float(end.value)), abs(float(f.taken.first.reshape(()))))
     gain = float(np.sum(slopes[~flat] ** 2 / np.abs(values[~flat])))
-    pull = float(np.abs(slopes[flat]).max(initial=0.0)) * float(np.linalg.norm((d * end.x)[free]))
-    return gain <= 1e-7 * level and pull <= 1e-6 * level
+    size = float(np.linalg.norm((d * end.x)[free]))
+    pull = float(np.abs(slopes[flat]).max(initial=0.0)) * size
+    if not (gain <= 1e-7 * level and pull <= 1e-6 * level):
+        return "the slope is not zero there (a kink, or no smallest value)"
+    # Steps as long as ever where f does not fall any more, or lower still twice as far away: exp(-x) has no minimum.
+    step = float(np.linalg.norm(slopes[~flat] / values[~flat]))
+    way = float(np.linalg.norm((d * (end.x - f.start))[free]))
+    if f.derivatives != DIFFERENCES and step > 1e-4 * max(way, 1e-8 * size):
+        return NO_END
+    if 0 < end.value <= 1e-9 * level and free.all() and f.value(2 * end.x - f.start) < 0.5 * end.value:
+        return NO_END
+    return ""
+
+
+def _by_products(hessp: Callable[..., Any], n: int) -> Callable[..., Any]:
+    """The Hessian from its products with vectors."""
+    if not callable(hessp):
+        raise TypeError(f"hessp must be a function hessp(x, p, *args), got {type(hessp).__name__}")
+    return lambda x, *args: np.stack([np.asarray(hessp(x, p, *args)) for p in np.eye(n)])
 
 
 def _with_message(result: Any, talks: bool) -> Any:
@@ -291,9 +360,7 @@ def _with_message(result: Any, talks: bool) -> Any:
 # ---- arguments ----
 
 
-def _checked_method(method: Any, hessp: Any) -> str | None:
-    if hessp is not None:
-        raise ValueError("hessp is not used: give hess, or nothing (Hessians are exact where fun can be traced)")
+def _checked_method(method: Any) -> str | None:
     if method is None:
         return None
     name = method.lower() if isinstance(method, str) else method
@@ -311,7 +378,8 @@ def _checked_method(method: Any, hessp: Any) -> str | None:
 
 def _checked_options(options: Any, n: int) -> tuple[int, bool, bool]:
     given = dict(options or {})
-    limit = as_integer(given.pop("maxiter", given.pop("max_iter", 500 + 50 * n)), "options['maxiter']", 0)
+    most = given.pop("maxiter", given.pop("max_iter", None))
+    limit = 500 + 50 * n if most is None else as_integer(most, "options['maxiter']", 0)
     keeps_all, talks = bool(given.pop("return_all", False)), bool(given.pop("disp", False))
     if useless := sorted(_USELESS & given.keys()):
         warn_caller(f"minimize has no use for options {', '.join(map(repr, useless))}: leave them out", UserWarning)

@@ -29,6 +29,8 @@ class Objective:
         Of the gradient: "exact", "given" or "finite differences".
     note : str
         Why derivatives are no exact ones, and what is wrong with given ones.
+    start : ndarray
+        x0.
     nfev, njev, nhev : int
         How often values, gradients and Hessians were computed.
     """
@@ -60,7 +62,7 @@ class Objective:
         self._sparse: bool | None = None
         self._of_gradient: Differences | None = None
         self._bounds = bounds
-        self.n = x0.size
+        self.start, self.n = x0, x0.size
         self.nfev, self.njev, self.nhev = 1, 0, 0
         self.note = ""
         if by_differences:
@@ -170,6 +172,8 @@ def as_start(x0: Any, name: str = "x0") -> Array:
     start = np.atleast_1d(np.array(as_float(x0, name), np.float64))
     if start.ndim != 1:
         raise ValueError(f"{name} must be a vector, got an array of shape {start.shape}")
+    if not start.size:
+        raise ValueError(f"{name} is empty: there must be at least one variable")
     if not np.isfinite(start).all():
         i = int(np.argmin(np.isfinite(start)))
         raise ValueError(f"{name}[{i}] is {start[i]}: a start must be finite")

@@ -14,6 +14,7 @@ from mmlfast.optimize._callables import EXACT, Taken, given_is_wrong, take, why
 Array = np.ndarray[Any, Any]
 
 _EPS = float(np.finfo(np.float64).eps)
+_MOST_FLAT = 20
 
 
 class StationaryPoint(NamedTuple):
@@ -175,6 +176,31 @@ def kind_of(h: Array, exact: bool = True) -> tuple[str, str]:
     verb, others = ("is" if n_zero == 1 else "are"), ("negative" if n_negative else "positive")
     rest = f", the others are {others}: higher derivatives decide" if n_zero < n else ": higher derivatives decide"
     return "degenerate", f"degenerate: {n_zero} of {n} eigenvalues of the Hessian {verb} zero to rounding{rest}"
+
+
+def lower_beside(
+    f: Callable[[Array], float], x: Array, value: float, h: Array, free: Array, level: float, box: Any = None
+) -> Array | None:
+    """A point near x that is lower by more than rounding (of numbers as large as level), in directions where h has no
+    curvature; None if there is none, or there are many such directions."""
+    d = curvature_scales(h)
+    scaled = (h / d[:, None] / d)[np.ix_(free, free)]
+    values, vectors = np.linalg.eigh(scaled)
+    flat = np.abs(values) <= 1e-9 * max(float(np.abs(values).max(initial=0.0)), 1e-300)
+    if not flat.any() or flat.sum() > _MOST_FLAT:
+        return None
+    size = float(np.linalg.norm((d * x)[free])) or 1.0
+    for v in vectors.T[flat]:
+        for length in (0.1, 0.01, 1e-3):
+            for sign in (1.0, -1.0):
+                to = x.copy()
+                to[free] += sign * length * size * v / d[free]
+                if box is not None:
+                    to = box.into(to)
+                there = f(to)
+                if there < value - 1e-9 * abs(value) - 1e-12 * level:
+                    return to
+    return None
 
 
 def _newton_step(h: Array, gradient: Array) -> Array:

@@ -24,8 +24,13 @@ _STALE = 3
 # So little is left to gain, beside f or beside its largest value, that its rounding may be what is left: sums of
 # squares of terms that cancel are known to less than their own last digit.
 _LITTLE, _TINY = 1e-9, 1e-24
+# So many times the first size of x (or step, from 0), and steps still go on: there is no end.
+_FAR = 1e30
 # Along a flat direction: nothing is left to gain beside the value of so many steps before.
 _NOTHING, _BEFORE = 1e-30, 60
+
+
+NO_END = "it has no smallest value: x grows without end"
 
 
 class End(NamedTuple):
@@ -62,7 +67,7 @@ class _Iteration:
         self.x = x if box is None else box.into(x)
         self.value, self.gradient = f.value_and_gradient(self.x)
         self.scales = np.zeros(x.size)
-        self.radius = 0.0
+        self.radius = self.first_size = 0.0
         self.values = [abs(self.value)]
         self.least, self.stale = np.inf, 0
         self.hessian: Any = None
@@ -77,7 +82,11 @@ class _Iteration:
     def first_radius(self, slope: Array, free: Array) -> None:
         if not self.radius:
             size = float(np.linalg.norm((self.scales * self.x)[free]))
-            self.radius = size if size > 0 else (float(np.linalg.norm(slope)) or 1.0)
+            self.radius = self.first_size = size if size > 0 else (float(np.linalg.norm(slope)) or 1.0)
+
+    @property
+    def is_far(self) -> bool:
+        return not self.radius <= _FAR * self.first_size
 
     def step_of(self, free: Array, scaled_step: Array) -> Array:
         step = np.zeros(self.x.size)
@@ -133,6 +142,8 @@ def newton_minimum(
         ):
             return state.ended(False, "the second derivatives are not finite", n_iter, decrease)
         state.first_radius(slope, free)
+        if state.is_far:
+            return state.ended(False, NO_END, n_iter, decrease)
         found = trust_step(scaled, slope, state.radius)
         step = state.step_of(free, found.step)
         decrease = found.predicted
