@@ -447,7 +447,7 @@ def test_full_output():
 
 def test_options_that_are_none():
     for options, words in (
-        ({"epsfcn": 1e-8}, "curve_fit has no argument 'epsfcn'"),
+        ({"epsilon": 1e-8}, "curve_fit has no argument 'epsilon'"),
         ({"args": (1,)}, "'args' is not a supported keyword argument"),
         ({"method": "newton"}, "method must be one of"),
         ({"maxfev": 1.5}, "maxfev must be a whole number"),

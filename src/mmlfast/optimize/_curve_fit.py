@@ -15,7 +15,7 @@ from mmlfast.optimize._fit_model import DIFFERENCES, GIVEN, Curve, FitModel, fit
 from mmlfast.optimize._fit_parameters import Parameters, signature_of, take_parameters
 from mmlfast.optimize._fit_quick import quick_fit, remember
 from mmlfast.optimize._fit_result import CurveFit, Outcome
-from mmlfast.optimize._fit_search import NOISE, residuals_of, search, take_settings
+from mmlfast.optimize._fit_search import NOISE, residuals_of, search, take_settings, triangle_of
 from mmlfast.optimize._fit_tape import first_of_its_kind
 
 Array = np.ndarray[Any, Any]
@@ -176,7 +176,7 @@ def curve_fit(
         raise ValueError(f"jac must be a function jac(x, *parameters), None or one of {_SCHEMES}, got {jac!r:.60}")
     residuals = residuals_of(model, rows, derivative, data)
     minimum, done = search(residuals, model, rows, bounds_of_free, parameters, settings, data)
-    fit = _result(minimum, done, model, parameters, data, derivatives, bool(absolute_sigma), full_output)
+    fit = _result(minimum, done, model, rows, parameters, data, derivatives, bool(absolute_sigma), full_output)
     if is_ordinary and _may_be_quick(f, model, parameters, data, rows):
         remember(Curve(f, parameters.free, ()), parameters.names, model.point_tape or model.tape, data.x)
     return fit
@@ -273,6 +273,7 @@ def _result(
     minimum: Any,
     done: list[str],
     model: FitModel,
+    rows: Array | None,
     parameters: Parameters,
     data: FitData,
     derivatives: str,
@@ -281,13 +282,16 @@ def _result(
 ) -> CurveFit:
     n = len(parameters.free)
     inverse = minimum.inverse  # of J'J, where nothing is undetermined or held
+    r = triangle_of(minimum, model, rows, data)
+    if r is not minimum.r and not np.array_equal(r, minimum.r):
+        inverse = None
     if derivatives == DIFFERENCES and not minimum.condition < 1e-2 / NOISE:
         inverse = None
     outcome = Outcome(
         Curve(model.f, parameters.free, parameters.held),
         parameters.names,
         parameters.free,
-        (minimum.r, minimum.permutation, minimum.active, NOISE if derivatives == DIFFERENCES else 0.0),
+        (r, minimum.permutation, minimum.active, NOISE if derivatives == DIFFERENCES else 0.0),
         n if inverse is not None else None,
         2.0 * minimum.cost,
         data.unit,

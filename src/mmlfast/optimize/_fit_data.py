@@ -70,7 +70,7 @@ def take_data(
     if check_finite is None:
         check_finite = nan_policy is None
     if labelled(x, y, sigma):
-        check_labels("curve_fit", ydata=(y, "nk", "n"), xdata=(x, "nk", "n"))
+        check_labels("curve_fit", ydata=(y, "nk", "n"), xdata=(x, "nv", "n"))
     omit = nan_policy == "omit"
     values, holes = _with_holes(y, "ydata")
     if not values.size:

@@ -51,7 +51,9 @@ class QuickFit:
         else:
             with np.errstate(all="ignore"):
                 found = self._core(self._plain, x, y, p0, sigma, is_absolute)
-        return None if found is None else CurveFit(found[:2], (self, found, sigma, is_absolute))
+        if found is None or found[5] == 0.0:  # what an exact fit determines is looked at more closely
+            return None
+        return CurveFit(found[:2], (self, found, sigma, is_absolute))
 
     def outcome(self, found: Any, sigma: Any, is_absolute: bool) -> Outcome:
         _, _, residuals, factor, order, chi_squared, status, n_evaluations, n_jacobians = found

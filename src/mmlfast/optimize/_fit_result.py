@@ -93,7 +93,7 @@ class Outcome:
     def variance(self) -> float:
         """The square of what `spread` takes for an error of 1."""
         if self.absolute_sigma:
-            return self.unit**2
+            return self.unit * self.unit  # a square may leave the range: inf
         return self.scaled_chi_squared / self.dof if self.dof > 0 else np.inf
 
     @property

@@ -9,7 +9,8 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import as_float, as_integer, as_real
-from mmlfast.autodiff._recording import function_name
+from mmlfast._common.errors import warn_caller
+from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._fit_data import FitData
 from mmlfast.optimize._fit_model import FitModel
 from mmlfast.optimize._fit_parameters import Parameters
@@ -23,8 +24,11 @@ _ARRIVED = 1e-6
 _ARRIVED_IN_FLOAT32 = 1e-3
 _LITTLE = 0.5
 _WAYS = ((False, 100.0), (False, 1.0), (True, 1.0), (False, 0.1))  # bent steps or not, and the length of the first one
+_RANDOM = 1e-9  # beside its size: from which difference on for the same parameters a model is random
 _VALLEY = 1e8  # condition from which on a search that gives up is in a valley
 _METHODS = (None, "lm", "trf", "dogbox")
+# SciPy's settings of steps, derivatives and solvers, which are found here.
+_USELESS = {"epsfcn", "factor", "diag", "diff_step", "tr_solver", "tr_options", "jac_sparsity", "verbose", "workers"}
 _LOSSES = ("linear", "huber", "soft_l1", "cauchy")
 
 
@@ -55,6 +59,7 @@ def take_settings(method: str | None, loss: str, f_scale: float, options: dict[s
     if not 0 < as_real(f_scale, "f_scale") < np.inf:
         raise ValueError(f"f_scale must be positive, got {f_scale!r}")
     found: dict[str, Any] = {"loss": loss, "f_scale": float(f_scale)}
+    useless: list[str] = []
     for name, value in options.items():
         if name in ("ftol", "xtol", "gtol"):
             if value is not None:
@@ -67,6 +72,9 @@ def take_settings(method: str | None, loss: str, f_scale: float, options: dict[s
                 found["scale"] = np.asarray(as_float(value, name), np.float64)
                 if not np.all(found["scale"] > 0):
                     raise ValueError(f"x_scale must be positive, got {value!r:.60}")
+        elif name in _USELESS:
+            if value is not None and not (name == "verbose" and value == 0):
+                useless.append(name)
         elif name == "args":
             raise ValueError("'args' is not a supported keyword argument: a lambda gives f further arguments")
         else:
@@ -74,6 +82,8 @@ def take_settings(method: str | None, loss: str, f_scale: float, options: dict[s
                 f"curve_fit has no argument {name!r}: beside its own it takes maxfev, max_nfev, ftol, xtol, gtol and "
                 "x_scale; steps of derivatives need no settings here"
             )
+    if useless:
+        warn_caller(f"curve_fit has no use for {' and '.join(useless)}: leave such arguments out", UserWarning)
     return Settings(**found)
 
 
@@ -124,6 +134,10 @@ def search(
     done: list[str] = []
     with np.errstate(all="ignore"):
         best = from_here(model.p0)
+        if best.status == -1:
+            raise ValueError(
+                "the residuals at p0 are not finite: ydata has NaN or infinity, or (model - ydata) / sigma is too large"
+            )
         if best.n_searches > 1:
             done.append("two searches were made, the second one with shorter steps, and the lower end counts")
         lost = _lost(best, model, rows)
@@ -147,9 +161,25 @@ def search(
             most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
             best, _, said = other_minima(problem, best, from_here, most)
             done += said
+    if not model.is_traced:
+        _check_that_it_repeats(model, rows)
     if not (best.status > 0 and best.rank == len(best.x)):
         _check_minimum(best, model, rows, parameters, settings)
     return best, done
+
+
+def _check_that_it_repeats(model: FitModel, rows: Array | None) -> None:
+    """Differences of a model with random numbers in it mean nothing."""
+    first = model.first.ravel() if rows is None else model.first.ravel()[rows]
+    with np.errstate(all="ignore"):
+        again = np.asarray(model.values_of(rows)(model.p0)).ravel()
+        apart = float(np.max(np.abs(again - first), initial=0.0))
+        if not apart > _RANDOM * float(np.max(np.abs(first), initial=0.0)):
+            return
+    raise RuntimeError(
+        f"Optimal parameters not found: {function_name(model.f)}{place_of(model.f)} gives other numbers for the same "
+        f"parameters (up to {apart:.2g} apart): let it draw the same random numbers each time, from a seed"
+    )
 
 
 def _explains_little(minimum: Any, data: FitData) -> bool:
@@ -172,14 +202,35 @@ def _lost(minimum: Any, model: FitModel, rows: Array | None) -> Array:
     return np.asarray((lengths == 0) & np.any(model.jacobian(rows) != 0, axis=0))
 
 
+def triangle_of(minimum: Any, model: FitModel, rows: Array | None, data: FitData) -> Array:
+    """R of the Jacobian; without the columns of parameters that residuals of zero do not determine.
+
+    Where the fit is exact, errors would be zero for all that has any influence, such as the rate of a decay whose
+    amplitude is 1e-17: what the rounding of ydata leaves open is undetermined.
+    """
+    r = np.asarray(minimum.r)
+    if minimum.cost > 0 or minimum.inverse is None or data.whitening is not None:
+        return r
+    y = data.y if data.weights is None else data.y * data.weights
+    order, n = minimum.permutation, len(minimum.x)
+    lengths = np.linalg.norm(r, axis=0)  # in the order of the permutation
+    rounding = float(np.finfo(np.float64).eps) * float(np.linalg.norm(y)) / np.sqrt(data.n)
+    size = np.maximum(np.abs(minimum.x), np.abs(model.p0))[order]
+    open_by = rounding * np.sqrt(np.diagonal(minimum.inverse))[order]
+    faded = (size > 0) & (open_by > size)
+    if faded.any():
+        at_start = np.linalg.norm(model.jacobian(rows), axis=0)[order]
+        faded &= lengths < 1e-6 * at_start * (1.0 if data.weights is None else float(np.max(data.weights)))
+        r = np.where(faded, 0.0, r) if faded.any() else r
+    return r[:n]
+
+
 def _check_minimum(
     minimum: Any, model: FitModel, rows: Array | None, parameters: Parameters, settings: Settings
 ) -> None:
     name = function_name(model.f)
     if minimum.status == 0:
         what = f"{settings.evaluations} evaluations of {name} did not do (maxfev= allows more)"
-    elif minimum.status == -1:
-        raise ValueError("the residuals at p0 are not finite: (model - ydata) / sigma leaves the range of float64")
     elif minimum.status < 0 and not _has_arrived(minimum, model):
         stuck = _stuck(model, rows, minimum.x, [parameters.names[i] for i in parameters.free])
         what = f"no step makes the sum of squares smaller, and this is no minimum{stuck}"

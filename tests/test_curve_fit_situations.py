@@ -1,0 +1,69 @@
+"""What people bring to curve_fit besides good data: settings of SciPy's, frames, random models, exact fits."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.optimize import OptimizeWarning
+
+from mmlfast.optimize import curve_fit
+
+
+def decay(x, a, tau):
+    return a * np.exp(-x / tau)
+
+
+def saturation(x, a, b, c):
+    return a * np.exp(-b * x) + c
+
+
+T = np.linspace(0, 5, 20)
+Y = decay(T, 2.0, 1.5) + 0.02 * np.cos(1.7 * np.arange(20) ** 2)
+WHAT = np.array([2.005600, 1.502395])
+
+
+def test_settings_of_scipys_solvers():
+    for name in ("epsfcn", "diff_step", "factor"):
+        with pytest.warns(UserWarning, match=f"no use for {name}"):
+            assert_allclose(curve_fit(decay, T, Y, [1, 1], **{name: 0.1})[0], WHAT, rtol=1e-6)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        curve_fit(decay, T, Y, [1, 1], verbose=0, method="trf", ftol=1e-4)
+
+
+def test_frames_of_one_column_have_names_of_their_own():
+    x, y = pd.DataFrame({"t": T}), pd.DataFrame({"counts": Y})
+    assert_allclose(curve_fit(decay, x, y, [1, 1])[0], WHAT, rtol=1e-6)
+    with pytest.raises(ValueError, match="labels"):
+        curve_fit(decay, x[::-1], y, [1, 1])
+
+
+def test_nan_that_is_not_looked_for():
+    with pytest.raises(ValueError, match="not finite"):
+        curve_fit(decay, T, np.r_[np.nan, Y[1:]], [1, 1], check_finite=False)
+
+
+def test_a_model_with_random_numbers():
+    rng = np.random.default_rng(0)
+    with pytest.raises(RuntimeError, match="other numbers for the same"):
+        curve_fit(lambda x, a: a * x + 1e-3 * rng.normal(size=x.size), T, Y, [1])
+
+
+def test_errors_beyond_float64():
+    fit = curve_fit(decay, T, Y, [1, 1], sigma=np.full(20, 1e200), absolute_sigma=True)
+    assert_allclose(fit[0], WHAT, rtol=1e-6)
+    assert_array_equal(np.diag(fit[1]), np.inf)
+
+
+def test_constant_data_do_not_determine_a_rate():
+    for _ in range(2):  # the second time the program is known
+        with pytest.warns(OptimizeWarning, match="errors of b are inf"):
+            popt, pcov = curve_fit(saturation, T, np.full(20, 3.0), [1, 1, 1])
+        assert_allclose(popt[[0, 2]], [0, 3], atol=1e-14)
+        assert_array_equal(np.diag(pcov), [0, np.inf, 0])
+        popt, pcov = curve_fit(lambda x, a, b: a * x + b, T, 3 * T, [0.0, 0.0])
+        assert_array_equal(np.isfinite(pcov), True)
