@@ -1,5 +1,6 @@
 #include "bind/gufunc.hpp"
 #include "bind/registers.hpp"
+#include "bind/row_groups.hpp"
 #include "drivers/covariance.hpp"
 
 namespace mmlfast::bind {
@@ -66,6 +67,7 @@ void register_covariance(PyObject* m) {
   add_gufunc(m, {"weighted_mean", "(n,d),(n)->(d)", nullptr},
              floats("td->t", []<class T>(GufuncFrame& f) { return mean<T>(f, true); }));
   add_moments_object(m);
+  add_row_groups(m);
 }
 
 }  // namespace mmlfast::bind

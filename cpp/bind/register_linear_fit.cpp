@@ -1,8 +1,5 @@
-#include <vector>
-
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
-#include "drivers/common/groups.hpp"
 #include "drivers/linear_fit.hpp"
 
 namespace mmlfast::bind {
@@ -109,45 +106,11 @@ Size most_rows(Size columns, Size terms, bool powers, bool intercept) {
   return drivers::most_fit_rows(shape_of(columns, terms, powers, intercept));
 }
 
-// (order, offsets) of rows whose group is group[i].
-py::tuple order_by_group(const py::array& group, Size n_groups) {
-  const std::int64_t* groups = integers(group, 0);
-  require(n_groups >= 0, "order_by_group: no number of groups");
-  const Size n_rows = group.shape(0);
-  py::array_t<std::int64_t> order(n_rows), offsets(n_groups + 1);
-  std::int64_t *to = order.mutable_data(), *starts = offsets.mutable_data();
-  bool known = false;
-  run_without_gil([&] {
-    known = drivers::order_by_group(groups, n_rows, n_groups, to, starts);
-    return Outcome{};
-  });
-  require(known, "order_by_group: a number that is no group");
-  return py::make_tuple(order, offsets);
-}
-
-// The rows of a contiguous table in another order; `order` holds numbers of its rows.
-py::array gather_rows(const py::array& table, const py::array& order) {
-  const Size n = table.shape(0), count = order.shape(0);
-  const std::int64_t* rows = integers(order, 0);
-  require((table.flags() & py::array::c_style) != 0, "gather_rows: a table that is not contiguous");
-  for (Size k = 0; k < count; ++k) require(rows[k] >= 0 && rows[k] < n, "gather_rows: a number that is no row");
-  std::vector<py::ssize_t> shape(table.shape(), table.shape() + table.ndim());
-  shape[0] = count;
-  py::array gathered(table.dtype(), shape);
-  const Size bytes = n == 0 ? 0 : table.nbytes() / n;
-  const char* from = static_cast<const char*>(table.data());
-  char* to = static_cast<char*>(gathered.mutable_data());
-  run_without_gil([&] { return drivers::gather_rows(from, bytes, rows, count, to); });
-  return gathered;
-}
-
 }  // namespace
 
 void register_linear_fit(PyObject* module) {
   module_of(module).def("linear_fit", &linear_fit);
   module_of(module).def("linear_fit_totals", &totals);
-  module_of(module).def("order_by_group", &order_by_group);
-  module_of(module).def("gather_rows", &gather_rows);
   module_of(module).def("linear_fit_most_rows", &most_rows);
 }
 

@@ -43,8 +43,7 @@ def mean(
     -------
     ndarray, shape (..., d), or a number
         The means; NaN if there is no row, or no row of positive weight. With `groups` a named tuple instead:
-        ``values``, one for each group, with the bits that the rows of the group alone give, and ``groups``, the labels,
-        sorted.
+        ``values``, one for each group, and ``groups``, the labels, sorted.
 
     Raises
     ------
@@ -55,6 +54,10 @@ def mean(
     -----
     Sums are of differences from a row of the table, in float64: the error is a few units in the last place of the
     result as long as the spread is not larger than the mean.
+
+    Means, variances and deviations of groups are sums in one reading of the table, whose rows stay where they are;
+    the last digits may differ from those that the rows of a group give alone, but do not depend on the number of
+    threads. Covariances and correlations of groups have the bits that each group has alone.
 
     Examples
     --------

@@ -57,6 +57,7 @@ VARIANCE = Statistic("variance", _core.variance, _core.weighted_variance, True, 
 STD = Statistic("std", _core.std, _core.weighted_std, True, deviation_omitting)
 COVARIANCE = Statistic("covariance", _core.covariance, _core.weighted_covariance, True, covariance_omitting)
 CORRELATION = Statistic("correlation", _core.correlation, _core.weighted_correlation, False, correlation_omitting)
+_KINDS = (MEAN, VARIANCE, STD, COVARIANCE, CORRELATION)  # in the order of the compiled loop over groups
 
 
 def statistic(
@@ -95,14 +96,13 @@ def statistic(
 def _by_groups(
     f: Statistic, x: Any, ddof: Any, weights: Any, fweights: Any, aweights: Any, nan_policy: str, groups: Any
 ) -> Grouped:
-    """A value for each group of rows: that of the group alone, to the bit."""
+    """A value for each group of rows."""
 
     def of_tables(tables: Array, policy: str, **w: Array) -> Any:
         return statistic(f, tables, ddof, w.get("weights"), w.get("fweights"), w.get("aweights"), policy)
 
-    core = 2 if f is COVARIANCE or f is CORRELATION else 1
     of_rows = {"weights": weights, "fweights": fweights, "aweights": aweights}
-    return grouped(f.name, of_tables, core, x, groups, nan_policy, **of_rows)
+    return grouped(f.name, of_tables, _KINDS.index(f), _number(f.name, ddof), x, groups, nan_policy, **of_rows)
 
 
 def _table(function: str, x: Any, nan_policy: str) -> tuple[Any, bool]:

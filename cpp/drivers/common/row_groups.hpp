@@ -1,0 +1,49 @@
+// Rows of a table by the groups that they belong to.
+#pragma once
+
+#include "runtime/outcome.hpp"
+#include "runtime/sizes.hpp"
+
+namespace mmlfast::drivers {
+
+// Groups that are one after the other in `order`, which lists the rows of each in the order in which they stand in the
+// table: order[offsets[g]] .. order[offsets[g + 1] - 1] of group g.
+struct RowGroups {
+  const std::int64_t *order, *offsets;
+  Size n_groups;
+
+  Size size(Size g) const noexcept { return offsets[g + 1] - offsets[g]; }
+};
+
+// Numbers of groups: of row i group[i] - least, or rank[group[i]] if there are `n_ranks` of these.
+template <class I>
+struct GroupNumbers {
+  const I* group;
+  Size n_rows;
+  I least;
+  const std::int64_t* rank;
+  Size n_ranks;
+};
+
+// Of rows `from` .. `to` - 1; false if a number is not one of n_groups groups.
+template <class I>
+bool read_numbers(const GroupNumbers<I>& numbers, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept;
+
+// order and offsets of n_groups groups, some of which may be empty; offsets has n_groups + 1 numbers. `known` becomes
+// false if a number is no group.
+template <class I>
+Outcome order_by_group(const GroupNumbers<I>& numbers, Size n_groups, std::int64_t* order, std::int64_t* offsets,
+                       bool& known) noexcept;
+
+// Items of `bytes` bytes each that are equal byte by byte have one number: code[i] of item i, 0 upwards in the order in
+// which they come first; first[k] is where number k comes first. Returned is how many there are, or -1 if there are
+// more than `most`, or no memory. code has n numbers, first has `most`.
+Size number_items(const char* items, Size n, Size bytes, Size most, std::uint32_t* code, std::int64_t* first) noexcept;
+
+// to[k] := the row order[k] of a table whose rows have `bytes` bytes and begin `step` bytes apart.
+void gather_rows(const char* table, Size bytes, Size step, const std::int64_t* order, Size count, char* to) noexcept;
+// The same by several threads.
+Outcome gather_rows_in_parallel(const char* table, Size bytes, Size step, const std::int64_t* order, Size count,
+                                char* to) noexcept;
+
+}  // namespace mmlfast::drivers
