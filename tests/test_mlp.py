@@ -433,6 +433,6 @@ def test_the_same_seed_gives_the_same_bits():
 
 def test_the_network_inside_is_a_network():
     model = MLPRegressor(**WHOLE | {"alpha": 0.0}).fit(X, Y)
-    net = Network([2, 6, 1], seed=0)
+    net = Network([2, 6, 1], seed=0, init="spread")
     net.fit(X, Y, epochs=40, batch_size=80, learning_rate=0.1, momentum=0.9, nesterov=True, shuffle=False)
     assert_array_equal(net.weights[0], model.coefs_[0])

@@ -92,6 +92,7 @@ struct TrainingState {
   // Of Stopping and of the schedule adaptive.
   double best = std::numeric_limits<double>::infinity(), rate_factor = 1;
   Size epochs_without_improvement = 0;
+  double best_loss = std::numeric_limits<double>::infinity();  // of equal scores
 };
 
 template <class T>

@@ -223,9 +223,14 @@ class Epochs {
 
   Answer report(Size epoch) {
     if (training_.report == nullptr) return Answer::go_on;
-    if (training_.report_needs_weights) work_.store_weights();
-    return training_.report(training_.report_context, epoch, training_.losses[epoch]);
+    if (!training_.report_needs_weights) return call_report(epoch);
+    work_.store_weights();
+    const Answer answer = call_report(epoch);
+    work_.load_weights();  // a callback may have changed them
+    if (saved_.holds() && saved_.finite()) saved_.save();
+    return answer;
   }
+  Answer call_report(Size epoch) { return training_.report(training_.report_context, epoch, training_.losses[epoch]); }
 
   // ---- back to the last finite weights ----
 

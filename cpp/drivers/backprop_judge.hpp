@@ -41,8 +41,10 @@ Verdict judge(const Training<T>& training, Size done, TrainingState& state) {
     state.epochs_without_improvement = 0;
   else
     ++state.epochs_without_improvement;
-  const bool best = value < state.best;
-  if (best) state.best = value;
+  // Of equal scores, which a small part of the data gives often, the one with the smaller loss.
+  const double loss = how.monitor == Monitor::validation_score ? training.validation->losses[done] : 0;
+  const bool best = value < state.best || (value == state.best && loss < state.best_loss);
+  if (best) state.best = value, state.best_loss = loss;
   if (state.epochs_without_improvement <= how.patience) return {best, false};
   if (training.rate.schedule != Schedule::adaptive || training.rate.peak * state.rate_factor <= 1e-6)
     return {best, true};

@@ -48,10 +48,12 @@ class Network(TrainedNetwork):
         Type of weights, computation and results. Inputs are converted to it; bytes (uint8) are read as they are.
     seed : int
         Of the initial weights.
-    init : {"auto", "he", "glorot"} or list of (array, array)
+    init : {"auto", "he", "glorot", "spread"} or list of (array, array)
         Initial weights: uniform in +-sqrt(6 / (n_in + n_out)) (Glorot and Bengio) or +-sqrt(6 / n_in) (He et al.), the
-        latter by default in layers with relu and its relatives; biases are zero. Or weights and biases of each layer.
-        `reset` makes them again.
+        latter by default in layers with relu and its relatives; biases are zero. "spread" is Glorot's with biases from
+        the same range, as scikit-learn has it (hidden layers of logistic: over sqrt(3)): with one or two inputs the
+        corners of all units lie in one place without it. Or weights and biases of each layer. `reset` makes them
+        again.
 
     Attributes
     ----------

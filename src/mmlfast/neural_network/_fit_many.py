@@ -17,6 +17,7 @@ from mmlfast._common.arrays import as_array
 from mmlfast._common.errors import collected_warnings, warn_caller
 from mmlfast._common.groups import group_rows
 from mmlfast.neural_network._backprop import Network
+from mmlfast.neural_network._in_training import in_training
 from mmlfast.neural_network._training import History, Run
 
 Array = np.ndarray[Any, Any]
@@ -239,9 +240,10 @@ def _run_in_lanes(members: list[Any], places: list[int], outcomes: list[_Outcome
     """Those that the compiled code takes side by side; it leaves the others."""
     done = np.zeros(len(members), bool)
     try:
-        _core.network_fit_many(
-            members[0].network._spec, [member.network._arguments(member.run) for member in members], done
-        )
+        with in_training(*(member.network for member in members)):
+            _core.network_fit_many(
+                members[0].network._spec, [member.network._arguments(member.run) for member in members], done
+            )
     finally:
         for member, place, finished in zip(members, places, done.tolist(), strict=True):
             if finished:

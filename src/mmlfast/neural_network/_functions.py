@@ -11,7 +11,9 @@ import numpy as np
 import mmlfast.autodiff._transforms as transforms
 from mmlfast import _core
 from mmlfast._common.arrays import as_real
+from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled
+from mmlfast.autodiff._errors import TracingError
 from mmlfast.autodiff._primitive import CALLBACKS
 from mmlfast.autodiff._recording import Argument, function_name, place_of, record, without_gaps
 
@@ -86,7 +88,20 @@ class OwnFunction:
     def __init__(self, f: Callable[..., Any], argument: str, n_inputs: int) -> None:
         example = Argument(np.array(0.5) if n_inputs == 1 else np.array([0.5, 0.25]), n_inputs == 1)
         called = f if n_inputs == 1 else lambda p: f(p[0], p[1])
-        seen = record(called, [example], 0)
+        try:
+            seen = record(called, [example], 0)
+        except TypeError as error:
+            if isinstance(error, TracingError):
+                raise
+            what = "one number" if n_inputs == 1 else "an output and its target"
+            raise TypeError(f"{argument}: {function_name(f)}{place_of(f)} is called with {what}: {error}") from error
+        try:
+            compare_with_plain_call(called, [example], 0, seen)
+        except TracingError:
+            raise TypeError(
+                f"{argument}: {function_name(f)}{place_of(f)} gives another number when it is called than when it "
+                f"is traced: random numbers, or state that each call changes, would be frozen"
+            ) from None
         if seen.result.size != 1:
             raise TypeError(
                 f"{argument}: {function_name(f)}{place_of(f)} must give one number for "
@@ -94,7 +109,14 @@ class OwnFunction:
             )
         self._seen, self._n_inputs = seen, n_inputs
         result = seen.result.reshape(())
-        slope = self._first(transforms.gradient(seen.trace, seen.x, result))
+        slopes = transforms.gradient(seen.trace, seen.x, result)
+        self.is_flat = bool(np.ravel(slopes)[0] < 0)  # its derivative is 0 wherever it has one
+        if self.is_flat and n_inputs == 2:
+            raise ValueError(
+                f"{argument}: the derivative of {function_name(f)}{place_of(f)} by the output is 0 everywhere: nothing "
+                f"can be learned from it"
+            )
+        slope = self._first(slopes)
         n_callbacks = len(CALLBACKS)
         self.program: _core.TapeProgram = Compiled(seen.trace, seen.x.shape, [result, slope]).program
         if n_callbacks and any(name == "callback" for name, *_ in self.program.instructions):
@@ -114,6 +136,12 @@ class OwnFunction:
         out = program.batch(rows)
         value, first, second = (out[:, i].reshape(points[0].shape) for i in range(3))
         return value, first, second
+
+
+def flat_layer(activations: tuple[Choice, ...]) -> int | None:
+    """The last layer of an activation whose derivative is 0 everywhere: what is below does not learn."""
+    flat = (i for i, a in enumerate(activations) if callable(a) and OwnFunction(a, "activation", 1).is_flat)
+    return max(flat, default=None)
 
 
 def activation_code(value: Choice) -> int:

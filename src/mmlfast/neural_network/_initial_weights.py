@@ -13,7 +13,7 @@ from mmlfast.neural_network._functions import Choice, name_of
 
 Array = np.ndarray[Any, Any]
 
-SCHEMES = ("auto", "he", "glorot")
+SCHEMES = ("auto", "he", "glorot", "spread")
 # Activations that let half of their input through, for which He's bound is meant.
 _RECTIFIERS = ("relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
 
@@ -50,9 +50,12 @@ def initial_weights(
         return [w.astype(dtype) for w, _ in init], [b.astype(dtype) for _, b in init]
     rng = np.random.default_rng(seed)
     weights, biases = [], []
-    for (n_in, n_out), activation in zip(shapes, activations, strict=True):
+    for layer, ((n_in, n_out), activation) in enumerate(zip(shapes, activations, strict=True)):
         he = init == "he" or (init == "auto" and name_of(activation) in _RECTIFIERS)
         bound = math.sqrt(6 / (n_in if he else n_in + n_out))
+        spread = init == "spread"
+        if spread and name_of(activation) == "logistic" and layer < len(shapes) - 1:
+            bound /= math.sqrt(3)
         weights.append(rng.uniform(-bound, bound, (n_in, n_out)).astype(dtype))
-        biases.append(np.zeros(n_out, dtype))
+        biases.append((rng.uniform(-bound, bound, n_out) if spread else np.zeros(n_out)).astype(dtype))
     return weights, biases

@@ -14,9 +14,11 @@ from mmlfast._common.arrays import as_array, as_float, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast._common.estimator import BaseEstimator, EstimatorConvergenceWarning, check_is_fitted, validate_rows
 from mmlfast.neural_network._backprop import Network
+from mmlfast.neural_network._columns import first_not_finite
 from mmlfast.neural_network._lbfgs import train_by_lbfgs
-from mmlfast.neural_network._mlp_scale import Scale, folded, scale_of_inputs
+from mmlfast.neural_network._mlp_scale import Scale, scale_of_inputs, warn_of_other_scale
 from mmlfast.neural_network._mlp_split import split
+from mmlfast.neural_network._mlp_weights import PublishedWeights
 from mmlfast.neural_network._samples import weights as checked_weights
 from mmlfast.neural_network._training import integer, number, one_of
 
@@ -38,7 +40,7 @@ def takes_steps(estimator: Any) -> bool:
     return True
 
 
-class BaseMLP(BaseEstimator):
+class BaseMLP(PublishedWeights, BaseEstimator):
     """Parameters, training and attributes of scikit-learn's multilayer perceptrons."""
 
     def __init__(
@@ -99,8 +101,9 @@ class BaseMLP(BaseEstimator):
     # ---- what a kind of estimator says ----
 
     @abstractmethod
-    def _encoded(self, y: Any, n_rows: int, fresh: bool, classes: Any = None) -> Array:
-        """Targets as the network takes them; with `fresh`, what they are is learned from them."""
+    def _encoded(self, y: Any, n_rows: int, fresh: bool, classes: Any = None, whole: bool = False) -> Array:
+        """Targets as the network takes them; with `fresh`, what they are is learned from them. `whole`: all that is to
+        be learned, so that no class is missing."""
 
     @abstractmethod
     def _kind(self) -> tuple[int, Any, Any, str]:
@@ -109,8 +112,11 @@ class BaseMLP(BaseEstimator):
     def _class_factor(self, codes: Array) -> Array | None:
         return None
 
-    def _target_scale(self, y: Array, weights: Array | None) -> Scale | None:
+    def _target_scale(self, y: Array, weights: Array | None, dtype: np.dtype[Any], stream: bool) -> Scale | None:
         return None
+
+    def _start(self, network: Network, targets: Array, share: Array | None) -> None:
+        """Change the initial weights where the targets say more than chance does."""
 
     def _strata(self, y: Array) -> Array | None:
         """Numbers of classes of which a split takes equal shares."""
@@ -138,17 +144,23 @@ class BaseMLP(BaseEstimator):
             The fitted estimator.
         """
         self._check_parameters()
-        if validation_data is not None and not self.early_stopping:
-            raise ValueError(f"{type(self).__name__}: validation_data needs early_stopping=True, which looks at it")
+        if validation_data is not None and not self._validates():
+            raise ValueError(
+                f"{type(self).__name__}: validation_data needs early_stopping=True, which looks at it, and "
+                f"a solver that takes steps (not 'lbfgs')"
+            )
         goes_on = bool(self.warm_start) and hasattr(self, "_network")
-        rows, targets, share = self._samples(X, y, sample_weight, fresh=not goes_on)
+        rows, targets, share = self._samples(X, y, sample_weight, fresh=not goes_on, whole=True)
         held_out = None
-        if self.early_stopping and self.solver != "lbfgs":
+        if self._validates():
             rows, targets, share, held_out = self._held_out(rows, targets, share, validation_data)
         if not goes_on:
             self._begin(rows, targets, share)
         self._train(rows, targets, share, held_out, self._integer("max_iter", 1))
         return self
+
+    def _validates(self) -> bool:
+        return bool(self.early_stopping) and self.solver != "lbfgs"
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
         self._check_parameters()
@@ -158,16 +170,18 @@ class BaseMLP(BaseEstimator):
         fresh = not hasattr(self, "_network")
         rows, targets, share = self._samples(X, y, sample_weight, fresh=fresh, classes=classes)
         if fresh:
-            self._begin(rows, targets, share)
+            self._begin(rows, targets, share, stream=True)
+        else:
+            warn_of_other_scale(type(self).__name__, "X", rows, self._input_scale)
         self._train(rows, targets, share, None, 1, partial=True)
         return self
 
     def _samples(
-        self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, classes: Any = None
+        self, X: Any, y: Any, sample_weight: Any, *, fresh: bool, classes: Any = None, whole: bool = False
     ) -> tuple[Array, Array, Array | None]:
         """Rows, encoded targets, and weights in float64 (None: all 1)."""
         rows = self._rows(X, reset=fresh)
-        targets = self._encoded(y, len(rows), fresh, classes)
+        targets = self._encoded(y, len(rows), fresh, classes, whole)
         share = None
         if sample_weight is not None:
             given = as_array(sample_weight, "sample_weight")
@@ -188,8 +202,9 @@ class BaseMLP(BaseEstimator):
             validate_rows(self, X[:1], reset=reset)
             return np.require(X, requirements=("C", "A"))
         rows: Array = validate_rows(self, X, reset=reset, finite=False)
-        if not np.isfinite(rows).all():
-            row, column = np.argwhere(~np.isfinite(rows))[0].tolist()
+        found = first_not_finite(rows)
+        if found is not None:
+            row, column = found
             kind = "NaN" if np.isnan(rows[row, column]) else "infinity"
             names = getattr(self, "feature_names_in_", None)
             raise ValueError(
@@ -214,13 +229,15 @@ class BaseMLP(BaseEstimator):
             raise ValueError(f"{name}: every sample_weight of the validation part is 0: give validation_data=")
         return rows[kept], targets[kept], weights[0], (rows[out], targets[out], weights[1])
 
-    def _begin(self, rows: Array, targets: Array, share: Array | None) -> None:
-        """A network with its initial weights, and nothing remembered."""
+    def _begin(self, rows: Array, targets: Array, share: Array | None, stream: bool = False) -> None:
+        """A network with its initial weights, and nothing remembered. `stream`: these rows are a part of them."""
         n_outputs, output, loss, _ = self._kind()
+        for name in ("coefs_", "intercepts_"):
+            self.__dict__.pop(name, None)
         self._seed = self._seed_of_state()
         dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
-        self._input_scale = scale_of_inputs(rows, share)
-        self._output_scale = self._target_scale(targets, share)
+        self._input_scale = scale_of_inputs(rows, share, stream=stream)
+        self._output_scale = self._target_scale(targets, share, dtype, stream)
         hidden = self._hidden_sizes()
         self._network = Network(
             [rows.shape[1], *hidden, n_outputs],
@@ -229,14 +246,17 @@ class BaseMLP(BaseEstimator):
             loss=loss,
             dtype=dtype,
             seed=self._seed,
+            init="spread",
         )
+        self._start(self._network, targets, share)
         if self._input_scale is not None:
             self._network._standardization = tuple(a.astype(dtype) for a in self._input_scale)  # type: ignore[assignment]
         self.loss_curve_: list[float] = []
-        self.validation_scores_: list[float] | None = [] if self.early_stopping else None
-        self.validation_loss_curve_: list[float] | None = [] if self.early_stopping else None
-        self.best_loss_: float | None = None if self.early_stopping else math.inf
-        self.best_validation_score_: float | None = -math.inf if self.early_stopping else None
+        validates = self._validates()
+        self.validation_scores_: list[float] | None = [] if validates else None
+        self.validation_loss_curve_: list[float] | None = [] if validates else None
+        self.best_loss_: float | None = None if validates else math.inf
+        self.best_validation_score_: float | None = -math.inf if validates else None
         self.t_ = 0
         self.n_iter_ = 0
         self._settled = [math.inf, 1.0, 0.0]  # best so far, factor of the rate, epochs without improvement
@@ -250,6 +270,9 @@ class BaseMLP(BaseEstimator):
                 f"{type(self).__name__}: warm_start=True goes on with layers of {list(network.sizes[1:-1])} units, and "
                 f"hidden_layer_sizes is {self.hidden_layer_sizes} now: fit with warm_start=False"
             )
+        if hasattr(self, "coefs_"):
+            inside = self._inside()
+            network.weights, network.biases = inside.weights, inside.biases
         rows = rows if rows.dtype == np.uint8 else np.require(rows, dtype, ("C", "A"))
         weights, power = checked_weights(share, len(rows), dtype)
         own = (rows, self._for_network(targets, dtype), weights)
@@ -260,15 +283,22 @@ class BaseMLP(BaseEstimator):
             other = (
                 other_rows,
                 self._for_network(held_out[1], dtype),
-                checked_weights(held_out[2], len(other_rows), dtype, "validation_data")[0],
+                checked_weights(held_out[2], len(other_rows), dtype, "the sample_weight of validation_data")[0],
             )
             settings |= self._scoring(other, own[1])
         unit = self._loss_unit()
         if self.solver == "lbfgs":
-            losses, n_iter, converged = train_by_lbfgs(
-                network, own, settings["penalty"], self._number("tol"), epochs, self._integer("max_fun", 1)
+            losses, n_iter, converged, interrupted = train_by_lbfgs(
+                network,
+                own,
+                self._penalties(settings["penalty"]),
+                self._number("tol"),
+                epochs,
+                self._integer("max_fun", 1),
             )
             self.loss_curve_ += [loss * unit for loss in losses]
+            if interrupted:
+                warn_caller(f"{type(self).__name__}: Training interrupted by user.", UserWarning)
         else:
             n_iter, converged = self._by_steps(own, other, settings, unit, partial)
         self.n_iter_ = self.n_iter_ + n_iter if partial else n_iter
@@ -345,12 +375,23 @@ class BaseMLP(BaseEstimator):
                 "schedule_epochs": epochs,
             }
         settings |= {
-            "monitor": _VALIDATION_SCORE if self.early_stopping else _TRAINING_LOSS,
-            "keep_best": bool(self.early_stopping),
+            "monitor": _VALIDATION_SCORE if self._validates() else _TRAINING_LOSS,
+            "keep_best": self._validates(),
             "patience": self._patience(),
             "tolerance": self._number("tol"),
         }
         return settings
+
+    def _penalties(self, penalty: float) -> float | Array:
+        """What the square of each weight inside costs. Without hidden layers it is that of `coefs_`, so that the
+        optimum, which is known then, is that of the caller's units."""
+        scale = self._input_scale
+        if self._hidden_sizes() or (scale is None and self._output_scale is None):
+            return penalty
+        factor = np.ones(self._network.sizes[0]) if scale is None else scale.factor
+        if self._output_scale is not None:
+            penalty /= self._loss_unit() * float(self._output_scale.factor[0]) ** 2
+        return penalty * np.repeat(np.square(factor), self._network.sizes[-1])
 
     def _patience(self) -> int:
         given = self.n_iter_no_change
@@ -418,6 +459,8 @@ class BaseMLP(BaseEstimator):
         self._integer("max_iter", 1)
         for name in ("alpha", "learning_rate_init", "tol", "power_t", "epsilon", "weight_decay"):
             self._number(name)
+        if self.epsilon < 1e-30:
+            raise ValueError(f"epsilon must be > 0 (at least 1e-30), got {self.epsilon}")
         for name in ("momentum", "beta_1", "beta_2"):
             self._number(name, 1.0, name == "momentum")
         if self._number("learning_rate_init") == 0:
@@ -430,26 +473,10 @@ class BaseMLP(BaseEstimator):
 
     # ---- afterwards ----
 
-    def _publish(self) -> None:
-        """The weights in the caller's units."""
-        network = self._network
-        if self._input_scale is None and self._output_scale is None:
-            self.coefs_, self.intercepts_ = list(network.weights), list(network.biases)
-        else:
-            self.coefs_, self.intercepts_ = folded(
-                network.weights, network.biases, self._input_scale, self._output_scale, network.dtype
-            )
-        self.n_layers_ = len(network.sizes)
-        self.n_outputs_ = network.sizes[-1]
-        self.out_activation_ = network.output if isinstance(network.output, str) else "exp"
-
     def _output(self, X: Any, finished: bool) -> Array:
         """What the network gives for rows, in the units of its own targets."""
         check_is_fitted(self)
         rows = self._rows(X, reset=False)
-        network = self._network
-        if self._input_scale is None and self._output_scale is None:
-            network = object.__new__(Network)  # with the weights that may have been put there; no array is copied
-            network.__dict__.update(self._network.__dict__, weights=self.coefs_, biases=self.intercepts_)
+        network = self._inside()
         rows = rows if rows.dtype == np.uint8 else np.require(rows, network.dtype, ("C", "A"))
         return network._forward(rows, finished)

@@ -58,7 +58,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Of "sgd".
     early_stopping : bool
         Hold out a part of the rows, equally of each class, and stop when its score does not improve; the weights are
-        those of the best epoch.
+        those of the best epoch, of equal scores that with the smallest loss. Not with "lbfgs".
     validation_fraction : float
         How large that part is.
     beta_1, beta_2, epsilon : float
@@ -100,9 +100,13 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     Notes
     -----
-    Inputs whose columns are far from a size of one (years, bytes, micrometres) are brought there for the training, and
-    `coefs_` take that back; the penalty is then that of the scaled inputs. Nothing of scikit-learn's own results is
-    repeated to the bit: initial weights and orders come from another generator.
+    Inputs are brought to mean 0 and deviation 1 for the training where a column has a deviation outside 0.5 to 2 or a
+    mean beyond 1 (years, bytes, micrometres); median and spread of the middle take their place where a few rows are far
+    away. `coefs_` take that back, and weights that are put there are used; the penalty is that of the scaled inputs
+    (with lbfgs and no hidden layer, that of `coefs_`). Pixels, and tables of 16 columns or more with numbers from 0 to
+    1, keep one scale for all columns. The first `partial_fit` decides the scale: its rows should be typical. Initial
+    weights and biases have scikit-learn's distribution; nothing is repeated to the bit, as they and the orders come
+    from another generator.
 
     A table of 0 and 1 as `y` means several labels per row, one-hot rows too, as in scikit-learn.
 
@@ -191,14 +195,14 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
 
     # ---- what a classifier is ----
 
-    def _encoded(self, y: Any, n_rows: int, fresh: bool, classes: Any = None) -> Array:
+    def _encoded(self, y: Any, n_rows: int, fresh: bool, classes: Any = None, whole: bool = False) -> Array:
         name = type(self).__name__
         if not fresh:
             if classes is not None:
                 given = Labels.of(name, y, n_rows, classes)[0]
                 if not given.same(self._labels):
                     raise ValueError(f"classes={classes!r} is not the same as on last call to partial_fit")
-            return self._labels.codes(y, n_rows, all_of_them=bool(self.warm_start) and classes is None)
+            return self._labels.codes(y, n_rows, all_of_them=whole)
         self._labels, codes = Labels.of(name, y, n_rows, classes)
         self.classes_ = self._labels.classes
         return codes

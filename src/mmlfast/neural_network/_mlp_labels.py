@@ -30,10 +30,10 @@ class Labels:
         if table is not None:
             return cls(function, np.arange(table.shape[1]), True), table
         if known is not None:
-            distinct = number_rows(function, known, np.size(known), name="classes")[1]
+            distinct = _numbered(function, known, np.size(known), "classes")[1]
             labels = cls(function, distinct, False)
             return labels, labels.codes(y, n_rows)
-        codes, classes, _ = number_rows(function, y, n_rows, name="y")
+        codes, classes = _numbered(function, y, n_rows, "y")
         refuse_measurements(function, classes, n_rows)
         return cls(function, classes, False), codes
 
@@ -70,6 +70,18 @@ class Labels:
         return self.several == other.several and self.classes.tolist() == other.classes.tolist()
 
 
+def _numbered(function: str, y: Any, n_rows: int, name: str) -> tuple[Array, Array]:
+    """Numbers and labels, these sorted: also categories, whose own order scikit-learn's tools around a classifier do
+    not look at."""
+    codes, classes, _ = number_rows(function, y, n_rows, name=name)
+    if hasattr(y, "cat") or hasattr(y, "categories"):
+        order = np.argsort(classes, kind="stable")
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        return place[codes], classes[order]
+    return codes, classes
+
+
 def one_column(function: str, y: Any, n_rows: int) -> Any:
     """A column of labels as labels, with a warning."""
     if hasattr(y, "toarray"):
@@ -78,7 +90,13 @@ def one_column(function: str, y: Any, n_rows: int) -> Any:
         y = np.asarray(y)
     if y is None:
         raise ValueError(f"{function} requires y to be passed, but the target y is None")
-    shape = np.shape(y)
+    try:
+        shape = np.shape(y)
+    except ValueError:
+        raise ValueError(
+            f"{function}: y is a list of lists of different lengths: one label per row, or a table of 0 and 1 with a "
+            f"column for each label (sklearn.preprocessing.MultiLabelBinarizer makes it)"
+        ) from None
     if len(shape) == 2 and shape[1] == 1:
         warn_caller(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
@@ -106,7 +124,7 @@ def _table_of_several(function: str, y: Any, n_rows: int) -> Array | None:
     """Several labels per row, as a table of 0 and 1."""
     if len(np.shape(y)) != 2:
         return None
-    table = as_float(y, "y")
+    table = as_float(y.tolist() if type(y) is np.ndarray and y.dtype.char == "O" else y, "y")
     if not np.isin(table, (0, 1)).all():
         raise ValueError(
             f"{function}: Unknown label type: several columns are several labels, each 0 or 1; y of shape "
@@ -116,11 +134,13 @@ def _table_of_several(function: str, y: Any, n_rows: int) -> Array | None:
 
 
 def refuse_measurements(function: str, labels: Array, n_rows: int) -> None:
-    if labels.dtype.kind == "f" and (np.isinf(labels).any() or (labels != np.floor(labels)).any()):
-        raise ValueError(
-            f"{function}: Unknown label type: continuous. y has {len(labels)} different numbers in {n_rows} rows, such "
-            f"as {labels[np.argmax(labels != np.floor(labels))]:g}: for measurements use MLPRegressor"
-        )
+    if labels.dtype.kind == "f":
+        wrong = ~np.isfinite(labels) | (labels != np.floor(labels))
+        if wrong.any():
+            raise ValueError(
+                f"{function}: Unknown label type: continuous. y has {len(labels)} different numbers in {n_rows} rows, "
+                f"such as {labels[np.argmax(wrong)]:g}: for measurements use MLPRegressor"
+            )
     if labels.dtype.kind == "c":
         raise ValueError(f"{function}: Unknown label type: complex numbers are no labels")
 
@@ -155,8 +175,8 @@ def measurements(function: str, y: Any, n_rows: int) -> Array:
     """Targets of a regression, (n, k), finite."""
     if y is None:
         raise ValueError(f"{function} requires y to be passed, but the target y is None")
-    try:
-        a = as_float(y, "y")
+    try:  # columns of a table of objects are numbers too
+        a = as_float(y.tolist() if type(y) is np.ndarray and y.dtype.char == "O" else y, "y")
     except TypeError as error:
         raise TypeError(f"{function}: Unknown label type, measurements are needed: {error}") from None
     if a.ndim not in (1, 2) or len(a) != n_rows:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from mmlfast._common.estimator import RegressorMixin, available_if, check_is_fitted
+from mmlfast.neural_network._backprop import Network
 from mmlfast.neural_network._mlp_base import BaseMLP, takes_steps
 from mmlfast.neural_network._mlp_labels import measurements
 from mmlfast.neural_network._mlp_scale import Scale, scale_of_targets
@@ -35,8 +36,9 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ----------
     loss : {"squared_error", "absolute_error", "huber", "poisson"}
         The mean over the rows of half the squared error, summed over the outputs (scikit-learn's is divided by their
-        number in `loss_curve_`, though not in its gradient); or of the absolute error, or Huber's loss; or half the
-        deviance of counts, with the exponential function as the activation of the output.
+        number in `loss_curve_`, though not in its gradient); or of the absolute error, or Huber's loss, which is linear
+        beyond an error of about one standard deviation of `y`; or half the deviance of counts, with the exponential
+        function as the activation of the output.
     hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate, learning_rate_init, power_t, max_iter, \
 shuffle, random_state, tol, verbose, warm_start, momentum, nesterovs_momentum, early_stopping, validation_fraction, \
 beta_1, beta_2, epsilon, n_iter_no_change, max_fun, dropout, weight_decay : optional
@@ -56,8 +58,10 @@ n_layers_, n_outputs_, out_activation_, n_features_in_
 
     Notes
     -----
-    Inputs and targets far from a size of one are brought there for the training, and `coefs_` take that back; the
-    penalty, `tol` and the learning rate are then those of the scaled problem.
+    Inputs are brought to scale as by `MLPClassifier`, targets to mean 0 and deviation 1 by one factor for all columns,
+    unless they are about that already; `coefs_` take that back, and the penalty, `tol` and the learning rate are those
+    of the scaled problem. A warning tells of columns of `y` whose scales differ by more than 100. A target that is
+    constant is predicted as it is.
 
     Examples
     --------
@@ -136,7 +140,12 @@ n_layers_, n_outputs_, out_activation_, n_features_in_
 
     # ---- what a regressor is ----
 
-    def _encoded(self, y: Any, n_rows: int, fresh: bool, classes: Any = None) -> Array:
+    def _encoded(self, y: Any, n_rows: int, fresh: bool, classes: Any = None, whole: bool = False) -> Array:
+        if not isinstance(self.loss, str):
+            raise ValueError(
+                f"loss must be a name, got {self.loss!r}: it is the first argument, as in scikit-learn, and "
+                f"hidden_layer_sizes= the second"
+            )
         one_of("loss", self.loss, ("squared_error", "absolute_error", "huber", "poisson"))
         targets = measurements(type(self).__name__, y, n_rows)
         if self.loss == "poisson" and not ((targets >= 0).all() and targets.any()):
@@ -164,13 +173,32 @@ n_layers_, n_outputs_, out_activation_, n_features_in_
             return self._n_outputs, exponential, poisson, "r2"
         return self._n_outputs, "identity", self.loss, "r2"
 
-    def _target_scale(self, y: Array, weights: Array | None) -> Scale | None:
-        return None if self.loss == "poisson" else scale_of_targets(y, weights)
+    def _target_scale(self, y: Array, weights: Array | None, dtype: np.dtype[Any], stream: bool) -> Scale | None:
+        if self.loss == "poisson":
+            return None
+        name, robust = type(self).__name__, self.loss != "squared_error"
+        if dtype == np.float32 and np.abs(y).max() > 1e37:
+            raise ValueError(
+                f"{name}: y holds {y.flat[int(np.abs(y).argmax())]:g}, and predictions have the type of X, float32, "
+                f"which ends at 3e38: give X as float64, or scale y"
+            )
+        return scale_of_targets(name, y, weights, robust=robust, stream=stream)
+
+    def _start(self, network: Network, targets: Array, share: Array | None) -> None:
+        """A constant is learned before the first step; counts begin with their mean, whatever its size."""
+        if self.loss == "poisson":
+            mean = np.average(targets, axis=0, weights=share)
+            network.biases[-1][...] = np.log(np.where(mean > 0, mean, 1.0))
+        elif (targets == targets[0]).all():
+            network.weights[-1][...] = 0
+            network.biases[-1][...] = self._for_network(targets[:1], network.dtype)[0]
 
     def _loss_unit(self) -> float:
         if self._output_scale is None:
             return 1.0
-        return float(self._output_scale.factor[0] ** (-1.0 if self.loss == "absolute_error" else -2.0))
+        with np.errstate(over="ignore"):
+            unit = 1 / self._output_scale.factor[0]
+            return float(unit if self.loss == "absolute_error" else unit * unit)
 
     @available_if(takes_steps)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:

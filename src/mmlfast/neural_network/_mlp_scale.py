@@ -6,11 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast._common.errors import warn_caller
+from mmlfast.neural_network._columns import Columns, blocks, columns, quantiles
+
 Array = np.ndarray[Any, Any]
 
-# Numbers of this size are learned as they are.
-_SMALLEST, _LARGEST = 0.02, 10.0
-_MOST_OFFSET = 10.0  # a mean of so many standard deviations, and not below 3, is too far from zero
+# Standard deviations and means of numbers that are learned as they are.
+_SMALLEST, _LARGEST, _MOST_OFFSET = 0.5, 2.0, 1.0
+# Where the deviation is so many times that of the middle, a few numbers far away are all that it tells of.
+_OUTLIERS = 10.0
+_SAMPLE = 2000
+# A part of a stream of fewer rows says where its numbers lie, not how far they spread.
+_FEW_ROWS = 30
 
 
 class Scale(NamedTuple):
@@ -20,55 +27,100 @@ class Scale(NamedTuple):
     factor: Array
 
 
-def _moments(x: Array, weights: Array | None) -> tuple[Array, Array]:
-    """Means and standard deviations of the columns, of rows that count."""
-    if weights is not None:
-        kept = weights > 0
-        x, weights = x[kept], weights[kept]
-    wide = x.astype(np.float64)
-    size = np.abs(wide).max(axis=0)
-    unit = np.where(size > 0, size, 1.0)
-    wide = wide / unit  # so that no square overflows or vanishes
-    mean = np.average(wide, axis=0, weights=weights)
-    deviation = np.sqrt(np.average(np.square(wide - mean), axis=0, weights=weights))
-    deviation[deviation <= 1e-12 * np.abs(mean)] = 0
-    return mean * unit, deviation * unit
+def _of_the_middle(x: Array, weights: Array | None, found: Columns) -> Columns:
+    """Medians and spreads of the middle in place of what outliers have made of mean and deviation."""
+    mean, deviation = found.mean.copy(), found.deviation.copy()
+    suspects = np.flatnonzero(found.farthest > 4 * found.deviation)
+    if len(x) > 2 * _SAMPLE:  # a look at some rows first
+        some = x if weights is None else x[weights > 0]
+        low, high = np.quantile(some[:: max(1, len(some) // _SAMPLE), suspects], (0.1, 0.9), axis=0)
+        suspects = suspects[deviation[suspects] > _OUTLIERS / 4 * (high - low)]
+    for j in suspects.tolist():
+        low, middle, high = quantiles(x[:, j], weights, (0.1, 0.5, 0.9))
+        spread = (high - low) / 2.56  # 1 for normal numbers
+        if spread > 0 and deviation[j] > _OUTLIERS * spread:
+            mean[j], deviation[j] = middle, spread
+    return Columns(mean, deviation, found.farthest)
 
 
 def _is_image(x: Array) -> bool:
-    """Bytes of pixels: all columns have one unit, and many are nearly constant."""
+    """Pixels, or other columns of one unit, many of which are nearly constant: they keep their sizes to each other."""
     if x.shape[1] < 16:
         return False
-    return bool(x.dtype == np.uint8 or (x.min() >= 0 and x.max() <= 255 and (x == np.floor(x)).all() and x.max() > 1))
+    if x.dtype == np.uint8:
+        return True
+    lowest, highest, whole = np.inf, -np.inf, True
+    for rows, _ in blocks(x):
+        lowest, highest = min(lowest, rows.min()), max(highest, rows.max())
+        whole = whole and bool((rows == np.floor(rows)).all())
+        if lowest < 0 or highest > 255:
+            return False
+    return highest <= 1 or whole
 
 
-def scale_of_inputs(x: Array, weights: Array | None) -> Scale | None:
-    """None where the inputs can be learned from as they are."""
-    mean, deviation = _moments(x, weights)
-    size = np.hypot(mean, deviation)
-    varies = deviation > 0
-    far = (np.abs(mean) > 3) & (np.abs(mean) > _MOST_OFFSET * deviation)
-    if not ((size > _LARGEST) | far | (varies & (size < _SMALLEST))).any():
+def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale | None:
+    """None where the inputs can be learned from as they are. `stream`: other rows will follow."""
+    found = columns(x, weights, together=True) if _is_image(x) else _of_the_middle(x, weights, columns(x, weights))
+    mean, spread, size = found.mean, found.deviation, np.abs(found.mean)
+    if stream:
+        spread = _of_a_stream(len(x), found)
+    varies = spread > 0
+    far = np.where(varies, size > _MOST_OFFSET, size > _LARGEST)
+    if not (far | (spread > _LARGEST) | (varies & (spread < _SMALLEST))).any():
         return None
-    if _is_image(x):
-        centre = mean.mean()
-        spread = np.sqrt(np.mean(deviation**2 + (mean - centre) ** 2))
-        return Scale(np.full(x.shape[1], centre), np.full(x.shape[1], 1 / spread if spread > 0 else 0.0))
     with np.errstate(divide="ignore", over="ignore"):
-        factor = np.where(varies, 1 / deviation, 0.0)  # what is constant has no influence
+        factor = np.where(varies, 1 / spread, 0.0)  # what is constant has no influence
     return Scale(mean, np.where(np.isfinite(factor), factor, 0.0))
 
 
-def scale_of_targets(y: Array, weights: Array | None) -> Scale | None:
-    """One factor for all columns, so that their share in the loss stays."""
-    mean, deviation = _moments(y, weights)
-    spread = float(np.sqrt(np.mean(deviation**2)))
+def _of_a_stream(n_rows: int, found: Columns) -> Array:
+    """Spreads of a part: a few rows, or a column that does not vary in them, do not say how small they are."""
+    size = np.hypot(found.mean, found.deviation)
+    spread = np.maximum(found.deviation, size / 10) if n_rows < _FEW_ROWS else found.deviation
+    wide: Array = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
+    return wide
+
+
+def scale_of_targets(name: str, y: Array, weights: Array | None, *, robust: bool, stream: bool) -> Scale | None:
+    """One factor for all columns, so that their share in the loss stays. `robust`: the loss is."""
+    found = columns(y, weights)
+    if robust:
+        found = _of_the_middle(y, weights, found)
+    mean = found.mean
+    deviation = _of_a_stream(len(y), found) if stream else found.deviation
+    largest = float(deviation.max())
+    varying = deviation[deviation > 0]
+    if len(varying) > 1 and largest > 100 * varying.min():
+        warn_caller(
+            f"{name}: the columns of y have scales from {varying.min():.3g} to {largest:.3g}, and the loss counts all "
+            f"errors in one unit: the small ones are hardly learned. Scale the columns to one size first, or train one "
+            f"regressor for each (sklearn.multioutput.MultiOutputRegressor)",
+            UserWarning,
+        )
     size = float(np.abs(mean).max())
-    if spread == 0:  # a constant is its own scale: what a network adds to it is small beside it
-        return None if size == 0 else Scale(mean, np.full(len(mean), _LARGEST / size))
-    if _SMALLEST <= spread <= _LARGEST and size <= _MOST_OFFSET * max(spread, 1.0):
+    if largest == 0:  # a constant is its own scale
+        return None if size <= 10 else Scale(mean, np.full(len(mean), 1 / size))
+    spread = largest * float(np.sqrt(np.mean(np.square(deviation / largest))))
+    if _SMALLEST <= spread <= _LARGEST and size <= _MOST_OFFSET / 2:
         return None
-    return Scale(mean, np.full(len(mean), 1 / spread))
+    with np.errstate(over="ignore", divide="ignore"):
+        factor = min(1 / spread, np.finfo(np.float64).max)
+    return Scale(mean, np.full(len(mean), factor))
+
+
+def warn_of_other_scale(name: str, argument: str, numbers: Array, scale: Scale | None) -> None:
+    """Of a part of a stream that is far from what its first part was scaled by."""
+    shift, factor = (0.0, 1.0) if scale is None else scale
+    worst = 0.0
+    for rows, _ in blocks(numbers):
+        with np.errstate(over="ignore"):
+            worst = max(worst, float(np.sqrt(np.square((rows - shift) * factor).mean(axis=0)).max()))
+    if worst > 100:
+        warn_caller(
+            f"{name}: {argument} is far from the scale of the first rows that were learned ({worst:.3g} times as large "
+            f"or as far away): bring all parts to one scale first",
+            UserWarning,
+        )
 
 
 def folded(
@@ -82,4 +134,18 @@ def folded(
     if targets is not None:
         w[-1] = w[-1] / targets.factor
         b[-1] = b[-1] / targets.factor + targets.shift
+    return [a.astype(dtype) for a in w], [a.astype(dtype) for a in b]
+
+
+def unfolded(
+    weights: list[Array], biases: list[Array], inputs: Scale | None, targets: Scale | None, dtype: np.dtype[Any]
+) -> tuple[list[Array], list[Array]]:
+    """The way back: weights inside, from those of the caller."""
+    w, b = [np.array(a, np.float64) for a in weights], [np.array(a, np.float64) for a in biases]
+    if inputs is not None:
+        b[0] = b[0] + inputs.shift @ w[0]
+        w[0] = w[0] / np.where(inputs.factor > 0, inputs.factor, 1.0)[:, None]
+    if targets is not None:
+        w[-1] = w[-1] * targets.factor
+        b[-1] = (b[-1] - targets.shift) * targets.factor
     return [a.astype(dtype) for a in w], [a.astype(dtype) for a in b]

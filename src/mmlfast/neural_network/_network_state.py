@@ -11,6 +11,7 @@ import numpy as np
 import mmlfast.neural_network._training as training
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
+from mmlfast.neural_network._columns import columns, first_not_finite
 from mmlfast.neural_network._functions import (
     ACTIVATIONS,
     LOSSES,
@@ -19,11 +20,13 @@ from mmlfast.neural_network._functions import (
     Choice,
     activation_code,
     choice,
+    flat_layer,
     is_choice,
     name_of,
     number_of,
     spec_of,
 )
+from mmlfast.neural_network._in_training import in_training, refuse_in_training
 from mmlfast.neural_network._initial_weights import check_scheme, initial_weights
 from mmlfast.neural_network._samples import inputs, plain
 from mmlfast.neural_network._second_order import dead_layer
@@ -55,11 +58,13 @@ class NetworkState:
         seed: int = 0,
         init: Any = "auto",
     ) -> None:
+        if not np.iterable(sizes):
+            raise TypeError(f"sizes must list the numbers of inputs, hidden units and outputs, got {sizes!r}")
         self._sizes = tuple(integer("sizes", n, 1) for n in sizes)
         if len(self._sizes) < 2:
             raise ValueError(f"sizes must hold at least the numbers of inputs and outputs, got {list(self._sizes)}")
         n_hidden = len(self._sizes) - 2
-        one = is_choice(activation)
+        one = is_choice(activation) or not np.iterable(activation)
         if one:
             choice("activation", activation, ACTIVATIONS)
         hidden = [activation] * n_hidden if one else list(activation)
@@ -99,6 +104,7 @@ class NetworkState:
         >>> bool((net.fit([[1.0], [2.0]], [3.0, 5.0], **how) == first).all())
         True
         """
+        refuse_in_training(self)
         if self._seed is None:
             raise ValueError("this network was pickled by a version that did not keep its seed: make a new Network")
         weights, biases = initial_weights(self._init, self._sizes, self._all_activations(), self._dtype, self._seed)
@@ -242,21 +248,12 @@ class NetworkState:
     def _set_standardization(self, x: Array, per_column: bool) -> None:
         if not len(x):
             raise ValueError(f"x must hold at least one sample, got shape {x.shape}")
-        if not np.isfinite(x).all():
+        if first_not_finite(x) is not None:
             raise ValueError("x holds NaN or infinity: leave such rows out")
-        axis = 0 if per_column else None
-        mean = x.mean(axis=axis, dtype=np.float64)
-        # Scaled first, so that squares neither overflow nor vanish.
-        size = np.abs(x - mean).max(axis=axis)
-        unit = np.where(size > 0, size, 1.0)
-        deviation = unit * np.sqrt(np.square((x - mean) / unit).mean(axis=axis, dtype=np.float64))
-        constant = deviation <= 1e-12 * np.abs(mean)
+        mean, deviation, _ = columns(x, together=not per_column)
         with np.errstate(over="ignore"):
-            scale = 1 / np.where(constant | (deviation == 0), 1.0, deviation)
-        shape = (self._sizes[0],)
-        self._standardization = self._checked_standardization(
-            np.broadcast_to(mean, shape).astype(self._dtype), np.broadcast_to(scale, shape).astype(self._dtype)
-        )
+            scale = 1 / np.where(deviation == 0, 1.0, deviation)
+        self._standardization = self._checked_standardization(mean.astype(self._dtype), scale.astype(self._dtype))
 
     def _checked_standardization(self, shift: Any, scale: Any) -> tuple[Array, Array]:
         shape = (self._sizes[0],)
@@ -279,24 +276,31 @@ class NetworkState:
         settled: list[float] | None = None,
     ) -> Array:
         """`settled`: the best so far, the factor of the rate, epochs without improvement; IN and OUT."""
-        run = self._begun(training.Task(samples, held_out, settings, n_moments), scores, settled)
-        report: Any = training.reporter(settings["epochs"]) if verbose else None
-        if callback is not None:
-            report = training.caller(callback, run.history[1], report)
-            settings["report_each_epoch"] = True
-            self.__dict__.update(weights=run.weights, biases=run.biases)
-        try:
-            _core.network_fit(*(self._spec, *self._arguments(run), report))
-        finally:
-            if settled is not None:
-                settled[:] = run.state[2:].tolist()
-            self._ended(run)
+        with in_training(self):
+            run = self._begun(training.Task(samples, held_out, settings, n_moments), scores, settled)
+            report: Any = training.reporter(settings["epochs"]) if verbose else None
+            if callback is not None:
+                report = training.caller(callback, run.history[1], report, lambda: self._take_back(run))
+                settings["report_each_epoch"] = True
+                self.__dict__.update(weights=run.weights, biases=run.biases)
+            ended = None
+            try:
+                _core.network_fit(*(self._spec, *self._arguments(run), report))
+            except BaseException as error:
+                ended = "interrupted" if isinstance(error, KeyboardInterrupt) else "by an error"
+                raise
+            finally:
+                if settled is not None:
+                    settled[:] = run.state[2:].tolist()
+                self._ended(run, ended)
         self._warn_of(run)
         assert self.history is not None
         return self.history.loss
 
     def _begun(self, task: training.Task, scores: Array | None = None, settled: list[float] | None = None) -> Run:
         _, weights, biases = self._parameters()
+        if not self._epoch:
+            training.warn_of_flat_layer(flat_layer(self._all_activations()))
         moments: list[list[Array]] = []
         goes_on = task.n_moments == (2 if self._second is not None else 1)
         for old in (self._velocity, self._second)[: task.n_moments]:
@@ -315,8 +319,16 @@ class NetworkState:
             run.history, run.state, run.progress,
         )  # fmt: skip
 
-    def _ended(self, run: Run) -> None:
-        """Take what came of it, whichever way it ended."""
+    def _take_back(self, run: Run) -> None:
+        """What a callback has put in the place of the weights that are trained."""
+        given = self._like_parameters("weights", self.weights, self.biases)
+        for kept, other in zip((*run.weights, *run.biases), (*given[0], *given[1]), strict=True):
+            if other is not kept:
+                kept[...] = other
+        self.__dict__.update(weights=run.weights, biases=run.biases)
+
+    def _ended(self, run: Run, ended: str | None = None) -> None:
+        """Take what came of it, whichever way it ended; `ended` is what it was broken off by."""
         finished, diverged, best, stopped = run.progress.tolist()
         epoch, steps = run.state[:2].tolist()
         kept: dict[str, Any] = {"_velocity": None, "_second": None} if finished else {}
@@ -329,14 +341,16 @@ class NetworkState:
             losses if finished == len(losses) else losses[:finished].copy(),
             None if held_out_losses is None else held_out_losses[:finished].copy(),
             best if run.task.held_out is not None and best >= 0 else None,
-            "diverged" if diverged else STOPPED[stopped],
+            ended or ("diverged" if diverged else STOPPED[stopped]),
         )
 
     def _warn_of(self, run: Run) -> None:
         finished, diverged, *_ = run.progress.tolist()
         samples, settings = run.task.samples, run.task.settings
         if diverged:
-            training.warn_of_divergence(finished, settings["epochs"], settings["learning_rate"], samples[0], samples[1])
+            before = finished or np.isfinite(_core.network_loss(*self._parameters(), *samples, self._standardization))
+            rate = settings["learning_rate"]
+            training.warn_of_divergence(finished, settings["epochs"], rate, *samples[:2], bool(before))
         elif finished and "relu" in self._activations:
             training.warn_of_dead_layer(
                 dead_layer(self._layers(), self._all_activations(), samples[0], self._standardization)

@@ -129,7 +129,8 @@ class TrainedNetwork(NetworkState):
             Stop after the epoch in which this time is over.
         callback : function, optional
             Called after each epoch with a tuple: its ``number`` in this call, ``loss`` and ``validation_loss``. The
-            network has the weights of the moment, in the same arrays until the training ends. True stops the training.
+            network has the weights of the moment, in the same arrays until the training ends; what is written into
+            them, or put in their place, is what the training goes on with. True stops the training.
 
         Returns
         -------
@@ -143,6 +144,8 @@ class TrainedNetwork(NetworkState):
             As for `loss`, and for numbers out of range.
         TypeError
             As for `loss`, and for counts that are not integers.
+        RuntimeError
+            If the network is being trained already, by the fit whose callback calls this, or in another thread.
         KeyboardInterrupt
             After Ctrl-C. The network then has the weights and the velocity of the last finished step, or with
             validation data of the best epoch; an epoch that was not finished does not count, and is begun again by the

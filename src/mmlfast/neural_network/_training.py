@@ -64,7 +64,7 @@ class History(NamedTuple):
     loss: Array
     validation_loss: Array | None
     best_epoch: int | None  # counted from 0 in this call; None without validation data
-    stopped: str
+    stopped: str  # one of STOPPED, "diverged", "interrupted" (Ctrl-C), "by an error" (of the callback)
 
 
 def check_moments(sizes: tuple[int, ...], dtype: np.dtype[Any], moments: Moments) -> None:
@@ -199,8 +199,10 @@ def stopping(patience: Any, tolerance: Any, max_seconds: Any, clip_norm: Any, va
     return settings
 
 
-def warn_of_divergence(finished: int, epochs: int, learning_rate: float, inputs: Array, targets: Array) -> None:
-    """Say where the finite numbers ended, and why."""
+def warn_of_divergence(
+    finished: int, epochs: int, learning_rate: float, inputs: Array, targets: Array, before: bool
+) -> None:
+    """Say where the finite numbers ended, and why; whether the loss was finite `before` the first step."""
     for name, a in (("x", inputs), ("y", targets)):
         if not np.isfinite(a).all():
             row, column = np.argwhere(~np.isfinite(a.reshape(len(a), -1)))[0].tolist()
@@ -208,7 +210,11 @@ def warn_of_divergence(finished: int, epochs: int, learning_rate: float, inputs:
             break
     else:
         reason = (
-            f"the steps are too long for these data: take a smaller learning_rate (it is {learning_rate:g}), "
+            "the loss is not finite for these weights already, before any step: the weights or the inputs are too "
+            "large, or an activation or a loss of one's own is NaN or infinite for what comes in (a logarithm or root "
+            "of what is not positive, a division by 0)"
+            if not before
+            else f"the steps are too long for these data: take a smaller learning_rate (it is {learning_rate:g}), "
             f"or bring x and y to a size of about 1"
         )
     kept = f"after epoch {finished}" if finished else "from before this training"
@@ -216,6 +222,15 @@ def warn_of_divergence(finished: int, epochs: int, learning_rate: float, inputs:
         f"fit: the loss or the weights left the finite numbers in epoch {finished + 1} of {epochs}, and the training "
         f"stopped; the network has the weights {kept}: {reason}"
     )
+
+
+def warn_of_flat_layer(layer: int | None) -> None:
+    if layer is not None:
+        warn_caller(
+            f"fit: the derivative of the activation of layer {layer} is 0 wherever it has one (a step, a sign, a "
+            f"constant): no gradient comes back through it, and the weights before it stay as they are",
+            UserWarning,
+        )
 
 
 def warn_of_dead_layer(layer: int | None) -> None:
@@ -262,7 +277,10 @@ class Epoch(NamedTuple):
 
 
 def caller(
-    callback: Callable[[Epoch], Any], validation_losses: Array | None, printer: Callable[[int, float], None] | None
+    callback: Callable[[Epoch], Any],
+    validation_losses: Array | None,
+    printer: Callable[[int, float], None] | None,
+    afterwards: Callable[[], None],
 ) -> Callable[[int, float], bool]:
     last = -math.inf
 
@@ -273,6 +291,7 @@ def caller(
             printer(number, loss)
         held_out = None if validation_losses is None else float(validation_losses[number])
         answer = callback(Epoch(number, loss, held_out))
+        afterwards()
         if answer is not None and not isinstance(answer, bool | np.bool):
             raise TypeError(f"callback must return True to stop the training, False or None, got {answer!r}")
         return bool(answer)
