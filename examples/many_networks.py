@@ -17,13 +17,14 @@ inside = np.where(np.hypot(x[:, 0], x[:, 1]) < 1.2, "inside", "outside")
 
 # %%
 # A classifier of points, by their labels. Inputs may have any size: years and bytes are brought to one inside.
-model = mf.neural_network.MLPClassifier((12,), activation="tanh", solver="lbfgs", alpha=1e-3, random_state=0)
+how = {"activation": "tanh", "solver": "lbfgs", "max_iter": 1000, "random_state": 0}
+model = mf.neural_network.MLPClassifier((12,), alpha=1e-3, **how)
 model.fit(x[:300], inside[:300])
 print(f"right for {100 * model.score(x[300:], inside[300:]):.0f} % of points that it has not seen")
 
 years = 1980 + np.arange(60.0)[:, None]
 wave = np.cos(years[:, 0] / 9)
-curve = mf.neural_network.MLPRegressor(hidden_layer_sizes=(20,), activation="tanh", solver="lbfgs", random_state=0)
+curve = mf.neural_network.MLPRegressor(hidden_layer_sizes=(20,), **how)
 print(f"a curve of years: R2 {curve.fit(years, wave).score(years, wave):.3f}")
 
 # %%
