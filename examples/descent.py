@@ -71,6 +71,27 @@ movie = FuncAnimation(figure, draw, frames=len(steps), interval=200)
 figure.canvas.draw()  # its first picture
 plt.show()
 
+
+# %%
+# In a notebook: what rate and momentum do to the way.
+def show(learning_rate=0.004, momentum=0.9, steps=200):
+    """The way from the start, and where it is after so many steps."""
+    path = gradient_descent(
+        valley, start, learning_rate=learning_rate, momentum=momentum, max_iter=steps, path=True
+    ).path
+    plt.figure(figsize=(6, 4.2))
+    plt.contour(x, y, valley([x, y]), np.logspace(-1.5, 2.2, 16), cmap="gray", linewidths=0.5)
+    plt.plot(*path.T, "o-", color="tab:orange", markersize=3)
+    plt.axis([-1.7, 1.5, -0.7, 1.9])
+    plt.title(f"after {len(path) - 1} steps: {valley(path[-1]):.2e} above the bottom")
+    plt.show()
+
+
+if "get_ipython" in globals():
+    from ipywidgets import interact
+
+    interact(show, learning_rate=(0.0005, 0.012, 0.0005), momentum=(0.0, 0.99, 0.01), steps=(1, 1000))
+
 # %%
 # Short steps are not convergence: a rate that is too small, and one that is too large, are told.
 for rate in (1e-7, 0.02):

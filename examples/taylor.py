@@ -98,3 +98,21 @@ def draw(order):
 movie = FuncAnimation(figure, draw, frames=range(0, 31, 2), interval=400)
 figure.canvas.draw()  # its first picture
 plt.show()
+
+
+# %%
+# In a notebook, a slider draws the order that is wanted, of any function.
+def show(order, f=lambda t: 1 / (1 + t**2), x0=0.0):
+    """The function, and its polynomial of that order."""
+    at = x0 + np.linspace(-2, 2, 401)
+    plt.figure(figsize=(6, 3.8))
+    plt.plot(at, f(at), color="0.7", linewidth=5)
+    plt.plot(at, np.polynomial.polynomial.polyval(at - x0, taylor(f, x0, order)), color="black")
+    plt.ylim(-1, 2)
+    plt.show()
+
+
+if "get_ipython" in globals():
+    from ipywidgets import interact
+
+    interact(show, order=(0, 30), f={"1 / (1 + t^2)": lambda t: 1 / (1 + t**2), "exp": np.exp, "cos": np.cos})

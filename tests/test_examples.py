@@ -45,6 +45,7 @@ SHOWN = {
         "contradict each other",
     ],
     "descent": ["Newton           :", "40000 runs have converged", "depth -1.963367", "finite differences"],
+    "sandpit": ["-0.6882 at", "finite differences", "the hollow there is -2.0689 deep"],
     "lu": ["P L U gives the matrix back: True"],
     "eigh": ["the longest axis lies along x: True", "answers 999 of 1000"],
     "rfactor": ["30000 rows", "rank 4"],
