@@ -48,7 +48,7 @@ axes.set(
 
 # %%
 # The same in motion, a step of each way to a picture at first, then more and more: who is where after so many steps?
-figure, axes = plt.subplots(figsize=(6, 4.2), layout="constrained")
+figure, axes = plt.subplots(figsize=(6, 4.2), dpi=70, layout="constrained")
 axes.contour(x, y, valley([x, y]), np.logspace(-1.5, 2.2, 16), cmap="gray", linewidths=0.5)
 paths = {name: r.path if "path" in r else np.array(r.allvecs) for name, r in runs.items()}
 walkers = {
@@ -57,7 +57,7 @@ walkers = {
 }
 axes.set(xlabel="first variable", ylabel="second variable")
 axes.legend(loc="upper right", fontsize="small")
-steps = np.unique(np.logspace(0, np.log10(4000), 40).astype(int))
+steps = np.unique(np.logspace(0, np.log10(4000), 30).astype(int))
 
 
 def draw(frame):

@@ -17,6 +17,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import scipy_doctest
 
 import mmlfast as mf
 from mmlfast import _core
@@ -530,6 +531,7 @@ def test_module_has_a_docstring_and_a_sorted_all(name):
     module = importlib.import_module(f"mmlfast.{name}")
     assert module.__doc__
     assert list(module.__all__) == sorted(module.__all__)
+    assert dir(module) == list(module.__all__)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -571,7 +573,8 @@ def test_examples(name, threads):
     if name.startswith("mmlfast.dask."):
         pytest.importorskip("dask")
     flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    runner = doctest.DocTestRunner(optionflags=flags, verbose=False)
+    checker = scipy_doctest.DTChecker(scipy_doctest.DTConfig(rtol=1e-6, atol=1e-14))  # numbers as numbers, not as text
+    runner = doctest.DocTestRunner(checker=checker, optionflags=flags, verbose=False)
     report = []
     for example in doctest.DocTestFinder(recurse=False).find(thing, name, globs={}):
         runner.run(example, out=report.append)

@@ -77,9 +77,5 @@ def __getattr__(name: str) -> ModuleType:
     raise AttributeError(f"module 'mmlfast' has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
-    return list(__all__)
-
-
 if "threadpoolctl" in sys.modules:
     register_threadpoolctl()

@@ -53,7 +53,3 @@ def __getattr__(name: str) -> Any:
         NearestNeighbors.__module__ = __name__
         return NearestNeighbors
     raise AttributeError(f"module 'mmlfast.geometry' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)

@@ -30,7 +30,3 @@ def __getattr__(name: str) -> Any:
         MLPRegressor.__module__ = __name__
         return MLPRegressor
     raise AttributeError(f"module 'mmlfast.neural_network' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return list(__all__)
