@@ -67,3 +67,12 @@ def test_constant_data_do_not_determine_a_rate():
         assert_array_equal(np.diag(pcov), [0, np.inf, 0])
         popt, pcov = curve_fit(lambda x, a, b: a * x + b, T, 3 * T, [0.0, 0.0])
         assert_array_equal(np.isfinite(pcov), True)
+
+
+def test_a_start_without_derivatives():
+    """A parameter that comes in by its square, at zero: a saddle, not a minimum."""
+    for p0 in ([0.0, 1.0], [0, 0]):
+        fit = curve_fit(lambda x, a, b: a**2 * x + b, T, 4 * T + 1, p0)
+        assert_allclose(np.abs(fit[0]), [2, 1], rtol=1e-9)
+    popt, _ = curve_fit(lambda x, a, b: a**2 * x + b, T, 1 - 4 * T, [1.0, 1.0])
+    assert popt[0] == pytest.approx(0, abs=1e-6)

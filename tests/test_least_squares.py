@@ -5,6 +5,8 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+import scipy.optimize
+from numpy.testing import assert_allclose
 
 from mmlfast import _core
 from mmlfast._reference import least_squares as reference
@@ -406,3 +408,54 @@ def test_it_goes_on_to_the_end():
         cosines = np.abs(found.jac.T @ found.fun) / np.linalg.norm(found.jac, axis=0) / np.linalg.norm(found.fun)
         assert np.max(cosines) < 1e-9
         assert found.cosine < 1e-9
+
+
+def test_a_sum_of_random_numbers_is_no_minimum():
+    rng = np.random.default_rng(0)
+    result = least_squares(lambda p: p[0] * T - 1 + 1e-3 * rng.normal(size=T.size), [1.0])
+    assert not result.success
+    assert "other numbers" in result.message
+
+
+def test_a_start_without_derivatives():
+    result = least_squares(lambda p: np.array([p[0] ** 2 + p[1] ** 2 - 1]), [0.0, 0.0])
+    assert result.cost < 1e-20
+    assert "derivatives vanish" in result.message
+
+
+def test_settings_that_are_arrays_are_told_of():
+    with pytest.warns(UserWarning, match="jac_sparsity"):
+        least_squares(lambda p: p - 3, [0.0, 0.0], jac_sparsity=np.eye(2))
+
+
+def robust_cost(residuals, loss, scale):
+    z = (residuals / scale) ** 2
+    rho = {"huber": np.where(z <= 1, z, 2 * np.sqrt(z) - 1), "soft_l1": 2 * np.sqrt(1 + z) - 2, "cauchy": np.log1p(z)}
+    return 0.5 * scale**2 * np.sum(rho[loss])
+
+
+@pytest.mark.parametrize("loss", ["huber", "soft_l1", "cauchy"])
+def test_gross_outliers(loss):
+    """Not higher than SciPy's search from the start, nor from the truth: a loss has minima of its own."""
+    models = {
+        "decay": (lambda x, p: p[0] * np.exp(-x / p[1]), [2.0, 1.5]),
+        "bell": (lambda x, p: p[0] * np.exp(-0.5 * ((x - p[1]) / p[2]) ** 2) + p[3], [4.0, 2.2, 0.5, 1.0]),
+        "power": (lambda x, p: p[0] * (x + 0.1) ** p[1] + p[2], [2.0, 1.7, 1.0]),
+        "saturation": (lambda x, p: p[0] * x / (p[1] + x), [3.0, 1.2]),
+    }
+    higher = []
+    for k, (name, (f, truth)) in enumerate(list(models.items()) * 4):
+        rng = np.random.default_rng([k, 41])
+        x = np.sort(rng.uniform(0, 5, 30))
+        y = f(x, truth) + 0.05 * rng.normal(size=30)
+        y[rng.permutation(30)[:6]] += rng.choice([-1, 1], 6) * 10 ** rng.uniform(0, 2.5, 6)
+        start = np.array(truth) * np.exp(0.4 * rng.normal(size=len(truth)))
+        ours = least_squares(lambda p, f=f, x=x, y=y: f(x, p) - y, start, loss=loss, f_scale=0.1)
+        assert_allclose(ours.cost, robust_cost(ours.fun, loss, 0.1), rtol=1e-9)
+        for x0 in (start, truth):
+            theirs = scipy.optimize.least_squares(
+                lambda p, f=f, x=x, y=y: f(x, p) - y, x0, loss=loss, f_scale=0.1, max_nfev=1000
+            )
+            if ours.cost > theirs.cost * (1 + 1e-6):
+                higher.append((name, k))
+    assert not higher

@@ -31,7 +31,9 @@ def fit_groups(
     options: dict[str, Any],
 ) -> CurveFitMany:
     y = ydata if isinstance(ydata, np.ma.MaskedArray) else as_array(ydata, "ydata")
-    if y.ndim != 1 or not y.size:
+    if not y.size:
+        raise ValueError("ydata is empty: there are no points, and no groups")
+    if y.ndim != 1:
         raise ValueError(f"ydata must have one axis, the points of all groups; got shape {y.shape}")
     if labelled(xdata, ydata, groups):
         check_labels("curve_fit_many", ydata=(ydata, "n", "n"), xdata=(xdata, "n", "n"), groups=(groups, "n", "n"))

@@ -14,7 +14,7 @@ from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._fit_data import FitData
 from mmlfast.optimize._fit_model import FitModel
 from mmlfast.optimize._fit_parameters import Parameters
-from mmlfast.optimize._restarts import Problem, other_minima
+from mmlfast.optimize._restarts import Loss, Problem, off_saddles, other_minima, robust_minimum
 
 Array = np.ndarray[Any, Any]
 
@@ -125,10 +125,27 @@ def search(
     scale = None if settings.scale is None else np.broadcast_to(settings.scale, len(parameters.names))
     scale = None if scale is None else np.ascontiguousarray(scale[list(parameters.free)])
 
-    def from_here(start: Array, most: int = settings.evaluations, bent: bool = True, first_step: float = 100.0) -> Any:
+    def from_here(
+        start: Array,
+        most: int = settings.evaluations,
+        wider: float = 1.0,
+        bent: bool = True,
+        first_step: float = 100.0,
+    ) -> Any:
         loss, f_scale, ftol, xtol, gtol, _, _ = settings
         return _core.minimize_squares(
-            residuals, start, *bounds, loss, data.unit * f_scale, ftol, xtol, gtol, most, scale, bent, first_step
+            residuals,
+            start,
+            *bounds,
+            loss,
+            data.unit * f_scale * wider,
+            ftol,
+            xtol,
+            gtol,
+            most,
+            scale,
+            bent,
+            first_step,
         )
 
     done: list[str] = []
@@ -140,6 +157,11 @@ def search(
             )
         if best.n_searches > 1:
             done.append("two searches were made, the second one with shorter steps, and the lower end counts")
+        if best.rank < len(best.x):
+            loss = None if settings.loss == "linear" else Loss(settings.loss, data.unit * settings.f_scale)
+            problem = Problem(residuals, model.p0, *bounds, np.zeros(len(best.x), bool), loss)
+            best, said = off_saddles(problem, best, from_here, settings.evaluations)
+            done += said
         lost = _lost(best, model, rows)
         if lost.any():
             # From where these parameters still had their influence, the others where they are now.
@@ -155,10 +177,15 @@ def search(
                 best = lowest
                 done.append("the curve explains little: searches with other steps were made, and the lowest end counts")
         is_good = best.status > 0 or (best.status < 0 and _has_arrived(best, model))
-        if not (is_good and best.rank == len(best.x)) and settings.loss == "linear":
-            linear = model.linear(rows)
-            problem = Problem(residuals, model.p0, *bounds, linear)
-            most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
+        most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
+        if settings.loss != "linear":
+            loss = Loss(settings.loss, data.unit * settings.f_scale)
+            problem = Problem(residuals, model.p0, *bounds, model.linear(rows), loss)
+            best, used, said = robust_minimum(problem, best, from_here, most)
+            best, _, more = other_minima(problem, best, from_here, most - used + best.n_evaluations)
+            done += said + more
+        elif not (is_good and best.rank == len(best.x)):
+            problem = Problem(residuals, model.p0, *bounds, model.linear(rows))
             best, _, said = other_minima(problem, best, from_here, most)
             done += said
     if not model.is_traced:

@@ -16,7 +16,7 @@ from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._bounds import bounds_by_side, check_order
 from mmlfast.optimize._callables import GIVEN, Taken, given_is_wrong, take, why
 from mmlfast.optimize._fit_tape import Programs
-from mmlfast.optimize._restarts import Problem, is_lowest_nearby, other_minima
+from mmlfast.optimize._restarts import Loss, Problem, lower_nearby, other_minima, robust_minimum
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -212,25 +212,36 @@ class _Search:
         scale: Array | None,
         on_step: Any,
     ) -> OptimizeResult:
-        def from_here(x: Array, most: int) -> Any:
+        def from_here(x: Array, most: int, wider: float = 1.0) -> Any:
             lower, upper = self.bounds
             ftol, xtol, gtol = tolerances
+            size = f_scale * wider
             return _core.minimize_squares(
-                self.model, x, lower, upper, loss, f_scale, ftol, xtol, gtol, most, scale, True, 100.0, on_step, True
+                self.model, x, lower, upper, loss, size, ftol, xtol, gtol, most, scale, True, 100.0, on_step, True
             )
 
         best = from_here(self.x0, most[0])
+        self.problem.loss = None if loss == "linear" else Loss(loss, f_scale)
         used, words = best.n_evaluations, []
         if best.n_searches > 1:
             words.append("two searches were made, the second one with shorter steps, and the lower end counts")
-        if loss == "linear":
-            best, used, said = other_minima(self.problem, best, from_here, most[1])
+        if (
+            best.status > 0 and best.rank == 0 and best.cost > 0
+        ):  # nothing has any influence: at a saddle, or a maximum?
+            aside = lower_nearby(self.problem, best.x, best.cost)
+            if aside is not None:
+                best = from_here(aside, most[0])
+                words.append("the derivatives vanish at the start, and the search went on beside it")
+        if loss != "linear" and best.status != -2:
+            best, used, said = robust_minimum(self.problem, best, from_here, most[1])
             words += said
+        better, more, said = other_minima(self.problem, best, from_here, most[1] - used + best.n_evaluations)
+        best, used, words = better, used + more - best.n_evaluations, words + said
         status = best.status
-        if status == -3 and loss == "linear" and is_lowest_nearby(self.problem, best.x, best.cost):
+        if status == -3 and lower_nearby(self.problem, best.x, best.cost) is None:
             status = 3
             words.append("the residuals have a kink there")
-        elif status > 0 and best.lost:
+        elif status > 0 and (best.lost or self.taken.is_noisy):
             status = -3
         return self._result(best, status, used, words)
 
@@ -285,7 +296,7 @@ def _check_choices(jac: Any, method: Any, loss: Any) -> None:
 
 def _tell_of_what_is_not_used(given: dict[str, Any]) -> None:
     names = ("diff_step", "tr_solver", "tr_options", "jac_sparsity", "workers")
-    useless = [name for name in names if given[name] is not None and given[name] != {}]
+    useless = [name for name in names if not (given[name] is None or (name == "tr_options" and not given[name]))]
     if useless:
         warn_caller(f"least_squares has no use for {' and '.join(useless)}: leave such arguments out", UserWarning)
 

@@ -1,5 +1,5 @@
-"""Ways out where a search for least squares ended at no minimum: other starts, found by scaling parameters and by
-solving for those that the residuals are linear in."""
+"""Ways out where a search for least squares ended at no minimum, or may have ended at a higher one than need be: other
+starts, found by scaling parameters and by solving for those that the residuals are linear in."""
 
 from __future__ import annotations
 
@@ -12,17 +12,50 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 
 _MOST_SEARCHES = 3
+_REWEIGHTED = 15
+_NARROWER = 4.0  # by what the scale of a loss shrinks from search to search
+_MOST_WIDE = 8
+_ON_THE_WAY = 60  # evaluations with a loss that is wider than it should be
+_MOST_WITHIN = 0.6  # of the points, that a good end fits within the scale of the loss
 _MOST_SCALED = 3  # parameters whose scales are all tried together
 _NEAR = 0.3  # starts whose parameters differ by less of each other are one
+
+
+class Loss:
+    """rho of the squares of residuals in units of `scale`, one of SciPy's by its name, or z -> (rho, rho', rho'')."""
+
+    def __init__(self, rho: Any, scale: float) -> None:
+        self.rho, self.scale = rho, scale
+
+    def cost(self, residuals: Array) -> float:
+        """What a search with it makes as small as it can."""
+        z = (residuals / self.scale) ** 2
+        rho: Array
+        if callable(self.rho):
+            rho = np.asarray(self.rho(z))[0]
+        elif self.rho == "huber":
+            rho = np.where(z <= 1, z, 2 * np.sqrt(z) - 1)
+        elif self.rho == "soft_l1":
+            rho = 2 * (np.sqrt(1 + z) - 1)
+        else:
+            rho = np.log1p(z) if self.rho == "cauchy" else np.arctan(z)
+        return 0.5 * self.scale**2 * float(np.sum(rho))
 
 
 class Problem:
     """Residuals (`_core.Residuals`) between bounds, and what they are linear in (None: that is found by trying)."""
 
     def __init__(
-        self, model: Any, x0: Array, lower: Array | None, upper: Array | None, linear: Array | None = None
+        self,
+        model: Any,
+        x0: Array,
+        lower: Array | None,
+        upper: Array | None,
+        linear: Array | None = None,
+        loss: Loss | None = None,
     ) -> None:
         n = x0.size
+        self.loss = loss
         self.model, self.x0 = model, x0
         self.lower = np.full(n, -np.inf) if lower is None else lower
         self.upper = np.full(n, np.inf) if upper is None else upper
@@ -41,8 +74,8 @@ class Problem:
 
     def cost(self, x: Array) -> float:
         residuals = self.residuals(x)
-        cost = 0.5 * float(residuals @ residuals)
-        return cost if np.isfinite(cost) else np.inf
+        cost = 0.5 * float(residuals @ residuals) if self.loss is None else self.loss.cost(residuals)
+        return cost if np.isfinite(cost) else float(np.inf)
 
     def step(self, x: Array, i: int) -> float:
         """A wide one, to the side where there is room."""
@@ -67,7 +100,13 @@ class Problem:
         lengths = np.linalg.norm(j, axis=0)
         scale = np.where(lengths > 0, lengths, 1.0)
         out = x.copy()
-        out[which] += np.linalg.lstsq(j / scale, -here, rcond=1e-12)[0] / scale
+        change: Array = np.linalg.lstsq(j / scale, -here, rcond=1e-12)[0]
+        if self.loss is not None:  # the least sum of sizes, nearly, so that outliers do not count
+            for _ in range(_REWEIGHTED):
+                size = np.abs(here + (j / scale) @ change)
+                weights = np.sqrt(1 / np.maximum(size, self.loss.scale))
+                change = np.linalg.lstsq((j / scale) * weights[:, np.newaxis], -here * weights, rcond=1e-12)[0]
+        out[which] += change / scale
         return np.clip(out, self.lower, self.upper)
 
 
@@ -150,17 +189,116 @@ def _best_starts(problem: Problem) -> tuple[list[Array], int]:
     return starts, len(found)
 
 
-def is_lowest_nearby(problem: Problem, x: Array, cost: float) -> bool:
-    """Whether no single parameter, a little more or a little less, lowers the cost: a minimum at a kink."""
+def lower_nearby(problem: Problem, x: Array, cost: float) -> Array | None:
+    """The lowest of the points where a single parameter is a little more or a little less, if one of them is lower than
+    x: else it is a minimum, perhaps at a kink."""
+    lowest, found = cost * (1 - 1e-12), None
     for i in range(x.size):
         size = abs(x[i]) or abs(problem.x0[i]) or 1.0
         for relative in (1e-2, 1e-4, 1e-6):
             for sign in (1.0, -1.0):
                 there = x.copy()
                 there[i] = np.clip(x[i] + sign * relative * size, problem.lower[i], problem.upper[i])
-                if problem.cost(there) < cost * (1 - 1e-12):
-                    return False
-    return True
+                if (at := problem.cost(there)) < lowest:
+                    lowest, found = at, there
+    return found
+
+
+def off_saddles(problem: Problem, first: Any, search: Callable[[Array, int], Any], most: int) -> tuple[Any, list[str]]:
+    """Where derivatives vanish (a**2 at a = 0) a search cannot see whether it is a minimum: on from beside it, if lower.
+
+    Returns the minimum, and what was done, in words."""
+    if not (first.status > 0 and first.rank < first.x.size and first.cost > 0):
+        return first, []
+    aside = lower_nearby(problem, first.x, first.cost)
+    if aside is None:
+        return first, []
+    other = search(aside, most)
+    if not (other.status >= 0 and other.cost < first.cost):
+        return first, []
+    return other, ["derivatives vanish where the search from the start ended, and it went on beside that"]
+
+
+def robust_minimum(
+    problem: Problem, first: Any, search: Callable[[Array, int, float], Any], most: int
+) -> tuple[Any, int, list[str]]:
+    """The lowest end of searches with a loss: from x0; with the loss widened until no point is an outlier, and narrowed
+    again; from where what is linear fits most of the points; from elsewhere if no end fits as many. A loss has
+    minima of its own beside those of the squares.
+
+    Parameters
+    ----------
+    first : SquaresMinimum
+        Of the search from x0.
+    search : callable
+        search(start, most, factor) -> SquaresMinimum, with the scale of the loss times the factor.
+    most : int
+        The most evaluations of all searches.
+
+    Returns
+    -------
+    minimum : SquaresMinimum
+    n_evaluations : int
+        Of all searches.
+    words : list of str
+        What was done.
+    """
+    assert problem.loss is not None
+    best, used, rank = first, first.n_evaluations, min(first.rank_at_start, first.x.size)
+    outliers = np.abs(problem.residuals(problem.x0)) / problem.loss.scale
+    widest = float(np.max(outliers, initial=0.0))
+    if not widest > 1 and _is_full(first, rank):
+        return first, used, []
+    if np.isfinite(widest):
+        x, n_wide = problem.x0, min(_MOST_WIDE, max(1, round(np.log(max(widest, 1.0)) / np.log(_NARROWER))))
+        for k in range(n_wide, -1, -1):
+            if used >= most:
+                break
+            narrowed = search(x, min(most - used, _ON_THE_WAY if k else most // 3), _NARROWER**k)
+            used += narrowed.n_evaluations
+            x = narrowed.x if np.isfinite(narrowed.x).all() else x
+            if k == 0:
+                best = _lower_of(best, narrowed, rank)
+    start = problem.with_least_linear(problem.x0)
+    if used < most and not np.array_equal(start, problem.x0):
+        of_most = search(start, min(most - used, most // 3), 1.0)
+        used += of_most.n_evaluations
+        best = _lower_of(best, of_most, rank)
+    if used < most and (_fits_few(problem, best) or not _is_full(best, rank)):
+        for start in _best_starts(problem)[0]:
+            if used < most:
+                elsewhere = search(start, min(most - used, most // 3), 1.0)
+                used += elsewhere.n_evaluations
+                best = _lower_of(best, elsewhere, rank)
+    used += problem.n_evaluations
+    if best is first or not (best.cost < first.cost * (1 - 1e-9) or not _is_full(first, rank)):
+        return first, used, []
+    return (
+        best,
+        used,
+        ["the loss has several minima: searches with a wider loss first were made, and the lowest counts"],
+    )
+
+
+def _fits_few(problem: Problem, minimum: Any) -> bool:
+    assert problem.loss is not None
+    return bool(np.quantile(np.abs(problem.residuals(minimum.x)), _MOST_WITHIN) > problem.loss.scale)
+
+
+def _is_good(minimum: Any) -> bool:
+    return minimum.status > 0 and not minimum.lost
+
+
+def _is_full(minimum: Any, rank: int) -> bool:
+    """Good, and not where a bell has become a spike beside which it changes nothing."""
+    return _is_good(minimum) and minimum.rank >= rank
+
+
+def _lower_of(one: Any, other: Any, rank: int) -> Any:
+    one_is, other_is = ((_is_full(m, rank), m.rank >= rank) for m in (one, other))
+    if one_is != other_is:
+        return max((one_is, 0, one), (other_is, 1, other), key=lambda entry: entry[:2])[2]
+    return other if other.cost < one.cost * (1 - 1e-12) else one
 
 
 def other_minima(
@@ -185,7 +323,7 @@ def other_minima(
         What was done.
     """
     used = first.n_evaluations
-    if not (first.status == -3 or first.lost):
+    if _is_good(first) or (first.status == 0 and problem.loss is None) or first.status in (-1, -2):
         return first, used, []
     starts, count = _best_starts(problem)
     used += problem.n_evaluations
