@@ -149,6 +149,7 @@ def search(
         )
 
     done: list[str] = []
+    most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
     with np.errstate(all="ignore"):
         best = from_here(model.p0)
         if best.status == -1:
@@ -158,41 +159,57 @@ def search(
         if best.n_searches > 1:
             done.append("two searches were made, the second one with shorter steps, and the lower end counts")
         if best.rank < len(best.x):
-            loss = None if settings.loss == "linear" else Loss(settings.loss, data.unit * settings.f_scale)
-            problem = Problem(residuals, model.p0, *bounds, np.zeros(len(best.x), bool), loss)
-            best, said = off_saddles(problem, best, from_here, settings.evaluations)
+            best, said = off_saddles(_problem(residuals, model, None, bounds, settings, data), best, from_here, most)
             done += said
-        lost = _lost(best, model, rows)
-        if lost.any():
-            # From where these parameters still had their influence, the others where they are now.
-            for part in (0.5, 1.0):
-                other = from_here(np.where(lost, best.x + part * (model.p0 - best.x), best.x))
-                if other.status > 0 and other.cost < best.cost:
-                    best = other
-                    break
+        best = _with_influence(best, model, rows, from_here)
         if best.status > 0 and settings.loss == "linear" and _explains_little(best, data) and not model.is_linear(rows):
-            ways = [from_here(model.p0, bent=bent, first_step=step) for bent, step in _WAYS]
-            lowest = min(ways, key=lambda way: way.cost if way.status > 0 else np.inf)
-            if lowest.status > 0 and lowest.cost < best.cost * (1 - 1e-9):
-                best = lowest
-                done.append("the curve explains little: searches with other steps were made, and the lowest end counts")
+            best, said = _by_other_steps(best, model, from_here)
+            done += said
         is_good = best.status > 0 or (best.status < 0 and _has_arrived(best, model))
-        most = settings.evaluations * (4 if settings.evaluations == _DEFAULT.evaluations else 1)
-        if settings.loss != "linear":
-            loss = Loss(settings.loss, data.unit * settings.f_scale)
-            problem = Problem(residuals, model.p0, *bounds, model.linear(rows), loss)
-            best, used, said = robust_minimum(problem, best, from_here, most)
-            best, _, more = other_minima(problem, best, from_here, most - used + best.n_evaluations)
-            done += said + more
-        elif not (is_good and best.rank == len(best.x)):
-            problem = Problem(residuals, model.p0, *bounds, model.linear(rows))
-            best, _, said = other_minima(problem, best, from_here, most)
+        if settings.loss != "linear" or not (is_good and best.rank == len(best.x)):
+            problem = _problem(residuals, model, model.linear(rows), bounds, settings, data)
+            used = best.n_evaluations
+            if settings.loss != "linear":
+                best, used, said = robust_minimum(problem, best, from_here, most)
+                done += said
+            best, _, said = other_minima(problem, best, from_here, most - used + best.n_evaluations)
             done += said
     if not model.is_traced:
         _check_that_it_repeats(model, rows)
     if not (best.status > 0 and best.rank == len(best.x)):
         _check_minimum(best, model, rows, parameters, settings)
     return best, done
+
+
+def _with_influence(best: Any, model: FitModel, rows: Array | None, search: Callable[..., Any]) -> Any:
+    """Where parameters have lost their influence: from where they still had it, the others where they are now."""
+    lost = _lost(best, model, rows)
+    if lost.any():
+        for part in (0.5, 1.0):
+            other = search(np.where(lost, best.x + part * (model.p0 - best.x), best.x))
+            if other.status > 0 and other.cost < best.cost:
+                return other
+    return best
+
+
+def _by_other_steps(best: Any, model: FitModel, search: Callable[..., Any]) -> tuple[Any, list[str]]:
+    ways = [search(model.p0, bent=bent, first_step=step) for bent, step in _WAYS]
+    lowest = min(ways, key=lambda way: way.cost if way.status > 0 else np.inf)
+    if lowest.status > 0 and lowest.cost < best.cost * (1 - 1e-9):
+        return lowest, ["the curve explains little: searches with other steps were made, and the lowest end counts"]
+    return best, []
+
+
+def _problem(
+    residuals: Any,
+    model: FitModel,
+    linear: Array | None,
+    bounds: tuple[Array | None, Array | None],
+    settings: Settings,
+    data: FitData,
+) -> Problem:
+    loss = None if settings.loss == "linear" else Loss(settings.loss, data.unit * settings.f_scale)
+    return Problem(residuals, model.p0, *bounds, linear, loss)
 
 
 def _check_that_it_repeats(model: FitModel, rows: Array | None) -> None:

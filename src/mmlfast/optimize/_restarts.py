@@ -205,7 +205,7 @@ def lower_nearby(problem: Problem, x: Array, cost: float) -> Array | None:
 
 
 def off_saddles(problem: Problem, first: Any, search: Callable[[Array, int], Any], most: int) -> tuple[Any, list[str]]:
-    """Where derivatives vanish (a**2 at a = 0) a search cannot see whether it is a minimum: on from beside it, if lower.
+    """Where derivatives vanish (a**2 at a = 0) a search cannot see whether it is a minimum: on from beside it.
 
     Returns the minimum, and what was done, in words."""
     if not (first.status > 0 and first.rank < first.x.size and first.cost > 0):
