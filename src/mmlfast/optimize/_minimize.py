@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,9 +17,8 @@ from mmlfast.optimize._constrained import constrained_minimum
 from mmlfast.optimize._constraints import take_constraints
 from mmlfast.optimize._gradient_descent import descent_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
-from mmlfast.optimize._stationary_points import kind_of, lower_beside
+from mmlfast.optimize._stationary_points import Curvature, curvature_of, kind_by, lower_beside
 from mmlfast.optimize._trust_region import NO_END, Box, End, newton_minimum
-from mmlfast.optimize._trust_step import scaled_model
 
 Array = np.ndarray[Any, Any]
 
@@ -149,8 +148,8 @@ def minimize(
         chosen = "newton" if f.taken.recorded is not None or callable(hess) or box is not None else "bfgs"
     if box is not None and chosen != "newton":
         raise ValueError(f"bounds: method={chosen!r} has none; method='newton' has")
-    follow = _Follower(callback, keeps_all, start, float(f.taken.first.reshape(())))
-    result = _result(f, _run(f, start, chosen, wanted, limit, box, follow), chosen, box, follow)
+    follow = _Follower(callback, keeps_all, start, f.first)
+    result = _result(f, _run(f, start, chosen, wanted, limit, box, follow), chosen, follow)
     if hybrid and not result.success and "callback" not in result.message:
         result = _another_way(f, start, result, wanted, limit, follow)
     return _with_message(result, talks)
@@ -162,7 +161,7 @@ def _another_way(f: Objective, start: Array, first: Any, tol: float, limit: int,
     other = "bfgs" if first.method == "newton" else "newton"
     for method in (other, "newton"):
         begin = start if len(results) == 1 else results[-1].x
-        result = _result(f, _run(f, begin, method, tol, limit, None, follow), method, None, follow)
+        result = _result(f, _run(f, begin, method, tol, limit, None, follow), method, follow)
         results.append(result)
         if result.success or NO_END in first.message:
             break
@@ -219,36 +218,47 @@ def _parameters(callback: Callable[..., Any]) -> tuple[str, ...]:
     return tuple(p.name for p in every if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
 
 
-def _run(f: Objective, start: Array, method: str, tol: float, limit: int, box: Box | None, follow: _Follower) -> Any:
+class _Found(NamedTuple):
+    """Where an iteration has ended, the Hessian there, and its eigenvalues, if it is small and finite."""
+
+    end: Any
+    hessian: Any
+    curvature: Curvature | None
+
+
+def _look(f: Objective, end: Any, box: Box | None) -> _Found:
+    hessian = getattr(end, "hessian", None)
+    most = _MOST_LOOKED_AT if f.taken.recorded is not None else _MOST_BY_DIFFERENCES
+    if hessian is None and end.converged and f.n <= most and np.isfinite(end.x).all():
+        hessian = f.hessian(end.x)
+    if not isinstance(hessian, np.ndarray) or f.n > _MOST_LOOKED_AT or not np.isfinite(hessian).all():
+        return _Found(end, hessian, None)
+    free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
+    return _Found(end, hessian, curvature_of(hessian, free))
+
+
+def _run(f: Objective, start: Array, method: str, tol: float, limit: int, box: Box | None, follow: _Follower) -> _Found:
     """From start to a minimum, and on if it is flat there and lower beside it."""
     with np.errstate(all="ignore"):
-        end = _one_run(f, start, method, tol, limit, box, follow)
+        found = _look(f, _one_run(f, start, method, tol, limit, box, follow), box)
         for _ in range(_MOST_MOVES):
-            if not end.converged or (beside := _lower_beside(f, end, box)) is None:
-                return end
+            if (beside := _lower_beside(f, found, box)) is None:
+                return found
             further = _one_run(f, beside, method, tol, limit, box, follow)
-            end = further._replace(n_iter=end.n_iter + further.n_iter)
-        if end.converged and _lower_beside(f, end, box) is not None:
-            end = end._replace(converged=False, reason="points beside it are lower, although its derivatives are zero")
-        return end
+            found = _look(f, further._replace(n_iter=found.end.n_iter + further.n_iter), box)
+        if _lower_beside(f, found, box) is not None:
+            reason = "points beside it are lower, although its derivatives are zero"
+            found = found._replace(end=found.end._replace(converged=False, reason=reason))
+        return found
 
 
-def _lower_beside(f: Objective, end: Any, box: Box | None) -> Array | None:
+def _lower_beside(f: Objective, found: _Found, box: Box | None) -> Array | None:
     """A point that is lower than a stationary one, along directions without curvature: there higher derivatives decide
     (a monkey saddle), or fun changes by jumps."""
-    hessian = getattr(end, "hessian", None)
-    if f.n > _MOST_LOOKED_AT or not (hessian is None or isinstance(hessian, np.ndarray)) or f.taken.is_noisy:
+    end, curvature = found.end, found.curvature
+    if not end.converged or f.taken.is_noisy or curvature is None or not curvature.free.any():
         return None
-    if hessian is None:
-        if f.taken.recorded is None and f.n > _MOST_BY_DIFFERENCES:
-            return None
-        hessian = f.hessian(end.x)
-    free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
-    if not (isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and free.any()):
-        return None
-    return lower_beside(
-        f.value, end.x, end.value, hessian, free, max(abs(float(f.taken.first.reshape(()))), abs(end.value)), box
-    )
+    return lower_beside(f.value, end.x, end.value, curvature, max(abs(f.first), abs(end.value)), box)
 
 
 def _one_run(
@@ -271,23 +281,20 @@ def _one_run(
         return End(x, value, gradient, None, False, "the callback has stopped it", follow.n_iter, np.nan)
 
 
-def _result(f: Objective, end: Any, method: str, box: Box | None, follow: _Follower) -> Any:
+def _result(f: Objective, found: _Found, method: str, follow: _Follower) -> Any:
     with np.errstate(all="ignore"):
-        return _looked_at(f, end, method, box, follow)
+        return _looked_at(f, found, method, follow)
 
 
-def _looked_at(f: Objective, end: Any, method: str, box: Box | None, follow: _Follower) -> Any:
+def _looked_at(f: Objective, found: _Found, method: str, follow: _Follower) -> Any:
     from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
 
+    end, hessian, curvature = found
     kind, converged, reason = "", bool(end.converged), end.reason
-    hessian = getattr(end, "hessian", None)
-    most = _MOST_LOOKED_AT if f.taken.recorded is not None else _MOST_BY_DIFFERENCES
-    if hessian is None and end.converged and f.n <= most and np.isfinite(end.x).all():
-        hessian = f.hessian(end.x)
-    if isinstance(hessian, np.ndarray) and np.isfinite(hessian).all() and f.n <= _MOST_LOOKED_AT:
-        free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
-        kind = kind_of(hessian[np.ix_(free, free)], f.taken.recorded is not None)[0] if free.any() else "minimum"
-        if converged and (missing := _why_not_stationary(f, hessian, end, free)):
+    if curvature is not None:
+        free = curvature.free
+        kind = kind_by(curvature.values, f.taken.recorded is not None)[0] if free.any() else "minimum"
+        if converged and free.any() and (missing := _why_not_stationary(f, curvature, end)):
             converged, reason = False, missing
         if converged and kind in ("saddle", "maximum"):
             converged, reason = False, f"it has stopped at a {kind}: start elsewhere"
@@ -320,15 +327,15 @@ def _looked_at(f: Objective, end: Any, method: str, box: Box | None, follow: _Fo
     return result
 
 
-def _why_not_stationary(f: Objective, hessian: Array, end: Any, free: Array) -> str:
+def _why_not_stationary(f: Objective, curvature: Curvature, end: Any) -> str:
     """Empty if little could be gained along the directions with curvature, and nothing pulls along the others."""
-    d, scaled, slope = scaled_model(hessian, end.gradient, np.zeros(f.n), free)
+    d, free, values, vectors = curvature
+    slope = (end.gradient / d)[free]
     if not slope.any():
         return ""
-    values, vectors = np.linalg.eigh(scaled)
     slopes = slope @ vectors
     flat = np.abs(values) <= 1e-6 * float(np.abs(values).max(initial=0.0))
-    level = max(abs(float(end.value)), abs(float(f.taken.first.reshape(()))))
+    level = max(abs(float(end.value)), abs(f.first))
     gain = float(np.sum(slopes[~flat] ** 2 / np.abs(values[~flat])))
     size = float(np.linalg.norm((d * end.x)[free]))
     pull = float(np.abs(slopes[flat]).max(initial=0.0)) * size

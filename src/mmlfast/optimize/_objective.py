@@ -80,6 +80,11 @@ class Objective:
             self.note += given_is_wrong(self.taken, self._hess(x0.copy(), *self.args), x0, "hess", "hessian")
 
     @property
+    def first(self) -> float:
+        """f(x0), called as it is."""
+        return float(self.taken.first.reshape(()))
+
+    @property
     def derivatives(self) -> str:
         return GIVEN if self._jac is not None else self.taken.derivatives
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast._common.arrays import as_float, as_real
 from mmlfast.autodiff._taylor import taylor
 from mmlfast.optimize._callables import EXACT, Taken, given_is_wrong, take, why
@@ -149,7 +150,9 @@ def _short(x: Array) -> str:
 
 def curvature_scales(h: Array) -> Array:
     """d such that h / (d d') has ones, or numbers of that size, on its diagonal and beside it."""
-    d = np.sqrt(np.abs(np.diagonal(h)))
+    d = np.sqrt(np.abs(h.diagonal()))
+    if d.all():
+        return d
     for i in np.flatnonzero(d == 0):
         row = np.abs(h[i])
         others = row[d > 0] / d[d > 0]
@@ -157,14 +160,33 @@ def curvature_scales(h: Array) -> Array:
     return np.where(d > 0, d, 1.0)
 
 
+class Curvature(NamedTuple):
+    """A Hessian in units of which its entries are about one, by eigenvalues and directions of the free variables."""
+
+    scales: Array  # of all variables
+    free: Array
+    values: Array
+    vectors: Array
+
+
+def curvature_of(h: Array, free: Array) -> Curvature:
+    d = curvature_scales(h)
+    scaled = h / d[:, None] / d
+    values, vectors = _core.eigh(scaled if free.all() else scaled[np.ix_(free, free)])
+    return Curvature(d, free, values, vectors)
+
+
 def kind_of(h: Array, exact: bool = True) -> tuple[str, str]:
     """Of a stationary point with this Hessian: the kind, and a sentence."""
-    n = len(h)
-    d = curvature_scales(h)
-    values = np.linalg.eigvalsh(h / d[:, None] / d)
+    return kind_by(curvature_of(h, np.ones(len(h), bool)).values, exact)
+
+
+def kind_by(values: Array, exact: bool) -> tuple[str, str]:
+    """The same from the eigenvalues of a `Curvature`."""
+    n = len(values)
     largest = float(np.abs(values).max(initial=0.0))
     zero = largest * (64 * n * _EPS if exact else 1e-5)
-    n_negative, n_positive = int(np.sum(values < -zero)), int(np.sum(values > zero))
+    n_negative, n_positive = int(np.count_nonzero(values < -zero)), int(np.count_nonzero(values > zero))
     if n_negative and n_positive:
         verb = "is" if n_negative == 1 else "are"
         return "saddle", f"saddle: {n_negative} of {n} eigenvalues of the Hessian {verb} negative"
@@ -179,13 +201,11 @@ def kind_of(h: Array, exact: bool = True) -> tuple[str, str]:
 
 
 def lower_beside(
-    f: Callable[[Array], float], x: Array, value: float, h: Array, free: Array, level: float, box: Any = None
+    f: Callable[[Array], float], x: Array, value: float, curvature: Curvature, level: float, box: Any = None
 ) -> Array | None:
-    """A point near x that is lower by more than rounding (of numbers as large as level), in directions where h has no
-    curvature; None if there is none, or there are many such directions."""
-    d = curvature_scales(h)
-    scaled = (h / d[:, None] / d)[np.ix_(free, free)]
-    values, vectors = np.linalg.eigh(scaled)
+    """A point near x that is lower by more than rounding (of numbers as large as level), in directions where there is
+    no curvature; None if there is none, or there are many such directions."""
+    d, free, values, vectors = curvature
     flat = np.abs(values) <= 1e-9 * max(float(np.abs(values).max(initial=0.0)), 1e-300)
     if not flat.any() or flat.sum() > _MOST_FLAT:
         return None
