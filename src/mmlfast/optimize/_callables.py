@@ -71,7 +71,7 @@ class Recorded:
         assert self._pattern is not None
         return self._pattern
 
-    @property
+    @functools.cached_property
     def calls_python(self) -> bool:
         """Whether there is a function of the user's own in it (autodiff.primitive)."""
         return any(op == "callback" for op, *_ in self.seen.trace.graph.runs(self.seen.result.ravel()))
@@ -384,6 +384,8 @@ def _agrees(recorded: Recorded, x: Array, parameters: Sequence[Array], plain: Ar
     (traced,) = recorded.compiled("value").at_point(x, parameters)
     if traced.shape != plain.shape:
         return False
+    if traced.tobytes() == plain.tobytes():
+        return True
     with np.errstate(all="ignore"):
         close = np.abs(traced - plain) <= 1e-12 * np.maximum(np.abs(traced), np.abs(plain))
         return bool(np.all(close | (traced == plain) | (np.isnan(traced) & np.isnan(plain))))

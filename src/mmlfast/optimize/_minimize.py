@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -334,21 +335,26 @@ def _why_not_stationary(f: Objective, curvature: Curvature, end: Any) -> str:
     if not slope.any():
         return ""
     slopes = slope @ vectors
-    flat = np.abs(values) <= 1e-6 * float(np.abs(values).max(initial=0.0))
-    level = max(abs(float(end.value)), abs(f.first))
-    gain = float(np.sum(slopes[~flat] ** 2 / np.abs(values[~flat])))
-    size = float(np.linalg.norm((d * end.x)[free]))
-    pull = float(np.abs(slopes[flat]).max(initial=0.0)) * size
-    if not (gain <= 1e-7 * level and pull <= 1e-6 * level):
+    lengths = np.abs(values)
+    curved = lengths > 1e-6 * lengths.max()
+    level, size, pull = max(abs(float(end.value)), abs(f.first)), _length((d * end.x)[free]), 0.0
+    if not curved.all():
+        pull = float(np.abs(slopes[~curved]).max()) * size
+        slopes, lengths = slopes[curved], lengths[curved]
+    steps = slopes / lengths
+    if not (float(slopes @ steps) <= 1e-7 * level and pull <= 1e-6 * level):
         return "the slope is not zero there (a kink, or no smallest value)"
     # Steps as long as ever where f does not fall any more, or lower still twice as far away: exp(-x) has no minimum.
-    step = float(np.linalg.norm(slopes[~flat] / values[~flat]))
-    way = float(np.linalg.norm((d * (end.x - f.start))[free]))
+    step, way = _length(steps), _length((d * (end.x - f.start))[free])
     if f.derivatives != DIFFERENCES and step > 1e-4 * max(way, 1e-8 * size):
         return NO_END
     if 0 < end.value <= 1e-9 * level and free.all() and f.value(2 * end.x - f.start) < 0.5 * end.value:
         return NO_END
     return ""
+
+
+def _length(x: Array) -> float:
+    return math.sqrt(float(x @ x))
 
 
 def _by_products(hessp: Callable[..., Any], n: int) -> Callable[..., Any]:
