@@ -13,6 +13,7 @@ from problems import PROBLEMS, booth, extended_rosenbrock, goldstein_price, himm
 
 from mmlfast.autodiff import grad, hessian
 from mmlfast.optimize import minimize
+from mmlfast.optimize._objective import Objective
 
 # Where a method, from the start of the set, ends in a place from which it says that it is no minimum.
 TOLD = {("Biggs", "newton"), ("Biggs", "bfgs"), ("Goldstein and Price", "bfgs")}
@@ -363,3 +364,46 @@ def test_what_else_scipy_takes():
     assert states[-1] == minimize(rosenbrock, [-1.2, 1.0]).fun
     with pytest.raises(ValueError, match="x0 is empty"):
         minimize(rosenbrock, [])
+
+
+def test_compiled_newton_takes_the_steps_of_the_one_that_is_written_out(monkeypatch):
+    """Of few variables and a tape the iteration is compiled; of others, and with bounds, it is the one in Python."""
+    cases = [
+        (lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), np.full(6, -0.5)),
+        (himmelblau, np.array([0.1, -3.0])),
+        (lambda x: np.sum(np.sin(x) ** 2) + 0.1 * np.sum(x**2), np.array([9.0, -4.0, 0.3])),
+        (lambda x: (x[0] + x[1] - 1) ** 2, np.array([5.0, 2.0])),
+        (lambda x: x[0] ** 2 - x[1] ** 2 + x[1] ** 4, np.array([1.0, 1e-3])),
+        (lambda x: np.exp(-x[0]) + x[1] ** 2, np.array([0.0, 1.0])),
+        (lambda x: -np.sum(np.log(x)) + np.sum(x), np.array([0.01, 7.0, 2.0])),
+        (lambda x: np.sum(x**4) + x[0], np.array([3.0, 0.5])),
+    ]
+    paths = []
+    for written_out in (False, True):
+        if written_out:
+            monkeypatch.setattr(Objective, "small_programs", lambda _: None)
+        for f, x0 in cases:
+            seen = []
+            r = minimize(f, x0, method="newton", callback=seen.append)
+            paths.append((np.array(seen), r))
+    for (compiled, r), (written, s) in zip(paths[: len(cases)], paths[len(cases) :], strict=True):
+        n = min(len(compiled), len(written), 12)
+        assert_allclose(compiled[:n], written[:n], rtol=1e-6, atol=1e-9)
+        assert (r.success, r.kind, r.message) == (s.success, s.kind, s.message)
+        assert_allclose(r.x, s.x, rtol=1e-6, atol=1e-9)
+        assert abs(r.nit - s.nit) <= 3
+        assert r.nfev - s.nfev == pytest.approx(0, abs=4)
+
+
+def test_compiled_newton_stops_for_callbacks_limits_and_bad_starts():
+    def stop(x):
+        raise StopIteration
+
+    r = minimize(himmelblau, [0.1, -3.0], method="newton", callback=stop)
+    assert "callback" in r.message
+    assert r.nit == 1
+    assert "max_iter=2" in minimize(himmelblau, [0.1, -3.0], method="newton", options={"maxiter": 2}).message
+    with pytest.raises(ZeroDivisionError):
+        minimize(himmelblau, [0.1, -3.0], method="newton", callback=lambda x: 1 / 0)
+    with pytest.raises(ValueError, match="start elsewhere"):
+        minimize(lambda v: np.log(v[0]) + v[1], [-1.0, 0.0], method="newton")

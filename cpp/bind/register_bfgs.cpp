@@ -3,7 +3,7 @@
 
 #include "bind/registers.hpp"
 #include "bind/tape_arguments.hpp"
-#include "drivers/bfgs.hpp"
+#include "drivers/bfgs_newton.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -14,21 +14,24 @@ py::array_t<double> copy_of(const double* numbers, Size n) {
   return copy;
 }
 
+// callback(x, value), if there is one; false if it has raised an exception, which is set.
+bool call_after_step(const py::object& callback, const double* x, Size n, double value) noexcept {
+  if (callback.is_none()) return true;
+  try {
+    callback(copy_of(x, n), value);
+  } catch (py::error_already_set& error) {
+    error.restore();
+    return false;
+  }
+  return true;
+}
+
 // Calls a function of Python after each step, if there is one.
 class Stepped : public drivers::BfgsFunction {
  public:
   Stepped(py::object callback, Size n) : callback_(std::move(callback)), n_(n) {}
 
-  bool stepped(const double* x, double value) noexcept override {
-    if (callback_.is_none()) return true;
-    try {
-      callback_(copy_of(x, n_), value);
-    } catch (py::error_already_set& error) {
-      error.restore();
-      return false;
-    }
-    return true;
-  }
+  bool stepped(const double* x, double value) noexcept override { return call_after_step(callback_, x, n_, value); }
 
  protected:
   py::object callback_;
@@ -110,8 +113,61 @@ py::tuple bfgs(py::object function, const py::tuple& parameters, const py::array
                         result.value, result.decrease);
 }
 
+// Tapes of value and gradient, and of the Hessian.
+class WithHessian : public drivers::NewtonFunction {
+ public:
+  WithHessian(const TapeArguments& slopes, const TapeArguments& curvatures, py::object callback, Size n)
+      : slopes_(slopes.program, slopes.parameters.data(), {}),
+        curvatures_(curvatures.program, curvatures.parameters.data(), {}),
+        results_(static_cast<std::size_t>(n + 1)),
+        callback_(std::move(callback)),
+        n_(n) {}
+
+  bool evaluate(const double* x, double& value, double* gradient) noexcept override {
+    const Outcome outcome = slopes_(x, results_.data());
+    value = results_[0];
+    std::copy_n(results_.data() + 1, n_, gradient);
+    return outcome.ok();
+  }
+  bool hessian(const double* x, double* h) noexcept override { return curvatures_(x, h).ok(); }
+  bool stepped(const double* x, double value) noexcept override { return call_after_step(callback_, x, n_, value); }
+  Outcome outcome() const noexcept {
+    Outcome both = slopes_.outcome();
+    both.join(curvatures_.outcome());
+    return both;
+  }
+
+ private:
+  drivers::TapeEvaluator slopes_, curvatures_;
+  std::vector<double> results_;
+  py::object callback_;
+  Size n_;
+};
+
+// (gradient, Hessian, how it ended, steps, evaluations, Hessians, value, what is left to gain, leap); x is changed in
+// place.
+py::tuple newton_minimum(const py::object& function, const py::object& hessian, const py::tuple& parameters,
+                         const py::array& x, double tol, Size max_iter, py::object callback) {
+  const Size n = x.size();
+  double* at = work_of<double>(x, n, "x");
+  const TapeArguments slopes(function, parameters), curvatures(hessian, parameters);
+  if (slopes.program.layout().group_sizes[0] != n || slopes.program.layout().n_outputs != n + 1 ||
+      curvatures.program.layout().group_sizes[0] != n || curvatures.program.layout().n_outputs != n * n)
+    throw py::value_error("program: other numbers of inputs or outputs");
+  py::array_t<double> gradient(n), h({n, n});
+  drivers::NewtonResult result;
+  WithHessian f(slopes, curvatures, std::move(callback), n);
+  raise_unless_ok(f.outcome());
+  raise_unless_ok(drivers::newton(f, n, at, gradient.mutable_data(), tol, max_iter, h.mutable_data(), result));
+  return py::make_tuple(gradient, h, static_cast<int>(result.end), result.n_iter, result.n_evaluations,
+                        result.n_hessians, result.value, result.decrease, result.leap);
+}
+
 }  // namespace
 
-void register_bfgs(PyObject* module) { module_of(module).def("bfgs", &bfgs); }
+void register_bfgs(PyObject* module) {
+  module_of(module).def("bfgs", &bfgs);
+  module_of(module).def("newton_minimum", &newton_minimum);
+}
 
 }  // namespace mmlfast::bind

@@ -290,6 +290,9 @@ def network_fit(
     /,
 ) -> None: ...
 def network_fit_many(spec: NetworkSpec, members: list[tuple[Any, ...]], done: _Array, /) -> None: ...
+def newton_minimum(
+    arg0: object, arg1: object, arg2: tuple[_Array, ...], arg3: _Array, arg4: float, arg5: int, arg6: object, /
+) -> tuple[_Array, _Array, int, int, int, int, float, float, float]: ...
 def bfgs(
     arg0: object,
     arg1: tuple[_Array, ...],

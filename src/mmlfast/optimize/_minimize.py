@@ -48,6 +48,8 @@ _USELESS |= {
     "subproblem_maxiter",
 }
 # The kind of the point is looked up with a Hessian of so many variables at most.
+# So many times all of the way before is no step that a slope with an end would lead to.
+_FAR_LEAP = 10.0
 _MOST_MOVES = 3  # from stationary points that are none, to lower ones beside them
 _MOST_LOOKED_AT, _MOST_BY_DIFFERENCES = 200, 20
 
@@ -333,7 +335,9 @@ def _why_not_stationary(f: Objective, curvature: Curvature, end: Any) -> str:
     d, free, values, vectors = curvature
     slope = (end.gradient / d)[free]
     if not slope.any():
-        return ""
+        # A leap from a slope that fades away to where nothing of f is left.
+        faded = abs(float(end.value)) <= 1e-20 * abs(f.first) and getattr(end, "leap", 0.0) > _FAR_LEAP
+        return NO_END if faded and kind_by(values, True)[0] == "degenerate" else ""
     slopes = slope @ vectors
     lengths = np.abs(values)
     curved = lengths > 1e-6 * lengths.max()

@@ -93,6 +93,13 @@ class Objective:
         """Whether a program of the tape alone gives value and gradient."""
         return self._jac is None and self.taken.recorded is not None
 
+    def small_programs(self) -> tuple[Any, Any] | None:
+        """Programs of value and gradient, and of a dense Hessian of few variables, if tapes alone give all of them."""
+        recorded = self.taken.recorded
+        if recorded is None or not self.exact_tape or self._hess is not None or recorded.calls_python:
+            return None
+        return recorded.compiled("value, gradient").program, recorded.compiled("hessian").program
+
     def value(self, x: Array) -> float:
         self.nfev += 1
         with np.errstate(all="ignore"):

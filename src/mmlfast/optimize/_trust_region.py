@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast.optimize._objective import Objective
-from mmlfast.optimize._trust_step import scaled_model, trust_step
+from mmlfast.optimize._trust_step import MOST_BY_EIGENVALUES, scaled_model, trust_step
 
 Array = np.ndarray[Any, Any]
 
@@ -44,6 +45,7 @@ class End(NamedTuple):
     reason: str
     n_iter: int
     decrease: float
+    leap: float = 0.0  # the last step beside all of the way before it
 
 
 class Box:
@@ -64,6 +66,7 @@ class _Iteration:
 
     def __init__(self, f: Objective, x: Array, box: Box | None) -> None:
         self.f, self.box = f, box
+        self.start, self.leap = x, 0.0
         self.x = x if box is None else box.into(x)
         self.value, self.gradient = f.value_and_gradient(self.x)
         self.scales = np.zeros(x.size)
@@ -119,7 +122,45 @@ class _Iteration:
 
     def ended(self, converged: bool, reason: str, n_iter: int, decrease: float) -> End:
         hessian = self.hessian if self.hessian is not None else self.f.hessian(self.x)
-        return End(self.x, self.value, self.gradient, hessian, converged, reason, n_iter, decrease)
+        return End(self.x, self.value, self.gradient, hessian, converged, reason, n_iter, decrease, self.leap)
+
+
+_NOT_FINITE = 3
+_REASONS = (
+    "",
+    "max_iter={} steps were not enough",
+    "no point nearby is lower, although the derivatives say so",
+    "",
+    "it has no smallest value: it is minus infinity",
+    "the second derivatives are not finite",
+    NO_END,
+)
+
+
+def _compiled(
+    f: Objective,
+    programs: tuple[Any, Any],
+    x0: Array,
+    tol: float,
+    max_iter: int,
+    stepped: Callable[[Array, float], Any] | None,
+) -> End:
+    """The same in a compiled loop over tapes: what follows below says what it does."""
+    x = x0.copy()
+    gradient, hessian, end, n_iter, evaluations, hessians, value, decrease, leap = _core.newton_minimum(
+        *programs, tuple(f.taken.parameters), x, tol, max_iter, stepped
+    )
+    f.nfev += evaluations
+    f.njev += evaluations
+    f.nhev += hessians
+    if end == _NOT_FINITE:
+        _check_start(f, value, gradient)
+    return End(x, value, gradient, hessian, end == 0, _REASONS[end].format(max_iter), n_iter, decrease, leap)
+
+
+def _check_start(f: Objective, value: float, gradient: Array) -> None:
+    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        raise ValueError(f"{f.taken.name} is {value} at x0, and its gradient {gradient}: start elsewhere")
 
 
 def newton_minimum(
@@ -131,9 +172,10 @@ def newton_minimum(
     stepped: Callable[[Array, float], Any] | None = None,
 ) -> End:
     """The smallest value near x0."""
+    if box is None and f.n <= MOST_BY_EIGENVALUES and (programs := f.small_programs()) is not None:
+        return _compiled(f, programs, x0, tol, max_iter, stepped)
     state = _Iteration(f, x0, box)
-    if not (np.isfinite(state.value) and np.isfinite(state.gradient).all()):
-        raise ValueError(f"{f.taken.name} is {state.value} at x0, and its gradient {state.gradient}: start elsewhere")
+    _check_start(f, state.value, state.gradient)
     n_iter, decrease = 0, np.inf
     while True:
         free, scaled, slope = state.model()
@@ -158,7 +200,7 @@ def newton_minimum(
             return state.ended(True, "", n_iter, decrease)
         if n_iter >= max_iter:
             return state.ended(False, f"max_iter={max_iter} steps were not enough", n_iter, decrease)
-        if not _goes(state, step, found.inside, decrease, box, free):
+        if not _goes(state, step, found.inside, decrease, box, (free, scaled, slope)):
             if state.value == -np.inf:
                 return state.ended(False, "it has no smallest value: it is minus infinity", n_iter, decrease)
             if decrease <= 1e3 * NOISE * abs(state.value):
@@ -170,9 +212,16 @@ def newton_minimum(
             stepped(state.x, state.value)
 
 
-def _goes(state: _Iteration, step: Array, inside: bool, decrease: float, box: Box | None, free: Array) -> bool:
+def _goes(
+    state: _Iteration,
+    step: Array,
+    inside: bool,
+    decrease: float,
+    box: Box | None,
+    model: tuple[Array, Any, Array],
+) -> bool:
     """One step that gains; the radius shrinks until there is one. False if there is none."""
-    scaled, slope = None, None
+    free, scaled, slope = model
     for _ in range(60):
         to = state.x + step
         value, gradient = state.f.value_and_gradient(to)
@@ -188,12 +237,12 @@ def _goes(state: _Iteration, step: Array, inside: bool, decrease: float, box: Bo
         elif ratio > 0.75 and not inside:
             state.radius = 3 * state.radius
         if ratio > 1e-4:
+            way = float(np.linalg.norm((state.scales * (state.x - state.start))[free]))
+            state.leap = length / way if way > 0 else 0.0
             state.x, state.value, state.gradient = to, value, gradient
             return True
         if not length or np.array_equal(to, state.x):
             return False
-        if scaled is None or slope is None:
-            _, scaled, slope = scaled_model(state.hessian, state.gradient, state.scales, free)
         found = trust_step(scaled, slope, state.radius)
         step, inside, decrease = state.step_of(free, found.step), found.inside, found.predicted
         if box is not None:

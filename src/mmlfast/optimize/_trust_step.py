@@ -12,7 +12,7 @@ Array = np.ndarray[Any, Any]
 
 _EPS = float(np.finfo(np.float64).eps)
 # Up to so many variables all eigenvalues are computed.
-_FEW = 40
+MOST_BY_EIGENVALUES = 40
 
 
 class Found(NamedTuple):
@@ -50,7 +50,7 @@ def trust_step(h: Any, g: Array, radius: float) -> Found:
         return Found(g, True, 0.0)
     if not isinstance(h, np.ndarray):
         return _by_factors(_SparseFactors(h), h, g, radius)
-    if len(h) <= _FEW:
+    if len(h) <= MOST_BY_EIGENVALUES:
         with np.errstate(all="ignore"):  # of directions along which nothing pulls
             return _by_eigenvalues(*np.linalg.eigh(h), g, radius)
     return _by_factors(_DenseFactors(h), h, g, radius)

@@ -1,0 +1,330 @@
+#include "drivers/bfgs_newton.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "drivers/eigh.hpp"
+#include "runtime/aligned_buffer.hpp"
+#include "runtime/interrupt.hpp"
+
+namespace mmlfast::drivers {
+namespace {
+
+// As in _trust_region.py and _trust_step.py, where the reasons stand.
+constexpr double eps = std::numeric_limits<double>::epsilon(), infinity = std::numeric_limits<double>::infinity();
+constexpr double noise = 16 * eps, little = 1e-9, tiny = 1e-24, far_away = 1e30, nothing = 1e-30;
+constexpr int most_stale = 3, most_trials = 60, most_shifts = 50, most_before = 60;
+
+double dot(const double* a, const double* b, Size n) noexcept {
+  double sum = 0;
+  for (Size i = 0; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+double length_of(const double* a, Size n) noexcept { return std::sqrt(dot(a, a, n)); }
+double largest_of(const double* a, Size n) noexcept {
+  double largest = 0;
+  for (Size i = 0; i < n; ++i) largest = std::max(largest, std::fabs(a[i]));
+  return largest;
+}
+
+// A quadratic model in units of which its curvature is about one, by eigenvalues; steps are along the eigenvectors.
+struct Model {
+  Size n;
+  double *values, *vectors, *slopes, *parts;
+
+  bool inside = false;  // the step is the model's own minimum
+  double predicted = 0;
+  bool flat = false;  // a direction with no curvature but rounding
+
+  // parts := the step p, |p| <= radius, with the smallest g'p + p'h p / 2.
+  void step(double radius) noexcept {
+    const double lowest = values[0], size = std::max(std::fabs(lowest), std::fabs(values[n - 1]));
+    const double floor = static_cast<double>(n) * eps * size;
+    inside = true;
+    if (lowest > floor) {
+      for (Size i = 0; i < n; ++i) parts[i] = -slopes[i] / values[i];
+      if (length_of(parts, n) <= radius) return found(-0.5 * dot(slopes, parts, n), lowest <= 1e3 * floor);
+    } else if (lowest >= -floor && without_flat(floor) && length_of(parts, n) <= radius) {
+      return found(-0.5 * dot(slopes, parts, n), true);
+    }
+    inside = false;
+    const double shifted_length = shifted(radius);
+    if (lowest < 0 && !(std::fabs(shifted_length - radius) <= 0.1 * radius)) hard_case(radius, floor);
+    double curved = 0;
+    for (Size i = 0; i < n; ++i) curved += parts[i] * (values[i] * parts[i]);
+    found(-dot(slopes, parts, n) - 0.5 * curved, std::fabs(lowest) <= 1e3 * floor);
+  }
+
+ private:
+  void found(double gain, bool is_flat) noexcept {
+    predicted = gain;
+    flat = is_flat;
+  }
+
+  // Without the flat directions; false if something pulls along them.
+  bool without_flat(double floor) noexcept {
+    double pull = 0;
+    for (Size i = 0; i < n; ++i) {
+      const bool is_flat = values[i] <= floor;
+      parts[i] = is_flat ? 0 : -slopes[i] / values[i];
+      if (is_flat) pull = std::max(pull, std::fabs(slopes[i]));
+    }
+    return !(pull > 1e3 * eps * largest_of(slopes, n));
+  }
+
+  // |p(shift)| = radius, p = -slopes / (values + shift), shift > -values[0]; its length.
+  double shifted(double radius) noexcept {
+    const double least = std::max(0.0, -values[0]);
+    double shift = least + length_of(slopes, n) / radius, low = least, length = 0;
+    for (int k = 0; k < most_shifts; ++k) {
+      double weighted = 0;
+      for (Size i = 0; i < n; ++i) {
+        parts[i] = slopes[i] == 0 ? 0 : -slopes[i] / (values[i] + shift);
+        weighted += parts[i] * (parts[i] / (values[i] + shift));
+      }
+      length = length_of(parts, n);
+      if (std::fabs(length - radius) <= 1e-3 * radius) break;
+      if (length > radius) low = shift;
+      // Newton's method for 1 / |p| = 1 / radius, which is nearly linear in the shift.
+      const double change = (length - radius) / radius * length * length / weighted;
+      if (!std::isfinite(change)) break;
+      shift = shift + change > low ? shift + change : 0.5 * (low + shift);
+      if (shift <= least * (1 + 4 * eps) + 1e-300) break;
+    }
+    return length;
+  }
+
+  // Along the lowest direction.
+  void hard_case(double radius, double floor) noexcept {
+    for (Size i = 0; i < n; ++i) {
+      const double above = values[i] - values[0];
+      parts[i] = above > floor ? -slopes[i] / above : 0;
+    }
+    const double length = std::min(length_of(parts, n), radius);
+    parts[0] = -std::copysign(std::sqrt(std::max(radius * radius - length * length, 0.0)), slopes[0]);
+  }
+};
+
+class Newton {
+ public:
+  Newton(NewtonFunction& f, Size n, double* x, double* gradient, double tol, Size max_iter, double* hessian,
+         NewtonResult& result, void* memory) noexcept
+      : f_(f), n_(n), x_(x), g_(gradient), h_(hessian), tol_(tol), max_iter_(max_iter), result_(result) {
+    Divider divider(memory);
+    take(divider);
+  }
+  static Size bytes(Size n) noexcept { return 8 * (2 * round_up(n * n, 8) + 9 * round_up(n, 8)); }
+
+  bool run() noexcept {
+    if (!evaluate(x_, result_.value, g_)) return false;
+    if (!is_finite(result_.value, g_)) return ends(NewtonEnd::not_finite);
+    keep(result_.value);
+    result_.decrease = infinity;
+    InterruptTimer timer;
+    while (true) {
+      if (timer.interrupted()) return false;
+      ++result_.n_hessians;
+      if (!f_.hessian(x_, h_)) return false;
+      if (!make_model()) return ends(NewtonEnd::no_hessian);
+      if (!(radius_ <= far_away * first_size_)) return ends(NewtonEnd::far);
+      model_.step(radius_);
+      take_step();
+      if (has_converged()) return ends(NewtonEnd::converged);
+      if (result_.n_iter >= max_iter_) return ends(NewtonEnd::slow);
+      bool goes = false;
+      if (!go(goes)) return false;
+      if (!goes) {
+        if (result_.value == -infinity) return ends(NewtonEnd::unbounded);
+        return ends(result_.decrease <= 1e3 * noise * std::fabs(result_.value) ? NewtonEnd::converged
+                                                                               : NewtonEnd::no_step);
+      }
+      ++result_.n_iter;
+      keep(result_.value);
+      if (!f_.stepped(x_, result_.value)) return false;
+    }
+  }
+
+ private:
+  void take(Divider& divider) noexcept {
+    scaled_ = divider.take<double>(n_ * n_);
+    model_.n = n_;
+    model_.vectors = divider.take<double>(n_ * n_);
+    for (double** vector :
+         {&scales_, &step_, &trial_, &trial_g_, &model_.values, &model_.slopes, &model_.parts, &size_, &start_})
+      *vector = divider.take<double>(n_);
+    std::fill_n(scales_, n_, 0.0);
+    std::copy_n(x_, n_, start_);
+  }
+  bool ends(NewtonEnd end) noexcept {
+    result_.end = end;
+    return true;
+  }
+  bool evaluate(const double* x, double& value, double* gradient) noexcept {
+    ++result_.n_evaluations;
+    return f_.evaluate(x, value, gradient);
+  }
+  bool is_finite(double value, const double* g) const noexcept {
+    double sum = value;
+    for (Size i = 0; i < n_; ++i) sum += 0 * g[i];
+    return std::isfinite(sum);
+  }
+  // Values so far: the largest of all, and of the last ones.
+  void keep(double value) noexcept {
+    before_[n_kept_++ % most_before] = std::fabs(value);
+    largest_ = std::max(largest_, std::fabs(value));
+  }
+  double largest_before() const noexcept { return largest_of(before_, std::min<Size>(n_kept_, most_before)); }
+
+  // In which entries are ones, or numbers of that size, on the diagonal and beside it.
+  void find_scales() noexcept {
+    for (Size i = 0; i < n_; ++i) size_[i] = std::sqrt(std::fabs(h_[i * n_ + i]));
+    for (Size i = 0; i < n_; ++i) {
+      if (h_[i * n_ + i] != 0) continue;
+      double others = 0, row = 0;
+      for (Size j = 0; j < n_; ++j) {
+        const double entry = std::fabs(h_[i * n_ + j]);
+        row = std::max(row, entry);
+        if (size_[j] > 0) others = std::max(others, entry / size_[j]);
+      }
+      size_[i] = others > 0 ? others : std::sqrt(row);
+    }
+    for (Size i = 0; i < n_; ++i) {
+      const double size = size_[i] > 0 ? size_[i] : 1;
+      scales_[i] = std::max(size, 0.5 * scales_[i]);
+    }
+  }
+
+  // False if it is not finite.
+  bool make_model() noexcept {
+    find_scales();
+    double sum = 0;
+    for (Size i = 0; i < n_; ++i)
+      for (Size j = 0; j < n_; ++j) {
+        scaled_[i * n_ + j] = h_[i * n_ + j] / scales_[i] / scales_[j];
+        sum += 0 * scaled_[i * n_ + j];
+      }
+    if (!std::isfinite(sum)) return false;
+    const Layout matrix{n_, n_, n_, 1}, column{n_, 1, 1, 1};
+    const Outcome found = eigh(1, Batch<const double>{scaled_, 0, matrix}, Triangle::lower,
+                               Batch<double>{model_.values, 0, column}, Batch<double>{model_.vectors, 0, matrix});
+    if (!found.ok()) return false;
+    for (Size i = 0; i < n_; ++i) model_.slopes[i] = 0;
+    for (Size j = 0; j < n_; ++j) {
+      const double slope = g_[j] / scales_[j];
+      for (Size i = 0; i < n_; ++i) model_.slopes[i] += slope * model_.vectors[j * n_ + i];
+    }
+    if (radius_ == 0) {
+      for (Size i = 0; i < n_; ++i) trial_[i] = scales_[i] * x_[i];
+      const double size = length_of(trial_, n_), slope = length_of(model_.slopes, n_);
+      radius_ = first_size_ = size > 0 ? size : slope > 0 ? slope : 1;
+    }
+    return true;
+  }
+
+  // The step of the model, in the units of x; size_ holds it in those of the model.
+  void take_step() noexcept {
+    for (Size j = 0; j < n_; ++j) {
+      size_[j] = dot(model_.vectors + j * n_, model_.parts, n_);
+      step_[j] = size_[j] / scales_[j];
+    }
+    result_.decrease = model_.predicted;
+  }
+
+  bool has_converged() noexcept {
+    bool small = true, any = false;
+    for (Size i = 0; i < n_; ++i) {
+      small = small && std::fabs(step_[i]) <= tol_ * std::fabs(x_[i]);
+      any = any || step_[i] != 0;
+    }
+    const double decrease = result_.decrease;
+    if ((small && model_.inside) || !any || (model_.flat && decrease <= nothing * largest_before())) return true;
+    // Where little is left to gain, and steps do not make it less any more.
+    if (decrease > std::max(little * std::fabs(result_.value), tiny * largest_)) {
+      least_ = infinity;
+      stale_ = 0;
+      return false;
+    }
+    if (decrease <= 0.25 * least_) {
+      least_ = decrease;
+      stale_ = 0;
+      return false;
+    }
+    return ++stale_ >= (decrease <= noise * std::fabs(result_.value) ? most_stale : 3 * most_stale);
+  }
+
+  // Of values, or of slopes at both ends where rounding hides it.
+  double gain(double value) const noexcept {
+    if (std::fabs(result_.value - value) > noise * std::max(std::fabs(result_.value), std::fabs(value)))
+      return result_.value - value;
+    double both = 0;
+    for (Size i = 0; i < n_; ++i) both += (g_[i] + trial_g_[i]) * step_[i];
+    return -0.5 * both;
+  }
+
+  // One step that gains; the radius shrinks until there is one. goes is false if there is none. False if evaluation was
+  // stopped.
+  bool go(bool& goes) noexcept {
+    for (int k = 0; k < most_trials; ++k) {
+      bool moves = false;
+      for (Size i = 0; i < n_; ++i) {
+        trial_[i] = x_[i] + step_[i];
+        moves = moves || trial_[i] != x_[i];
+      }
+      double value = 0;
+      if (!evaluate(trial_, value, trial_g_)) return false;
+      const double length = length_of(size_, n_);
+      if (value == -infinity) {
+        std::copy_n(trial_, n_, x_);
+        result_.value = value;
+        return true;
+      }
+      const double gained = is_finite(value, trial_g_) ? gain(value) : -infinity;
+      const double ratio = result_.decrease > 0 ? gained / result_.decrease : -infinity;
+      if (ratio < 0.25)
+        radius_ = 0.25 * length;
+      else if (ratio > 0.75 && !model_.inside)
+        radius_ = 3 * radius_;
+      if (ratio > 1e-4) {
+        double way = 0;
+        for (Size i = 0; i < n_; ++i) way += std::pow(scales_[i] * (x_[i] - start_[i]), 2);
+        result_.leap = way > 0 ? length / std::sqrt(way) : 0;
+        std::copy_n(trial_, n_, x_);
+        std::copy_n(trial_g_, n_, g_);
+        result_.value = value;
+        goes = true;
+        return true;
+      }
+      if (length == 0 || !moves) return true;
+      model_.step(radius_);
+      take_step();
+    }
+    return true;
+  }
+
+  NewtonFunction& f_;
+  Size n_;
+  double *x_, *g_, *h_;
+  double tol_;
+  Size max_iter_;
+  NewtonResult& result_;
+  Model model_{};
+  double *scaled_ = nullptr, *scales_ = nullptr, *step_ = nullptr, *trial_ = nullptr, *trial_g_ = nullptr,
+         *size_ = nullptr, *start_ = nullptr;
+  double radius_ = 0, first_size_ = 0, largest_ = 0, least_ = infinity;
+  double before_[most_before] = {};
+  Size n_kept_ = 0;
+  int stale_ = 0;
+};
+
+}  // namespace
+
+Outcome newton(NewtonFunction& f, Size n, double* x, double* gradient, double tol, Size max_iter, double* hessian,
+               NewtonResult& result) noexcept {
+  AlignedBuffer<double> memory(Newton::bytes(n) / 8);
+  if (!memory) return {Outcome::Status::no_memory};
+  Newton method(f, n, x, gradient, tol, max_iter, hessian, result, memory.data());
+  return method.run() ? Outcome{} : Outcome{Outcome::Status::interrupted};
+}
+
+}  // namespace mmlfast::drivers
