@@ -27,7 +27,7 @@ PyObject* call(PyObject* self, PyObject* const* args, std::size_t n_args_and_fla
     if (done.taken) {
       if (!done.outcome.ok()) {
         set_python_error(done.outcome, f.failed_items_message);
-      } else if (done.outcome.rcond != 1 && !warn_if_ill_conditioned(done.outcome)) {
+      } else if (done.outcome.rcond() != 1 && !warn_if_ill_conditioned(done.outcome)) {
         Py_XDECREF(done.value);
         return nullptr;
       }

@@ -62,7 +62,7 @@ Py_ssize_t level_of_caller() noexcept {
 
 bool warn(Outcome outcome) {
   PyObject* category = attribute_of_module("scipy.linalg", "LinAlgWarning");
-  PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond);
+  PyObject* number = category == nullptr ? nullptr : PyFloat_FromDouble(outcome.rcond());
   PyObject* text = number == nullptr ? nullptr : PyObject_CallMethod(number, "__format__", "s", ".6g");
   const bool good =
       text != nullptr && PyErr_WarnFormat(category, level_of_caller(),
@@ -112,7 +112,7 @@ void raise_failed_items(const char* message, std::ptrdiff_t first_failed, std::p
 }
 
 bool warn_if_ill_conditioned(Outcome outcome) noexcept {
-  return !(outcome.rcond < 1) || take_or_stop([&] { return warn(outcome); });
+  return !(outcome.rcond() < 1) || take_or_stop([&] { return warn(outcome); });
 }
 
 void install_runtime_hooks() {

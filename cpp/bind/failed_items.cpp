@@ -41,8 +41,8 @@ void FailedItems::add(const TypedLoop& loop, char* const* args, const npy_intp* 
   adjacent_ = adjacent_ && args[result] == first_item_ + n_items_ * item_bytes_ &&
               (dimensions[0] == 1 || steps[result] == item_bytes_);
   if (outcome.status == Outcome::Status::failed_items) {
-    if (n_failed_ == 0) first_failed_ = n_items_ + outcome.first_failed;
-    n_failed_ += outcome.n_failed;
+    if (n_failed_ == 0) first_failed_ = n_items_ + outcome.first_failed();
+    n_failed_ += outcome.n_failed();
   }
   n_items_ += dimensions[0];
 }

@@ -18,9 +18,10 @@ constexpr npy_intp most_elements = 1024;
 class Operands : NonCopyable {
  public:
   Operands(const BatchedFunctionData& f, const TypedLoop& loop) noexcept : f_(f), loop_(loop) {
+    // All of them, a number that is known: a call of memset would write under a mask, for which reads have to wait.
+    std::fill_n(dimensions_ + 1, most_core_dimensions, npy_intp{-1});
+    std::fill_n(outputs_, most_operands, nullptr);
     dimensions_[0] = 1;
-    std::fill_n(dimensions_ + 1, f.n_core_dimensions, npy_intp{-1});
-    std::fill_n(outputs_, f.n_out, nullptr);
   }
   ~Operands() {
     for (int k = 0; k < f_.n_out; ++k) Py_XDECREF(outputs_[k]);
@@ -147,7 +148,7 @@ FastCall fast_call(const BatchedFunctionData& f, PyObject* const* args, PyTypeOb
   call.outcome = operands.run();
   clear_float_flags();
   if (call.outcome.status == Outcome::Status::failed_items && f.failed_items_message == nullptr)
-    call.outcome.status = Outcome::Status::ok;
+    call.outcome = {};
   if (call.outcome.ok()) call.value = operands.results(result, integers);
   return call;
 }

@@ -53,7 +53,7 @@ void run_loop(char** args, const npy_intp* dimensions, const npy_intp* steps, vo
   clear_float_flags();
   FailedItems* failed = FailedItems::of(f);
   if (failed != nullptr) failed->add(loop, args, dimensions, steps, outcome);
-  if (outcome.ok() && outcome.rcond == 1) return;
+  if (outcome.ok() && outcome.rcond() == 1) return;
   const bool raises = failed == nullptr && f.failed_items_message != nullptr;
   if (outcome.status == Outcome::Status::failed_items && !raises) return;
   failed_before = with_gil([&] {

@@ -48,7 +48,7 @@ PyObject* call(PyObject* object, PyObject* const* args, std::size_t n_args_and_f
   if (f != nullptr) {
     const FastCall done = fast_call(*f, args, self.result, Integers::python);
     if (done.taken) {
-      if (done.outcome.ok() && done.outcome.rcond == 1) return done.value;
+      if (done.outcome.ok() && done.outcome.rcond() == 1) return done.value;
       Py_XDECREF(done.value);
       if (!done.outcome.ok() && done.outcome.status != Outcome::Status::failed_items) {
         set_python_error(done.outcome, nullptr);

@@ -84,9 +84,8 @@ void add_inverse(PyObject* m) {
              }) + floats("t->t", []<class T>(GufuncFrame& f) { return inverse<T>(f); }));
   // For functions of this library that judge the condition themselves.
   add_gufunc(m, {"inv_unwarned", "(n,n)->(n,n)", singular}, floats("t->t", []<class T>(GufuncFrame& f) {
-               Outcome outcome = inverse<T>(f);
-               outcome.rcond = 1;
-               return outcome;
+               const Outcome outcome = inverse<T>(f);
+               return outcome.ok() ? Outcome{} : outcome;
              }));
 }
 

@@ -43,10 +43,8 @@ Outcome solve_one(const Batch<const T>& a, const Batch<const T>& b, const Batch<
   const LaneBits bits = kernel.solve(one.matrix, a.layout, one.rhs, one.layout(), one.to, one.layout(), scratch);
   one.finish();
   if (bits & 1) return {Outcome::Status::failed_items};
-  Outcome outcome;
-  outcome.rcond =
-      one.rcond([&] { return scaled_condition(a.item(0), a.layout, kernel.scratch_vectors(n, 1), kernel.solve); });
-  return outcome;
+  return Outcome::with_condition(
+      one.rcond([&] { return scaled_condition(a.item(0), a.layout, kernel.scratch_vectors(n, 1), kernel.solve); }));
 }
 
 }  // namespace
@@ -68,15 +66,14 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   }
   double rcond = 1;
   const LapackPlan<T> plan{m, static_cast<double>(m), nullptr};
-  Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* rhs) {
+  const Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* rhs) {
     if (f.singular) return set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
     to_columns(b.item(i), b.layout, rhs, n);
     f.substitute(false, rhs, m);
     if (look) rcond = f.reciprocal_condition(a.item(i), a.layout, rhs, b.item(i), b.layout.row_stride);
     from_columns(rhs, n, x.item(i), x.layout);
   });
-  outcome.rcond = rcond;
-  return outcome;
+  return outcome.ok() ? Outcome::with_condition(rcond) : outcome;
 }
 
 template <class T>
@@ -86,29 +83,28 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
   if (n == 0 || n_items == 0) return {};
   const bool look = n_items == 1 && n > 1 && a.data != x.data;  // as above
   if (lane_orders.suit<T>(n, n_items)) {
-    Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
+    const Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> x_items(x, first, count);
       return kernel.inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
     if (look && n <= lane_orders.always && outcome.ok()) {
       T room[2 * lane_orders.always];
-      outcome.rcond = condition_of_inverse(a.item(0), a.layout, x.item(0), x.layout, room);
+      return Outcome::with_condition(condition_of_inverse(a.item(0), a.layout, x.item(0), x.layout, room));
     }
     return outcome;
   }
   double rcond = 1;
   constexpr Size work_columns = 64;  // what LAPACK's getri likes to have
   const LapackPlan<T> plan{work_columns, static_cast<double>(n) * 2 / 3, &x};
-  Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* work) {
+  const Outcome outcome = run_lapack<T>(n_items, a, plan, [&](Size i, const LapackFactors<T>& f, T* work) {
     if (f.singular) return set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
     f.invert(work, work_columns);
     // The rows of the inverse lie in memory as the columns of the inverse of the transpose do.
     if (look) rcond = condition_of_inverse(a.item(i), a.layout, f.lu, Layout{n, n, n, 1}, work);
     if (f.lu != x.item(i)) from_columns(f.lu, n, x.item(i), transposed(x.layout));
   });
-  outcome.rcond = rcond;
-  return outcome;
+  return outcome.ok() ? Outcome::with_condition(rcond) : outcome;
 }
 
 template <class T>

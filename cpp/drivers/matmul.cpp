@@ -43,6 +43,10 @@ template <class T, class Run>
 Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements, Run&& run) noexcept {
   constexpr Size row_unit = 48;  // a multiple of the heights of all tiles
   const Size scratch_bytes = checked_product(scratch_elements, static_cast<Size>(sizeof(T)));
+  if (n_items == 1 && item_ns < block_ns)  // without the divisions, which take as long as a small product
+    return parallel_with_scratch(1, item_ns, scratch_bytes, [&](Size, void* scratch) {
+      run(Size{0}, Size{1}, Size{0}, rows, static_cast<T*>(scratch));
+    });
   Size per_block = 1, rows_per_block = rows, pieces = 1;
   if (item_ns < block_ns) {
     per_block = std::min(n_items, std::max<Size>(1, static_cast<Size>(block_ns / item_ns)));

@@ -7,7 +7,9 @@
 
 namespace mmlfast {
 
-struct Outcome {
+// Sixteen bytes, which a function returns in two registers: the call of one small item passes it through half a dozen.
+class Outcome {
+ public:
   // From mild to severe.
   enum class Status : std::uint8_t {
     ok,
@@ -17,28 +19,42 @@ struct Outcome {
     no_lapack,  // SciPy's LAPACK could not be loaded: the pending Python exception says why
     too_large,  // a size does not fit the integers of BLAS/LAPACK, or a byte count does not fit 64 bits
   };
-  Status status = Status::ok;
-  // With failed_items: the lowest number of an item that has no answer, and how many have none.
-  std::int64_t first_failed = 0, n_failed = 1;
-  // Less than the roundoff of the type only where a single large matrix was found to be that close to singular: an
-  // answer that the caller should be warned of.
-  double rcond = 1;
+  Status status;
 
-  bool ok() const noexcept { return status == Status::ok; }
+  // With failed_items: the lowest number of an item that has no answer, and how many have none.
+  constexpr Outcome(Status what = Status::ok, std::int64_t first_failed = 0, std::int64_t n_failed = 1) noexcept
+      : status(what), n_failed_(n_failed), first_failed_(first_failed) {
+    if (what != Status::failed_items) rcond_ = 1;
+  }
+  // An answer, and the reciprocal condition number. It is less than the roundoff of the type only where a single large
+  // matrix was found to be that close to singular: an answer that the caller should be warned of. Else it is 1.
+  static constexpr Outcome with_condition(double rcond) noexcept {
+    Outcome outcome;
+    outcome.rcond_ = rcond;
+    return outcome;
+  }
+
+  constexpr bool ok() const noexcept { return status == Status::ok; }
   // Is there nothing to give to the caller? Items that failed say so by themselves.
-  bool stopped() const noexcept { return status > Status::failed_items; }
+  constexpr bool stopped() const noexcept { return status > Status::failed_items; }
+  constexpr std::int64_t first_failed() const noexcept { return status == Status::failed_items ? first_failed_ : 0; }
+  constexpr std::int64_t n_failed() const noexcept { return status == Status::failed_items ? n_failed_ : 0; }
+  constexpr double rcond() const noexcept { return ok() ? rcond_ : 1; }
 
   // The more severe of two outcomes; the failed items of both.
   void join(const Outcome& other) noexcept {
-    if (other.status == Status::failed_items && status == other.status) {
-      first_failed = std::min(first_failed, other.first_failed);
-      n_failed += other.n_failed;
-    } else if (other.status > status) {
-      status = other.status;
-      first_failed = other.first_failed;
-      n_failed = other.n_failed;
-    }
+    if (other.status == Status::failed_items && status == other.status)
+      *this = {status, std::min(first_failed_, other.first_failed_), n_failed_ + other.n_failed_};
+    else if (other.status > status)
+      *this = other;
   }
+
+ private:
+  std::int64_t n_failed_ : 56;
+  union {
+    std::int64_t first_failed_;  // with failed_items
+    double rcond_;               // else
+  };
 };
 
 // The outcomes of parts that several threads work on. The order in which they come makes no difference.
@@ -47,9 +63,9 @@ class JoinedOutcome {
   void join(const Outcome& one) noexcept {
     if (one.ok()) return;
     if (one.status == Outcome::Status::failed_items) {
-      n_failed_.fetch_add(one.n_failed, std::memory_order_relaxed);
+      n_failed_.fetch_add(one.n_failed(), std::memory_order_relaxed);
       std::int64_t seen = first_failed_.load(std::memory_order_relaxed);
-      while (one.first_failed < seen && !first_failed_.compare_exchange_weak(seen, one.first_failed)) {
+      while (one.first_failed() < seen && !first_failed_.compare_exchange_weak(seen, one.first_failed())) {
       }
     }
     Outcome::Status status = status_.load(std::memory_order_relaxed);

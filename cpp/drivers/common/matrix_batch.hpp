@@ -26,10 +26,8 @@ Outcome run_matrices(Size n_items, double item_ns, Size scratch_bytes, Uses uses
     shared = shared && held;
   }
   const auto one = [&](Size i, void* scratch) {
-    Outcome outcome = call(i, scratch);
-    outcome.first_failed = i;
-    outcome.n_failed = 1;
-    return outcome;
+    const Outcome outcome = call(i, scratch);
+    return outcome.status == Outcome::Status::failed_items ? Outcome{outcome.status, i} : outcome;
   };
   if (shared) return parallel_with_scratch(n_items, item_ns, scratch_bytes, one);
   const AlignedBuffer<char> scratch(scratch_bytes);
