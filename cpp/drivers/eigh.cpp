@@ -22,7 +22,8 @@ Layout oriented(const Layout& l, Triangle triangle) { return triangle == Triangl
 template <class T, class Call>
 Outcome run_lanes(Size n_items, Size n, bool vectors, Call&& call) noexcept {
   constexpr int most = max_eigh_groups;
-  return run_in_lanes<T, most>(n_items, lane_ns<T>(n, vectors), kernel_of<Eigh<T>>().scratch_vectors(n, most),
+  const int at_once = static_cast<int>(std::min<Size>(most, ceil_div(n_items, items_per_group<T>)));
+  return run_in_lanes<T, most>(n_items, lane_ns<T>(n, vectors), kernel_of<Eigh<T>>().scratch_vectors(n, at_once),
                                [&](Size first, Size count, void* scratch) {
                                  const int groups = static_cast<int>((count - 1) / items_per_group<T>) + 1;
                                  return call(groups, first, count, scratch);

@@ -35,7 +35,8 @@ Outcome solve_one(const Batch<const T>& a, const Batch<const T>& b, const Batch<
   const Elimination<T>& kernel = kernel_of<Elimination<T>>();
   const Size n = a.layout.rows, m = b.layout.cols, vectors = kernel.scratch_vectors(n, m);
   const Size numbers = checked_product(LanesOfOne<T>::numbers(n, m), static_cast<Size>(sizeof(T)));
-  const ScratchLease lease(numbers < 0 ? numbers : 64 * vectors + numbers);
+  alignas(64) char small[most_scratch_on_stack];
+  const ScratchLease lease(numbers < 0 ? numbers : 64 * vectors + numbers, small);
   if (!lease) return {Outcome::Status::no_memory};
   void* scratch = lease.data();
   T* room = reinterpret_cast<T*>(static_cast<char*>(scratch) + 64 * vectors);

@@ -78,7 +78,7 @@ Outcome products(Size n_items, const Batch<const T>& a, const Batch<const T>& b,
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = c.layout.rows, k = a.layout.cols, n = c.layout.cols;
   // Blocks of rows are at most that high; the scratch memory for c is for such a block.
-  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel.scratch_elements(m, k, n),
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, n), kernel.scratch_elements(n_items, m, k, n),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
                         kernel.products(count, part(a, first, row, rows), part(b, first, 0, k),
                                         part(c, first, row, rows), scratch);
@@ -90,7 +90,7 @@ template <class T>
 Outcome dots(Size n_items, const Batch<const T>& a, const Batch<const T>& x, const Batch<T>& y) noexcept {
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = y.layout.rows, k = a.layout.cols;
-  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel.scratch_elements(m, k, 1),
+  return in_pieces<T>(n_items, m, product_ns<T>(m, k, 1), kernel.scratch_elements(n_items, m, k, 1),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
                         kernel.dots(count, part(a, first, row, rows), part(x, first, 0, k), part(y, first, row, rows),
                                     scratch);

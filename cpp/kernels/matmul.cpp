@@ -19,17 +19,26 @@ constexpr ptrdiff_t whole_vectors(ptrdiff_t n) {
 // loaded at once as vectors.
 constexpr ptrdiff_t copied_elements = 1024;
 
-constexpr ptrdiff_t copied_items(ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
+constexpr ptrdiff_t copied_items(ptrdiff_t count, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
+  if (count == 1) return 1;  // the division takes as long as a small product
   const ptrdiff_t larger = m > k ? m : k, items = copied_elements / (larger * n);
-  return items < 1 ? 1 : items;
+  return items < 1 ? 1 : items < count ? items : count;
+}
+
+// Copies of up to `count` matrices of this many elements.
+template <class T>
+ptrdiff_t elements_of_copies(ptrdiff_t count, ptrdiff_t elements) {
+  if (elements >= copied_elements) return whole_vectors<T>(elements);
+  const ptrdiff_t all = count * elements;
+  return whole_vectors<T>(all < copied_elements ? all : copied_elements);
 }
 
 // Room for copies of B and of C, and for a panel of B. The roles of m and n may be exchanged.
 template <class T>
-ptrdiff_t scratch_elements(ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
-  const ptrdiff_t larger = m > n ? m : n, b = k * larger, c = m * n;
-  return whole_vectors<T>(b > copied_elements ? b : copied_elements) +
-         whole_vectors<T>(c > copied_elements ? c : copied_elements) + 3 * lanes<T> * k + whole_vectors<T>(k);
+ptrdiff_t scratch_elements(ptrdiff_t count, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
+  const ptrdiff_t larger = m > n ? m : n;
+  return elements_of_copies<T>(count, k * larger) + elements_of_copies<T>(count, m * n) + 3 * lanes<T> * k +
+         whole_vectors<T>(k);
 }
 
 // In place: element j of register i becomes element i of register j, for registers of 16 bytes.
@@ -114,7 +123,7 @@ void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const Matrix
 template <class T>
 void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
                       const MatrixStack<T>& c, T* scratch) {
-  const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols, group = copied_items(m, k, n);
+  const ptrdiff_t m = c.layout.rows, n = c.layout.cols, k = a.layout.cols, group = copied_items(count, m, k, n);
   T* b_room = scratch;
   T* c_room = b_room + whole_vectors<T>(group * k * n);
   T* work = c_room + whole_vectors<T>(group * m * n);

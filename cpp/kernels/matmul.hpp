@@ -9,12 +9,13 @@
 //   a        IN       m x k, any strides
 //   b        IN       k x n, any strides
 //   c        OUT      m x n, any strides; must not overlap a or b
-//   scratch  SCRATCH  scratch_elements(m, k, n) elements, 64-byte aligned
+//   scratch  SCRATCH  scratch_elements(count, m, k, n) elements, 64-byte aligned; as much is enough for fewer items, or
+//   rows
 // dots: y = a x for `count` items
 //   a        IN       m x k, rows contiguous (col_stride 1)
 //   x        IN       k x 1, any stride
 //   y        OUT      m x 1, any stride; must not overlap a or x
-//   scratch  SCRATCH  scratch_elements(m, k, 1) elements
+//   scratch  SCRATCH  scratch_elements(count, m, k, 1) elements
 // striped: the same for any strides of a, summed in stripes
 //   scratch  SCRATCH  striped_scratch(k) elements
 // numbers: c = a b for 1 x 1 items
@@ -52,7 +53,7 @@ struct MatrixStack {
 
 template <class T>
 struct Matmul {
-  std::ptrdiff_t (*scratch_elements)(std::ptrdiff_t m, std::ptrdiff_t k, std::ptrdiff_t n);
+  std::ptrdiff_t (*scratch_elements)(std::ptrdiff_t count, std::ptrdiff_t m, std::ptrdiff_t k, std::ptrdiff_t n);
   void (*products)(std::ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
                    const MatrixStack<T>& c, T* scratch);
   void (*dots)(std::ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& x,

@@ -13,14 +13,6 @@ namespace {
 constexpr Size alignment = 64, most_bytes = Size{1} << 62;
 constexpr Size least_scratch = 4096;
 
-// With assertions every lease has memory of its own, freed at its end: a sanitizer then sees who goes on in it, or past
-// its end, and NaN who counts on what is in it.
-#ifdef NDEBUG
-constexpr bool always_own = false;
-#else
-constexpr bool always_own = true;
-#endif
-
 // Asks for huge pages where they are a matter of asking, as NumPy does for its arrays: the faults and the page table of
 // small ones cost a large matrix several per cent.
 void prefer_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] std::ptrdiff_t bytes) noexcept {
@@ -53,9 +45,9 @@ void detail::release_aligned(void* data) noexcept {
   if (data != nullptr) ::operator delete(data, std::align_val_t{static_cast<std::size_t>(alignment)});
 }
 
-ScratchLease::ScratchLease(Size bytes) noexcept {
+void ScratchLease::lend(Size bytes) noexcept {
   if (bytes < 0 || bytes > most_bytes) return;
-  if (!always_own) {
+  if (!detail::always_new) {
     detail::ThreadBuffer& buffer = buffer_of_thread();
     const Size whole = std::max<Size>(round_up(bytes, alignment), alignment);
     if (buffer.lent == 0) {
@@ -76,7 +68,7 @@ ScratchLease::ScratchLease(Size bytes) noexcept {
   }
   own_ = AlignedBuffer<char>(bytes);
   data_ = own_.data();
-  if (always_own && data_ != nullptr) std::fill_n(own_.data(), bytes, '\xff');  // NaN
+  if (detail::always_new && data_ != nullptr) std::fill_n(own_.data(), bytes, '\xff');  // NaN
 }
 
 void trim_thread_scratch() noexcept {

@@ -79,6 +79,14 @@ class Divider {
 };
 
 namespace detail {
+// With assertions every lease has memory of its own, freed at its end: a sanitizer then sees who goes on in it, or past
+// its end, and NaN who counts on what is in it.
+#ifdef NDEBUG
+inline constexpr bool always_new = false;
+#else
+inline constexpr bool always_new = true;
+#endif
+
 struct ThreadBuffer {
   AlignedBuffer<char> memory;
   Size lent = 0;    // bytes of it, from the start
@@ -92,7 +100,16 @@ struct ThreadBuffer {
 // is negative. The contents are not set to anything.
 class ScratchLease : NonCopyable {
  public:
-  explicit ScratchLease(Size bytes) noexcept;
+  explicit ScratchLease(Size bytes) noexcept { lend(bytes); }
+  // Of `own`, which is the caller's and lives longer, if that is enough: quicker for a small call than to look for the
+  // thread's buffer, and that is left to what is called further in.
+  template <Size Bytes>
+  ScratchLease(Size bytes, char (&own)[Bytes]) noexcept {
+    if (bytes >= 0 && bytes <= Bytes && !detail::always_new)
+      data_ = own;
+    else
+      lend(bytes);
+  }
   ~ScratchLease() {
     if (lender_ != nullptr) lender_->lent -= lent_;
   }
@@ -101,6 +118,8 @@ class ScratchLease : NonCopyable {
   explicit operator bool() const noexcept { return data_ != nullptr; }
 
  private:
+  void lend(Size bytes) noexcept;
+
   void* data_ = nullptr;
   detail::ThreadBuffer* lender_ = nullptr;
   Size lent_ = 0;

@@ -21,8 +21,8 @@ struct Batch {
 
 inline Layout transposed(const Layout& l) noexcept { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
 
-// The items `first` .. `first + count - 1` of a batch, one per lane. Lanes without an item of their
-// own repeat the last one: they compute, and store, the same values again.
+// The items `first` .. `first + count - 1` of a batch, one per lane, in as many groups as they need. Lanes without an
+// item of their own repeat the last one: they compute, and store, the same values again.
 template <class T, int Groups = 1>
 struct LaneItems {
   using Element = std::remove_const_t<T>;
@@ -30,11 +30,17 @@ struct LaneItems {
   T* item[most];
 
   LaneItems(const Batch<T>& batch, Size first, Size count) noexcept {
-    T* const start = batch.item(first);
-    if (count >= most)
-      for (int l = 0; l < most; ++l) item[l] = start + l * batch.stride;
-    else
-      for (int l = 0; l < most; ++l) item[l] = start + std::min<Size>(l, count - 1) * batch.stride;
+    constexpr int group = items_per_group<Element>;
+    T* here = batch.item(first);
+    if (count >= most) {
+      for (int l = 0; l < most; ++l) item[l] = here + l * batch.stride;
+      return;
+    }
+    for (Size l = 0; l < count; l += group)
+      for (int k = 0; k < group; ++k) {
+        item[l + k] = here;
+        here += l + k + 1 < count ? batch.stride : 0;
+      }
   }
 };
 

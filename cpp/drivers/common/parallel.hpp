@@ -11,6 +11,9 @@
 
 namespace mmlfast::drivers {
 
+// Enough for an item of order 3 or 4 in lanes.
+inline constexpr Size most_scratch_on_stack = 4096;
+
 // call(scratch) -> Outcome, with a lease of `bytes`. Of no bytes there is none: the thread's buffer is left to what the
 // call calls.
 template <class Call>
@@ -36,7 +39,12 @@ Outcome parallel_with_scratch(Size n, double ns_each, Size bytes, Body&& body) n
     if (bytes > most_kept_scratch) trim_thread_scratch();
   };
   if (n == 1) {
-    const Outcome outcome = with_scratch(bytes, [&](void* scratch) { return one(0, scratch); });
+    alignas(64) char small[most_scratch_on_stack];
+    const auto with_lease = [&]() -> Outcome {
+      const ScratchLease scratch(bytes, small);
+      return scratch ? one(0, scratch.data()) : Outcome{Outcome::Status::no_memory};
+    };
+    const Outcome outcome = with_lease();
     trim();
     return outcome;
   }
