@@ -64,7 +64,9 @@ Outcome forward(const Network<T>& network, const Samples<T>& samples, bool finis
 
 template <class T>
 Outcome loss(const Network<T>& network, const Samples<T>& samples, double& mean_loss) noexcept {
-  Workspace<T> workspace(network, needs_of(network, samples, long_chunk));
+  Needs needs = needs_of(network, samples, long_chunk);
+  needs.narrow = true;
+  Workspace<T> workspace(network, needs);
   if (!workspace.ready()) return {Outcome::Status::no_memory};
   double sum = 0;
   const Outcome outcome = each_chunk(network, samples, workspace, 1, [&](Size, Size count, Passes<T>& passes) {
@@ -79,7 +81,7 @@ Outcome gradients(const Network<T>& network, const Samples<T>& samples, double& 
                   T* const* db) noexcept {
   const Backprop<T>& kernel = kernel_of<Backprop<T>>();
   Needs needs = needs_of(network, samples, samples_per_chunk);
-  needs.backward = true;
+  needs.backward = needs.narrow = true;
   Workspace<T> workspace(network, needs);
   if (!workspace.ready()) return {Outcome::Status::no_memory};
   workspace.select(samples, false, false);

@@ -35,12 +35,14 @@ class Epochs {
     work_.set_smoothing(training.smoothing);
     select();
     total_weight_ = samples.weights == nullptr ? static_cast<double>(samples.n) : sum_of_weights(samples);
+    at_once_ = !is_threaded() && work_.is_plain() && training.penalty == 0 && !std::isfinite(training.clip_norm) &&
+               work_.n_weights() <= fused_update_limit;
     rule_.optimizer = training.optimizer;
     rule_.momentum = static_cast<T>(training.momentum);
     rule_.beta1 = static_cast<T>(training.beta1);
     rule_.beta2 = static_cast<T>(training.beta2);
   }
-  double step_ns() const { return step_ns_; }
+  bool is_threaded() const { return step_ns_ > threading_threshold_ns / 2; }
 
   void load() {
     work_.load_weights();
@@ -156,6 +158,12 @@ class Epochs {
     const bool clips = std::isfinite(training_.clip_norm);
     const bool fused = !clips && work_.n_weights() <= fused_update_limit;
     const T penalty = set_rule(rate, weight);
+    if (at_once_ && count <= samples_per_chunk) {
+      work_.select_chunk(start);
+      sum += work_.step(count, scale, rule_);
+      ++state_.steps;
+      return;
+    }
     double losses = 0, squares = 0;
     for (Size done = 0; done < count; done += samples_per_chunk) {
       const Size n = std::min<Size>(samples_per_chunk, count - done);
@@ -273,6 +281,7 @@ class Epochs {
   Workspace<T>& work_;
   Size batch_, good_ = 0, best_steps_ = 0;  // good_: the finished epochs when saved_ was saved
   double step_ns_, total_weight_ = 0;
+  bool at_once_ = false;  // whether a step is one call of the kernel
   Rates rates_;
   Snapshot<T> saved_, best_;
   TrainingState state_, good_state_;

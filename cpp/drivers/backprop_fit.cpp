@@ -22,6 +22,7 @@ Outcome fit(const Network<T>& network, const Samples<T>& samples, const Training
   needs.first = training.w_first != nullptr;
   needs.second = training.w_second != nullptr;
   needs.dropout = training.dropout;
+  needs.narrow = true;
   if (const Validation<T>* validation = training.validation) {
     needs.chunk = samples_per_chunk;
     needs.inputs = needs.inputs || needs_copies(network, validation->samples);
@@ -32,7 +33,7 @@ Outcome fit(const Network<T>& network, const Samples<T>& samples, const Training
   Epochs<T> epochs(samples, training, workspace);
   epochs.load();
   bool finished = true;
-  const bool quiet = with_team(epochs.step_ns() > threading_threshold_ns / 2, [&](Team& team) {
+  const bool quiet = with_team(epochs.is_threaded(), [&](Team& team) {
     InterruptTimer timer;
     Passes<T> passes(workspace, team, timer);
     finished = epochs.run(passes);

@@ -50,7 +50,8 @@ class LaneMemory {
     weights_ = divider.template take<T>(block_rows * lanes);
     row_ = divider.template take<T>(network.sizes[0]);
     scales_ = divider.template take<T>(lanes);
-    twice_ = divider.template take<T>(checked_product(n_out(), lanes));
+    chains_ = suits_narrow(network) ? lanes : 1;
+    twice_ = divider.template take<T>(checked_product(n_out(), lanes * chains_));
     if (!counts) layers_[0].in = inputs_, layers_[0].in_row = network.sizes[0] * lanes;
   }
 
@@ -109,7 +110,7 @@ class LaneMemory {
       else
         for (int l = 0; l < lanes; ++l) gather(of[l], l, start, rows);
       double sums[lanes] = {};
-      std::fill_n(twice_, n_out() * lanes, T{0});
+      std::fill_n(twice_, n_out() * lanes * chains_, T{0});
       const bool labelled = network_.loss == Loss::cross_entropy && has_labels_;
       const Targets<T> targets{labelled ? nullptr : targets_,
                                labelled ? labels_ : nullptr,
@@ -118,8 +119,9 @@ class LaneMemory {
                                network_.loss_parameter,
                                smoothing_,
                                scales_,
+                               sums,
                                twice_,
-                               sums};
+                               chains_};
       const bool last = end == most || end % samples_per_chunk == 0;
       kernel_.in_lanes(layers_, network_.n_layers, network_.loss, rows, rows_, targets,
                        {backward, start % samples_per_chunk == 0, last, start >= samples_per_chunk});
@@ -255,28 +257,29 @@ class LaneMemory {
     return row_;
   }
 
-  // In the order in which one network adds the outputs: in the lanes that it has them in, then lane by lane.
+  // In the order in which one network has them in lanes, samples of a narrow layer or outputs: columns, then lanes.
   void add_losses(const double* sums, double* losses) const {
-    const Size n = n_out();
-    for (int l = 0; l < lanes; ++l) {
-      if (network_.loss == Loss::cross_entropy) {
-        losses[l] += sums[l];
-        continue;
-      }
-      double sum = 0;
-      for (Size j = 0; j < std::min(n, lanes); ++j) {
-        T column = 0;
-        for (Size at = j; at < n; at += lanes) column += twice_[at * lanes + l];
-        sum += static_cast<double>(column);
-      }
-      losses[l] += sum / 2;
+    if (network_.loss == Loss::cross_entropy) {
+      for (int l = 0; l < lanes; ++l) losses[l] += sums[l];
+      return;
     }
+    const Size n = n_out(), step = chains_ > 1 ? 1 : lanes;
+    double sum[lanes] = {};
+    for (Size c = 0; c < std::min(chains_ > 1 ? chains_ : n, lanes); ++c) {
+      T column[lanes] = {};
+      for (Size at = chains_ > 1 ? 0 : c; at < n; at += step) {
+        const T* twice = twice_ + (at * chains_ + (chains_ > 1 ? c : 0)) * lanes;
+        for (int l = 0; l < lanes; ++l) column[l] += twice[l];
+      }
+      for (int l = 0; l < lanes; ++l) sum[l] += static_cast<double>(column[l]);
+    }
+    for (int l = 0; l < lanes; ++l) losses[l] += sum[l] / 2;
   }
 
   const Backprop<T>& kernel_ = kernel_of<Backprop<T>>();
   const Network<T>& network_;
   DenseLayer<T>* layers_;
-  Size rows_ = 0, n_numbers_ = 0;
+  Size rows_ = 0, n_numbers_ = 0, chains_ = 1;
   T smoothing_ = 0;
   bool has_labels_ = false;
   T *inputs_, *targets_, *weights_, *row_, *scales_, *twice_;

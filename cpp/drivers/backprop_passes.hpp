@@ -57,16 +57,16 @@ class Passes {
   // body(layer, begin, end, number of the block) over blocks of rows of all weights.
   template <class Body>
   void run_weights(bool may_stop, Body&& body) {
-    const Size* sizes = work_.network().sizes;
+    const DenseLayer<T>* layers = work_.layers();
     team_.run(
         work_.n_weight_blocks(),
         [&](Size number) {
           if (may_stop && stopped()) return;
           int l = 0;
           Size block = number;
-          for (Size n; block >= (n = ceil_div(sizes[l], block_weights)); ++l) block -= n;
+          for (Size n; block >= (n = ceil_div(weight_rows(layers[l]), block_weights)); ++l) block -= n;
           const Size begin = block * block_weights;
-          body(work_.layers()[l], begin, std::min(begin + block_weights, sizes[l]), number);
+          body(layers[l], begin, std::min(begin + block_weights, weight_rows(layers[l])), number);
         },
         [&] {
           if (may_stop) poll_interrupt();

@@ -60,10 +60,10 @@ class Snapshot {
   void each(Body&& body) const {
     for (int l = 0; l < workspace_.network().n_layers; ++l) {
       const DenseLayer<T>& layer = workspace_.layers()[l];
-      const Size size = padded<T>(layer.n_in) * layer.w_row;
-      body(layer.w, size), body(layer.b, layer.w_row);
-      if (layer.first != nullptr) body(layer.first, size), body(layer.b_first, layer.w_row);
-      if (layer.second != nullptr) body(layer.second, size), body(layer.b_second, layer.w_row);
+      const Size size = padded<T>(weight_rows(layer)) * layer.w_row, biases = padded<T>(layer.n_out);
+      body(layer.w, size), body(layer.b, biases);
+      if (layer.first != nullptr) body(layer.first, size), body(layer.b_first, biases);
+      if (layer.second != nullptr) body(layer.second, size), body(layer.b_second, biases);
     }
   }
 

@@ -5,17 +5,26 @@
 
 namespace mmlfast::drivers::backprop {
 
+// Output j of sample s of the chunk.
+template <class T>
+T output_of(const DenseLayer<T>& last, Size s, Size j) {
+  return last.out[last.is_narrow() ? j * last.out_row + s : s * last.out_row + j];
+}
+
 // Whether the output of sample s of the chunk (number `from`) says what the target says.
 template <class T>
 bool is_right(const DenseLayer<T>& last, const Network<T>& network, const Samples<T>& samples, Size s, Size from) {
-  const T *out = last.out + s * last.out_row, *y = samples.y + (samples.y == nullptr ? 0 : from * last.n_out);
-  const auto highest = [&](const T* x) { return std::max_element(x, x + last.n_out) - x; };
-  if (samples.labels != nullptr) return highest(out) == samples.labels[from];
-  if (network.loss == Loss::cross_entropy) return highest(out) == highest(y);
+  const T* y = samples.y + (samples.y == nullptr ? 0 : from * last.n_out);
+  if (network.loss == Loss::cross_entropy) {
+    Size highest = 0;
+    for (Size j = 1; j < last.n_out; ++j)
+      if (output_of(last, s, highest) < output_of(last, s, j)) highest = j;
+    return highest == (samples.labels != nullptr ? samples.labels[from] : std::max_element(y, y + last.n_out) - y);
+  }
   // Several answers of yes or no: all of them. Out is what goes into the logistic.
   bool right = true;
   const T middle = network.loss == Loss::binary_cross_entropy ? T{0} : T{0.5};
-  for (Size j = 0; j < last.n_out; ++j) right = right && (out[j] > middle) == (y[j] > T{0.5});
+  for (Size j = 0; j < last.n_out; ++j) right = right && (output_of(last, s, j) > middle) == (y[j] > T{0.5});
   return right;
 }
 
@@ -32,7 +41,7 @@ double scored(Workspace<T>& work, const Validation<T>& validation, Size start, S
     } else {
       for (Size j = 0; j < last.n_out; ++j) {
         const double error =
-            static_cast<double>(last.out[s * last.out_row + j]) - static_cast<double>(samples.y[from * last.n_out + j]);
+            static_cast<double>(output_of(last, s, j)) - static_cast<double>(samples.y[from * last.n_out + j]);
         value += validation.column_weights[j] * error * error;
       }
     }

@@ -57,7 +57,9 @@ bool Workspace<T>::keeps_slope(int l) const {
 template <class T>
 void Workspace<T>::lay_out_layer(Divider& memory, int l) {
   const Size n_in = network_.sizes[l], n_out = network_.sizes[l + 1];
-  const Size rows = padded<T>(n_in), w_row = spread_stride<T>(n_out), size = checked_product(rows, w_row);
+  const bool narrow = needs_.narrow && l + 1 == network_.n_layers && suits_narrow(network_);
+  const Size rows = narrow ? n_out : n_in, w_row = spread_stride<T>(narrow ? n_in : n_out);
+  const Size size = checked_product(padded<T>(rows), w_row), biases = padded<T>(n_out);
   const bool from_logits = l + 1 == network_.n_layers &&
                            (network_.loss == Loss::cross_entropy || network_.loss == Loss::binary_cross_entropy);
   DenseLayer<T>& layer = layers_[l];
@@ -68,23 +70,24 @@ void Workspace<T>::lay_out_layer(Divider& memory, int l) {
   layer.parameter = network_.parameters[l];
   layer.w_row = w_row;
   layer.w = memory.template take<T>(size);
-  layer.b = memory.template take<T>(w_row);
+  layer.b = memory.template take<T>(biases);
   layer.wt_row = spread_stride<T>(n_in);
   if (needs_.backward) {
-    if (l > 0) layer.wt = memory.template take<T>(checked_product(padded<T>(n_out), layer.wt_row));
+    if (l > 0 && !narrow) layer.wt = memory.template take<T>(checked_product(padded<T>(n_out), layer.wt_row));
     layer.gradient = memory.template take<T>(size);
-    layer.b_gradient = memory.template take<T>(w_row);
+    layer.b_gradient = memory.template take<T>(biases);
   }
-  if (needs_.first) layer.first = memory.template take<T>(size), layer.b_first = memory.template take<T>(w_row);
-  if (needs_.second) layer.second = memory.template take<T>(size), layer.b_second = memory.template take<T>(w_row);
-  layer.out_row = spread_stride<T>(n_out);
-  const Size tile = checked_product(needs_.chunk, layer.out_row);
+  if (needs_.first) layer.first = memory.template take<T>(size), layer.b_first = memory.template take<T>(biases);
+  if (needs_.second) layer.second = memory.template take<T>(size), layer.b_second = memory.template take<T>(biases);
+  layer.out_row = spread_stride<T>(narrow ? needs_.chunk : n_out);
+  const Size tile = checked_product(narrow ? n_out : needs_.chunk, layer.out_row);
   layer.out = memory.template take<T>(tile);
   layer.delta = memory.template take<T>(tile);
+  if (narrow) layer.in_across = memory.template take<T>(checked_product(padded<T>(n_in), layer.out_row));
   if (keeps_slope(l)) layer.slope = memory.template take<T>(tile);
   if (l > 0) layer.in = layers_[l - 1].out, layer.in_row = layers_[l - 1].out_row;
-  n_weights_ += rows * w_row;
-  n_weight_blocks_ += ceil_div(n_in, block_weights);
+  n_weights_ += size;
+  n_weight_blocks_ += ceil_div(rows, block_weights);
   own_fixed_[l] = OwnFunction::take_fixed(memory, network_.programs[l]);
   own_bytes_ = std::max(own_bytes_, OwnFunction::scratch_bytes(network_.programs[l]));
 }
@@ -97,7 +100,8 @@ void Workspace<T>::lay_out(Divider& memory) {
   own_bytes_ = std::max(own_bytes_, OwnFunction::scratch_bytes(network_.loss_program));
   const Size n_in = network_.sizes[0], chunk = needs_.chunk, n_blocks = chunk / block_rows + 1;
   if (needs_.inputs) inputs_ = memory.template take<T>(checked_product(chunk, spread_stride<T>(n_in)));
-  if (needs_.targets) targets_ = memory.template take<T>(checked_product(chunk, last().out_row));
+  if (needs_.targets)
+    targets_ = memory.template take<T>(checked_product(std::max(chunk, last().n_out), last().out_row));
   if (network_.shift != nullptr) shift_ = memory.template take<T>(n_in), scale_ = memory.template take<T>(n_in);
   weights_ = memory.template take<T>(chunk);
   labels_ = memory.template take<std::int64_t>(chunk);
@@ -184,6 +188,15 @@ void Workspace<T>::take_shifted(Size from, T* to) const {
     take_pixels(from * n + (y - down) * row + source, kept, y * row + skipped, to + y * row + skipped);
 }
 
+// Those of sample s, or zeros.
+template <class T>
+void Workspace<T>::take_targets(const T* from, Size s) {
+  const DenseLayer<T>& layer = last();
+  const Size column = layer.is_narrow() ? layer.out_row : 1;
+  T* to = targets_ + (layer.is_narrow() ? s : s * layer.out_row);
+  for (Size j = 0; j < layer.n_out; ++j) to[j * column] = from == nullptr ? T{0} : from[j];
+}
+
 // What a sample of weight 0 comes to would be NaN, times 0, if it is infinite: all of it is 0.
 template <class T>
 void Workspace<T>::gather_weighted(Size first, Size count) {
@@ -196,13 +209,23 @@ void Workspace<T>::gather_weighted(Size first, Size count) {
     weights_[s] = weight;
     if (weight == T{0}) {
       std::fill_n(inputs_ + s * in_row, n_in, T{0});
-      if (samples.y != nullptr) std::fill_n(targets_ + s * last().out_row, n_out, T{0});
+      if (samples.y != nullptr) take_targets(nullptr, s);
       labels_[s] = 0;
       continue;
     }
     if (copied_) take_row(from, inputs_ + s * in_row);
-    if (samples.y != nullptr) copy(samples.y + from * n_out, n_out, targets_ + s * last().out_row);
+    if (samples.y != nullptr) take_targets(samples.y + from * n_out, s);
     if (samples.labels != nullptr) labels_[s] = samples.labels[from];
+  }
+}
+
+template <class T>
+void Workspace<T>::take_rows(Size first, Size count) {
+  const Size n = network_.sizes[0], in_row = layers_[0].in_row;
+  if (shifts_.most > 0 || samples_->bytes != nullptr || shift_ != nullptr) {
+    for (Size s = first; s < first + count; ++s) take_row(number(s), inputs_ + s * in_row);
+  } else {
+    for (Size s = first; s < first + count; ++s) copy(samples_->x + number(s) * n, n, inputs_ + s * in_row);
   }
 }
 
@@ -210,15 +233,19 @@ template <class T>
 void Workspace<T>::gather(Size first, Size count) {
   const Samples<T>& samples = *samples_;
   if (samples.weights != nullptr) return gather_weighted(first, count);
-  const Size n_out = last().n_out, in_row = layers_[0].in_row, out_row = last().out_row;
-  for (Size s = first; s < first + count; ++s) numbers_[s] = in_order_ ? order_[start_ + s] : start_ + s;
-  if (copied_) {
-    for (Size s = first; s < first + count; ++s) take_row(numbers_[s], inputs_ + s * in_row);
-  }
+  const DenseLayer<T>& layer = last();
+  const Size end = first + count;
+  if (needs_.dropout != nullptr)
+    for (Size s = first; s < end; ++s) numbers_[s] = number(s);
+  if (copied_) take_rows(first, count);
   if (samples.labels != nullptr) {
-    for (Size s = first; s < first + count; ++s) labels_[s] = samples.labels[numbers_[s]];
+    for (Size s = first; s < end; ++s) labels_[s] = samples.labels[number(s)];
+  } else if (samples.y != nullptr && layer.is_narrow()) {
+    for (Size j = 0; j < layer.n_out; ++j)
+      for (Size s = first; s < end; ++s) targets_[j * layer.out_row + s] = samples.y[number(s) * layer.n_out + j];
   } else if (samples.y != nullptr) {
-    for (Size s = first; s < first + count; ++s) copy(samples.y + numbers_[s] * n_out, n_out, targets_ + s * out_row);
+    for (Size s = first; s < end; ++s)
+      copy(samples.y + number(s) * layer.n_out, layer.n_out, targets_ + s * layer.out_row);
   }
 }
 
@@ -257,10 +284,28 @@ void Workspace<T>::forward(Size first, Size count) {
 }
 
 template <class T>
+Targets<T> Workspace<T>::targets(T scale) const {
+  return {targets_,  samples_->labels == nullptr ? nullptr : labels_, weights_, scale, network_.loss_parameter,
+          smoothing_};
+}
+
+template <class T>
+bool Workspace<T>::is_plain() const {
+  for (int l = 0; l < network_.n_layers; ++l)
+    if (!is_plain(l)) return false;
+  return network_.loss != Loss::own;
+}
+
+template <class T>
+double Workspace<T>::step(Size count, T scale, const UpdateRule<T>& rule) {
+  gather(0, count);
+  return kernel_.step(layers_.data(), network_.n_layers, network_.loss, count, block_rows, targets(scale), rule);
+}
+
+template <class T>
 double Workspace<T>::output(Size first, Size count, T scale) {
   const DenseLayer<T>& layer = last();
-  const Targets<T> targets{
-      targets_, samples_->labels == nullptr ? nullptr : labels_, weights_, scale, network_.loss_parameter, smoothing_};
+  const Targets<T> targets = this->targets(scale);
   if (network_.loss != Loss::own) return kernel_.output(layer, network_.loss, first, count, targets);
   const Size at = first * layer.out_row;
   const double sum =
@@ -310,11 +355,21 @@ void Workspace<T>::transpose() const {
 
 template <class T>
 void Workspace<T>::pad(const T* from, const DenseLayer<T>& layer, T* rows) {
+  if (layer.is_narrow()) {
+    for (Size i = 0; i < layer.n_in; ++i)
+      for (Size j = 0; j < layer.n_out; ++j) rows[j * layer.w_row + i] = from[i * layer.n_out + j];
+    return;
+  }
   for (Size i = 0; i < layer.n_in; ++i) std::copy_n(from + i * layer.n_out, layer.n_out, rows + i * layer.w_row);
 }
 
 template <class T>
 void Workspace<T>::unpad(const T* rows, const DenseLayer<T>& layer, T* to) {
+  if (layer.is_narrow()) {
+    for (Size i = 0; i < layer.n_in; ++i)
+      for (Size j = 0; j < layer.n_out; ++j) to[i * layer.n_out + j] = rows[j * layer.w_row + i];
+    return;
+  }
   for (Size i = 0; i < layer.n_in; ++i) std::copy_n(rows + i * layer.w_row, layer.n_out, to + i * layer.n_out);
 }
 

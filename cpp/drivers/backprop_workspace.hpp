@@ -37,7 +37,23 @@ struct Needs {
   bool targets = false;                // room for targets
   bool first = false, second = false;  // state of an optimizer
   const double* dropout = nullptr;     // of each layer but the last
+  bool narrow = false;                 // samples in lanes where the outputs would leave many empty
 };
+
+// Measured: what is saved on lanes without an output, on softmax and on losses is more than what turning the inputs
+// takes.
+template <class T>
+bool suits_narrow(const Network<T>& network) {
+  const int last = network.n_layers - 1;
+  return last > 0 && network.sizes[last + 1] <= most_narrow && network.activations[last] != Activation::own &&
+         network.loss != Loss::own;
+}
+
+// The rows of w as they are in memory.
+template <class T>
+Size weight_rows(const DenseLayer<T>& layer) {
+  return layer.is_narrow() ? layer.n_out : layer.n_in;
+}
 
 // Whether inputs have to be copied on their way to the network.
 template <class T>
@@ -78,6 +94,9 @@ class Workspace {
   // Samples of a block of the chunk through all layers; and what they lose, and delta of the last layer.
   void forward(Size first, Size count);
   double output(Size first, Size count, T scale);
+  // All of a step on the first `count` samples of the chunk, where there is nothing that the kernel cannot do.
+  bool is_plain() const;
+  double step(Size count, T scale, const UpdateRule<T>& rule);
 
   void load_weights();
   void store_weights() const;
@@ -98,6 +117,10 @@ class Workspace {
     return training_ && needs_.dropout != nullptr && l + 1 < network_.n_layers && needs_.dropout[l] > 0;
   }
   bool keeps_slope(int l) const;
+  Targets<T> targets(T scale) const;
+  void take_targets(const T* from, Size s);
+  void take_rows(Size first, Size count);
+  Size number(Size s) const { return in_order_ ? order_[start_ + s] : start_ + s; }
   void gather_weighted(Size first, Size count);
   void take_row(Size from, T* to) const;
   void take_shifted(Size from, T* to) const;

@@ -12,10 +12,43 @@ using activations::padded;
 
 static_assert(samples_per_chunk <= k_block);
 
+// to[j][i] = from[i][j], in squares of as many rows and columns as a native vector has lanes: both have room for whole
+// ones.
+template <class T>
+void transpose(const T* from, std::ptrdiff_t from_row, std::ptrdiff_t rows, std::ptrdiff_t cols, T* to,
+               std::ptrdiff_t to_row) {
+  constexpr int width = native_lanes<T>;
+  using Row = typename native_of<T>::unaligned;
+  for (std::ptrdiff_t i = 0; i < rows; i += width) {
+    for (std::ptrdiff_t j = 0; j < cols; j += width) {
+      native<T> square[width];
+      for (int r = 0; r < width; ++r) square[r] = *reinterpret_cast<const Row*>(from + (i + r) * from_row + j);
+      transpose_native<T>(square);
+      for (int r = 0; r < width; ++r) *reinterpret_cast<Row*>(to + (j + r) * to_row + i) = square[r];
+    }
+  }
+}
+
+template <class T>
+void forward_narrow(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count) {
+  const std::ptrdiff_t cols = padded<T>(count);
+  T *in = layer.in_across + first, *out = layer.out + first;
+  transpose(layer.in + first * layer.in_row, layer.in_row, count, layer.n_in, in, layer.out_row);
+  for (std::ptrdiff_t o = 0; o < layer.n_out; ++o)
+    for (std::ptrdiff_t s = 0; s < cols; s += lanes<T>) store(out + o * layer.out_row + s, broadcast<T>(layer.b[o]));
+  product<T>(layer.n_out, cols, layer.n_in, {layer.w, layer.w_row, 1, in, layer.out_row, out, layer.out_row}, Start::c);
+}
+
 template <class T>
 void forward(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t first, std::ptrdiff_t count) {
   for (int l = 0; l < n_layers; ++l) {
     const DenseLayer<T>& layer = layers[l];
+    if (layer.is_narrow()) {
+      forward_narrow(layer, first, count);
+      if (layer.activation != Activation::identity || layer.slope != nullptr)
+        activations::activate(activations::turned(layer, first, count), 0, layer.n_out);
+      continue;
+    }
     const std::ptrdiff_t cols = padded<T>(layer.n_out);
     T* out = layer.out + first * layer.out_row;
     product<T>(count, cols, layer.n_in,
@@ -31,15 +64,43 @@ void backward(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t first, s
   for (int l = n_layers - 1; l > 0; --l) {
     const DenseLayer<T>&layer = layers[l], &below = layers[l - 1];
     const std::ptrdiff_t cols = padded<T>(layer.n_in), at = first * below.out_row;
-    product<T>(count, cols, layer.n_out,
-               {layer.delta + first * layer.out_row, layer.out_row, 1, layer.wt, layer.wt_row, below.delta + at,
-                below.out_row});
+    if (layer.is_narrow())
+      product<T>(count, cols, layer.n_out,
+                 {layer.delta + first, 1, layer.out_row, layer.w, layer.w_row, below.delta + at, below.out_row});
+    else
+      product<T>(count, cols, layer.n_out,
+                 {layer.delta + first * layer.out_row, layer.out_row, 1, layer.wt, layer.wt_row, below.delta + at,
+                  below.out_row});
     activations::slope_down(below, first, count);
   }
 }
 
 template <class T>
+void gradient_of_narrow(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t count,
+                        bool add) {
+  const std::ptrdiff_t cols = padded<T>(layer.n_in), full = layer.n_in / lanes<T> * lanes<T>;
+  product<T>(end - begin, cols, count,
+             {layer.delta + begin * layer.out_row, layer.out_row, 1, layer.in, layer.in_row,
+              layer.gradient + begin * layer.w_row, layer.w_row},
+             add ? Start::added_last : Start::zero);
+  for (std::ptrdiff_t o = begin; o < end; ++o) {
+    // What stands in the padding of `in` is no unit.
+    T* last = layer.gradient + o * layer.w_row + full;
+    if (full < cols) store(last, select(activations::columns_at<T>(full, layer.n_in), load(last), zero<T>()));
+    const T* delta = layer.delta + o * layer.out_row;
+    T sum[4] = {};
+    std::ptrdiff_t s = 0;
+    for (; s + 4 <= count; s += 4)
+      for (int c = 0; c < 4; ++c) sum[c] += delta[s + c];
+    for (int c = 0; s + c < count; ++c) sum[c] += delta[s + c];
+    const T all_samples = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    layer.b_gradient[o] = add ? layer.b_gradient[o] + all_samples : all_samples;
+  }
+}
+
+template <class T>
 void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t count, bool add) {
+  if (layer.is_narrow()) return gradient_of_narrow(layer, begin, end, count, add);
   const std::ptrdiff_t cols = padded<T>(layer.n_out);
   product<T>(end - begin, cols, count,
              {layer.in + begin, 1, layer.in_row, layer.delta, layer.out_row, layer.gradient + begin * layer.w_row,
@@ -63,17 +124,8 @@ void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t e
 
 template <class T>
 void transpose(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end) {
-  constexpr int width = native_lanes<T>;
-  using Row = typename native_of<T>::unaligned;
   if (layer.wt == nullptr) return;
-  for (std::ptrdiff_t i = begin; i < end; i += width) {
-    for (std::ptrdiff_t j = 0; j < layer.n_out; j += width) {
-      native<T> square[width];
-      for (int r = 0; r < width; ++r) square[r] = *reinterpret_cast<const Row*>(layer.w + (i + r) * layer.w_row + j);
-      transpose_native<T>(square);
-      for (int r = 0; r < width; ++r) *reinterpret_cast<Row*>(layer.wt + (j + r) * layer.wt_row + i) = square[r];
-    }
-  }
+  transpose(layer.w + begin * layer.w_row, layer.w_row, end - begin, layer.n_out, layer.wt + begin, layer.wt_row);
 }
 
 template <class T>
@@ -87,10 +139,26 @@ void update(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end
   transpose(layer, begin, end);
 }
 
+// The gradients one after the other: those of few rows wait for the ends of their chains, the next one meanwhile
+// begins.
+template <class T>
+double step(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t count, std::ptrdiff_t block,
+            const Targets<T>& targets, const UpdateRule<T>& rule) {
+  double sum = 0;
+  forward(layers, n_layers, 0, count);
+  for (std::ptrdiff_t s = 0; s < count; s += block)
+    sum += losses::output(layers[n_layers - 1], loss, s, count - s < block ? count - s : block, targets);
+  const auto rows = [](const DenseLayer<T>& layer) { return layer.is_narrow() ? layer.n_out : layer.n_in; };
+  backward(layers, n_layers, 0, count);
+  for (int l = 0; l < n_layers; ++l) gradient(layers[l], 0, rows(layers[l]), count, false);
+  for (int l = 0; l < n_layers; ++l) update(layers[l], 0, rows(layers[l]), rule);
+  return sum;
+}
+
 }  // namespace
 
-MMLFAST_DEFINE_TABLES(Backprop, backprop, forward<T>, losses::finish<T>, samples::drop<T>, losses::output<T>,
+MMLFAST_DEFINE_TABLES(Backprop, backprop, forward<T>, entropies::finish<T>, samples::drop<T>, losses::output<T>,
                       losses::weigh<T>, backward<T>, gradient<T>, update<T>, transpose<T>, updates::penalize<T>,
-                      updates::squares<T>, in_lanes::run<T>, samples::take_numbers<T>, samples::take_bytes<T>)
+                      updates::squares<T>, step<T>, in_lanes::run<T>, samples::take_numbers<T>, samples::take_bytes<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -59,6 +59,9 @@ enum class Loss : int {
 
 enum class Optimizer : int { gradient_descent = 0, momentum = 1, nesterov = 2, adam = 3 };
 
+// Outputs of a narrow layer (DenseLayer); a constant of the results.
+inline constexpr std::ptrdiff_t most_narrow = 16;
+
 // The samples of a chunk that are summed up in one chain; a constant of the results.
 inline constexpr std::ptrdiff_t samples_per_chunk = 128;
 
@@ -81,6 +84,11 @@ struct DenseLayer {
   // Of networks in lanes: the gradient of the chunk so far, or `gradient` if there is one chunk only; and four times
   // n_out vectors of sums for the biases.
   T *chunk, *b_chunk;
+  // A narrow output layer has samples in lanes: out, delta (and y of Targets) are n_out x samples with stride out_row,
+  // and w, gradient, first, second n_out x n_in with stride w_row, whose own rows are those that `begin` and `end`
+  // count. This is room for n_in x samples with stride out_row; otherwise nullptr.
+  T* in_across;
+  bool is_narrow() const { return in_across != nullptr; }
 };
 
 // What the output of the samples is compared with: y (stride out_row of the last layer), or labels for cross-entropy.
@@ -93,10 +101,12 @@ struct Targets {
   T parameter;  // of the loss
   T smoothing;  // of the targets of (binary) cross-entropy; the loss that is returned is the one without
   // Of networks in lanes, where y, labels and weights have the lanes innermost: a scale for each, and where losses are
-  // added up, in IN and OUT: twice those of each output; or with cross-entropy those of each network.
+  // added up, IN and OUT. With cross-entropy those of each network; otherwise twice those of each output, in as many
+  // chains as one network alone would have: sample number i, counted from `first`, in chain i % chains.
   const T* scales = nullptr;
-  T* twice = nullptr;
   double* sums = nullptr;
+  T* twice = nullptr;
+  std::ptrdiff_t chains = 1, first = 0;
 };
 
 // What in_lanes is called for: the first and the last samples of a chunk; and whether other chunks went before, to
@@ -157,6 +167,11 @@ struct Backprop {
   // The sum of the squares of rows begin .. end - 1 of w.
   double (*squares)(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end);
   // to[j] = (x[j] - shift[j]) scale[j], j < n; shift nullptr: to[j] = x[j].
+  // A whole step on samples 0 .. count - 1 of a network without functions of a user and dropout, at most
+  // samples_per_chunk: forward, output in blocks of `block`, backward, gradient and update in one call. Returns the sum
+  // of the losses.
+  double (*step)(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t count, std::ptrdiff_t block,
+                 const Targets<T>& targets, const UpdateRule<T>& rule);
   // Forward, losses and, if asked for, gradients of `count` samples of as many networks as there are lanes, in blocks
   // of `rows` samples (a multiple of 4, the rows of out, delta and slope). The lanes are innermost in all that is of a
   // network, rows are not padded, and n_out and the strides count numbers of all lanes: w is n_in x n_out / lanes x

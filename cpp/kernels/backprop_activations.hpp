@@ -96,10 +96,21 @@ MMLFAST_INLINE void with_activation(Activation activation, Body&& body) {
   }
 }
 
+// Vectors in `count` rows of `cols` numbers; rows without a gap are one.
+template <class T>
+struct Rows {
+  std::ptrdiff_t count, cols;
+  Rows(const DenseLayer<T>& layer, std::ptrdiff_t n) : count(n), cols(padded<T>(layer.n_out)) {
+    if (cols == layer.out_row) cols *= count, count = 1;
+  }
+};
+
 // out = f(out) of some samples, and their slopes if there is room for them.
 template <class T>
-void activate(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count) {
-  const std::ptrdiff_t cols = padded<T>(layer.n_out), begin = first * layer.out_row;
+void activate(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t n) {
+  const Rows<T> rows(layer, n);
+  const std::ptrdiff_t count = rows.count, cols = rows.cols;
+  const std::ptrdiff_t begin = first * layer.out_row;
   const vec<T> parameter = broadcast<T>(layer.parameter);
   T *out = layer.out + begin, *slope = layer.slope;
   if (slope != nullptr) {
@@ -128,8 +139,10 @@ void activate(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t c
 
 // delta times the slopes of the layer.
 template <class T>
-void slope_down(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count) {
-  const std::ptrdiff_t cols = padded<T>(layer.n_out), begin = first * layer.out_row;
+void slope_down(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t n) {
+  const Rows<T> rows(layer, n);
+  const std::ptrdiff_t count = rows.count, cols = rows.cols;
+  const std::ptrdiff_t begin = first * layer.out_row;
   T* delta = layer.delta + begin;
   if (layer.slope != nullptr) {
     const T* slope = layer.slope + begin;
@@ -151,6 +164,16 @@ void slope_down(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t
       }
     }
   });
+}
+
+// A narrow layer as one of n_out samples with `count` units: for what is done to each number alone.
+template <class T>
+DenseLayer<T> turned(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count) {
+  DenseLayer<T> r = layer;
+  r.n_out = count;
+  r.out += first, r.delta += first;
+  if (r.slope != nullptr) r.slope += first;
+  return r;
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL::activations

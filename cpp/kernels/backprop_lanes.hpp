@@ -125,96 +125,6 @@ void join(const DenseLayer<T>& layer, bool add) {
   }
 }
 
-// ---- cross-entropy: losses::cross_entropy across the vectors of the outputs ----
-
-// Sums of numbers that one network alone would have in the lanes of a vector: in its order.
-template <class T>
-struct Spread {
-  vec<T> of[lanes<T>] = {};
-  void add(std::ptrdiff_t output, const vec<T>& x) {
-    vec<T>& sum = of[output % lanes<T>];
-    sum = sum + x;
-  }
-  // As reduce_add.
-  vec<T> sum() {
-    for (int half = lanes<T> / 2; half > 0; half /= 2)
-      for (int i = 0; i < half; ++i) of[i] = of[i] + of[i + half];
-    return of[0];
-  }
-};
-
-// delta := exp(z - highest); returns its sum.
-template <class T>
-vec<T> exponentials(const T* z, T* delta, std::ptrdiff_t n, vec<T>& highest) {
-  Spread<T> parts;
-  highest = load(z);
-  for (std::ptrdiff_t j = lanes<T>; j < n; j += lanes<T>) highest = max(load(z + j), highest);
-  for (std::ptrdiff_t j = 0; j < n; j += lanes<T>) {
-    const vec<T> e = exp(load(z + j) - highest);
-    store(delta + j, e);
-    parts.add(j / lanes<T>, e);
-  }
-  return parts.sum();
-}
-
-template <class T>
-void against_probabilities(const T* z, T* delta, const T* y, std::ptrdiff_t n, const vec<T>& log_sum,
-                           const vec<T>& highest, const vec<T>& factor, T smoothing, const T* weights, double* sums) {
-  const vec<T> nothing = zero<T>(), kept = broadcast<T>(T{1} - smoothing),
-               added = broadcast<T>(smoothing / static_cast<T>(n / lanes<T>));
-  Spread<T> parts;
-  for (std::ptrdiff_t j = 0; j < n; j += lanes<T>) {
-    const vec<T> target = load(y + j), loss = log_sum - (load(z + j) - highest);
-    parts.add(j / lanes<T>, select(target == nothing, nothing, target * loss));
-    store(delta + j, fnma(factor, fma(target, kept, added), load(delta + j)));
-  }
-  double total[lanes<T>] = {};
-  for (const vec<T>& part : parts.of) {
-    alignas(vec_bytes) T lane[lanes<T>];
-    store(lane, part);
-    for (int v = 0; v < lanes<T>; ++v) total[v] += static_cast<double>(lane[v]);
-  }
-  for (int v = 0; v < lanes<T>; ++v) sums[v] += static_cast<double>(weights[v]) * total[v];
-}
-
-template <class T>
-void against_labels(const T* z, T* delta, const std::int64_t* labels, std::ptrdiff_t n, const vec<T>& log_sum,
-                    const vec<T>& highest, const vec<T>& factor, T smoothing, const T* weights, double* sums) {
-  alignas(vec_bytes) T log_of[lanes<T>], highest_of[lanes<T>], less[lanes<T>];
-  store(log_of, log_sum);
-  store(highest_of, highest);
-  store(less, smoothing == 0 ? factor : factor * broadcast<T>(T{1} - smoothing));
-  if (smoothing != 0) {
-    const vec<T> share = factor * broadcast<T>(smoothing / static_cast<T>(n / lanes<T>));
-    for (std::ptrdiff_t j = 0; j < n; j += lanes<T>) store(delta + j, load(delta + j) - share);
-  }
-  for (int v = 0; v < lanes<T>; ++v) {
-    const std::ptrdiff_t at = labels[v] * lanes<T> + v;
-    delta[at] -= less[v];
-    sums[v] +=
-        static_cast<double>(weights[v]) * (static_cast<double>(log_of[v]) - static_cast<double>(z[at] - highest_of[v]));
-  }
-}
-
-template <class T>
-void cross_entropy(const DenseLayer<T>& layer, std::ptrdiff_t count, const Targets<T>& targets) {
-  const std::ptrdiff_t n = layer.n_out;
-  for (std::ptrdiff_t s = 0; s < count; ++s) {
-    const T *z = layer.out + s * layer.out_row, *weights = targets.weights + s * lanes<T>;
-    T* delta = layer.delta + s * layer.out_row;
-    vec<T> highest;
-    const vec<T> sum = exponentials(z, delta, n, highest), weighted = load(targets.scales) * load(weights);
-    const vec<T> factor = weighted / sum, log_sum = log(sum);
-    for (std::ptrdiff_t j = 0; j < n; j += lanes<T>) store(delta + j, load(delta + j) * factor);
-    if (targets.labels != nullptr)
-      against_labels(z, delta, targets.labels + s * lanes<T>, n, log_sum, highest, weighted, targets.smoothing, weights,
-                     targets.sums);
-    else
-      against_probabilities(z, delta, targets.y + s * layer.out_row, n, log_sum, highest, weighted, targets.smoothing,
-                            weights, targets.sums);
-  }
-}
-
 // ---- all of it ----
 
 template <class T>
@@ -231,8 +141,9 @@ void run(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t co
     if (targets.y != nullptr) here.y += start * last.out_row;
     if (targets.labels != nullptr) here.labels += start * lanes<T>;
     here.weights += start * lanes<T>;
+    here.first = start;
     if (loss == Loss::cross_entropy)
-      cross_entropy(last, n, here);
+      entropies::cross_entropy_in_lanes(last, n, here);
     else
       losses::output(last, loss, 0, n, here);
     if (!part.backward) continue;
