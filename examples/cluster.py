@@ -2,7 +2,7 @@
 Tables in chunks, on one machine or on a cluster
 ================================================
 
-Covariance, principal components, QR and least squares by Dask.
+Covariance, principal components, QR and least squares by Dask; many networks.
 """
 
 import dask.array as da
@@ -28,6 +28,14 @@ print(f"norm of Q'Q - I: {np.linalg.norm((q.T @ q).compute() - np.eye(8)) < 1e-1
 y = x @ np.arange(8.0) + rng.standard_normal(200_000, chunks=20_000)
 print("least squares, coefficients 0 to 7:")
 print(mf.dask.lstsq(x, y).x.compute().round(2))
+
+# %%
+# Many networks, a part of them on each worker: each is to the bit what it is alone.
+t = np.linspace(-1, 1, 40)[:, None]
+nets = [mf.neural_network.Network([1, 4, 1], seed=seed) for seed in range(32)]
+losses = mf.dask.fit_many(nets, t, t**2, parts=2, epochs=50, batch_size=10, learning_rate=0.1).losses
+alone = mf.neural_network.Network([1, 4, 1], seed=7).fit(t, t**2, epochs=50, batch_size=10, learning_rate=0.1)
+print(f"network 7 of 32 is what it is alone: {np.array_equal(losses[7], alone)}")
 
 # %%
 # The picture: the deviations found, chunk by chunk, beside those that the numbers were made with.

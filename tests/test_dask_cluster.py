@@ -105,3 +105,18 @@ def test_a_worker_lost_by_tables_costs_time_only(tmp_path: Path, cluster: Any, j
     cluster.wait_for_workers(2, timeout=600)
     for a, b in zip(got, right, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_networks(cluster: Any) -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.standard_normal((60, 2)), rng.standard_normal((60, 1))
+    how: dict[str, Any] = {"epochs": 3, "batch_size": 16, "learning_rate": 0.05}
+
+    def networks() -> list[Any]:
+        return [mf.neural_network.Network([2, 5 + i % 2, 1], seed=i) for i in range(20)]
+
+    expected = mf.neural_network.fit_many(networks(), x, y, **how)
+    for rows in (x, cluster.scatter(x)):
+        found = mf.dask.fit_many(networks(), rows, y, parts=4, **how)
+        np.testing.assert_array_equal(found.losses, expected.losses)
+        np.testing.assert_array_equal(found.networks[19].weights[0], expected.networks[19].weights[0])

@@ -6,10 +6,11 @@ Each function takes Dask collections or delayed partitions and works with any sc
 
 from mmlfast._common.public import publish
 from mmlfast.dask._covariance import covariance
+from mmlfast.dask._fit_many import fit_many
 from mmlfast.dask._pagerank import pagerank
 from mmlfast.dask._pca import pca
 from mmlfast.dask._tall import lstsq, qr
 
-__all__ = ["covariance", "lstsq", "pagerank", "pca", "qr"]
+__all__ = ["covariance", "fit_many", "lstsq", "pagerank", "pca", "qr"]
 
 publish(__name__, __all__)

@@ -99,6 +99,25 @@ def fit_many(networks: Any, x: Any, y: Any, *, groups: Any = None, errors: str =
     >>> found.losses.shape
     (8, 50)
     """
+    asked = asked_for(networks, x, y, groups, errors, how)
+    return gathered(asked.members, run(*asked.tasks()), errors, asked.labels)
+
+
+class Asked(NamedTuple):
+    """Networks, and samples and arguments of each."""
+
+    members: list[Network]
+    xs: list[Any]
+    ys: list[Any]
+    settings: list[dict[str, Any]]
+    labels: Array | None
+
+    def tasks(self) -> Any:
+        return self[:4]
+
+
+def asked_for(networks: Any, x: Any, y: Any, groups: Any, errors: Any, how: dict[str, Any]) -> Asked:
+    """The checked arguments of `fit_many`, spread over the networks."""
     if errors not in ("raise", "status"):
         raise ValueError(f"errors must be 'raise' or 'status', got {errors!r}")
     labels = None
@@ -112,8 +131,7 @@ def fit_many(networks: Any, x: Any, y: Any, *, groups: Any = None, errors: str =
     n = len(members)
     xs, ys = _each("x", x, n), _each("y", y, n)
     settings = [{name: values[i] for name, values in _spread(how, n).items()} for i in range(n)]
-    outcomes = _run(members, xs, ys, settings)
-    return _gathered(members, outcomes, errors, labels)
+    return Asked(members, xs, ys, settings, labels)
 
 
 def _of_groups(networks: Any, x: Any, y: Any, groups: Any, how: dict[str, Any]) -> Any:
@@ -156,7 +174,7 @@ def _spread(how: dict[str, Any], n: int) -> dict[str, list[Any]]:
     return spread
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
     losses: Array
     status: str
     error: Exception | None
@@ -186,12 +204,12 @@ class _Begun(NamedTuple):
             *(self.run.task.held_out is None, self.run.task.samples[1].ndim),
         )
 
-    def outcome(self) -> _Outcome:
+    def outcome(self) -> Outcome:
         with collected_warnings() as warned:
             self.network._ended(self.run)
             self.network._warn_of(self.run)
         history = self.network.history
-        return _Outcome(np.empty(0) if history is None else history.loss, _status(history), None, self.warned + warned)
+        return Outcome(np.empty(0) if history is None else history.loss, _status(history), None, self.warned + warned)
 
 
 def _status(history: History | None) -> str:
@@ -220,11 +238,11 @@ def _begun(network: Network, x: Any, y: Any, how: dict[str, Any], known: dict[An
     return _Begun(network, run, bool(every["verbose"]), every["callback"], warned)
 
 
-def _run(members: list[Network], xs: list[Any], ys: list[Any], settings: list[dict[str, Any]]) -> list[_Outcome]:
+def run(members: list[Network], xs: list[Any], ys: list[Any], settings: list[dict[str, Any]]) -> list[Outcome]:
     known: dict[Any, Any] = {}
     begun = [_begun(*member, known) for member in zip(members, xs, ys, settings, strict=True)]
-    outcomes: list[_Outcome | None] = [
-        _Outcome(np.empty(0), str(m.error), m.error, m.warned) if isinstance(m, _Failed) else None for m in begun
+    outcomes: list[Outcome | None] = [
+        Outcome(np.empty(0), str(m.error), m.error, m.warned) if isinstance(m, _Failed) else None for m in begun
     ]
     alike: dict[Any, list[int]] = {}
     for i, member in enumerate(begun):
@@ -236,7 +254,7 @@ def _run(members: list[Network], xs: list[Any], ys: list[Any], settings: list[di
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-def _run_in_lanes(members: list[Any], places: list[int], outcomes: list[_Outcome | None]) -> None:
+def _run_in_lanes(members: list[Any], places: list[int], outcomes: list[Outcome | None]) -> None:
     """Those that the compiled code takes side by side; it leaves the others."""
     done = np.zeros(len(members), bool)
     try:
@@ -250,10 +268,10 @@ def _run_in_lanes(members: list[Any], places: list[int], outcomes: list[_Outcome
                 outcomes[place] = member.outcome()
 
 
-def _run_apart(begun: list[_Begun | _Failed], outcomes: list[_Outcome | None]) -> None:
+def _run_apart(begun: list[_Begun | _Failed], outcomes: list[Outcome | None]) -> None:
     stop = threading.Event()
 
-    def one(i: int) -> _Outcome:
+    def one(i: int) -> Outcome:
         member = begun[i]
         assert isinstance(member, _Begun)
         network, task = member.network, member.run.task
@@ -262,13 +280,13 @@ def _run_apart(begun: list[_Begun | _Failed], outcomes: list[_Outcome | None]) -
         if work * task.settings["epochs"] > _LONG:
             callback = _stoppable(callback, stop)
         if stop.is_set():
-            return _Outcome(np.empty(0), "interrupted", None, [])
+            return Outcome(np.empty(0), "interrupted", None, [])
         with collected_warnings() as warned:
             try:
                 losses = network._train(*task, member.verbose, callback)
             except Exception as error:
-                return _Outcome(np.empty(0), str(error), error, member.warned + warned)
-        return _Outcome(losses, _status(network.history), None, member.warned + warned)
+                return Outcome(np.empty(0), str(error), error, member.warned + warned)
+        return Outcome(losses, _status(network.history), None, member.warned + warned)
 
     left = [i for i, outcome in enumerate(outcomes) if outcome is None]
     if not left:
@@ -292,7 +310,7 @@ def _stoppable(callback: Any, stop: threading.Event) -> Any:
     return after_epoch
 
 
-def _gathered(members: list[Network], done: list[_Outcome], errors: str, labels: Array | None) -> FitMany:
+def gathered(members: list[Network], done: list[Outcome], errors: str, labels: Array | None) -> FitMany:
     for i, outcome in enumerate(done):
         if outcome.error is not None and errors == "raise":
             raise type(outcome.error)(f"fit_many: network {i}: {outcome.error}") from outcome.error
