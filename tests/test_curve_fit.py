@@ -650,3 +650,32 @@ def test_bits_depend_neither_on_simd_levels_nor_on_threads(same_at_every_level):
                 fit = curve_fit(f, x, y, [1, 1, 0.1], **options)
                 digest(fit.params, fit.covariance, fit.residuals)
     """)
+
+
+def test_models_that_write_into_x():
+    """x is the model's own: at the start, for some parameters only, or given as read-only to what wants to write."""
+    x, y = X.copy(), Y.copy()
+
+    def always(x, a, b, c):
+        x -= 1
+        return model(x + 1, float(a), b, c)
+
+    def sometimes(x, a, b, c):
+        result = model(x, float(a), b, c)
+        if b != 1:
+            x[:] = np.nan
+        return result
+
+    right = curve_fit(called(model), X, Y, [1, 1, 1])
+    for f in (always, sometimes):
+        fit = curve_fit(f, x, y, [1, 1, 1])
+        assert_array_equal(x, X)
+        assert_allclose(fit.params, right.params, rtol=1e-9)
+
+    def refuses(x, a, b, c):
+        if a > 2:
+            raise ValueError("of its own")
+        return model(x, float(a), b, c)
+
+    with pytest.raises(ValueError, match="of its own"):
+        curve_fit(refuses, X, Y, [1, 1, 1])

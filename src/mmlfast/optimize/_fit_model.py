@@ -23,6 +23,7 @@ from mmlfast.optimize._fit_points import PointTape, as_points
 from mmlfast.optimize._fit_tape import MOST_TAPES, FitTape, OfConstants, OfVectors, shelf_of
 
 Array = np.ndarray[Any, Any]
+ndarray = np.ndarray  # found faster
 
 _MOST_POINTS = 20_000  # of a tape of all points: some microseconds each
 EXACT, GIVEN, DIFFERENCES = "exact", "given", "finite differences"
@@ -61,6 +62,8 @@ class FitModel:
         self.point_tape: PointTape | None = None
         self.points: Array | None = None  # x for it
         self._last: tuple[bytes, Array] | None = None
+        self._own_x: Array | None = None
+        self._is_plain = not held and type(x_for_calls) is ndarray
         x_is_array = type(x) is np.ndarray
         kind = (x.shape if x_is_array else None, len(start))
         constants = (x, self.fixed)
@@ -104,8 +107,12 @@ class FitModel:
         """What f gives, as float64 in an array of its own, and what it was."""
         self.n_calls += 1
         x = self.x_for_calls
+        own = x.copy() if type(x) is ndarray else x
         with np.errstate(all="ignore"):
-            result = self.shelf.of_vectors(p, x.copy() if type(x) is np.ndarray else x, self.fixed)
+            result = self.shelf.of_vectors(p, own, self.fixed)
+        if self._is_plain and self._own_x is None and own.tobytes() == x.tobytes():
+            self._own_x = own  # into which f has not written; where it does later, it gets copies
+            own.flags.writeable = False
         values = numbers_of(self.f, result)
         as_float64 = np.array(values, np.float64)
         self._last = (p.tobytes(), as_float64)
@@ -117,22 +124,22 @@ class FitModel:
         NumPy's warnings are the caller's to turn off.
         """
         key = p.tobytes()
-        if self._last is not None and self._last[0] == key:
-            return self._last[1].ravel()
-        if self.fixed.size or type(self.x_for_calls) is not np.ndarray:
-            values = self._called(p)[0]
-        else:
+        last = self._last
+        if last is not None and last[0] == key:
+            return last[1].ravel()
+        if self._is_plain:
             self.n_calls += 1
             values = self.f(self.x_for_calls.copy(), *p)
-            if type(values) is not np.ndarray or values.dtype.char != "d":
-                values = np.asarray(numbers_of(self.f, values), np.float64)
-            self._last = key, values
-        if values.shape != self.first.shape:
+            numbers: Array = np.asarray(numbers_of(self.f, values), np.float64)
+            self._last = key, numbers
+        else:
+            numbers = self._called(p)[0]
+        if numbers.shape != self.first.shape:
             raise ValueError(
                 f"{function_name(self.f)}{place_of(self.f)} gave an array of shape {self.first.shape} for p0, and "
-                f"of shape {values.shape} for other parameters: it must always be the same"
+                f"of shape {numbers.shape} for other parameters: it must always be the same"
             )
-        return values.ravel()
+        return numbers.ravel()
 
     # ---- the tape ----
 
@@ -259,7 +266,39 @@ class FitModel:
 
     def values_of(self, rows: Array | None) -> Callable[[Array], Array]:
         """The numbers of f, called as it is, at the points that count."""
-        return self.called if rows is None else lambda p: self.called(p)[rows]
+        if rows is not None:
+            return lambda p: self.called(p)[rows]
+        x, f, shape, called = self._own_x, self.f, self.first.shape, self.called
+        if x is None or self._last is None or self.first.ndim != 1:
+            return called
+        known: bytes | None = self._last[0]
+
+        def plain(p: Array) -> Any:
+            """What `called` does, less what most functions do not need."""
+            nonlocal known, x
+            if x is None:
+                return called(p)
+            if known is not None:
+                last, known = known, None
+                if p.tobytes() == last:
+                    return called(p)
+            try:
+                values = f(x, *p)
+            except ValueError:  # perhaps because it wants to write into x
+                x = self._own_x = None
+                return called(p)
+            self.n_calls += 1
+            if type(values) is ndarray and values.dtype.char == "d" and values.shape == shape:
+                return values
+            return called(p)
+
+        return plain
+
+    def called_again(self, rows: Array | None) -> Array:
+        """At the start, by another call."""
+        self._last = None
+        values = self.called(self.p0)
+        return values if rows is None else values[rows]
 
     def jacobian(self, rows: Array | None, bounds: tuple[Array | None, Array | None] = (None, None)) -> Array:
         """At the start: (points that count, free parameters)."""

@@ -183,6 +183,8 @@ def search(
 
 def _with_influence(best: Any, model: FitModel, rows: Array | None, search: Callable[..., Any]) -> Any:
     """Where parameters have lost their influence: from where they still had it, the others where they are now."""
+    if best.rank == len(best.x) or not best.cost > 0:
+        return best
     lost = _lost(best, model, rows)
     if lost.any():
         for part in (0.5, 1.0):
@@ -216,7 +218,9 @@ def _check_that_it_repeats(model: FitModel, rows: Array | None) -> None:
     """Differences of a model with random numbers in it mean nothing."""
     first = model.first.ravel() if rows is None else model.first.ravel()[rows]
     with np.errstate(all="ignore"):
-        again = np.asarray(model.values_of(rows)(model.p0)).ravel()
+        again = model.called_again(rows)
+        if again.tobytes() == first.tobytes():
+            return
         apart = float(np.max(np.abs(again - first), initial=0.0))
         if not apart > _RANDOM * float(np.max(np.abs(first), initial=0.0)):
             return
@@ -230,8 +234,11 @@ def _explains_little(minimum: Any, data: FitData) -> bool:
     """Less than half of what a constant leaves: a search that took another way may end lower."""
     if data.whitening is not None:
         return False
-    weights = np.ones(data.n) if data.weights is None else data.weights
     with np.errstate(all="ignore"):
+        if data.weights is None:
+            left = data.y - data.y.mean()
+            return bool(2 * minimum.cost > _LITTLE * (left @ left))
+        weights = data.weights
         weighted = data.y * weights
         left = weighted - weights * (weighted @ weights) / (weights @ weights)
         return bool(2 * minimum.cost > _LITTLE * (left @ left))
@@ -239,8 +246,6 @@ def _explains_little(minimum: Any, data: FitData) -> bool:
 
 def _lost(minimum: Any, model: FitModel, rows: Array | None) -> Array:
     """Parameters that changed the model at the start, and do not any more where the search ended."""
-    if minimum.rank == len(minimum.x) or not minimum.cost > 0:
-        return np.zeros(len(minimum.x), bool)
     lengths = np.empty(len(minimum.x))
     lengths[minimum.permutation] = np.abs(minimum.r).max(axis=0)
     return np.asarray((lengths == 0) & np.any(model.jacobian(rows) != 0, axis=0))
