@@ -76,3 +76,32 @@ def test_a_start_without_derivatives():
         assert_allclose(np.abs(fit[0]), [2, 1], rtol=1e-9)
     popt, _ = curve_fit(lambda x, a, b: a**2 * x + b, T, 1 - 4 * T, [1.0, 1.0])
     assert popt[0] == pytest.approx(0, abs=1e-6)
+
+
+def test_starts_that_show_nothing_of_the_shape():
+    """Far from a peak, at another frequency, on the other side of a pole, and two decays that begin as one."""
+    x = np.linspace(0, 10, 60)
+    noise = 0.02 * np.cos(1.7 * np.arange(60) ** 2)
+
+    def bell(x, a, m, s):
+        return a * np.exp(-((x - m) ** 2) / (2 * s * s))
+
+    def sine(x, a, f, p, c):
+        return a * np.sin(2 * np.pi * f * x + p) + c
+
+    def saturating(x, v, k):
+        return v * x / (k + x)
+
+    def decays(x, a, t, b, u):
+        return a * np.exp(-x / t) + b * np.exp(-x / u)
+
+    for f, truth, starts in (
+        (bell, [5, 6.3, 0.7], [[5, 2, 0.5], None]),
+        (sine, [2, 0.5, 0.3, 1], [[1, 0.3, 0, 0], None]),
+        (saturating, [3, 2], [[1, -5], None]),
+        (decays, [2, 0.7, 1, 5], [None, [2, 1, 2, 1]]),
+    ):
+        y = f(x, *truth) + noise
+        lowest = np.sum((f(x, *curve_fit(f, x, y, truth)[0]) - y) ** 2)
+        for start in starts:
+            assert_allclose(np.sum((f(x, *curve_fit(f, x, y, start)[0]) - y) ** 2), lowest, rtol=1e-6)

@@ -23,6 +23,7 @@ NOISE = 3e-9  # of derivatives by differences
 _ARRIVED = 1e-6
 _ARRIVED_IN_FLOAT32 = 1e-3
 _LITTLE = 0.5
+_ALIKE = 1.2
 _WAYS = ((False, 100.0), (False, 1.0), (True, 1.0), (False, 0.1))  # bent steps or not, and the length of the first one
 _RANDOM = 1e-9  # beside its size: from which difference on for the same parameters a model is random
 _VALLEY = 1e8  # condition from which on a search that gives up is in a valley
@@ -163,7 +164,8 @@ def search(
             done += said
         best = _with_influence(best, model, rows, from_here)
         if best.status > 0 and settings.loss == "linear" and _explains_little(best, data) and not model.is_linear(rows):
-            best, said = _by_other_steps(best, model, from_here)
+            problem = _problem(residuals, model, model.linear(rows), bounds, settings, data)
+            best, said = _that_explains_more(best, model, rows, data, problem, from_here, most)
             done += said
         is_good = best.status > 0 or (best.status < 0 and _has_arrived(best, model))
         if settings.loss != "linear" or not (is_good and best.rank == len(best.x)):
@@ -194,12 +196,26 @@ def _with_influence(best: Any, model: FitModel, rows: Array | None, search: Call
     return best
 
 
-def _by_other_steps(best: Any, model: FitModel, search: Callable[..., Any]) -> tuple[Any, list[str]]:
+def _that_explains_more(
+    best: Any,
+    model: FitModel,
+    rows: Array | None,
+    data: FitData,
+    problem: Problem,
+    search: Callable[..., Any],
+    most: int,
+) -> tuple[Any, list[str]]:
+    """By steps of other lengths from the start; and from elsewhere, if what is left looks like a curve."""
+    done = []
     ways = [search(model.p0, bent=bent, first_step=step) for bent, step in _WAYS]
     lowest = min(ways, key=lambda way: way.cost if way.status > 0 else np.inf)
     if lowest.status > 0 and lowest.cost < best.cost * (1 - 1e-9):
-        return lowest, ["the curve explains little: searches with other steps were made, and the lowest end counts"]
-    return best, []
+        best = lowest
+        done.append("the curve explains little: searches with other steps were made, and the lowest end counts")
+    if _explains_little(best, data) and _has_structure(best.residuals, data, rows):
+        best, _, said = other_minima(problem, best, search, most, always=True)
+        done += said
+    return best, done
 
 
 def _problem(
@@ -228,6 +244,16 @@ def _check_that_it_repeats(model: FitModel, rows: Array | None) -> None:
         f"Optimal parameters not found: {function_name(model.f)}{place_of(model.f)} gives other numbers for the same "
         f"parameters (up to {apart:.2g} apart): let it draw the same random numbers each time, from a seed"
     )
+
+
+def _has_structure(residuals: Array, data: FitData, rows: Array | None) -> bool:
+    """Whether residuals that are next to each other in x are alike: noise would not be (von Neumann's ratio is 2)."""
+    x = data.x if rows is None or type(data.x) is not np.ndarray else data.x[..., rows]
+    in_order = residuals
+    if type(x) is np.ndarray and x.shape == residuals.shape:
+        in_order = residuals[np.argsort(x, kind="stable")]
+    about = in_order - in_order.mean()
+    return bool(np.sum(np.diff(in_order) ** 2) < _ALIKE * (about @ about))
 
 
 def _explains_little(minimum: Any, data: FitData) -> bool:

@@ -146,9 +146,12 @@ def _scaled(problem: Problem) -> Iterator[Array]:
     decades = {1: 6, 2: 4}.get(len(free), 2)
     halves = {1: 12, 2: 4}.get(len(free), 0)
     whole = [10.0**k for k in range(-decades, decades + 1)]
+    signs = (1, -1) if len(free) == 1 else (1,)
     powers = sorted({*whole, *(10 ** (k / 2) for k in range(-halves, halves + 1))})
     choices = [
-        [problem.x0[i] * p for p in powers] if problem.x0[i] != 0 else [0.0, *(s * p for p in powers for s in (1, -1))]
+        [problem.x0[i] * p * s for p in powers for s in signs]
+        if problem.x0[i] != 0
+        else [0.0, *(s * p for p in powers for s in (1, -1))]
         for i in range(n)
     ]
     if len(free) <= _MOST_SCALED:
@@ -210,13 +213,40 @@ def off_saddles(problem: Problem, first: Any, search: Callable[[Array, int], Any
     Returns the minimum, and what was done, in words."""
     if not (first.status > 0 and first.rank < first.x.size and first.cost > 0):
         return first, []
-    aside = lower_nearby(problem, first.x, first.cost)
+    aside = _lower_along(problem, first)
+    if aside is None:
+        aside = lower_nearby(problem, first.x, first.cost)
     if aside is None:
         return first, []
     other = search(aside, most)
     if not (other.status >= 0 and other.cost < first.cost):
         return first, []
     return other, ["derivatives vanish where the search from the start ended, and it went on beside that"]
+
+
+def _lower_along(problem: Problem, minimum: Any) -> Array | None:
+    """The lowest point, if it is lower than the minimum, along combinations of parameters that change nothing to first
+    order: two decays that are one leave it by going apart."""
+    x, n = minimum.x, minimum.x.size
+    r = np.empty((n, n))
+    r[:, minimum.permutation] = np.asarray(minimum.r)[:n]
+    lengths = np.linalg.norm(r, axis=0)
+    free = np.flatnonzero((lengths > 0) & (np.asarray(minimum.active) == 0))
+    if not free.size:
+        return None
+    _, s, vt = np.linalg.svd(r[:, free] / lengths[free])
+    lowest, found = minimum.cost * (1 - 1e-9), None
+    for v in vt[np.append(s, np.zeros(len(vt) - len(s))) <= 1e-9 * s[0]]:
+        direction = np.zeros(n)
+        direction[free] = v / lengths[free]
+        size = np.where(x != 0, np.abs(x), np.where(problem.x0 != 0, np.abs(problem.x0), 1.0))
+        direction /= float(np.max(np.abs(direction) / size))
+        for length in (0.5, 0.1, 0.01):
+            for sign in (1.0, -1.0):
+                there = np.clip(x + sign * length * direction, problem.lower, problem.upper)
+                if (at := problem.cost(there)) < lowest:
+                    lowest, found = at, there
+    return found
 
 
 def robust_minimum(
@@ -302,9 +332,10 @@ def _lower_of(one: Any, other: Any, rank: int) -> Any:
 
 
 def other_minima(
-    problem: Problem, first: Any, search: Callable[[Array, int], Any], most: int
+    problem: Problem, first: Any, search: Callable[[Array, int], Any], most: int, *, always: bool = False
 ) -> tuple[Any, int, list[str]]:
-    """The lowest of the first search's end and those of searches from other starts, if the first is no minimum.
+    """The lowest of the first search's end and those of searches from other starts, if the first is no minimum, or
+    always.
 
     Parameters
     ----------
@@ -323,7 +354,7 @@ def other_minima(
         What was done.
     """
     used = first.n_evaluations
-    if _is_good(first) or (first.status == 0 and problem.loss is None) or first.status in (-1, -2):
+    if (_is_good(first) and not always) or (first.status == 0 and problem.loss is None) or first.status in (-1, -2):
         return first, used, []
     starts, count = _best_starts(problem)
     used += problem.n_evaluations
@@ -340,4 +371,5 @@ def other_minima(
     eliminated = ", solving for those that the residuals are linear in" if problem.linear.any() else ""
     done = f"{count} other starts were looked at{eliminated}, and {n_searches} searches made"
     how = "but none led lower" if best is first else "of which this is the lowest end"
-    return best, used, [f"the search from the start ended at no minimum: {done}, {how}"]
+    why = "the curve explains little" if always else "the search from the start ended at no minimum"
+    return best, used, [f"{why}: {done}, {how}"]
