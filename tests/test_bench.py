@@ -334,3 +334,25 @@ def test_curve_sizes(command: ModuleType) -> None:
 
     assert curve.parse_sizes("1-4,7,64-65") == (1, 2, 3, 4, 7, 64, 65)
     assert curve.parse_sizes(None) == curve.SIZES
+
+
+def test_stored_results_come_back(command: ModuleType, tmp_path: Path) -> None:
+    from bench.harness import report
+    from bench.harness.run_case import Line, Result
+
+    line = Line("mmlfast", 1e-6, 1e-6, 2e-6, 5, 10, 0.5)
+    peer = Line("numpy", 4e-6, 4e-6, 5e-6, 5, 10, 0.7, ratio=4.0, ratio_low=3.5, ratio_high=4.5)
+    result = Result("solve-one", "solve, one", "solve", lines=[line, peer], goals=[("4x numpy", True)])
+    report.write_json(tmp_path / "r.json", [result], {"processor": "P", "simd": "avx2", "threads": 2})
+    results, machine = report.read_json(tmp_path / "r.json")
+    assert results == [result]
+    assert machine["processor"] == "P"
+    assert any("**4x** (3.5 .. 4.5)" in row for row in report.summary(results, "##"))
+
+
+def test_page_of_measurements_is_what_the_stored_ones_give(command: ModuleType) -> None:
+    from bench import page
+
+    _, _, shown = (page.DOCS / "benchmarks.md").read_text(encoding="utf-8").partition(page.HEADING)
+    stored = list((page.DOCS / "measured").glob("*.json"))
+    assert not stored or shown == page.measured()

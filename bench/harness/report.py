@@ -141,6 +141,11 @@ def write_json(path: Path, results: Sequence[Result], machine: dict[str, Any]) -
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
+def read_json(path: Path) -> tuple[list[Result], dict[str, Any]]:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return [Result.from_dict(case) for case in record["cases"]], record["machine"]
+
+
 def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [header, ["---"] * len(header), *rows]
     return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
@@ -163,19 +168,28 @@ def _summary_row(result: Result) -> list[str]:
     ]
 
 
-def write_markdown(path: Path, results: Sequence[Result], machine: dict[str, Any]) -> None:
-    """A summary per family, then every contestant of every case, then the machine."""
-    text = ["# Benchmark results", "", counts(results), ""]
-    text += ["Ratios are peer time / our time, median of pairs measured in turn; above 1 we are faster.", ""]
+def machine_lines(machine: dict[str, Any]) -> list[str]:
+    return [f"- {name}: {_flat(value)}" for name, value in machine.items()]
+
+
+def summary(results: Sequence[Result], level: str) -> list[str]:
+    """Markdown lines: a table for each family, under headings of that level."""
     header = ["case", "mmlfast", "best peer", "ratio (quartiles)", "over numpy", "error: ours / best peer", "goals"]
+    text = [counts(results), ""]
+    text += ["Ratios are peer time / our time, median of pairs measured in turn; above 1 we are faster.", ""]
     for family in dict.fromkeys(result.family for result in results):
-        text += [f"## {family}", ""]
+        text += [f"{level} {family}", ""]
         text += _markdown_table(header, [_summary_row(r) for r in results if r.family == family])
         text.append("")
-    text += ["## Every contestant", ""]
+    return text
+
+
+def write_markdown(path: Path, results: Sequence[Result], machine: dict[str, Any]) -> None:
+    """A summary per family, then every contestant of every case, then the machine."""
+    text = ["# Benchmark results", "", *summary(results, "##"), "## Every contestant", ""]
     for result in results:
         text += [f"### {result.name}", "", f"{result.title}. Error: {result.error_name or 'not shown'}.", ""]
         text += _markdown_table(_HEADER[1:], [row[1:] for row in _rows(result)])
         text.append("")
-    text += ["## Machine", "", *(f"- {name}: {_flat(value)}" for name, value in machine.items()), ""]
+    text += ["## Machine", "", *machine_lines(machine), ""]
     path.write_text("\n".join(text), encoding="utf-8")

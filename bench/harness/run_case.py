@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -63,6 +63,13 @@ class Result:
         record = asdict(self)
         record["goals"] = [{"goal": text, "met": met} for text, met in self.goals]
         return record
+
+    @classmethod
+    def from_dict(cls, record: dict[str, Any]) -> Self:
+        """The result that `as_dict` wrote down."""
+        lines = [Line(**line) for line in record["lines"]]
+        goals = [(goal["goal"], goal["met"]) for goal in record["goals"]]
+        return cls(**{**record, "lines": lines, "goals": goals})
 
 
 def run(case: Case, threads: int, effort: Effort, quick: bool) -> Result:
