@@ -481,6 +481,12 @@ def test_every_module_is_offered():
     assert set(mf.__all__) - set(mf._MODULES) <= set(vars(mf))
 
 
+def test_a_function_asked_for_at_the_top_is_found():
+    with pytest.raises(AttributeError, match=r"no attribute 'gram_schmidt': it is mmlfast\.linalg\.gram_schmidt"):
+        mf.gram_schmidt  # noqa: B018
+    assert not hasattr(mf, "_gram_schmidt")
+
+
 def public_objects():
     yield from ((f"mmlfast.{name}", getattr(mf, name)) for name in mf.__all__ if name not in mf._MODULES)
     for module_name in MODULES:

@@ -524,3 +524,8 @@ def test_what_is_not_finite_is_named(function, n):
         function(a, "U")  # is not read
         with pytest.raises(np.linalg.LinAlgError, match=rf"a\[0, 2\] is {value}$"):
             function(a[1].T, UPLO="U")
+
+
+def test_the_generalized_problem_is_refused_by_name():
+    with pytest.raises(TypeError, match=r"UPLO must be 'L' or 'U', got list; for the generalized problem"):
+        mf.linalg.eigh([[2.0, 1.0], [1.0, 2.0]], [[1.0, 0.0], [0.0, 2.0]])

@@ -74,7 +74,13 @@ publish(__name__, __all__)
 def __getattr__(name: str) -> ModuleType:
     if name in _MODULES:
         return importlib.import_module(f"mmlfast.{name}")
-    raise AttributeError(f"module 'mmlfast' has no attribute {name!r}")
+    raise AttributeError(f"module 'mmlfast' has no attribute {name!r}{_elsewhere(name)}")
+
+
+def _elsewhere(name: str) -> str:
+    """Where the function is that was asked for at the top, which is a frequent guess."""
+    found = [] if name[0] == "_" else [m for m in _MODULES if m != "dask" and name in __getattr__(m).__all__]
+    return f": it is mmlfast.{found[0]}.{name}" if found else ""
 
 
 if "threadpoolctl" in sys.modules:

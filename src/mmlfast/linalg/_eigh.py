@@ -144,6 +144,11 @@ def _check_options(uplo: str, errors: str) -> None:
 
 def _explain(function: str, error: Exception, a: Any, uplo: str) -> NoReturn:
     """Raise for a failed call: name the item without an answer, or explain shapes and dtypes."""
+    if not isinstance(uplo, str):
+        raise TypeError(
+            f"{function}: UPLO must be 'L' or 'U', got {type(uplo).__name__}; for the generalized problem with "
+            f"b = L L', pass the symmetric matrix inv(L) @ a @ inv(L).T with L = cholesky(b)"
+        ) from None
     explain_square(function, error, a=a)
     _, not_finite = failed_matrix(error, a, uplo == "U")
     what = f"a must be finite, but {not_finite}" if not_finite else "Eigenvalues did not converge"
