@@ -45,6 +45,7 @@ SHOWN = {
         "contradict each other",
     ],
     "descent": ["Newton           :", "40000 runs have converged", "depth -1.963367", "finite differences"],
+    "images": ["the covariance 61", "left over: True", "80 x 80 matrix: True", "nearest images: 95.7%"],
     "sandpit": ["-0.6882 at", "finite differences", "the hollow there is -2.0689 deep"],
     "lu": ["P L U gives the matrix back: True"],
     "eigh": ["the longest axis lies along x: True", "answers 999 of 1000"],
