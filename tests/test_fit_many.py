@@ -51,6 +51,13 @@ def test_each_is_what_it_is_alone(threads):
     assert found.status == ["after all epochs"] * 5
 
 
+def test_an_array_of_rates_is_one_for_each():
+    nets = [Network([2, 3, 2], seed=s) for s in range(3)]
+    rates = np.linspace(0.01, 0.1, 3)
+    alone = [copy.copy(n).fit(X, Y, **HOW | {"learning_rate": r}) for n, r in zip(nets, rates, strict=True)]
+    assert_array_equal(fit_many(nets, X, Y, **HOW | {"learning_rate": rates}).losses, alone)
+
+
 def test_samples_of_their_own():
     xs, ys = [X[:20], X[20:], X], [Y[:20], Y[20:], Y]
     nets = [Network([2, 3, 2], seed=s) for s in range(3)]

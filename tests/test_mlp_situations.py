@@ -164,6 +164,19 @@ def test_warm_start_and_partial_fit_together():
     model.fit(X, C, validation_data=(X[C == 1], C[C == 1]))
 
 
+@pytest.mark.parametrize("rate", ["constant", "invscaling", "adaptive"])
+def test_rates_go_on(rate):
+    how = {"solver": "sgd", "learning_rate": rate, "tol": 0.0, "n_iter_no_change": 999}
+    whole = classifier(**how, max_iter=6).fit(X, C)
+    parts, warm = classifier(**how), classifier(**how, max_iter=2, warm_start=True)
+    for _ in range(6):
+        parts.partial_fit(X, C, classes=[0, 1])
+    for _ in range(3):
+        warm.fit(X, C)
+    assert_array_equal(parts.coefs_[0], whole.coefs_[0])
+    assert_array_equal(warm.coefs_[0], whole.coefs_[0])
+
+
 # ---- labels ----
 
 
@@ -367,6 +380,18 @@ def test_a_loss_that_is_not_finite_at_the_start_is_not_laid_to_the_steps():
         net.fit(X, Y, **FIT)
     with pytest.warns(mf.ConvergenceWarning, match="steps are too long"):
         network().fit(X, Y, **FIT | {"learning_rate": 1e10})
+
+
+def test_rows_of_nan_have_no_label():
+    rows = np.where(np.arange(80)[:, None] == 3, np.nan, X)
+    for how in ({"output": "softmax", "loss": "cross_entropy"}, {"output": "logistic", "loss": "binary_cross_entropy"}):
+        with pytest.raises(ValueError, match="row 3 gives NaN"):
+            Network([2, 3, 2], **how).predict(rows)
+
+
+def test_labels_of_a_table_of_objects():
+    net = Network([2, 3, 2], output="softmax", loss="cross_entropy")
+    assert_array_equal(copy.copy(net).fit(X, C.astype(object), **FIT), net.fit(X, C, **FIT))
 
 
 # ---- means and deviations ----

@@ -92,6 +92,8 @@ def validate_rows(
             refuse_dask("X")
         if table.dtype.kind in "MmUS":
             check_real(table, "X")
+        if table.dtype.kind == "c":  # in scikit-learn's words, without the whole table
+            raise ValueError(f"Complex data not supported: X is {table.dtype}, and X.real and X.imag are real numbers")
         check_digits(table, "X")
         if type(X) is np.ndarray and X.dtype.kind == "f":  # float32 stays float32 in either byte order
             X = X.astype(X.dtype.newbyteorder("="), copy=False)

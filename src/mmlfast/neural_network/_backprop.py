@@ -149,7 +149,7 @@ class Network(TrainedNetwork):
         Raises
         ------
         ValueError, TypeError
-            As for `forward`.
+            As for `forward`; and for rows of NaN, which have no label.
 
         Examples
         --------
@@ -159,6 +159,9 @@ class Network(TrainedNetwork):
         """
         kind = name_of(self._loss)
         out = self._forward(self._inputs(x), kind not in OUTPUT_OF_LOSS)
+        if kind in OUTPUT_OF_LOSS and np.isnan(out).any():
+            row = int(np.argmax(np.isnan(out).any(axis=1)))
+            raise ValueError(f"x: row {row} gives NaN, which has no label: leave rows with NaN out, or fill them in")
         if kind == "cross_entropy":
             labels: Array = out.argmax(axis=1)
             return labels

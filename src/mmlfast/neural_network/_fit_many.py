@@ -68,7 +68,8 @@ def fit_many(networks: Any, x: Any, y: Any, *, groups: Any = None, errors: str =
         What to do with an error of one network, rows that hold NaN for instance: raise it, with the number of the
         network, or note it and go on. The other networks are trained in either case.
     **how
-        The arguments of `Network.fit`: one value for all, or a list with one for each network.
+        The arguments of `Network.fit`: one value for all, or a list (of numbers also an array) with one for each
+        network.
 
     Returns
     -------
@@ -165,6 +166,8 @@ def _spread(how: dict[str, Any], n: int) -> dict[str, list[Any]]:
     """A value of each argument for each network."""
     spread = {}
     for name, value in how.items():
+        if isinstance(value, np.ndarray) and value.shape == (n,) and name != "sample_weight":
+            value = value.tolist()  # rates of np.linspace
         if isinstance(value, list):
             if len(value) != n:
                 raise ValueError(f"{name} is a list of {len(value)}, and there are {n} networks (a tuple is one value)")

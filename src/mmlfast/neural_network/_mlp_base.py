@@ -368,12 +368,7 @@ class BaseMLP(PublishedWeights, BaseEstimator):
         elif self._number("momentum", 1.0, True):
             settings |= {"optimizer": 2 if self.nesterovs_momentum else 1, "momentum": float(self.momentum)}
         if self.learning_rate != "constant" and (self.solver == "sgd" or self.learning_rate in ("cosine", "one_cycle")):
-            settings |= {
-                "schedule": _RATES[self.learning_rate],
-                "schedule_power": self._number("power_t"),
-                "schedule_first_epoch": self._network.epoch,
-                "schedule_epochs": epochs,
-            }
+            settings |= self._schedule(epochs, n_rows)
         settings |= {
             "monitor": _VALIDATION_SCORE if self._validates() else _TRAINING_LOSS,
             "keep_best": self._validates(),
@@ -381,6 +376,19 @@ class BaseMLP(PublishedWeights, BaseEstimator):
             "tolerance": self._number("tol"),
         }
         return settings
+
+    def _schedule(self, epochs: int, n_rows: int) -> dict[str, Any]:
+        first, power = self._network.epoch, self._number("power_t")
+        if self.learning_rate == "invscaling":  # goes on with the rows that were seen
+            if epochs == 1:
+                return {"learning_rate": self._number("learning_rate_init") / (self.t_ + 1.0) ** power}
+            first = max(0, first - round(self.t_ / n_rows))
+        return {
+            "schedule": _RATES[self.learning_rate],
+            "schedule_power": power,
+            "schedule_first_epoch": first,
+            "schedule_epochs": epochs,
+        }
 
     def _penalties(self, penalty: float) -> float | Array:
         """What the square of each weight inside costs. Without hidden layers it is that of `coefs_`, so that the

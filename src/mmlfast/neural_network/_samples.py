@@ -56,6 +56,8 @@ def targets(loss: Choice, n_out: int, dtype: np.dtype[Any], x: Array, y: Any, gi
 
 def _labels(n: int, n_out: int, y: Any, x_name: str, y_name: str) -> Array:
     a = np.asarray(as_array(y, y_name))
+    if a.dtype.char == "O" and all(isinstance(label, int | np.integer) for label in a.flat):
+        a = np.array(a.tolist())
     if a.dtype.kind not in "iub":
         raise TypeError(f"{y_name} must hold integer labels for loss='cross_entropy', got {a.dtype}")
     if a.shape != (n,):
