@@ -232,7 +232,7 @@ void register_tape(PyObject* module) {
   add_watch(module);
   add_traced_call(module);
   py::class_<TapeGraph>(m, "TapeGraph")
-      .def(py::init<>())
+      .def(py::init<bool>(), py::arg("as_written") = false)
       .def("input", &input)
       .def("constants", &constants)
       .def("emit", &emit, py::arg("op"), py::arg("a"), py::arg("b") = py::none(), py::arg("c") = py::none(),

@@ -64,10 +64,36 @@ class Forward {
         callback(run, g_.jacobian_of(r));
         break;
       default:
+        if (tape_is_norm_power(g_, run) && !has_leaf(run.operand[0])) {
+          norm_power(run);
+          break;
+        }
         for (int k = 0; k < run.n_operands(); ++k)
           if (tape_differentiable(run.op, k)) elementwise(run, k);
     }
     finish(run);
+  }
+  bool has_leaf(const TapeOperand& ids) const {
+    for (std::int32_t i = 0; i < ids.size; ++i)
+      if (leaf_[place(ids[i])] != 0) return true;
+    return false;
+  }
+
+  void norm_power(const TapeRun& run) {
+    std::vector<std::int32_t> which;
+    for (std::int32_t i = 0; i < run.count; ++i)
+      if (leaf_[place(run.first + i)] == 0 && active(run, 0, i)) which.push_back(i);
+    const TapeNormPower p = tape_norm_power(g_, run, which);
+    TapeFlow flow;
+    TapeIds factors;
+    std::size_t at = 0;
+    for (std::size_t n = 0; n < which.size(); ++n)
+      for (std::int32_t j = 0; j < p.terms[n]; ++j, ++at) {
+        if (tangent_[place(p.x[at])] < 0) continue;
+        push(flow, run.first + which[n], p.x[at]);
+        factors.push_back(p.slope[at]);
+      }
+    sums_.add_products(flow, factors);
   }
   void finish(const TapeRun& run) {
     TapeIds ids, masks;

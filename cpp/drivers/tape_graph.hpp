@@ -62,6 +62,9 @@ bool tape_is_condition(TapeOp op) noexcept;
 
 class TapeGraph : NonCopyable {
  public:
+  // as_written: no formula becomes another one with other roundings (tape_simplify.cpp).
+  explicit TapeGraph(bool as_written = false) noexcept : as_written_(as_written) {}
+
   // New inputs: the next group.
   TapeId input(std::int32_t count);
   // An id for each number. Equal ones (by bits) may have one id.
@@ -96,6 +99,7 @@ class TapeGraph : NonCopyable {
   TapeView jacobian_of(std::int32_t run) const noexcept;
   // Did a request not fit 2^31 - 1 values? Its ids are wrong, the graph itself is good.
   bool is_full() const noexcept { return full_; }
+  bool is_as_written() const noexcept { return as_written_; }
 
   // Which runs are needed for these values: a byte for each run.
   std::vector<std::uint8_t> needed(TapeView outputs, bool with_jacobians = false) const;
@@ -133,6 +137,7 @@ class TapeGraph : NonCopyable {
   std::size_t block_left_ = 0;
   TapeId* block_at_ = nullptr;
   bool full_ = false;
+  const bool as_written_;
 };
 
 // first, first + 1, ...

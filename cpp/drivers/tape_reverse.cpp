@@ -68,9 +68,32 @@ class Reverse {
       case TapeOp::callback:
         return callback(run, g_.jacobian_of(r));
       default:
+        if (tape_is_norm_power(g_, run) && !has_leaf(run.operand[0])) return norm_power(run);
         for (int k = 0; k < run.n_operands(); ++k)
           if (tape_differentiable(run.op, k)) elementwise(run, k);
     }
+  }
+  bool has_leaf(const TapeOperand& ids) const {
+    for (std::int32_t i = 0; i < ids.size; ++i)
+      if (leaf_[place(ids[i])] != 0) return true;
+    return false;
+  }
+
+  void norm_power(const TapeRun& run) {
+    std::vector<std::int32_t> which;
+    for (std::int32_t i = 0; i < run.count; ++i)
+      if (bars_[place(i)] >= 0) which.push_back(i);
+    const TapeNormPower p = tape_norm_power(g_, run, which);
+    TapeFlow flow;
+    TapeIds factors;
+    std::size_t at = 0;
+    for (std::size_t n = 0; n < which.size(); ++n)
+      for (std::int32_t j = 0; j < p.terms[n]; ++j, ++at) {
+        if (depends_[place(p.x[at])] == 0) continue;
+        push(flow, p.x[at], which[n]);
+        factors.push_back(p.slope[at]);
+      }
+    adjoints_.add_products(flow, factors);
   }
 
   void push(TapeFlow& flow, TapeId to, std::int32_t i) const { flow.push(to, bars_[place(i)], masks_[place(i)]); }

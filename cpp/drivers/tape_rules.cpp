@@ -295,6 +295,39 @@ TapeIds tape_chosen(TapeGraph& graph, const TapeElements& elements, int k) {
   return graph.emit(TapeOp::less_equal, low, high, {}, 0, static_cast<std::int32_t>(elements.y.size()));
 }
 
+bool tape_is_norm_power(const TapeGraph& graph, const TapeRun& run) noexcept {
+  if (run.op != TapeOp::power && (run.op != TapeOp::integer_power || run.aux <= 2)) return false;
+  for (std::int32_t i = 0; i < run.count; ++i) {
+    if (graph.run_of(run.operand[0][i]).op != TapeOp::norm) return false;
+    if (run.op == TapeOp::integer_power) continue;
+    const TapeId exponent = run.operand[1][i];
+    if (!graph.is_constant(exponent) || !(graph.constant_value(exponent) > 2)) return false;
+  }
+  return true;
+}
+
+TapeNormPower tape_norm_power(TapeGraph& graph, const TapeRun& run, const std::vector<std::int32_t>& which) {
+  TapeNormPower found;
+  TapeIds norms, slopes;
+  std::vector<double> exponents;
+  for (std::int32_t i : which) {
+    norms.push_back(run.operand[0][i]);
+    exponents.push_back(run.op == TapeOp::power ? graph.constant_value(run.operand[1][i]) : run.aux);
+    const TapeRun& norm = graph.run_of(norms.back());
+    found.terms.push_back(norm.aux);
+    for (std::int32_t j = 0; j < norm.aux; ++j)
+      found.x.push_back(norm.operand[0][(norms.back() - norm.first) * norm.aux + j]);
+  }
+  const TapeIds factors = graph.constants(exponents);
+  for (double& exponent : exponents) exponent -= 2;
+  const TapeIds lower = graph.emit(TapeOp::power, norms, graph.constants(exponents));
+  const TapeIds outer = graph.emit(TapeOp::multiply, factors, lower);
+  for (std::size_t n = 0; n < outer.size(); ++n)
+    slopes.insert(slopes.end(), static_cast<std::size_t>(found.terms[n]), outer[n]);
+  found.slope = graph.emit(TapeOp::multiply, slopes, found.x);
+  return found;
+}
+
 TapeIds tape_cofactors(TapeGraph& graph, const TapeRun& run) {
   const std::int32_t n = run.aux;
   const TapeId zero = graph.constant(0), one = graph.constant(1);

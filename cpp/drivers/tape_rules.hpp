@@ -31,6 +31,16 @@ std::vector<std::uint8_t> tape_dependence(const TapeGraph& graph, TapeView wrt);
 // plain: it is t times a finite constant, so 0 where t is 0.
 TapeIds tape_rule(TapeGraph& graph, const TapeElements& elements, int k, TapeView t, bool& plain);
 
+// Is the run norm(x) ** k, k > 2? It is smooth where the norm is not: its derivatives are taken past the norm.
+bool tape_is_norm_power(const TapeGraph& graph, const TapeRun& run) noexcept;
+// For element i of such a run, which[n] = i: the numbers x of the norm, and what t is multiplied by for each of them,
+// k norm ** (k - 2) x. Those of one element stand next to each other, as many as terms[n].
+struct TapeNormPower {
+  TapeIds x, slope;
+  std::vector<std::int32_t> terms;
+};
+TapeNormPower tape_norm_power(TapeGraph& graph, const TapeRun& run, const std::vector<std::int32_t>& which);
+
 // Of a determinant: what each element of the matrix is multiplied by in it, det(A) inv(A)'.
 TapeIds tape_cofactors(TapeGraph& graph, const TapeRun& run);
 

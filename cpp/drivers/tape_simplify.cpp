@@ -1,6 +1,8 @@
-// emit(): what is known is not computed, and what a simpler operation gives, to the bit, is that operation. The two
-// exceptions to "to the bit", which users would write themselves, are powers (x ** 2.0 is x * x, x ** .5 is sqrt(x))
-// and the square of a norm, which is the sum of squares: it has derivatives at 0.
+// emit(): what is known is not computed, and what a simpler operation gives, to the bit, is that operation. The
+// exceptions to "to the bit" are powers (x ** 2.0 is x * x, x ** .5 is sqrt(x)), which users would write themselves,
+// and what has good derivatives under another name: the square of a norm is the sum of squares, which is smooth at 0;
+// the root of a sum of squares is a norm, which has a slope at 0 and any scale; 1 / (1 + exp(-x)) and log(1 + exp(x))
+// are the logistic function and its integral, whose slopes are not 0 * inf where exp overflows.
 //
 // x * 0 is not simplified (x may be inf or NaN), nor x + 0 (x may be -0).
 #include <algorithm>
@@ -58,6 +60,11 @@ class Simplifier {
         return of_integer_power();
       case TapeOp::select:
         return of_select();
+      case TapeOp::sqrt:
+        return of_root();
+      case TapeOp::log:
+      case TapeOp::log1p:
+        return of_logarithm();
       case TapeOp::sum:
       case TapeOp::dot:
       case TapeOp::norm:
@@ -121,6 +128,8 @@ class Simplifier {
     };
     if (is_zero(r_.b, r_.op == TapeOp::add)) return spread_a();
     if (r_.op == TapeOp::add && is_zero(r_.a, true)) return spread(r_.b, r_.count);
+    if (r_.op == TapeOp::subtract && all(r_.a, 1.0) && all(r_.b, TapeOp::expit) && !g_.is_as_written())
+      return emit(TapeOp::expit, emit(TapeOp::negative, operands_of(r_.b, 0)));
     if (all(r_.b, TapeOp::negative)) return emit(other, r_.a, operands_of(r_.b, 0));
     if (r_.op == TapeOp::add && all(r_.a, TapeOp::negative)) return emit(other, r_.b, operands_of(r_.a, 0));
     return {};
@@ -145,10 +154,24 @@ class Simplifier {
     return g_.constants(values);
   }
 
+  // x of the exponentials in 1 + exp(x), if that is what the ids are.
+  Result exponent_beside_one(TapeView ids) const {
+    if (g_.is_as_written() || !all(ids, TapeOp::add)) return {};
+    for (int k : {0, 1}) {
+      const TapeIds power = operands_of(ids, k);
+      if (all(power, TapeOp::exp) && all(operands_of(ids, 1 - k), 1.0)) return operands_of(power, 0);
+    }
+    return {};
+  }
+
   // By a power of two: the product with its reciprocal, which is a power of two as well.
   Result of_quotient() const {
     if (all(r_.b, 1.0)) return spread_a();
     if (all(r_.b, -1.0)) return emit(TapeOp::negative, r_.a);
+    if (const Result x = exponent_beside_one(r_.b)) {
+      if (all(r_.a, TapeOp::exp) && same_ids(operands_of(r_.a, 0), *x)) return emit(TapeOp::expit, *x);
+      return emit(TapeOp::multiply, r_.a, emit(TapeOp::expit, emit(TapeOp::negative, *x)));
+    }
     const auto is_power_of_two = [&](TapeId id) {
       if (!g_.is_constant(id)) return false;
       int exponent = 0;
@@ -160,6 +183,75 @@ class Simplifier {
       return emit(TapeOp::multiply, r_.a, g_.constants(reciprocals));
     }
     return {};
+  }
+
+  Result of_logarithm() const {
+    if (g_.is_as_written()) return {};
+    if (r_.op == TapeOp::log1p) {
+      if (all(r_.a, TapeOp::exp)) return emit(TapeOp::softplus, operands_of(r_.a, 0));
+      return {};
+    }
+    if (all(r_.a, TapeOp::expit)) {
+      const TapeIds x = emit(TapeOp::negative, operands_of(r_.a, 0));
+      return emit(TapeOp::negative, emit(TapeOp::softplus, x));
+    }
+    const Result x = exponent_beside_one(r_.a);
+    return x ? Result(emit(TapeOp::softplus, *x)) : Result();
+  }
+
+  // The numbers whose squares a value is the sum of; false if it is not such a sum, or of many parts.
+  bool squared_terms(TapeId id, TapeIds& terms, int depth = 0) const {
+    const TapeRun& run = g_.run_of(id);
+    const std::int32_t i = id - run.first;
+    switch (run.op) {
+      case TapeOp::integer_power:
+        if (run.aux != 2) return false;
+        terms.push_back(run.operand[0][i]);
+        return true;
+      case TapeOp::add:
+        return depth < 8 && squared_terms(run.operand[0][i], terms, depth + 1) &&
+               squared_terms(run.operand[1][i], terms, depth + 1);
+      case TapeOp::dot:
+        for (std::int32_t j = i * run.aux; j < (i + 1) * run.aux; ++j) {
+          if (run.operand[0][j] != run.operand[1][j]) return false;
+          terms.push_back(run.operand[0][j]);
+        }
+        return true;
+      case TapeOp::sum:
+        for (std::int32_t j = i * run.aux; j < (i + 1) * run.aux; ++j) {
+          const TapeRun& square = g_.run_of(run.operand[0][j]);
+          if (square.op != TapeOp::integer_power || square.aux != 2) return false;
+          terms.push_back(square.operand[0][run.operand[0][j] - square.first]);
+        }
+        return true;
+      default:
+        return false;
+    }
+  }
+  // The norm, times the root of a factor that is known, as in the root of a mean.
+  Result of_root() const {
+    if (g_.is_as_written() || r_.a.size() != static_cast<std::size_t>(r_.count)) return {};
+    const auto positive = [&](TapeId id) { return g_.is_constant(id) && g_.constant_value(id) > 0; };
+    for (TapeOp op : {TapeOp::multiply, TapeOp::divide}) {
+      if (!all(r_.a, op)) continue;
+      TapeIds squares = operands_of(r_.a, 0), factors = operands_of(r_.a, 1);
+      if (op == TapeOp::multiply && std::all_of(squares.begin(), squares.end(), positive)) squares.swap(factors);
+      if (!std::all_of(factors.begin(), factors.end(), positive)) return {};
+      const Result lengths = root_of_squares(squares);
+      return lengths ? Result(emit(op, *lengths, g_.emit(TapeOp::sqrt, factors))) : Result();
+    }
+    return root_of_squares(r_.a);
+  }
+  Result root_of_squares(TapeView sums) const {
+    TapeIds terms;
+    std::size_t each = 0;
+    for (TapeId id : sums) {
+      const std::size_t before = terms.size();
+      if (!squared_terms(id, terms)) return {};
+      if (before == 0) each = terms.size();
+      if (terms.size() - before != each) return {};
+    }
+    return emit(TapeOp::norm, terms, {}, static_cast<std::int32_t>(each));
   }
 
   // Constant exponents, each by what it is.

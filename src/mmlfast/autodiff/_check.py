@@ -17,6 +17,11 @@ _EPS = float(np.finfo(np.float64).eps)
 # Each step is a third of the one before; steps go from a third of the scale of the number down to 1e-14 of it.
 _RATIO = 3.0
 _STEPS = 30
+_LEAST = float(np.nextafter(0.0, 1.0))
+# Below this, steps around a number would be of no precision: those of the second are taken.
+_SMALLEST, _SMALL = 1e-305, 1e-290
+# Differences that are this exact tell whether a complex step is right.
+_SHARP = 1e-3
 
 
 class GradientCheck(NamedTuple):
@@ -183,6 +188,9 @@ def _compared(call: Callable[[Array], Array], x: Array, value: Array, i: int, gi
     complex_step = _complex_step(call, x, i, len(flat_value))
     with np.errstate(all="ignore"):
         confirmed = np.abs(complex_step - best) <= error
+        vague = confirmed & (error > _SHARP * np.abs(complex_step))
+        if vague.any():  # that proves nothing where the differences may be off by as much as that
+            confirmed &= ~vague | _takes_complex(call, x, i, len(flat_value))
         sharp = np.abs(complex_step) * 1e-12
         best, error = np.where(confirmed, complex_step, best), np.where(confirmed, np.minimum(sharp, error), error)
         agrees = np.abs(given - best) <= error + rtol * np.maximum(np.abs(given), np.abs(best))
@@ -199,9 +207,15 @@ def _compared(call: Callable[[Array], Array], x: Array, value: Array, i: int, gi
     return _Column(best, error, verdict)
 
 
+def _scale_of(x: float, of_zero: float) -> float:
+    if x == 0:
+        return of_zero
+    return abs(x) if abs(x) >= _SMALLEST else _SMALL
+
+
 def _complex_step(call: Callable[[Array], Array], x: Array, i: int, n: int) -> Array:
     """The imaginary part of f a little beside x; NaN where f does not take complex numbers."""
-    scale = abs(x.flat[i]) or 1.0
+    scale = _scale_of(float(x.flat[i]), 1.0)
     point = x.astype(np.complex128)
     point.flat[i] += 1j * scale * 1e-20
     try:
@@ -213,10 +227,26 @@ def _complex_step(call: Callable[[Array], Array], x: Array, i: int, n: int) -> A
     return np.asarray(result.imag.ravel() / (scale * 1e-20))
 
 
+def _takes_complex(call: Callable[[Array], Array], x: Array, i: int, n: int) -> Array:
+    """Whether complex steps are right further away, to both sides, where differences are sharp enough to tell: they are
+    not through abs, whose complex form has another slope."""
+    scale = float(np.max(np.abs(x), initial=0.0)) or 1.0
+    seen, right = np.zeros(n, bool), np.ones(n, bool)
+    for moved in (scale, -scale):
+        point = x.copy()
+        point.flat[i] += moved
+        steps = _complex_step(call, point, i, n)
+        slopes = _differences(call, point, _value_at(call, point, n), i)
+        sharp = slopes.central_error <= _SHARP * np.abs(slopes.central)
+        seen |= sharp
+        right &= ~sharp | (np.abs(steps - slopes.central) <= slopes.central_error)
+    return seen & right
+
+
 def _differences(call: Callable[[Array], Array], x: Array, value: Array, i: int) -> _Slopes:
     """The best of differences over all steps."""
     x_i = float(x.flat[i])
-    scale = abs(x_i) or float(np.max(np.abs(x), initial=0.0)) or 1.0
+    scale = _scale_of(x_i, float(np.max(np.abs(x), initial=0.0)) or 1.0)
     steps, up, down = [], [], []
     for k in range(1, _STEPS + 1):
         point = x.copy()
@@ -230,11 +260,13 @@ def _differences(call: Callable[[Array], Array], x: Array, value: Array, i: int)
         steps.append(h)
     widths = np.array(steps)[:, None]
     plus, minus = np.array(up), np.array(down)
-    noise = 4 * _EPS * np.maximum(np.maximum(np.abs(plus), np.abs(minus)), np.abs(value)) / widths
     with np.errstate(all="ignore"):
-        central = _best((plus - minus) / (2 * widths), noise, 2)
-        right = _best((plus - value) / widths, 2 * noise, 1)
-        left = _best((value - minus) / widths, 2 * noise, 1)
+        sizes = np.maximum(np.maximum(np.abs(plus), np.abs(minus)), np.abs(value))
+        noise = 4 * np.maximum(_EPS * sizes, _LEAST) / widths
+        still = (plus == value) & (minus == value)
+        central = _best((plus - minus) / (2 * widths), noise, still, 2)
+        right = _best((plus - value) / widths, 2 * noise, still, 1)
+        left = _best((value - minus) / widths, 2 * noise, still, 1)
         # Points are rounded as well: beside a maximum differences may say 0 where the slope at x is a rounding of x.
         k = min(2, len(steps) - 1)
         bend = np.abs(plus[k] - 2 * value + minus[k]) / widths[k] ** 2 if steps else np.zeros(value.size)
@@ -252,9 +284,13 @@ def _value_at(call: Callable[[Array], Array], point: Array, n: int) -> Array:
     )
 
 
-def _best(slopes: Array, noise: Array, order: int) -> tuple[Array, Array]:
+def _best(slopes: Array, noise: Array, still: Array, order: int) -> tuple[Array, Array]:
     """Extrapolated to step 0 from neighbouring steps, with the error: how much the extrapolation moves to the next
-    step and the one after, and the rounding of the values."""
+    step and the one after, and the rounding of the values.
+
+    Where the values stand still, the slope may be 0, or a large number in between may have swallowed the steps: then
+    larger steps tell of another slope, and the difference is what either may be off.
+    """
     n = slopes.shape[1]
     factor = _RATIO**order
     finer = (factor * slopes[1:] - slopes[:-1]) / (factor - 1)
@@ -267,4 +303,10 @@ def _best(slopes: Array, noise: Array, order: int) -> tuple[Array, Array]:
     best = np.argmin(error, axis=0)
     columns = np.arange(n)
     found, least = finer[1:-1][best, columns], error[best, columns]
+    swallowed = still[1:-2]
+    moving = np.where(swallowed, np.inf, error)
+    other = np.argmin(moving, axis=0)
+    gap = np.abs(found - finer[1:-1][other, columns])
+    doubt = swallowed[best, columns] & (gap > least + moving[other, columns])
+    least = np.where(doubt, gap, least)
     return np.where(np.isfinite(least), found, np.nan), least

@@ -214,9 +214,41 @@ def det(t: Trace, a: Ids) -> Ids:
     if not n:
         return np.full(batch, t.scalar(1.0), np.int32)
     if n > LARGEST_EXPANDED:
-        flat = [t.emit(OPS["determinant"], m.ravel(), None, None, n, 1) for m in matrices]
-        return np.array(flat, np.int32).reshape(batch)
+        return np.array([_of_large(t, m) for m in matrices], np.int32).reshape(batch)
     return _by_minors(t, matrices).reshape(batch)
+
+
+def _by_elimination(t: Trace, a: Ids) -> Ids:
+    return t.emit(OPS["determinant"], a.ravel(), None, None, len(a), 1).reshape(())
+
+
+def _zero_with_slope(t: Trace, x: Ids) -> Ids:
+    """0 where x is a rounding error, with the derivatives of x: what is taken from it is x in steps of 2**-400, and
+    steps have no slope."""
+    steps = t.unary(OPS["rint"], t.binary(OPS["multiply"], x, t.scalar(2.0**400)))
+    return t.binary(OPS["subtract"], x, t.binary(OPS["multiply"], steps, t.scalar(2.0**-400)))
+
+
+def _of_large(t: Trace, a: Ids) -> Ids:
+    """By elimination, whose derivatives divide by the result. Where that is 0, by that of a larger matrix.
+
+    With b = [[a, u], [v, 0]], det a = det b det c, where c is the last 2 x 2 block of the inverse of b (Jacobi's
+    theorem on complementary minors). b is regular if the rank of a is n - 2 at least; below that, all first and second
+    derivatives are 0.
+    """
+    n = len(a)
+    zero, plain = t.scalar(0.0), _by_elimination(t, a)
+    border = t.constant(np.cos(np.outer([1.0, math.sqrt(2.0), math.sqrt(3.0), math.sqrt(5.0)], np.arange(1.0, n + 1))))
+    scale = t.binary(OPS["divide"], t.reduction(OPS["norm"], a, None), t.scalar(float(n)))
+    border = t.binary(OPS["multiply"], border, scale)
+    b = np.full((n + 2, n + 2), zero, np.int32)
+    b[:n, :n], b[:n, n:], b[n:, :n] = a, border[:2].T, border[2:]
+    unit = t.constant(np.eye(n + 2)[:, n:])
+    c = t.emit(OPS["solve"], b.ravel(), unit.ravel(), None, n + 2, unit.size).reshape(n + 2, 2)[n:]
+    of_b, of_c = _by_elimination(t, b), _by_minors(t, c[None])[0]
+    bordered = t.binary(OPS["multiply"], of_b, _zero_with_slope(t, of_c))
+    bordered = t.ternary(OPS["select"], t.binary(OPS["not_equal"], of_b, zero), bordered, zero)
+    return t.ternary(OPS["select"], t.binary(OPS["not_equal"], plain, zero), plain, bordered)
 
 
 def _by_minors(t: Trace, matrices: Ids) -> Ids:
@@ -246,7 +278,9 @@ def slogdet(t: Trace, a: Ids) -> tuple[Ids, Ids]:
         determinant = det(t, a)
         return t.unary(OPS["sign"], determinant), t.unary(OPS["log"], t.unary(OPS["absolute"], determinant))
     lengths = t.reduction(OPS["norm"], a, -1)
-    determinant = det(t, t.binary(OPS["divide"], a, lengths[..., None]))
+    matrices = t.binary(OPS["divide"], a, lengths[..., None])
+    flat = [_by_elimination(t, m) for m in matrices.reshape(-1, *a.shape[-2:])]
+    determinant = np.array(flat, np.int32).reshape(a.shape[:-2])
     logarithms = t.reduction(OPS["sum"], t.unary(OPS["log"], lengths), -1)
     value = t.binary(OPS["add"], t.unary(OPS["log"], t.unary(OPS["absolute"], determinant)), logarithms)
     return t.unary(OPS["sign"], determinant), value

@@ -143,9 +143,12 @@ class Recording(NamedTuple):
     parameters: list[Ids]
 
 
-def record(f: Callable[..., Any], arguments: Sequence[Argument], argnum: int) -> Recording:
-    """f on a new graph whose first group of inputs is argument number `argnum`, and the others in order."""
-    graph = _core.TapeGraph()
+def record(f: Callable[..., Any], arguments: Sequence[Argument], argnum: int, *, as_written: bool = False) -> Recording:
+    """f on a new graph whose first group of inputs is argument number `argnum`, and the others in order.
+
+    as_written: without formulas that are better than those of f.
+    """
+    graph = _core.TapeGraph(as_written)
     trace = Trace(graph)
     ids: dict[int, Ids] = {}
     for i in (argnum, *(j for j in range(len(arguments)) if j != argnum)):

@@ -88,9 +88,9 @@ def hessian(t: Trace, x: Ids, result: Ids) -> Entries:
     n = len(x)
     slopes = gradient(t, x, result)
     present = np.flatnonzero(slopes >= 0)
-    ptr, columns = (np.asarray(part) for part in t.graph.pattern(slopes[present], x))
+    ptr, columns = (np.asarray(part, np.int64) for part in t.graph.pattern(slopes[present], x))
     rows = np.repeat(present, np.diff(ptr))
-    keys = np.unique(np.concatenate([rows * n + columns, columns * n + rows]).astype(np.int64))
+    keys = np.unique(np.concatenate([rows * n + columns, columns * n + rows]))  # n * n is beyond 32 bits
     rows, columns = keys // max(n, 1), keys % max(n, 1)
     indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int64)
     colours = np.asarray(_core.tape_colour_star(indptr, columns.astype(np.int32)), np.int32)

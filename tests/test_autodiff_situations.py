@@ -1,0 +1,176 @@
+"""Situations that people met with other libraries, each with what is right: a wrong number, a NaN, a crash."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from mmlfast.autodiff import check_gradient, derivative, grad, hessian, jacobian, trace
+
+
+def close(found, expected, rtol=1e-13, atol=0.0):
+    np.testing.assert_allclose(found, expected, rtol=rtol, atol=atol)
+
+
+# ---- formulas whose slope is an ordinary number, and whose parts are not ----
+
+LOGISTIC = {
+    "1 / (1 + exp(-t))": lambda t: 1 / (1 + np.exp(-t)),
+    "1 / (exp(-t) + 1.0)": lambda t: 1 / (np.exp(-t) + 1.0),
+    "exp(t) / (1 + exp(t))": lambda t: np.exp(t) / (1 + np.exp(t)),
+    "1 - 1 / (1 + exp(t))": lambda t: 1 - 1 / (1 + np.exp(t)),
+}
+SOFTPLUS = {
+    "log(1 + exp(t))": lambda t: np.log(1 + np.exp(t)),
+    "log1p(exp(t))": lambda t: np.log1p(np.exp(t)),
+    "-log(1 - p)": lambda t: -np.log(1 - 1 / (1 + np.exp(-t))),
+    "-log(p)": lambda t: -np.log(1 / (1 + np.exp(t))),
+}
+POINTS = np.array([-1000.0, -745, -40, -1, 0, 1, 40, 745, 1000])
+
+
+@pytest.mark.parametrize("name", [*LOGISTIC, *SOFTPLUS])
+def test_logistic_written_by_hand_where_exp_overflows(name):
+    p, q = expit(POINTS), expit(-POINTS)
+    if name in LOGISTIC:
+        f, slopes, curvature = LOGISTIC[name], p * q, p * q * (q - p)
+    else:
+        f, slopes, curvature = SOFTPLUS[name], p, p * q
+    close(derivative(f, POINTS), slopes, 4e-15, 1e-300)
+    close(derivative(f, POINTS, order=2), curvature, 4e-15, 1e-16)
+    for x, slope in zip(POINTS, slopes, strict=True):
+        close(grad(f)(x), slope, 4e-15, 1e-300)
+    close(np.diag(hessian(lambda v: np.sum(f(v)))(POINTS)), curvature, 4e-15, 1e-16)
+
+
+def test_occupation_of_states_far_above_the_chemical_potential():
+    close(derivative(lambda e: 3 / (np.exp((e - 1) / 0.5) + 1), np.array([400.0, 1.0, -400.0])), [0, -1.5, 0])
+
+
+ROOTS = {
+    "sqrt(sum(v**2))": lambda v: np.sqrt(np.sum(v**2)),
+    "sqrt(v @ v)": lambda v: np.sqrt(v @ v),
+    "sqrt(x * x + y * y)": lambda v: np.sqrt(v[0] * v[0] + v[1] * v[1]),
+    "(x**2 + y**2)**0.5": lambda v: (v[0] ** 2 + v[1] ** 2) ** 0.5,
+    "sqrt(einsum)": lambda v: np.sqrt(np.einsum("i,i", v, v)),
+    "root mean square": lambda v: np.sqrt(np.mean(np.square(v))) * math.sqrt(2),
+    "root of a scaled sum": lambda v: np.sqrt(3 * np.sum(v**2)) / math.sqrt(3),
+}
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_length_written_by_hand_has_a_slope_at_zero_and_no_unit(name):
+    f = ROOTS[name]
+    np.testing.assert_array_equal(grad(f)(np.zeros(2)), [0, 0])
+    for scale in (1e-300, 1e-180, 1.0, 1e180, 1e300):
+        close(grad(f)(np.array([3.0, -4.0]) * scale), [0.6, -0.8], 1e-15)
+    close(hessian(f)(np.array([3.0, -4.0])), np.array([[16, 12], [12, 9]]) / 125, 1e-14)
+    x = np.array([0.3, -1.7])
+    close(trace(f, x)(x), np.linalg.norm(x), 1e-15)
+
+
+def test_distances_between_points_two_of_which_are_the_same():
+    points = np.array([[0.0, 0], [3, 4], [0, 0]])
+
+    def total(p):
+        return np.sum(np.sqrt(np.sum((p[:, None] - p[None, :]) ** 2, axis=-1)))
+
+    close(grad(total)(points), np.array([[-1.2, -1.6], [2.4, 3.2], [-1.2, -1.6]]), 1e-15)
+
+
+@pytest.mark.parametrize("k", [3, 4, 5, 7])
+def test_powers_of_a_length_are_smooth_at_zero(k):
+    def f(v):
+        return np.linalg.norm(v) ** k
+
+    np.testing.assert_array_equal(grad(f)(np.zeros(2)), 0)
+    np.testing.assert_array_equal(hessian(f)(np.zeros(2)), 0)
+    np.testing.assert_array_equal(jacobian(grad(f))(np.zeros(2)), 0)
+    x = np.array([3.0, -4.0])
+    expected = k * 5.0 ** (k - 2) * (np.eye(2) + (k - 2) * np.outer(x, x) / 25)
+    close(hessian(f)(x), expected)
+    close(hessian(f).batch(np.stack([x, 0 * x])), np.stack([expected, 0 * expected]))
+
+
+def test_a_real_power_of_a_length():
+    x = np.array([3.0, 4.0])
+    close(grad(lambda v: np.linalg.norm(v) ** 2.5)(x), 2.5 * math.sqrt(5) * x)
+    np.testing.assert_array_equal(grad(lambda v: np.linalg.norm(v) ** 2.5)(0 * x), [0, 0])
+
+
+# ---- determinants ----
+
+
+@pytest.mark.parametrize("n", [9, 12])
+@pytest.mark.parametrize("lost", [0, 1, 2, 3])
+def test_determinants_of_large_singular_matrices_have_cofactors(n, lost):
+    a = np.diag([0.0] * lost + [2.0] * (n - lost))
+    cofactors = np.zeros((n, n))
+    if lost < 2:
+        np.fill_diagonal(cofactors[:lost, :lost] if lost else cofactors, 2.0 ** (n - 1))
+    det = trace(np.linalg.det, a)
+    assert det(a) == (0 if lost else 2.0**n)
+    close(grad(np.linalg.det)(a), cofactors, 1e-14, 1e-12)
+    second = hessian(np.linalg.det)(a)
+    if lost == 2:
+        close(second[0, 0, 1, 1], 2.0 ** (n - 2), 1e-14)
+        close(second[0, 1, 1, 0], -(2.0 ** (n - 2)), 1e-14)
+    if lost == 3:
+        np.testing.assert_array_equal(second, 0)
+    assert np.isfinite(second).all()
+
+
+def test_determinant_of_a_singular_matrix_of_integers():
+    a = np.random.default_rng(3).integers(-3, 4, (10, 10)).astype(float)
+    a[0] = 2 * a[8]
+    expected = [
+        [(-1) ** (i + j) * np.linalg.det(np.delete(np.delete(a, i, 0), j, 1)) for j in range(10)] for i in range(10)
+    ]
+    for unit in (1.0, 2.0**-60, 2.0**60):
+        found = grad(np.linalg.det)(a * unit)
+        close(found / unit**9, expected, 1e-12, 1e-12 * np.abs(expected).max())
+
+
+# ---- sparse ----
+
+
+def test_sparse_hessian_of_more_variables_than_fit_into_32_bits_squared():
+    n = 70_000
+    x = np.linspace(-1, 1, n)
+    found = hessian(lambda v: np.sum(v[1:] ** 2 * v[:-1]), sparse=True)(x)
+    expected = np.zeros(n)
+    expected[1:] = 2 * x[:-1]
+    np.testing.assert_array_equal(found.diagonal(), expected)
+    np.testing.assert_array_equal(found.diagonal(1), 2 * x[1:])
+
+
+# ---- checks ----
+
+CHECKS = {
+    "abs of a small entry": (lambda v: np.sum(np.abs(v) * v), [-2.0, 3, 1e-9]),
+    "abs and maximum": (lambda v: np.sum(np.abs(v) * v + np.maximum(v, 0)), [-2.0, 3, 1e-9]),
+    "values that underflow": (lambda v: np.sum(v**2), [1e-200, 1e-200]),
+    "subnormal": (lambda v: np.sum(3 * v), [5e-324]),
+    "entries of very different size": (lambda v: np.sum(v**2), [1e9, 1e-9]),
+}
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_right_gradients_are_not_condemned(name):
+    f, x = CHECKS[name]
+    found = check_gradient(f, np.array(x))
+    assert found.verdict == "agrees", found
+
+
+def test_right_gradients_of_numbers_that_swallow_steps_are_not_condemned():
+    for f in (lambda v: (v[0] + 1e8) ** 2 - v[0] ** 2 - 1e16, lambda v: (1e12 + v[0]) - 1e12):
+        assert check_gradient(f, np.array([0.5])).verdict in ("agrees", "unknown")
+
+
+def test_wrong_gradients_of_small_entries_are_found():
+    x = np.array([-2.0, 3, 1e-9])
+    assert check_gradient(lambda v: np.sum(v**2), x, derivatives=2 * x * [1, 1, 1.001]).entry == (2,)
+    assert check_gradient(lambda v: np.sum(np.exp(v)), x - 20, derivatives=np.exp(x - 20) * [1.001, 1, 1]).entry == (0,)
