@@ -140,12 +140,12 @@ BRANCHES = {
     by_math: ([3.0, 1.0], [3.0, 2.0]),
     sorted_by_python: ([3.0, 1.0], [3.0, 4.0]),
     largest_by_python: ([3.0, 1.0], [3.0, 4.0]),
-    range_of: ([3.0, 2.0], [3.0, 4.0]),
+    range_of: ([3.0, 2.5], [3.0, 4.5]),
     argument_of_sort: ([3.0, 1.0], [3.0, 4.0]),
     all_of: ([3.0, 1.0], [3.0, -4.0]),
     by_item: ([3.0, 1.0], [3.0, 4.0]),
     by_list: ([3.0, 1.0], [3.0, 4.0]),
-    in_a_list: ([3.0, 1.0], [3.0, 4.0]),
+    in_a_list: ([3.0, 1.5], [3.0, 4.0]),
 }
 
 
@@ -183,7 +183,7 @@ def by_exception(t):
 def test_d4_what_a_trace_cannot_see_is_refused_with_the_place_of_the_function(f):
     for x in (2.0, 3.0):
         try:
-            close(grad(f)(x), differences(f, np.array(x), dtype=np.float64), 1e-9)
+            close(grad(f)(x), differences(lambda t, f=f: f(np.float64(t)), np.array(x), dtype=np.float64), 1e-9)
         except TypeError as error:
             assert f.__name__ in str(error)  # noqa: PT017
             names_the_line(error, f)

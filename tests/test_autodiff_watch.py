@@ -269,9 +269,9 @@ def test_chance_and_hidden_branches_are_seen():
     with pytest.raises(TracingError, match="random numbers"):
         grad(lambda v: np.sum(v) * rng.random())(V)
     with pytest.raises(TracingError, match="type of its argument"):
-        trace(lambda v: np.sum(v) * (2 if isinstance(v, np.ndarray) else 3), V)
+        trace(lambda v: np.sum(v) * (2 if type(v) is np.ndarray else 3), V)
     with pytest.raises(TracingError, match="shape"):
-        trace(lambda v: np.sum(v) if isinstance(v, np.ndarray) else v, V)
+        trace(lambda v: np.sum(v) if type(v) is np.ndarray else v, V)
 
 
 def test_what_the_caller_has_is_not_changed():
@@ -372,7 +372,7 @@ def imaginary(v):
 
 
 def attribute(v):
-    return np.sum(v.view())
+    return np.sum(v.tobytes())
 
 
 def text(v):
@@ -397,13 +397,13 @@ def text(v):
         (key, "in {1.0, 2.0}", "key"),
         (of_scipy, "scipy.special.logsumexp(v)", "np.logaddexp.reduce"),
         (imaginary, "np.sum(v * 1j)", "real numbers"),
-        (attribute, "np.sum(v.view())", "no .view"),
+        (attribute, "np.sum(v.tobytes())", "no .tobytes"),
         (text, "return np.sum(v) + f", "NumPy's functions"),
     ],
 )
 def test_errors_show_the_line_and_the_way_out(f, line, advice):
     with pytest.raises(TracingError) as caught:
-        grad(f)(V)
+        trace(f, V)
     assert line in str(caught.value)
     assert advice in str(caught.value)
     if "returns" not in line:

@@ -21,13 +21,22 @@ _TOLERANCE = 1e-9
 _RANGE = (1e-140, 1e140)
 
 
-def compare_with_plain_call(f: Callable[..., Any], arguments: Sequence[Argument], argnum: int, seen: Recording) -> None:
-    """TracingError if f, called with numbers, gives others than its trace. f gets copies of all arrays."""
+def compare_with_plain_call(
+    f: Callable[..., Any],
+    arguments: Sequence[Argument],
+    argnum: int,
+    seen: Recording,
+    recorded: Callable[..., Any] | None = None,
+) -> None:
+    """TracingError if f, called with numbers, gives others than its trace. f gets copies of all arrays.
+
+    recorded: what was traced, if that is not f itself.
+    """
     parameters = [a.values for i, a in enumerate(arguments) if i != argnum]
     x = arguments[argnum].values
     traced = _values_of(seen, x, parameters)
     with np.errstate(all="ignore"):
-        plain = np.asarray(f(*(a.copy_for_a_call() for a in arguments)))
+        plain = np.asarray(_called(f, arguments, argnum))
         if plain.dtype == object:
             plain = plain.astype(np.float64)
         if plain.shape != traced.shape:
@@ -40,7 +49,8 @@ def compare_with_plain_call(f: Callable[..., Any], arguments: Sequence[Argument]
         if good.all():
             return
         # The tape has other formulas for some of f, 1 / (1 + exp(-x)) for one, which may be more exact by far.
-        seen = record(f, arguments, argnum, as_written=True)
+        at_point = seen.trace.decisions is not None
+        seen = record(recorded or f, arguments, argnum, as_written=True, at_point=at_point)
         traced = _values_of(seen, x, parameters)
         good = _agree(plain, traced)
         if good.all():
@@ -55,6 +65,16 @@ def compare_with_plain_call(f: Callable[..., Any], arguments: Sequence[Argument]
         f"{function_name(f)}{where}{place_of(f)} is {a!r} for numbers, and {b!r} when it is traced: it does something "
         "that a trace does not see (random numbers, a branch on the type of its argument, state that each call changes)"
     )
+
+
+def _called(f: Callable[..., Any], arguments: Sequence[Argument], argnum: int) -> Any:
+    try:
+        return f(*(a.copy_for_a_call() for a in arguments))
+    except (TypeError, IndexError):
+        if all(a.came_as == "f" for i, a in enumerate(arguments) if i != argnum):
+            raise
+        # A count, an index or a mask, which cannot be float64.
+        return f(*(a.copy_for_a_call() if i == argnum else a.copy_as_it_came() for i, a in enumerate(arguments)))
 
 
 def _values_of(seen: Recording, x: Array, parameters: Sequence[Array]) -> Array:

@@ -13,6 +13,7 @@ from mmlfast import _core
 from mmlfast._common.arrays import is_dask
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, as_points, result_is_float32
+from mmlfast.autodiff._decisions import Guard
 from mmlfast.autodiff._errors import ForeignTrace, refuse
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._function import Function, as_result, check_argnum
@@ -42,12 +43,21 @@ _KINDS = 128
 class _Entry:
     """A program, and what it holds for."""
 
-    __slots__ = ("compiled", "extra", "watch")
+    __slots__ = ("compiled", "extra", "guard", "watch")
 
-    def __init__(self, watch: Watch, compiled: Any, extra: Any) -> None:
+    def __init__(self, watch: Watch, guard: Guard | None, compiled: Any, extra: Any) -> None:
         self.watch = watch
+        self.guard = guard  # at which points it holds, if not at all
         self.compiled = compiled
         self.extra = extra  # what else the derivative needs to know: a sparse pattern
+
+    def holds(self, arguments: Sequence[Argument], argnum: int) -> bool:
+        if not self.watch.holds():
+            return False
+        if self.guard is None:
+            return True
+        parameters = [a.values for i, a in enumerate(arguments) if i != argnum]
+        return self.guard.holds(arguments[argnum].values, parameters)
 
 
 class Derived(_core.TracedCall, ABC):
@@ -105,7 +115,7 @@ class Derived(_core.TracedCall, ABC):
             if (outer := outer_trace(error)) is None:
                 raise
             return self._inline(outer, args)
-        if entry.extra is None and all(map(is_plain, args)):
+        if entry.extra is None and entry.guard is None and all(map(is_plain, args)):
             shapes = [a.values.shape for a in arguments]
             self._keep(entry.watch.quick, entry.compiled.program, argnum, shapes, entry.compiled.shapes, self._is_tuple)
         x = arguments.pop(argnum)
@@ -145,11 +155,45 @@ class Derived(_core.TracedCall, ABC):
             if (outer := outer_trace(error)) is None:
                 raise
             return self._inline_batch(outer, args, argnum)
+        if entry.guard is not None and 0 not in lead:
+            return self._by_side(points, arguments, argnum, lead)
         x = arguments.pop(argnum)
         arrays = entry.compiled.at_points(points, [p.values for p in arguments])
         if result_is_float32(x, arguments):
             arrays = [a.astype(np.float32) for a in arrays]
         return self._finish(arrays, entry.extra, lead)
+
+    def _by_side(self, points: Array, arguments: list[Argument], argnum: int, lead: tuple[int, ...]) -> Any:
+        """A batch of points of a function with branches: those that take the same sides together."""
+        number = not arguments[argnum].values.ndim
+        rows = points.reshape(-1, *points.shape[len(lead) :])
+        parameters = [a.values for i, a in enumerate(arguments) if i != argnum]
+        float32 = result_is_float32(arguments[argnum], [a for i, a in enumerate(arguments) if i != argnum])
+        left = np.arange(len(rows))
+        answers: list[Any] = [None] * len(rows)
+        while left.size:
+            arguments[argnum] = Argument(np.asarray(rows[left[0]]), number)
+            entry = self._entry(arguments, argnum)
+            here = np.ones(len(left), bool)
+            if entry.guard is not None:
+                here = entry.guard.holding(rows[left], parameters)
+                here[0] = True
+            arrays = entry.compiled.at_points(rows[left[here]], parameters)
+            for place, *parts in zip(left[here], *arrays, strict=True):
+                answers[place] = self._finish([as_result(np.asarray(p), float32) for p in parts], entry.extra, ())
+            left = left[~here]
+        return self._side_by_side(answers, lead)
+
+    def _side_by_side(self, answers: list[Any], lead: tuple[int, ...]) -> Any:
+        if self._is_tuple:
+            return tuple(self._side_by_side_arrays(list(column), lead) for column in zip(*answers, strict=True))
+        return self._side_by_side_arrays(answers, lead)
+
+    def _side_by_side_arrays(self, answers: list[Any], lead: tuple[int, ...]) -> Any:
+        """One array, or a list of what are no arrays: sparse matrices."""
+        if not isinstance(answers[0], np.ndarray | np.generic):
+            return answers
+        return np.stack(answers).reshape(lead + np.shape(answers[0]))
 
     def _n_lead(self, points: Any) -> int:
         """How many axes are those of the points."""
@@ -169,17 +213,19 @@ class Derived(_core.TracedCall, ABC):
         kind = tuple(a.kind for a in arguments)
         entries = self._entries.setdefault(kind, [])
         for i, entry in enumerate(entries):
-            if entry.watch.holds():
+            if entry.holds(arguments, argnum):
                 if i:
                     entries.insert(0, entries.pop(i))
                 return entry
         watch = Watch(self._f)
-        seen = record(self._f, arguments, argnum)
+        seen = record(self._f, arguments, argnum, True)
         self._check(seen)
         if not isinstance(self._f, Function):
             compare_with_plain_call(self._f, arguments, argnum, seen)
         outputs, extra = self._transform(seen)
-        entry = _Entry(watch, self._compiled(seen, outputs), extra)
+        decisions = seen.trace.decisions
+        guard = decisions.guard(seen.trace) if decisions is not None else None
+        entry = _Entry(watch, guard, self._compiled(seen, outputs), extra)
         entries.insert(0, entry)
         del entries[_KEPT:]
         while len(self._entries) > _KINDS:

@@ -23,6 +23,9 @@ from mmlfast.autodiff._trace import OPS, Ids, Trace, Traced
 @rule(np.where)
 def _where(t: Trace, condition: Any, x: Any = None, y: Any = None) -> Any:
     if x is None or y is None:
+        found = t.known_truth(t.ids_of(condition), is_mask(condition))
+        if found is not None:
+            return np.nonzero(found)
         refuse(
             "np.where(condition) tells places, and how many there are depends on the numbers",
             "write np.where(condition, a, b)",
@@ -203,46 +206,6 @@ def _gradient(t: Trace, f: Any, *varargs: Any, axis: Any = None, edge_order: int
         ends = [u.divide(t, u.subtract(t, x[j + 1 : j + 2], x[j : j + 1]), step) for j in (0, len(x) - 2)]
         out.append(np.moveaxis(np.concatenate([ends[0], inner, ends[1]]), 0, i))
     return out[0] if len(out) == 1 else tuple(out)
-
-
-# ---- polynomials, convolutions ----
-
-
-@rule(np.polyval)
-def _polyval(t: Trace, p: Any, x: Any) -> Ids:
-    coefficients, at = t.ids_of(p), t.ids_of(x)
-    out = np.broadcast_to(t.scalar(0.0), at.shape)
-    for i, c in enumerate(coefficients):
-        c = np.broadcast_to(c, at.shape)
-        out = c if i == 0 else u.add(t, u.multiply(t, out, at), c)
-    return np.array(out)
-
-
-@rule(np.vander)
-def _vander(t: Trace, x: Any, N: int | None = None, increasing: bool = False) -> Ids:
-    ids = t.ids_of(x)
-    n = len(ids) if N is None else N
-    exponents = np.arange(n) if increasing else np.arange(n)[::-1]
-    return u.power(t, ids[:, None], t.constant(exponents[None, :]))
-
-
-@rule(np.convolve)
-def _convolve(t: Trace, a: Any, v: Any, mode: str = "full") -> Ids:
-    x, y = np.atleast_1d(t.ids_of(a)), np.atleast_1d(t.ids_of(v))
-    if len(y) > len(x):
-        x, y = y, x
-    if not len(y):
-        raise ValueError("a and v cannot be empty")
-    m, n = len(y), len(x)
-    if mode not in ("full", "same", "valid"):
-        raise ValueError(f"mode must be 'full', 'same' or 'valid', got {mode!r}")
-    padded = np.concatenate([np.broadcast_to(t.scalar(0.0), m - 1), x, np.broadcast_to(t.scalar(0.0), m - 1)])
-    windows = np.lib.stride_tricks.sliding_window_view(padded, m)
-    out = t.reduction(OPS["dot"], windows, -1, b=np.broadcast_to(y[::-1], windows.shape))
-    if mode == "full":
-        return out
-    start = (m - 1) // 2 if mode == "same" else m - 1
-    return out[start : start + (n if mode == "same" else n - m + 1)]
 
 
 # ---- products ----

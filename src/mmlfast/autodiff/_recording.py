@@ -11,6 +11,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
+from mmlfast.autodiff._decisions import Decisions
 from mmlfast.autodiff._errors import ForeignTrace, TracingError, users_line
 from mmlfast.autodiff._trace import Ids, Trace, Traced, active_traces
 from mmlfast.autodiff._tracer import TracedArray
@@ -22,14 +23,16 @@ _NUMBERS = frozenset((float, int, bool, np.float64))
 
 
 class Argument(NamedTuple):
-    """An argument of a function: its numbers, and whether it came as a number rather than as an array."""
+    """An argument of a function: its numbers, whether it came as a number rather than as an array, and as what kind of
+    numbers: "f", or "i" and "b" of what were integers and booleans."""
 
     values: Array
     is_number: bool
+    came_as: str = "f"
 
     @property
-    def kind(self) -> tuple[tuple[int, ...], str, bool]:
-        return self.values.shape, self.values.dtype.char, self.is_number
+    def kind(self) -> tuple[tuple[int, ...], str, bool, str]:
+        return self.values.shape, self.values.dtype.char, self.is_number, self.came_as
 
     def copy_for_a_call(self) -> Any:
         """What a plain call of the function gets: float64, and never the caller's own array.
@@ -38,13 +41,22 @@ class Argument(NamedTuple):
         """
         return np.float64(self.values) if self.is_number else self.values.astype(np.float64)
 
+    def copy_as_it_came(self) -> Any:
+        """For functions that count or index by it."""
+        if self.came_as == "f":
+            return self.copy_for_a_call()
+        kind = int if self.came_as == "i" else bool
+        return kind(self.values) if self.is_number else self.values.astype(kind)
+
 
 def as_argument(x: Any, name: str) -> Argument:
     kind = type(x)
     if kind is np.ndarray:
-        return Argument(x if x.dtype.char == "d" else as_float(x, name), False)
-    if kind is float or kind is int or kind is bool:
-        return Argument(np.array(x, np.float64) if kind is float else as_float(x, name), True)
+        return Argument(x, False) if x.dtype.char == "d" else Argument(as_float(x, name), False, _kind_of(x))
+    if kind is float:
+        return Argument(np.array(x, np.float64), True)
+    if kind is int or kind is bool:
+        return Argument(as_float(x, name), True, "i" if kind is int else "b")
     if x is None or isinstance(x, dict | str | bytes) or callable(x):
         raise TypeError(
             f"{name} must be a number or an array, got {kind.__name__}: give a function with other arguments its "
@@ -52,7 +64,16 @@ def as_argument(x: Any, name: str) -> Argument:
         )
     if (kind is tuple or kind is list) and not _NUMBERS.issuperset(map(type, x)):
         _refuse_several_arrays(x, name)
-    return Argument(as_float(x, name), isinstance(x, np.generic))
+    return Argument(as_float(x, name), isinstance(x, np.generic), _kind_of(x))
+
+
+def _kind_of(x: Any) -> str:
+    """Of what as_float has taken."""
+    dtype = getattr(x, "dtype", None)
+    if dtype is None and type(x) in (list, tuple):
+        dtype = np.asarray(x).dtype
+    kind = getattr(dtype, "kind", "f")
+    return "i" if kind in "iu" else "b" if kind == "b" else "f"
 
 
 def is_plain(x: Any) -> bool:
@@ -134,6 +155,10 @@ def _ids_of_result(trace: Trace, f: Callable[..., Any], result: Any) -> Ids:
     return trace.ids_of(result)
 
 
+def decisions_at(arguments: Sequence[Argument], argnum: int) -> Decisions:
+    return Decisions(arguments[argnum].values, [a.values for i, a in enumerate(arguments) if i != argnum])
+
+
 class Recording(NamedTuple):
     """A function on a graph: the values that it is differentiated by, its result, and the other arguments."""
 
@@ -143,20 +168,26 @@ class Recording(NamedTuple):
     parameters: list[Ids]
 
 
-def record(f: Callable[..., Any], arguments: Sequence[Argument], argnum: int, *, as_written: bool = False) -> Recording:
+def record(
+    f: Callable[..., Any],
+    arguments: Sequence[Argument],
+    argnum: int,
+    at_point: bool = False,
+    as_written: bool = False,
+) -> Recording:
     """f on a new graph whose first group of inputs is argument number `argnum`, and the others in order.
 
-    as_written: without formulas that are better than those of f.
+    at_point: the arguments answer what f asks for. as_written: without formulas that are better than those of f.
     """
     graph = _core.TapeGraph(as_written)
-    trace = Trace(graph)
+    trace = Trace(graph, decisions_at(arguments, argnum) if at_point else None)
     ids: dict[int, Ids] = {}
     for i in (argnum, *(j for j in range(len(arguments)) if j != argnum)):
         shape = arguments[i].values.shape
         size = arguments[i].values.size
         first = graph.input(size)
         ids[i] = np.arange(first, first + size, dtype=np.int32).reshape(shape)
-    traced = [TracedArray(trace, ids[i].copy()) for i in range(len(arguments))]
+    traced = [TracedArray(trace, ids[i].copy(), i != argnum and a.came_as == "b") for i, a in enumerate(arguments)]
     result = call_traced(trace, f, traced)
     return Recording(trace, ids.pop(argnum), result, [ids[i] for i in sorted(ids)])
 

@@ -32,7 +32,7 @@ def _with_initial(combine: u.Rule, t: Trace, result: Ids, initial: Any) -> Ids:
 
 
 @rule(np.sum)
-def _sum(
+def sum_of(
     t: Trace,
     a: Any,
     axis: Any = None,
@@ -46,7 +46,7 @@ def _sum(
 
 
 @rule(np.prod)
-def _prod(
+def product_of(
     t: Trace,
     a: Any,
     axis: Any = None,
@@ -136,7 +136,7 @@ def _count(t: Trace, a: Ids, axis: Any, keepdims: bool, where: Any) -> Ids:
 
 
 @rule(np.mean)
-def _mean(
+def mean_of(
     t: Trace,
     a: Any,
     axis: Any = None,
@@ -190,7 +190,7 @@ def _degrees_of_freedom(t: Trace, a: Ids, axis: Any, keepdims: bool, ddof: Any, 
 
 
 @rule(np.var)
-def _var(
+def variance_of(
     t: Trace,
     a: Any,
     axis: Any = None,
@@ -210,7 +210,7 @@ def _var(
 
 
 @rule(np.std)
-def _std(
+def deviation_of(
     t: Trace,
     a: Any,
     axis: Any = None,

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast.autodiff._errors import refuse
 from mmlfast.autodiff._registry import FUNCTIONS, Mask, all_ids, is_mask, mask_like, rule, since
-from mmlfast.autodiff._trace import Ids, Trace, Traced
+from mmlfast.autodiff._trace import OPS, Ids, Trace, Traced
 
 
 def _moved(result: Any, mask: bool) -> Any:
@@ -19,11 +19,34 @@ def _moved(result: Any, mask: bool) -> Any:
     return Mask(result) if mask else result
 
 
+def known_whole_numbers(x: Any) -> Any:
+    """Shapes, axes and counts, where they are traced."""
+    if type(x) is tuple or type(x) is list:
+        return type(x)(map(known_whole_numbers, x))
+    if not isinstance(x, Traced):
+        return x
+    found = x.owner.known(x.ids)
+    if found is None or not np.array_equal(found, np.rint(found)):
+        return x.__index__()  # type: ignore[attr-defined]
+    return found.astype(np.intp) if found.ndim else int(found)
+
+
+def known_mask(x: Any) -> Any:
+    if not isinstance(x, Traced):
+        return x
+    found = x.owner.known_truth(x.ids, x.is_mask)
+    if found is None:
+        refuse(
+            "a traced mask cannot choose entries: how many there are depends on the numbers",
+            "write np.where(mask, x, 0)",
+        )
+    return found
+
+
 def _moves_one(function: Callable[..., Any]) -> Callable[..., Any]:
     def moved(t: Trace, a: Any, *args: Any, **kwargs: Any) -> Any:
-        for x in (*args, *kwargs.values()):
-            if isinstance(x, Traced):
-                x.__index__()  # type: ignore[attr-defined]
+        args = tuple(known_whole_numbers(x) for x in args)
+        kwargs = {name: known_whole_numbers(x) for name, x in kwargs.items()}
         return _moved(function(t.ids_of(a), *args, **kwargs), is_mask(a))
 
     return moved
@@ -217,14 +240,12 @@ def _compress(t: Trace, condition: Any, a: Any, axis: Any = None) -> Ids:
 
 
 def chosen(t: Trace, condition: Any, a: Any, axis: Any) -> Ids:
-    if isinstance(condition, Traced):
-        condition.__index__()  # type: ignore[attr-defined]
-    return np.compress(condition, t.ids_of(a), axis)
+    return np.compress(known_mask(condition), t.ids_of(a), axis)
 
 
 @rule(np.extract)
 def _extract(t: Trace, condition: Any, arr: Any) -> Ids:
-    return chosen(t, np.ravel(condition), arr, None)
+    return chosen(t, np.ravel(known_mask(condition)), arr, None)
 
 
 @rule(np.block)
@@ -243,9 +264,11 @@ def _fill_diagonal(t: Trace, a: Any, val: Any, wrap: bool = False) -> None:
 @rule(np.copyto)
 def _copyto(t: Trace, dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
     ids = writable_ids(dst)
+    new = t.ids_of(src)
     if isinstance(where, Traced):
-        refuse("np.copyto with a traced where= cannot be traced", "write np.where(condition, new, old)")
-    np.copyto(ids, t.ids_of(src), where=where)
+        ids[...] = t.ternary(OPS["select"], t.ids_of(where), new, ids)
+    else:
+        np.copyto(ids, new, where=where)
 
 
 def writable_ids(a: Any) -> Ids:

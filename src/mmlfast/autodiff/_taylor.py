@@ -21,6 +21,7 @@ from mmlfast.autodiff._recording import (
     Recording,
     as_argument,
     call_traced,
+    decisions_at,
     function_name,
     outer_trace,
     without_gaps,
@@ -80,6 +81,9 @@ class Series(Derived):
         plans: _Plans = self._entry(arguments, 0).compiled
         return plans
 
+    def _has_sides(self, arguments: Sequence[Argument]) -> bool:
+        return self._entry(arguments, 0).guard is not None
+
     def along(self, arguments: list[Argument], directions: Array, order: int, n_lead: int = 0) -> Array | None:
         """Coefficients, (order + 1, *lead, *shape), of f(x + t direction); None if f has a step without a series.
 
@@ -101,11 +105,29 @@ class Series(Derived):
         one = x.values
         if n_lead:
             one = np.asarray(one[(0,) * n_lead]) if one.size else np.ones(shape, one.dtype)
-        plans = self.plans([Argument(one, x.is_number or not shape), *arguments[1:]])
+        first = [Argument(one, x.is_number or not shape), *arguments[1:]]
+        plans = self.plans(first)
+        if len(lines) > 0 and lead and self._has_sides(first):
+            return self._point_by_point(arguments, directions, order, lead, shape)
         if plans.plan(0).has_callback:
             return None
         found = plans.series(lines, [p.values for p in arguments[1:]], order)
         return found.transpose(2, 0, 1).reshape((order + 1, *lead, *plans.shape))
+
+    def _point_by_point(
+        self, arguments: list[Argument], directions: Array, order: int, lead: tuple[int, ...], shape: tuple[int, ...]
+    ) -> Array | None:
+        """Of a function with branches."""
+        points, ways = (np.broadcast_to(v, lead + shape) for v in (arguments[0].values, directions))
+        found = []
+        for at in np.ndindex(lead):
+            point = Argument(np.array(points[at]), arguments[0].is_number or not shape)
+            one = self.along([point, *arguments[1:]], np.asarray(ways[at]), order)
+            if one is None:
+                return None
+            found.append(one)
+        columns = np.stack(found, axis=1)
+        return columns.reshape((order + 1, *lead, *columns.shape[2:]))
 
     def refuse(self, arguments: list[Argument], line: Array, order: int) -> None:
         """ValueError: where the series of f along this line does not exist."""
@@ -133,7 +155,7 @@ def _line_of(f: Callable[..., Any], arguments: Sequence[Argument], where: int) -
     if isinstance(f, Function):
         return ""
     graph = _core.TapeGraph()
-    trace = Trace(graph)
+    trace = Trace(graph, decisions_at(arguments, 0))
     emit, line = trace.emit, ""
 
     def watched(*args: Any, **kwargs: Any) -> Ids:
@@ -224,7 +246,7 @@ def taylor(f: Callable[..., Any], x0: Any, order: int, *parameters: Any, directi
 def _of_a_number(f: Callable[..., Any], x0: float, order: int) -> Array | None:
     """What `_of_numbers` gives, if f was seen at a number before and all that comes out is finite."""
     entries = derived(Series, f)._entries.get(_A_NUMBER)
-    if not entries or not entries[0].watch.holds():
+    if not entries or entries[0].guard is not None or not entries[0].watch.holds():
         return None
     plans: _Plans = entries[0].compiled
     plan = plans.plan(order)

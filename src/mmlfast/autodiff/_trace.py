@@ -17,6 +17,7 @@ from numpy.lib.array_utils import normalize_axis_tuple
 
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
+from mmlfast.autodiff._decisions import Decisions
 from mmlfast.autodiff._errors import ForeignTrace, refuse, users_line
 
 Ids = np.ndarray[Any, np.dtype[np.int32]]
@@ -48,10 +49,11 @@ def active_traces() -> list[Trace]:
 class Trace:
     """A graph while a function is recorded into it."""
 
-    __slots__ = ("emit", "graph", "objects_line", "scalars", "with_jacobian")
+    __slots__ = ("decisions", "emit", "graph", "objects_line", "scalars", "with_jacobian")
 
-    def __init__(self, graph: _core.TapeGraph) -> None:
+    def __init__(self, graph: _core.TapeGraph, decisions: Decisions | None = None) -> None:
         self.graph = graph
+        self.decisions = decisions  # None: the recording is for all points
         self.emit = graph.emit
         self.scalars: dict[float, Ids] = {}
         self.with_jacobian: set[int] = set()  # results of callbacks that have their Jacobian, or are about to get it
@@ -65,6 +67,20 @@ class Trace:
             yield self
         finally:
             traces.pop()
+
+    # ---- what numbers are ----
+
+    def known(self, ids: Ids) -> np.ndarray[Any, Any] | None:
+        """The numbers that the function's own code goes on with; None if it has to do without them."""
+        if self.decisions is not None and self.decisions.has_room():
+            return self.decisions.ask(self, ids)
+        if not np.all(self.graph.is_constant(ids.ravel())):
+            return None
+        return np.asarray(self.graph.values(ids.ravel())).reshape(ids.shape)
+
+    def known_truth(self, ids: Ids, is_mask: bool) -> np.ndarray[Any, Any] | None:
+        found = self.known(ids if is_mask else self.binary(OPS["not_equal"], ids, self.scalar(0.0)))
+        return None if found is None else np.asarray(found != 0)
 
     # ---- what operands are ----
 

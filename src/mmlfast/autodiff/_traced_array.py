@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 import mmlfast.autodiff._numpy_rules as _numpy_rules
 import mmlfast.autodiff._order_rules as _order_rules
+import mmlfast.autodiff._place_rules as _place_rules
 import mmlfast.autodiff._reduction_rules as _reduction_rules
 import mmlfast.autodiff._shape_rules as _shape_rules
 from mmlfast.autodiff._errors import TracingError, is_inside_scipy, refuse, refuse_number, users_line
@@ -22,7 +23,13 @@ from mmlfast.autodiff._shape_rules import writable_ids
 from mmlfast.autodiff._trace import OPS, Trace, Traced
 from mmlfast.autodiff._ufunc_rules import ACCUMULATE, FOLD, MASKS, OF_MASKS, REDUCE, rule_of
 
-MODULES_OF_RULES = (_numpy_rules, _order_rules, _reduction_rules, _shape_rules)  # which importing them makes known
+MODULES_OF_RULES = (
+    _numpy_rules,
+    _order_rules,
+    _place_rules,
+    _reduction_rules,
+    _shape_rules,
+)  # which importing them makes known
 
 _FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
 
@@ -37,9 +44,17 @@ class TracedArray(Traced):
 
     # ---- what it is ----
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:  # for isinstance: the plain function gets arrays, and numbers of NumPy
+        return np.ndarray if self.ids.ndim else np.bool_ if self.is_mask else np.float64
+
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.ids.shape)
+
+    @shape.setter
+    def shape(self, shape: Any) -> None:
+        self.ids.shape = shape
 
     @property
     def ndim(self) -> int:
@@ -70,9 +85,11 @@ class TracedArray(Traced):
         return f"<traced numbers of shape {self.ids.shape}>"
 
     def __format__(self, spec: str) -> str:
-        if spec:
+        if not spec:
+            return repr(self)
+        if self.owner.decisions is None or self.ids.size != 1:
             refuse_number("a format")
-        return repr(self)
+        return format(float(self.owner.decisions.values(self.owner, self.ids)), spec)  # a text has no derivative
 
     # ---- parts ----
 
@@ -81,8 +98,7 @@ class TracedArray(Traced):
         return TracedArray(self.owner, ids if type(ids) is np.ndarray else np.array(ids, np.int32), self.is_mask)
 
     def __getitem__(self, key: Any) -> TracedArray:
-        _check_key(key)
-        return self.like(self.ids[key])
+        return self.like(self.ids[_known_key(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
         if isinstance(key, Traced) and key.is_mask and key.ids.shape == self.ids.shape and not np.ndim(value):
@@ -90,7 +106,7 @@ class TracedArray(Traced):
                 OPS["select"], self.owner.ids_of(key), self.owner.ids_of(value), self.ids
             )
             return
-        _check_key(key)
+        key = _known_key(key)
         if self.is_mask and not is_mask(value):
             refuse(
                 "a traced mask cannot hold other numbers", "write np.where, or start from np.zeros_like(x) of numbers"
@@ -114,6 +130,19 @@ class TracedArray(Traced):
     def flat(self) -> TracedArray:
         return self.like(self.ids.reshape(-1))
 
+    @flat.setter
+    def flat(self, values: Any) -> None:
+        new = self.owner.ids_of(values)
+        self.ids[...] = np.resize(new, self.ids.shape) if new.ndim else new
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        return tuple(2 * step for step in self.ids.strides)
+
+    @property
+    def base(self) -> Any:
+        return None if self.ids.base is None else self
+
     @property
     def real(self) -> TracedArray:
         return self
@@ -123,8 +152,7 @@ class TracedArray(Traced):
         return np.zeros(self.shape)
 
     def item(self, *index: Any) -> TracedArray:
-        _check_key(index)
-        return self.like(np.int32(self.ids.item(*index)))
+        return self.like(np.int32(self.ids.item(*_known_key(index))))
 
     def tolist(self) -> Any:
         return self if not self.ids.ndim else [self.like(ids).tolist() for ids in self.ids]
@@ -155,6 +183,16 @@ class TracedArray(Traced):
     # ---- what needs numbers ----
 
     def __bool__(self) -> bool:
+        if self.ids.size != 1 and self.owner.decisions is not None:
+            raise ValueError(
+                "The truth value of an array with more than one element is ambiguous. Use a.any() or a.all()"
+            )
+        if (
+            self.ids.size == 1
+            and not is_inside_scipy(sys._getframe(1))
+            and (found := self.owner.known_truth(self.ids, self.is_mask)) is not None
+        ):
+            return bool(found)
         if is_inside_scipy(sys._getframe(1)):
             refuse(
                 "a function of SciPy looks at the values of traced numbers",
@@ -167,31 +205,40 @@ class TracedArray(Traced):
         )
 
     def __float__(self) -> float:
+        decisions = self.owner.decisions
+        if self.ids.size == 1 and decisions is not None and not decisions.depends_on_x(self.owner, self.ids):
+            return float(decisions.ask(self.owner, self.ids))  # of a parameter: nothing is differentiated by it
         refuse_number("float()")
 
     def __int__(self) -> int:
-        refuse_number("int()")
+        found = self.owner.known(self.owner.unary(OPS["trunc"], self.ids)) if self.ids.size == 1 else None
+        if found is None:
+            refuse_number("int()")
+        return int(found)
 
     def __complex__(self) -> complex:
         refuse_number("complex()")
 
     def __index__(self) -> int:
+        found = self.owner.known(self.ids) if self.ids.size == 1 else None
+        if found is not None and float(found).is_integer():
+            return int(found)
         refuse(
             "traced numbers cannot be an index or a count (range, shape, v[i])",
             "an index has to be known when the function is traced; np.where(condition, a, b) chooses by numbers",
         )
 
-    def __round__(self, ndigits: int | None = None) -> NoReturn:
-        refuse_number("round()")
+    def __round__(self, ndigits: int | None = None) -> Any:
+        return call_function(self.owner, np.round, (self, ndigits or 0), {})
 
-    def __trunc__(self) -> NoReturn:
-        refuse_number("math.trunc()")
+    def __trunc__(self) -> Any:
+        return call_ufunc(self.owner, np.trunc, "__call__", (self,), {})
 
-    def __floor__(self) -> NoReturn:
-        refuse_number("math.floor()")
+    def __floor__(self) -> Any:
+        return call_ufunc(self.owner, np.floor, "__call__", (self,), {})
 
-    def __ceil__(self) -> NoReturn:
-        refuse_number("math.ceil()")
+    def __ceil__(self) -> Any:
+        return call_ufunc(self.owner, np.ceil, "__call__", (self,), {})
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TracingError(f"{users_line(sys._getframe(1))}traced numbers cannot be pickled")
@@ -203,17 +250,26 @@ class TracedArray(Traced):
         return self.like(self.ids.copy())
 
 
-def _check_key(key: Any) -> None:
+def _known_key(key: Any) -> Any:
+    """What NumPy can index by: masks and indices that are traced are looked up where they may be."""
     if type(key) is tuple:
-        for part in key:
-            _check_key(part)
-    elif isinstance(key, Traced):
-        if key.is_mask:
+        return tuple(map(_known_key, key))
+    if not isinstance(key, Traced):
+        return key
+    if key.is_mask:
+        mask = key.owner.known_truth(key.ids, True)
+        if mask is None:
             refuse(
                 "a traced mask cannot choose entries: how many there are depends on the numbers",
                 "write np.where(mask, x, 0), or to assign np.where(mask, new, old) or x[mask] = one number",
             )
+        return mask
+    if not key.ids.ndim:
+        return key.__index__()  # type: ignore[attr-defined]
+    found = key.owner.known(key.ids)
+    if found is None or not np.array_equal(found, np.rint(found)):
         key.__index__()  # type: ignore[attr-defined]
+    return np.asarray(found, np.intp)
 
 
 # ---- ufuncs and functions ----
@@ -283,7 +339,7 @@ def _call_ufunc_method(
 
 def _add_at(trace: Trace, ufunc: np.ufunc, target: Any, index: Any, values: Any) -> None:
     """ufunc.at: every index counts, one after the other."""
-    _check_key(index)
+    index = _known_key(index)
     ids = writable_ids(target)
     rule = rule_of(ufunc)
     places = np.arange(ids.size).reshape(ids.shape)[index]
@@ -303,21 +359,6 @@ _INSTEAD = {
     "allclose": "np.all(np.isclose(a, b)), for np.where",
     "nansum": "np.sum(np.where(np.isnan(x), 0, x))",
 }
-_ORDERING = frozenset(
-    [
-        "sort",
-        "argsort",
-        "argmax",
-        "argmin",
-        "median",
-        "percentile",
-        "quantile",
-        "unique",
-        "searchsorted",
-        "partition",
-        "digitize",
-    ]
-)
 
 
 def call_function(trace: Trace, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -326,9 +367,7 @@ def call_function(trace: Trace, function: Callable[..., Any], args: tuple[Any, .
         name = getattr(function, "__name__", str(function))
         refuse(
             f"the tape has no {name_of(function)}",
-            "which numbers it takes depends on their order; np.max, np.min and np.where can be traced"
-            if name in _ORDERING
-            else _INSTEAD.get(name, "autodiff.primitive makes it known, with a derivative of your own"),
+            _INSTEAD.get(name, "autodiff.primitive makes it known, with a derivative of your own"),
         )
     if kwargs and handler.__name__ != "moved":
         kwargs = meaningful(name_of(function), handler, kwargs)

@@ -155,6 +155,25 @@ def _fill(self: TracedArray, value: Any) -> None:
     self[...] = value
 
 
+def _changes_itself(function: Callable[..., Any]) -> Callable[..., None]:
+    """x.sort() puts x itself in order; np.sort(x) gives another array."""
+
+    def method(self: TracedArray, *args: Any, **kwargs: Any) -> None:
+        self.ids[...] = call_function(self.owner, function, (self, *args), kwargs).ids
+
+    return method
+
+
+def _put(self: TracedArray, indices: Any, values: Any, mode: Any = "raise") -> None:
+    call_function(self.owner, np.put, (self, indices, values, mode), {})
+
+
+def _view(self: TracedArray, *args: Any, **kwargs: Any) -> TracedArray:
+    if args or kwargs:
+        refuse("x.view of another type cannot be traced", "write x.astype(...)")
+    return self.like(self.ids[...])
+
+
 def _astype(self: TracedArray, dtype: Any, **kwargs: Any) -> TracedArray:
     kind = np.dtype(dtype).kind
     if kind == "b":
@@ -196,20 +215,21 @@ def _add_methods() -> None:
         "diagonal",
         "copy",
         "compress",
-        "sort",
         "argsort",
+        "choose",
         "argmax",
         "argmin",
         "nonzero",
         "searchsorted",
-        "partition",
     ]:
         setattr(TracedArray, name, _as_method(getattr(np, name)))
     for ufunc in UFUNCS:
         if ufunc.nin <= 2 and ufunc.signature is None:
             setattr(TracedArray, ufunc.__name__, _as_method(ufunc))
     TracedArray.conj = _as_method(np.conjugate)  # type: ignore[attr-defined]
-    for function in (_reshape, _transpose, _flatten, _fill, _astype):
+    for name in ("sort", "partition"):
+        setattr(TracedArray, name, _changes_itself(getattr(np, name)))
+    for function in (_reshape, _transpose, _flatten, _fill, _astype, _put, _view):
         setattr(TracedArray, function.__name__[1:], function)
 
 

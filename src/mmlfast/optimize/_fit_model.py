@@ -170,7 +170,7 @@ class FitModel:
                 seen = record(function, arguments, 0)
                 tape = FitTape(watch, seen, constants if as_constants else None)
                 if not (self.is_single and self._agrees(tape)):  # which a tape, in float64, agrees with in few digits
-                    compare_with_plain_call(plain, arguments, 0, seen)
+                    compare_with_plain_call(plain, arguments, 0, seen, function)
                     self.n_calls += 1
             except Exception as error:  # whatever traced numbers meet in there: the plain call went well
                 reasons.append(str(error) or type(error).__name__)

@@ -1,0 +1,78 @@
+"""Branches on data: which side a function takes is looked up at the point that it is recorded for.
+
+`if x[0] > 0`, `while`, `max(a, b)`, `v[v > 0]`, `np.argmax(v)` and indices that are computed ask for numbers. A
+derivative that is asked for at a point has them: the recording goes on along the side that is taken there, and keeps
+what was asked and answered. It holds for all points where the answers are the same; elsewhere the function is recorded
+again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mmlfast.autodiff._trace import Ids, Trace
+
+Array = np.ndarray[Any, Any]
+
+# A function that asks more often would take long to be recorded, and each recording would hold for next to no point.
+MOST_QUESTIONS = 10_000
+
+
+class Guard(NamedTuple):
+    """Whether a recording holds at a point: the numbers that were asked for, and what they were."""
+
+    program: Any  # a Compiled
+    answers: Array
+
+    def holds(self, x: Array, parameters: Sequence[Array]) -> bool:
+        return bool(np.array_equal(self.program.at_point(x, parameters)[0], self.answers, equal_nan=True))
+
+    def holding(self, points: Array, parameters: Sequence[Array]) -> Array:
+        """At which points, in the leading axes."""
+        found = self.program.at_points(points, parameters)[0]
+        same = (found == self.answers) | (np.isnan(found) & np.isnan(self.answers))
+        return np.asarray(same.all(axis=-1))
+
+
+class Decisions:
+    """What a recording asks for at its point."""
+
+    def __init__(self, x: Array, parameters: Sequence[Array]) -> None:
+        self._x = x
+        self._parameters = parameters
+        self._questions: list[Ids] = []
+        self._answers: list[Array] = []
+
+    def values(self, trace: Trace, ids: Ids) -> Array:
+        """The numbers of these ids at the point."""
+        from mmlfast.autodiff._compiled import Compiled  # which needs recordings
+
+        values: Array = Compiled(trace, self._x.shape, [ids]).at_point(self._x, self._parameters)[0]
+        return values
+
+    def ask(self, trace: Trace, ids: Ids) -> Array:
+        """The same, and the recording holds only where they are the same."""
+        values = self.values(trace, ids)
+        if ids.size and not np.all(trace.graph.is_constant(ids.ravel())):
+            self._questions.append(ids.ravel())
+            self._answers.append(values.ravel())
+        return values
+
+    def has_room(self) -> bool:
+        return len(self._questions) < MOST_QUESTIONS
+
+    def depends_on_x(self, trace: Trace, ids: Ids) -> bool:
+        x = np.arange(trace.graph.n_inputs[0], dtype=np.int32)
+        return bool(len(trace.graph.pattern(ids.ravel(), x)[1]))
+
+    def guard(self, trace: Trace) -> Guard | None:
+        if not self._questions:
+            return None
+        from mmlfast.autodiff._compiled import Compiled
+
+        program = Compiled(trace, self._x.shape, [np.concatenate(self._questions)])
+        return Guard(program, np.concatenate(self._answers))
