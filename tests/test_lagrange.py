@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hock_schittkowski import PROBLEMS
 from numpy.testing import assert_allclose
 
@@ -170,3 +171,15 @@ def test_bad_arguments():
         lagrange(circle, lambda v: 1 // 0, [0.0, 0.0])
     with pytest.raises(ValueError, match="not finite at x0"):
         lagrange(lambda v: np.log(v[0]), lambda v: v[0] + v[1], [-1.0, 0.0])
+
+
+def test_equations_as_scipy_has_them():
+    def f(v):
+        return v[0] ** 2 + v[1] ** 2
+
+    for c in ({"type": "eq", "fun": lambda v: v[0] + v[1] - 1}, scipy.optimize.LinearConstraint([1, 1], 1, 1)):
+        assert_allclose(lagrange(f, c, [0.0, 3.0]).x, [0.5, 0.5])
+    with pytest.raises(ValueError, match="minimize takes both"):
+        lagrange(f, {"type": "ineq", "fun": lambda v: v[0]}, [0.0, 3.0])
+    with pytest.raises(ValueError, match="constraints is empty"):
+        lagrange(f, None, [0.0, 3.0])

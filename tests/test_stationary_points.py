@@ -70,3 +70,9 @@ def test_bad_arguments():
         classify_stationary_point(lambda v: v, [0.0, 0.0])
     with pytest.raises(ValueError, match="not finite"):
         classify_stationary_point(lambda v: np.log(v[0]), [-1.0])
+
+
+def test_a_slope_without_curvature_is_not_stationary_at_zero():
+    assert classify_stationary_point(lambda v: v[0] + 0 * v[1], [0.0, 0.0]).kind == "not stationary"
+    assert classify_stationary_point(lambda x: 2 * x, 0.0).kind == "not stationary"
+    assert classify_stationary_point(lambda v: v[0] ** 2 + 0 * v[1], [0.0, 0.0]).kind == "degenerate"

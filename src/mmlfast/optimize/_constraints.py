@@ -76,8 +76,8 @@ def _taken(given: Any, name: str, n: int) -> Constraint:
     if callable(given):
         return Constraint(given, (), None, np.zeros(()), np.zeros(()))
     raise TypeError(
-        f"{name} must be a dict with 'type' and 'fun', a LinearConstraint, a NonlinearConstraint, or a function that "
-        f"has to be zero, got {type(given).__name__}"
+        f"{name} must be a function (that has to be zero), a dict with 'type' and 'fun', a LinearConstraint or a "
+        f"NonlinearConstraint, got {type(given).__name__}"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast._common.arrays import as_integer
+from mmlfast.optimize._constraints import equations_of, take_constraints
 from mmlfast.optimize._kkt import Negative, Problem, geometry, point_at, verdict
 from mmlfast.optimize._objective import as_start
 from mmlfast.optimize._sqp import IRREGULAR, Stop, minimum_under
@@ -51,7 +52,7 @@ class LagrangePoint(NamedTuple):
 
 def lagrange(
     f: Callable[..., Any],
-    constraints: Callable[..., Any] | Sequence[Callable[..., Any]],
+    constraints: Callable[..., Any] | Sequence[Any] | Any,
     x0: Any,
     args: tuple[Any, ...] = (),
     *,
@@ -68,7 +69,8 @@ def lagrange(
     f : callable
         ``f(x, *args)`` gives a number, x being an array of shape (n,). Traced to exact derivatives where it can be.
     constraints : callable or sequence of callables
-        ``c(x)`` gives a number, or an array of them, that have to be zero.
+        ``c(x)`` gives a number, or an array of them, that have to be zero; or equations as SciPy has them (dicts of
+        type "eq", constraints with two equal sides).
     x0 : array-like
         Where to start; the constraints need not hold there.
     args : tuple
@@ -103,10 +105,14 @@ def lagrange(
     """
     start = as_start(x0)
     limit, most = as_integer(max_iter, "max_iter", 1), as_integer(max_points, "max_points", 1)
-    given = [constraints] if callable(constraints) else list(constraints)
-    if not given:
+    taken = take_constraints(constraints, start.size)
+    if not taken:
         raise ValueError("constraints is empty: minimize is for functions without any")
-    problem = Problem(f, [(c, (), None) for c in given], start, args)
+    for i, one in enumerate(taken):
+        if not one.is_equation:
+            raise ValueError(f"constraints[{i}] is an inequality: lagrange has equations, minimize takes both")
+    given = equations_of(taken)
+    problem = Problem(f, given, start, args)
     stop = minimum_under(problem, start, limit)
     stop = checked(problem, stop)
     points = [as_point(problem, stop)] if not stop.reason else []
@@ -187,7 +193,7 @@ def _size_of(first: Stop, start: Array) -> float:
 
 def _highest(
     problem: Problem,
-    constraints: list[Callable[..., Any]],
+    constraints: list[tuple[Callable[..., Any], tuple[Any, ...], Any]],
     start: Array,
     args: tuple[Any, ...],
     known: list[LagrangePoint],
@@ -195,7 +201,7 @@ def _highest(
     first: Stop,
 ) -> list[LagrangePoint]:
     """A maximum, as a minimum of -f."""
-    turned = Problem(Negative(problem.f.taken.f), [(c, (), None) for c in constraints], start, args)
+    turned = Problem(Negative(problem.f.taken.f), constraints, start, args)
     stop = minimum_under(turned, start, max_iter)
     if stop.reason:
         return []

@@ -18,7 +18,7 @@ from mmlfast.optimize._constrained import constrained_minimum
 from mmlfast.optimize._constraints import take_constraints
 from mmlfast.optimize._gradient_descent import descent_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
-from mmlfast.optimize._stationary_points import Curvature, curvature_of, kind_by, lower_beside
+from mmlfast.optimize._stationary_points import Curvature, curvature_of, kind_by, lower_beside, lower_on_the_way
 from mmlfast.optimize._trust_region import NO_END, Box, End, newton_minimum
 
 Array = np.ndarray[Any, Any]
@@ -50,6 +50,7 @@ _USELESS |= {
 # The kind of the point is looked up with a Hessian of so many variables at most.
 # So many times all of the way before is no step that a slope with an end would lead to.
 _FAR_LEAP = 10.0
+_SLOW = 30  # steps, after which it may be that all derivatives vanish
 _MOST_MOVES = 3  # from stationary points that are none, to lower ones beside them
 _MOST_LOOKED_AT, _MOST_BY_DIFFERENCES = 200, 20
 
@@ -261,7 +262,12 @@ def _lower_beside(f: Objective, found: _Found, box: Box | None) -> Array | None:
     end, curvature = found.end, found.curvature
     if not end.converged or f.taken.is_noisy or curvature is None or not curvature.free.any():
         return None
-    return lower_beside(f.value, end.x, end.value, curvature, max(abs(f.first), abs(end.value)), box)
+    level = max(abs(f.first), abs(end.value))
+    beside = lower_beside(f.value, end.x, end.value, curvature, level, box)
+    if beside is None and end.n_iter >= _SLOW:
+        way = end.x - f.start
+        beside = lower_on_the_way(f.value, end.x, end.value, found.hessian, curvature.free, way, level, box)
+    return beside
 
 
 def _one_run(
