@@ -69,6 +69,25 @@ def fit(of: Callable[[Setup, int], tuple[Callable[[Any], Any], Array]], n: int, 
     return job
 
 
+def with_outliers(loss: str, setup: Setup) -> Job:
+    """A decay of 200 points, of which one in ten is far off: the sum of losses where each ends, beside the least."""
+    x = np.linspace(0, 4, 200)
+    y = 2.5 * np.exp(-1.3 * x) + 0.5 + 0.05 * setup.rng.standard_normal(200)
+    y[::10] += setup.rng.choice([-1, 1], 20) * (1 + setup.rng.random(20))
+    options: dict[str, Any] = {"loss": loss, "f_scale": 0.1}
+
+    def f(p: Any) -> Any:
+        return p[0] * np.exp(-p[1] * x) + p[2] - y
+
+    start = np.ones(3)
+    exact = mf.optimize.least_squares(f, [2.5, 1.3, 0.5], **options).x
+    job = Job(lambda x: float(np.max(np.abs(x / exact - 1))), "largest relative error of a parameter", limit=1e-3)
+    job.ours(answer, partial(mf.optimize.least_squares, **options), f, start)
+    if optimize := setup.library("scipy.optimize"):
+        job.peer("scipy trf", answer, partial(optimize.least_squares, x_scale="jac", **options), f, start)
+    return job
+
+
 def by_lmfit(lmfit: Any, f: Callable[[Any], Any], start: Array) -> Array:
     parameters = lmfit.Parameters()
     for i, value in enumerate(start):
@@ -101,5 +120,14 @@ CASES = [
         "least_squares, 65 residuals, 11 parameters, traced",
         partial(fit, osborne, 65, False),
         (Faster(4, "scipy"),),
+    ),
+    *(
+        Case(
+            f"least-squares-{loss.replace('_', '-')}",
+            f"least_squares, loss {loss}, 200 points with outliers",
+            partial(with_outliers, loss),
+            (Faster(1),),
+        )
+        for loss in ("soft_l1", "huber", "cauchy")
     ),
 ]
