@@ -14,6 +14,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.errors import warn_caller
+from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._curve_fit import curve_fit
 from mmlfast.optimize._fit_model import DIFFERENCES, EXACT
 from mmlfast.optimize._fit_parameters import Parameters
@@ -336,7 +337,7 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
         piece.status[at] = BAD_DATA
         return
     start = job.start.item(fit)
-    bounds: Any = (-np.inf, np.inf)
+    bounds: Any = UNBOUNDED
     if job.lower is not None and job.upper is not None:
         bounds = job.lower.item(fit), job.upper.item(fit)
         if not np.all((start >= bounds[0])[free] & (start <= bounds[1])[free]):
