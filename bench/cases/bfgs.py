@@ -50,8 +50,15 @@ def by_optimistix(optimistix: Any, jax: Any) -> Any:
 
 
 CASES = [
-    Case("bfgs-rosenbrock-10", "minimize by BFGS, Rosenbrock n = 10", partial(minimum, "bfgs", 10, 0.5), (Faster(10),)),
+    Case(
+        "bfgs-rosenbrock-10",
+        "minimize by BFGS, Rosenbrock n = 10",
+        partial(minimum, "bfgs", 10, 0.5),
+        (Faster(10, "scipy"), Faster(1)),
+    ),
     Case("bfgs-rosenbrock-100", "minimize by BFGS, Rosenbrock n = 100", partial(minimum, "bfgs", 100, 0.5)),
-    Case("newton-rosenbrock-10", "minimize by Newton's method, n = 10", partial(minimum, "newton", 10, 0.5)),
+    Case(
+        "newton-rosenbrock-10", "minimize by Newton's method, n = 10", partial(minimum, "newton", 10, 0.5), (Faster(1),)
+    ),
     Case("newton-rosenbrock-1000", "minimize by Newton's method, n = 1000", partial(minimum, "newton", 1000, 0.9)),
 ]

@@ -114,7 +114,7 @@ class Newton {
     Divider divider(memory);
     take(divider);
   }
-  static Size bytes(Size n) noexcept { return 8 * (2 * round_up(n * n, 8) + 9 * round_up(n, 8)); }
+  static Size bytes(Size n) noexcept { return 8 * (3 * round_up(n * n, 8) + 10 * round_up(n, 8)); }
 
   bool run() noexcept {
     if (!evaluate(x_, result_.value, g_)) return false;
@@ -128,8 +128,7 @@ class Newton {
       if (!f_.hessian(x_, h_)) return false;
       if (!make_model()) return ends(NewtonEnd::no_hessian);
       if (!(radius_ <= far_away * first_size_)) return ends(NewtonEnd::far);
-      model_.step(radius_);
-      take_step();
+      if (!take_newton_step() && !take_step()) return ends(NewtonEnd::no_hessian);
       if (has_converged()) return ends(NewtonEnd::converged);
       if (result_.n_iter >= max_iter_) return ends(NewtonEnd::slow);
       bool goes = false;
@@ -150,8 +149,9 @@ class Newton {
     scaled_ = divider.take<double>(n_ * n_);
     model_.n = n_;
     model_.vectors = divider.take<double>(n_ * n_);
-    for (double** vector :
-         {&scales_, &step_, &trial_, &trial_g_, &model_.values, &model_.slopes, &model_.parts, &size_, &start_})
+    inverse_ = divider.take<double>(n_ * n_);
+    for (double** vector : {&scales_, &step_, &trial_, &trial_g_, &model_.values, &model_.slopes, &model_.parts, &size_,
+                            &start_, &slope_})
       *vector = divider.take<double>(n_);
     std::fill_n(scales_, n_, 0.0);
     std::copy_n(x_, n_, start_);
@@ -205,30 +205,77 @@ class Newton {
         sum += 0 * scaled_[i * n_ + j];
       }
     if (!std::isfinite(sum)) return false;
+    has_eigenvalues_ = false;
+    for (Size j = 0; j < n_; ++j) slope_[j] = g_[j] / scales_[j];
+    if (radius_ == 0) {
+      for (Size i = 0; i < n_; ++i) trial_[i] = scales_[i] * x_[i];
+      const double size = length_of(trial_, n_), slope = length_of(slope_, n_);
+      radius_ = first_size_ = size > 0 ? size : slope > 0 ? slope : 1;
+    }
+    return true;
+  }
+
+  // The model's own minimum, by L D L', if it is within the radius and all curvature is certainly more than rounding
+  // (the inverse of L bounds the least eigenvalue); else false.
+  bool take_newton_step() noexcept {
+    double *l = model_.vectors, *inverse = inverse_, *d = model_.values, trace = 0, squares = 0, decrease = 0;
+    for (Size j = 0; j < n_; ++j) {
+      for (Size i = j; i < n_; ++i) {
+        double sum = scaled_[i * n_ + j];
+        for (Size k = 0; k < j; ++k) sum -= l[i * n_ + k] * (l[j * n_ + k] * d[k]);
+        if (i == j && !(sum > 0)) return false;
+        if (i == j) d[j] = sum;
+        l[i * n_ + j] = sum / d[j];
+      }
+      trace += scaled_[j * n_ + j];
+    }
+    for (Size j = 0; j < n_; ++j)  // row j of `inverse`: column j of the inverse of L
+      for (Size i = j; i < n_; ++i) {
+        double sum = i == j ? 1 : 0;
+        for (Size k = j; k < i; ++k) sum -= l[i * n_ + k] * inverse[j * n_ + k];
+        inverse[j * n_ + i] = sum;
+        squares += sum * sum / d[i];
+      }
+    if (!(1 > 1e3 * static_cast<double>(n_) * eps * trace * squares)) return false;
+    for (Size i = 0; i < n_; ++i) {
+      double sum = 0;
+      for (Size j = 0; j <= i; ++j) sum += inverse[j * n_ + i] * slope_[j];
+      trial_[i] = sum / d[i];
+      decrease += 0.5 * sum * trial_[i];
+    }
+    for (Size j = 0; j < n_; ++j) size_[j] = -dot(inverse + j * n_ + j, trial_ + j, n_ - j);
+    if (!(length_of(size_, n_) <= radius_)) return false;
+    model_.inside = true;
+    model_.flat = false;
+    take_size(decrease);
+    return true;
+  }
+
+  // The step within the radius by eigenvalues; false if there are none.
+  bool take_step() noexcept {
+    if (!has_eigenvalues_ && !find_eigenvalues()) return false;
+    model_.step(radius_);
+    for (Size j = 0; j < n_; ++j) size_[j] = dot(model_.vectors + j * n_, model_.parts, n_);
+    take_size(model_.predicted);
+    return true;
+  }
+  bool find_eigenvalues() noexcept {
     const Layout matrix{n_, n_, n_, 1}, column{n_, 1, 1, 1};
     const Outcome found = eigh(1, Batch<const double>{scaled_, 0, matrix}, Triangle::lower,
                                Batch<double>{model_.values, 0, column}, Batch<double>{model_.vectors, 0, matrix});
     if (!found.ok()) return false;
     for (Size i = 0; i < n_; ++i) model_.slopes[i] = 0;
     for (Size j = 0; j < n_; ++j) {
-      const double slope = g_[j] / scales_[j];
+      const double slope = slope_[j];
       for (Size i = 0; i < n_; ++i) model_.slopes[i] += slope * model_.vectors[j * n_ + i];
     }
-    if (radius_ == 0) {
-      for (Size i = 0; i < n_; ++i) trial_[i] = scales_[i] * x_[i];
-      const double size = length_of(trial_, n_), slope = length_of(model_.slopes, n_);
-      radius_ = first_size_ = size > 0 ? size : slope > 0 ? slope : 1;
-    }
+    has_eigenvalues_ = true;
     return true;
   }
-
-  // The step of the model, in the units of x; size_ holds it in those of the model.
-  void take_step() noexcept {
-    for (Size j = 0; j < n_; ++j) {
-      size_[j] = dot(model_.vectors + j * n_, model_.parts, n_);
-      step_[j] = size_[j] / scales_[j];
-    }
-    result_.decrease = model_.predicted;
+  // size_ is the step in units of the model; step_ that in those of x.
+  void take_size(double decrease) noexcept {
+    for (Size j = 0; j < n_; ++j) step_[j] = size_[j] / scales_[j];
+    result_.decrease = decrease;
   }
 
   bool has_converged() noexcept {
@@ -296,8 +343,7 @@ class Newton {
         return true;
       }
       if (length == 0 || !moves) return true;
-      model_.step(radius_);
-      take_step();
+      if (!take_step()) return true;
     }
     return true;
   }
@@ -310,7 +356,8 @@ class Newton {
   NewtonResult& result_;
   Model model_{};
   double *scaled_ = nullptr, *scales_ = nullptr, *step_ = nullptr, *trial_ = nullptr, *trial_g_ = nullptr,
-         *size_ = nullptr, *start_ = nullptr;
+         *size_ = nullptr, *start_ = nullptr, *slope_ = nullptr, *inverse_ = nullptr;
+  bool has_eigenvalues_ = false;
   double radius_ = 0, first_size_ = 0, largest_ = 0, least_ = infinity;
   double before_[most_before] = {};
   Size n_kept_ = 0;
