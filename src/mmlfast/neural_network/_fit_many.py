@@ -224,17 +224,17 @@ _DEFAULTS = {
     for name, parameter in inspect.signature(Network.fit).parameters.items()
     if parameter.kind is parameter.KEYWORD_ONLY
 }
+_NEEDED = {name for name, default in _DEFAULTS.items() if default is inspect.Parameter.empty}
 
 
 def _begun(network: Network, x: Any, y: Any, how: dict[str, Any], known: dict[Any, Any]) -> _Begun | _Failed:
     with collected_warnings() as warned:
         try:
+            if unknown := how.keys() - _DEFAULTS.keys():
+                raise TypeError(f"Network.fit has no argument {min(unknown)!r}")
+            if missing := _NEEDED - how.keys():
+                raise TypeError(f"the argument {min(missing)} of Network.fit is missing")
             every = {**_DEFAULTS, **how}
-            for name in every:
-                if name not in _DEFAULTS:
-                    raise TypeError(f"Network.fit has no argument {name!r}")
-                if every[name] is inspect.Parameter.empty:
-                    raise TypeError(f"the argument {name} of Network.fit is missing")
             run = network._begun(network._prepared(x, y, every, known))
         except Exception as error:
             return _Failed(error, warned)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 _networks: set[int] = set()
@@ -19,14 +17,19 @@ def refuse_in_training(network: Any) -> None:
         )
 
 
-@contextmanager
-def in_training(*networks: Any) -> Iterator[None]:
+class in_training:
     """RuntimeError if one of them is being trained already."""
-    with _lock:
-        for network in networks:
-            refuse_in_training(network)
-        _networks.update(map(id, networks))
-    try:
-        yield
-    finally:
-        _networks.difference_update(map(id, networks))
+
+    # Not a generator: entering one takes longer than some trainings.
+    def __init__(self, *networks: Any) -> None:
+        self._ids = [id(network) for network in networks]
+        with _lock:
+            for network in networks:
+                refuse_in_training(network)
+            _networks.update(self._ids)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        _networks.difference_update(self._ids)

@@ -212,6 +212,19 @@ class NetworkState:
         weights, biases = self._like_parameters("weights", self.weights, self.biases)
         return self._spec, weights, biases
 
+    def _copied_parameters(self) -> tuple[list[Array], list[Array]]:
+        weights, biases, sizes, dtype = self.weights, self.biases, self._sizes, self._dtype
+        if len(weights) == len(biases) == len(sizes) - 1:
+            for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
+                if not (type(w) is type(b) is np.ndarray and w.dtype is b.dtype is dtype):
+                    break
+                if w.shape != sizes[layer : layer + 2] or b.shape != sizes[layer + 1 : layer + 2]:
+                    break
+            else:  # nothing to convert
+                return [w.copy() for w in weights], [b.copy() for b in biases]
+        _, weights, biases = self._parameters()
+        return [np.array(w) for w in weights], [np.array(b) for b in biases]
+
     def _like_parameters(self, name: str, weights: Any, biases: Any) -> tuple[list[Array], list[Array]]:
         """Arrays of the shapes of weights and biases, checked and converted."""
         n_layers, dtype = len(self._codes), self._dtype
@@ -298,7 +311,7 @@ class NetworkState:
         return self.history.loss
 
     def _begun(self, task: training.Task, scores: Array | None = None, settled: list[float] | None = None) -> Run:
-        _, weights, biases = self._parameters()
+        copies = self._copied_parameters()
         if not self._epoch:
             training.warn_of_flat_layer(flat_layer(self._all_activations()))
         moments: list[list[Array]] = []
@@ -308,7 +321,6 @@ class NetworkState:
         epochs = task.settings["epochs"]
         history = np.empty(epochs), None if task.held_out is None else np.empty(epochs), scores
         state = np.array([self._epoch, self._steps if goes_on else 0, *(settled or (np.inf, 1, 0))], np.float64)
-        copies = [np.array(w) for w in weights], [np.array(b) for b in biases]
         return Run(task, *copies, moments, history, state, np.zeros(4, np.int64))
 
     def _arguments(self, run: Run) -> tuple[Any, ...]:

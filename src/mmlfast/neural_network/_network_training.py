@@ -12,7 +12,7 @@ import mmlfast.neural_network._training as training
 from mmlfast.neural_network._functions import name_of
 from mmlfast.neural_network._network_state import NetworkState
 from mmlfast.neural_network._samples import targets, warn_of_scale, weights, with_class_weights
-from mmlfast.neural_network._training import Epoch, Task, integer, number
+from mmlfast.neural_network._training import Epoch, Samples, Task, integer, number
 
 Array = np.ndarray[Any, Any]
 
@@ -178,8 +178,7 @@ class TrainedNetwork(NetworkState):
     def _prepared(self, x: Any, y: Any, how: Mapping[str, Any], known: dict[Any, Any] | None = None) -> Task:
         """The samples and settings of a training, checked; `how` has all arguments of `fit`. `known`: what was made of
         the samples for networks that want them alike, which several may share."""
-        known = {} if known is None else known
-        samples, held_out = self._data(x, y, how, known)
+        samples, held_out = self._data(x, y, how) if known is None else self._shared_data(x, y, how, known)
         epochs = integer("epochs", how["epochs"], 0)
         rule = training.optimizer(
             how["optimizer"],
@@ -207,26 +206,30 @@ class TrainedNetwork(NetworkState):
         callback = how["callback"]
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be a function, got {type(callback).__name__}")
-        doubtful = ("scale", id(samples[0]))
-        if self._standardization is None and not self._epoch and not self._warned and known.get(doubtful, True):
-            self._warned = known[doubtful] = warn_of_scale(samples[0])
+        if self._standardization is None and not self._epoch and not self._warned:
+            known = {} if known is None else known
+            doubtful = ("scale", id(samples[0]))
+            if known.get(doubtful, True):
+                self._warned = known[doubtful] = warn_of_scale(samples[0])
         return Task(samples, held_out, settings, rule.n_moments)
 
-    def _data(
+    def _data(self, x: Any, y: Any, how: Mapping[str, Any]) -> tuple[Samples, Samples | None]:
+        samples = self._samples(x, y, None)
+        share = how["sample_weight"]
+        if share is not None or how["class_weight"] is not None:
+            factors = with_class_weights(share, how["class_weight"], self._loss, self._sizes[-1], samples[1])
+            share, _ = weights(factors, len(samples[0]), self._dtype)
+        held_out = None if how["validation_data"] is None else self._validation(how["validation_data"])
+        return (*samples[:2], share), held_out
+
+    def _shared_data(
         self, x: Any, y: Any, how: Mapping[str, Any], known: dict[Any, Any]
-    ) -> tuple[tuple[Array, Array, Array | None], tuple[Array, Array, Array | None] | None]:
+    ) -> tuple[Samples, Samples | None]:
         given = (x, y, how["sample_weight"], how["class_weight"], how["validation_data"])
         key = (*map(id, given), self._sizes[0], self._sizes[-1], self._dtype, self._loss)
         if key not in known:
-            samples = self._samples(x, y, None)
-            share, _ = weights(
-                with_class_weights(given[2], given[3], self._loss, self._sizes[-1], samples[1]),
-                len(samples[0]),
-                self._dtype,
-            )
-            held_out = None if given[4] is None else self._validation(given[4])
-            known[key] = (*samples[:2], share), held_out
-        found: tuple[Any, Any] = known[key]
+            known[key] = self._data(x, y, how)
+        found: tuple[Samples, Samples | None] = known[key]
         return found
 
     def _validation(self, data: Any) -> tuple[Array, Array, Array | None]:
