@@ -58,16 +58,12 @@ def _extreme(t: Trace, op: str, a: Any, axis: Any, keepdims: bool, where: Any) -
 
 
 @rule(np.nanmax)
-def _nanmax(
-    t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True
-) -> Ids:
+def _nanmax(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Ids:
     return _extreme(t, "maximum", a, axis, keepdims, where)
 
 
 @rule(np.nanmin)
-def _nanmin(
-    t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True
-) -> Ids:
+def _nanmin(t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True) -> Ids:
     return _extreme(t, "minimum", a, axis, keepdims, where)
 
 
