@@ -239,7 +239,9 @@ def lower_on_the_way(
     moved = np.abs(way)[free]
     if not moved.size:
         return None
-    _, vectors = np.linalg.eigh(h[np.ix_(free, free)] * moved[:, np.newaxis] * moved)
+    values, vectors = _core.eigh((h if free.all() else h[np.ix_(free, free)]) * moved[:, np.newaxis] * moved)
+    if values[0] > 2e-4 * level:  # what the shortest step below costs is far above rounding
+        return None
     for length in (1e-2, 1e-3):
         for sign in (1.0, -1.0):
             to = x.copy()
