@@ -24,27 +24,27 @@ def _there(t: Trace, a: Ids, where: Any = True) -> Traced:
 
 
 @rule(np.nansum)
-def _nansum(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Ids:
+def _nansum(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
     return r.sum_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
 
 
 @rule(np.nanprod)
-def _nanprod(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Ids:
+def _nanprod(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
     return r.product_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
 
 
 @rule(np.nanmean)
-def _nanmean(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Ids:
+def _nanmean(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
     return r.mean_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
 
 
 @rule(np.nanvar)
-def _nanvar(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Ids:
+def _nanvar(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
     return r.variance_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
 
 
 @rule(np.nanstd)
-def _nanstd(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Ids:
+def _nanstd(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
     return r.deviation_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
 
 

@@ -101,7 +101,7 @@ _SINC_TERMS = 40  # more than any derivative has use for: the value needs 9
 
 
 @rule(np.isclose)
-def _isclose(t: Trace, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Mask:
+def is_close(t: Trace, a: Any, b: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Mask:
     x, y = t.ids_of(a), t.ids_of(b)
     bound = u.add(t, t.scalar(atol), u.multiply(t, t.scalar(rtol), u.absolute(t, y)))
     finite = u.less(t, u.absolute(t, y), t.scalar(np.inf))
@@ -126,7 +126,7 @@ def _fix(t: Trace, x: Any) -> Ids:
 
 
 @rule(np.linspace)
-def _linspace(
+def evenly_spaced(
     t: Trace,
     start: Any,
     stop: Any,

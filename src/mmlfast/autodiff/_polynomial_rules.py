@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-import mmlfast.autodiff._product_rules as p
 import mmlfast.autodiff._ufunc_rules as u
 from mmlfast.autodiff._errors import refuse
+from mmlfast.autodiff._orthogonal_rules import least_squares
 from mmlfast.autodiff._registry import rule
 from mmlfast.autodiff._trace import OPS, Ids, Trace
 
@@ -50,12 +50,12 @@ def _polysub(t: Trace, a1: Any, a2: Any) -> Ids:
 
 
 @rule(np.polymul)
-def _polymul(t: Trace, a1: Any, a2: Any) -> Ids:
+def _polymul(t: Trace, a1: Any, a2: Any) -> Any:
     return _convolve(t, a1, a2)
 
 
 @rule(np.polyder)
-def _polyder(t: Trace, p: Any, m: int = 1) -> Ids:
+def _polyder(t: Trace, p: Any, m: int = 1) -> Any:
     ids = t.ids_of(p)
     for _ in range(m):
         ids = u.multiply(t, ids[:-1], t.constant(np.arange(len(ids) - 1, 0, -1.0)))
@@ -87,7 +87,7 @@ def _polyfit(
         columns = u.multiply(t, columns, weights[:, None])
         values = u.multiply(t, values, weights[:, None] if values.ndim == 2 else weights)
     lengths = t.reduction(OPS["norm"], columns, 0)
-    found = p.least_squares(t, u.divide(t, columns, lengths), values)
+    found = least_squares(t, u.divide(t, columns, lengths), values)
     return u.divide(t, found, lengths[:, None] if found.ndim == 2 else lengths)
 
 

@@ -231,16 +231,64 @@ def deviation_of(
 
 
 @rule(np.cov)
-def _cov(t: Trace, m: Any, y: Any = None, bias: bool = False, ddof: Any = None) -> Ids:
-    x = np.atleast_2d(t.ids_of(m))
-    if y is not None:
-        x = np.concatenate([x, np.atleast_2d(t.ids_of(y))])
-    d = _deviations(t, x, 1)
+def _cov(
+    t: Trace,
+    m: Any,
+    y: Any = None,
+    rowvar: bool = True,
+    bias: bool = False,
+    ddof: Any = None,
+    fweights: Any = None,
+    aweights: Any = None,
+    *,
+    dtype: Any = None,
+) -> Ids:
+    x = _variables(t, m, y, rowvar)
+    lost = ddof if ddof is not None else 0 if bias else 1
+    w = None
+    for weights in (fweights, aweights):
+        if weights is not None:
+            w = t.ids_of(weights) if w is None else u.multiply(t, w, t.ids_of(weights))
+    n = x.shape[1]
+    if w is None:
+        d = weighted = _deviations(t, x, 1)
+        freedom = t.scalar(float(n - lost))
+    else:
+        total = t.reduction(_SUM, w, None)
+        centre = u.divide(t, t.reduction(_DOT, x, 1, True, np.broadcast_to(w, x.shape)), total)
+        d = u.subtract(t, x, centre)
+        weighted = u.multiply(t, d, w)
+        freedom = _freedom_of_weights(t, w, total, lost, None if aweights is None else t.ids_of(aweights))
     shape = (len(x), *x.shape)
-    sums = t.reduction(_DOT, np.broadcast_to(d[:, None], shape), -1, b=np.broadcast_to(d[None], shape))
-    n = x.shape[1] - (ddof if ddof is not None else 0 if bias else 1)
-    out = u.divide(t, sums, t.scalar(float(n)))
+    sums = t.reduction(_DOT, np.broadcast_to(weighted[:, None], shape), -1, b=np.broadcast_to(d[None], shape))
+    out = u.divide(t, sums, freedom)
     return out[0, 0].reshape(()) if len(x) == 1 else out
+
+
+def _freedom_of_weights(t: Trace, w: Ids, total: Ids, lost: Any, aweights: Ids | None) -> Ids:
+    if aweights is None or lost == 0:
+        return u.subtract(t, total, t.scalar(float(lost)))
+    squares = t.reduction(_DOT, w, None, b=np.broadcast_to(aweights, w.shape))
+    return u.subtract(t, total, u.divide(t, u.multiply(t, t.scalar(float(lost)), squares), total))
+
+
+def _variables(t: Trace, m: Any, y: Any, rowvar: bool) -> Ids:
+    """One in each row."""
+    parts = []
+    for i, x in enumerate((m,) if y is None else (m, y)):
+        ids = np.atleast_2d(t.ids_of(x))
+        parts.append(ids.T if not rowvar and (len(ids) != 1 or (i == 0 and t.ids_of(x).ndim == 2)) else ids)
+    return np.concatenate(parts)
+
+
+@rule(np.corrcoef)
+def _corrcoef(t: Trace, x: Any, y: Any = None, rowvar: bool = True, *, dtype: Any = None) -> Ids:
+    d = _deviations(t, _variables(t, x, y, rowvar), 1)
+    d = u.divide(t, d, t.reduction(_NORM, d, 1, True))
+    shape = (len(d), *d.shape)
+    found = t.reduction(_DOT, np.broadcast_to(d[:, None], shape), -1, b=np.broadcast_to(d[None], shape))
+    np.fill_diagonal(found, t.scalar(1.0))
+    return found[0, 0].reshape(()) if len(d) == 1 else found
 
 
 # ---- running ones ----
@@ -289,7 +337,10 @@ def _cumulative_prod(t: Trace, x: Any, *, axis: Any = None, dtype: Any = None, i
 
 @rule(np.linalg.norm)
 def _norm(t: Trace, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Ids:
-    a = t.ids_of(x)
+    return norm_of(t, t.ids_of(x), ord, axis, keepdims)
+
+
+def norm_of(t: Trace, a: Ids, ord: Any, axis: Any, keepdims: bool = False) -> Ids:
     axes = tuple(range(a.ndim)) if axis is None else normalize_axis_tuple(axis, a.ndim)
     if ord is None and (axis is None or len(axes) <= 2):
         return t.reduction(_NORM, a, axes, keepdims)
@@ -325,12 +376,17 @@ def _vector_norm_of(t: Trace, a: Ids, ord: Any, axes: tuple[int, ...], keepdims:
         return t.fold(OPS["maximum" if ord > 0 else "minimum"], sizes, axes, keepdims)
     if ord == 1:
         return t.reduction(_SUM, sizes, axes, keepdims)
-    total = t.reduction(_SUM, u.power(t, sizes, t.scalar(float(ord))), axes, keepdims)
     if ord < 0:
+        total = t.reduction(_SUM, u.power(t, sizes, t.scalar(float(ord))), axes, keepdims)
         return u.power(t, total, t.scalar(1.0 / ord))
+    # Of numbers over the largest one: powers of others leave the range.
+    largest = t.fold(OPS["maximum"], sizes, axes, True, 0.0)
+    sizes = u.divide(t, sizes, u.select(t, u.equal(t, largest, t.scalar(0.0)), t.scalar(1.0), largest))
+    largest = largest if keepdims else largest.squeeze(axes)
+    total = t.reduction(_SUM, u.power(t, sizes, t.scalar(float(ord))), axes, keepdims)
     nothing = u.equal(t, total, t.scalar(0.0))  # where the root has no slope, the norm has 0 among its own
     root = u.power(t, u.select(t, nothing, t.scalar(1.0), total), t.scalar(1.0 / ord))
-    return u.select(t, nothing, t.scalar(0.0), root)
+    return u.select(t, nothing, t.scalar(0.0), u.multiply(t, largest, root))
 
 
 def _matrix_norm_of(t: Trace, a: Ids, ord: Any, axes: tuple[int, ...], keepdims: bool) -> Ids:

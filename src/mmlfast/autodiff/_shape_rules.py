@@ -79,6 +79,8 @@ for _name in ["concatenate", "stack", "hstack", "vstack", "dstack", "column_stac
     FUNCTIONS[getattr(np, _name)] = _moves_sequence(getattr(np, _name))
 for _name in ["broadcast_arrays", "meshgrid", "atleast_1d", "atleast_2d", "atleast_3d"]:
     FUNCTIONS[getattr(np, _name)] = _moves_many(getattr(np, _name))
+for _function in (np.fft.fftshift, np.fft.ifftshift, np.lib.stride_tricks.sliding_window_view):
+    FUNCTIONS[_function] = _moves_one(_function)
 FUNCTIONS[np.linalg.matrix_transpose] = _moves_one(np.linalg.matrix_transpose)
 FUNCTIONS[np.linalg.diagonal] = _moves_one(np.linalg.diagonal)
 
@@ -104,6 +106,43 @@ def _result_type(t: Trace, *arrays: Any) -> np.dtype[Any]:
     return np.dtype(np.float64)
 
 
+@rule(np.tril_indices_from)
+def _tril_indices_from(t: Trace, arr: Any, k: int = 0) -> Any:
+    return tuple(x.astype(np.intp) for x in np.tril_indices(t.ids_of(arr).shape[0], k, t.ids_of(arr).shape[1]))
+
+
+@rule(np.triu_indices_from)
+def _triu_indices_from(t: Trace, arr: Any, k: int = 0) -> Any:
+    return tuple(x.astype(np.intp) for x in np.triu_indices(t.ids_of(arr).shape[0], k, t.ids_of(arr).shape[1]))
+
+
+@rule(np.diag_indices_from)
+def _diag_indices_from(t: Trace, arr: Any) -> Any:
+    return np.diag_indices(t.ids_of(arr).shape[0], t.ids_of(arr).ndim)
+
+
+@rule(np.may_share_memory, np.shares_memory)
+def _shares_memory(t: Trace, a: Any, b: Any, max_work: Any = None) -> bool:
+    return np.shares_memory(t.ids_of(a), t.ids_of(b))
+
+
+@rule(np.isreal)
+def _isreal(t: Trace, x: Any) -> Any:
+    return np.ones(t.ids_of(x).shape, bool)
+
+
+@rule(np.iscomplex)
+def _iscomplex(t: Trace, x: Any) -> Any:
+    return np.zeros(t.ids_of(x).shape, bool)
+
+
+@rule(np.einsum_path)
+def _einsum_path(t: Trace, *operands: Any, optimize: Any = "greedy", einsum_call: bool = False) -> Any:
+    shapes: list[Any] = [np.empty(t.ids_of(x).shape) if isinstance(x, Traced) else x for x in operands]
+    return np.einsum_path(*shapes, optimize=optimize)
+
+
+@rule(np.iscomplexobj)
 @rule(np.iscomplexobj)
 def _iscomplexobj(t: Trace, x: Any) -> bool:
     return False

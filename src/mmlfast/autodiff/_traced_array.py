@@ -12,11 +12,15 @@ from typing import Any
 
 import numpy as np
 
+import mmlfast.autodiff._missing_rules as _missing_rules
 import mmlfast.autodiff._numpy_rules as _numpy_rules
 import mmlfast.autodiff._order_rules as _order_rules
+import mmlfast.autodiff._orthogonal_rules as _orthogonal_rules
 import mmlfast.autodiff._place_rules as _place_rules
+import mmlfast.autodiff._polynomial_rules as _polynomial_rules
 import mmlfast.autodiff._reduction_rules as _reduction_rules
 import mmlfast.autodiff._shape_rules as _shape_rules
+import mmlfast.autodiff._write_rules as _write_rules
 from mmlfast.autodiff._errors import TracingError, is_inside_scipy, refuse, refuse_number, users_line
 from mmlfast.autodiff._registry import FUNCTIONS, Mask, is_mask, meaningful, name_of
 from mmlfast.autodiff._shape_rules import writable_ids
@@ -24,11 +28,15 @@ from mmlfast.autodiff._trace import OPS, Trace, Traced
 from mmlfast.autodiff._ufunc_rules import ACCUMULATE, FOLD, MASKS, OF_MASKS, REDUCE, rule_of
 
 MODULES_OF_RULES = (
+    _missing_rules,
     _numpy_rules,
     _order_rules,
+    _orthogonal_rules,
     _place_rules,
+    _polynomial_rules,
     _reduction_rules,
     _shape_rules,
+    _write_rules,
 )  # which importing them makes known
 
 _FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
@@ -328,6 +336,11 @@ def _call_ufunc_method(
     if method == "accumulate" and ufunc in ACCUMULATE:
         kwargs.setdefault("axis", 0)
         return call_function(trace, ACCUMULATE[ufunc], inputs, kwargs)
+    elementwise = ufunc.nin == 2 and ufunc.nout == 1 and ufunc.signature is None and ufunc not in MASKS
+    if method in ("reduce", "accumulate") and elementwise:
+        return _one_by_one(trace, ufunc, method == "reduce", inputs[0], *inputs[1:], **kwargs)
+    if method == "reduceat":
+        return _of_slices(trace, ufunc, *inputs, **kwargs)
     if method == "outer" and len(inputs) == 2:
         a, b = (trace.ids_of(x) for x in inputs)
         wide = TracedArray(trace, a.reshape(a.shape + (1,) * b.ndim), is_mask(inputs[0]))
@@ -335,6 +348,41 @@ def _call_ufunc_method(
     if method == "at" and len(inputs) == 3:
         return _add_at(trace, ufunc, *inputs)
     refuse(f"np.{ufunc.__name__}.{method} cannot be traced", "write it with np.sum, np.cumsum, slices or a loop")
+
+
+def _one_by_one(
+    trace: Trace,
+    ufunc: np.ufunc,
+    reduce: bool,
+    array: Any,
+    axis: Any = 0,
+    dtype: Any = None,
+    out: Any = None,
+    keepdims: bool = False,
+) -> TracedArray:
+    """From the first to the last along an axis, each with the result of those before it."""
+    meaningful(f"np.{ufunc.__name__}", None, {"dtype": dtype, "out": out[0] if type(out) is tuple else out})
+    ids, rule = trace.ids_of(array), rule_of(ufunc)
+    ids, axis = (ids.reshape(-1), 0) if axis is None else (ids, axis)
+    steps = np.moveaxis(ids, axis, 0).copy()
+    if not len(steps):
+        refuse(f"np.{ufunc.__name__} of no numbers cannot be traced")
+    for i in range(1, len(steps)):
+        steps[i] = rule(trace, np.array(steps[i - 1]), np.array(steps[i]))
+    if not reduce:
+        return TracedArray(trace, np.moveaxis(steps, 0, axis).copy())
+    last = np.array(steps[-1])
+    return TracedArray(trace, np.expand_dims(last, axis) if keepdims else last)
+
+
+def _of_slices(trace: Trace, ufunc: np.ufunc, array: Any, indices: Any, axis: int = 0, **kwargs: Any) -> TracedArray:
+    ids = np.moveaxis(trace.ids_of(array), axis, 0)
+    places = [int(i) for i in np.asarray(_known_key(indices))]
+    parts = []
+    for i, end in zip(places, [*places[1:], len(ids)], strict=True):
+        part = TracedArray(trace, ids[i : end if end > i else i + 1])
+        parts.append(_call_ufunc_method(trace, ufunc, "reduce", (part,), {}).ids)
+    return TracedArray(trace, np.moveaxis(np.stack(parts), 0, axis).copy())
 
 
 def _add_at(trace: Trace, ufunc: np.ufunc, target: Any, index: Any, values: Any) -> None:
@@ -350,14 +398,7 @@ def _add_at(trace: Trace, ufunc: np.ufunc, target: Any, index: Any, values: Any)
 
 
 _INSTEAD = {
-    "interp": "np.where or np.piecewise between the pieces",
-    "cholesky": "np.linalg.solve, np.linalg.det and np.linalg.slogdet can be traced",
-    "lstsq": "np.linalg.solve(a.T @ a, a.T @ b)",
-    "pinv": "np.linalg.solve(a.T @ a, a.T)",
-    "sinc": "np.sin(np.pi * x) / (np.pi * x)",
-    "array_equal": "np.all(a == b), for np.where",
-    "allclose": "np.all(np.isclose(a, b)), for np.where",
-    "nansum": "np.sum(np.where(np.isnan(x), 0, x))",
+    "histogram": "np.bincount with weights= can be traced",
 }
 
 

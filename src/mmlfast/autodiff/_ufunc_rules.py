@@ -132,6 +132,7 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.reciprocal: lambda t, a: divide(t, t.scalar(1.0), a),
     np.floor_divide: floor_divide,
     np.remainder: remainder,
+    np.modf: lambda t, a: (copysign(t, subtract(t, a, trunc(t, a)), a), trunc(t, a)),
     np.divmod: lambda t, a, b: (floor_divide(t, a, b), remainder(t, a, b)),
     np.fmod: fmod,
     np.hypot: hypot,
@@ -324,17 +325,14 @@ def add_rules_of_scipy() -> None:
     """They are ufuncs, so they arrive here; SciPy is not imported for them before somebody calls one."""
     special = sys.modules.get("scipy.special")
     if special is not None:
-        for name, rule in _OF_SCIPY.items():
+        from mmlfast.autodiff._special_rules import RULES
+
+        for name, rule in {**RULES, **_OF_SCIPY}.items():
             if (ufunc := getattr(special, name, None)) is not None:
                 UFUNCS.setdefault(ufunc, rule)
 
 
-_INSTEAD = {
-    "gamma": "np.exp(gammaln(x)) for x > 0",
-    "log_ndtr": "np.log(ndtr(x))",
-    "modf": "x - np.trunc(x) and np.trunc(x)",
-    "zeta": "digamma has derivatives of all orders",
-}
+_INSTEAD = {"zeta": "digamma has derivatives of all orders"}
 
 
 def rule_of(ufunc: np.ufunc) -> Callable[..., Any]:
