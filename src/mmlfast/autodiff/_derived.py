@@ -11,6 +11,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import is_dask
+from mmlfast.autodiff._bound import Bindings, Bound, all_numbers, is_numbers
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, as_points, result_is_float32
 from mmlfast.autodiff._decisions import Guard
@@ -77,6 +78,7 @@ class Derived(_core.TracedCall, ABC):
         self._f = f
         self._argnums = check_argnum(argnums)
         self._entries: dict[Any, list[_Entry]] = {}
+        self._bindings = Bindings()
         self.__name__ = f"{self._what} of {function_name(f)}"
 
     # ---- what a derivative is ----
@@ -99,12 +101,9 @@ class Derived(_core.TracedCall, ABC):
         return ()
 
     def _call(self, *args: Any, **keywords: Any) -> Any:
-        if keywords:
-            names = ", ".join(f"{name}=" for name in keywords)
-            raise TypeError(
-                f"{self.__name__} takes its arguments by position, not {names}: functools.partial or a lambda gives f "
-                f"such values"
-            )
+        if keywords or not all_numbers(args):
+            derived, numbers = self._bound(args, keywords)
+            return derived(*numbers)
         if (outer := trace_of(args)) is not None:
             return self._inline(outer, args)
         argnum = self._position(args)
@@ -123,7 +122,24 @@ class Derived(_core.TracedCall, ABC):
         float32 = result_is_float32(x, arguments)
         return self._finish([as_result(a, float32) for a in arrays], entry.extra, ())
 
-    def batch(self, *args: Any) -> Any:
+    def _bound(self, args: Sequence[Any], keywords: dict[str, Any]) -> tuple[Derived, list[Any]]:
+        """The same derivative of f with what is no number given, and the numbers."""
+        argnum = self._position(args)
+        if not is_numbers(args[argnum]):
+            as_arguments(args[argnum : argnum + 1], 0)  # says what it is
+        key, slots, numbers = self._bindings.find(args, keywords, argnum)
+        derived: Derived | None = self._bindings.get(key)
+        if derived is None:
+            f = Bound(self._f, slots[: len(args)], dict(zip(keywords, slots[len(args) :], strict=True)))
+            derived = _restored(type(self), {**self.__dict__, "_f": f, "_argnums": slots[argnum].i, **self._fresh()})
+            self._bindings.keep(key, derived, slots)
+        return derived, numbers
+
+    def _fresh(self) -> dict[str, Any]:
+        """The attributes of one that has seen nothing yet."""
+        return {"_entries": {}, "_bindings": Bindings()}
+
+    def batch(self, *args: Any, **keywords: Any) -> Any:
         """The derivative at many points.
 
         Parameters
@@ -131,12 +147,17 @@ class Derived(_core.TracedCall, ABC):
         *args : array-like
             The arguments of the function. The one that derivatives are with respect to has the points in its first axis
             (for a `Function`, in all axes before those of its own argument); parameters are those of all points.
+        **keywords
+            Parameters by name.
 
         Returns
         -------
         ndarray
             The derivatives of the points, in the same leading axes. Of points in a Dask array, lazily a Dask array.
         """
+        if keywords or not (any(map(is_dask, args)) or all_numbers(args)):
+            derived, numbers = self._bound(args, keywords)
+            return derived.batch(*numbers)
         argnum = self._position(args)
         if is_dask(args[argnum]):
             return lazy_batch(self.batch, args, argnum, self._n_lead(args[argnum]))
@@ -271,7 +292,7 @@ class Derived(_core.TracedCall, ABC):
         return self._finish(arrays, answers[0][1], lead)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restored, (type(self), {**self.__dict__, "_entries": {}})
+        return _restored, (type(self), {**self.__dict__, **self._fresh()})
 
     def __repr__(self) -> str:
         return f"<{self.__name__}>"

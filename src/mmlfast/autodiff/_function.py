@@ -359,6 +359,8 @@ def as_result(result: Array, float32: bool) -> Any:
 
 
 def check_argnum(argnums: Any) -> int:
+    if isinstance(argnums, np.integer):
+        argnums = int(argnums)
     if type(argnums) is not int:
         if isinstance(argnums, tuple | list):
             raise TypeError(

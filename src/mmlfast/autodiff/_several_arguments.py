@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmlfast.autodiff._bound import is_numbers
 from mmlfast.autodiff._compiled import as_points, result_is_float32
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._joined import Joined, Kind, in_a_row, kind_of
@@ -22,11 +23,11 @@ class _AmongOthers(Joined):
         super().__init__(f, kinds)
         self.positions = tuple(positions)
 
-    def __call__(self, numbers: Any, *others: Any) -> Any:
+    def __call__(self, numbers: Any, *others: Any, **keywords: Any) -> Any:
         args = list(others)
         for position, part in sorted(zip(self.positions, self.parts(numbers), strict=True), key=lambda pair: pair[0]):
             args.insert(position, part)
-        return self.f(*args)
+        return self.f(*args, **keywords)
 
     @property
     def _watched(self) -> tuple[Any, ...]:
@@ -40,8 +41,9 @@ class OfSeveralArguments:
         self._kind = kind
         self._f = f
         self._options = options
-        self._argnums = tuple(argnums)
-        for i in self._argnums:
+        whole: list[Any] = [int(i) if isinstance(i, np.integer) else i for i in argnums]  # type: ignore[redundant-expr]
+        self._argnums = tuple(whole)
+        for i in whole:
             if type(i) is not int:
                 raise TypeError(f"argnums must be an integer or a tuple of integers, got {argnums!r}")
         if not self._argnums:
@@ -49,24 +51,28 @@ class OfSeveralArguments:
         self._of_row: dict[Any, Derived] = {}
         self.__name__ = kind(f, 0, *options).__name__
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
         positions, others = self._split(args)
         given = [args[i] for i in positions]
         joined = _AmongOthers(
             self._f, [kind_of(x, f"argument {i}") for i, x in zip(positions, given, strict=True)], positions
         )
         float32 = not any(isinstance(x, Traced) for x in args) and result_is_float32(
-            as_argument(given[0], ""), [as_argument(x, "") for x in (*given[1:], *others)]
+            as_argument(given[0], ""),
+            [as_argument(x, "") for x in (*given[1:], *others, *keywords.values()) if is_numbers(x)],
         )
-        return self._parts(joined, self._derivative(joined)(in_a_row(given, "argument"), *others), float32)
+        found = self._derivative(joined)(in_a_row(given, "argument"), *others, **keywords)
+        return self._parts(joined, found, float32)
 
-    def batch(self, *args: Any) -> Any:
+    def batch(self, *args: Any, **keywords: Any) -> Any:
         """The derivatives at many points, which are in the first axis of each of the arguments `argnums`.
 
         Parameters
         ----------
         *args : array-like
             The arguments of the function; those that are not in `argnums` are the same for all points.
+        **keywords
+            Arguments by name, likewise.
 
         Returns
         -------
@@ -78,7 +84,7 @@ class OfSeveralArguments:
             raise ValueError(f"batch: arguments {positions} have {[len(x) for x in given]} points in their first axes")
         joined = _AmongOthers(self._f, [(x.shape[1:], x.ndim == 1) for x in given], positions)
         row = np.concatenate([x.reshape(len(x), math.prod(x.shape[1:])) for x in given], axis=1)
-        return self._parts(joined, self._derivative(joined).batch(row, *others), False)
+        return self._parts(joined, self._derivative(joined).batch(row, *others, **keywords), False)
 
     def _split(self, args: Sequence[Any]) -> tuple[list[int], list[Any]]:
         for i in self._argnums:

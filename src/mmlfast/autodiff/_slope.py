@@ -70,6 +70,8 @@ def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
     >>> float(derivative(np.sin, 0.0, order=3))
     -1.0
     """
+    if isinstance(order, np.integer):
+        order = int(order)
     if type(order) is not int or not 0 <= order <= 170:
         raise ValueError(
             f"order must be an integer of 0 to 170, got {order!r} (taylor gives coefficients, which do not grow like "
