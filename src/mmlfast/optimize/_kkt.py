@@ -7,6 +7,7 @@ the Lagrangian, constraints by their gradients: units do not matter.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -27,7 +28,7 @@ _DEPENDENT = 1e-9
 class _Lagrangian:
     """x, multipliers -> f(x) - multipliers @ c(x)."""
 
-    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], constraints: list[Any]) -> None:
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], constraints: tuple[Any, ...]) -> None:
         self.f, self.args, self.constraints = f, args, constraints
         self.__name__ = "lagrangian"
 
@@ -42,7 +43,18 @@ class _Lagrangian:
 
     @property
     def _watched(self) -> tuple[Any, ...]:
-        return (self.f, self.args, tuple(self.constraints))
+        return (self.f, self.args, self.constraints)
+
+
+_kept_lagrangian = functools.lru_cache(maxsize=64)(_Lagrangian)
+
+
+def _lagrangian(f: Callable[..., Any], args: tuple[Any, ...], constraints: tuple[Any, ...]) -> _Lagrangian:
+    """The same one for the same functions, so that its tape is found again."""
+    try:
+        return _kept_lagrangian(f, args, constraints)
+    except TypeError:  # not hashable
+        return _Lagrangian(f, args, constraints)
 
 
 class Negative:
@@ -84,10 +96,10 @@ class Problem:
             for name, c, j in zip(names, self.c, self._jacs, strict=True)
             if callable(j) and np.isfinite(c.first).all()
         ]
-        parts = [(c, a, size) for (c, a, _), size in zip(constraints, self.sizes, strict=True)]
+        parts = tuple((c, a, size) for (c, a, _), size in zip(constraints, self.sizes, strict=True))
         self._traced = None
         if self.f.taken.recorded is not None and all(c.recorded is not None for c in self.c):
-            whole = take(_Lagrangian(self.f.taken.f, self.f.args, parts), x0, (np.zeros(self.m),), name="fun")
+            whole = take(_lagrangian(self.f.taken.f, self.f.args, parts), x0, (np.zeros(self.m),), name="fun")
             if whole.recorded is not None:
                 self._traced = whole
         self._bounds = bounds if bounds is not None else (-np.inf, np.inf)

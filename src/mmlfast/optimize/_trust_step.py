@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast.optimize._stationary_points import curvature_scales
 
 Array = np.ndarray[Any, Any]
@@ -52,7 +53,7 @@ def trust_step(h: Any, g: Array, radius: float) -> Found:
         return _by_factors(_SparseFactors(h), h, g, radius)
     if len(h) <= MOST_BY_EIGENVALUES:
         with np.errstate(all="ignore"):  # of directions along which nothing pulls
-            return _by_eigenvalues(*np.linalg.eigh(h), g, radius)
+            return _by_eigenvalues(*_core.eigh(h), g, radius)
     return _by_factors(_DenseFactors(h), h, g, radius)
 
 
