@@ -98,6 +98,8 @@ class BaseMLP(PublishedWeights, BaseEstimator):
         self.dropout = dropout
         self.weight_decay = weight_decay
 
+    n_features_in_: int
+
     # ---- what a kind of estimator says ----
 
     @abstractmethod
@@ -201,7 +203,7 @@ class BaseMLP(PublishedWeights, BaseEstimator):
         if type(X) is np.ndarray and X.dtype == np.uint8 and X.ndim == 2 and X.size:
             validate_rows(self, X[:1], reset=reset)
             return np.require(X, requirements=("C", "A"))
-        rows: Array = validate_rows(self, X, reset=reset, finite=False)
+        rows: Array = X if not reset and self._is_plain(X) else validate_rows(self, X, reset=reset, finite=False)
         found = first_not_finite(rows)
         if found is not None:
             row, column = found
@@ -212,6 +214,18 @@ class BaseMLP(PublishedWeights, BaseEstimator):
                 f"{column if names is None else repr(str(names[column]))}: leave such rows out, or fill them in"
             )
         return rows
+
+    def _is_plain(self, X: Any) -> bool:
+        """An array about which scikit-learn's checks would have nothing to say."""
+        return (
+            type(X) is np.ndarray
+            and X.dtype.type in (np.float64, np.float32)
+            and X.dtype.isnative
+            and X.ndim == 2
+            and X.shape[0] > 0
+            and X.shape[1] == self.n_features_in_
+            and not hasattr(self, "feature_names_in_")
+        )
 
     def _held_out(self, rows: Array, targets: Array, share: Array | None, given: Any) -> Any:
         """Rows to train on, and those to validate on."""
@@ -483,7 +497,8 @@ class BaseMLP(PublishedWeights, BaseEstimator):
 
     def _output(self, X: Any, finished: bool) -> Array:
         """What the network gives for rows, in the units of its own targets."""
-        check_is_fitted(self)
+        if "coefs_" not in self.__dict__:
+            check_is_fitted(self)
         rows = self._rows(X, reset=False)
         network = self._inside()
         rows = rows if rows.dtype == np.uint8 else np.require(rows, network.dtype, ("C", "A"))

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mmlfast._common.estimator import RegressorMixin, available_if, check_is_fitted
+from mmlfast._common.estimator import RegressorMixin, available_if
 from mmlfast.neural_network._backprop import Network
 from mmlfast.neural_network._mlp_base import BaseMLP, takes_steps
 from mmlfast.neural_network._mlp_labels import measurements
@@ -230,7 +230,6 @@ n_layers_, n_outputs_, out_activation_, n_features_in_
         -------
         ndarray, shape (n,) or (n, n_outputs)
         """
-        check_is_fitted(self)
         y = self._output(X, True)
         scale = self._output_scale
         if scale is not None:
