@@ -291,6 +291,17 @@ def test_a_callback_that_changes_weights():
     assert_array_equal(replaced.weights[0], apart.weights[0])
 
 
+def test_a_training_that_goes_uphill_is_told():
+    with pytest.warns(mf.ConvergenceWarning, match=r"the loss grew from .*learning_rate \(it is 5\)"):
+        Network([2, 8, 1], seed=1).fit(X, Y, **FIT | {"learning_rate": 5.0})
+    for solver in ("sgd", "adam"):
+        with pytest.warns(mf.ConvergenceWarning, match="loss grew"):
+            classifier(solver=solver, learning_rate_init=1e10).fit(X, C)
+    with pytest.warns(mf.ConvergenceWarning, match="not finite for the initial weights"):
+        model = regressor(solver="lbfgs", activation=np.sqrt).fit(X, Y)
+    assert np.isfinite(model.coefs_[0]).all()
+
+
 def test_two_trainings_of_one_network_at_once_are_refused():
     net = network()
     with pytest.raises(RuntimeError, match="being trained"):

@@ -44,8 +44,9 @@ def train_by_lbfgs(
         )
         gradient = np.concatenate([a.ravel() for pair in zip(*layers, strict=True) for a in pair]).astype(np.float64)
         penalized = flat[:n_penalized]
-        gradient[:n_penalized] += penalty / total * penalized
-        return loss + float((penalty * penalized) @ penalized) / (2 * total), gradient
+        with np.errstate(over="ignore", invalid="ignore"):
+            gradient[:n_penalized] += penalty / total * penalized
+            return loss + float((penalty * penalized) @ penalized) / (2 * total), gradient
 
     losses: list[float] = []
     start = np.concatenate([a.ravel() for a in (*w, *b)]).astype(np.float64)

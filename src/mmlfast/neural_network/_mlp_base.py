@@ -321,6 +321,13 @@ class BaseMLP(PublishedWeights, BaseEstimator):
         if self.best_loss_ is not None and self.loss_curve_:
             self.best_loss_ = min(self.best_loss_, *self.loss_curve_[-max(n_iter, 1) :])
         self._publish()
+        if self.solver == "lbfgs" and not np.isfinite(self.loss_):
+            warn_caller(
+                f"{type(self).__name__}: the loss is not finite for the initial weights, which were left as they are: "
+                f"alpha is too large, or the activation is NaN or infinite for what comes in",
+                EstimatorConvergenceWarning,
+            )
+            return
         # A rate that has fallen to 0 over the epochs of the call has ended, not broken off.
         if not converged and not partial and self.learning_rate not in ("cosine", "one_cycle"):
             warn_caller(

@@ -69,7 +69,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         Calls of the loss at most, of "lbfgs".
     class_weight : dict or "balanced", optional
         Weights of the classes, by their labels, times `sample_weight`; "balanced" is n / (number of classes * rows of
-        the class).
+        the class), in `partial_fit` of the rows of the part.
     label_smoothing : float
         Train with this share of each target spread evenly over all classes.
     dropout : float

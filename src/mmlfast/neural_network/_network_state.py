@@ -363,7 +363,10 @@ class NetworkState:
             before = finished or np.isfinite(_core.network_loss(*self._parameters(), *samples, self._standardization))
             rate = settings["learning_rate"]
             training.warn_of_divergence(finished, settings["epochs"], rate, *samples[:2], bool(before))
-        elif finished and "relu" in self._activations:
+            return
+        if run.task.held_out is None:
+            training.warn_of_growth(run.history[0][:finished], settings["learning_rate"])
+        if finished and "relu" in self._activations:
             training.warn_of_dead_layer(
                 dead_layer(self._layers(), self._all_activations(), samples[0], self._standardization)
             )

@@ -224,6 +224,15 @@ def warn_of_divergence(
     )
 
 
+def warn_of_growth(losses: Array, learning_rate: float) -> None:
+    """Of a training that went uphill; without validation data nothing else would tell."""
+    if len(losses) > 1 and 0 < 100 * losses[0] < losses[-1]:
+        warn_caller(
+            f"fit: the loss grew from {losses[0]:.3g} in the first epoch to {losses[-1]:.3g} in the last: the steps "
+            f"are too long for these data: take a smaller learning_rate (it is {learning_rate:g})"
+        )
+
+
 def warn_of_flat_layer(layer: int | None) -> None:
     if layer is not None:
         warn_caller(
