@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import math
-import operator
 from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
 
 import mmlfast.neural_network._training as training
-from mmlfast._common.arrays import as_array, as_float, as_real
+from mmlfast._common.arrays import as_array, as_float
 from mmlfast._common.errors import warn_caller
 from mmlfast._common.estimator import BaseEstimator, EstimatorConvergenceWarning, check_is_fitted, validate_rows
 from mmlfast.neural_network._backprop import Network
 from mmlfast.neural_network._columns import first_not_finite
 from mmlfast.neural_network._lbfgs import train_by_lbfgs
+from mmlfast.neural_network._mlp_parameters import RATES, CheckedParameters
 from mmlfast.neural_network._mlp_scale import Scale, scale_of_inputs, warn_of_other_scale
 from mmlfast.neural_network._mlp_split import split
 from mmlfast.neural_network._mlp_weights import PublishedWeights
 from mmlfast.neural_network._samples import weights as checked_weights
-from mmlfast.neural_network._training import integer, number, one_of
 
 Array = np.ndarray[Any, Any]
 
-_ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu", "elu", "gelu", "silu", "softplus")
-_SOLVERS = ("lbfgs", "sgd", "adam", "adamw")
-_RATES = {"constant": 0, "cosine": 2, "one_cycle": 3, "invscaling": 4, "adaptive": 5}
 _TRAINING_LOSS, _VALIDATION_SCORE = 1, 3
 _N_MOMENTS = {0: 0, 1: 1, 2: 1, 3: 2}
 
@@ -40,7 +36,7 @@ def takes_steps(estimator: Any) -> bool:
     return True
 
 
-class BaseMLP(PublishedWeights, BaseEstimator):
+class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
     """Parameters, training and attributes of scikit-learn's multilayer perceptrons."""
 
     def __init__(
@@ -405,7 +401,7 @@ class BaseMLP(PublishedWeights, BaseEstimator):
                 return {"learning_rate": self._number("learning_rate_init") / (self.t_ + 1.0) ** power}
             first = max(0, first - round(self.t_ / n_rows))
         return {
-            "schedule": _RATES[self.learning_rate],
+            "schedule": RATES[self.learning_rate],
             "schedule_power": power,
             "schedule_first_epoch": first,
             "schedule_epochs": epochs,
@@ -446,59 +442,6 @@ class BaseMLP(PublishedWeights, BaseEstimator):
     def _for_network(self, targets: Array, dtype: np.dtype[Any]) -> Array:
         """Targets as the compiled code takes them."""
         return targets.copy() if targets.dtype == np.int64 else np.require(targets, dtype, ("C", "A"))
-
-    def _hidden_sizes(self) -> list[int]:
-        sizes = self.hidden_layer_sizes
-        found = list(sizes) if np.iterable(sizes) else [sizes]
-        try:
-            checked = [operator.index(n) for n in found]
-        except TypeError:
-            raise TypeError(f"hidden_layer_sizes must be integers, got {sizes!r}") from None
-        if any(n <= 0 for n in checked):
-            raise ValueError(f"hidden_layer_sizes must be > 0, got {found}.")
-        return checked
-
-    def _seed_of_state(self) -> int:
-        """A seed from `random_state`, without a look at NumPy's global generator."""
-        given = self.random_state
-        if given is None:
-            return int(np.random.SeedSequence().generate_state(1, np.uint64)[0] >> 1)
-        if isinstance(given, np.random.RandomState):
-            return int(given.randint(2**31 - 1))
-        if isinstance(given, np.random.Generator):
-            return int(given.integers(2**62))
-        return integer("random_state", given, 0)
-
-    def _integer(self, name: str, lowest: int) -> int:
-        return integer(name, getattr(self, name), lowest)
-
-    def _number(self, name: str, below: float = math.inf, closed: bool = False) -> float:
-        value = as_real(getattr(self, name), name)
-        if closed and value == below:
-            return value
-        return number(name, value, below)
-
-    def _check_parameters(self) -> None:
-        """The ones that nothing else looks at before the training."""
-        one_of("solver", self.solver, _SOLVERS)
-        one_of("learning_rate", self.learning_rate, _RATES)
-        if isinstance(self.activation, str):
-            one_of("activation", self.activation, _ACTIVATIONS)
-        self._hidden_sizes()
-        self._integer("max_iter", 1)
-        for name in ("alpha", "learning_rate_init", "tol", "power_t", "epsilon", "weight_decay"):
-            self._number(name)
-        if self.epsilon < 1e-30:
-            raise ValueError(f"epsilon must be > 0 (at least 1e-30), got {self.epsilon}")
-        for name in ("momentum", "beta_1", "beta_2"):
-            self._number(name, 1.0, name == "momentum")
-        if self._number("learning_rate_init") == 0:
-            raise ValueError("learning_rate_init must be > 0, got 0.")
-        if not 0 < self._number("validation_fraction") < 1:
-            raise ValueError(f"validation_fraction must be >= 0 and < 1, got {self.validation_fraction}")
-        for name in ("shuffle", "early_stopping", "warm_start", "nesterovs_momentum"):
-            if not isinstance(getattr(self, name), bool | np.bool):
-                raise ValueError(f"{name} must be either True or False, got {getattr(self, name)!r}.")
 
     # ---- afterwards ----
 
