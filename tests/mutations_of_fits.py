@@ -26,7 +26,7 @@ FITS: tuple[tuple[Any, ...], ...] = (
         ("sum -= row[j] * r[j]", "sum += row[j] * r[j]"),
         ("precise_[i] - model_.y[i]", "precise_[i]"),
         ("answer.rank < answer.rank_at_start && !search.is_bowl(start);\n  const", "false;\n  const"),
-        ("floor = curvature == Curvature::for_search ? 0.01 * first : 0", "floor = 0.01 * first"),
+        ("floor = curvature == Curvature::for_search ? 0.01 * rho.first : 0", "floor = 0.01 * rho.first"),
     ),
     (
         "cpp/drivers/common/double_double.*",
@@ -80,7 +80,7 @@ FITS: tuple[tuple[Any, ...], ...] = (
     (
         "src/mmlfast/optimize/_fit_search.py",
         "test_curve_fit_models.py",
-        ("_explains_little(best, data)", "False"),
+        ('== "linear" and _explains_little(best, data)', '== "linear" and False'),
     ),
     (
         "src/mmlfast/optimize/_fit_result.py",

@@ -41,7 +41,9 @@ py::array_t<T> result(Size a, Size b = -1, Size c = -1) {
 }
 
 py::tuple fit_many(const TapeRows& model, Size n_fits, Size n_rows, Size n, py::handle x, py::handle y,
-                   py::handle weights, py::handle start, py::handle lower, py::handle upper, double most_evaluations) {
+                   py::handle weights, py::handle start, py::handle lower, py::handle upper, double most_evaluations,
+                   int loss, double loss_scale) {
+  require(loss >= 0 && loss < static_cast<int>(drivers::Loss::other), "loss must be one of those that have a number");
   require(n >= 1 && n <= model.n_parameters(), "n must be a number of parameters");
   drivers::CurveFits fits{};
   fits.model = &model;
@@ -56,6 +58,8 @@ py::tuple fit_many(const TapeRows& model, Size n_fits, Size n_rows, Size n, py::
   fits.upper = numbers(upper, n_fits, n, "upper");
   require((fits.lower.data == nullptr) == (fits.upper.data == nullptr), "lower and upper go together");
   fits.most_evaluations = most_evaluations;
+  fits.loss = static_cast<drivers::Loss>(loss);
+  fits.loss_scale = loss_scale;
   auto parameters = result<double>(n_fits, n), inverse = result<double>(n_fits, n, n), cost = result<double>(n_fits),
        condition = result<double>(n_fits);
   auto evaluations = result<std::int32_t>(n_fits), used = result<std::int32_t>(n_fits);
@@ -81,7 +85,7 @@ void register_curve_fit_many(PyObject* module) {
       .def_property_readonly("n_staged", &TapeRows::n_staged);
   m.def("curve_fit_many", &fit_many, py::arg("model"), py::arg("n_fits"), py::arg("n_rows"), py::arg("n"), py::arg("x"),
         py::arg("y"), py::arg("weights"), py::arg("start"), py::arg("lower"), py::arg("upper"),
-        py::arg("most_evaluations"));
+        py::arg("most_evaluations"), py::arg("loss") = 0, py::arg("loss_scale") = 1.0);
 }
 
 }  // namespace mmlfast::bind

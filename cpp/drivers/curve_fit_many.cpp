@@ -8,6 +8,7 @@
 #include <new>
 #include <optional>
 
+#include "drivers/least_squares_loss.hpp"
 #include "kernels/curve_fit_many.hpp"
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/interrupt.hpp"
@@ -74,6 +75,11 @@ class Worker {
     lanes_.held = vectors(n_);
     lanes_.work = vectors(std::max(curve_fit::work_vectors(n_), 3 * curve_fit::triangle(n_) + n_));
     row_work_ = vectors(n_ > curve_fit::most_in_registers ? (n_ + 1) * fits_.model->block_rows() : 0);
+    const bool has_loss = fits_.loss != Loss::linear;
+    loss_y_ = vectors(has_loss ? fits_.model->block_rows() : 0);
+    loss_weights_ = vectors(has_loss ? fits_.model->block_rows() : 0);
+    loss_sums_ = has_loss ? vectors(n_sums_) : lanes_.gram;
+    at_end_ = vectors(has_loss ? n_all : 0);
     done_gram_ = vectors(n_sums_);
     done_held_ = vectors(n_);
     inverse_ = vectors(curve_fit::triangle(n_) + 1);
@@ -95,8 +101,9 @@ class Worker {
         flush();
         return false;
       }
-      evaluate();
+      evaluate(lanes_.trial, lanes_.sums, Curvature::for_search);
       const LaneBits stopped = kernel_.advance(lanes_, fits_.most_evaluations);
+      if (fits_.loss != Loss::linear && any_stopped(stopped)) evaluate_ends();
       for (int l = 0; l < width; ++l)
         if (fit_[l] >= 0 && (stopped >> l & 1) != 0) take_out(l);
     }
@@ -185,11 +192,46 @@ class Worker {
     return true;
   }
 
-  void evaluate() noexcept {
+  bool any_stopped(LaneBits stopped) const noexcept {
+    for (int l = 0; l < width; ++l)
+      if (fit_[l] >= 0 && (stopped >> l & 1) != 0) return true;
+    return false;
+  }
+
+  // With a loss: sums for the covariances of fits that have stopped, whose rows keep less of the curvature than those
+  // of the search.
+  void evaluate_ends() noexcept {
+    const Size n_all = fits_.model->n_parameters();
+    std::copy_n(lanes_.x, n_ * width, at_end_);
+    std::copy_n(lanes_.trial + n_ * width, (n_all - n_) * width, at_end_ + n_ * width);
+    evaluate(at_end_, loss_sums_, Curvature::as_scipy);
+  }
+
+  // Rows of a block as plain least squares has them for the loss: y and weights in loss_y_ and loss_weights_.
+  void scale_rows(Size rows, const double* y, const double* weights, Curvature curvature, double* total) noexcept {
+    const double scale = fits_.loss_scale;
+    for (Size i = 0; i < rows; ++i)
+      for (Size l = 0; l < width; ++l) {
+        const Size at = i * width + l;
+        const double weight = weights == nullptr ? 1 : weights[at], f = outputs_[0][i * strides_[0] + l];
+        loss_y_[at] = loss_weights_[at] = 0;
+        if (weight == 0) continue;
+        const double r = (f - y[at]) * weight, z = r / scale * (r / scale);
+        const Rho rho = rho_of(fits_.loss, z);
+        const double factor = row_factor(curvature, rho, z);
+        loss_weights_[at] = weight * factor;
+        loss_y_[at] = f - r * (rho.first / (factor * factor)) / weight;
+        total[l] += rho.value;
+      }
+  }
+
+  void evaluate(const double* parameters, double* sums, Curvature curvature) noexcept {
+    double total[width] = {};
+    const bool has_loss = fits_.loss != Loss::linear;
     const Size k = fits_.model->n_staged(), block = fits_.model->block_rows();
     tape_->set_rows(std::min(block, fits_.n_rows));
-    tape_->set_parameters(lanes_.trial);
-    std::fill_n(lanes_.sums, n_sums_ * width, 0.0);
+    tape_->set_parameters(parameters);
+    std::fill_n(sums, n_sums_ * width, 0.0);
     for (Size first = 0; first < fits_.n_rows; first += block) {
       const Size rows = std::min(block, fits_.n_rows - first);
       tape_->set_rows(rows);
@@ -202,9 +244,16 @@ class Worker {
       }
       tape_->run();
       for (Size j = 0; j <= n_; ++j) outputs_[j] = tape_->output(j, strides_[j]);
-      kernel_.add_rows(n_, rows, outputs_, strides_, y_ + first * width,
-                       weights_ == nullptr ? nullptr : weights_ + first * width, lanes_.sums, row_work_);
+      const double *y = y_ + first * width, *weights = weights_ == nullptr ? nullptr : weights_ + first * width;
+      if (has_loss) {
+        scale_rows(rows, y, weights, curvature, total);
+        y = loss_y_;
+        weights = loss_weights_;
+      }
+      kernel_.add_rows(n_, rows, outputs_, strides_, y, weights, sums, row_work_);
     }
+    if (!has_loss) return;
+    for (Size l = 0; l < width; ++l) sums[(n_sums_ - 1) * width + l] = fits_.loss_scale * fits_.loss_scale * total[l];
   }
 
   // True, for put_in.
@@ -232,7 +281,7 @@ class Worker {
       to.parameters[fit * n_ + j] = lanes_.x[j * width + l];
       done_held_[j * width + n_done_] = lanes_.held[j * width + l];
     }
-    for (Size s = 0; s < n_sums_; ++s) done_gram_[s * width + n_done_] = lanes_.gram[s * width + l];
+    for (Size s = 0; s < n_sums_; ++s) done_gram_[s * width + n_done_] = loss_sums_[s * width + l];
     to.cost[fit] = lanes_.gram[(n_sums_ - 1) * width + l];
     done_[n_done_++] = fit;
     if (n_done_ == width) flush();
@@ -264,6 +313,7 @@ class Worker {
   double *y_, *weights_, *staged_, *one_staged_, *lower_, *upper_, *row_work_, *tape_memory_;
   const double** outputs_;
   std::ptrdiff_t* strides_;
+  double *loss_y_, *loss_weights_, *loss_sums_, *at_end_;
   double *done_gram_, *done_held_, *inverse_;
   std::optional<TapeRows::Lanes> tape_;
   Size fit_[width] = {-1, -1, -1, -1, -1, -1, -1, -1}, done_[width] = {};

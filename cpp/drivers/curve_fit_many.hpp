@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "drivers/least_squares.hpp"
 #include "drivers/tape_rows.hpp"
 #include "runtime/outcome.hpp"
 
@@ -39,13 +40,16 @@ struct CurveFits {
   FitNumbers start;         // all parameters of the model: n to begin with, and those that are not fitted
   FitNumbers lower, upper;  // of n parameters; may be empty
   double most_evaluations;
+  Loss loss = Loss::linear;  // not Loss::other
+  double loss_scale = 1;     // of weighted residuals
 };
 
 // Of each fit; what has no answer is NaN.
 struct CurveFitResults {
   double* parameters;  // n
-  double* inverse;     // n x n: the inverse of J'J of what is not held, J being weighted; 0 for what is at a bound
-  double *cost, *condition;
+  double* inverse;     // n x n: the inverse of J'J of what is not held, J being weighted (with a loss, rows are scaled
+                       // as SciPy's are); 0 for what is at a bound
+  double *cost, *condition;            // the sum of squares, or of scale^2 rho((r / scale)^2)
   std::int32_t *evaluations, *n_used;  // of the model, rows
   std::int8_t* status;
   std::uint8_t* held;  // n: 1 for parameters at a bound that holds them, 2 for those without influence

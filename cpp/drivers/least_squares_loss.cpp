@@ -5,14 +5,8 @@
 #include <limits>
 
 namespace mmlfast::drivers {
-namespace {
 
-// rho and its first two derivatives at z >= 0.
-struct Rho {
-  double value, first, second;
-};
-
-Rho rho(Loss loss, double z) noexcept {
+Rho rho_of(Loss loss, double z) noexcept {
   switch (loss) {
     case Loss::soft_l1: {
       const double t = 1 + z, root = std::sqrt(t);
@@ -36,7 +30,10 @@ Rho rho(Loss loss, double z) noexcept {
   }
 }
 
-}  // namespace
+double row_factor(Curvature curvature, const Rho& rho, double z) noexcept {
+  const double floor = curvature == Curvature::for_search ? 0.01 * rho.first : 0;
+  return std::sqrt(std::max({rho.first + 2 * rho.second * z, floor, std::numeric_limits<double>::epsilon()}));
+}
 
 // work: rho and its derivatives for each residual, then z.
 bool LossFunction::evaluate(const double* r, Size m, double* work) const noexcept {
@@ -47,7 +44,7 @@ bool LossFunction::evaluate(const double* r, Size m, double* work) const noexcep
   }
   if (loss_ == Loss::other) return other_->rho(z, m, work);
   for (Size i = 0; i < m; ++i) {
-    const Rho at = rho(loss_, z[i]);
+    const Rho at = rho_of(loss_, z[i]);
     work[i] = at.value, work[m + i] = at.first, work[2 * m + i] = at.second;
   }
   return true;
@@ -65,11 +62,10 @@ bool LossFunction::scale(Curvature curvature, const double* r, Size m, double* w
                          double* row_factors) const noexcept {
   if (!evaluate(r, m, work)) return false;
   for (Size i = 0; i < m; ++i) {
-    const double z = work[3 * m + i], first = work[m + i], second = work[2 * m + i];
-    const double floor = curvature == Curvature::for_search ? 0.01 * first : 0;
-    const double factor = std::sqrt(std::max({first + 2 * second * z, floor, std::numeric_limits<double>::epsilon()}));
+    const Rho at{work[i], work[m + i], work[2 * m + i]};
+    const double factor = row_factor(curvature, at, work[3 * m + i]);
     row_factors[i] = factor;
-    scaled[i] = r[i] * (first / factor);
+    scaled[i] = r[i] * (at.first / factor);
   }
   return true;
 }

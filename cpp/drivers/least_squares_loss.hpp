@@ -5,9 +5,18 @@
 
 namespace mmlfast::drivers {
 
+// rho and its first two derivatives at z >= 0.
+struct Rho {
+  double value, first, second;
+};
+Rho rho_of(Loss loss, double z) noexcept;  // not of Loss::other
+
 // What of the curvature of a loss goes into the Jacobian where it is small or negative: for a search a hundredth of the
 // slope, so that residuals keep their size and steps theirs; nothing, as SciPy has it in the Jacobian of its result.
 enum class Curvature : std::uint8_t { for_search, as_scipy };
+
+// By what a row of the Jacobian is multiplied.
+double row_factor(Curvature curvature, const Rho& rho, double z) noexcept;
 
 class LossFunction {
  public:

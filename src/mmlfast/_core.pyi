@@ -604,6 +604,8 @@ def curve_fit_many(
     lower: object,
     upper: object,
     most_evaluations: float,
+    loss: int = 0,
+    loss_scale: float = 1.0,
 ) -> tuple[_Array, _Array, _Array, _Array, _Array, _Array, _Array, _Array, bool]: ...
 
 class TaylorPlan:

@@ -13,7 +13,8 @@ from mmlfast.optimize._fit_many_lazy import fit_lazily
 from mmlfast.optimize._fit_many_pieces import Job, fit_all
 from mmlfast.optimize._fit_many_result import CurveFitMany
 from mmlfast.optimize._fit_many_starts import take_starts
-from mmlfast.optimize._fit_many_take import core_of_x, flat, new_results, take_sigma, take_x, take_y
+from mmlfast.optimize._fit_many_take import core_of_x, flat, new_results, take_matrix, take_sigma, take_x, take_y
+from mmlfast.optimize._fit_search import take_settings
 from mmlfast.optimize._fit_stack import Stack
 
 Array = np.ndarray[Any, Any]
@@ -33,6 +34,8 @@ def curve_fit_many(
     groups: Any = None,
     maxfev: int | None = None,
     retry: bool = True,
+    loss: str = "linear",
+    f_scale: float = 1.0,
     out: Any = None,
     verbose: bool = False,
 ) -> CurveFitMany:
@@ -56,7 +59,8 @@ def curve_fit_many(
     p0 : array-like, optional
         (p,) for all fits or (..., p), one for each; or a dict of numbers, or of arrays over the fits, by name.
     sigma : array-like, optional
-        Errors of the points: a number, (n,) or (..., n). Points with an error of inf are left out.
+        Errors of the points: a number, (n,) or (..., n). Points with an error of inf are left out. Or covariances of
+        the points, (n, n) or (..., n, n): such fits are done one after the other.
     absolute_sigma : bool
         Whether sigma has the unit of ydata. If not, only the ratios of errors count, and covariances are scaled by the
         reduced chi-squared of each fit.
@@ -75,6 +79,9 @@ def curve_fit_many(
         Whether fits that find no minimum are done again by `curve_fit`, one by one, from other starts as well. This
         takes milliseconds for each of them, which counts where many have nothing to find, as in the dark parts of an
         image.
+    loss, f_scale : str, float
+        As in `curve_fit`: "huber", "soft_l1" or "cauchy" give outliers, residuals beyond `f_scale`, less weight. Of two
+        searches, from p0 and with the loss wide at first, the lower end counts.
     out : ndarray or dict of ndarray, optional
         Where the parameters go: an array of shape (..., p), such as a map on disk. In a dict also other results, by the
         names of `CurveFitMany`; those that are left out of it are new arrays, those that are None are not kept.
@@ -104,6 +111,7 @@ def curve_fit_many(
     """
     if nan_policy not in (None, "raise", "omit"):
         raise ValueError(f"nan_policy must be one of {{None, 'raise', 'omit'}}, got {nan_policy!r}")
+    settings = take_settings(None, loss, f_scale, {})
     evaluations = 1000 if maxfev is None else as_integer(maxfev, "maxfev", least=1)
     options = {
         "absolute_sigma": bool(absolute_sigma),
@@ -111,6 +119,8 @@ def curve_fit_many(
         "fixed": fixed,
         "maxfev": evaluations,
         "retry": bool(retry),
+        "loss": settings.loss,
+        "f_scale": settings.f_scale,
         "verbose": bool(verbose),
     }
     if is_dask(ydata):
@@ -124,6 +134,7 @@ def curve_fit_many(
         check_labels("curve_fit_many", ydata=(ydata, "kn", "n"), xdata=(xdata, "n", "n"))
     x, n_variables = take_x(xdata, y.shape)
     parameters, start, lower, upper = take_starts(f, p0, bounds, fixed, lead)
+    matrix = take_matrix(sigma, lead, n)
     job = Job(
         f,
         parameters,
@@ -133,11 +144,14 @@ def curve_fit_many(
         Stack(x, "xdata", lead, core_of_x(n, n_variables)),
         n_variables,
         Stack(ydata if isinstance(ydata, np.ma.MaskedArray) else y, "ydata", lead, (n,)),
-        take_sigma(sigma, lead, n, nan_policy == "omit"),
+        take_sigma(sigma, lead, n, nan_policy == "omit") if matrix is None else None,
         nan_policy,
         options["absolute_sigma"],
         evaluations,
         options["retry"],
+        settings.loss,
+        settings.f_scale,
+        matrix,
     )
     fits = new_results(out, lead, len(parameters.names))
     derivatives, reason, _ = fit_all(job, flat(fits, lead), options["verbose"])

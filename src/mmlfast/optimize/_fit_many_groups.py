@@ -41,6 +41,8 @@ def fit_groups(
     omit = options["nan_policy"] == "omit"
     found = group_rows("curve_fit_many", groups, n, omit=omit)
     x, n_variables = take_x(xdata, (n,))
+    if np.ndim(sigma) > 1:
+        raise ValueError(f"sigma has shape {np.shape(sigma)}: with groups= it is one error for each point, ({n},)")
     errors = take_sigma(sigma, (), n, omit)
     lead = (len(found.labels),)
     parameters, start, lower, upper = take_starts(f, p0, bounds, options["fixed"], lead)
@@ -75,6 +77,8 @@ def fit_groups(
             options["absolute_sigma"],
             options["maxfev"],
             options["retry"],
+            options["loss"],
+            options["f_scale"],
         )
         puts = [_putter(array, members) for array in fits]
         derivatives, reason, interrupted = fit_all(job, puts, options["verbose"])

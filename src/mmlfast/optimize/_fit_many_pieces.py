@@ -20,6 +20,7 @@ from mmlfast.optimize._fit_model import DIFFERENCES, EXACT
 from mmlfast.optimize._fit_parameters import Parameters
 from mmlfast.optimize._fit_rows import RowTape, look_at
 from mmlfast.optimize._fit_stack import Stack
+from mmlfast.optimize._least_squares import LOSSES
 
 Array = np.ndarray[Any, Any]
 Put = Callable[[int, int, Array], None] | None
@@ -32,6 +33,7 @@ _MOST_IN_LANES = 31  # parameters: a program takes 32 arrays, one of which is x
 _WORST_CONDITION = 1e5
 # Evaluations in lanes, after which a fit goes on by itself.
 _EVALUATIONS_IN_LANES = 300
+_WIDER, _ON_THE_WAY = (100.0, 10.0), 30  # scales of a loss on the way to its own, and evaluations with them
 
 NOT_DONE, FOUND, UNDETERMINED, NO_MINIMUM, NOT_FINITE, STUCK, TOO_FEW, BAD_DATA, BAD_START, OUT_OF_RANGE = (
     0,
@@ -63,6 +65,9 @@ class Job(NamedTuple):
     absolute_sigma: bool
     maxfev: int
     retry: bool
+    loss: str = "linear"
+    f_scale: float = 1.0
+    matrix: Stack | None = None  # covariances of the points, instead of sigma
 
     @property
     def n_fits(self) -> int:
@@ -172,6 +177,8 @@ class _Progress:
 
 def _tape_of(job: Job) -> tuple[RowTape | None, str]:
     """Of a start that is finite, if there is one among the first fits."""
+    if job.matrix is not None:
+        return None, "sigma is a matrix"
     if len(job.parameters.names) > _MOST_IN_LANES:
         return None, f"more than {_MOST_IN_LANES} parameters"
     start = next(
@@ -201,7 +208,13 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple
     if job.n_variables > 0:
         x = np.ascontiguousarray(np.swapaxes(x, -1, -2))
     most = min(job.maxfev, _EVALUATIONS_IN_LANES) if job.retry else job.maxfev
-    found = _core.curve_fit_many(rows, size, job.n_rows, len(free), x, y, weights, starts, lower, upper, most)
+
+    def search(starts: Array, wider: float = 1.0, most: int = most) -> tuple[Any, ...]:
+        loss, scale = LOSSES.index(job.loss), job.f_scale * wider
+        data = x, y, weights, starts, lower, upper, most, loss, scale
+        return _core.curve_fit_many(rows, size, job.n_rows, len(free), *data)
+
+    found = search(starts) if job.loss == "linear" else _lower_ends(search, starts, size, len(free))
     params, inverse, cost, condition, evaluations, used, status, held_by, interrupted = found
     n_left_out = np.count_nonzero(held_by, axis=1) if held_by.any() else np.zeros(size, np.int64)
     answered = status > 0
@@ -241,6 +254,30 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple
     for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
         values[not_done] = np.nan
     return again, bool(interrupted)
+
+
+def _lower_ends(search: Callable[..., tuple[Any, ...]], starts: Array, size: int, n: int) -> tuple[Any, ...]:
+    """With a loss, which has minima of its own: of the search from the start, and of one whose loss is wide at first
+    and narrowed from search to search, the lower one of each fit."""
+    direct = search(starts)
+    now = _as_rows(starts, size, starts.shape[-1])
+    evaluations = np.zeros(size, np.int32)
+    narrowed = direct
+    for wider in (*_WIDER, 1.0):
+        if direct[-1] or narrowed[-1]:  # interrupted
+            break
+        narrowed = search(now, wider) if wider == 1 else search(now, wider, _ON_THE_WAY)
+        evaluations += narrowed[4]
+        there = np.isfinite(narrowed[0]).all(axis=1)
+        now[there, :n] = narrowed[0][there]
+    cost, status = direct[2], direct[6]
+    better = (narrowed[6] > 0) & ((status <= 0) | (narrowed[2] < cost * (1 - 1e-9)))
+    ends = [
+        np.where(better.reshape(-1, *[1] * (one.ndim - 1)), other, one)
+        for one, other in zip(direct[:-1], narrowed[:-1], strict=True)
+    ]
+    ends[4] = direct[4] + evaluations
+    return (*ends, direct[-1] or narrowed[-1])
 
 
 def _scale(inverse: Array, chi_squared: Array, dof: Array, answered: Array, absolute_sigma: bool) -> None:
@@ -314,6 +351,17 @@ def _one_by_one(job: Job, fits: Sequence[int], first: int, piece: Piece) -> None
         _one(job, fit, fit - first, piece)
 
 
+def _of_one(matrix: Array, mask: Array) -> Array:
+    """Of points that are left out, variances of 1 that nobody uses."""
+    if not mask.any():
+        return matrix
+    matrix = matrix.copy()
+    matrix[mask] = 0.0
+    matrix[:, mask] = 0.0
+    matrix[mask, mask] = 1.0
+    return matrix
+
+
 def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
     """By curve_fit; what it raises becomes a status."""
     for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
@@ -355,11 +403,13 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
                 job.x.item(fit),
                 np.ma.array(y, mask=mask) if mask.any() else y,
                 start,
-                sigma,
+                sigma if job.matrix is None else _of_one(job.matrix.item(fit), mask),
                 job.absolute_sigma,
                 bounds=bounds,
                 fixed=fixed,
                 maxfev=job.maxfev,
+                loss=job.loss,
+                f_scale=job.f_scale,
             )
             piece.params[at] = found.params
             piece.covariance[at] = found.covariance

@@ -60,15 +60,32 @@ def core_of_x(n: int, n_variables: int) -> tuple[int, ...]:
     return (n_variables, n) if n_variables else (n,)
 
 
+def take_matrix(sigma: Any, lead: tuple[int, ...], n: int) -> Stack | None:
+    """Covariances of the points, (n, n) for all fits or (*lead, n, n); None if sigma are errors."""
+    shape = np.shape(sigma)
+    if shape[-2:] != (n, n) or shape == (*lead, n) or len(shape) not in (2, len(lead) + 2):
+        return None
+    if isinstance(sigma, np.ma.MaskedArray) and np.ma.is_masked(sigma):
+        raise TypeError("sigma is a masked matrix: sigma[i, i]=inf is not known either, leave points out in ydata")
+    stack = Stack(as_array(sigma, "sigma"), "sigma", lead, (n, n))
+    for fit in range(1 if stack.shared else math.prod(lead)):
+        matrix = stack.item(fit)
+        where = "sigma" if stack.shared else f"sigma[{', '.join(map(str, np.unravel_index(fit, lead)))}]"
+        if not np.isfinite(matrix).all():
+            raise ValueError(f"{where} must be finite: it holds nan or inf")
+        if not np.array_equal(matrix, matrix.T):
+            raise ValueError(f"{where} is no covariance matrix: it is not symmetric")
+        try:
+            np.linalg.cholesky(matrix)
+        except np.linalg.LinAlgError:
+            raise ValueError(f"{where} must be positive definite") from None
+    return stack
+
+
 def take_sigma(sigma: Any, lead: tuple[int, ...], n: int, omit: bool) -> Stack | None:
     if sigma is None:
         return None
     values = sigma if isinstance(sigma, np.ma.MaskedArray) else as_array(sigma, "sigma")
-    if values.ndim == 2 and values.shape == (n, n) != (*lead, n):
-        raise ValueError(
-            f"`sigma` has shape {values.shape}, a matrix: curve_fit takes one; here it is one error for each point, "
-            f"({n},) or {(*lead, n)}"
-        )
     if not values.ndim:
         values = np.broadcast_to(values, (n,))
     stack = Stack(values, "sigma", lead, (n,))
