@@ -70,6 +70,11 @@ class Job(NamedTuple):
     matrix: Stack | None = None  # covariances of the points, instead of sigma
 
     @property
+    def options(self) -> dict[str, Any]:
+        """Of curve_fit."""
+        return {"maxfev": self.maxfev, "loss": self.loss, "f_scale": self.f_scale}
+
+    @property
     def n_fits(self) -> int:
         return math.prod(self.y.lead)
 
@@ -207,14 +212,8 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple
     x = job.x.piece(start, stop)
     if job.n_variables > 0:
         x = np.ascontiguousarray(np.swapaxes(x, -1, -2))
-    most = min(job.maxfev, _EVALUATIONS_IN_LANES) if job.retry else job.maxfev
-
-    def search(starts: Array, wider: float = 1.0, most: int = most) -> tuple[Any, ...]:
-        loss, scale = LOSSES.index(job.loss), job.f_scale * wider
-        data = x, y, weights, starts, lower, upper, most, loss, scale
-        return _core.curve_fit_many(rows, size, job.n_rows, len(free), *data)
-
-    found = search(starts) if job.loss == "linear" else _lower_ends(search, starts, size, len(free))
+    numbers = size, job.n_rows, len(free), x, y, weights
+    found = _found(job, rows, numbers, starts, (lower, upper))
     params, inverse, cost, condition, evaluations, used, status, held_by, interrupted = found
     n_left_out = np.count_nonzero(held_by, axis=1) if held_by.any() else np.zeros(size, np.int64)
     answered = status > 0
@@ -254,6 +253,19 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple
     for values in (piece.params, piece.covariance, piece.chi_squared, piece.condition):
         values[not_done] = np.nan
     return again, bool(interrupted)
+
+
+def _found(
+    job: Job, rows: Any, numbers: tuple[Any, ...], starts: Array, bounds: tuple[Array | None, Array | None]
+) -> tuple[Any, ...]:
+    most_of_all = min(job.maxfev, _EVALUATIONS_IN_LANES) if job.retry else job.maxfev
+
+    def search(starts: Array, wider: float = 1.0, most: int = most_of_all) -> tuple[Any, ...]:
+        arguments: list[Any] = [rows, *numbers, starts, *bounds, most, LOSSES.index(job.loss), job.f_scale * wider]
+        return _core.curve_fit_many(*arguments)
+
+    size, _, n, *_ = numbers
+    return search(starts) if job.loss == "linear" else _lower_ends(search, starts, size, n)
 
 
 def _lower_ends(search: Callable[..., tuple[Any, ...]], starts: Array, size: int, n: int) -> tuple[Any, ...]:
@@ -407,9 +419,7 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
                 job.absolute_sigma,
                 bounds=bounds,
                 fixed=fixed,
-                maxfev=job.maxfev,
-                loss=job.loss,
-                f_scale=job.f_scale,
+                **job.options,
             )
             piece.params[at] = found.params
             piece.covariance[at] = found.covariance
