@@ -136,6 +136,17 @@ def test_text_of_pandas(rng):
             group_rows("f", series, N)
 
 
+def test_text_of_polars(rng):
+    polars = pytest.importorskip("polars")
+    names = ["\u00e9" if k % 7 == 0 else f"k{k}" for k in numbers(rng, 30)]
+    checked(polars.Series(names), names)
+    holes = [*names[:5], None, *names[6:]]
+    checked(polars.Series(holes), holes, omit=True)
+    with pytest.raises(ValueError, match=r"groups\[5\] is missing"):
+        group_rows("f", polars.Series(holes), N)
+    np.testing.assert_array_equal(stats.mean(np.arange(N), groups=polars.Series(names)).groups, sorted(set(names)))
+
+
 def test_empty():
     for labels in ([], np.empty(0, int), np.empty(0, "U3"), np.empty(0)):
         found = group_rows("f", labels, 0)

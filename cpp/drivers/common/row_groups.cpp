@@ -89,6 +89,7 @@ MMLFAST_INSTANTIATE(std::uint64_t)
 namespace {
 
 std::uint64_t mixed(std::uint64_t x) noexcept {
+  x ^= x >> 32;  // of numbers that end in zeros too
   x *= 0x9e3779b97f4a7c15u;
   return x ^ (x >> 32);
 }

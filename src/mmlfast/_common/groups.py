@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -178,7 +179,7 @@ def _labels_of(function: str, groups: Any, name: str) -> tuple[Any, Array | None
     if categories is not None:
         missing = categories.codes < 0
         return categories, missing if missing.any() else None
-    text = _text_of_pandas(groups)
+    text = _text_of_pandas(groups) or _text_of_polars(groups)
     if text is not None:
         missing = text.codes < 0
         return text, missing if missing.any() else None
@@ -221,6 +222,16 @@ def _text_of_pandas(groups: Any) -> _Coded | None:
         return None
     codes, names = groups.factorize()
     return _Coded(np.asarray(codes), np.asarray(names, object), False)
+
+
+def _text_of_polars(groups: Any) -> _Coded | None:
+    """Of a series of text, by way of its own categories; these, and numbers, come as they are."""
+    if not type(groups).__module__.startswith("polars.") or str(getattr(groups, "dtype", "")) != "String":
+        return None
+    polars: Any = sys.modules["polars"]  # where the series comes from
+    names = groups.unique().drop_nulls().sort()
+    codes = groups.cast(polars.Enum(names)).to_physical().cast(polars.Int64).fill_null(-1)
+    return _Coded(codes.to_numpy(), np.array([*names.to_list(), None], object)[:-1], True)
 
 
 def _from_sequence(groups: list[Any] | tuple[Any, ...]) -> Array:
