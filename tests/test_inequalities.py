@@ -228,6 +228,7 @@ def test_what_is_wrong_is_named():
         ({"type": "inequality", "fun": quadratic}, "'ineq'"),
         ({"type": "ineq"}, "has no 'fun'"),
         ([3], r"constraints\[0\] must be"),
+        ({"type": "ineq", "fun": lambda x: x[0] > 1}, "True or False"),
         (NonlinearConstraint(lambda x: x, [0, 0, 0], 1), "gives 2 numbers"),
         ({"type": "ineq", "fun": quadratic, "jac": lambda x: np.ones(3)}, r"jac of constraints\[0\]"),
     ):
@@ -241,3 +242,34 @@ def test_what_is_wrong_is_named():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         minimize(quadratic, (2, 0), constraints=TRIANGLE)
+
+
+def test_what_other_solvers_call_a_success():
+    """Problems that cannot be met, which SciPy's methods, some versions of them, end with success; and one that can."""
+    walls = np.concatenate([np.eye(2), -np.eye(2)])
+    square = {"type": "ineq", "fun": lambda x: walls @ x - 1}
+    sides = {"type": "ineq", "fun": lambda x: -x[0] - x[1] - 3}, {"type": "ineq", "fun": lambda x: x[1] + x[2] - 2}
+    line = {"type": "eq", "fun": lambda x: x[0] + x[1] - 1}, {"type": "ineq", "fun": lambda x: x[0] - 2}
+    for f, x0, bounds, constraints in (
+        (lambda x: 1, [-1.9, -0.6, -0.8], [(-2, 2)] * 3, sides),
+        (lambda x: x @ x, [0.0, 0.0], None, square),
+        (lambda x: x @ x, [1.0, 2.0], [(0, None)] * 2, line),
+    ):
+        r = minimize(f, x0, bounds=bounds, constraints=constraints)
+        assert not r.success
+        assert "contradict" in r.message
+    found = minimize(
+        lambda x: x[7],
+        [1, 1, 0, 0, 1, 0, 1, 1],
+        constraints=[
+            {
+                "type": "eq",
+                "fun": lambda x: x[2] * x[4] - x[2] * x[0] - x[3] ** 2 - x[4] * x[0] + x[0] ** 2 - x[5] ** 2,
+            },
+            {"type": "eq", "fun": lambda x: np.sqrt(x[3] ** 2 + x[5] ** 2) - x[6]},
+            {"type": "ineq", "fun": lambda x: x[7] - x[6]},
+            {"type": "ineq", "fun": lambda x: x[6] - 1e-3},
+        ],
+    )
+    assert found.success
+    assert_allclose(found.fun, 1e-3)

@@ -25,6 +25,7 @@ _LEFT = 1e-6
 _VIOLATED = 1e-9
 _BEYOND = 1e10  # what the search is told where f or a constraint is not a number
 _STEPS = 40
+_BENDS_NOTHING = 1e-12
 # Forces that nearly cancel, so many times as large as what they hold: of constraints whose gradients depend on each
 # other where they meet.
 _HUGE = 1e6
@@ -338,6 +339,9 @@ class _Search:
         h = rows.hessian(look.p.x, look.multipliers) / d[:, np.newaxis] / d
         zero = float(np.abs(h).max(initial=0.0))
         zero *= 256 * len(d) * _EPS if rows.problem.derivatives == "exact" else 1e-5
+        # Nor is a curvature any that would not change f over the size of x: forces of rounding bend as well.
+        size = max(float(np.linalg.norm(d * look.p.x)), self.size)
+        zero = max(zero, _BENDS_NOTHING * max(abs(look.p.value), self.level) / size**2)
         a = rows.jacobian(look.p)
         forces = np.abs(look.multipliers * look.rows)
         strong = rows.equal | (forces > 1e-9 * max(float(forces.max(initial=0.0)), 1e-300))
