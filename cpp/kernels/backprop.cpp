@@ -75,16 +75,13 @@ void backward(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t first, s
   }
 }
 
+// What else a narrow layer's gradient needs: zeros in the padding, as what stands in that of `in` is no unit; and the
+// biases.
 template <class T>
-void gradient_of_narrow(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t count,
-                        bool add) {
+void complete_narrow(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t count,
+                     bool add) {
   const std::ptrdiff_t cols = padded<T>(layer.n_in), full = layer.n_in / lanes<T> * lanes<T>;
-  product<T>(end - begin, cols, count,
-             {layer.delta + begin * layer.out_row, layer.out_row, 1, layer.in, layer.in_row,
-              layer.gradient + begin * layer.w_row, layer.w_row},
-             add ? Start::added_last : Start::zero);
   for (std::ptrdiff_t o = begin; o < end; ++o) {
-    // What stands in the padding of `in` is no unit.
     T* last = layer.gradient + o * layer.w_row + full;
     if (full < cols) store(last, select(activations::columns_at<T>(full, layer.n_in), load(last), zero<T>()));
     const T* delta = layer.delta + o * layer.out_row;
@@ -99,15 +96,8 @@ void gradient_of_narrow(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::p
 }
 
 template <class T>
-void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t count, bool add) {
-  if (layer.is_narrow()) return gradient_of_narrow(layer, begin, end, count, add);
-  const std::ptrdiff_t cols = padded<T>(layer.n_out);
-  product<T>(end - begin, cols, count,
-             {layer.in + begin, 1, layer.in_row, layer.delta, layer.out_row, layer.gradient + begin * layer.w_row,
-              layer.w_row},
-             add ? Start::added_last : Start::zero);
-  if (begin != 0) return;
-  for (std::ptrdiff_t j = 0; j < cols; j += lanes<T>) {
+void gradient_of_biases(const DenseLayer<T>& layer, std::ptrdiff_t count, bool add) {
+  for (std::ptrdiff_t j = 0; j < padded<T>(layer.n_out); j += lanes<T>) {
     const T* delta = layer.delta + j;
     vec<T> sum[4] = {};  // four chains hide the latency of the addition
     std::ptrdiff_t s = 0;
@@ -120,6 +110,55 @@ void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t e
     const vec<T> all_samples = (sum[0] + sum[1]) + (sum[2] + sum[3]);
     store(layer.b_gradient + j, add ? load(layer.b_gradient + j) + all_samples : all_samples);
   }
+}
+
+template <class T>
+void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, std::ptrdiff_t count, bool add) {
+  const Start start = add ? Start::added_last : Start::zero;
+  T* to = layer.gradient + begin * layer.w_row;
+  if (layer.is_narrow()) {
+    product<T>(end - begin, padded<T>(layer.n_in), count,
+               {layer.delta + begin * layer.out_row, layer.out_row, 1, layer.in, layer.in_row, to, layer.w_row}, start);
+    return complete_narrow(layer, begin, end, count, add);
+  }
+  product<T>(end - begin, padded<T>(layer.n_out), count,
+             {layer.in + begin, 1, layer.in_row, layer.delta, layer.out_row, to, layer.w_row}, start);
+  if (begin == 0) gradient_of_biases(layer, count, add);
+}
+
+// The gradients of a narrow layer of `Above` outputs and of the layer below it of `Below` inputs: so few chains would
+// wait for themselves, all of them wait half as long together.
+template <int Above, int Below, class T>
+void gradients_together(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count) {
+  for (std::ptrdiff_t j = 0; j < padded<T>(above.n_in); j += lanes<T>) {
+    vec<T> up[Above] = {}, down[Below] = {};
+    for (std::ptrdiff_t s = 0; s < count; ++s) {
+      const vec<T> out = load(above.in + s * above.in_row + j), delta = load(below.delta + s * below.out_row + j);
+      _Pragma("GCC unroll 2") for (int o = 0; o < Above; ++o) up[o] =
+          fma(broadcast<T>(above.delta[o * above.out_row + s]), out, up[o]);
+      _Pragma("GCC unroll 2") for (int k = 0; k < Below; ++k) down[k] =
+          fma(broadcast<T>(below.in[s * below.in_row + k]), delta, down[k]);
+    }
+    for (int o = 0; o < Above; ++o) store(above.gradient + o * above.w_row + j, up[o]);
+    for (int k = 0; k < Below; ++k) store(below.gradient + k * below.w_row + j, down[k]);
+  }
+  gradient_of_biases(below, count, false);
+  complete_narrow(above, 0, Above, count, false);
+}
+
+// False if these two are not for that.
+template <class T>
+bool few_gradients(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count) {
+  if (!above.is_narrow() || above.n_out > 2 || below.n_in > 2) return false;
+  if (above.n_out == 1 && below.n_in == 1)
+    gradients_together<1, 1>(below, above, count);
+  else if (above.n_out == 1)
+    gradients_together<1, 2>(below, above, count);
+  else if (below.n_in == 1)
+    gradients_together<2, 1>(below, above, count);
+  else
+    gradients_together<2, 2>(below, above, count);
+  return true;
 }
 
 template <class T>
@@ -150,7 +189,9 @@ double step(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t
     sum += losses::output(layers[n_layers - 1], loss, s, count - s < block ? count - s : block, targets);
   const auto rows = [](const DenseLayer<T>& layer) { return layer.is_narrow() ? layer.n_out : layer.n_in; };
   backward(layers, n_layers, 0, count);
-  for (int l = 0; l < n_layers; ++l) gradient(layers[l], 0, rows(layers[l]), count, false);
+  int left = n_layers;
+  if (n_layers > 1 && few_gradients(layers[n_layers - 2], layers[n_layers - 1], count)) left -= 2;
+  for (int l = 0; l < left; ++l) gradient(layers[l], 0, rows(layers[l]), count, false);
   for (int l = 0; l < n_layers; ++l) update(layers[l], 0, rows(layers[l]), rule);
   return sum;
 }
