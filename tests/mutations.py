@@ -279,7 +279,9 @@ mutations(
     ("y <= zero<T>(), zero<T>(), d", "y < zero<T>(), zero<T>(), d"),
     ("n - j < lanes<T> ? n - j : lanes<T>", "lanes<T>"),  # the padding counts
     ("delta[label] -= factor;", "delta[label] -= 1;"),
-    ("select(target == nothing, nothing, target * loss)", "target * loss"),  # 0 times infinity
+    ("total + select(target == nothing, nothing, target * loss)", "total + target * loss"),  # 0 times infinity
+    ("parts.add(j, select(target == nothing, nothing, target * loss))", "parts.add(j, target * loss)"),
+    ("select(activations::columns_at<T>(full, layer.n_in), load(last), zero<T>())", "load(last)"),
     ("select(y == nothing, nothing, y * in_favour)", "y * in_favour"),
     ("select(z < zero<T>(), zero<T>(), z) + soft_corner(z)", "log1p(exp(z))"),
     ("flushed(fnma(rate, g,", "(fnma(rate, g,"),  # subnormal velocities
@@ -291,9 +293,20 @@ mutations(
     ("if (!(weight > 0)) return;", ""),
     ("    if (weight == T{0}) {", "    if (weight != weight) {"),
     ("best_.restore();\n      state_.steps = best_steps_;", "best_.restore();"),
-    ("const double first = 1 - std::pow(training_.beta1, steps)", "const double first = 1"),
+    ("first_ = 1 - std::pow(beta1_, t)", "first_ = 1"),
     ("state_ = good_state_;", ""),
     ("mix(key + static_cast<std::uint64_t>(numbers_[s]))", "mix(key + static_cast<std::uint64_t>(s))"),
+)
+
+mutations(
+    "cpp/*/backprop*",
+    "test_fit_many.py",
+    ("lane.state.steps = lane.best_steps;", ""),
+    ("if (!memory_.finite(l, lane.member)) return abandon(l);", ""),
+    ("    lane.ordered = false;\n", ""),  # each epoch has an order of its own
+    ("(targets.first + s) % targets.chains", "s % targets.chains"),
+    ("start >= samples_per_chunk", "false"),  # the chunks of a batch are added up
+    ("s = c; s < count; s += 4", "s = 0; s < count; s += 4"),
 )
 
 mutations(

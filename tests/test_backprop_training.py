@@ -388,6 +388,19 @@ def test_standardize(rng):
 # ---- validation ----
 
 
+def test_clipping_measures_the_gradients_of_units_only(rng):
+    """A logistic of the padding is 1/2."""
+    x, y = rng.standard_normal((20, 2)), rng.standard_normal((20, 1))
+    for dtype in (np.float64, np.float32):
+        net = Network([2, 5, 1], activation="logistic", dtype=dtype)
+        slopes = net.gradients(x, y)
+        norm = np.sqrt(sum(float((np.float64(g) ** 2).sum()) for layer in slopes for g in layer))
+        before = [w.copy() for w in net.weights]
+        net.fit(x, y, epochs=1, batch_size=20, learning_rate=0.5, clip_norm=norm / 2)
+        for w, v, (g, _) in zip(net.weights, before, slopes, strict=True):
+            np.testing.assert_allclose(w, v - 0.25 * g, rtol=1e-12 if dtype is np.float64 else 1e-5)
+
+
 def noisy(rng: Any) -> tuple[Array, Array, Array]:
     x = rng.standard_normal((80, 2))
     y = x[:, 0] - 0.5 * x[:, 1]

@@ -223,7 +223,7 @@ def test_lanes_with_samples_schedules_and_ends_of_their_own():
     schedules = ["constant", "one_cycle", "cosine", ("step", 2, 0.5), "one_cycle", "constant", "cosine"]
 
     def make(i):
-        return Network([2, 6, 2], seed=i)
+        return Network([2, 12, 2], seed=i)  # blocks of 12 samples
 
     how = {"epochs": 9, "batch_size": [16, 4, 140, 3, 45, 150, 13], "learning_rate": 0.05, "schedule": schedules}
     beside(make, xs, ys, momentum=[0.0] * 7, **how)
@@ -270,6 +270,16 @@ def test_lanes_leave_what_is_not_theirs_to_one_network_after_another():
             epochs=20, batch_size=16, learning_rate=[0.1, 1e9, 0.1, 1e200, 0.1],
         )  # fmt: skip
     assert [s == "diverged" for s in found.status] == [False, True, False, True, False]
+
+
+def test_weights_that_leave_the_finite_numbers_in_the_last_step_are_noticed():
+    """The losses of the epoch are finite: each is from before its step."""
+    nets = [Network([2, 4, 2], seed=s, dtype=np.float32) for s in range(5)]
+    before = [w.copy() for w in nets[2].weights]
+    with pytest.warns(mf.ConvergenceWarning, match="1 of 5 networks warn, the first is network 2"):
+        fit_many(nets, X, 1000 * Y, epochs=1, batch_size=60, learning_rate=[1e-6, 1e-6, 3e38, 1e-6, 1e-6])
+    for w, v in zip(nets[2].weights, before, strict=True):
+        assert_array_equal(w, v)
 
 
 def test_lanes_go_on_as_one_longer_training():
