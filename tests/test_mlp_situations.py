@@ -11,6 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import cross_val_predict
 from sklearn.neural_network import MLPRegressor as TheirRegressor
@@ -236,6 +237,20 @@ def test_equal_scores_are_told_apart_by_the_loss():
         for s in range(4)
     ]
     assert min(scores) > 0.95
+
+
+def test_a_fit_that_failed_is_none():
+    model = classifier()
+    with pytest.raises(ValueError, match="negative"):
+        model.fit(X, C, sample_weight=-np.ones(80))
+    with pytest.raises(NotFittedError):
+        model.predict(X)
+
+
+def test_tools_take_predictions_in_float32():
+    single = X.astype(np.float32)
+    assert CalibratedClassifierCV(classifier(), cv=3).fit(single, C).score(single, C) > 0.9
+    assert classifier().fit(single, C).predict_proba(single).dtype == np.float32
 
 
 # ---- weights in other hands ----

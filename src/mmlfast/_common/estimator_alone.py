@@ -118,8 +118,9 @@ class NotFittedError(ValueError, AttributeError):
 
 
 def check_is_fitted(estimator: Any) -> None:
-    """NotFittedError unless the estimator has attributes that end in an underscore."""
-    if not any(name.endswith("_") and not name.startswith("__") for name in vars(estimator)):
+    """NotFittedError unless the estimator says that it is fitted, or has attributes that end in an underscore."""
+    says = getattr(estimator, "__sklearn_is_fitted__", None)
+    if not (says() if says else any(name.endswith("_") and not name.startswith("__") for name in vars(estimator))):
         name = type(estimator).__name__
         raise NotFittedError(
             f"This {name} instance is not fitted yet. Call 'fit' with appropriate arguments before using this "

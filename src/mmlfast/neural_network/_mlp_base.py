@@ -445,9 +445,12 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
 
     # ---- afterwards ----
 
+    def __sklearn_is_fitted__(self) -> bool:
+        return "coefs_" in self.__dict__  # a fit that failed leaves less
+
     def _output(self, X: Any, finished: bool) -> Array:
         """What the network gives for rows, in the units of its own targets."""
-        if "coefs_" not in self.__dict__:
+        if not self.__sklearn_is_fitted__():
             check_is_fitted(self)
         rows = self._rows(X, reset=False)
         network = self._inside()

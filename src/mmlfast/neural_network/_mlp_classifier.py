@@ -53,7 +53,8 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     verbose : bool
         Print the loss as it falls.
     warm_start : bool
-        `fit` goes on from the weights, moments and epoch of the fit before, for at most `max_iter` epochs more.
+        `fit` goes on from the weights, moments and epoch of the fit before, for at most `max_iter` epochs more. What
+        lbfgs has learned of the curvature it learns anew.
     momentum, nesterovs_momentum : float, bool
         Of "sgd".
     early_stopping : bool
