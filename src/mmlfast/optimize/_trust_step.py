@@ -53,7 +53,8 @@ def trust_step(h: Any, g: Array, radius: float) -> Found:
         return _by_factors(_SparseFactors(h), h, g, radius)
     if len(h) <= MOST_BY_EIGENVALUES:
         with np.errstate(all="ignore"):  # of directions along which nothing pulls
-            return _by_eigenvalues(*_core.eigh(h), g, radius)
+            values, vectors = _core.eigh(h)
+            return _by_eigenvalues(values, vectors, g, radius)
     return _by_factors(_DenseFactors(h), h, g, radius)
 
 
