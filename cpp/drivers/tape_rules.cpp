@@ -50,6 +50,35 @@ class Rule {
   bool known(const Ids& ids, double value) const {
     return std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return g_.is_constant(id, value); });
   }
+  // Is a value a sum of even powers, or a multiple of one? Where it is 0, so are its derivatives.
+  bool sum_of_squares(TapeId id, int depth = 0) const {
+    const TapeRun& run = g_.run_of(id);
+    const std::int32_t i = id - run.first;
+    const auto positive = [&](TapeId k) { return g_.is_constant(k) && g_.constant_value(k) > 0; };
+    if (depth > 16) return false;
+    const auto squares = [&](TapeId k) { return sum_of_squares(k, depth + 1); };
+    switch (run.op) {
+      case TapeOp::integer_power:
+        return run.aux >= 2 && run.aux % 2 == 0;
+      case TapeOp::add:
+        return squares(run.operand[0][i]) && squares(run.operand[1][i]);
+      case TapeOp::multiply:
+        if (positive(run.operand[0][i])) return squares(run.operand[1][i]);
+        return positive(run.operand[1][i]) && squares(run.operand[0][i]);
+      case TapeOp::divide:
+        return positive(run.operand[1][i]) && squares(run.operand[0][i]);
+      case TapeOp::dot:
+        for (std::int32_t j = i * run.aux; j < (i + 1) * run.aux; ++j)
+          if (run.operand[0][j] != run.operand[1][j]) return false;
+        return true;
+      case TapeOp::sum:
+        for (std::int32_t j = i * run.aux; j < (i + 1) * run.aux; ++j)
+          if (!squares(run.operand[0][j])) return false;
+        return true;
+      default:
+        return false;
+    }
+  }
   // a, b and y of the elements
   const Ids& a() const { return e_.operands[0]; }
   const Ids& b() const { return e_.operands[1]; }
@@ -79,9 +108,12 @@ class Rule {
         return times(emit(TapeOp::sign, a()));
       case TapeOp::integer_power:
         return times(e_.aux, emit(TapeOp::integer_power, a(), e_.aux - 1));
-      case TapeOp::sqrt:
-        if (known(t_)) return quotient(product(t_, number(0.5)), y());
-        return times(quotient(number(0.5), y()));
+      case TapeOp::sqrt: {
+        // Of squares: a length, whose slope at 0 is 0 as that of a norm is, not 0 / 0.
+        const bool is_length = std::all_of(a().begin(), a().end(), [&](TapeId id) { return sum_of_squares(id); });
+        const Ids slope = known(t_) ? quotient(product(t_, number(0.5)), y()) : times(quotient(number(0.5), y()));
+        return is_length ? select(emit(TapeOp::equal, y(), number(0)), number(0), slope) : slope;
+      }
       case TapeOp::cbrt:
         return quotient(t_, product(number(3), square(y())));
       case TapeOp::exp:

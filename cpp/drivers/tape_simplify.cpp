@@ -1,8 +1,8 @@
 // emit(): what is known is not computed, and what a simpler operation gives, to the bit, is that operation. The
 // exceptions to "to the bit" are powers (x ** 2.0 is x * x, x ** .5 is sqrt(x)), which users would write themselves,
 // and what has good derivatives under another name: the square of a norm is the sum of squares, which is smooth at 0;
-// the root of a sum of squares is a norm, which has a slope at 0 and any scale; 1 / (1 + exp(-x)) and log(1 + exp(x))
-// are the logistic function and its integral, whose slopes are not 0 * inf where exp overflows.
+// 1 / (1 + exp(-x)) and log(1 + exp(x)) are the logistic function and its integral, whose slopes are not 0 * inf where
+// exp overflows.
 //
 // x * 0 is not simplified (x may be inf or NaN), nor x + 0 (x may be -0).
 #include <algorithm>
@@ -60,8 +60,6 @@ class Simplifier {
         return of_integer_power();
       case TapeOp::select:
         return of_select();
-      case TapeOp::sqrt:
-        return of_root();
       case TapeOp::log:
       case TapeOp::log1p:
         return of_logarithm();
@@ -197,61 +195,6 @@ class Simplifier {
     }
     const Result x = exponent_beside_one(r_.a);
     return x ? Result(emit(TapeOp::softplus, *x)) : Result();
-  }
-
-  // The numbers whose squares a value is the sum of; false if it is not such a sum, or of many parts.
-  bool squared_terms(TapeId id, TapeIds& terms, int depth = 0) const {
-    const TapeRun& run = g_.run_of(id);
-    const std::int32_t i = id - run.first;
-    switch (run.op) {
-      case TapeOp::integer_power:
-        if (run.aux != 2) return false;
-        terms.push_back(run.operand[0][i]);
-        return true;
-      case TapeOp::add:
-        return depth < 8 && squared_terms(run.operand[0][i], terms, depth + 1) &&
-               squared_terms(run.operand[1][i], terms, depth + 1);
-      case TapeOp::dot:
-        for (std::int32_t j = i * run.aux; j < (i + 1) * run.aux; ++j) {
-          if (run.operand[0][j] != run.operand[1][j]) return false;
-          terms.push_back(run.operand[0][j]);
-        }
-        return true;
-      case TapeOp::sum:
-        for (std::int32_t j = i * run.aux; j < (i + 1) * run.aux; ++j) {
-          const TapeRun& square = g_.run_of(run.operand[0][j]);
-          if (square.op != TapeOp::integer_power || square.aux != 2) return false;
-          terms.push_back(square.operand[0][run.operand[0][j] - square.first]);
-        }
-        return true;
-      default:
-        return false;
-    }
-  }
-  // The norm, times the root of a factor that is known, as in the root of a mean.
-  Result of_root() const {
-    if (g_.is_as_written() || r_.a.size() != static_cast<std::size_t>(r_.count)) return {};
-    const auto positive = [&](TapeId id) { return g_.is_constant(id) && g_.constant_value(id) > 0; };
-    for (TapeOp op : {TapeOp::multiply, TapeOp::divide}) {
-      if (!all(r_.a, op)) continue;
-      TapeIds squares = operands_of(r_.a, 0), factors = operands_of(r_.a, 1);
-      if (op == TapeOp::multiply && std::all_of(squares.begin(), squares.end(), positive)) squares.swap(factors);
-      if (!std::all_of(factors.begin(), factors.end(), positive)) return {};
-      const Result lengths = root_of_squares(squares);
-      return lengths ? Result(emit(op, *lengths, g_.emit(TapeOp::sqrt, factors))) : Result();
-    }
-    return root_of_squares(r_.a);
-  }
-  Result root_of_squares(TapeView sums) const {
-    TapeIds terms;
-    std::size_t each = 0;
-    for (TapeId id : sums) {
-      const std::size_t before = terms.size();
-      if (!squared_terms(id, terms)) return {};
-      if (before == 0) each = terms.size();
-      if (terms.size() - before != each) return {};
-    }
-    return emit(TapeOp::norm, terms, {}, static_cast<std::int32_t>(each));
   }
 
   // Constant exponents, each by what it is.
