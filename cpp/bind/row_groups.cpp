@@ -20,46 +20,38 @@ const std::int64_t* integers(const py::array& x, Size least) {
   return static_cast<const std::int64_t*>(x.data());
 }
 
-// f(I{}), I being the type of integers.
-template <class F>
-auto by_integer_type(const py::array& x, F&& f) {
-  const bool is_unsigned = x.dtype().kind() != 'i';
-  switch (x.itemsize()) {
-    case 1:
-      return is_unsigned ? f(std::uint8_t{}) : f(std::int8_t{});
-    case 2:
-      return is_unsigned ? f(std::uint16_t{}) : f(std::int16_t{});
-    case 4:
-      return is_unsigned ? f(std::uint32_t{}) : f(std::int32_t{});
-    default:
-      return is_unsigned ? f(std::uint64_t{}) : f(std::int64_t{});
-  }
+using Read = decltype(drivers::GroupNumbers::read);
+
+Read read_of(const py::array& x) {
+  static constexpr Read of_signed[] = {drivers::read_numbers<std::int8_t>, drivers::read_numbers<std::int16_t>,
+                                       drivers::read_numbers<std::int32_t>, drivers::read_numbers<std::int64_t>};
+  static constexpr Read of_unsigned[] = {drivers::read_numbers<std::uint8_t>, drivers::read_numbers<std::uint16_t>,
+                                         drivers::read_numbers<std::uint32_t>, drivers::read_numbers<std::uint64_t>};
+  const int k = x.itemsize() == 1 ? 0 : x.itemsize() == 2 ? 1 : x.itemsize() == 4 ? 2 : 3;
+  return (x.dtype().kind() == 'i' ? of_signed : of_unsigned)[k];
 }
 
-// f(GroupNumbers) for rows whose group is group[i] - least, or rank[group[i]]; `group` native integers without gaps.
-template <class F>
-void with_numbers(const py::array& group, const py::int_& least, const py::object& rank, F&& f) {
+// Rows whose group is group[i] - least, modulo 2^64, or rank[group[i] - least]; `group` native integers without gaps.
+drivers::GroupNumbers numbers_of(const py::array& group, std::uint64_t least, const py::object& rank) {
   require(group.ndim() == 1 && (group.flags() & py::array::c_style) != 0, "groups: integers without gaps are wanted");
-  const auto ranks = rank.is_none() ? py::array{} : py::reinterpret_borrow<py::array>(rank);
-  bool known = false;
-  by_integer_type(group, [&](auto zero) {
-    using I = decltype(zero);
-    const drivers::GroupNumbers<I> numbers{static_cast<const I*>(group.data()), group.shape(0), least.cast<I>(),
-                                           rank.is_none() ? nullptr : integers(ranks, 0),
-                                           rank.is_none() ? 0 : ranks.shape(0)};
-    run_without_gil([&] { return f(numbers, known); });
-  });
-  require(known, "groups: a number that is no group");
+  drivers::GroupNumbers numbers{group.data(), group.shape(0), least, nullptr, 0, read_of(group)};
+  if (!rank.is_none()) {
+    const auto ranks = py::reinterpret_borrow<py::array>(rank);
+    numbers.rank = integers(ranks, 0);
+    numbers.n_ranks = ranks.shape(0);
+  }
+  return numbers;
 }
 
 // (order, offsets) of the rows.
-py::tuple order_by_group(const py::array& group, const py::int_& least, Size n_groups, const py::object& rank) {
+py::tuple order_by_group(const py::array& group, std::uint64_t least, Size n_groups, const py::object& rank) {
   require(n_groups >= 0, "order_by_group: no number of groups");
-  py::array_t<std::int64_t> order(group.size()), offsets(n_groups + 1);
+  const drivers::GroupNumbers numbers = numbers_of(group, least, rank);
+  py::array_t<std::int64_t> order(numbers.n_rows), offsets(n_groups + 1);
   std::int64_t *to = order.mutable_data(), *starts = offsets.mutable_data();
-  with_numbers(group, least, rank, [&](const auto& numbers, bool& known) {
-    return drivers::order_by_group(numbers, n_groups, to, starts, known);
-  });
+  bool known = false;
+  run_without_gil([&] { return drivers::order_by_group(numbers, n_groups, to, starts, known); });
+  require(known, "groups: a number that is no group");
   return py::make_tuple(order, offsets);
 }
 
@@ -126,8 +118,8 @@ py::array moments_of_groups(int what, const py::array& table, const py::array& o
 }
 
 // (values, answers) of drivers/covariance_groups.hpp, GroupAnswer as uint8; None if that is not the way.
-py::object sums_of_groups(int what, const py::array& table, const py::array& group, const py::int_& least,
-                          Size n_groups, const py::object& rank, double ddof) {
+py::object sums_of_groups(int what, const py::array& table, const py::array& group, std::uint64_t least, Size n_groups,
+                          const py::object& rank, double ddof) {
   require(table.ndim() == 2 && (table.size() == 0 || table.shape(1) == 1 || table.strides(1) == table.itemsize()) &&
               table.shape(0) == group.size(),
           "sums_of_groups: arguments that do not fit");
@@ -137,15 +129,16 @@ py::object sums_of_groups(int what, const py::array& table, const py::array& gro
   py::array values(table.dtype(), std::vector<py::ssize_t>{n_groups, d});
   py::array_t<std::uint8_t> answers(n_groups);
   auto* of = reinterpret_cast<GroupAnswer*>(answers.mutable_data());
+  const drivers::GroupNumbers numbers = numbers_of(group, least, rank);
+  bool known = false;
   by_float_type(table, [&](auto zero) {
     using T = decltype(zero);
     const T* x = static_cast<const T*>(table.data());
     T* to = static_cast<T*>(values.mutable_data());
     const Size step = table.strides(0) / table.itemsize();
-    with_numbers(group, least, rank, [&](const auto& numbers, bool& known) {
-      return drivers::sums_of_groups(kind, x, d, step, drivers::NumbersOfRows(numbers), n_groups, ddof, to, of, known);
-    });
+    run_without_gil([&] { return drivers::sums_of_groups(kind, x, d, step, numbers, n_groups, ddof, to, of, known); });
   });
+  require(known, "groups: a number that is no group");
   return py::make_tuple(values, answers);
 }
 

@@ -95,7 +95,7 @@ Outcome moments_of_groups(OfGroups what, const T* table, Size d, Size step, cons
     most = std::max<Size>(most, size_of[g]);
   }
   bool known = true;
-  const GroupNumbers<std::int32_t> by_size{size_of.data(), n, 0, nullptr, 0};
+  const GroupNumbers by_size{size_of.data(), n, 0, nullptr, 0, read_numbers<std::int32_t>};
   const Outcome sorted = order_by_group(by_size, most + 1, sequence.data(), starts.data(), known);
   if (!sorted.ok()) return sorted;
   const Job<T> job{what, table, d, step, groups, ddof, values, sequence.data()};

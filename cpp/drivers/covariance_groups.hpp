@@ -14,27 +14,15 @@ template <class T>
 Outcome moments_of_groups(OfGroups what, const T* table, Size d, Size step, const RowGroups& groups, double ddof,
                           T* values) noexcept;
 
-// Means, variances or deviations of groups of a few rows each, without bringing the rows together; numbers of rows are
-// read by read(from, to, number), false if one is no group. values has d numbers for each of n_groups groups; answers
-// says which of them there are, and which have to be computed by moments_of_groups. The same bits for any number of
-// threads: the parts of the rows depend on n_rows and n_groups alone.
-struct NumbersOfRows {
-  const void* numbers;
-  bool (*read)(const void* numbers, Size from, Size to, Size n_groups, std::uint32_t* number);
-  Size n_rows;
-
-  template <class I>
-  explicit NumbersOfRows(const GroupNumbers<I>& of) noexcept
-      : numbers(&of),
-        read([](const void* n, Size from, Size to, Size n_groups, std::uint32_t* number) {
-          return read_numbers(*static_cast<const GroupNumbers<I>*>(n), from, to, n_groups, number);
-        }),
-        n_rows(of.n_rows) {}
-};
+// Means, variances or deviations of groups of a few rows each, without bringing the rows together. values has d numbers
+// for each of n_groups groups; answers says which of them there are, and which have to be computed by
+// moments_of_groups. The same bits for any number of threads: the parts of the rows depend on n_rows and n_groups
+// alone.
+//
 // Whether they are few enough, and the groups not too many.
 bool sums_suit_groups(OfGroups what, Size n_rows, Size d, Size n_groups) noexcept;
 template <class T>
-Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const NumbersOfRows& numbers, Size n_groups,
+Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const GroupNumbers& numbers, Size n_groups,
                        double ddof, T* values, GroupAnswer* answers, bool& known) noexcept;
 
 }  // namespace mmlfast::drivers

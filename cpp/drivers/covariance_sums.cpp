@@ -25,7 +25,7 @@ struct Job {
   OfGroups what;
   const T* table;
   Size d, step;
-  const NumbersOfRows& numbers;
+  const GroupNumbers& numbers;
   Size n_groups;
   double* entries;
   GroupAnswer* answers;
@@ -40,7 +40,7 @@ struct Job {
     std::uint32_t number[rows_at_once];
     for (Size i = from; i < to; i += rows_at_once) {
       const Size end = std::min(to, i + rows_at_once);
-      if (!numbers.read(numbers.numbers, i, end, n_groups, number)) return false;
+      if (!numbers.read(numbers, i, end, n_groups, number)) return false;
       call(number, i, end - i);
     }
     return true;
@@ -78,7 +78,7 @@ bool sums_suit_groups(OfGroups what, Size n_rows, Size d, Size n_groups) noexcep
 }
 
 template <class T>
-Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const NumbersOfRows& numbers, Size n_groups,
+Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const GroupNumbers& numbers, Size n_groups,
                        double ddof, T* values, GroupAnswer* answers, bool& known) noexcept {
   const Size n = numbers.n_rows, parts = parts_of(n, n_groups), length = ceil_div(n, parts);
   Job<T> job{what, table, d, step, numbers, n_groups, nullptr, answers};
@@ -109,9 +109,9 @@ Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const N
   return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
 }
 
-template Outcome sums_of_groups<double>(OfGroups, const double*, Size, Size, const NumbersOfRows&, Size, double,
-                                        double*, GroupAnswer*, bool&) noexcept;
-template Outcome sums_of_groups<float>(OfGroups, const float*, Size, Size, const NumbersOfRows&, Size, double, float*,
+template Outcome sums_of_groups<double>(OfGroups, const double*, Size, Size, const GroupNumbers&, Size, double, double*,
+                                        GroupAnswer*, bool&) noexcept;
+template Outcome sums_of_groups<float>(OfGroups, const float*, Size, Size, const GroupNumbers&, Size, double, float*,
                                        GroupAnswer*, bool&) noexcept;
 
 }  // namespace mmlfast::drivers

@@ -15,24 +15,7 @@ constexpr double ns_per_row = 3;
 
 }  // namespace
 
-template <class I>
-bool read_numbers(const GroupNumbers<I>& n, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept {
-  const auto groups = static_cast<std::uint64_t>(n_groups), ranks = static_cast<std::uint64_t>(n.n_ranks);
-  const auto least = static_cast<std::uint64_t>(n.least);
-  for (Size i = from; i < to; ++i) {
-    std::uint64_t k = static_cast<std::uint64_t>(n.group[i]) - least;
-    if (n.rank != nullptr) {
-      if (k >= ranks) return false;
-      k = static_cast<std::uint64_t>(n.rank[k]);
-    }
-    if (k >= groups) return false;
-    number[i - from] = static_cast<std::uint32_t>(k);
-  }
-  return true;
-}
-
-template <class I>
-Outcome order_by_group(const GroupNumbers<I>& numbers, Size n_groups, std::int64_t* order, std::int64_t* offsets,
+Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t* order, std::int64_t* offsets,
                        bool& known) noexcept {
   const Size n = numbers.n_rows;
   // Each part of the rows has counts of its own: a few parts, and one where counts would be more than the rows.
@@ -50,7 +33,7 @@ Outcome order_by_group(const GroupNumbers<I>& numbers, Size n_groups, std::int64
     });
   };
   if (!of_parts([&](Size from, Size to, Size* count) {
-        if (!read_numbers(numbers, from, to, n_groups, number.data() + from)) {
+        if (!numbers.read(numbers, from, to, n_groups, number.data() + from)) {
           good = false;
           return;
         }
@@ -71,18 +54,6 @@ Outcome order_by_group(const GroupNumbers<I>& numbers, Size n_groups, std::int64
     return {Outcome::Status::interrupted};
   return {};
 }
-
-#define MMLFAST_INSTANTIATE(I)                                                                      \
-  template bool read_numbers<I>(const GroupNumbers<I>&, Size, Size, Size, std::uint32_t*) noexcept; \
-  template Outcome order_by_group<I>(const GroupNumbers<I>&, Size, std::int64_t*, std::int64_t*, bool&) noexcept;
-MMLFAST_INSTANTIATE(std::int8_t)
-MMLFAST_INSTANTIATE(std::int16_t)
-MMLFAST_INSTANTIATE(std::int32_t)
-MMLFAST_INSTANTIATE(std::int64_t)
-MMLFAST_INSTANTIATE(std::uint8_t)
-MMLFAST_INSTANTIATE(std::uint16_t)
-MMLFAST_INSTANTIATE(std::uint32_t)
-MMLFAST_INSTANTIATE(std::uint64_t)
 
 // ---- items that are equal ----
 

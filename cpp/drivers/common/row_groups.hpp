@@ -15,24 +15,38 @@ struct RowGroups {
   Size size(Size g) const noexcept { return offsets[g + 1] - offsets[g]; }
 };
 
-// Numbers of groups: of row i group[i] - least, or rank[group[i]] if there are `n_ranks` of these.
-template <class I>
+// Numbers of groups, from integers of any type: of row i group[i] - least (modulo 2^64), or rank[group[i] - least] if
+// there are `n_ranks` of these.
 struct GroupNumbers {
-  const I* group;
+  const void* group;
   Size n_rows;
-  I least;
+  std::uint64_t least;
   const std::int64_t* rank;
   Size n_ranks;
+  // number[k] := of row from + k, for rows `from` .. `to` - 1; false if one is not one of n_groups groups.
+  bool (*read)(const GroupNumbers& numbers, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept;
 };
 
-// Of rows `from` .. `to` - 1; false if a number is not one of n_groups groups.
+// `read` for integers of type I.
 template <class I>
-bool read_numbers(const GroupNumbers<I>& numbers, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept;
+bool read_numbers(const GroupNumbers& numbers, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept {
+  const auto groups = static_cast<std::uint64_t>(n_groups), ranks = static_cast<std::uint64_t>(numbers.n_ranks);
+  const I* group = static_cast<const I*>(numbers.group);
+  for (Size i = from; i < to; ++i) {
+    std::uint64_t k = static_cast<std::uint64_t>(group[i]) - numbers.least;
+    if (numbers.rank != nullptr) {
+      if (k >= ranks) return false;
+      k = static_cast<std::uint64_t>(numbers.rank[k]);
+    }
+    if (k >= groups) return false;
+    number[i - from] = static_cast<std::uint32_t>(k);
+  }
+  return true;
+}
 
 // order and offsets of n_groups groups, some of which may be empty; offsets has n_groups + 1 numbers. `known` becomes
 // false if a number is no group.
-template <class I>
-Outcome order_by_group(const GroupNumbers<I>& numbers, Size n_groups, std::int64_t* order, std::int64_t* offsets,
+Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t* order, std::int64_t* offsets,
                        bool& known) noexcept;
 
 // Items of `bytes` bytes each that are equal byte by byte have one number: code[i] of item i, 0 upwards in the order in

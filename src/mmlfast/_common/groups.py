@@ -119,6 +119,11 @@ class LabelNumbers(NamedTuple):
     labels: Array | None  # None: least, least + 1 ... of the type `like`
     like: Array | None = None
 
+    @property
+    def least_modulo(self) -> int:
+        """`least` modulo 2**64, as compiled code takes it."""
+        return self.least % 2**64
+
     def labels_that(self, occurs: Array) -> Array:
         if self.labels is not None:
             return self.labels if occurs.all() else self.labels[occurs]
@@ -130,7 +135,7 @@ class LabelNumbers(NamedTuple):
 
     def rows(self, kept: Array | None) -> Groups:
         """The rows of each label, of which these are the `kept` ones (None: all)."""
-        order, offsets = _core.order_by_group(self.codes, self.least, self.n_labels, self.rank)
+        order, offsets = _core.order_by_group(self.codes, self.least_modulo, self.n_labels, self.rank)
         occurs = offsets[1:] > offsets[:-1]
         labels = self.labels_that(occurs)
         if len(labels) < self.n_labels:

@@ -92,7 +92,9 @@ def _without_weights(
 
     sums = None
     if kept is None:
-        sums = _core.sums_of_groups(kind, rows, numbers.codes, numbers.least, numbers.n_labels, numbers.rank, ddof)
+        sums = _core.sums_of_groups(
+            kind, rows, numbers.codes, numbers.least_modulo, numbers.n_labels, numbers.rank, ddof
+        )
     if sums is None:
         groups = groups_of()
         return _core.moments_of_groups(kind, rows, groups.order, groups.offsets, ddof), groups.labels, groups_of
