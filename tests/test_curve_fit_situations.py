@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import OptimizeWarning
 
-from mmlfast.optimize import curve_fit
+from mmlfast.optimize import curve_fit, curve_fit_many, least_squares
 
 
 def decay(x, a, tau):
@@ -105,3 +105,20 @@ def test_starts_that_show_nothing_of_the_shape():
         lowest = np.sum((f(x, *curve_fit(f, x, y, truth)[0]) - y) ** 2)
         for start in starts:
             assert_allclose(np.sum((f(x, *curve_fit(f, x, y, start)[0]) - y) ** 2), lowest, rtol=1e-6)
+
+
+def test_influences_that_were_huge_at_the_start():
+    """exp(100) at p0 of ones: the scales of the first steps say nothing about the others."""
+    x = np.linspace(0, 10, 60)
+    y = 0.5 * np.exp(0.4 * x) + 0.02 * np.cos(1.7 * np.arange(60) ** 2)
+
+    def growth(x, a, b):
+        return a * np.exp(b * x)
+
+    for _ in range(2):
+        a, b = curve_fit(growth, 100 + x, y)[0]
+        assert_allclose([a * np.exp(100 * b), b], [0.5, 0.4], rtol=0.01)
+    result = least_squares(lambda p: growth(100 + x, *p) - y, [1.0, 1.0])
+    assert_allclose(result.x, [a, b], rtol=1e-6)
+    many = curve_fit_many(growth, 100 + x, np.stack([y, 2 * y]), [1, 1])
+    assert_allclose(many.params[:, 1], b, rtol=1e-6)

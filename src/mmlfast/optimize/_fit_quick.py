@@ -51,7 +51,8 @@ class QuickFit:
         else:
             with np.errstate(all="ignore"):
                 found = self._core(self._plain, x, y, p0, sigma, is_absolute)
-        if found is None or found[5] == 0.0:  # what an exact fit determines is looked at more closely
+        # What an exact fit determines, and ends where steps only were short, are looked at more closely.
+        if found is None or found[5] == 0.0 or found[6] == 3:
             return None
         return CurveFit(found[:2], (self, found, sigma, is_absolute))
 

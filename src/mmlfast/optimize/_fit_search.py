@@ -14,7 +14,7 @@ from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._fit_data import FitData
 from mmlfast.optimize._fit_model import FitModel
 from mmlfast.optimize._fit_parameters import Parameters
-from mmlfast.optimize._restarts import Loss, Problem, off_saddles, other_minima, robust_minimum
+from mmlfast.optimize._restarts import Loss, Problem, off_saddles, other_minima, robust_minimum, with_new_scales
 
 Array = np.ndarray[Any, Any]
 
@@ -157,6 +157,7 @@ def search(
             raise ValueError(
                 "the residuals at p0 are not finite: ydata has NaN or infinity, or (model - ydata) / sigma is too large"
             )
+        best = with_new_scales(best, from_here, most)
         if best.n_searches > 1:
             done.append("two searches were made, the second one with shorter steps, and the lower end counts")
         if best.rank < len(best.x):

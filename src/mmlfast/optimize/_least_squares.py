@@ -16,7 +16,15 @@ from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._bounds import bounds_by_side, check_order
 from mmlfast.optimize._callables import GIVEN, Taken, given_is_wrong, take, why
 from mmlfast.optimize._fit_tape import Programs
-from mmlfast.optimize._restarts import Loss, Problem, lower_nearby, other_minima, robust_minimum
+from mmlfast.optimize._restarts import (
+    Loss,
+    Problem,
+    lower_nearby,
+    off_saddles,
+    other_minima,
+    robust_minimum,
+    with_new_scales,
+)
 
 if TYPE_CHECKING:
     from scipy.optimize import OptimizeResult
@@ -212,38 +220,40 @@ class _Search:
         scale: Array | None,
         on_step: Any,
     ) -> OptimizeResult:
+        spent = 0
+
         def from_here(x: Array, most: int, wider: float = 1.0) -> Any:
+            nonlocal spent
             lower, upper = self.bounds
             ftol, xtol, gtol = tolerances
             size = f_scale * wider
-            return _core.minimize_squares(
+            found = _core.minimize_squares(
                 self.model, x, lower, upper, loss, size, ftol, xtol, gtol, most, scale, True, 100.0, on_step, True
             )
+            spent += found.n_evaluations
+            return found
 
         best = from_here(self.x0, most[0])
-        self.problem.loss = None if loss == "linear" else Loss(loss, f_scale)
-        used, words = best.n_evaluations, []
+        problem = self.problem
+        problem.loss = None if loss == "linear" else Loss(loss, f_scale)
+        words = []
         if best.n_searches > 1:
             words.append("two searches were made, the second one with shorter steps, and the lower end counts")
-        if (
-            best.status > 0 and best.rank == 0 and best.cost > 0
-        ):  # nothing has any influence: at a saddle, or a maximum?
-            aside = lower_nearby(self.problem, best.x, best.cost)
-            if aside is not None:
-                best = from_here(aside, most[0])
-                words.append("the derivatives vanish at the start, and the search went on beside it")
+        best = with_new_scales(best, from_here, most[1])
+        best, said = off_saddles(problem, best, from_here, most[1])
+        words += said
         if loss != "linear" and best.status != -2:
-            best, used, said = robust_minimum(self.problem, best, from_here, most[1])
+            best, _, said = robust_minimum(problem, best, from_here, most[1] - spent + best.n_evaluations)
             words += said
-        better, more, said = other_minima(self.problem, best, from_here, most[1] - used + best.n_evaluations)
-        best, used, words = better, used + more - best.n_evaluations, words + said
+        best, _, said = other_minima(problem, best, from_here, most[1] - spent + best.n_evaluations)
+        words += said
         status = best.status
         if status == -3 and lower_nearby(self.problem, best.x, best.cost) is None:
             status = 3
             words.append("the residuals have a kink there")
         elif status > 0 and (best.lost or self.taken.is_noisy):
             status = -3
-        return self._result(best, status, used, words)
+        return self._result(best, status, spent + problem.n_evaluations, words)
 
     def _result(self, best: Any, status: int, n_evaluations: int, words: list[str]) -> OptimizeResult:
         from scipy.optimize import OptimizeResult

@@ -17,6 +17,7 @@ _NARROWER = 4.0  # by what the scale of a loss shrinks from search to search
 _MOST_WIDE = 8
 _ON_THE_WAY = 60  # evaluations with a loss that is wider than it should be
 _MOST_WITHIN = 0.6  # of the points, that a good end fits within the scale of the loss
+_NOT_AT_RIGHT_ANGLES = 1e-5
 _MOST_SCALED = 3  # parameters whose scales are all tried together
 _NEAR = 0.3  # starts whose parameters differ by less of each other are one
 
@@ -205,6 +206,20 @@ def lower_nearby(problem: Problem, x: Array, cost: float) -> Array | None:
                 if (at := problem.cost(there)) < lowest:
                     lowest, found = at, there
     return found
+
+
+def with_new_scales(first: Any, search: Callable[[Array, int], Any], most: int) -> Any:
+    """Steps may be short because of where the search came from: the scales of parameters are the largest influence that
+    they have had, 1e47 for a rate at exp(100). If the end of them is no minimum, on from there as from a new start."""
+    best = first
+    for _ in range(_MOST_SEARCHES):
+        if not (best.status == 3 and best.optimality > _NOT_AT_RIGHT_ANGLES and best.cost > 0):
+            break
+        other = search(best.x, most)
+        if not (other.status >= 0 and other.cost < best.cost * (1 - 1e-6)):
+            break
+        best = other
+    return best
 
 
 def off_saddles(problem: Problem, first: Any, search: Callable[[Array, int], Any], most: int) -> tuple[Any, list[str]]:
