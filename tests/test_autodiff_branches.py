@@ -241,3 +241,16 @@ def test_branches_in_threads():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_what_takes_no_traced_numbers_says_what_does():
+    from scipy import integrate
+
+    from mmlfast import linalg, stats
+
+    m = np.eye(3) + 0.1
+    for f, name in ((linalg.det, "det"), (linalg.inv, "inv"), (stats.mean, "mean")):
+        with pytest.raises(TracingError, match=rf"{name} of mmlfast takes numbers.*NumPy's"):
+            jacobian(f)(m)
+    with pytest.raises(TracingError, match="a function of SciPy looks at the values"):
+        grad(lambda v: integrate.quad(lambda t: t * v[0], 0, 1)[0])(X)

@@ -60,6 +60,18 @@ def is_inside_scipy(frame: FrameType) -> bool:
     return at is not None and at.f_code.co_filename.startswith(SCIPY)
 
 
+def own_function(frame: FrameType) -> str:
+    """The name of the function of this library (not of autodiff) that the user's code has called, if there is one."""
+    name = ""
+    at: FrameType | None = frame
+    while at is not None and at.f_code.co_filename.startswith((OURS, NUMPY)):
+        file = at.f_code.co_filename
+        if file.startswith(OURS) and not file.startswith((OURS + "autodiff", OURS + "optimize", OURS + "_common")):
+            name = at.f_code.co_name
+        at = at.f_back
+    return name
+
+
 def describe_line(frame: FrameType) -> str:
     code, number = frame.f_code, frame.f_lineno
     text = linecache.getline(code.co_filename, number, frame.f_globals).strip()
@@ -72,8 +84,18 @@ def refuse(what: str, instead: str = "") -> NoReturn:
     raise TracingError(f"{users_line(sys._getframe(1))}{what}{': ' + instead if instead else ''}")
 
 
+def refuse_scipy() -> NoReturn:
+    refuse(
+        "a function of SciPy looks at the values of traced numbers",
+        "its ufuncs (scipy.special) can be traced, NumPy's functions too (np.linalg; for logsumexp: "
+        "np.logaddexp.reduce); autodiff.primitive makes others known, with a derivative of your own",
+    )
+
+
 def refuse_number(kind: str) -> NoReturn:
     """For float(t), int(t) and all that calls them: `math.sin(t)`, `out[i] = t` of an array of numbers."""
+    if is_inside_scipy(sys._getframe(1)):
+        refuse_scipy()
     line = users_line(sys._getframe(1))
     text = line.rsplit("\n    ", 1)[-1]
     used = sorted(set(re.findall(r"\bmath\.(\w+)\(", text)))

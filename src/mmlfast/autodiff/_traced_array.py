@@ -21,7 +21,15 @@ import mmlfast.autodiff._polynomial_rules as _polynomial_rules
 import mmlfast.autodiff._reduction_rules as _reduction_rules
 import mmlfast.autodiff._shape_rules as _shape_rules
 import mmlfast.autodiff._write_rules as _write_rules
-from mmlfast.autodiff._errors import TracingError, is_inside_scipy, refuse, refuse_number, users_line
+from mmlfast.autodiff._errors import (
+    TracingError,
+    is_inside_scipy,
+    own_function,
+    refuse,
+    refuse_number,
+    refuse_scipy,
+    users_line,
+)
 from mmlfast.autodiff._registry import FUNCTIONS, Mask, is_mask, meaningful, name_of
 from mmlfast.autodiff._shape_rules import writable_ids
 from mmlfast.autodiff._trace import OPS, Trace, Traced
@@ -175,6 +183,11 @@ class TracedArray(Traced):
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         """An array of objects, one traced number each: NumPy's own loops call their operators and methods."""
+        if name := own_function(sys._getframe(1)):
+            refuse(
+                f"{name} of mmlfast takes numbers, not traced ones",
+                "in a function that is traced write NumPy's (np.linalg.solve, np.mean, ...)",
+            )
         if dtype is not None and np.dtype(dtype) != object:
             refuse(
                 f"an array of {np.dtype(dtype)} cannot hold traced numbers",
@@ -202,11 +215,7 @@ class TracedArray(Traced):
         ):
             return bool(found)
         if is_inside_scipy(sys._getframe(1)):
-            refuse(
-                "a function of SciPy looks at the values of traced numbers",
-                "its ufuncs (scipy.special) can be traced, NumPy's functions too (for logsumexp: np.logaddexp.reduce); "
-                "autodiff.primitive makes others known, with a derivative of your own",
-            )
+            refuse_scipy()
         refuse(
             "a branch on traced numbers (if, while, and, or, not, max(), min(), sorted(), in) records one side only",
             "write np.where(condition, a, b), np.maximum(a, b), np.minimum(a, b), np.clip, or & | ~ between conditions",
