@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 # Standard deviations and means of numbers that are learned as they are.
 _SMALLEST, _LARGEST, _MOST_OFFSET = 0.5, 2.0, 1.0
 # Where the deviation is so many times that of the middle, a few numbers far away are all that it tells of.
-_OUTLIERS = 10.0
+_OUTLIERS = 3.0
 _SAMPLE = 2000
 # A part of a stream of fewer rows says where its numbers lie, not how far they spread.
 _FEW_ROWS = 30
@@ -34,7 +34,7 @@ def _of_the_middle(x: Array, weights: Array | None, found: Columns) -> Columns:
     if len(x) > 2 * _SAMPLE:  # a look at some rows first
         some = x if weights is None else x[weights > 0]
         low, high = np.quantile(some[:: max(1, len(some) // _SAMPLE), suspects], (0.1, 0.9), axis=0)
-        suspects = suspects[deviation[suspects] > _OUTLIERS / 4 * (high - low)]
+        suspects = suspects[deviation[suspects] > _OUTLIERS / 5 * (high - low)]
     for j in suspects.tolist():
         low, middle, high = quantiles(x[:, j], weights, (0.1, 0.5, 0.9))
         spread = (high - low) / 2.56  # 1 for normal numbers
@@ -61,9 +61,9 @@ def _is_image(x: Array) -> bool:
 def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale | None:
     """None where the inputs can be learned from as they are. `stream`: other rows will follow."""
     found = columns(x, weights, together=True) if _is_image(x) else _of_the_middle(x, weights, columns(x, weights))
-    mean, spread, size = found.mean, found.deviation, np.abs(found.mean)
     if stream:
-        spread = _of_a_stream(len(x), found)
+        found = _of_a_stream(len(x), found)
+    mean, spread, size = found.mean, found.deviation, np.abs(found.mean)
     varies = spread > 0
     far = np.where(varies, size > _MOST_OFFSET, size > _LARGEST)
     if not (far | (spread > _LARGEST) | (varies & (spread < _SMALLEST))).any():
@@ -73,12 +73,15 @@ def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale |
     return Scale(mean, np.where(np.isfinite(factor), factor, 0.0))
 
 
-def _of_a_stream(n_rows: int, found: Columns) -> Array:
-    """Spreads of a part: a few rows, or a column that does not vary in them, do not say how small they are."""
-    size = np.hypot(found.mean, found.deviation)
-    spread = np.maximum(found.deviation, size / 10) if n_rows < _FEW_ROWS else found.deviation
-    wide: Array = np.where(spread > 0, spread, np.where(size > 0, size, 1.0))
-    return wide
+def _of_a_stream(n_rows: int, found: Columns) -> Columns:
+    """Of a part: a few rows, or a column that does not vary in them, say how large the numbers are, and not how far
+    they spread."""
+    mean, spread = found.mean, found.deviation
+    size = np.hypot(mean, spread)
+    if n_rows < _FEW_ROWS:
+        mean = np.where(size > _LARGEST, mean, 0.0)
+        spread = np.where(size < 0.01, size, np.maximum(1.0, np.maximum(spread, size / 10)))
+    return Columns(mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0)), found.farthest)
 
 
 def scale_of_targets(name: str, y: Array, weights: Array | None, *, robust: bool, stream: bool) -> Scale | None:
@@ -86,8 +89,9 @@ def scale_of_targets(name: str, y: Array, weights: Array | None, *, robust: bool
     found = columns(y, weights)
     if robust:
         found = _of_the_middle(y, weights, found)
-    mean = found.mean
-    deviation = _of_a_stream(len(y), found) if stream else found.deviation
+    if stream:
+        found = _of_a_stream(len(y), found)
+    mean, deviation = found.mean, found.deviation
     largest = float(deviation.max())
     varying = deviation[deviation > 0]
     if len(varying) > 1 and largest > 100 * varying.min():
