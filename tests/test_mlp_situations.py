@@ -211,6 +211,13 @@ def test_labels_that_are_none():
         classifier().fit(X, np.where(np.arange(80) == 5, np.inf, C))
 
 
+def test_frames_with_numbers_as_names_keep_their_order():
+    model = classifier().fit(pd.DataFrame(X), C)
+    with pytest.raises(ValueError, match=r"another order than in fit: \[1, 0\]"):
+        model.predict(pd.DataFrame(X)[[1, 0]])
+    assert_array_equal(model.predict(pd.DataFrame(X, columns=[7, 8])), model.predict(X))
+
+
 # ---- arguments ----
 
 
@@ -219,6 +226,8 @@ def test_arguments_that_mean_nothing():
         classifier(solver="lbfgs", early_stopping=True).fit(X, C, validation_data=(X, C))
     with pytest.raises(ValueError, match="sample_weight of validation_data"):
         regressor(early_stopping=True).fit(X, Y, validation_data=(X, Y, np.zeros(80)))
+    with pytest.raises(ValueError, match="nothing would be left to train on"):
+        classifier(early_stopping=True, validation_fraction=0.99).fit(X, C)
     with pytest.raises(ValueError, match="epsilon must be > 0"):
         classifier(epsilon=0.0).fit(X, C)
     with pytest.raises(ValueError, match="activation must be one of"):

@@ -69,8 +69,8 @@ def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale |
     if not (far | (spread > _LARGEST) | (varies & (spread < _SMALLEST))).any():
         return None
     with np.errstate(divide="ignore", over="ignore"):
-        factor = np.where(varies, 1 / spread, 0.0)  # what is constant has no influence
-    return Scale(mean, np.where(np.isfinite(factor), factor, 0.0))
+        factor = np.minimum(1 / spread, np.finfo(np.float64).max)
+    return Scale(mean, np.where(varies, factor, 0.0))  # what is constant has no influence
 
 
 def _of_a_stream(n_rows: int, found: Columns) -> Columns:

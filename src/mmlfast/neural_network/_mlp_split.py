@@ -16,7 +16,12 @@ def split(name: str, fraction: Any, n: int, strata: Array | None, seed: int) -> 
     A class of one row stays in the training; each other one gives its share, rounded so that the total is right.
     """
     n_out = math.ceil(float(fraction) * n)
-    if n_out < 2 or n - n_out < 1:
+    if n - n_out < 1:
+        raise ValueError(
+            f"{name}: nothing would be left to train on: validation_fraction={fraction} of {n} rows are {n_out}; a "
+            f"smaller validation_fraction, validation_data=, or early_stopping=False"
+        )
+    if n_out < 2:
         raise ValueError(
             f"{name}: The validation set is too small: validation_fraction={fraction} of {n} rows are {n_out}; a "
             f"larger validation_fraction, validation_data=, or early_stopping=False"
