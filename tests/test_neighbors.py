@@ -464,3 +464,39 @@ def test_estimator(rng):
         near.kneighbors_graph(y, mode="other")
     with pytest.raises(ValueError, match="features"):
         near.kneighbors(y[:, :2])
+
+
+CLUMPS = {
+    "uniform": lambda rng, n, d: rng.random((n, d)),
+    "grid": lambda rng, n, d: rng.integers(0, 5, (n, d)).astype(float),
+    "one point": lambda rng, n, d: np.full((n, d), 0.1),
+    "line": lambda rng, n, d: np.outer(rng.standard_normal(n), np.arange(1.0, d + 1)) + 1e6,
+    "clusters": lambda rng, n, d: rng.standard_normal((n, d)) * 10.0 ** rng.integers(-8, 3, (n, 1)),
+}
+
+
+@pytest.mark.parametrize("kind", CLUMPS)
+@pytest.mark.parametrize(("d", "k"), [(1, 1), (2, 40), (3, 10), (4, 3)])
+@every_dtype
+def test_the_tree_finds_what_measuring_all_finds(kind, d, k, dtype, rng):
+    """Many queries go down a tree of boxes, few are measured against all points."""
+    n = 6000 if d < 4 or kind == "one point" else 16_000
+    points = CLUMPS[kind](rng, n, d).astype(dtype)
+    queries = CLUMPS[kind](rng, n - 1000, d).astype(dtype)
+    for x in (queries, points):
+        found = mf.geometry.knn(x, points, k)
+        for first in (0, 1234, 4990):
+            alone = mf.geometry.knn(x[first : first + 8], points, k)
+            np.testing.assert_array_equal(found.indices[first : first + 8], alone.indices)
+            np.testing.assert_array_equal(found.distances[first : first + 8], alone.distances)
+
+
+def test_the_tree_is_the_same_for_any_number_of_threads(threads, rng):
+    x = rng.standard_normal((20_000, 3))
+    mf.set_num_threads(1)
+    one = mf.geometry.knn(x, x, 4)
+    mf.set_num_threads(2)
+    two = mf.geometry.knn(x, x, 4)
+    np.testing.assert_array_equal(one.indices, two.indices)
+    np.testing.assert_array_equal(one.distances, two.distances)
+    assert np.count_nonzero(one.indices[:, 0] != np.arange(len(x))) == 0

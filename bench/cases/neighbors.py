@@ -51,6 +51,21 @@ def normal(n: int, m: int, d: int, k: int, dtype: str, setup: Setup) -> Job:
     return search(x, y, k, setup)
 
 
+def in_space(n: int, k: int, setup: Setup) -> Job:
+    """Neighbours in a cloud of points in space; making the tree counts."""
+    points = setup.rng.random((n, 3))
+    job = Job(partial(lost, points, points, k), "share of neighbours lost", limit=0.0)
+    job.ours(mf.geometry.knn, points, points, k)
+    spatial = importlib.import_module("scipy.spatial")
+    job.peer("scipy cKDTree", lambda p: spatial.cKDTree(p).query(p, k=k, workers=setup.threads), points)
+    if setup.library("sklearn"):
+        from sklearn.neighbors import NearestNeighbors
+
+        tree = NearestNeighbors(n_neighbors=k, algorithm="kd_tree", n_jobs=setup.threads)
+        job.peer("sklearn kd_tree", lambda p: tree.fit(p).kneighbors(p), points)
+    return job
+
+
 def images(n: int, m: int, k: int, setup: Setup) -> Job:
     """Like handwritten digits: 784 numbers from 0 to 255, most of them 0, around a few hundred prototypes."""
     prototypes = np.where(setup.rng.random((300, 784)) < 0.2, setup.rng.integers(0, 256, (300, 784)), 0)
@@ -84,5 +99,12 @@ CASES = [
     Case("knn-images", "5 nearest of 20000 images of 784, 2000 queries", partial(images, 2000, 20_000, 5)),
     Case("knn-few", "10 nearest of 200000 points of 64-D, 4 queries", partial(normal, 4, 200_000, 64, 10, "float32")),
     Case("knn-tiny", "5 nearest of 200 points of 8-D, one query", partial(normal, 1, 200, 8, 5, "float32")),
+    Case(
+        "knn-space",
+        "10 nearest of 100000 points in space, of themselves",
+        partial(in_space, 100_000, 10),
+        (Faster(5, "scipy"),),
+    ),
+    Case("knn-space-1e6", "the same of a million", partial(in_space, 1_000_000, 10), (Faster(5, "scipy"),), slow=True),
     Case("knn-far", "5 nearest of 10000 points of 3-D at 1e8, of themselves", far),
 ]

@@ -2,6 +2,7 @@
 
 #include "drivers/neighbors_direct.hpp"
 #include "drivers/neighbors_quantized.hpp"
+#include "drivers/neighbors_tree.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -16,6 +17,7 @@ Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, bool squar
                   std::int64_t* indices) noexcept {
   if (x.count == 0) return {};
   const NeighborAnswer<T> answer{x, y, k, squared, distances, indices};
+  if (suits_tree(x.count, y.count, y.d, k)) return search_tree(answer);
   if (x.count <= few_queries || y.count <= few_points || y.d <= few_dimensions || y.d > most_quantized_dimensions)
     return search_directly(answer, nullptr, x.count);
   AlignedBuffer<Size> left(x.count);

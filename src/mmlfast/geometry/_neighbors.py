@@ -65,9 +65,14 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahala
     measured by differences in float64. So the answer is that of measuring all, for near duplicates and far from the
     origin too, and does not change if all points are moved (where that is exact) or columns of zeros are added.
 
+    Many queries of few dimensions (up to about six) go down a k-d tree [2]_ instead, whose boxes rule out points that
+    are farther than those found already; what is left is measured as before, so the answer is the same.
+
     References
     ----------
     .. [1] J. Johnson, M. Douze and H. Jegou, Billion-scale similarity search with GPUs, IEEE Trans. Big Data 7 (2021).
+    .. [2] J. H. Friedman, J. L. Bentley and R. A. Finkel, An algorithm for finding best matches in logarithmic expected
+       time, ACM TOMS 3 (1977).
 
     Examples
     --------
