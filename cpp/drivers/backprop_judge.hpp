@@ -6,10 +6,10 @@
 namespace mmlfast::drivers::backprop {
 
 // The permutation of an epoch: Fisher and Yates, from the end. False if stop() said so in between.
-template <class Stop>
-bool shuffle(Size* order, Size n, std::uint64_t seed, Size epoch, Stop&& stop) {
+template <class Number, class Stop>
+bool shuffle(Number* order, Size n, std::uint64_t seed, Size epoch, Stop&& stop) {
   const std::uint64_t key = mix(mix(seed) + static_cast<std::uint64_t>(epoch));
-  for (Size i = 0; i < n; ++i) order[i] = i;
+  for (Size i = 0; i < n; ++i) order[i] = static_cast<Number>(i);
   for (Size i = n - 1; i > 0; --i) {
     if ((i & 0xffff) == 0 && stop()) return false;
     const std::uint64_t r = mix(key + static_cast<std::uint64_t>(i));

@@ -13,10 +13,10 @@ template <class T>
 struct LaneSamples {
   const Network<T>* network = nullptr;
   const Samples<T>* samples = nullptr;
-  const Size* order = nullptr;
+  const std::uint32_t* order = nullptr;  // half the memory: 16 of them leave the first cache
   Size start = 0, count = 0;
 
-  Size number(Size i) const { return order == nullptr ? start + i : order[start + i]; }
+  Size number(Size i) const { return order == nullptr ? start + i : Size{order[start + i]}; }
   bool plain() const { return samples->x != nullptr && samples->weights == nullptr && network->shift == nullptr; }
   bool same(const LaneSamples& o) const {
     return samples->x == o.samples->x && samples->y == o.samples->y && samples->labels == o.samples->labels &&
@@ -107,6 +107,8 @@ class LaneMemory {
       const Size rows = std::min(block_rows, most - start), end = start + rows;
       if (leader >= 0)
         gather_for_all(of[leader], start, rows);
+      else if (have_one_table(of, end))
+        gather_from_one_table(of, start, rows);
       else
         for (int l = 0; l < lanes; ++l) gather(of[l], l, start, rows);
       double sums[lanes] = {};
@@ -190,6 +192,38 @@ class LaneMemory {
       else
         for (Size j = 0; j < n; ++j) std::fill_n(targets_ + (s * n + j) * lanes, lanes, samples.y[from * n + j]);
     }
+  }
+
+  // Whether all lanes take that many samples from the same arrays, each in its order.
+  static bool have_one_table(const LaneSamples<T>* of, Size count) {
+    for (int l = 0; l < lanes; ++l)
+      if (of[l].count < count || of[l].order == nullptr || !of[l].plain() || of[l].samples->x != of[0].samples->x ||
+          of[l].samples->y != of[0].samples->y || of[l].samples->labels != of[0].samples->labels)
+        return false;
+    return true;
+  }
+  // Vector by vector: what is written together is in one cache line.
+  void gather_from_one_table(const LaneSamples<T>* of, Size first, Size rows) {
+    const Size n_in = network_.sizes[0], n = n_out();
+    const Samples<T>& samples = *of[0].samples;
+    const std::uint32_t* order[lanes];
+    for (int l = 0; l < lanes; ++l) order[l] = of[l].order + of[l].start + first;
+    has_labels_ = samples.labels != nullptr;
+    std::fill_n(weights_, rows * lanes, T{1});
+    for (Size s = 0; s < rows; ++s) {
+      Size from[lanes];
+      for (int l = 0; l < lanes; ++l) from[l] = order[l][s];
+      spread(samples.x, n_in, from, inputs_ + s * n_in * lanes);
+      if (has_labels_)
+        spread(samples.labels, 1, from, labels_ + s * lanes);
+      else
+        spread(samples.y, n, from, targets_ + s * n * lanes);
+    }
+  }
+  template <class Number>
+  static void spread(const Number* x, Size n, const Size* from, Number* to) {
+    for (Size k = 0; k < n; ++k, to += lanes)
+      for (int l = 0; l < lanes; ++l) to[l] = x[from[l] * n + k];
   }
 
   void gather(const LaneSamples<T>& of, int lane, Size first, Size rows) {

@@ -36,7 +36,7 @@ struct Lane {
   Size batch = 0, epochs = 0, start = 0, step = 0, best_steps = 0, best_epoch = -1;
   double sum = 0, weight = 0;
   bool ordered = false;  // whether `order` is that of the epoch
-  Size* order = nullptr;
+  std::uint32_t* order = nullptr;
   T* best = nullptr;
 
   bool busy() const { return number >= 0; }
@@ -63,7 +63,7 @@ class Worker {
         memory_(*queue.members[0].network, *queue.members[0].training, queue.most_batch, divider_) {
     const Training<T>& training = *queue.members[0].training;
     for (Lane<T>& lane : lanes_) {
-      lane.order = divider_.template take<Size>(queue.most_samples);
+      lane.order = divider_.template take<std::uint32_t>(queue.most_samples);
       lane.best = divider_.template take<T>(memory_.n_numbers());
     }
     bytes_ = divider_.used();
@@ -109,7 +109,7 @@ class Worker {
 
   void put_in(int l, Size number) {
     Lane<T>& lane = lanes_[l];
-    Size* order = lane.order;
+    std::uint32_t* order = lane.order;
     T* best = lane.best;
     lane = {};
     lane.order = order, lane.best = best;
@@ -147,7 +147,7 @@ class Worker {
   }
 
   // Lanes with the same seed have one order: it is made once as long as they go together.
-  const Size* order_of(int l) {
+  const std::uint32_t* order_of(int l) {
     Lane<T>& lane = lanes_[l];
     if (!lane.training().shuffle) return nullptr;
     if (lane.ordered) return lane.order;
@@ -330,6 +330,8 @@ double ns_per_step(const Network<T>& network, Size batch) {
   return products * static_cast<double>(batch);
 }
 
+constexpr Size most_in_order = Size{1} << 32;
+
 // Whether lanes are for what this member asks for, beside `first`.
 template <class T>
 bool suits(const Member<T>& member, const Member<T>& first) {
@@ -341,10 +343,10 @@ bool suits(const Member<T>& member, const Member<T>& first) {
   if (t.validation != nullptr &&
       (t.validation->score != Score::none || labelled(t.validation->samples) != labelled(t1.validation->samples)))
     return false;
-  return labelled(*member.samples) == labelled(*first.samples) && t.optimizer == t1.optimizer &&
-         t.smoothing == t1.smoothing && member.network->loss != Loss::own && t.epochs > 0 && t.report == nullptr &&
-         t.dropout == nullptr && t.shifts.most == 0 && t.penalty == 0 && !std::isfinite(t.clip_norm) &&
-         !std::isfinite(t.stopping.seconds);
+  return member.samples->n <= most_in_order && labelled(*member.samples) == labelled(*first.samples) &&
+         t.optimizer == t1.optimizer && t.smoothing == t1.smoothing && member.network->loss != Loss::own &&
+         t.epochs > 0 && t.report == nullptr && t.dropout == nullptr && t.shifts.most == 0 && t.penalty == 0 &&
+         !std::isfinite(t.clip_norm) && !std::isfinite(t.stopping.seconds);
 }
 
 // Of n networks, how many to train in lanes: those that fill lanes well enough to be faster than one after the other.
