@@ -103,6 +103,9 @@ def test_float_images_keep_one_unit():
     model = classifier().fit(pixels, C)
     assert len(set(model._input_scale.factor)) == 1
     assert_allclose(model._input_scale.factor[0], 1 / pixels.std())
+    pixels[:, 3] = 1e-3 * X[:, 0].clip(0, 1) + 1e-3 * (X[:, 0] > -2)  # a column in another unit, and all there is
+    shares = np.c_[pixels[:, :4], RNG.random((80, 12))]
+    assert classifier(max_iter=300).fit(shares, X[:, 0] > 0).score(shares, X[:, 0] > 0) > 0.95
 
 
 def test_columns_of_y_in_different_units_are_told():

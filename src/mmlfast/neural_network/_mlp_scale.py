@@ -44,7 +44,8 @@ def _of_the_middle(x: Array, weights: Array | None, found: Columns) -> Columns:
 
 
 def _is_image(x: Array) -> bool:
-    """Pixels, or other columns of one unit, many of which are nearly constant: they keep their sizes to each other."""
+    """Pixels, or other columns of one unit: they keep their sizes to each other, and those that are small are mostly
+    at their least number, as pixels at the edge are."""
     if x.shape[1] < 16:
         return False
     if x.dtype == np.uint8:
@@ -55,7 +56,12 @@ def _is_image(x: Array) -> bool:
         whole = whole and bool((rows == np.floor(rows)).all())
         if lowest < 0 or highest > 255:
             return False
-    return highest <= 1 or whole
+    if not (highest <= 1 or whole):
+        return False
+    some = x[:: max(1, len(x) // _SAMPLE)].astype(np.float64)
+    deviation = some.std(axis=0)
+    small = deviation < 0.05 * deviation.max(initial=0)
+    return bool(((some[:, small] == some[:, small].min(axis=0)).mean(axis=0) >= 0.5).all())
 
 
 def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale | None:
