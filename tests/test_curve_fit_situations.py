@@ -74,7 +74,8 @@ def test_a_start_without_derivatives():
     for p0 in ([0.0, 1.0], [0, 0]):
         fit = curve_fit(lambda x, a, b: a**2 * x + b, T, 4 * T + 1, p0)
         assert_allclose(np.abs(fit[0]), [2, 1], rtol=1e-9)
-    popt, _ = curve_fit(lambda x, a, b: a**2 * x + b, T, 1 - 4 * T, [1.0, 1.0])
+    with pytest.warns(OptimizeWarning):  # it explains nothing, which is the best that it can do
+        popt, _ = curve_fit(lambda x, a, b: a**2 * x + b, T, 1 - 4 * T, [1.0, 1.0])
     assert popt[0] == pytest.approx(0, abs=1e-6)
 
 
@@ -122,3 +123,21 @@ def test_influences_that_were_huge_at_the_start():
     assert_allclose(result.x, [a, b], rtol=1e-6)
     many = curve_fit_many(growth, 100 + x, np.stack([y, 2 * y]), [1, 1])
     assert_allclose(many.params[:, 1], b, rtol=1e-6)
+
+
+def test_a_curve_that_explains_nothing_is_told():
+    x = np.linspace(0, 10, 60)
+    noise = np.cos(1.7 * np.arange(60) ** 2)
+    y = np.sin(2 * np.pi * (0.3 * x + 0.02 * x * x)) + 0.02 * noise
+
+    def chirp(x, a, f, k):
+        return a * np.sin(2 * np.pi * (f * x + k * x * x))
+
+    for _ in range(2):
+        with pytest.warns(OptimizeWarning, match="chirp explains next to nothing"):
+            curve_fit(chirp, x, y, [1, 1, 1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        curve_fit(chirp, x, y, [1, 0.3, 0.02])
+        curve_fit(decay, x, noise + 0.3, [1, 1])  # noise is noise
+        curve_fit(lambda x, a: a, x, np.sin(x))

@@ -22,7 +22,7 @@ NOISE = 3e-9  # of derivatives by differences
 # The largest cosine between the residuals and a derivative where a search that can go no further has arrived.
 _ARRIVED = 1e-6
 _ARRIVED_IN_FLOAT32 = 1e-3
-_LITTLE = 0.5
+_LITTLE, _NEXT_TO_NOTHING = 0.5, 0.8  # of what a constant leaves
 _ALIKE = 1.2
 _WAYS = ((False, 100.0), (False, 1.0), (True, 1.0), (False, 0.1))  # bent steps or not, and the length of the first one
 _RANDOM = 1e-9  # beside its size: from which difference on for the same parameters a model is random
@@ -157,6 +157,8 @@ def search(
             raise ValueError(
                 "the residuals at p0 are not finite: ydata has NaN or infinity, or (model - ydata) / sigma is too large"
             )
+        if not model.is_traced:
+            _check_that_it_repeats(model, rows)
         best = with_new_scales(best, from_here, most)
         if best.n_searches > 1:
             done.append("two searches were made, the second one with shorter steps, and the lower end counts")
@@ -177,8 +179,6 @@ def search(
                 done += said
             best, _, said = other_minima(problem, best, from_here, most - used + best.n_evaluations)
             done += said
-    if not model.is_traced:
-        _check_that_it_repeats(model, rows)
     if not (best.status > 0 and best.rank == len(best.x)):
         _check_minimum(best, model, rows, parameters, settings)
     return best, done
@@ -216,6 +216,14 @@ def _that_explains_more(
     if _explains_little(best, data) and _has_structure(best.residuals, data, rows):
         best, _, said = other_minima(problem, best, search, most, always=True)
         done += said
+        if best.status > 0 and not best.active.any() and _explains_little(best, data, _NEXT_TO_NOTHING):
+            from scipy.optimize import OptimizeWarning
+
+            warn_caller(
+                f"{function_name(model.f)} explains next to nothing of ydata where the search ended, although they are "
+                "no noise: give a p0 that shows the shape of the data",
+                OptimizeWarning,
+            )
     return best, done
 
 
@@ -257,18 +265,18 @@ def _has_structure(residuals: Array, data: FitData, rows: Array | None) -> bool:
     return bool(np.sum(np.diff(in_order) ** 2) < _ALIKE * (about @ about))
 
 
-def _explains_little(minimum: Any, data: FitData) -> bool:
-    """Less than half of what a constant leaves: a search that took another way may end lower."""
+def _explains_little(minimum: Any, data: FitData, part: float = _LITTLE) -> bool:
+    """Less than half of what a constant leaves, or another part: a search that took another way may end lower."""
     if data.whitening is not None:
         return False
     with np.errstate(all="ignore"):
         if data.weights is None:
             left = data.y - data.y.mean()
-            return bool(2 * minimum.cost > _LITTLE * (left @ left))
+            return bool(2 * minimum.cost > part * (left @ left))
         weights = data.weights
         weighted = data.y * weights
         left = weighted - weights * (weighted @ weights) / (weights @ weights)
-        return bool(2 * minimum.cost > _LITTLE * (left @ left))
+        return bool(2 * minimum.cost > part * (left @ left))
 
 
 def _lost(minimum: Any, model: FitModel, rows: Array | None) -> Array:
