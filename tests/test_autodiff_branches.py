@@ -254,3 +254,24 @@ def test_what_takes_no_traced_numbers_says_what_does():
             jacobian(f)(m)
     with pytest.raises(TracingError, match="a function of SciPy looks at the values"):
         grad(lambda v: integrate.quad(lambda t: t * v[0], 0, 1)[0])(X)
+
+
+def test_equal_numbers_and_then_others():
+    """What is learned where numbers are equal is not taken for other points."""
+    points = np.array([[1.0, 1, 0], [1, 2, 0], [2, 1, 0], [1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 2]])
+    for f in (
+        lambda v: v[np.argmax(v)],
+        lambda v: v[np.argmin(v)],
+        lambda v: v[np.argsort(v, kind="stable")] @ [1.0, 2, 4],
+        lambda v: np.sum(np.unique(v, return_counts=True)[0] ** 2),
+        lambda v: max(v) - 2 * min(v),
+        lambda v: np.sum(v[v == v[0]]),
+    ):
+        fresh = np.array([grad(lambda v, f=f: f(v))(x) for x in points])
+        for order in (points, points[::-1]):
+            g = grad(f)
+            found = {tuple(x): g(x) for x in order}
+            np.testing.assert_array_equal([found[tuple(x)] for x in points], fresh)
+        np.testing.assert_array_equal(grad(f).batch(points), fresh)
+    g = grad(lambda v: v[np.argmax(v)])
+    np.testing.assert_array_equal([g(points[0]), g(points[1])], [[1, 0, 0], [0, 1, 0]])

@@ -1,0 +1,23 @@
+"""Mutations of branches and of formulas written by hand, for tests/mutations.py: as in mutations_of_fits.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DERIVATIVES: tuple[tuple[Any, ...], ...] = (
+    (
+        "src/mmlfast/autodiff/*.py",
+        "test_autodiff_branches.py",
+        ("return self.guard.holds(arguments[argnum].values, parameters)", "return True"),
+        ("here = entry.guard.holding(rows[left], parameters)", "pass"),
+        ("    decisions.ask(t, u.less_equal(t, low, high))", "    pass"),
+        ("self.ids.size == 1 and decisions is not None and not decisions.depends_on_x(self.owner, self.ids)", "True"),
+    ),
+    (
+        "cpp/drivers/tape_*.cpp",
+        "test_autodiff_situations.py",
+        ("return is_length ? select(emit(TapeOp::equal, y(), number(0)), number(0), slope) : slope;", "return slope;"),
+        ("if (run.op == TapeOp::integer_power) continue;", "return false;"),
+        ("if (all(r_.a, TapeOp::exp)) return emit(TapeOp::softplus, operands_of(r_.a, 0));", ""),
+    ),
+)
