@@ -22,10 +22,14 @@ def fit_many(
 
     Parameters
     ----------
-    networks, x, y, groups, errors
-        As for `mmlfast.neural_network.fit_many`. `x` and `y` may also be Dask arrays, delayed values or futures, each
-        the samples of all networks; or lists with one for each network. What all networks share is sent to a worker
-        once.
+    networks : sequence of Network, or Network with `groups`
+        As for `mmlfast.neural_network.fit_many`.
+    x, y : array_like, Dask array, delayed value or future, or list with one for each network
+        Samples, the same for all networks or of each. What all networks share is sent to a worker once.
+    groups : array_like, optional
+        A label for each row: one network is trained on the rows of each label.
+    errors : {"raise", "status"}
+        What to do with an error of one network.
     parts : int, optional
         Into how many parts to divide the networks; by default two for each thread of the workers, of 16 at least.
     **how
