@@ -10,7 +10,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
-from mmlfast.autodiff._primitive import CALLBACKS
+from mmlfast.autodiff._callbacks import callbacks_of
 from mmlfast.autodiff._recording import Argument, without_gaps
 from mmlfast.autodiff._trace import Ids, Trace
 
@@ -29,7 +29,7 @@ class Compiled:
         self.offsets = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
         flat = [without_gaps(trace, ids).ravel() for ids in outputs]
         self.program = _core.TapeProgram(
-            trace.graph, flat[0] if len(flat) == 1 else np.concatenate(flat), tuple(CALLBACKS)
+            trace.graph, flat[0] if len(flat) == 1 else np.concatenate(flat), callbacks_of(trace.graph)
         )
 
     def at_point(self, x: Any, parameters: Sequence[Array]) -> list[Array]:

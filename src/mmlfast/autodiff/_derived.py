@@ -81,6 +81,12 @@ class Derived(_core.TracedCall, ABC):
         self._bindings = Bindings()
         self.__name__ = f"{self._what} of {function_name(f)}"
 
+    @property
+    def n_bytes(self) -> int:
+        """Of the programs, about."""
+        kept = [entry.compiled for entries in list(self._entries.values()) for entry in list(entries)]
+        return sum(50 * int(c.program.n_instructions) for c in kept if isinstance(c, Compiled))
+
     # ---- what a derivative is ----
 
     @abstractmethod

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 import mmlfast.autodiff._transforms as transforms
+from mmlfast._common.kept import kept
 from mmlfast.autodiff._derivatives import Gradient
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._joined import Joined, in_a_row, join, parts_of
@@ -47,15 +47,15 @@ class _Back(Derived):
         return [transforms.pullback(trace, x, result, cotangent)], None
 
 
-@functools.lru_cache(maxsize=128)
-def made(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
+@kept
+def made(f: Callable[..., Any], kind: type[Derived], *options: Any) -> Any:
     return kind(f, *options)
 
 
 def derived(kind: type[Derived], f: Callable[..., Any], *options: Any) -> Any:
     """The derivative of f that an earlier call has made, so that f is not traced for each call."""
     try:
-        return made(kind, f, *options)
+        return made(f, kind, *options)
     except TypeError:  # not hashable
         return kind(f, *options)
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import is_dask
+from mmlfast.autodiff._callbacks import inline
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, result_is_float32
 from mmlfast.autodiff._errors import TracingError
@@ -154,7 +155,7 @@ class Function(_core.TracedCall):
         for given, shape in zip(ids, [self.x_shape, *self.parameter_shapes], strict=True):
             if given.shape != shape:
                 raise ValueError(f"{self.name} was traced for arguments of shape {shape}, got {given.shape}")
-        result = trace.graph.inline(self._graph, [x.ravel() for x in ids], self._result.ravel())
+        result = inline(trace.graph, self._graph, [x.ravel() for x in ids], self._result.ravel())
         return TracedArray(trace, result.reshape(self.shape))
 
     def _inline_batch(self, trace: Trace, args: Sequence[Any]) -> TracedArray:
@@ -181,7 +182,7 @@ class Function(_core.TracedCall):
         for size in self._graph.n_inputs:
             first = graph.input(size)
             inputs.append(np.arange(first, first + size, dtype=np.int32))
-        return graph, graph.inline(self._graph, inputs, result)
+        return graph, inline(graph, self._graph, inputs, result)
 
     def __str__(self) -> str:
         order = self._names[1:]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from mmlfast._common.kept import Around, kept
 from mmlfast.autodiff._function import as_result
 from mmlfast.autodiff._recording import as_argument, function_name
 from mmlfast.autodiff._trace import Traced
@@ -17,14 +17,14 @@ Array = np.ndarray[Any, Any]
 Kind = tuple[tuple[int, ...], bool]  # shape, and whether it is a number rather than an array
 
 
-class Joined:
+class Joined(Around):
     """A function of several arrays as a function of all their numbers in a row.
 
     Further arguments are directions, of which the function itself knows nothing.
     """
 
     def __init__(self, f: Callable[..., Any], kinds: Sequence[Kind]) -> None:
-        self.f = f
+        super().__init__(f)
         self.kinds = tuple(kinds)
         self.__name__ = function_name(f)
 
@@ -45,9 +45,7 @@ class Joined:
         return (self.f, self.kinds)
 
 
-@functools.lru_cache(maxsize=128)
-def _joined(f: Callable[..., Any], kinds: tuple[Kind, ...]) -> Joined:
-    return Joined(f, kinds)
+_joined = kept(Joined)
 
 
 def kind_of(x: Any, name: str) -> Kind:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mmlfast.autodiff._callbacks import Callback, new_number, use
 from mmlfast.autodiff._errors import ForeignTrace, TracingError
 from mmlfast.autodiff._recording import function_name
 from mmlfast.autodiff._trace import Ids, Trace, trace_of
@@ -15,9 +16,6 @@ from mmlfast.autodiff._tracer import TracedArray
 
 Array = np.ndarray[Any, Any]
 Shape = tuple[int, ...]
-
-# What callbacks of tapes call, by number: flat arrays in, flat arrays out. Tapes know the numbers: none is taken away.
-CALLBACKS: list[Callable[[Array], Any]] = []
 
 # Elementwise functions are called for so many elements at a time: a step has a Jacobian of all its inputs.
 _BLOCK = 64
@@ -37,7 +35,7 @@ class Primitive:
         self._derivative = derivative
         self._jacobian = jacobian
         self._shape = shape
-        self._numbers: dict[Any, int] = {}
+        self._callbacks: dict[Any, tuple[int, Callback]] = {}
         self.__name__ = function_name(f)
         self.__doc__ = f.__doc__
 
@@ -61,7 +59,7 @@ class Primitive:
         steps = []
         for start in range(0, n, _BLOCK):
             m = min(_BLOCK, n - start)
-            number = self._number(self._f, [shape if n == 1 else (m,)] * len(ids), (m,))
+            number = self._number(trace, self._f, [shape if n == 1 else (m,)] * len(ids), (m,))
             steps.append((number, np.concatenate([x[start : start + m] for x in flat]), m))
         results = [trace.graph.callback(*step) for step in steps]
         if _needs_jacobian(trace, results):
@@ -92,7 +90,7 @@ class Primitive:
             values = derivative(*args)
             return np.stack([np.broadcast_to(v, shape) for v in (values if isinstance(values, tuple) else (values,))])
 
-        number = self._number(all_partials, [shape] * len(ids), (len(ids), *shape), key=("derivative", shape))
+        number = self._number(trace, all_partials, [shape] * len(ids), (len(ids), *shape), key=("derivative", shape))
         flat = trace.graph.callback(number, np.concatenate([x.ravel() for x in ids]), n * len(ids))
         return list(flat.reshape(len(ids), n))
 
@@ -105,7 +103,7 @@ class Primitive:
         a = np.concatenate([x.ravel() for x in ids])
         of_user = self._jacobian
         assert of_user is not None
-        step = self._number(self._f, shapes, shape), a, count
+        step = self._number(trace, self._f, shapes, shape), a, count
         result = trace.graph.callback(*step).reshape(shape)
         if not _needs_jacobian(trace, [result.ravel()]):
             return result
@@ -119,7 +117,7 @@ class Primitive:
                 parts = [np.asarray(v) for v in (values if isinstance(values, tuple) else (values,))]
                 return self._joined(parts, shape, shapes)
 
-            number = self._number(joined, shapes, (count, a.size), key=("jacobian", *shapes))
+            number = self._number(trace, joined, shapes, (count, a.size), key=("jacobian", *shapes))
             jacobian = trace.graph.callback(number, a, count * a.size).reshape(count, a.size)
         trace.graph.callback(*step, jacobian.ravel())
         return result
@@ -140,13 +138,16 @@ class Primitive:
 
     # ---- numbers of callbacks ----
 
-    def _number(self, f: Callable[..., Any], shapes: Sequence[Shape], result: Shape, key: Any = None) -> int:
+    def _number(
+        self, trace: Trace, f: Callable[..., Any], shapes: Sequence[Shape], result: Shape, key: Any = None
+    ) -> int:
         key = (key, tuple(shapes), result)
-        number = self._numbers.get(key)
-        if number is None:
-            number = self._numbers[key] = len(CALLBACKS)
-            CALLBACKS.append(_on_flat(f, tuple(shapes)))
-        return number
+        found = self._callbacks.get(key)
+        if found is None:
+            callback = _on_flat(f, tuple(shapes))
+            found = self._callbacks.setdefault(key, (new_number(callback), callback))
+        use(trace.graph, *found)
+        return found[0]
 
 
 def _on_flat(f: Callable[..., Any], shapes: Sequence[Shape]) -> Callable[[Array], Any]:

@@ -78,7 +78,7 @@ def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
             f"order!)"
         )
     try:
-        slope = made(Slope, f, order)  # as derived does; one call less is a quarter of the time
+        slope = made(f, Slope, order)  # as derived does; one call less is a quarter of the time
     except TypeError:
         slope = Slope(f, order)
     if (isinstance(x, float) and order <= 1) or trace_of((x,)) is not None:  # a number: nothing to look at

@@ -11,10 +11,10 @@ import numpy as np
 import mmlfast.autodiff._transforms as transforms
 from mmlfast import _core
 from mmlfast._common.arrays import as_real
+from mmlfast.autodiff._callbacks import callbacks_of
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled
 from mmlfast.autodiff._errors import TracingError
-from mmlfast.autodiff._primitive import CALLBACKS
 from mmlfast.autodiff._recording import Argument, function_name, place_of, record, without_gaps
 
 Array = np.ndarray[Any, Any]
@@ -117,9 +117,8 @@ class OwnFunction:
                 f"can be learned from it"
             )
         slope = self._first(slopes)
-        n_callbacks = len(CALLBACKS)
         self.program: _core.TapeProgram = Compiled(seen.trace, seen.x.shape, [result, slope]).program
-        if n_callbacks and any(name == "callback" for name, *_ in self.program.instructions):
+        if callbacks_of(seen.trace.graph) and any(name == "callback" for name, *_ in self.program.instructions):
             raise TypeError(f"{argument}: {function_name(f)}{place_of(f)} calls a primitive, which runs in Python only")
 
     def _first(self, ids: Any) -> Any:

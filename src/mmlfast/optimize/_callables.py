@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,6 +18,8 @@ import numpy as np
 import mmlfast.autodiff._transforms as transforms
 from mmlfast import _core
 from mmlfast._common.errors import warn_caller
+from mmlfast._common.kept import Around, kept
+from mmlfast.autodiff._callbacks import inline
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled
 from mmlfast.autodiff._freshness import Watch
@@ -49,6 +50,11 @@ class Recorded:
         self._dense: bool | None = None
         self._product: Compiled | None = None
         self._lock = threading.Lock()
+
+    @property
+    def n_bytes(self) -> int:
+        """Of the tape and its programs, about."""
+        return 100 * int(self.seen.trace.graph.n_values)
 
     def compiled(self, what: str) -> Compiled:
         """The program that gives: "value", "value, gradient", "value, gradient, hessian", "hessian", "sparse hessian"
@@ -100,7 +106,7 @@ class Recorded:
                 first = graph.input(size if k else 2 * n)
                 groups.append(np.arange(first, first + size, dtype=np.int32))
             trace = Trace(graph)
-            result = graph.inline(self.seen.trace.graph, groups, self.seen.result.ravel())
+            result = inline(graph, self.seen.trace.graph, groups, self.seen.result.ravel())
             slopes = without_gaps(trace, transforms.gradient(trace, groups[0], result.reshape(())))
             column = transforms.pushforward(trace, groups[0], groups[0] + np.int32(n), slopes)
             self._product = Compiled(trace, (2 * n,), [without_gaps(trace, column)])
@@ -161,25 +167,13 @@ class Bound:
         return (self.f, tuple(v for v, is_p in zip(self.values, self.is_parameter, strict=True) if not is_p))
 
 
-_MOST_FUNCTIONS = 128  # whose tapes are kept: the last used ones
 _MOST_TAPES = 8  # of one function and one kind of arguments
-_shelves: OrderedDict[Any, dict[Any, list[Recorded]]] = OrderedDict()
-_shelves_lock = threading.Lock()
 
 
-def _shelf(key: Any) -> dict[Any, list[Recorded]]:
-    """The tapes of a function, by kinds of arguments; a new place, which nobody keeps, if it is not hashable."""
-    with _shelves_lock:
-        try:
-            found = _shelves.pop(key, None)
-        except TypeError:
-            return {}
-        if found is None:
-            found = {}
-        _shelves[key] = found
-        if len(_shelves) > _MOST_FUNCTIONS:
-            _shelves.popitem(last=False)
-        return found
+@kept
+def _shelf(f: Callable[..., Any], constants: Any, is_parameter: tuple[bool, ...]) -> dict[Any, list[Recorded]]:
+    """Of a function and the values of its arguments: its tapes, by kinds of arguments."""
+    return {}
 
 
 # ---- functions ----
@@ -346,7 +340,10 @@ def _taken(
     bound = Bound(f, args, is_parameter) if args else f
     arguments = [x, *(as_argument(a, "args") for a, is_p in zip(args, is_parameter, strict=True) if is_p)]
     constants = tuple((type(a), a) for a, is_p in zip(args, is_parameter, strict=True) if not is_p)
-    shelf = _shelf((f, constants, is_parameter))
+    try:
+        shelf = _shelf(f, constants, is_parameter)
+    except TypeError:  # not hashable
+        shelf = {}
     kept = shelf.setdefault(tuple(a.kind for a in arguments), [])
     recorded = next((r for r in kept if r.watch.holds()), None)
     watch = recorded.watch if recorded is not None else Watch(bound)
@@ -459,16 +456,11 @@ def given_is_wrong(taken: Taken, given: Any, x: Array, name: str, what: str = "j
     return message + "."
 
 
-@functools.lru_cache(maxsize=128)
-def _first(f: Callable[..., Any]) -> Callable[..., Any]:
-    return First(f)
-
-
-class First:
+class First(Around):
     """Of a function that gives (value, gradient), as `jac=True` says: the value."""
 
     def __init__(self, f: Callable[..., Any]) -> None:
-        self.f = f
+        super().__init__(f)
         self.__name__ = function_name(f)
 
     def __call__(self, *args: Any) -> Any:
@@ -477,6 +469,9 @@ class First:
     @property
     def _watched(self) -> tuple[Any, ...]:
         return (self.f,)
+
+
+_first = kept(First)
 
 
 def first_of(f: Callable[..., Any]) -> Callable[..., Any]:

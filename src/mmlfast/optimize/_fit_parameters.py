@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast._common.arrays import as_float, as_real
+from mmlfast._common.kept import kept
 from mmlfast.autodiff._function import Function
 from mmlfast.autodiff._recording import function_name, place_of
 from mmlfast.optimize._bounds import UNBOUNDED, bounds_by_name, bounds_by_side, check_order
@@ -58,7 +59,7 @@ def _read_signature(f: Any) -> Signature:
     return Signature(names, required, takes_more)
 
 
-_signature_of = functools.lru_cache(maxsize=256)(_read_signature)
+_signature_of = kept(_read_signature)
 
 
 def take_parameters(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any) -> Parameters:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmlfast import _core
+from mmlfast.autodiff._callbacks import inline
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._recording import Argument, record, without_gaps
 from mmlfast.autodiff._trace import Trace
@@ -117,7 +118,7 @@ def _one_of(
     indptr, indices = (np.asarray(a) for a in seen.trace.graph.pattern(seen.result, seen.parameters[0].ravel()))
     if not np.array_equal(indices % n, np.repeat(np.arange(n), np.diff(indptr))):
         raise ValueError("its values depend on more than one point")
-    values = np.asarray(graph.inline(seen.trace.graph, [parameters, np.repeat(own, n), *held], seen.result))
+    values = np.asarray(inline(graph, seen.trace.graph, [parameters, np.repeat(own, n), *held], seen.result))
     if not np.all(values == values[0]):
         raise ValueError("it does not treat all points alike")
     return int(values[0])

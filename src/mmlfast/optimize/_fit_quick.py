@@ -6,13 +6,13 @@ the long way, without a word.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.kept import kept
 from mmlfast.autodiff._function import Function
 from mmlfast.optimize._fit_model import EXACT, Curve
 from mmlfast.optimize._fit_points import PointTape
@@ -21,8 +21,8 @@ from mmlfast.optimize._fit_tape import FitTape
 
 Array = np.ndarray[Any, Any]
 
-_MOST = 128
-_known: OrderedDict[Any, QuickFit] = OrderedDict()
+
+_MOST_SHAPES = 64  # of one function
 
 
 class QuickFit:
@@ -83,29 +83,31 @@ class QuickFit:
         )
 
 
+@kept
+def _known(f: Callable[..., Any]) -> dict[Any, QuickFit]:
+    """Of a function: that for any number of points (None), or those for shapes of x."""
+    return {}
+
+
 def quick_fit(f: Callable[..., Any], x: Any) -> QuickFit | None:
     """That of f, if it has been fitted before: to any number of points, or to as many."""
     if type(x) is not np.ndarray:
         return None
     try:
-        return _known.get(f) or _known.get((f, x.shape))
+        known = _known(f)
     except TypeError:  # not hashable
         return None
+    return known.get(None) or known.get(x.shape)
 
 
 def remember(curve: Curve, names: tuple[str, ...], tape: PointTape | FitTape | None, x: Array) -> None:
     """From now on the quick way is tried first."""
     if tape is None or (isinstance(tape, PointTape) and x.ndim != 1):
         return
-    key = curve.f if isinstance(tape, PointTape) else (curve.f, x.shape)
     try:
-        hash(key)
-        quick = QuickFit(curve, names, tape, x.shape)
+        known = _known(curve.f)
+        known[None if isinstance(tape, PointTape) else x.shape] = QuickFit(curve, names, tape, x.shape)
     except (TypeError, ValueError):  # not hashable, or no model for it
         return
-    _known[key] = quick
-    while len(_known) > _MOST:
-        try:
-            _known.popitem(last=False)
-        except KeyError:  # another thread was faster
-            return
+    if len(known) > _MOST_SHAPES:
+        known.pop(next(iter(known)), None)

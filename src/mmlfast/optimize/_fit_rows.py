@@ -6,15 +6,15 @@ of a data set, beside the tape.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.kept import kept
+from mmlfast.autodiff._callbacks import callbacks_of
 from mmlfast.autodiff._freshness import Watch
-from mmlfast.autodiff._primitive import CALLBACKS
 from mmlfast.autodiff._recording import Argument, function_name, record, without_gaps
 from mmlfast.optimize._fit_model import fits_shape, numbers_of
 
@@ -59,7 +59,7 @@ class Rows(NamedTuple):
     reason: str
 
 
-@functools.lru_cache(maxsize=128)
+@kept
 def _kept(f: Callable[..., Any], free: tuple[int, ...], held: tuple[int, ...], n_variables: int) -> list[RowTape]:
     return []
 
@@ -124,7 +124,7 @@ def _record(watch: Watch, of_point: OfPoint, n_variables: int, x: Array, start: 
     wrt = np.array([p.reshape(-1)[0] for p in seen.parameters[:n_free]], np.int32)
     slopes = graph.vjp(result, seen.trace.scalar(1.0).reshape(1), wrt)
     outputs = without_gaps(seen.trace, np.concatenate([result, slopes]).astype(np.int32))
-    return RowTape(watch, _core.TapeProgram(graph, result, tuple(CALLBACKS)), _core.TapeRows(graph, outputs))
+    return RowTape(watch, _core.TapeProgram(graph, result, callbacks_of(graph)), _core.TapeRows(graph, outputs))
 
 
 def _agree(tape: RowTape, points: Array, start: Array, plain: Array) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import types
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.kept import kept
+from mmlfast.autodiff._callbacks import callbacks_of, inline
 from mmlfast.autodiff._freshness import Watch
-from mmlfast.autodiff._primitive import CALLBACKS
 from mmlfast.autodiff._recording import Recording, function_name, without_gaps
 from mmlfast.autodiff._trace import Ids, Trace
 
@@ -98,7 +98,7 @@ class Programs:
             graph = _core.TapeGraph()
             inputs = [group_of(graph, size) for size in old.n_inputs]
             result = self.tape.seen.result.ravel()
-            result = graph.inline(old, inputs, result if self.kept is None else result[self.kept])
+            result = inline(graph, old, inputs, result if self.kept is None else result[self.kept])
             direction = group_of(graph, len(inputs[0]))
             first = graph.jvp(inputs[0], direction, result)
             present = first >= 0
@@ -129,7 +129,7 @@ def group_of(graph: _core.TapeGraph, size: int) -> Ids:
 
 
 def program_of(trace: Trace, ids: Ids) -> Any:
-    return _core.TapeProgram(trace.graph, without_gaps(trace, ids), tuple(CALLBACKS))
+    return _core.TapeProgram(trace.graph, without_gaps(trace, ids), callbacks_of(trace.graph))
 
 
 class FitTape:
@@ -163,6 +163,12 @@ class Shelf:
         self.no_points: dict[int, Watch] = {}  # for which there is none
         self.refused: dict[Any, tuple[Watch, str]] = {}  # kinds of points for which there is no tape, and why
 
+    @property
+    def n_bytes(self) -> int:
+        """Of the tapes and their programs, about."""
+        kept = [tape for tapes in list(self.tapes.values()) for tape in list(tapes)]
+        return sum(100 * int(tape.seen.trace.graph.n_values) for tape in kept)
+
     def find(self, kind: Any, constants: tuple[Any, ...]) -> FitTape | None:
         for tape in self.tapes.get(kind, ()):
             if (tape.constants is None or _same_constants(tape.constants, constants)) and tape.watch.holds():
@@ -188,8 +194,8 @@ def _same_constants(a: tuple[Any, ...], b: tuple[Any, ...]) -> bool:
     )
 
 
-_functions: OrderedDict[Any, types.FunctionType] = OrderedDict()
-_MOST_FUNCTIONS = 256
+# Alive as long as somebody keeps them: their users, or what is kept for them (_common/kept.py).
+_functions: dict[Any, weakref.ref[types.FunctionType]] = {}
 
 
 def first_of_its_kind(f: Any) -> Any:
@@ -200,12 +206,16 @@ def first_of_its_kind(f: Any) -> Any:
     if type(f) is not types.FunctionType or f.__kwdefaults__ or f.__dict__:
         return f
     key = _kind_of(f)
-    found = _functions.get(key)
+    kept = _functions.get(key)
+    found = kept() if kept is not None else None
     if found is None:  # whose variables it keeps alive, so that their numbers stay theirs
-        found = _functions[key] = f
-        if len(_functions) > _MOST_FUNCTIONS:
-            with contextlib.suppress(KeyError):  # another thread was faster
-                _functions.popitem(last=False)
+        found = f
+
+        def forget(gone: weakref.ref[types.FunctionType]) -> None:
+            if _functions.get(key) is gone:
+                del _functions[key]
+
+        _functions[key] = weakref.ref(f, forget)
     elif found is not f and (found.__kwdefaults__ or found.__dict__ or _kind_of(found) != key):
         return f
     return found
@@ -221,7 +231,7 @@ def _kind_of(f: types.FunctionType) -> tuple[Any, ...]:
 
 
 _BY_VALUE = frozenset((int, str, bool, type(None)))
-_kept_shelf = functools.lru_cache(maxsize=128)(Shelf)
+_kept_shelf = kept(Shelf)
 
 
 def shelf_of(f: Callable[..., Any], free: tuple[int, ...], held: tuple[int, ...]) -> Shelf:

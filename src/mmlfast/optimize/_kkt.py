@@ -7,12 +7,12 @@ the Lagrangian, constraints by their gradients: units do not matter.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast._common.kept import Around, kept
 from mmlfast.optimize._callables import given_is_wrong, take, why
 from mmlfast.optimize._differences import Differences
 from mmlfast.optimize._objective import Objective
@@ -25,11 +25,12 @@ _EPS = float(np.finfo(np.float64).eps)
 _DEPENDENT = 1e-9
 
 
-class _Lagrangian:
+class _Lagrangian(Around):
     """x, multipliers -> f(x) - multipliers @ c(x)."""
 
     def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], constraints: tuple[Any, ...]) -> None:
-        self.f, self.args, self.constraints = f, args, constraints
+        super().__init__(f)
+        self.args, self.constraints = args, constraints
         self.__name__ = "lagrangian"
 
     def __call__(self, x: Any, multipliers: Any) -> Any:
@@ -46,7 +47,7 @@ class _Lagrangian:
         return (self.f, self.args, self.constraints)
 
 
-_kept_lagrangian = functools.lru_cache(maxsize=64)(_Lagrangian)
+_kept_lagrangian = kept(_Lagrangian)
 
 
 def _lagrangian(f: Callable[..., Any], args: tuple[Any, ...], constraints: tuple[Any, ...]) -> _Lagrangian:
@@ -57,11 +58,11 @@ def _lagrangian(f: Callable[..., Any], args: tuple[Any, ...], constraints: tuple
         return _Lagrangian(f, args, constraints)
 
 
-class Negative:
+class Negative(Around):
     """-f, for maxima."""
 
     def __init__(self, f: Callable[..., Any]) -> None:
-        self.f = f
+        super().__init__(f)
         self.__name__ = getattr(f, "__name__", type(f).__name__)
 
     def __call__(self, *args: Any) -> Any:
