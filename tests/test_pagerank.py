@@ -708,7 +708,7 @@ def components_of(kind: str, rng: np.random.Generator) -> Any:
     if kind == "one":
         return (graphs.random(300, 3, rng) + ring(300)).tocsr()
     if kind == "templates":  # pages of a site lead to each other and to themselves: rows with the same links
-        a = sparse.block_diag([np.ones((n, n)) for n in (40, 3, 60, 1, 25)], format="lil")
+        a = sparse.block_diag([sparse.coo_array(np.ones((n, n))) for n in (40, 3, 60, 1, 25)], format="lil")
         a[5, 41] = a[50, 44] = a[44, 100] = a[101, 110] = 1
         return a.tocsr()
     a = sparse.block_diag([graphs.random(n, 3, rng) + ring(n) for n in (1, 50, 1, 2, 1, 90, 7, 1, 60)], format="lil")

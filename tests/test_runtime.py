@@ -634,7 +634,7 @@ def test_signal_handler_that_computes_leaves_the_call_it_interrupts_alone() -> N
 
     # Two eigenvalues of the same size: it does not come to an end before max_iter.
     small = abs(scipy.sparse.random_array((20_000, 20_000), density=5e-4, format="csr", rng=rng)) * 1e-3
-    sparse = scipy.sparse.csr_array(scipy.sparse.block_diag([[[0.6, -0.8], [0.8, 0.6]], small]))
+    sparse = scipy.sparse.csr_array(scipy.sparse.block_diag([scipy.sparse.csr_array([[0.6, -0.8], [0.8, 0.6]]), small]))
 
     def iterates(size: int) -> bool:
         return undisturbed(lambda: mf.linalg.power_iteration(sparse, max_iter=100 * size).vector)

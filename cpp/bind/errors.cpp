@@ -3,14 +3,11 @@
 #include <atomic>
 #include <cstring>
 
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
-
 #include "bind/gil.hpp"
 #include "bind/numpy_api.hpp"
 #include "runtime/interrupt.hpp"
 #include "runtime/lapack_table.hpp"
+#include "runtime/threads.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -125,10 +122,8 @@ void install_runtime_hooks() {
   Py_XDECREF(thread);
   Py_DECREF(find_main);
   if (PyErr_Occurred() != nullptr) throw PythonError{};
-#if !defined(_WIN32)
   // The thread that forks is the main one of the child.
-  pthread_atfork(nullptr, nullptr, [] { main_thread.store(PyThread_get_thread_ident()); });
-#endif
+  at_fork(nullptr, nullptr, [] { main_thread.store(PyThread_get_thread_ident()); });
   set_interrupt_check(user_interrupted);
   set_lapack_loader(load_lapack);
 }

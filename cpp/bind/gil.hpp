@@ -7,11 +7,9 @@
 // without it.
 #pragma once
 
-#include <chrono>
-#include <thread>
-
 #include "bind/numpy_api.hpp"
 #include "runtime/non_copyable.hpp"
+#include "runtime/threads.hpp"
 
 #if defined(__GLIBCXX__)
 #include <cxxabi.h>
@@ -25,7 +23,7 @@ auto take_or_stop(Take&& take) {
   try {
     return take();
   } catch (const abi::__forced_unwind&) {
-    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+    stop_thread();
   }
 #else
   return take();

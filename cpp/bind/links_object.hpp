@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <mutex>  // lock_guard
 
 #include "drivers/common/link_components.hpp"
 #include "runtime/locked_state.hpp"
@@ -18,12 +17,12 @@ struct LinksObject {
     if (components() != nullptr) return {};
     auto found = std::make_unique<drivers::LinkComponents>();
     const Outcome outcome = found->build(links);
-    const std::lock_guard<StateLock> lock(busy_);
+    const StateGuard lock(busy_);
     if (outcome.ok() && !components_) components_ = std::move(found);
     return outcome;
   }
   const drivers::LinkComponents* components() const {
-    const std::lock_guard<StateLock> lock(busy_);
+    const StateGuard lock(busy_);
     return components_.get();
   }
 

@@ -124,7 +124,8 @@ Loops* loops_of(PyObject* functions) {
 bool is_result_type(PyObject* result, const Loops& loops) {
   PyTypeObject* as_type = reinterpret_cast<PyTypeObject*>(result);
   if (!PyType_Check(result) || !PyType_IsSubtype(as_type, &PyTuple_Type) ||
-      as_type->tp_basicsize != PyTuple_Type.tp_basicsize || as_type->tp_itemsize != PyTuple_Type.tp_itemsize)
+      as_type->tp_basicsize != PyTuple_Type.tp_basicsize || as_type->tp_itemsize != PyTuple_Type.tp_itemsize ||
+      as_type->tp_dictoffset != 0)  // from Python 3.14 on a dictionary takes no room in the size
     return refuse("the result of a public function is a named tuple") != nullptr;
   PyObject* fields = PyObject_GetAttrString(result, "_fields");
   const Py_ssize_t n_fields = fields == nullptr ? -1 : PyObject_Size(fields);

@@ -243,9 +243,8 @@ Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, do
   const Commit commit;
   const double ns = static_cast<double>(rows) * row_ns(shape.d, full);
   const auto strip_tasks = [&](auto&& body) noexcept {
-    parallel_blocks((shape.strips + strips_per_task - 1) / strips_per_task, ns, [&](std::int64_t i) {
-      body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task));
-    });
+    parallel_blocks((shape.strips + strips_per_task - 1) / strips_per_task, ns,
+                    [&](Size i) { body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task)); });
   };
   if (w.total == 0) return {};
   strip_tasks([&](Size from, Size to) {
@@ -266,7 +265,7 @@ Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, do
     strip_tasks([&](Size from, Size to) { kernel.squares(shape, block, rows, from, to, true, m2); });
   } else {
     const Size sides = (shape.strips + strips_per_side - 1) / strips_per_side;
-    const auto products = [&](std::int64_t task) {
+    const auto products = [&](Size task) {
       Size i = 0;
       for (; task >= sides - i; ++i) task -= sides - i;
       const Size j = i + task;

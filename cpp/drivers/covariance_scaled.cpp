@@ -99,7 +99,7 @@ inline bool find_exponents(const Table<double>& table, const bool* suspicious, d
   if (!ranges) return false;
   std::fill_n(ranges.data(), most * count, ColumnRange{});
   const double ns = static_cast<double>(table.layout.rows) * static_cast<double>(count) * 2;
-  parallel_blocks(most, ns, [&](std::int64_t task) {
+  parallel_blocks(most, ns, [&](Size task) {
     for (Size block = task * per_task; block < std::min(n_blocks, (task + 1) * per_task); ++block) {
       const Size from = block * rows_at_once;
       const Table<double> rows = table.rows(from, std::min(rows_at_once, table.layout.rows - from));

@@ -378,7 +378,7 @@ Outcome run(Job& job) noexcept {
   while (workers.any_left()) {
     if (count == 1)
       workers.work(evaluations);
-    else if (!parallel_blocks(16 * count, 1e9, [&](std::int64_t) { workers.work(evaluations); }))
+    else if (!parallel_blocks(16 * count, 1e9, [&](Size) { workers.work(evaluations); }))
       return {Outcome::Status::interrupted};
     if (job.no_memory) return {Outcome::Status::no_memory};
     if (timer.interrupted()) return {Outcome::Status::interrupted};

@@ -38,7 +38,7 @@ class ByChunks {
           scatter(kernel_, x, c_.ld, q_.at(c_.first(chunk)), q_.part(c_.rows_of(chunk)));
         }))
       return outcome;
-    Size rank = 0;
+    std::int64_t rank = 0;
     outcome = reduce(stack_.data(), c_.count * n, rank);
     if (!outcome.ok()) return outcome;
     if (!each_chunk(2, outcome, [&](Size chunk, double* x, double* y) {
@@ -124,7 +124,7 @@ class ByChunks {
   }
 
   // The orthonormal basis of the stacked R factors (m x n, row-major), in place, with the decision about the rank.
-  Outcome reduce(double* stack, Size m, Size& rank) noexcept {
+  Outcome reduce(double* stack, Size m, std::int64_t& rank) noexcept {
     const Size n = c_.n;
     double orthogonality;
     const LargeGramSchmidt<double> item{

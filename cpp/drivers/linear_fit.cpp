@@ -15,7 +15,7 @@ FitRows<T> rows_of(const LinearFits<T>& c, Size f) noexcept {
   if (c.offsets == nullptr)
     return {c.x + f * c.x_fit, c.y + f * c.y_fit, c.weight == nullptr ? nullptr : c.weight + f * c.weight_fit, nullptr,
             c.rows};
-  return {c.x, c.y, c.weight, c.row + c.offsets[f], c.offsets[f + 1] - c.offsets[f]};
+  return {c.x, c.y, c.weight, c.row + c.offsets[f], static_cast<Size>(c.offsets[f + 1] - c.offsets[f])};
 }
 
 // (high, low) += (a, b), sums of two doubles with twice the digits.

@@ -229,14 +229,14 @@ class LinksBuilder {
     to_.n_links_ = std::accumulate(arriving.data(), arriving.data() + n_slots_, Size{0});
     make_buckets(arriving);
     make_blocks(arriving);
-    cursors_ = AlignedBuffer<Size>(checked_product(n_chunks_, n_buckets_));
-    ends_ = AlignedBuffer<Size>(checked_product(n_chunks_, n_buckets_));
+    cursors_ = AlignedBuffer<std::int64_t>(checked_product(n_chunks_, n_buckets_));
+    ends_ = AlignedBuffer<std::int64_t>(checked_product(n_chunks_, n_buckets_));
     if (!cursors_ || !ends_) return no_memory();
     for (Size b = 0; b < n_buckets_; ++b) {
       Size at = buckets_[b].first;
       for (Size chunk = 0; chunk < n_chunks_; ++chunk) {
         cursors_[chunk * n_buckets_ + b] = at;
-        for (Size s = buckets_[b].first_row >> shift_; s < n_slots_ && bucket_of_slot_[s] == b; ++s)
+        for (Size s = buckets_[b].first_row >> shift_; s < n_slots_ && static_cast<Size>(bucket_of_slot_[s]) == b; ++s)
           at += slots_[chunk * n_slots_ + s];
         ends_[chunk * n_buckets_ + b] = at;
       }
@@ -327,7 +327,8 @@ class LinksBuilder {
   }
 
   Outcome measure() {
-    for (Size r = 0; r < n_; ++r) to_.largest_row_ = std::max(to_.largest_row_, to_.starts_[r + 1] - to_.starts_[r]);
+    for (Size r = 0; r < n_; ++r)
+      to_.largest_row_ = std::max<Size>(to_.largest_row_, to_.starts_[r + 1] - to_.starts_[r]);
     return {};
   }
 
@@ -344,7 +345,7 @@ class LinksBuilder {
   AlignedBuffer<Node> block_of_slot_, first_rows_;
   AlignedBuffer<std::uint32_t> slots_, bucket_of_slot_;
   AlignedBuffer<std::uint16_t> row_;
-  AlignedBuffer<Size> cursors_, ends_;
+  AlignedBuffer<std::int64_t> cursors_, ends_;
   AlignedBuffer<LinkBucket> buckets_;
 };
 

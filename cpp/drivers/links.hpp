@@ -30,7 +30,7 @@ struct LinksState {
 // changes after build(), so that any number of threads may rank with one object.
 class Links {
  public:
-  static constexpr Size most_nodes = Size{1} << 31;  // 2 n_core numbers must fit a Node
+  static constexpr std::int64_t most_nodes = std::int64_t{1} << 31;  // 2 n_core numbers must fit a Node
   static constexpr Size padding = 16;                // columns that may be read, though they are none
 
   // n <= most_nodes; the arrays are not needed any more afterwards. On a fault nothing is usable.

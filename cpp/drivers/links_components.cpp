@@ -30,7 +30,9 @@ class ComponentsBuilder {
   static Outcome finished(bool done) { return {done ? Outcome::Status::ok : Outcome::Status::interrupted}; }
   static Outcome no_memory() { return {Outcome::Status::no_memory}; }
 
-  Node row_of(Node column) const { return column < n_core_ ? column : column - static_cast<Node>(n_core_); }
+  Node row_of(Node column) const {
+    return static_cast<Size>(column) < n_core_ ? column : column - static_cast<Node>(n_core_);
+  }
 
   // What the search is in the middle of: a path of rows, and rows whose component is not complete yet.
   struct Search {
@@ -145,7 +147,7 @@ class ComponentsBuilder {
     }
     for (Size i = 0; i < n_; ++i) {
       const Node r = from_.label()[i];
-      to.label_[i] = r < n_core_ ? place_[r] : r;
+      to.label_[i] = static_cast<Size>(r) < n_core_ ? place_[r] : r;
     }
     return {};
   }
@@ -167,7 +169,8 @@ class ComponentsBuilder {
     const double inverse = to_.links_.inverse_strength_[k];
     double own = 0;
     for (Size e = inner; e < end; ++e)
-      if (to_.links_.column_[e] == k) own += inverse * (from_.weighted() ? to_.links_.weight_[e] : 1);
+      if (static_cast<Size>(to_.links_.column_[e]) == k)
+        own += inverse * (from_.weighted() ? to_.links_.weight_[e] : 1);
     to_.own_[k] = static_cast<float>(std::min(own, 1.0));
     to_.inverse_strength_[k] = static_cast<float>(inverse);
     to_.strength_[k] = static_cast<float>(1 / inverse);

@@ -51,7 +51,7 @@ class StateReader {
     std::fill_n(seen_.data(), state_.n, std::uint8_t{0});
     for (Size i = 0; i < state_.n; ++i) {
       const Node k = state_.label[i];
-      if (k >= state_.n || seen_[k] != 0) return "label";
+      if (static_cast<Size>(k) >= state_.n || seen_[k] != 0) return "label";
       seen_[k] = 1;
     }
     return nullptr;
@@ -117,7 +117,7 @@ Outcome Links::restore(const LinksState& state, const char*& fault) noexcept {
   n_core_blocks_ = state.n_core_blocks;
   has_zeros_ = false;
   largest_row_ = 0;
-  for (Size r = 0; r < n_; ++r) largest_row_ = std::max(largest_row_, state.starts[r + 1] - state.starts[r]);
+  for (Size r = 0; r < n_; ++r) largest_row_ = std::max<Size>(largest_row_, state.starts[r + 1] - state.starts[r]);
   const bool copied = copy(state.starts, n_ + 1, starts_) && copy(state.columns, n_links_, column_, padding) &&
                       copy(state.label, n_, label_) && copy(state.inverse_strength, n_, inverse_strength_) &&
                       copy(state.blocks, n_blocks_ + 1, blocks_) &&

@@ -14,7 +14,7 @@ struct RowTable {
   const T* row(Size i) const noexcept { return data + i * d; }
 };
 
-inline constexpr Size most_neighbor_points = Size{1} << 31;
+inline constexpr std::int64_t most_neighbor_points = std::int64_t{1} << 31;
 
 // 1 <= k <= y.count <= most_neighbor_points; x.d = y.d > 0; distances (or, with `squared`, their squares) and indices
 // are x.count x k. Squares of distances must not exceed the range of float64. Where they may have lost digits to

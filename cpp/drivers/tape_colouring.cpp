@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <numeric>
 #include <unordered_set>
+#include <utility>
 
 #include "drivers/tape_pattern.hpp"
 
@@ -39,8 +40,9 @@ Rows transposed(Starts starts, Columns columns, std::int32_t n_columns) {
 std::vector<std::int32_t> largest_first(const Rows& rows) {
   std::vector<std::int32_t> order(place(rows.count()));
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int32_t i, std::int32_t j) { return rows[i].size() > rows[j].size(); });
+  std::sort(order.begin(), order.end(), [&](std::int32_t i, std::int32_t j) {
+    return std::pair(rows[j].size(), i) < std::pair(rows[i].size(), j);
+  });
   return order;
 }
 

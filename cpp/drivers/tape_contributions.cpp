@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 namespace mmlfast::drivers {
 namespace {
@@ -67,7 +68,8 @@ void TapeContributions::add_dots(const TapeFlow& flow, TapeView factors) {
   const TapeIds &to = flow.to, &t = flow.t;
   std::vector<std::size_t> order(to.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return to[i] < to[j]; });
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t i, std::size_t j) { return std::pair(to[i], i) < std::pair(to[j], j); });
   struct Group {
     TapeIds to, t, factors;
   };

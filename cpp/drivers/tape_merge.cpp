@@ -3,6 +3,7 @@
 #include <numeric>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 #include "drivers/tape_listing.hpp"
 
@@ -63,7 +64,9 @@ TapeListing tape_merged(const TapeListing& listing) {
     else  // alone, after those that may come together
       order.push_back({n_tape_codes, 0, run.is_leaf() ? -1 : depth[r], false, static_cast<std::int32_t>(r)});
   }
-  std::stable_sort(order.begin(), order.end(), [](const Group& a, const Group& b) { return a.key() < b.key(); });
+  std::sort(order.begin(), order.end(), [](const Group& a, const Group& b) {
+    return std::tuple_cat(a.key(), std::tuple(a.run)) < std::tuple_cat(b.key(), std::tuple(b.run));
+  });
   TapeListing result;
   result.constants = listing.constants;
   TapeIds new_id(at(listing.n_values));
@@ -81,8 +84,9 @@ TapeListing tape_merged(const TapeListing& listing) {
       return ids;
     };
     if (end - i > 1)
-      std::stable_sort(order.begin() + static_cast<std::ptrdiff_t>(i), order.begin() + static_cast<std::ptrdiff_t>(end),
-                       [&](const Group& a, const Group& b) { return places(a) < places(b); });
+      std::sort(
+          order.begin() + static_cast<std::ptrdiff_t>(i), order.begin() + static_cast<std::ptrdiff_t>(end),
+          [&](const Group& a, const Group& b) { return std::pair(places(a), a.run) < std::pair(places(b), b.run); });
     TapeListing::Run merged = first;
     if (end - i > 1) merged.count = static_cast<std::int32_t>(end - i);
     for (int k = 0; k < 3; ++k) {

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <utility>
 
 #include "drivers/tape_fold.hpp"
 #include "drivers/tape_graph.hpp"
@@ -206,7 +207,8 @@ class Simplifier {
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
     const auto exponent = [&](std::size_t i) { return g_.constant_value(r_.b[i]); };
     const auto bits = [&](std::size_t i) { return std::bit_cast<std::uint64_t>(exponent(i)); };
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return bits(i) < bits(j); });
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t i, std::size_t j) { return std::pair(bits(i), i) < std::pair(bits(j), j); });
     TapeIds result(order.size());
     for (std::size_t from = 0, to = 0; from < order.size(); from = to) {
       TapeIds group;

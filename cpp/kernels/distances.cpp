@@ -84,8 +84,8 @@ void tile(const T* x, ptrdiff_t x_row, ptrdiff_t rows, const T* panel, ptrdiff_t
     out += n * l.row_stride;
     rows -= n;
   };
-  for (; rows >= rows_of_tile; advance(rows_of_tile)) tile_of<rows_of_tile>(x, x_row, panel, count, d, squared, out, l);
-  for (; rows >= 2; advance(2)) tile_of<2>(x, x_row, panel, count, d, squared, out, l);
+  while (rows >= rows_of_tile) tile_of<rows_of_tile>(x, x_row, panel, count, d, squared, out, l), advance(rows_of_tile);
+  while (rows >= 2) tile_of<2>(x, x_row, panel, count, d, squared, out, l), advance(2);
   if (rows == 1) tile_of<1>(x, x_row, panel, count, d, squared, out, l);
 }
 

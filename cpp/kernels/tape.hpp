@@ -80,7 +80,7 @@ struct TapeStep {
   TapeAccess access_of(int operand) const { return static_cast<TapeAccess>(access >> (4 * operand) & 15); }
   std::int32_t aux() const { return static_cast<std::int32_t>(from[2]); }
 };
-static_assert(sizeof(TapeStep) == 32);
+static_assert(sizeof(TapeStep) == 24 + sizeof(TapeFunction));
 
 struct Tape {
   // What the function of a step is, from its code, access and count.

@@ -113,20 +113,19 @@ struct Loops {
   Loop of[n_tape_codes];
   int operands[n_tape_codes];
   constexpr Loops() : of{}, operands{} {
-#define MMLFAST_TAPE_LOOP(n, code, F) set<n>(tape_code(TapeOp::code), loop<n, tape_functions::F>);
+#define MMLFAST_TAPE_LOOP(n, code, F) set(tape_code(TapeOp::code), n, loop<n, tape_functions::F>);
     MMLFAST_TAPE_PLAIN(MMLFAST_TAPE_LOOP)
     MMLFAST_TAPE_VECTORS(MMLFAST_TAPE_LOOP)
 #undef MMLFAST_TAPE_LOOP
-#define MMLFAST_TAPE_LOOP(n, code, F) set<n>(tape_code(TapeFused::code), loop<n, tape_functions::F>);
+#define MMLFAST_TAPE_LOOP(n, code, F) set(tape_code(TapeFused::code), n, loop<n, tape_functions::F>);
     MMLFAST_TAPE_PLAIN_FUSED(MMLFAST_TAPE_LOOP)
 #undef MMLFAST_TAPE_LOOP
-    set<1>(tape_code(TapeOp::integer_power), integer_power_loop);
-    set<1>(tape_code(TapeOp::polygamma), polygamma_loop);
+    set(tape_code(TapeOp::integer_power), 1, integer_power_loop);
+    set(tape_code(TapeOp::polygamma), 1, polygamma_loop);
   }
-  template <int N>
-  constexpr void set(TapeCode code, Loop loop_of_it) {
+  constexpr void set(TapeCode code, int n, Loop loop_of_it) {
     of[code] = loop_of_it;
-    operands[code] = N;
+    operands[code] = n;
   }
 };
 inline constexpr Loops loops{};

@@ -10,7 +10,7 @@
 namespace mmlfast {
 namespace {
 
-constexpr Size alignment = 64, most_bytes = Size{1} << 62;
+constexpr Size alignment = 64;
 constexpr Size least_scratch = 4096;
 
 // Asks for huge pages where they are a matter of asking, as NumPy does for its arrays: the faults and the page table of
@@ -46,7 +46,7 @@ void detail::release_aligned(void* data) noexcept {
 }
 
 void ScratchLease::lend(Size bytes) noexcept {
-  if (bytes < 0 || bytes > most_bytes) return;
+  if (bytes < 0 || bytes > most_memory) return;
   if (!detail::always_new) {
     detail::ThreadBuffer& buffer = buffer_of_thread();
     const Size whole = std::max<Size>(round_up(bytes, alignment), alignment);

@@ -64,16 +64,15 @@ class Divider {
   T* take(Size n) noexcept {
     T* piece = memory_ == nullptr ? nullptr : reinterpret_cast<T*>(memory_ + used_);
     const Size bytes = checked_product(n, static_cast<Size>(sizeof(T)));
-    if (bytes < 0 || used_ < 0 || bytes > most || __builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_))
+    if (bytes < 0 || used_ < 0 || bytes > most_memory || __builtin_add_overflow(used_, (bytes + 63) / 64 * 64, &used_))
       used_ = -1;
     return piece;
   }
 
-  // Bytes taken so far; -1 if they do not fit 64 bits.
+  // Bytes taken so far; -1 if they do not fit a Size.
   Size used() const noexcept { return used_; }
 
  private:
-  static constexpr Size most = Size{1} << 62;
   char* memory_;
   Size used_ = 0;
 };

@@ -1,7 +1,5 @@
 #include "runtime/blas_threads.hpp"
 
-#include <mutex>
-
 #include "runtime/lapack_table.hpp"
 #include "runtime/locked_state.hpp"
 
@@ -18,7 +16,7 @@ SingleBlasThread::SingleBlasThread() noexcept : held_(false) {
   const LapackTable* table = lapack();
   if (table == nullptr || table->get_blas_threads == nullptr || table->set_blas_threads == nullptr) return;
   held_ = true;
-  const std::lock_guard<StateLock> lock(guard);
+  const StateGuard lock(guard);
   if (holders++ > 0) return;
   threads_before = table->get_blas_threads();
   if (threads_before != 1) table->set_blas_threads(1);
@@ -26,7 +24,7 @@ SingleBlasThread::SingleBlasThread() noexcept : held_(false) {
 
 SingleBlasThread::~SingleBlasThread() {
   if (!held_) return;
-  const std::lock_guard<StateLock> lock(guard);
+  const StateGuard lock(guard);
   if (--holders == 0 && threads_before != 1) lapack()->set_blas_threads(threads_before);
 }
 

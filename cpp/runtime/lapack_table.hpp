@@ -8,6 +8,8 @@
 
 #include <cstdint>
 
+#include "runtime/sizes.hpp"
+
 namespace mmlfast {
 
 template <class T>
@@ -82,10 +84,10 @@ inline const LapackRoutines<float>* lapack_routines<float>() noexcept {
 
 // The best lwork of a routine: query(T* work) calls it with lwork -1.
 template <class T, class Query>
-std::int64_t workspace(Query&& query) {
+Size workspace(Query&& query) {
   T best{};
   query(&best);
-  return static_cast<std::int64_t>(static_cast<double>(best) * (sizeof(T) == 4 ? 1.0000002 : 1.0)) + 1;
+  return static_cast<Size>(static_cast<double>(best) * (sizeof(T) == 4 ? 1.0000002 : 1.0)) + 1;
 }
 
 }  // namespace mmlfast

@@ -1,11 +1,8 @@
 #include "runtime/locked_state.hpp"
 
-#include <chrono>
-#include <thread>
+#include <algorithm>
 
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
+#include "runtime/threads.hpp"
 
 namespace mmlfast {
 namespace {
@@ -20,7 +17,7 @@ std::atomic<int> committing{0}, forking{0};
 
 void before_fork() {
   forking.fetch_add(1);
-  while (committing.load() != 0) std::this_thread::yield();
+  while (committing.load() != 0) yield_thread();
 }
 void after_fork_in_parent() { forking.fetch_sub(1); }
 void after_fork_in_child() {
@@ -30,18 +27,7 @@ void after_fork_in_child() {
   generation.fetch_add(1);
 }
 
-#if !defined(_WIN32)
-const int registered = pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-#endif
-
-std::atomic<std::uint64_t> threads{0};
-
-// Never given twice, unlike the addresses and numbers that the system has for threads.
-std::uint64_t this_thread() noexcept {
-  static thread_local std::uint64_t id = 0;
-  if (id == 0) id = ++threads;
-  return id;
-}
+const bool registered = (at_fork(before_fork, after_fork_in_parent, after_fork_in_child), true);
 
 thread_local int commits_here = 0;
 
@@ -51,7 +37,7 @@ std::uint64_t current_generation() noexcept { return generation.load(std::memory
 
 bool StateLock::mine() const noexcept {
   const std::uint64_t owner = owner_.load(std::memory_order_acquire);
-  return owner != 0 && owner == this_thread() &&
+  return owner != 0 && owner == this_thread_number() &&
          word_.load(std::memory_order_acquire) >> generation_shift == current_generation();
 }
 
@@ -64,16 +50,16 @@ void StateLock::lock() noexcept {
     ticket = now >> next_shift & ticket_mask;
     wanted = (now & ~(ticket_mask << next_shift)) | ((ticket + 1) & ticket_mask) << next_shift;
   } while (!word_.compare_exchange_weak(word, wanted, std::memory_order_acq_rel, std::memory_order_acquire));
-  auto pause = std::chrono::microseconds(20);
+  int pause = 20;
   for (int looks = 0; (word_.load(std::memory_order_acquire) & ticket_mask) != ticket; ++looks) {
     if (looks < 100) {
-      std::this_thread::yield();
+      yield_thread();
     } else {
-      std::this_thread::sleep_for(pause);
-      if (pause < std::chrono::milliseconds(1)) pause *= 2;
+      sleep_thread(pause);
+      pause = std::min(2 * pause, 1280);
     }
   }
-  owner_.store(this_thread(), std::memory_order_release);
+  owner_.store(this_thread_number(), std::memory_order_release);
 }
 
 void StateLock::unlock() noexcept {
@@ -90,7 +76,7 @@ Commit::Commit() noexcept {
   committing.fetch_add(1);
   while (forking.load() != 0) {
     committing.fetch_sub(1);
-    while (forking.load() != 0) std::this_thread::yield();
+    while (forking.load() != 0) yield_thread();
     committing.fetch_add(1);
   }
 }

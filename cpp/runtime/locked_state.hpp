@@ -32,6 +32,15 @@ class StateLock {
   std::atomic<std::uint64_t> owner_{0};
 };
 
+class StateGuard : NonCopyable {
+ public:
+  explicit StateGuard(StateLock& lock) noexcept : lock_(lock) { lock_.lock(); }
+  ~StateGuard() { lock_.unlock(); }
+
+ private:
+  StateLock& lock_;
+};
+
 class Commit : NonCopyable {
  public:
   Commit() noexcept;
@@ -49,7 +58,7 @@ class LockedState {
   template <class Read>
   void read(Read&& f) const {
     if (lock_.mine()) return f(const_cast<const State*>(state_.get()));
-    const Guard guard(lock_);
+    const StateGuard guard(lock_);
     f(const_cast<const State*>(state_.get()));
   }
 
@@ -58,18 +67,12 @@ class LockedState {
   template <class Write>
   [[nodiscard]] bool write(Write&& f) {
     if (lock_.mine()) return false;
-    const Guard guard(lock_);
+    const StateGuard guard(lock_);
     f(state_);
     return true;
   }
 
  private:
-  struct Guard : NonCopyable {
-    StateLock& lock;
-    explicit Guard(StateLock& l) noexcept : lock(l) { lock.lock(); }
-    ~Guard() { lock.unlock(); }
-  };
-
   mutable StateLock lock_;
   std::unique_ptr<State> state_;
 };

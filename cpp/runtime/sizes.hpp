@@ -1,4 +1,5 @@
-// Sizes are 64-bit and every product that becomes a byte count is checked here.
+// Sizes are as wide as pointers, as NumPy's npy_intp and the ptrdiff_t of kernels are (an int64_t is another type on
+// macOS, and twice as wide on wasm32), and every product that becomes a byte count is checked here.
 #pragma once
 
 #include <cstddef>
@@ -7,7 +8,10 @@
 
 namespace mmlfast {
 
-using Size = std::int64_t;
+using Size = std::ptrdiff_t;
+
+// No memory has more; the sum of two numbers below it still fits.
+inline constexpr Size most_memory = std::numeric_limits<Size>::max() / 2 + 1;
 
 // a * b, or -1 if either is negative or the product does not fit.
 inline Size checked_product(Size a, Size b) noexcept {

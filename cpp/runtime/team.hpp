@@ -18,17 +18,18 @@
 
 #include <atomic>
 #include <cstdint>
-#include <thread>
+#include <limits>
 #include <type_traits>
 
 #include "runtime/thread_pool.hpp"
+#include "runtime/threads.hpp"
 
 namespace mmlfast {
 
 class Team {
  public:
-  using Block = std::int64_t;
-  static constexpr Block most_blocks = Block{1} << 31;
+  using Block = Size;
+  static constexpr Block most_blocks = std::numeric_limits<std::int32_t>::max();
 
   // body(block) for 0 .. n_blocks - 1 (< most_blocks), in any order, from several threads; must not throw.
   template <class Body, class Between>
@@ -59,7 +60,7 @@ class Team {
   struct Patience {
     int looks = 0;
     void wait() noexcept {
-      if (++looks > 2000) std::this_thread::yield();
+      if (++looks > 2000) yield_thread();
     }
   };
 
@@ -104,10 +105,10 @@ bool with_team(bool threaded, Leader&& leader) noexcept {
     leader(team);
     return true;
   }
-  const std::thread::id caller = std::this_thread::get_id();
+  const std::uint64_t caller = this_thread_number();
   bool led = false;  // touched by the caller only
-  return parallel_blocks(threads, 2 * threading_threshold_ns, [&](std::int64_t) {
-    if (std::this_thread::get_id() != caller) return team.serve();
+  return parallel_blocks(threads, 2 * threading_threshold_ns, [&](Size) {
+    if (this_thread_number() != caller) return team.serve();
     if (led) return;
     led = true;
     leader(team);

@@ -1,30 +1,38 @@
 #include "runtime/thread_pool.hpp"
 
 #include <atomic>
-#include <condition_variable>
-#include <cstdlib>
-#include <fstream>
-#include <mutex>
 #include <new>
-#include <string>
-#include <system_error>
-#include <thread>
-
-#if defined(__linux__)
-#include <sched.h>
-#endif
-#if !defined(_WIN32)
-#include <pthread.h>
-#endif
 
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/interrupt.hpp"
+#include "runtime/threads.hpp"
+
+#if !MMLFAST_NO_THREADS
+#include <condition_variable>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#endif
 
 namespace mmlfast {
 namespace {
 
 constexpr int most_threads = 256;
 
+#if MMLFAST_NO_THREADS
+
+int count_cpus() { return 1; }
+
+#else
+
+#if defined(__linux__)
 // Whole CPUs granted by a cgroup quota ("max" or microseconds per period), or 0 if there is no
 // limit.
 int quota_cpus() {
@@ -42,6 +50,7 @@ int quota_cpus() {
   const int cpus = static_cast<int>(quota / period);
   return cpus < 1 ? 1 : cpus;
 }
+#endif
 
 int count_cpus() {
   int cpus = static_cast<int>(std::thread::hardware_concurrency());
@@ -55,6 +64,8 @@ int count_cpus() {
   return cpus > most_threads ? most_threads : cpus;
 }
 
+#endif
+
 std::atomic<int> requested{0}, usual{0};
 
 int at_most_threads(int n) noexcept { return n < 1 ? 0 : (n > most_threads ? most_threads : n); }
@@ -63,11 +74,17 @@ int at_most_threads(int n) noexcept { return n < 1 ? 0 : (n > most_threads ? mos
 // thread of the public call does that, and it may hold the GIL while it waits for us.
 thread_local bool inside_block = false;
 
+#if MMLFAST_NO_THREADS
+
+bool run_in_pool(detail::BlockFunction, void*, Size, int, InterruptTimer&) noexcept { return false; }
+
+#else
+
 struct Job {
   detail::BlockFunction function = nullptr;
   void* context = nullptr;
-  std::int64_t n_blocks = 0;
-  std::atomic<std::int64_t> next{0};
+  Size n_blocks = 0;
+  std::atomic<Size> next{0};
   std::atomic<bool> stop{false};
 
   // Claims and runs blocks until none is left; `pause` is asked between blocks and may stop
@@ -75,7 +92,7 @@ struct Job {
   template <class Pause>
   void work(Pause&& pause) noexcept {
     while (!stop.load(std::memory_order_relaxed)) {
-      const std::int64_t block = next.fetch_add(1, std::memory_order_relaxed);
+      const Size block = next.fetch_add(1, std::memory_order_relaxed);
       if (block >= n_blocks) return;
       inside_block = true;
       function(context, block);
@@ -88,7 +105,7 @@ struct Job {
 class Pool {
  public:
   // One job at a time; false if another thread is using the pool.
-  bool try_run(detail::BlockFunction function, void* context, std::int64_t n_blocks, int threads,
+  bool try_run(detail::BlockFunction function, void* context, Size n_blocks, int threads,
                InterruptTimer& timer) noexcept {
     std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
     if (!turn.owns_lock()) return false;
@@ -111,8 +128,6 @@ class Pool {
     idle_.wait(guard, [&] { return inside_ == 0; });
     return true;
   }
-
-  bool stopped() const noexcept { return job_.stop.load(); }
 
  private:
   void grow(int wanted) noexcept {
@@ -157,17 +172,23 @@ std::atomic<Pool*> the_pool{nullptr};
 Pool* pool() noexcept {
   Pool* p = the_pool.load(std::memory_order_acquire);
   if (p != nullptr) return p;
-#if !defined(_WIN32)
-  static const int registered =
-      pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_release); });
-  (void)registered;
-#endif
+  [[maybe_unused]] static const bool registered =
+      (at_fork(nullptr, nullptr, [] { the_pool.store(nullptr, std::memory_order_release); }), true);
   Pool* fresh = new (std::nothrow) Pool;
   if (fresh == nullptr) return nullptr;
   if (the_pool.compare_exchange_strong(p, fresh)) return fresh;
   delete fresh;
   return p;
 }
+
+// False, and nothing is done, if there is no pool to be had now.
+bool run_in_pool(detail::BlockFunction function, void* context, Size n_blocks, int threads,
+                 InterruptTimer& timer) noexcept {
+  Pool* p = pool();
+  return p != nullptr && p->try_run(function, context, n_blocks, threads, timer);
+}
+
+#endif
 
 }  // namespace
 
@@ -193,19 +214,18 @@ void set_num_threads(int n) noexcept { requested.store(at_most_threads(n), std::
 void set_default_threads(int n) noexcept { usual.store(at_most_threads(n), std::memory_order_relaxed); }
 bool threads_are_set() noexcept { return requested.load(std::memory_order_relaxed) > 0; }
 
-bool detail::run_blocks(std::int64_t n_blocks, BlockFunction function, void* context, bool threaded) noexcept {
+bool detail::run_blocks(Size n_blocks, BlockFunction function, void* context, bool threaded) noexcept {
   if (inside_block) {
-    for (std::int64_t block = 0; block < n_blocks; ++block) function(context, block);
+    for (Size block = 0; block < n_blocks; ++block) function(context, block);
     return true;
   }
   InterruptTimer timer;
   const int threads = get_num_threads();
   if (threaded && threads > 1 && n_blocks > 1) {
-    Pool* p = pool();
     const int useful = n_blocks < threads ? static_cast<int>(n_blocks) : threads;
-    if (p != nullptr && p->try_run(function, context, n_blocks, useful, timer)) return !timer.interrupted();
+    if (run_in_pool(function, context, n_blocks, useful, timer)) return !timer.interrupted();
   }
-  for (std::int64_t block = 0; block < n_blocks; ++block) {
+  for (Size block = 0; block < n_blocks; ++block) {
     function(context, block);
     if (timer.interrupted()) return false;
   }

@@ -13,10 +13,10 @@
 // well under 50 ms.
 #pragma once
 
-#include <cstdint>
 #include <type_traits>
 
 #include "runtime/outcome.hpp"
+#include "runtime/sizes.hpp"
 
 namespace mmlfast {
 
@@ -35,18 +35,18 @@ int available_cpus() noexcept;
 inline constexpr double threading_threshold_ns = 40'000;
 
 namespace detail {
-using BlockFunction = void (*)(void* context, std::int64_t block);
+using BlockFunction = void (*)(void* context, Size block);
 // False if interrupted.
-bool run_blocks(std::int64_t n_blocks, BlockFunction function, void* context, bool threaded) noexcept;
+bool run_blocks(Size n_blocks, BlockFunction function, void* context, bool threaded) noexcept;
 }  // namespace detail
 
 // Calls body(block) once for each block in 0 .. n_blocks - 1, in any order, from several threads.
 // `body` must not throw. `total_ns` is an estimate of the whole work. Returns false if the user
 // interrupted; some blocks were then not run.
 template <class Body>
-bool parallel_blocks(std::int64_t n_blocks, double total_ns, Body&& body) noexcept {
+bool parallel_blocks(Size n_blocks, double total_ns, Body&& body) noexcept {
   using Plain = std::remove_reference_t<Body>;
-  const detail::BlockFunction call = [](void* context, std::int64_t block) { (*static_cast<Plain*>(context))(block); };
+  const detail::BlockFunction call = [](void* context, Size block) { (*static_cast<Plain*>(context))(block); };
   return detail::run_blocks(n_blocks, call, const_cast<void*>(static_cast<const void*>(&body)),
                             total_ns >= threading_threshold_ns);
 }

@@ -22,7 +22,7 @@ MMLFAST_INLINE native_bits<float> multiply_pairs(native_bits<float> a, native_bi
   return reinterpret_cast<native_bits<float>>(
       _mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
 }
-#elif defined(__SSE2__)
+#elif defined(__SSE2__) || defined(__wasm__)
 MMLFAST_INLINE native_bits<float> multiply_pairs(native_bits<float> a, native_bits<float> b) {
   return reinterpret_cast<native_bits<float>>(
       _mm_madd_epi16(reinterpret_cast<__m128i>(a), reinterpret_cast<__m128i>(b)));

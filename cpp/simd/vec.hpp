@@ -20,8 +20,8 @@
 
 #if defined(__x86_64__) || defined(_M_X64)
 #include <immintrin.h>
-#elif defined(__aarch64__)
-#include <arm_neon.h>
+#else
+#include "simd/registers.hpp"
 #endif
 
 #ifndef MMLFAST_LEVEL

@@ -128,7 +128,7 @@ class MergeTree {
       }
       JoinedOutcome outcome;
       const double ns = nodes.block_ns() * static_cast<double>(first - begun);
-      const bool finished = parallel_blocks(n_tasks, ns, [&](std::int64_t t) {
+      const bool finished = parallel_blocks(n_tasks, ns, [&](Size t) {
         const Workspace work = nodes.request(highest);
         if (!work) return outcome.join({Outcome::Status::no_memory});
         subtree(nodes, tasks[t].first, tasks[t].level, reduce, work, results.data() + t * size);

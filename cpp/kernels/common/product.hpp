@@ -83,14 +83,14 @@ void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const ProductOperands<T>& 
     if (from != nullptr) from += n * from_row;
     rows -= n;
   };
-  for (; rows >= tile_rows; advance(tile_rows)) run<tile_rows, Vectors>(depth, o, a, b, c, from, from_row, add);
+  while (rows >= tile_rows) run<tile_rows, Vectors>(depth, o, a, b, c, from, from_row, add), advance(tile_rows);
   if constexpr (tile_rows > 4) {
-    for (; rows >= 4; advance(4)) run<4, Vectors>(depth, o, a, b, c, from, from_row, add);
+    while (rows >= 4) run<4, Vectors>(depth, o, a, b, c, from, from_row, add), advance(4);
   }
   if constexpr (tile_rows > 2) {
-    for (; rows >= 2; advance(2)) run<2, Vectors>(depth, o, a, b, c, from, from_row, add);
+    while (rows >= 2) run<2, Vectors>(depth, o, a, b, c, from, from_row, add), advance(2);
   }
-  for (; rows >= 1; advance(1)) run<1, Vectors>(depth, o, a, b, c, from, from_row, add);
+  while (rows >= 1) run<1, Vectors>(depth, o, a, b, c, from, from_row, add), advance(1);
 }
 
 }  // namespace tile

@@ -72,7 +72,7 @@ def eig(a: ArrayLike) -> EigResult:
     check_square("eig", a=x)
     try:
         with np.errstate(all="ignore"):
-            return EigResult(*np.linalg.eig(x))
+            return EigResult(*_real_if_all_are(x))
     except LinAlgError:
         if not np.isfinite(x).all():
             _raise_not_finite("eig", x)
@@ -161,6 +161,14 @@ def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
     return Diagonalization(vectors, values, inverse)
 
 
+def _real_if_all_are(a: Array) -> tuple[Array, Array]:
+    """`numpy.linalg.eig`; real if all eigenvalues are, as NumPy said before 2.5. Later ones are always complex."""
+    values, vectors = np.linalg.eig(a)
+    if np.iscomplexobj(values) and not values.imag.any():
+        values, vectors = values.real.copy(), vectors.real.copy()
+    return values, vectors
+
+
 def _factors(a: Array, largest_condition: float) -> tuple[Array, Array, Array, Array]:
     """Eigenvectors, eigenvalues, inverse, and whether their condition is good; if not, the inverse is arbitrary."""
     symmetric = (a == a.swapaxes(-1, -2)).all(axis=(-2, -1))
@@ -172,7 +180,7 @@ def _factors(a: Array, largest_condition: float) -> tuple[Array, Array, Array, A
     extreme = (largest > 1e100) | ((largest < 1e-100) & (largest > 0))
     power = np.ldexp(1.0, np.where(extreme, -np.frexp(largest)[1], 0) // 2) if extreme.any() else None
     scaled = a if power is None else a * power[..., None, None] * power[..., None, None]
-    values, vectors = np.linalg.eig(scaled)
+    values, vectors = _real_if_all_are(scaled)
     if symmetric.any():
         own_values, vectors[symmetric] = eigh(a[symmetric])
     a = scaled

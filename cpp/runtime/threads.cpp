@@ -1,0 +1,46 @@
+#include "runtime/threads.hpp"
+
+#include <atomic>
+
+#if !MMLFAST_NO_THREADS
+#include <chrono>
+#include <thread>
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+#endif
+
+namespace mmlfast {
+
+std::uint64_t this_thread_number() noexcept {
+  static std::atomic<std::uint64_t> given{0};
+  static thread_local std::uint64_t number = 0;
+  if (number == 0) number = ++given;
+  return number;
+}
+
+#if MMLFAST_NO_THREADS
+
+void yield_thread() noexcept {}
+void sleep_thread(int) noexcept {}
+void stop_thread() noexcept { __builtin_trap(); }
+
+#else
+
+void yield_thread() noexcept { std::this_thread::yield(); }
+void sleep_thread(int microseconds) noexcept { std::this_thread::sleep_for(std::chrono::microseconds(microseconds)); }
+void stop_thread() noexcept {
+  for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+}
+
+#endif
+
+#if MMLFAST_NO_THREADS || defined(_WIN32)
+void at_fork(void (*)(), void (*)(), void (*)()) noexcept {}
+#else
+void at_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) noexcept {
+  pthread_atfork(before, in_parent, in_child);
+}
+#endif
+
+}  // namespace mmlfast
