@@ -223,11 +223,46 @@ def test_each_way_of_optimising_has_a_namespace():
     assert own_options == ['"${lanes}"'], own_options
 
 
-@each([path for path in cpp_files(*MAY_INCLUDE) if path.name not in ("vec.hpp", "bits.hpp", "narrow.hpp", "pairs.hpp")])
+@each(
+    [
+        path
+        for path in cpp_files(*MAY_INCLUDE)
+        if path.name not in ("vec.hpp", "bits.hpp", "narrow.hpp", "pairs.hpp", "registers.hpp")
+    ]
+)
 def test_intrinsics_are_with_the_vector_types(path):
     text = without_comments(path)
     assert not re.findall(r"\b_mm\d*_\w+|\b__m(?:128|256|512)\w*|\b__mmask\d+|\bv\w+q_f(?:32|64)\b", text)
     assert not {"immintrin.h", "arm_neon.h"} & set(includes(path))
+
+
+@each(cpp_files("simd", "kernels", "drivers", "bind"))
+def test_threads_are_in_runtime(path):
+    """Where there are none (WebAssembly), nobody else need know."""
+    headers = {"thread", "mutex", "shared_mutex", "condition_variable", "future", "semaphore", "latch", "barrier"}
+    assert not (headers | {"stop_token", "pthread.h"}) & set(includes(path))
+
+
+@each(cpp_files("simd", "kernels", "drivers", "runtime"))
+def test_no_number_is_long(path):
+    """It has 32 bits on Windows and in WebAssembly. (cpp/bind takes the types of Python's functions.)"""
+    assert not re.findall(r"\blong\b", re.sub(r'"[^"\n]*"', "", without_comments(path)))
+
+
+def test_system_functions_decide_no_bits():
+    """The last bits of exp or hypot are the system's. Kernels have their own; docs/numerics.md names what is left."""
+    functions = "exp|exp2|expm1|log|log2|log10|log1p|pow|hypot|cbrt|sin|cos|tan|asin|acos|atan|atan2|sinh|cosh|tanh|erf"
+    users = {
+        path.name
+        for path in cpp_files("drivers", "kernels")
+        if re.search(rf"\bstd::({functions})\(", without_comments(path))
+    }
+    bounds = {"exact_elimination.cpp", "exact_elimination_large.cpp", "exact_elimination_refine.hpp", "bfgs_newton.cpp"}
+    bounds |= {"exact_elimination_residues.cpp", "exact_elimination_residues.hpp", "least_squares_finish.cpp"}
+    starts = {"double_double.cpp"}  # of more digits, which leave no trace of them
+    documented = {"elimination_lapack.hpp", "backprop_rates.hpp", "least_squares_loss.cpp"}
+    documented |= {"least_squares_differences.cpp"}
+    assert users <= bounds | starts | documented, users - bounds - starts - documented
 
 
 @each(cpp_files("drivers"))
@@ -367,7 +402,7 @@ def tracked_files():
     files = [ROOT / name for name in names if (ROOT / name).is_file()]
     if files:
         return files
-    ours = ("cpp", "src", "tests", "bench", "cmake", "docs", ".ci", ".github", "examples")
+    ours = ("cpp", "src", "tests", "bench", "cmake", "docs", "tools", ".ci", ".github", "examples")
     inside = [path for folder in ours for path in (ROOT / folder).rglob("*") if path.is_file()]
     top = [path for path in ROOT.iterdir() if path.is_file()]
     return [path for path in inside + top if "__pycache__" not in path.parts]

@@ -166,6 +166,7 @@ def test_results_pickle_and_copy(name):
     same(tuple(copy.deepcopy(right)), tuple(right))
 
 
+@pytest.mark.filterwarnings("ignore:A worker stopped while some jobs:UserWarning")  # joblib's, on a busy machine
 def test_another_process_has_links():
     joblib = pytest.importorskip("joblib")
     links = mf.graph.Links.from_edges(["a", "b"], ["b", "c"])

@@ -587,18 +587,20 @@ def test_batched_functions_release_the_gil(run_python):
         import numpy as np
         import mmlfast as mf
         from interrupts import interrupt
-        ticks = 0
+        ticks, begun = 0, threading.Event()
 
         def count():
             global ticks
+            begun.wait()
             while ticks < 1000:
                 ticks += 1
                 os.stat(".")
 
         other = threading.Thread(target=count)
+        other.start()  # before there are signals, which may come while a thread is made
 
         def call():
-            other.start()
+            begun.set()
             mf.linalg.det(np.broadcast_to(np.eye(100) + 1, (2**24, 100, 100)))
 
         interrupt(call, when=lambda: ticks == 1000)

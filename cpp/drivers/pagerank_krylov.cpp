@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "drivers/common/length.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {
@@ -26,7 +27,7 @@ class Hessenberg {
       h[i + 1] = cos_[i] * h[i + 1] - sin_[i] * h[i];
       h[i] = upper;
     }
-    const double length = std::hypot(h[j], below);
+    const double length = length_of(h[j], below);
     cos_[j] = length > 0 ? h[j] / length : 1;
     sin_[j] = length > 0 ? below / length : 0;
     h[j] = length;

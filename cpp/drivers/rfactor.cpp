@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/length.hpp"
 #include "drivers/common/saved_numbers.hpp"
 #include "drivers/common/tall_passes.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -95,7 +96,7 @@ bool remove_row(double* r, Size n, double* x, double* p) noexcept {
   double alpha = std::sqrt(1 - square);
   std::fill_n(x, n, 0.0);
   for (Size k = n; k-- > 0;) {
-    const double length = std::hypot(alpha, p[k]), c = alpha / length, s = p[k] / length;
+    const double length = length_of(alpha, p[k]), c = alpha / length, s = p[k] / length;
     alpha = length;
     double* row = r + k * n;
     for (Size j = k; j < n; ++j) {
