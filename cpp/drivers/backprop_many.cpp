@@ -391,7 +391,7 @@ Outcome fit_many(const Member<T>* members, Size n, bool* done) noexcept {
     if (count == 1)
       workers.work(steps);
     else
-      quiet = parallel_blocks(16 * count, 1e9, [&](std::int64_t) { workers.work(steps); });
+      quiet = parallel_blocks(16 * count, 1e9, [&](Size) { workers.work(steps); });
     if (quiet && !timer.interrupted()) continue;
     workers.leave();
     for (Size i = queue.next; i < n; ++i) done[i] = false;

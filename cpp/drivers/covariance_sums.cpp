@@ -89,7 +89,7 @@ Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const G
   const double total_ns = static_cast<double>(n) * (2 + static_cast<double>(d));
   const auto of_parts = [&](auto&& body) noexcept {
     return parallel_blocks(parts, total_ns,
-                           [&](std::int64_t p) { body(p, std::min(n, p * length), std::min(n, (p + 1) * length)); });
+                           [&](Size p) { body(p, std::min(n, p * length), std::min(n, (p + 1) * length)); });
   };
   bool finished = of_parts([&](Size part, Size from, Size to) {
     if (!job.add(part, from, to)) good = false;
@@ -98,7 +98,7 @@ Outcome sums_of_groups(OfGroups what, const T* table, Size d, Size step, const G
   if (!finished || !known) return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
   constexpr Size groups_at_once = 1024;
   const double finish_ns = static_cast<double>(n_groups * parts) * (2 + 4 * static_cast<double>(d));
-  finished = parallel_blocks(ceil_div(n_groups, groups_at_once), finish_ns, [&](std::int64_t block) {
+  finished = parallel_blocks(ceil_div(n_groups, groups_at_once), finish_ns, [&](Size block) {
     const Size from = block * groups_at_once, to = std::min(n_groups, from + groups_at_once);
     for (Size p = 1; p < parts; ++p)
       job.kernel.merge(from, to, d, job.squares(), job.entries + p * job.size(), job.entries);

@@ -28,7 +28,7 @@ Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t*
   std::atomic<bool> good = true;
   const double total_ns = ns_per_row * static_cast<double>(n);
   const auto of_parts = [&](auto&& body) noexcept {
-    return parallel_blocks(parts, total_ns, [&](std::int64_t p) {
+    return parallel_blocks(parts, total_ns, [&](Size p) {
       body(std::min(n, p * length), std::min(n, (p + 1) * length), next.data() + p * n_groups);
     });
   };
@@ -178,7 +178,7 @@ Size number_halves(const Items& items, Size n, Size most, std::uint32_t* code, s
   if (!own || !numbers[0] || !numbers[1]) return -1;
   constexpr Size block = 4096;
   std::atomic<bool> good = true;
-  parallel_blocks(middle < n ? 2 : 1, 4.0 * static_cast<double>(n), [&](std::int64_t half) {
+  parallel_blocks(middle < n ? 2 : 1, 4.0 * static_cast<double>(n), [&](Size half) {
     const Size end = half == 0 ? middle : n;
     for (Size i = half == 0 ? 0 : middle; i < end && good; i += block)
       if (!numbers[half].take(i, std::min(block, end - i), code + i)) good = false;
@@ -186,7 +186,7 @@ Size number_halves(const Items& items, Size n, Size most, std::uint32_t* code, s
   if (!good) return -1;
   for (Size k = 0; k < numbers[1].count(); ++k)
     if ((own[k] = numbers[0].number(own[k])) < 0) return -1;
-  parallel_blocks(ceil_div(n - middle, block), static_cast<double>(n - middle), [&](std::int64_t b) {
+  parallel_blocks(ceil_div(n - middle, block), static_cast<double>(n - middle), [&](Size b) {
     const Size end = std::min(n, middle + (b + 1) * block);
     for (Size i = middle + b * block; i < end; ++i) code[i] = static_cast<std::uint32_t>(own[code[i]]);
   });
