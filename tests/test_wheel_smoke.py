@@ -16,7 +16,7 @@ import mmlfast as mf
 
 @pytest.fixture(autouse=True)
 def no_flags_of_numpy() -> Iterator[None]:
-    """Under emulation the products of NumPy's BLAS leave floating-point flags, which NumPy reports: they are its own."""
+    """Under emulation the products of NumPy's BLAS leave floating-point flags, of which NumPy warns: its own affair."""
     with np.errstate(all="ignore"):
         yield
 
