@@ -39,10 +39,11 @@ MMLFAST_INLINE void map(Size n, const T* x, Size x_stride, const T* y, Size y_st
   }
 }
 
-#define MMLFAST_MAP(name)                                                                                            \
-  template <class T>                                                                                                 \
-  void map_##name(Size n, const T* x, Size x_stride, T* result, Size result_stride) {                                \
-    map(n, x, x_stride, x, x_stride, result, result_stride, [](const vec<T>& v, const vec<T>&) { return name(v); }); \
+#define MMLFAST_MAP(name)                                                              \
+  template <class T>                                                                   \
+  void map_##name(Size n, const T* x, Size x_stride, T* result, Size result_stride) {  \
+    map(n, x, x_stride, x, x_stride, result, result_stride,                            \
+        [](const vec<T>& v, const vec<T>&) MMLFAST_INLINE_LAMBDA { return name(v); }); \
   }
 MMLFAST_UNARY_MATH(MMLFAST_MAP)
 #undef MMLFAST_MAP
@@ -50,7 +51,7 @@ MMLFAST_UNARY_MATH(MMLFAST_MAP)
   template <class T>                                                                                             \
   void map_##name(Size n, const T* x, Size x_stride, const T* y, Size y_stride, T* result, Size result_stride) { \
     map(n, x, x_stride, y, y_stride, result, result_stride,                                                      \
-        [](const vec<T>& v, const vec<T>& w) { return name(v, w); });                                            \
+        [](const vec<T>& v, const vec<T>& w) MMLFAST_INLINE_LAMBDA { return name(v, w); });                      \
   }
 MMLFAST_BINARY_MATH(MMLFAST_MAP)
 #undef MMLFAST_MAP

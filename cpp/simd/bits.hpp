@@ -118,10 +118,8 @@ MMLFAST_INLINE __m256d lookup(const double (&t)[8], native_bits<double> index) {
 #else
 template <int N>
 MMLFAST_INLINE native<double> lookup(const double (&t)[N], native_bits<double> index) {
-  const native<double> none{};
-  native<double> r = t[0] - none;
-  _Pragma("GCC unroll 8") for (int i = 1; i < N; ++i) r = (index & (N - 1)) == i ? t[i] - none : r;
-  return r;
+  static_assert(native_lanes<double> == 2);
+  return native<double>{t[index[0] & (N - 1)], t[index[1] & (N - 1)]};
 }
 #endif
 }  // namespace op

@@ -6,7 +6,7 @@
 // Largest errors were measured over a million arguments of all exponents and of the places where errors are large,
 // against 113-bit arithmetic: at most 1 unit in the last place for exp, log, sin, cos and sqrt, 2 for the rest (each
 // file says how much; gamma.hpp what holds near zeros), subnormal results included. The x86 baseline, which has no fma,
-// differs in bits and is at most half a unit worse.
+// differs in bits and is at most one unit worse.
 #pragma once
 
 #include "simd/math/cube_root.hpp"

@@ -27,6 +27,8 @@ template <>
 struct Table<double> {
   static constexpr double per_octave = 4, inverse_step = 0x1.71547652b82fep2;
   static constexpr double step_high = 0x1.62e42fefa4p-3, step_low = -0x1.8432a1b0e2634p-45;
+  // The step in one number, of which no multiple has an error where it is taken off x, and what is missing, negative.
+  static constexpr double step = 0x1.62e42fefa39efp-3, step_rest = -0x1.abc9e3b39803fp-58;
   static constexpr double c[] = {0x1.0000000000006p-1, 0x1.5555555557ed7p-3,  0x1.55555555418c4p-5,
                                  0x1.111110a0c8c65p-7, 0x1.6c16c3854419cp-10, 0x1.a030da6f4e41dp-13,
                                  0x1.a000a33cee70bp-16};

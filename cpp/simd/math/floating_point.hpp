@@ -47,8 +47,8 @@ MMLFAST_INLINE vec<T> polynomial(const vec<T>& x, const T (&c)[N]) {
   _Pragma("GCC unroll 32") for (int i = N - 2; i >= 0; --i) y = fma(y, x, broadcast<T>(c[i]));
   return y;
 }
-// The same with even and odd powers apart, and up to 8 coefficients in a tree (Estrin 1960): a shorter chain of
-// operations that wait for one another.
+// The same with even and odd powers apart, up to 8 coefficients in a tree (Estrin 1960), and more than 16 in four
+// parts: a shorter chain of operations that wait for one another.
 template <class T, int N>
 MMLFAST_INLINE vec<T> polynomial_in_two(const vec<T>& x, const vec<T>& square, const T (&c)[N]) {
   if constexpr (N <= 8) {
@@ -62,6 +62,15 @@ MMLFAST_INLINE vec<T> polynomial_in_two(const vec<T>& x, const vec<T>& square, c
     }
     if constexpr (N > 4) y[0] = fma(y[2], power * power, y[0]);
     return y[0];
+  } else if constexpr (N > 16) {
+    const vec<T> fourth = square * square;
+    vec<T> y[4];
+    _Pragma("GCC unroll 4") for (int i = 0; i < 4; ++i) {
+      const int last = (N - 1 - i) / 4 * 4 + i;
+      y[i] = broadcast<T>(c[last]);
+      _Pragma("GCC unroll 8") for (int j = last - 4; j >= 0; j -= 4) y[i] = fma(y[i], fourth, broadcast<T>(c[j]));
+    }
+    return fma(fma(y[3], x, y[2]), square, fma(y[1], x, y[0]));
   } else {
     constexpr int last_even = (N - 1) / 2 * 2, last_odd = (N - 2) / 2 * 2 + 1;
     vec<T> even = broadcast<T>(c[last_even]), odd = broadcast<T>(c[last_odd]);

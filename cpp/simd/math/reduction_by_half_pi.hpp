@@ -1,29 +1,30 @@
-// |x| = k pi/2 + r with |r| <= pi/4, as the last two bits of k and r in two pieces: good to 2^-100 in all, however
-// close to a multiple of pi/2 x is.
+// |x| = k pi/2 + r with |r| <= pi/4, as the last two bits of k and r in two pieces, relative error 2^-76.
 //
-// Below 2^20, pi/2 in three pieces (Cody and Waite 1980): the first product leaves no error in an fma, the second is
-// kept with its own. Beyond, the bits of 2/pi that matter at the exponent of x, as four numbers of 53 bits (Payne and
-// Hanek 1983): what comes before them contributes multiples of 4, what comes after less than 2^-140.
+// pi/2 in two pieces (Cody and Waite 1980): the first product leaves no error in an fma, the second is kept with its
+// own. That is right unless r is 2^30 times smaller than x, which is close to a multiple of pi/2 then, or large.
+// For those, the bits of 2/pi that matter at the exponent of x, as four numbers of 53 bits (Payne and Hanek 1983): what
+// comes before them contributes multiples of 4, what comes after less than 2^-140.
 #pragma once
 
 #include "simd/math/floating_point.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::half_pi {
 
-inline constexpr double first = 0x1.921fb54442d18p0, second = 0x1.1a62633145c07p-54, third = -0x1.f1976b7ed8fbcp-110;
+inline constexpr double first = 0x1.921fb54442d18p0, second = 0x1.1a62633145c07p-54;
 inline constexpr double inverse = 0x1.45f306dc9c883p-1;
-inline constexpr double furthest = 0x1p20;
+inline constexpr std::int64_t clear_bits = 30;
 
-// 0 <= x <= 2^20. Returns r, and the rest of it in `low`; k are the last two bits of `k`.
-MMLFAST_INLINE vec<double> near(const vec<double>& x, vec<double>& low, bits<double>& k) {
+// x >= 0. Returns r, and the rest of it in `low`; k are the last two bits of `k`. `clear`: no more than 30 bits were
+// lost, so that r and low are right; false for infinity and NaN.
+MMLFAST_INLINE vec<double> near(const vec<double>& x, vec<double>& low, bits<double>& k, mask<double>& clear) {
   const vec<double> shift = constant<double>(Format<double>::round_shift);
   const vec<double> shifted = fma(x, constant<double>(inverse), shift), n = shifted - shift;
   k = as_bits(shifted);
   const vec<double> rest = residual(x, n, constant<double>(first));  // exact: a multiple of 2^-53 below 1
-  vec<double> fine_low, r_low;
-  const vec<double> fine = exact_product(n, constant<double>(second), fine_low);
-  const vec<double> r = exact_sum(rest, -fine, r_low);
-  low = fnma(n, constant<double>(third), r_low - fine_low);
+  const vec<double> r = fnma(n, constant<double>(second), rest);
+  low = fnma(n, constant<double>(second), rest - r);
+  // x / 2^30 by its exponent; where that is less than nothing, a negative number comes out.
+  clear = abs(r) >= from_bits(as_bits(x) - broadcast_bits<double>(clear_bits << Format<double>::mantissa));
   return r;
 }
 
@@ -90,14 +91,14 @@ MMLFAST_NOINLINE inline vec<double> far(vec<double> x, vec<double>& low, bits<do
 
 // x >= 0
 MMLFAST_INLINE vec<double> reduce(const vec<double>& x, vec<double>& low, bits<double>& k) {
-  vec<double> r = near(x, low, k);
-  const mask<double> is_near = x <= constant<double>(furthest);
-  if (!all(is_near)) [[unlikely]] {
+  mask<double> clear;
+  vec<double> r = near(x, low, k, clear);
+  if (!all(clear)) [[unlikely]] {
     vec<double> far_low;
     bits<double> far_k;
-    r = select(is_near, r, far(x, far_low, far_k));
-    low = select(is_near, low, far_low);
-    k = as_bits(select(is_near, from_bits(k), from_bits(far_k)));
+    r = select(clear, r, far(x, far_low, far_k));
+    low = select(clear, low, far_low);
+    k = as_bits(select(clear, from_bits(k), from_bits(far_k)));
   }
   return r;
 }
