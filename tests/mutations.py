@@ -323,6 +323,8 @@ mutations(
     ("(m % 2 == 0 ? mirrored : -mirrored)", "mirrored"),
     ("if (t + j < terms) add(j, t + j)", "if (t + j + 1 < terms) add(j, t + j)"),
     ("if (j + 4 < N) part[j] = part[j] + part[j + 4]", "if (j + 5 < N) part[j] = part[j] + part[j + 4]"),
+    ("for (Size t = j; t < terms; t += width)", "for (Size t = j; t + width < terms; t += width)"),
+    ("fma(x, terms_of_run(row[r] + whole, left, 1), part[r])", "part[r]"),
     ("terms_of_run(a + t, terms - t, -0.0)", "terms_of_run(a + t, terms - t, 0.0)"),  # sums of -0
     ("choose(largest >= number<V>(0x1p450), number<V>(0x1p-600)", "choose(largest != largest, number<V>(0x1p-600)"),
     ("if (i + width <= n) {", "if (i + width < n) {"),  # the last of an odd number of vectors
@@ -413,7 +415,9 @@ mutations(
     ("for (TapeId id : listing_.outputs) last_use_[at(id)] = for_ever", ""),
     ("if (slot != slot_) {  // where numbers are depends on it", "if (slot == 0) {"),
     ("!program.taken_.exchange(true, std::memory_order_acquire)", "true"),  # two threads in the same memory
-    ("std::swap(operands.of[0], operands.of[1])", "static_cast<void>(0)"),
+    ("if (!run.fixed && exchange) std::swap(a, b)", "static_cast<void>(exchange)"),
+    ("if (ids[i] != ids[i - at(run.aux)]) return false", ""),
+    ("!= places_[0] + t * run.count + i", "!= places_[0] + t * run.count"),
     ("if (run.reduces() || run.is(TapeOp::callback)) single = false", ""),
     ("number(run.is(TapeOp::sin) ? run : other, result.n_values)", "number(run, result.n_values)"),
 )

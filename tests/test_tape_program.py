@@ -256,6 +256,48 @@ def test_a_sum_of_products_is_one_instruction():
     np.testing.assert_array_equal(got[5:], np.arange(5.0) * np.arange(5, 10))
 
 
+@pytest.mark.parametrize("rows", [1, 2, 7, 8, 9, 31, 32, 33, 70])
+@pytest.mark.parametrize("terms", [2, 3, 5, 8, 9, 50])
+def test_a_matrix_times_a_vector(rows, terms, rng):
+    """By rows and by columns, of constants and of what depends on the point: the bits of the inner products."""
+    graph, x = graph_of(rows * terms + terms)
+    v, a = x[:terms], x[terms:].reshape(rows, terms)
+    constants = rng.normal(size=(rows, terms))
+    c = graph.constants(constants.ravel()).reshape(rows, terms)
+    turned = graph.constants(constants.T.ravel()).reshape(terms, rows).T
+    graph.constants(np.array([np.nan, np.inf]))  # what lies behind is not looked at
+    other = rng.permutation(terms)
+    vector = np.tile(v, rows)
+    products = [
+        emit(graph, "dot", *pair, aux=terms)
+        for pair in [
+            (c.ravel(), vector),
+            (vector, turned.ravel()),
+            (a.ravel(), vector),
+            (vector, x[terms:].reshape(terms, rows).T.ravel()),
+            (c.ravel(), np.tile(v[other], rows)),
+            (np.tile(v[other], rows), turned.ravel()),
+            (np.tile(graph.constants(constants[0]), rows), a.ravel()),
+        ]
+    ]
+    points = rng.normal(size=(20, rows * terms + terms))
+    got = same_one_by_one(TapeProgram(graph, np.concatenate(products)), points).reshape(20, 7, rows)
+    first = TapeProgram(graph, np.array([emit(graph, "dot", row, v, aux=terms)[0] for row in c]))
+    np.testing.assert_array_equal(got[:, 0], first.batch(points))
+    np.testing.assert_array_equal(got[:, 0], got[:, 1])
+    v, a = points[:, :terms], points[:, terms:].reshape(20, rows, terms)
+    expected = [
+        v @ constants.T,
+        v @ constants.T,
+        (a @ v[:, :, None])[:, :, 0],
+        (v[:, None] @ points[:, terms:].reshape(20, terms, rows))[:, 0],
+        v[:, other] @ constants.T,
+        v[:, other] @ constants.T,
+        a @ constants[0],
+    ]
+    np.testing.assert_allclose(got, np.stack(expected, axis=1), atol=1e-13)
+
+
 def test_scalar_code_becomes_runs(rng):
     """A loop in Python over single values: what does the same at the same depth is one instruction."""
     graph, x = graph_of(40)

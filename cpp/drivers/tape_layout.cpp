@@ -279,8 +279,7 @@ class Layouter {
   }
 
   void emit(TapeSteps& steps, const Run& run, Operands operands, std::int32_t to) {
-    // Of inner products the first operand depends on the point.
-    if (run.is(TapeOp::dot) && !run.fixed && all_fixed(operands.of[0])) std::swap(operands.of[0], operands.of[1]);
+    if (run.is(TapeOp::dot)) order_factors(run, operands);
     TapeStep step{};
     step.code = run.code;
     step.count = static_cast<std::uint32_t>(run.count);
@@ -303,16 +302,47 @@ class Layouter {
     steps.block.push_back(block);
   }
 
+  // Of inner products the first operand depends on the point and, if that goes together, is the same for all results.
+  void order_factors(const Run& run, Operands& operands) const {
+    auto& [a, b, none] = operands.of;
+    const bool exchange = all_fixed(a) || (!all_fixed(b) && is_shared(run, b) && !is_shared(run, a));
+    if (!run.fixed && exchange) std::swap(a, b);
+  }
+  static bool is_shared(const Run& run, TapeView ids) {
+    for (std::size_t i = at(run.aux); i < ids.size(); ++i)
+      if (ids[i] != ids[i - at(run.aux)]) return false;
+    return run.count > 1;
+  }
+  // Are terms rows of a matrix, and results its columns?
+  bool are_columns(const Run& run) const {
+    for (std::int32_t i = 0; i < run.count; ++i)
+      for (std::int32_t t = 0; t < run.aux; ++t)
+        if (places_[at(i * run.aux + t)] != places_[0] + t * run.count + i) return false;
+    return true;
+  }
+  bool is_consecutive() const {
+    for (std::size_t i = 1; i < places_.size(); ++i)
+      if (places_[i] != places_[0] + static_cast<std::int32_t>(i)) return false;
+    return true;
+  }
+
   void set_operand(TapeStep& step, TapeStep& block, int k, TapeView ids, const Run& run) {
     const bool fixed = all_fixed(ids) && (!in_lanes_ || (!run.fixed && is_one_vector(run, ids)));
     places_.clear();
     for (TapeId id : ids) places_.push_back(!fixed && !run.fixed && is_fixed(id) ? copy_[at(id)] : index_[at(id)]);
-    bool single = true, consecutive = true;
-    for (std::size_t i = 1; i < places_.size(); ++i) {
-      single = single && places_[i] == places_[0];
-      consecutive = consecutive && places_[i] == places_[0] + static_cast<std::int32_t>(i);
-    }
+    bool single = std::count(places_.begin(), places_.end(), places_[0]) == std::ssize(places_);
+    bool consecutive = is_consecutive();
     if (run.reduces() || run.is(TapeOp::callback)) single = false;
+    if (run.is(TapeOp::dot) && !consecutive) {
+      if (k == 0 && is_shared(run, ids)) {
+        step.access |= tape_shared;
+        places_.resize(at(run.aux));
+        consecutive = is_consecutive();
+      } else if (k == 1 && are_columns(run)) {
+        step.access |= tape_columns;
+        consecutive = true;
+      }
+    }
     const bool listed = !single && !consecutive;
     const auto access = static_cast<TapeAccess>((single ? 0 : listed ? 2 : 1) + (fixed ? 3 : 0));
     step.access |= static_cast<std::uint16_t>(static_cast<int>(access) << (4 * k));

@@ -21,7 +21,7 @@ std::uint32_t size_of(const TapeStep& step, int operand) noexcept {
     case TapeOp::sum:
     case TapeOp::dot:
     case TapeOp::norm:
-      return step.count * aux;
+      return operand == 0 && (step.access & tape_shared) != 0 ? aux : step.count * aux;
     case TapeOp::solve:
       return operand == 0 ? aux * aux : step.count;
     case TapeOp::determinant:

@@ -54,6 +54,10 @@ enum class TapeAccess : std::uint8_t { single, run, list, fixed_single, fixed_ru
 // Of one point: nothing lies behind the results up to a multiple of 8, so that whole vectors may be stored, which later
 // loads do not have to wait for.
 inline constexpr std::uint16_t tape_padded = 1 << 12;
+// Products of a matrix and a vector are inner products with the same terms of the first operand for all results; of
+// the second, those of result i may lie in column i of a matrix with a row for each term, instead of in a row of their
+// own.
+inline constexpr std::uint16_t tape_shared = 1 << 13, tape_columns = 1 << 14;
 
 struct TapeStep;
 struct TapeFrame {
@@ -69,7 +73,7 @@ using TapeFunction = void (*)(const TapeStep&, const TapeFrame&);
 struct TapeStep {
   TapeFunction function;
   TapeCode code;
-  std::uint16_t access;  // four bits for each operand, and tape_padded
+  std::uint16_t access;  // four bits for each operand, and the three above
   std::uint32_t count;
   std::uint32_t to;  // a slot
   // Of each operand the (first) slot, fixed number or, for a single fixed number of a block, vector of `spread`; or

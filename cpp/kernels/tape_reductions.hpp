@@ -34,27 +34,42 @@ struct Dot {
 
 // ---- the terms of an operand: vectors of a block, or numbers of one point ----
 
+// Where those of result i begin, and how far they are apart.
+struct Place {
+  Size first, stride;
+  Place(const TapeStep& step, int k, Size i) : first(i * step.aux()), stride(1) {
+    if (k == 0 && (step.access & tape_shared) != 0) first = 0;
+    if (k == 1 && (step.access & tape_columns) != 0) {
+      first = i;
+      stride = step.count;
+    }
+  }
+};
+
 template <bool Listed, bool Fixed>
 struct Terms {
   using Value = Vector;
   const double* numbers;
   const std::int32_t* list;
-  Size slot;
+  Size apart;  // numbers from one slot, or term that is not listed, to the next
 
-  // The terms of operand k, from number `first` on.
-  Terms(const TapeStep& step, const TapeFrame& frame, int k, Size first)
-      : numbers(Fixed ? frame.fixed : frame.slots), list(nullptr), slot(frame.slot) {
-    if constexpr (Listed)
-      list = frame.lists + step.from[k] + first;
-    else
-      numbers += (step.from[k] + first) * (Fixed ? 1 : slot);
+  // The terms of operand k for result i.
+  Terms(const TapeStep& step, const TapeFrame& frame, int k, Size i)
+      : numbers(Fixed ? frame.fixed : frame.slots), list(nullptr), apart(Fixed ? 1 : frame.slot) {
+    const Place place(step, k, i);
+    if constexpr (Listed) {
+      list = frame.lists + step.from[k] + place.first;
+    } else {
+      numbers += (step.from[k] + place.first) * apart;
+      apart *= place.stride;
+    }
   }
   MMLFAST_INLINE Vector term(Size t, Size row) const {
-    const Size i = Listed ? list[t] : t;
+    const double* number = numbers + (Listed ? list[t] : t) * apart;
     if constexpr (Fixed)
-      return broadcast(numbers[i]);
+      return broadcast(*number);
     else
-      return load(numbers + i * slot + row * width);
+      return load(number + row * width);
   }
 };
 
@@ -63,15 +78,18 @@ struct PointTerms {
   using Value = double;
   const double* numbers;
   const std::int32_t* list;
+  Size stride;
 
-  PointTerms(const TapeStep& step, const TapeFrame& frame, int k, Size first)
+  PointTerms(const TapeStep& step, const TapeFrame& frame, int k, Size i)
       : numbers(step.access_of(k) == TapeAccess::fixed_list ? frame.fixed : frame.slots), list(nullptr) {
+    const Place place(step, k, i);
+    stride = place.stride;
     if constexpr (Listed)
-      list = frame.lists + step.from[k] + first;
+      list = frame.lists + step.from[k] + place.first;
     else
-      numbers += step.from[k] + first;
+      numbers += step.from[k] + place.first;
   }
-  MMLFAST_INLINE double term(Size t, Size) const { return numbers[Listed ? list[t] : t]; }
+  MMLFAST_INLINE double term(Size t, Size) const { return numbers[Listed ? list[t] : t * stride]; }
 };
 
 // ---- eight parts, then halves ----
@@ -116,8 +134,8 @@ MMLFAST_INLINE void reduce_all(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux(), lane_count = std::is_same_v<typename A::Value, double> ? 1 : width;
   double* to = frame.slots + step.to * frame.slot;
   for (Size i = 0; i < step.count; ++i, to += frame.slot) {
-    const A a(step, frame, 0, i * terms);
-    const B b(step, frame, Reduction::operands - 1, i * terms);
+    const A a(step, frame, 0, i);
+    const B b(step, frame, Reduction::operands - 1, i);
     for (Size row = 0; row * lane_count < frame.slot; ++row)
       put(to + row * width, reduce_row<Reduction, N>(a, b, terms, row));
   }
@@ -150,7 +168,7 @@ void block_norm(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux(), rows = frame.slot / width;
   double* to = frame.slots + step.to * frame.slot;
   for (Size i = 0; i < step.count; ++i, to += frame.slot) {
-    const A a(step, frame, 0, i * terms);
+    const A a(step, frame, 0, i);
     for (Size row = 0; row < rows; ++row) {
       Vector largest = zero<double>();
       for (Size t = 0; t < terms; ++t) largest = max(abs(a.term(t, row)), largest);
@@ -183,12 +201,91 @@ void reduction_of_run(const TapeStep& step, const TapeFrame& frame) {
   }
 }
 
+// The sums of the parts of as many results as a register has lanes.
+MMLFAST_INLINE native<double> add_parts_of_each(Vector* part) {
+  constexpr int n = native_lanes<double>;
+  native<double> sums[n];
+  _Pragma("GCC unroll 8") for (int i = 0; i < n; ++i) {
+    _Pragma("GCC unroll 2") for (int half = vec_parts / 2; half > 0; half /= 2) {
+      _Pragma("GCC unroll 2") for (int p = 0; p < half; ++p) part[i].part[p] += part[i].part[p + half];
+    }
+    sums[i] = part[i].part[0];
+  }
+  transpose_native<double>(sums);
+  _Pragma("GCC unroll 4") for (int half = n / 2; half > 0; half /= 2) {
+    _Pragma("GCC unroll 4") for (int i = 0; i < half; ++i) sums[i] += sums[i + half];
+  }
+  return sums[0];
+}
+
+// A matrix times a vector, row by row: several of them at a time, whose sums do not wait for one another.
+inline void matrix_by_rows(const TapeStep& step, const TapeFrame& frame) {
+  constexpr Size rows = native_lanes<double>;
+  const Size terms = step.aux(), whole = terms / width * width, left = terms - whole;
+  const double *a = frame.slots + step.from[0], *b = frame.slots + step.from[1];
+  double* to = frame.slots + step.to;
+  for (Size i = 0; i < step.count; i += rows) {
+    const Size count = step.count - i < rows ? step.count - i : rows;
+    const double* row[rows];
+    Vector part[rows];
+    _Pragma("GCC unroll 8") for (Size r = 0; r < rows; ++r) {
+      row[r] = b + (i + (r < count ? r : 0)) * terms;
+      part[r] = number<Vector>(-0.0);
+    }
+    for (Size t = 0; t < whole; t += width) {
+      const Vector x = load(a + t);
+      _Pragma("GCC unroll 8") for (Size r = 0; r < rows; ++r) part[r] = fma(x, load(row[r] + t), part[r]);
+    }
+    if (left > 0) {  // what is missing changes nothing: -0 times 1
+      const Vector x = terms_of_run(a + whole, left, -0.0);
+      _Pragma("GCC unroll 8") for (Size r = 0; r < rows; ++r) part[r] =
+          fma(x, terms_of_run(row[r] + whole, left, 1), part[r]);
+    }
+    const native<double> sums = add_parts_of_each(part);
+    for (Size r = 0; r < count; ++r) to[i + r] = sums[r];
+  }
+}
+
+// The same where the matrix has a row for each term: G vectors of results at a time, and of their eight parts one after
+// the other, so that every row is read once.
+template <int G>
+MMLFAST_INLINE void results_by_columns(const double* a, const double* b, Size terms, Size count, double* to) {
+  alignas(vec_bytes) double parts[width][G * width];
+  for (Size j = 0; j < width; ++j) {
+    Vector part[G];
+    unrolled(0, G, [&](int g) MMLFAST_INLINE_LAMBDA { part[g] = number<Vector>(-0.0); });
+    for (Size t = j; t < terms; t += width) {
+      const Vector x = broadcast(a[t]);
+      unrolled(0, G, [&](int g) MMLFAST_INLINE_LAMBDA { part[g] = fma(x, load(b + t * count + g * width), part[g]); });
+    }
+    unrolled(0, G, [&](int g) MMLFAST_INLINE_LAMBDA { store(parts[j] + g * width, part[g]); });
+  }
+  for (int g = 0; g < G; ++g) {
+    Vector part[width];
+    unrolled(0, width, [&](int j) MMLFAST_INLINE_LAMBDA { part[j] = load(parts[j] + g * width); });
+    store(to + g * width, add_parts<static_cast<int>(width)>(part));
+  }
+}
+inline void matrix_by_columns(const TapeStep& step, const TapeFrame& frame) {
+  constexpr Size several = 4 * width;
+  const Size terms = step.aux(), count = step.count;
+  const double *a = frame.slots + step.from[0], *b = frame.slots + step.from[1];
+  double* to = frame.slots + step.to;
+  Size i = 0;
+  for (; i + several <= count; i += several) results_by_columns<4>(a, b + i, terms, count, to + i);
+  for (; i < count; i += width) {  // reads, and throws away, what lies behind the last row
+    alignas(vec_bytes) double results[width];
+    results_by_columns<1>(a, b + i, terms, count, results);
+    for (Size j = i; j < count && j < i + width; ++j) to[j] = results[j - i];
+  }
+}
+
 template <bool Listed>
 void point_norm(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux();
   double* to = frame.slots + step.to;
   for (Size i = 0; i < step.count; ++i) {
-    const PointTerms<Listed> a(step, frame, 0, i * terms);
+    const PointTerms<Listed> a(step, frame, 0, i);
     double largest = 0, part[width + 1];
     for (Size t = 0; t < terms; ++t) {
       const double size = __builtin_fabs(a.term(t, 0));
