@@ -296,6 +296,7 @@ class Layouter {
     const Size n = run.aux;
     if (run.is(TapeOp::solve)) layout_.scratch = std::max(layout_.scratch, n * n + run.count);
     if (run.is(TapeOp::determinant)) layout_.scratch = std::max(layout_.scratch, n * n);
+    if ((step.access & tape_shared) != 0) layout_.scratch = std::max(layout_.scratch, n + tape_padding);
     if (run.is(TapeOp::callback))
       layout_.scratch = std::max(layout_.scratch, static_cast<Size>(operands.of[0].size()) + run.count);
     steps.point.push_back(step);

@@ -116,11 +116,10 @@ TapeFunction reduction_for_point(const TapeStep& step) {
   const bool a = is_list(step.access_of(0)), b = is_list(step.access_of(1));
   switch (static_cast<TapeOp>(step.code)) {
     case TapeOp::dot:
-      if (!a && (step.access & tape_columns) != 0)
-        return (step.access & tape_shared) != 0 ? tape_reductions::matrix_by_columns
-                                                : tape_reductions::reduction<Dot, Run, Run>;
-      if (!a && !b && (step.access & tape_shared) != 0)
-        return step.aux() > Dot::few ? tape_reductions::matrix_by_rows : tape_reductions::reduction<Dot, Run, Run>;
+      if (!b && (step.access & tape_shared) != 0 && step.aux() > Dot::few)
+        return step.access & tape_columns ? tape_reductions::matrix_by_columns : tape_reductions::matrix_by_rows;
+      if (!a && !b && (step.access & (tape_shared | tape_columns)) != 0)
+        return tape_reductions::reduction<Dot, Run, Run>;
       if (a) return b ? tape_reductions::reduction<Dot, List, List> : tape_reductions::reduction<Dot, List, Run>;
       return b ? tape_reductions::reduction<Dot, Run, List> : tape_reductions::reduction_of_run<Dot>;
     case TapeOp::sum:

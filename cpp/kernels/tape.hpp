@@ -7,8 +7,7 @@
 //
 //   step   IN            the instruction: what to compute, and where from and to
 //   frame  IN, OUT       where slots, fixed numbers and lists are; SCRATCH: n (n + m) numbers for the largest `solve`
-//   of
-//                        m right-hand sides, n n for a determinant
+//                        of m right-hand sides, n n for a determinant, n + 8 for a matrix of n columns times a vector
 //   load   IN x: points x n, rows row_stride apart; OUT the first n slots. Points that are missing at the end of a
 //                        block are the last one again.
 //   store  IN from: the slots of n results; OUT to: points x n, rows row_stride apart

@@ -218,11 +218,20 @@ MMLFAST_INLINE native<double> add_parts_of_each(Vector* part) {
   return sums[0];
 }
 
+// The terms of the first operand that all results have, one after the other.
+inline const double* shared_terms(const TapeStep& step, const TapeFrame& frame) {
+  const TapeAccess access = step.access_of(0);
+  if (access == TapeAccess::run) return frame.slots + step.from[0];
+  const double* numbers = access == TapeAccess::fixed_list ? frame.fixed : frame.slots;
+  for (Size t = 0; t < step.aux(); ++t) frame.scratch[t] = numbers[frame.lists[step.from[0] + t]];
+  return frame.scratch;
+}
+
 // A matrix times a vector, row by row: several of them at a time, whose sums do not wait for one another.
 inline void matrix_by_rows(const TapeStep& step, const TapeFrame& frame) {
   constexpr Size rows = native_lanes<double>;
   const Size terms = step.aux(), whole = terms / width * width, left = terms - whole;
-  const double *a = frame.slots + step.from[0], *b = frame.slots + step.from[1];
+  const double *a = shared_terms(step, frame), *b = frame.slots + step.from[1];
   double* to = frame.slots + step.to;
   for (Size i = 0; i < step.count; i += rows) {
     const Size count = step.count - i < rows ? step.count - i : rows;
@@ -269,7 +278,7 @@ MMLFAST_INLINE void results_by_columns(const double* a, const double* b, Size te
 inline void matrix_by_columns(const TapeStep& step, const TapeFrame& frame) {
   constexpr Size several = 4 * width;
   const Size terms = step.aux(), count = step.count;
-  const double *a = frame.slots + step.from[0], *b = frame.slots + step.from[1];
+  const double *a = shared_terms(step, frame), *b = frame.slots + step.from[1];
   double* to = frame.slots + step.to;
   Size i = 0;
   for (; i + several <= count; i += several) results_by_columns<4>(a, b + i, terms, count, to + i);
