@@ -191,7 +191,7 @@ inline TapeFunction pair_with_one_for(TapeStep& first, TapeStep& second, int tak
 // The function of `first` where operand `taken` of `second` is what it gives, or nullptr if there is none. Operands are
 // exchanged where that changes nothing.
 inline TapeFunction function_of(TapeStep& first, TapeStep& second, int taken, bool point) {
-#if defined(__x86_64__) && !defined(__FMA__)
+#if !defined(__FMA__) && !defined(__aarch64__)
   return nullptr;  // fma takes so long here that nothing would be gained
 #endif
   const bool whole_vectors = second.count % width == 0 || second.access & tape_padded;

@@ -147,7 +147,7 @@ MMLFAST_INLINE vec<T> exact_sum(const vec<T>& a, const vec<T>& b, vec<T>& low) {
 template <class T>
 MMLFAST_INLINE vec<T> exact_product(const vec<T>& a, const vec<T>& b, vec<T>& low) {
   const vec<T> product = a * b;
-#if defined(__x86_64__) && !defined(__FMA__)
+#if !defined(__FMA__) && !defined(__aarch64__)
   // Without fma: by halves (Dekker 1971). Not for numbers near the ends of the range.
   const vec<T> splitter = constant<T>(sizeof(T) == 8 ? 0x1p27 + 1 : 0x1p12 + 1);
   const vec<T> ca = a * splitter, cb = b * splitter, ah = ca - (ca - a), bh = cb - (cb - b), al = a - ah, bl = b - bh;
@@ -161,7 +161,7 @@ MMLFAST_INLINE vec<T> exact_product(const vec<T>& a, const vec<T>& b, vec<T>& lo
 // n - q d with one rounding.
 template <class T>
 MMLFAST_INLINE vec<T> residual(const vec<T>& n, const vec<T>& q, const vec<T>& d) {
-#if defined(__x86_64__) && !defined(__FMA__)
+#if !defined(__FMA__) && !defined(__aarch64__)
   vec<T> low;
   const vec<T> product = exact_product(q, d, low);
   return (n - product) - low;
