@@ -108,8 +108,8 @@ def of_functions(dtype: Any, n: int) -> Iterator[tuple[str, Callable[[], Any]]]:
 
     yield "grad", lambda: mf.autodiff.grad(hill).batch(x)
     yield "hessian", lambda: mf.autodiff.hessian(hill).batch(x)
-    yield "linear_fit", lambda: mf.linear_model.linear_fit(times[:, None], heights).coef
-    yield "curve_fit_many", lambda: mf.optimize.curve_fit_many(line, times, heights, [1.0, 1.0])[0]
+    yield "linear_fit", lambda: mf.linear_model.linear_fit(times, heights).coefficients
+    yield "curve_fit_many", lambda: mf.optimize.curve_fit_many(line, times, heights, [1.0, 1.0]).params
 
 
 def of_graphs(dtype: Any, n: int) -> Iterator[tuple[str, Callable[[], Any]]]:
