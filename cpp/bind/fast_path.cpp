@@ -147,8 +147,7 @@ FastCall fast_call(const BatchedFunctionData& f, PyObject* const* args, PyTypeOb
 
   call.outcome = operands.run();
   clear_float_flags();
-  if (call.outcome.status == Outcome::Status::failed_items && f.failed_items_message == nullptr)
-    call.outcome = {};
+  if (call.outcome.status == Outcome::Status::failed_items && f.failed_items_message == nullptr) call.outcome = {};
   if (call.outcome.ok()) call.value = operands.results(result, integers);
   return call;
 }

@@ -31,7 +31,7 @@ struct LinksState {
 class Links {
  public:
   static constexpr std::int64_t most_nodes = std::int64_t{1} << 31;  // 2 n_core numbers must fit a Node
-  static constexpr Size padding = 16;                // columns that may be read, though they are none
+  static constexpr Size padding = 16;                                // columns that may be read, though they are none
 
   // n <= most_nodes; the arrays are not needed any more afterwards. On a fault nothing is usable.
   template <class Index>
