@@ -451,3 +451,12 @@ def test_moments_of_columns(unit):
     assert_array_equal(
         quantiles(x[:, 0], w.astype(float), (0.1, 0.5, 0.9)), quantiles(np.repeat(x[:, 0], w), None, (0.1, 0.5, 0.9))
     )
+
+
+def test_the_order_of_the_data_in_memory_changes_no_bit():
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(300, 3)) * [1.0, 1e3, 1e-3]
+    y = x[:, 0] + rng.normal(size=300)
+    tables = x, np.asfortranarray(x)
+    one, other = (MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, random_state=0).fit(table, y) for table in tables)
+    assert_array_equal(one.predict(x), other.predict(x))

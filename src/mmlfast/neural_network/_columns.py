@@ -21,14 +21,15 @@ class Columns(NamedTuple):
 
 
 def blocks(x: Array, weights: Array | None = None) -> Iterator[tuple[Array, Array | None]]:
-    """Rows in float64, and their weights; rows of weight 0 are left out."""
+    """Rows in float64, and their weights; rows of weight 0 are left out. In one order in memory, whatever that of x is:
+    the order of sums depends on it."""
     n = max(1, _BLOCK_NUMBERS // max(x.shape[1], 1))
     for start in range(0, len(x), n):
         rows, w = x[start : start + n], None if weights is None else weights[start : start + n]
         if w is not None and not w.all():
             rows, w = rows[w > 0], w[w > 0]
         if len(rows):
-            yield rows.astype(np.float64), w
+            yield rows.astype(np.float64, order="C"), w
 
 
 def first_not_finite(x: Array) -> tuple[int, int] | None:
