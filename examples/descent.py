@@ -88,9 +88,9 @@ def show(learning_rate=0.004, momentum=0.9, steps=200):
 
 
 if "get_ipython" in globals():
-    from ipywidgets import interact
+    from ipywidgets import interact_manual
 
-    interact(show, learning_rate=(0.0005, 0.012, 0.0005), momentum=(0.0, 0.99, 0.01), steps=(1, 1000))
+    interact_manual(show, learning_rate=(0.0005, 0.012, 0.0005), momentum=(0.0, 0.99, 0.01), steps=(1, 1000))
 
 # %%
 # Short steps are not convergence: a rate that is too small, and one that is too large, are told.

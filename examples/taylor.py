@@ -101,7 +101,7 @@ plt.show()
 
 
 # %%
-# In a notebook, a slider draws the order that is wanted, of any function.
+# In a notebook: sliders for the order that is wanted, and which function.
 def show(order, f=lambda t: 1 / (1 + t**2), x0=0.0):
     """The function, and its polynomial of that order."""
     at = x0 + np.linspace(-2, 2, 401)
@@ -113,6 +113,6 @@ def show(order, f=lambda t: 1 / (1 + t**2), x0=0.0):
 
 
 if "get_ipython" in globals():
-    from ipywidgets import interact
+    from ipywidgets import interact_manual
 
-    interact(show, order=(0, 30), f={"1 / (1 + t^2)": lambda t: 1 / (1 + t**2), "exp": np.exp, "cos": np.cos})
+    interact_manual(show, order=(0, 30), f={"1 / (1 + t^2)": lambda t: 1 / (1 + t**2), "exp": np.exp, "cos": np.cos})
