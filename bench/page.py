@@ -1,7 +1,8 @@
-"""Put stored results into the page of the documentation: ``python bench/page.py``.
+"""Put stored results into the documentation: ``python bench/page.py``.
 
 Takes the files ``docs/measured/*.json``, which ``bench/run.py --json`` wrote, and rewrites what follows "## Measured"
-in ``docs/benchmarks.md``: one section for each file, with its picture beside it. Measures nothing; needs matplotlib.
+in ``docs/benchmarks.md``: one section for each file, with its picture beside it. Of the first file, ten cases stand in
+the README, with one that is lost. Measures nothing; needs matplotlib.
 """
 
 from __future__ import annotations
@@ -14,15 +15,29 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench.harness import picture, report
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
 HEADING = "## Measured\n"
+BEGIN, END = "<!-- what bench/page.py writes -->\n", "<!-- up to here -->\n"
+CHOSEN = (
+    "solve-one-3",
+    "solve-batch-4-float64",
+    "eigh-batch-3-float64",
+    "covariance-1000000x10-float64-far",
+    "pca-1000000x10-float64-far",
+    "knn-2e4x64",
+    "autodiff-gradient-rosenbrock-10",
+    "curve-fit-many-decay",
+    "backprop-tiny",
+    "eigh-one-1000",
+)
 
 
 def measured() -> str:
     """All sections, as Markdown."""
     text: list[str] = []
-    for path in sorted((DOCS / "measured").glob("*.json")):
+    for path in stored():
         results, machine = report.read_json(path)
-        title = f"{machine['processor']}, {machine['simd']}, {machine['threads']} threads"
+        title = f"{machine['processor']}, {machine['simd']}, {machine['threads']} threads, {machine['date'][:16]}"
         text += [
             "",
             f"### {title}",
@@ -35,13 +50,30 @@ def measured() -> str:
     return "\n".join(text) + "\n"
 
 
+def stored() -> list[Path]:
+    return sorted((DOCS / "measured").glob("*.json"))
+
+
+def headline() -> str:
+    """The table of the README, as Markdown."""
+    results, machine = report.read_json(stored()[0])
+    chosen = [result for name in CHOSEN for result in results if result.name == name]
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(machine["versions"].items()))
+    about = f"{machine['processor']}, {machine['simd']}, {machine['threads']} threads for everybody; {versions}."
+    return "\n".join([*report.rows(chosen, goals=False), "", about]) + "\n"
+
+
 def main() -> None:
-    """Write the page and its pictures."""
+    """Write the page, the table of the README, and the pictures."""
     page = DOCS / "benchmarks.md"
     before, _, _ = page.read_text(encoding="utf-8").partition(HEADING)
     page.write_text(before + HEADING + measured(), encoding="utf-8")
-    for path in (DOCS / "measured").glob("*.json"):
+    start, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    README.write_text(start + BEGIN + headline() + END + rest.partition(END)[2], encoding="utf-8")
+    for path in stored():
         picture.draw(path.with_suffix(".svg"), *report.read_json(path))
+    results, machine = report.read_json(stored()[0])
+    picture.draw(DOCS / "measured/chosen.svg", [r for r in results if r.name in CHOSEN], machine)
 
 
 if __name__ == "__main__":

@@ -172,15 +172,19 @@ def machine_lines(machine: dict[str, Any]) -> list[str]:
     return [f"- {name}: {_flat(value)}" for name, value in machine.items()]
 
 
+def rows(results: Sequence[Result], *, goals: bool = True) -> list[str]:
+    """Markdown lines: one table, a row for each case."""
+    header = ["case", "mmlfast", "best peer", "ratio (quartiles)", "over numpy", "error: ours / best peer", "goals"]
+    shown = len(header) if goals else len(header) - 1
+    return _markdown_table(header[:shown], [_summary_row(result)[:shown] for result in results])
+
+
 def summary(results: Sequence[Result], level: str) -> list[str]:
     """Markdown lines: a table for each family, under headings of that level."""
-    header = ["case", "mmlfast", "best peer", "ratio (quartiles)", "over numpy", "error: ours / best peer", "goals"]
     text = [counts(results), ""]
     text += ["Ratios are peer time / our time, median of pairs measured in turn; above 1 we are faster.", ""]
     for family in dict.fromkeys(result.family for result in results):
-        text += [f"{level} {family}", ""]
-        text += _markdown_table(header, [_summary_row(r) for r in results if r.family == family])
-        text.append("")
+        text += [f"{level} {family}", "", *rows([r for r in results if r.family == family]), ""]
     return text
 
 
