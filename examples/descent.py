@@ -73,6 +73,27 @@ plt.show()
 
 
 # %%
+# What the rate does: two hundred steps of steepest descent, from too short to nearly too long.
+figure, axes = plt.subplots(figsize=(6, 4.2), dpi=70, layout="constrained")
+rates = np.linspace(0.0002, 0.0046, 23)
+ways = [gradient_descent(valley, start, learning_rate=rate, max_iter=200, path=True).path for rate in rates]
+
+
+def draw_rate(frame):
+    """The way with that rate."""
+    axes.clear()
+    axes.contour(x, y, valley([x, y]), np.logspace(-1.5, 2.2, 16), cmap="gray", linewidths=0.5)
+    axes.plot(*ways[frame].T, "o-", color="tab:orange", markersize=3)
+    axes.set(xlabel="first variable", ylabel="second variable", xlim=(-1.7, 1.5), ylim=(-0.7, 1.9))
+    axes.set_title(f"rate {rates[frame]:.4f}: {valley(ways[frame][-1]):.3f} above the bottom after 200 steps")
+
+
+film = FuncAnimation(figure, draw_rate, frames=len(rates), interval=300)
+figure.canvas.draw()  # its first picture
+plt.show()
+
+
+# %%
 # In a notebook: what rate and momentum do to the way.
 def show(learning_rate=0.004, momentum=0.9, steps=200):
     """The way from the start, and where it is after so many steps."""
