@@ -23,13 +23,14 @@ PointTree<T>::PointTree(const RowTable<T>& points, Size leaf) noexcept
       n_leaves_(std::max<Size>(1, ceil_div(points.count, leaf))),
       order_(points.count),
       boxes_(checked_product(2 * n_leaves_ - 1, 2 * points.d)),
+      least_(2 * n_leaves_ - 1),
       rows_(checked_product(points.count, points.d)),
       moved_(checked_product(points.count, points.d)),
       keyed_(points.count) {}
 
 template <class T>
 Outcome PointTree<T>::build() noexcept {
-  if (!order_ || !boxes_ || !rows_ || !moved_ || !keyed_) return {Outcome::Status::no_memory};
+  if (!order_ || !boxes_ || !least_ || !rows_ || !moved_ || !keyed_) return {Outcome::Status::no_memory};
   std::copy_n(points_.data, points_.count * points_.d, rows_.data());
   std::iota(order_.data(), order_.data() + points_.count, std::uint32_t{0});
   std::array<Part, n_parts> parts{Part{0, 0, n_leaves_}};
@@ -57,7 +58,7 @@ Outcome PointTree<T>::build() noexcept {
   return outcome;
 }
 
-// The box of a part; returns the component in which it is widest.
+// The box of a part, and its smallest number; returns the component in which it is widest.
 template <class T>
 Size PointTree<T>::measure(const Part& p) noexcept {
   const Size d = points_.d, from = begin(p.first_leaf), to = end(p.first_leaf + p.n_leaves - 1);
@@ -66,6 +67,7 @@ Size PointTree<T>::measure(const Part& p) noexcept {
     box[2 * j] = std::numeric_limits<double>::infinity();
     box[2 * j + 1] = -box[2 * j];
   }
+  least_[p.node] = *std::min_element(order_.data() + from, order_.data() + to);
   for (Size i = from; i < to; ++i) {
     const T* at = row(i);
     for (Size j = 0; j < d; ++j) {

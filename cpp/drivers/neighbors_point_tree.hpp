@@ -29,6 +29,8 @@ class PointTree {
   Size end(Size leaf) const noexcept { return leaf + 1 == n_leaves_ ? points_.count : (leaf + 1) * leaf_; }
   // d pairs of numbers: the least and the largest coordinate.
   const double* box(Size node) const noexcept { return boxes_.data() + node * 2 * points_.d; }
+  // The smallest number of a point of a node.
+  std::uint32_t least(Size node) const noexcept { return least_[node]; }
 
  private:
   struct Keyed {
@@ -51,6 +53,7 @@ class PointTree {
   Size leaf_, n_leaves_;
   AlignedBuffer<std::uint32_t> order_;
   AlignedBuffer<double> boxes_;
+  AlignedBuffer<std::uint32_t> least_;
   // Rows move with their numbers, so that a part is read from one end to the other.
   AlignedBuffer<T> rows_, moved_;
   AlignedBuffer<Keyed> keyed_;

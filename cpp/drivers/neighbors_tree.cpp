@@ -96,12 +96,12 @@ class TreeSearch {
     Waiting waiting[2 * most_levels];
     Size count = 0;
     waiting[count++] = {0, 0, points_.n_leaves(), 0};
-    double reach = std::numeric_limits<double>::infinity();
+    Measured reach = farthest(w, n);
     while (count > 0) {
       const Waiting node = waiting[--count];
-      if (node.square > reach) continue;
+      if (!may_improve(node.square, node.node, reach)) continue;
       if (node.n_leaves == 1) {
-        if (scan(node, w)) reach = *std::max_element(w.limit, w.limit + n);
+        if (scan(node, w)) reach = farthest(w, n);
         continue;
       }
       const Size below = node.n_leaves / 2;
@@ -109,7 +109,7 @@ class TreeSearch {
           far{node.node + 2 * below, node.first_leaf + below, node.n_leaves - below, 0};
       near.square = between(w.box, points_.box(near.node), d_);
       far.square = between(w.box, points_.box(far.node), d_);
-      if (far.square < near.square) std::swap(near, far);
+      if (nearer({far.square, points_.least(far.node)}, {near.square, points_.least(near.node)})) std::swap(near, far);
       waiting[count++] = far, waiting[count++] = near;
     }
     for (Size q = 0; q < n; ++q) answer_.write(tree.order()[first + q], w.candidates + q * capacity_, w.count[q]);
@@ -130,6 +130,25 @@ class TreeSearch {
     }
   }
 
+  // The last of the k neighbours that a query has so far; of several queries, as far as any of them.
+  Measured last_of(Size q, const Workspace& w) const noexcept {
+    if (w.count[q] < answer_.k) return {std::numeric_limits<double>::infinity(), ~std::uint32_t{0}};
+    return w.candidates[q * capacity_ + answer_.k - 1];
+  }
+  Measured farthest(const Workspace& w, Size n) const noexcept {
+    Measured all{0, 0};
+    for (Size q = 0; q < n; ++q) {
+      const Measured last = last_of(q, w);
+      all = {std::max(all.score, last.score), std::max(all.index, last.index)};
+    }
+    return all;
+  }
+  // Whether a box at that distance may hold a neighbour in place of the last one: a nearer point, or one as far whose
+  // number is smaller. (Of many points in one place, most are ruled out by their numbers.)
+  bool may_improve(double square, Size node, const Measured& last) const noexcept {
+    return square < last.score || (square == last.score && points_.least(node) < last.index);
+  }
+
   // The points of a leaf, for the queries that may find some there; whether a limit has moved.
   bool scan(const Waiting& leaf, const Workspace& w) const noexcept {
     const double* box = points_.box(leaf.node);
@@ -138,7 +157,8 @@ class TreeSearch {
     bool moved = false;
     for (Size q = 0; q < block_; q += tile_) {
       bool any = false;
-      for (Size r = q; r < q + tile_ && !any; ++r) any = from_box(w.rows + r * d_, box, d_) <= w.limit[r];
+      for (Size r = q; r < q + tile_ && !any; ++r)
+        any = w.limit[r] >= 0 && may_improve(from_box(w.rows + r * d_, box, d_), leaf.node, last_of(r, w));
       if (!any) continue;
       const NeighborScan<double> operands{
           w.rows + q * d_, tile_,       d_, panels_.data(), nullptr, end, w.limit + q, w.candidates + q * capacity_,
