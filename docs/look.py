@@ -87,12 +87,16 @@ class Browser:
         self.run(page, scheme, f"--window-size={size[0]},{size[1]}", f"--screenshot={file}")
 
 
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Answers without a line for each request."""
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+
 def serve(site):
     """A web server of the site on a port of this machine that is free."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(site))
-    handler.log_message = lambda *_: None
-    http.server.SimpleHTTPRequestHandler.log_message = lambda *_: None
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return f"http://127.0.0.1:{server.server_port}"
 

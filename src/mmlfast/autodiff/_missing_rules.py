@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,29 +24,23 @@ def _there(t: Trace, a: Ids, where: Any = True) -> Traced:
     return Traced(t, there, True)
 
 
-@rule(np.nansum)
-def _nansum(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
-    return r.sum_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
+def _leaving_out(reduction: Callable[..., Any]) -> Callable[..., Any]:
+    """The reduction, of the numbers that are there."""
+
+    def traced(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
+        return reduction(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
+
+    return traced
 
 
-@rule(np.nanprod)
-def _nanprod(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
-    return r.product_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
-
-
-@rule(np.nanmean)
-def _nanmean(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
-    return r.mean_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
-
-
-@rule(np.nanvar)
-def _nanvar(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
-    return r.variance_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
-
-
-@rule(np.nanstd)
-def _nanstd(t: Trace, a: Any, *args: Any, where: Any = True, **kwargs: Any) -> Any:
-    return r.deviation_of(t, a, *args, where=_there(t, t.ids_of(a), where), **kwargs)
+for _function, _reduction in (
+    (np.nansum, r.sum_of),
+    (np.nanprod, r.product_of),
+    (np.nanmean, r.mean_of),
+    (np.nanvar, r.variance_of),
+    (np.nanstd, r.deviation_of),
+):
+    rule(_function)(_leaving_out(_reduction))
 
 
 def _extreme(t: Trace, op: str, a: Any, axis: Any, keepdims: bool, where: Any) -> Ids:

@@ -41,14 +41,19 @@ def sorted_rows(t: Trace, rows: Ids) -> Ids:
     return out
 
 
-@rule(np.sort)
-def _sort(t: Trace, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Ids:
+def sorted_along(t: Trace, a: Any, axis: Any) -> Ids:
+    """All numbers in ascending order along an axis, or of the whole array."""
     ids = t.ids_of(a)
     if axis is None:
         return sorted_rows(t, ids.reshape(1, -1)).ravel()
     moved = np.moveaxis(ids, axis, -1)
     rows = sorted_rows(t, moved.reshape(-1, moved.shape[-1]))
     return np.moveaxis(rows.reshape(moved.shape), -1, axis).copy()
+
+
+@rule(np.sort)
+def _sort(t: Trace, a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Ids:
+    return sorted_along(t, a, axis)
 
 
 def _without_nan(t: Trace, value: Ids, ascending: Ids) -> Ids:

@@ -13,7 +13,7 @@ import numpy as np
 import mmlfast.autodiff._ufunc_rules as u
 from mmlfast.autodiff._decisions import Decisions
 from mmlfast.autodiff._errors import refuse
-from mmlfast.autodiff._order_rules import sorted_rows
+from mmlfast.autodiff._order_rules import sorted_along
 from mmlfast.autodiff._registry import is_mask, rule
 from mmlfast.autodiff._trace import Ids, Trace
 
@@ -105,12 +105,7 @@ def _argsort(t: Trace, a: Any, axis: Any = -1, kind: Any = None, order: Any = No
 @rule(np.partition)
 def _partition(t: Trace, a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Ids:
     """All of it in order: NumPy says nothing of the order on either side of place k."""
-    ids = t.ids_of(a)
-    if axis is None:
-        return sorted_rows(t, ids.reshape(1, -1)).ravel()
-    moved = np.moveaxis(ids, axis, -1)
-    rows = sorted_rows(t, moved.reshape(-1, moved.shape[-1]))
-    return np.moveaxis(rows.reshape(moved.shape), -1, axis).copy()
+    return sorted_along(t, a, axis)
 
 
 @rule(np.unique)

@@ -55,7 +55,6 @@ def constrained_minimum(
     try:
         outcome, rows = minimum_within(problem, constraints, box, x0, max_iter, _guarded(stepped))
     except _Stopped as stopped:
-        rows = Rows(problem, constraints, box)
         return _stopped(problem, stopped.x)
     return _result(problem, rows, outcome)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmlfast._common.arrays import as_integer, check_labels, is_dask, labelled
+from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._fit_many_groups import fit_groups
 from mmlfast.optimize._fit_many_lazy import fit_lazily
 from mmlfast.optimize._fit_many_pieces import Job, fit_all
@@ -27,7 +28,7 @@ def curve_fit_many(
     p0: Any = None,
     sigma: Any = None,
     absolute_sigma: bool = False,
-    bounds: Any = (-np.inf, np.inf),
+    bounds: Any = UNBOUNDED,
     *,
     nan_policy: str | None = None,
     fixed: Any = None,
