@@ -2,25 +2,11 @@
 #pragma once
 
 #include <cstring>
-#include <type_traits>
 
 #include "drivers/backprop_workspace.hpp"
+#include "drivers/common/finite.hpp"
 
 namespace mmlfast::drivers::backprop {
-
-// Whether none of n numbers is NaN or infinite: without a branch, so that it runs in vectors.
-template <class T>
-bool all_finite(const T* x, Size n) {
-  using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
-  constexpr Bits exponent = sizeof(T) == 8 ? static_cast<Bits>(0x7ff0000000000000) : static_cast<Bits>(0x7f800000);
-  Bits bad = 0;
-  for (Size i = 0; i < n; ++i) {
-    Bits bits;
-    std::memcpy(&bits, x + i, sizeof(T));
-    bad |= static_cast<Bits>((bits & exponent) == exponent);
-  }
-  return bad == 0;
-}
 
 template <class T>
 class Snapshot {

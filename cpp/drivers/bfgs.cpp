@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/finite.hpp"
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -119,11 +120,7 @@ class Bfgs {
     ++result_.n_evaluations;
     return f_.evaluate(x, value, gradient);
   }
-  bool is_finite(double value, const double* g) const noexcept {
-    double sum = value;
-    for (Size i = 0; i < n_; ++i) sum += 0 * g[i];
-    return std::isfinite(sum);
-  }
+  bool is_finite(double value, const double* g) const noexcept { return std::isfinite(value) && all_finite(g, n_); }
   bool is_zero(const double* g) const noexcept {
     return std::all_of(g, g + n_, [](double v) { return v == 0; });
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/common/finite.hpp"
 #include "drivers/eigh.hpp"
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/interrupt.hpp"
@@ -164,11 +165,7 @@ class Newton {
     ++result_.n_evaluations;
     return f_.evaluate(x, value, gradient);
   }
-  bool is_finite(double value, const double* g) const noexcept {
-    double sum = value;
-    for (Size i = 0; i < n_; ++i) sum += 0 * g[i];
-    return std::isfinite(sum);
-  }
+  bool is_finite(double value, const double* g) const noexcept { return std::isfinite(value) && all_finite(g, n_); }
   // Values so far: the largest of all, and of the last ones.
   void keep(double value) noexcept {
     before_[n_kept_++ % most_before] = std::fabs(value);

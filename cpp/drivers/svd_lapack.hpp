@@ -7,6 +7,7 @@
 
 #include "drivers/common/batch.hpp"
 #include "drivers/common/column_major.hpp"
+#include "drivers/common/finite.hpp"
 #include "drivers/common/matrix_batch.hpp"
 #include "kernels/svd.hpp"
 #include "runtime/lapack_table.hpp"
@@ -40,13 +41,6 @@ struct SingularFactors {
   T *u, *s, *vh;
   Outcome outcome;
 };
-
-template <class T>
-bool all_finite(const T* x, Size count) {
-  T sum = 0;
-  for (Size i = 0; i < count; ++i) sum += x[i] * 0;
-  return sum == 0;
-}
 
 // call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values only, of what is said.
 template <class T, class Call>
