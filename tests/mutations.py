@@ -34,6 +34,7 @@ from pathlib import Path
 
 from mutations_of_derivatives import DERIVATIVES
 from mutations_of_fits import FITS
+from mutations_of_geometry import GEOMETRY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -212,32 +213,6 @@ mutations(
     ("w < broadcast<double>(infinity)", "w <= broadcast<double>(infinity)"),
     ("next[r] = sum;", "next[r] = sum + (r > 9);"),
     ("source[e] < target && source[e] >=", "source[e] >="),
-)
-mutations(
-    "cpp/drivers/neighbors_tree.cpp",
-    "test_neighbors.py",
-    ("square == last.score && points_.least(node) < last.index", "false"),  # ties: the smaller number
-    ("return sum * (1 - 4", "return sum * (1.05 - 4"),  # a box is nearer than it is said to be
-    ("count == answer_.k", "count + 1 == answer_.k"),  # the last place
-    ("min(i, k), candidates[i]", "min(i, k - 1), candidates[i]"),  # one of k that is thrown away
-)
-mutations(
-    "cpp/kernels/**/neighbors.cpp",
-    "test_neighbors.py test_layouts.py",
-    ("moves = own > shifted", "moves = own > list"),
-    ("first_point + l", "first_point + l + (l > 6)"),
-    (
-        "broadcast(o.limit[query + r]); },\n        [&](int r, double* scores)",
-        "broadcast(o.limit[query]); },\n        [&](int r, double* scores)",
-    ),
-    ("i + c < count ? i + c : count - 1", "i"),
-)
-mutations(
-    "cpp/kernels/**/distances.cpp",
-    "test_distances.py test_layouts.py",
-    ("from == 0 ? sum[r] : total[r] + sum[r]", "sum[r]"),  # more than 64 columns
-    ("square < smallest_square<T> ? 0x1p600", "square < smallest_square<T> ? 0x1p500"),
-    ("if (rows == 1) tile_of<1>", "if (rows == 2) tile_of<1>"),
 )
 mutations(
     "cpp/kernels/**/inner_product.cpp",
@@ -540,7 +515,7 @@ mutations(
         "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
     ),
 )
-for _mutation in (*FITS, *DERIVATIVES):
+for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY):
     mutations(*_mutation)
 
 # ---- Python ----

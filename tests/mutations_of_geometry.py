@@ -1,0 +1,34 @@
+"""Mutations of distances and nearest neighbours, for tests/mutations.py: as in mutations_of_fits.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GEOMETRY: tuple[tuple[Any, ...], ...] = (
+    (
+        "cpp/drivers/neighbors_tree.cpp",
+        "test_neighbors.py",
+        ("square == last.score && points_.least(node) < last.index", "false"),  # ties: the smaller number
+        ("return sum * (1 - 4", "return sum * (1.05 - 4"),  # a box is nearer than it is said to be
+        ("count == answer_.k", "count + 1 == answer_.k"),  # the last place
+        ("min(i, k), candidates[i]", "min(i, k - 1), candidates[i]"),  # one of k that is thrown away
+    ),
+    (
+        "cpp/kernels/**/neighbors.cpp",
+        "test_neighbors.py test_layouts.py",
+        ("moves = own > shifted", "moves = own > list"),
+        ("first_point + l", "first_point + l + (l > 6)"),
+        (
+            "broadcast(o.limit[query + r]); },\n        [&](int r, double* scores)",
+            "broadcast(o.limit[query]); },\n        [&](int r, double* scores)",
+        ),
+        ("i + c < count ? i + c : count - 1", "i"),
+    ),
+    (
+        "cpp/kernels/**/distances.cpp",
+        "test_distances.py test_layouts.py",
+        ("from == 0 ? sum[r] : total[r] + sum[r]", "sum[r]"),  # more than 64 columns
+        ("square < smallest_square<T> ? 0x1p600", "square < smallest_square<T> ? 0x1p500"),
+        ("if (rows == 1) tile_of<1>", "if (rows == 2) tile_of<1>"),
+    ),
+)
