@@ -39,8 +39,10 @@ class GufuncFrame {
   // The next operand of the signature, as a matrix, a column or a number of the core dimensions given.
   template <class T>
   Batch<T> matrix(int rows, int cols) noexcept {
-    const std::ptrdiff_t row = elements<T>(*core_steps_++), col = elements<T>(*core_steps_++);
-    return next<T>({core(rows), core(cols), row, col});
+    // NumPy's step along a dimension of one is 0: a single row or column is then told as what it is, without gaps.
+    const std::ptrdiff_t row_step = elements<T>(*core_steps_++), col_step = elements<T>(*core_steps_++);
+    const Size m = core(rows), n = core(cols);
+    return next<T>({m, n, m == 1 ? n : row_step, n == 1 ? 1 : col_step});
   }
   template <class T>
   Batch<T> column(int rows) noexcept {
