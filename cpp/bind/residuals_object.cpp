@@ -140,10 +140,17 @@ class BoundTapeResiduals : public Residuals {
 class CallableResiduals : public Residuals, public ResidualFunction {
  public:
   CallableResiduals(py::object fun, py::object jac, Size m, Size n, py::handle y, py::handle weights,
-                    py::handle whitening)
-      : ResidualFunction(m, n), fun_(std::move(fun)), jac_(std::move(jac)), data_(m, y, weights, whitening) {
+                    py::handle whitening, py::object model, py::object x)
+      : ResidualFunction(m, n),
+        fun_(std::move(fun)),
+        jac_(std::move(jac)),
+        model_(std::move(model)),
+        x_(std::move(x)),
+        data_(m, y, weights, whitening),
+        is_direct_(!model_.is_none() && n <= most_spread) {
     if (m < 0 || n < 1) throw py::value_error("m and n: how many residuals and parameters");
   }
+  py::object first() const { return first_; }
 
   ResidualFunction& function() noexcept override { return *this; }
   bool calls_python() const noexcept override { return true; }
@@ -191,7 +198,36 @@ class CallableResiduals : public Residuals, public ResidualFunction {
   }
 
  private:
+  // model(x, *p) as it is, if it gives what a model should; false: fun is to be asked, which says what is wrong.
+  bool call_directly(const double* p) noexcept {
+    if (!is_direct_) return false;
+    const Size n = n_parameters();
+    PyObject* arguments[most_spread + 1] = {x_.ptr()};
+    PyArray_Descr* description = PyArray_DescrFromType(NPY_DOUBLE);
+    for (Size k = 0; is_direct_ && k < n; ++k) {
+      arguments[k + 1] = PyArray_Scalar(const_cast<double*>(p + k), description, nullptr);
+      is_direct_ = arguments[k + 1] != nullptr;
+    }
+    Py_DECREF(description);
+    PyObject* given =
+        is_direct_ ? PyObject_Vectorcall(model_.ptr(), arguments, static_cast<std::size_t>(n + 1), nullptr) : nullptr;
+    for (Size k = 1; k <= n; ++k) Py_XDECREF(arguments[k]);
+    value_ = py::reinterpret_steal<py::array>(given);
+    is_direct_ = given != nullptr && PyArray_CheckExact(given) && PyArray_TYPE(as_array(given)) == NPY_DOUBLE &&
+                 PyArray_ISCARRAY_RO(as_array(given)) && PyArray_NDIM(as_array(given)) == 1 &&
+                 PyArray_SIZE(as_array(given)) == n_residuals();
+    if (is_direct_ && first_.is_none())  // a copy: it may give the same array each time
+      first_ = py::reinterpret_steal<py::object>(PyArray_NewCopy(as_array(given), NPY_CORDER));
+    // It may have wanted to write into x; whatever else it was will be raised again.
+    if (given == nullptr && PyErr_ExceptionMatches(PyExc_Exception) != 0) PyErr_Clear();
+    return is_direct_;
+  }
+
   bool call(const py::object& f, const double* p, Size size, const char* message) noexcept {
+    if (&f == &fun_) {
+      if (call_directly(p)) return true;
+      if (PyErr_Occurred() != nullptr) return false;
+    }
     npy_intp n = n_parameters();
     PyObject* x = PyArray_SimpleNew(1, &n, NPY_DOUBLE);
     if (x == nullptr) return false;
@@ -213,9 +249,12 @@ class CallableResiduals : public Residuals, public ResidualFunction {
     drivers::weigh_residuals(data_.weights_data(), data_.whitening_data(), n_residuals(), r);
   }
 
-  py::object fun_, jac_, on_step_;
+  static constexpr Size most_spread = 16;
+
+  py::object fun_, jac_, model_, x_, on_step_, first_ = py::none();
   Data data_;
   py::array value_;
+  bool is_direct_;
   bool single_ = false;  // does the function give float32?
   std::unique_ptr<drivers::LeastSquaresDifferences> differences_;
 };
@@ -289,9 +328,11 @@ void add_residuals(py::module_& m) {
            py::arg("weights") = py::none(), py::arg("whitening") = py::none(), py::arg("second") = py::none(),
            py::arg("precise") = py::none());
   py::class_<CallableResiduals, Residuals>(m, "CallableResiduals")
-      .def(py::init<py::object, py::object, Size, Size, py::handle, py::handle, py::handle>(), py::arg("fun"),
-           py::arg("jac"), py::arg("m"), py::arg("n"), py::arg("y") = py::none(), py::arg("weights") = py::none(),
-           py::arg("whitening") = py::none());
+      .def(py::init<py::object, py::object, Size, Size, py::handle, py::handle, py::handle, py::object, py::object>(),
+           py::arg("fun"), py::arg("jac"), py::arg("m"), py::arg("n"), py::arg("y") = py::none(),
+           py::arg("weights") = py::none(), py::arg("whitening") = py::none(), py::arg("model") = py::none(),
+           py::arg("x") = py::none())
+      .def_property_readonly("first", &CallableResiduals::first);
 }
 
 }  // namespace mmlfast::bind

@@ -102,7 +102,8 @@ bool LeastSquaresDifferences::jacobian(ResidualFunction& function, const double*
                                        Size ld) noexcept {
   const double size = length(r, m_);
   start_ = std::max(start_, size);
-  size_ = std::max(size, 1e-3 * start_);
+  // What the residuals are made of is as large as they were at the start, and that is what roundings are relative to.
+  size_ = std::clamp(start_, size, std::max(1e3 * size, 1e-3 * start_));
   if (size_ == 0) size_ = 1;
   std::copy_n(p, n_, p_);
   for (Size j = 0; j < n_; ++j)

@@ -78,6 +78,67 @@ LeastSquaresSearch::Progress LeastSquaresSearch::last_step(bool further) noexcep
   }
 }
 
+// Whether differences to one side tell all parameters well enough here: their errors, those of the residuals over what
+// the residuals change by, are a part of the standard errors that nobody sees. second_step_: the standard errors, and 0
+// where they are not known.
+bool LeastSquaresSearch::one_side_does() noexcept {
+  if (m_ <= n_ || !problem_.amplification(second_step_)) {
+    std::fill_n(second_step_, n_, 0.0);
+    return false;
+  }
+  const double condition = std::sqrt(static_cast<double>(n_) * square_of(second_step_, n_));
+  const double precision = function_.precision(), rms = scaled(size_) / std::sqrt(static_cast<double>(m_ - n_));
+  const double wider = std::clamp(size_at_start_ / size_, 1.0, 1e3);  // steps than such that change the residuals alone
+  const double error = condition * roundings() / (wider * std::sqrt(precision * static_cast<double>(m_)));
+  for (Size j = 0; j < n_; ++j) second_step_[j] *= rms;
+  return error <= 1e-5 * rms;
+}
+
+// Whether what is left, `rest` times step_, is nothing beside the standard errors (second_step_) or the parameters.
+bool LeastSquaresSearch::is_nothing(double rest) const noexcept {
+  const double digits = std::pow(function_.precision(), 2.0 / 3), seen = both_sides_ ? 1e-7 : 2e-6;
+  for (Size j = 0; j < n_; ++j) {
+    const double size = weights_[j] * std::abs(times_power(p_[j], exponents_[j] - exponent_));
+    if (rest * weights_[j] * std::abs(step_[j]) > std::max(seen * second_step_[j], 3 * digits * size)) return false;
+  }
+  return true;
+}
+
+// The end of a search by differences, which cost evaluations: to one side as long as that does, and to both only where
+// the end is near. How near is told from how much shorter each step is than the one before. False: not there, or the
+// search has failed.
+bool LeastSquaresSearch::finish_by_differences() noexcept {
+  double last = times_power(length_, exponent_), ratio = std::min(bend_, 1.0);
+  int no_shorter = 0;
+  for (int k = 0; k < most_steps_by_differences; ++k) {
+    bool does = one_side_does() || both_sides_;  // by the derivatives there are, until there are others
+    const double left = scaled(ratio * last);
+    if (!does && left <= std::max(0.03 * std::sqrt(square_of(second_step_, n_)), 1e-6 * size_of_parameters())) {
+      both_sides_ = does = true;
+      function_.refine();
+      problem_.expect(25 * std::pow(function_.precision(), 2.0 / 3));
+      linear_at_p_ = false;
+    }
+    if (!linear_at_p_ && !linearize(false)) return false;
+    if (size_ == 0) return true;
+    problem_.solve(0, step_);
+    damping_ = 0;
+    const bool inside = !bounded_ || keep_between_bounds();
+    const double length = times_power(problem_.length(step_), exponent_),
+                 slower = std::clamp(length / last, ratio, 1.0);
+    const bool arrived = does && is_minimum() && (one_side_does(), is_nothing(slower));
+    no_shorter += length < 0.5 * last ? 0 : 1;
+    if (!arrived && no_shorter == 3) return false;
+    ratio = std::min(length / last, 1.0), last = length;
+    const Progress made = last_step(inside && go_further());
+    if (made == Progress::none && does) return is_minimum();
+    if (made == Progress::worse && arrived) return true;
+    if (made != Progress::good || !accept()) return false;
+    if (arrived) return project_again();
+  }
+  return false;
+}
+
 // Whether the search has come to where it wanted to: steps without damping become ever shorter, until they are
 // roundings.
 bool LeastSquaresSearch::finish() noexcept {
@@ -87,12 +148,14 @@ bool LeastSquaresSearch::finish() noexcept {
   secants_.forget();
   finishing_ = true;  // influences stay as they are, since secants are in their units
   const double errors = std::pow(function_.precision(), 2.0 / 3);  // of differences to both sides
-  // Derivatives by differences cost many evaluations: those of the search do until steps are short, and then those to
-  // both sides till the end.
-  const bool saves = !function_.is_exact() && loss_.is_linear();
-  bool is_refined = function_.is_exact(), converges = true;
+  if (saves_) {
+    if (finish_by_differences()) return true;
+    if (failed_ || status_ <= LeastSquaresStatus::out_of_evaluations) return false;
+    secants_.forget();
+  }
+  bool is_refined = function_.is_exact();
   for (int k = 0; k < most_last_steps; ++k) {
-    if (!linear_at_p_ && !(saves && converges ? project_again() : linearize(precisely))) return false;
+    if (!linear_at_p_ && !linearize(precisely)) return false;
     if (size_ == 0) return true;
     if (k == 0) {
       precisely = needs_precision() && linearize(true);
@@ -104,7 +167,7 @@ bool LeastSquaresSearch::finish() noexcept {
     damping_ = 0;
     bool inside = !bounded_ || keep_between_bounds();
     double length = problem_.length(step_);
-    if (!is_refined && (!saves || k == 4 || !converges || !(length > 1e-6 * size_of_parameters()))) {
+    if (!is_refined) {
       is_refined = true;
       function_.refine();
       problem_.expect(25 * errors);
@@ -117,18 +180,13 @@ bool LeastSquaresSearch::finish() noexcept {
     }
     if (has_arrived(length, floor, !function_.is_exact() ? 3 * errors : precisely ? 1e-13 : 1e-14)) return is_minimum();
     no_shorter = length < 0.5 * shortest ? 0 : no_shorter + 1;
-    converges = length < 0.2 * shortest;
     shortest = std::min(shortest, length);
     if (no_shorter == 2) secants_.forget();
     if (no_shorter == 5) break;
     const Progress made = last_step(inside && go_further());
     if (made == Progress::none) return is_minimum();
     if (made == Progress::failed) return false;
-    if (made == Progress::worse) {
-      if (is_refined) break;
-      converges = false;
-      continue;
-    }
+    if (made == Progress::worse) break;
     if (!accept()) return false;
   }
   if (!linear_at_p_ && !linearize(precisely)) return false;

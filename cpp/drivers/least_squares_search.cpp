@@ -30,7 +30,8 @@ LeastSquaresSearch::LeastSquaresSearch(ResidualFunction& function, const LeastSq
       xtol_(options.xtol),
       gtol_(options.gtol),
       bounded_(options.lower != nullptr || options.upper != nullptr),
-      accelerating_(options.acceleration && loss_.is_linear()) {
+      accelerating_(options.acceleration && loss_.is_linear()),
+      saves_(!function.is_exact() && loss_.is_linear()) {
   double** const of_parameters[] = {&trial_, &influence_, &norms_,    &weights_, &step_,    &second_step_,
                                     &lower_, &upper_,     &gradient_, &z_,       &second_z_};
   for (double** vector : of_parameters) *vector = memory.take<double>(n_);
@@ -230,6 +231,8 @@ void LeastSquaresSearch::search() noexcept {
       return;
     }
     // That was no minimum yet.
+    finishing_ = false;
+    if (std::exchange(saves_, false)) continue;
     if (std::max({ftol_, xtol_, gtol_}) < function_.precision()) {
       // Where derivatives vanish together with their combination with the residuals, no step of Gauss and Newton is
       // short.
@@ -237,7 +240,6 @@ void LeastSquaresSearch::search() noexcept {
       status_ = flat && is_bent_upwards() ? LeastSquaresStatus::gradient : LeastSquaresStatus::stagnation;
       return;
     }
-    finishing_ = false;
     ftol_ *= 1e-3, xtol_ *= 1e-3, gtol_ *= 1e-3;
   }
 }
@@ -289,9 +291,10 @@ bool LeastSquaresSearch::iterate() noexcept {
     const double ratio = predicted_ > 0 ? actual / predicted_ : -1;
     const bool undamped = damping_ == 0;
     adjust_radius(actual, ratio);
-    straight_ = undamped && std::abs(ratio - 1) < most_bend;
+    bend_ = undamped ? std::abs(ratio - 1) : 1;
+    straight_ = bend_ < most_bend;
     const bool taken = ratio >= 1e-4;
-    const bool settled = is_settled(actual);
+    const bool settled = is_settled(actual) || (taken && hands_over());
     if (taken && !accept()) return false;
     if (settled) return false;
     if (taken) return true;
@@ -308,6 +311,13 @@ bool LeastSquaresSearch::is_settled(double actual) noexcept {
     return true;
   }
   return false;
+}
+
+// To finish_by_differences, where a whole step of Gauss and Newton was short or did just what was predicted.
+bool LeastSquaresSearch::hands_over() noexcept {
+  if (!saves_ || !straight_ || !(bend_ < straight_way || length_ <= short_way * size_of_parameters())) return false;
+  status_ = LeastSquaresStatus::cost;
+  return true;
 }
 
 bool LeastSquaresSearch::accept() noexcept {

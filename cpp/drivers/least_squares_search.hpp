@@ -55,9 +55,13 @@ class LeastSquaresSearch : NonCopyable {
   // Whether to go on.
   bool accept() noexcept;
   bool is_settled(double actual) noexcept;
+  bool hands_over() noexcept;
 
   enum class Progress : std::uint8_t { good, none, worse, failed };
   Progress last_step(bool further) noexcept;
+  bool one_side_does() noexcept;
+  bool is_nothing(double rest) const noexcept;
+  bool finish_by_differences() noexcept;
   bool finish() noexcept;
   bool needs_precision() noexcept;
   bool has_arrived(double length, double floor, double digits) const noexcept;
@@ -72,10 +76,11 @@ class LeastSquaresSearch : NonCopyable {
   double size_of_parameters() const noexcept;
   double roundings() const noexcept;
 
-  static constexpr int most_last_steps = 60;
+  static constexpr int most_last_steps = 60, most_steps_by_differences = 12;
   // After a whole step of Gauss and Newton whose decrease was nearer to the predicted one than this there is nothing to
   // accelerate.
   static constexpr double most_bend = 0.03;
+  static constexpr double short_way = 0.1, straight_way = 1e-3;
 
   ResidualFunction& function_;
   const LeastSquaresOptions& options_;
@@ -102,6 +107,9 @@ class LeastSquaresSearch : NonCopyable {
   double ftol_, xtol_, gtol_;
   LeastSquaresStatus status_ = LeastSquaresStatus::stagnation;
   bool bounded_, failed_ = false, linear_at_p_ = false, finishing_ = false, accelerating_;
+  double bend_ = 1;  // by how much the decrease of the last step missed the predicted one
+  bool saves_;       // evaluations: derivatives are differences
+  bool both_sides_ = false;
   bool straight_ = false;  // was the last step such a one?
   Curvature curvature_ = Curvature::for_search;
 };

@@ -488,7 +488,9 @@ class RowResiduals(Residuals):
     ) -> None: ...
 
 class CallableResiduals(Residuals):
-    """The same of functions: fun(p) gives m numbers, jac(p) m x n of them; without jac derivatives are differences."""
+    """The same of functions: fun(p) gives m numbers, jac(p) m x n of them; without jac derivatives are differences.
+    model(x, *p), if there is one, is called instead of fun as long as it gives an array of m float64 and raises
+    nothing; `first` is what it gave the first time."""
 
     def __init__(
         self,
@@ -499,7 +501,11 @@ class CallableResiduals(Residuals):
         y: _Array | None = ...,
         weights: _Array | None = ...,
         whitening: _Array | None = ...,
+        model: Callable[..., object] | None = ...,
+        x: _Array | None = ...,
     ) -> None: ...
+    @property
+    def first(self) -> _Array | None: ...
 
 class QuickFit:
     """quick(f or None, x, y, p0, sigma, is_absolute): a fit, or None if anything is out of the ordinary."""

@@ -39,8 +39,6 @@ class FitModel:
     tape : FitTape or None
     reason : str
         Why there is no tape.
-    n_calls : int
-        How many times f was called as it is.
     """
 
     def __init__(
@@ -56,7 +54,6 @@ class FitModel:
         self.shelf = shelf_of(f, free, held)
         self.fixed = np.ascontiguousarray(start[list(held)]) if held else np.empty(0)
         self.p0 = np.ascontiguousarray(start[list(free)]) if held else np.array(start)
-        self.n_calls = 0
         self.reason = ""
         self.tape: FitTape | None = None
         self.point_tape: PointTape | None = None
@@ -105,7 +102,6 @@ class FitModel:
 
     def _called(self, p: Array) -> tuple[Array, np.dtype[Any]]:
         """What f gives, as float64 in an array of its own, and what it was."""
-        self.n_calls += 1
         x = self.x_for_calls
         own = x.copy() if type(x) is ndarray else x
         with np.errstate(all="ignore"):
@@ -128,7 +124,6 @@ class FitModel:
         if last is not None and last[0] == key:
             return last[1].ravel()
         if self._is_plain:
-            self.n_calls += 1
             values = self.f(self.x_for_calls.copy(), *p)
             numbers: Array = np.asarray(numbers_of(self.f, values), np.float64)
             self._last = key, numbers
@@ -171,7 +166,6 @@ class FitModel:
                 tape = FitTape(watch, seen, constants if as_constants else None)
                 if not (self.is_single and self._agrees(tape)):  # which a tape, in float64, agrees with in few digits
                     compare_with_plain_call(plain, arguments, 0, seen, function)
-                    self.n_calls += 1
             except Exception as error:  # whatever traced numbers meet in there: the plain call went well
                 reasons.append(str(error) or type(error).__name__)
                 continue
@@ -268,31 +262,13 @@ class FitModel:
         """The numbers of f, called as it is, at the points that count."""
         if rows is not None:
             return lambda p: self.called(p)[rows]
-        x, f, shape, called = self._own_x, self.f, self.first.shape, self.called
-        if x is None or self._last is None or self.first.ndim != 1:
-            return called
-        known: bytes | None = self._last[0]
+        return self.called
 
-        def plain(p: Array) -> Any:
-            """What `called` does, less what most functions do not need."""
-            nonlocal known, x
-            if x is None:
-                return called(p)
-            if known is not None:
-                last, known = known, None
-                if p.tobytes() == last:
-                    return called(p)
-            try:
-                values = f(x, *p)
-            except ValueError:  # perhaps because it wants to write into x
-                x = self._own_x = None
-                return called(p)
-            self.n_calls += 1
-            if type(values) is ndarray and values.dtype.char == "d" and values.shape == shape:
-                return values
-            return called(p)
-
-        return plain
+    def direct(self, rows: Array | None) -> tuple[Any, Any]:
+        """f itself and x for it, if all there is to do is f(x, *p); x cannot be written to."""
+        if rows is not None or self._own_x is None or self.first.ndim != 1:
+            return None, None
+        return self.f, self._own_x
 
     def called_again(self, rows: Array | None) -> Array:
         """At the start, by another call."""

@@ -95,8 +95,9 @@ def residuals_of(
         points = model.points if rows is None else model.points[rows]
         return model.point_tape.residuals(points, model.fixed, data.y, data.weights, data.whitening)
     if model.tape is None or derivative is not None:
+        values, (f, x) = model.values_of(rows), model.direct(rows)
         return _core.CallableResiduals(
-            model.values_of(rows), derivative, data.n, model.p0.size, data.y, data.weights, data.whitening
+            values, derivative, data.n, model.p0.size, data.y, data.weights, data.whitening, f, x
         )
     programs = model.tape.programs(rows)
     inputs = model.inputs(model.tape)
@@ -158,7 +159,7 @@ def search(
                 "the residuals at p0 are not finite: ydata has NaN or infinity, or (model - ydata) / sigma is too large"
             )
         if not model.is_traced:
-            _check_that_it_repeats(model, rows)
+            _check_that_it_repeats(model, rows, getattr(residuals, "first", None))
         best = with_new_scales(best, from_here, most)
         if best.n_searches > 1:
             done.append("two searches were made, the second one with shorter steps, and the lower end counts")
@@ -239,11 +240,13 @@ def _problem(
     return Problem(residuals, model.p0, *bounds, linear, loss)
 
 
-def _check_that_it_repeats(model: FitModel, rows: Array | None) -> None:
-    """Differences of a model with random numbers in it mean nothing."""
+def _check_that_it_repeats(model: FitModel, rows: Array | None, again: Array | None) -> None:
+    """Differences of a model with random numbers in it mean nothing. `again`: what it gave at the start when the search
+    asked, if that was a call."""
     first = model.first.ravel() if rows is None else model.first.ravel()[rows]
     with np.errstate(all="ignore"):
-        again = model.called_again(rows)
+        if again is None:
+            again = model.called_again(rows)
         if again.tobytes() == first.tobytes():
             return
         apart = float(np.max(np.abs(again - first), initial=0.0))
@@ -319,7 +322,10 @@ def _check_minimum(
         stuck = _stuck(model, rows, minimum.x, [parameters.names[i] for i in parameters.free])
         what = f"no step makes the sum of squares smaller, and this is no minimum{stuck}"
     elif minimum.cost > 0 and not minimum.active.any() and _rank(model, rows) > minimum.rank:
+        stuck = _stuck(model, rows, minimum.x, [parameters.names[i] for i in parameters.free])
         what = "the search ran away to where the model does not change with all of its parameters any more"
+        if "jumps" in stuck:
+            what = f"no step makes the sum of squares smaller, and this is no minimum{stuck}"
     else:
         return
     at = ", ".join(
