@@ -208,6 +208,16 @@ mutations(
     ("load(live) > zero<float>()", "load(live) >= zero<float>()"),  # a ranking that is there moves on
 )
 mutations(
+    "cpp/kernels/pagerank_dense.cpp",
+    "test_pagerank_dense.py test_pagerank.py",
+    ("select(empty, s.d, none)", "none"),  # the walk from rows of zeros
+    ("s.slack[i + r] = fma(l[r][c], s.slack[k + c], s.slack[i + r])", "s.slack[i + r] = s.slack[i + r]"),
+    ("j = k + Columns; j < s.n", "j = k + Columns; j < s.n - 1"),
+    ("(sum > broadcast(least_sum))", "(sum > none)"),  # weights that have few digits
+    ("(least >= none) & ", ""),  # negative weights
+    ("s.d * s.x[i], none", "none, none"),
+)
+mutations(
     "cpp/kernels/**/links.cpp",
     "test_links.py test_pagerank.py test_rules.py",
     ("w < broadcast<double>(infinity)", "w <= broadcast<double>(infinity)"),

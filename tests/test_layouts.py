@@ -121,7 +121,10 @@ CALLS: dict[str, list[tuple[Callable[..., Any], tuple[Array, ...]]]] = {
         (la.vecdot, (numbers(11, 20), numbers(11, 20))),
     ],
     "neighbors": [(nearest, (numbers(30, d), numbers(200, d))) for d in (3, 40)],
-    "pagerank": [(lambda p: mf.graph.pagerank_many(LINKS, p), (np.eye(40)[:k],)) for k in (1, 3, 40)],
+    "pagerank": [
+        *((lambda p: mf.graph.pagerank_many(LINKS, p), (np.eye(40)[:k],)) for k in (1, 3, 40)),
+        *((mf.graph.pagerank, (np.abs(numbers(*shape)),)) for shape in ((2, 11, 4, 4), (19, 9, 9), (41, 41))),
+    ],
     "power_iteration": [(la.power_iteration, (definite(*shape),)) for shape in ((2, 11, 5, 5), (30, 30))],
     "projection": [
         (lambda x, b: [ge.project(x, b), ge.reconstruction_error(x, b)], (numbers(37, d), numbers(d, 2)))

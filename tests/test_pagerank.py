@@ -11,7 +11,7 @@ import graphs
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from cases import in_every_layout, same_bits
+from cases import same_bits
 from graphs import distance, exact, fifty_digits, powers, real_graph, ring, rmat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -297,12 +297,6 @@ def test_damping_next_to_one_is_right(name):
     assert answer.error_bound <= 1e-4
 
 
-def test_small_dense_next_to_one(rng):
-    for n in range(2, 40):
-        for a in (np.ones((n, n)), (rng.random((n, n)) < 0.3) * 1.0):
-            check_scores(quiet(pagerank, a, 1 - 2.0**-53).scores)
-
-
 def test_bound_of_lanes_counts_two_chains_of_additions():
     """The lanes add a row up in two chains: each term goes through half as many additions as there are links."""
     n = 100_001
@@ -373,40 +367,6 @@ def test_damping_one_not_unique():
 def test_damping_one_sums_to_one(rng):
     a = graphs.random(100_000, 2, rng) + ring(100_000)
     check_scores(quiet(pagerank, a, 1.0, tol=1e-8).scores)
-
-
-# ---- one, or a stack of dense matrices ----
-
-
-@pytest.mark.parametrize("n", [1, 2, 8, 63, 64, 65, 70])
-def test_stack(n, rng):
-    a = (rng.random((2, 3, n, n)) < 0.3) * rng.random((2, 3, n, n))
-    v, w = rng.random((2, n))
-    answer = full(a, 0.9, personalization=v, dangling=w, tol=1e-12)
-    assert answer.scores.shape == (2, 3, n)
-    assert answer.error_bound.shape == answer.n_iter.shape == (2, 3)
-    for i in np.ndindex(2, 3):
-        check(PageRank(*(part[i] for part in answer)), exact(a[i], 0.9, v, w), 1e-12)
-        same_bits(answer.scores[i], pagerank(a[i], 0.9, personalization=v, dangling=w, tol=1e-12))
-    assert pagerank(a[:0], 0.9).shape == (0, 3, n)
-
-
-def test_stack_at_damping_one(rng):
-    a = rng.random((3, 5, 5))
-    scores = pagerank(a, 1.0, tol=1e-12)
-    for i in range(3):
-        np.testing.assert_allclose(scores[i] @ (a[i] / a[i].sum(axis=1, keepdims=True)), scores[i], atol=1e-11)
-
-
-def test_dense_layouts(rng):
-    a, v = rng.random((2, 9, 9)), rng.random(9)
-    right = pagerank(a, personalization=v)
-    for layout, (b, u) in in_every_layout(a, v):
-        np.testing.assert_allclose(pagerank(b, personalization=u), right, rtol=1e-14, err_msg=layout)
-    small = pagerank(a.astype(np.float32), personalization=v.astype(np.float32))
-    np.testing.assert_allclose(small, right, rtol=1e-5)
-    whole = rng.integers(0, 5, (9, 9))
-    same_bits(pagerank(whole), pagerank(whole.astype(float)))
 
 
 # ---- personalization ----

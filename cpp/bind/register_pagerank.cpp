@@ -3,10 +3,12 @@
 #include <optional>
 #include <vector>
 
+#include "bind/gufunc.hpp"
 #include "bind/links_object.hpp"
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "drivers/pagerank.hpp"
+#include "drivers/pagerank_dense.hpp"
 
 namespace mmlfast::bind {
 namespace {
@@ -52,12 +54,22 @@ py::tuple pagerank_many(const LinksObject& graph, const Doubles& personalization
   return py::make_tuple(score, error_bound, n_iter, converged);
 }
 
+Outcome pagerank_dense(GufuncFrame& f) {
+  const auto links = f.matrix<const double>(0, 0);
+  const auto jumps = f.column<const double>(0), dangling = f.column<const double>(0),
+             damping = f.number<const double>();
+  const auto score = f.column<double>(0);
+  return drivers::pagerank_dense(f.n_items(), links, jumps, dangling, damping, score, f.number<double>());
+}
+
 }  // namespace
 
 void register_pagerank(PyObject* module) {
   py::module_ m = module_of(module);
   m.def("pagerank", &pagerank);
   m.def("pagerank_many", &pagerank_many);
+  add_gufunc(module, {"pagerank_dense", "(n,n),(n),(n),()->(n),()", nullptr},
+             std::array{GufuncLoop{pagerank_dense, 'd', "dddd->dd"}});
 }
 
 }  // namespace mmlfast::bind

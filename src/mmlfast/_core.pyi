@@ -360,6 +360,9 @@ def arriving_links(arg0: LinksObject, /) -> tuple[_Array, _Array, _Array]: ...
 def pagerank(
     arg0: LinksObject, arg1: _Array, arg2: _Array | None, arg3: float, arg4: float, arg5: int, arg6: _Array | None, /
 ) -> tuple[_Array, float, int, bool]: ...
+
+pagerank_dense: Final[BatchedFunction]
+
 def pagerank_many(
     arg0: LinksObject, arg1: _Array, arg2: _Array, arg3: float, arg4: int, /
 ) -> tuple[_Array, _Array, _Array, _Array]: ...
