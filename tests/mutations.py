@@ -460,6 +460,14 @@ mutations(
     ("if (g_.operand_of(at(ids, i), 0) != at(r_.a, i)) return {};", ""),
 )
 mutations(
+    "cpp/drivers/tape_point.cpp",
+    "test_tape_point.py test_autodiff_branches.py",
+    ("if (known_[place(r)] != 0) return;", ""),
+    ("for (; i < runs.size(); ++i) known_[place(runs[i])] = 0;", ""),
+    ("std::min(operand.size, 1)", "0"),
+    ("n_runs_seen_ = end;", ""),
+)
+mutations(
     "cpp/drivers/tape_rules.cpp",
     "test_tape_derivatives.py",
     ("return negative(times(emit(TapeOp::sin, a())));", "return times(emit(TapeOp::sin, a()));"),

@@ -17,6 +17,7 @@ from mmlfast.autodiff import (
     hvp,
     jacobian,
     jvp,
+    primitive,
     taylor,
     trace,
     value_and_grad,
@@ -275,3 +276,41 @@ def test_equal_numbers_and_then_others():
         np.testing.assert_array_equal(grad(f).batch(points), fresh)
     g = grad(lambda v: v[np.argmax(v)])
     np.testing.assert_array_equal([g(points[0]), g(points[1])], [[1, 0, 0], [0, 1, 0]])
+
+
+def test_each_question_computes_what_is_new():
+    """A thousand questions took half a second, each of them all that came before it."""
+    calls = []
+
+    def shrink(v):
+        calls.append(v)
+        return v / 2 + 0.1
+
+    halve = primitive(shrink, derivative=lambda v: np.full_like(v, 0.5))
+
+    def f(v):
+        t = v[0]
+        for _ in range(200):
+            t = halve(t) if t > 0.3 else t + v[1]
+        return t
+
+    g = grad(f)
+    slope = g(np.array([5.0, 0.07]))
+    assert len(calls) < 1000  # of the recording, the plain call beside it, and a guard
+    assert g(np.array([5.0, 0.07])).tolist() == slope.tolist()
+
+
+def test_sides_are_those_of_rounded_products():
+    """A fused product would not be 0 here, and the other side would be taken than in the plain call."""
+    a, b = 1 + 2.0**-30, 1 - 2.0**-31
+    x = np.array([a, b, -(a * b)])
+    assert a * b + x[2] == 0
+
+    def f(v):
+        return v[0] if v[0] * v[1] + v[2] == 0 else v[1]
+
+    g = grad(f)
+    for _ in range(2):
+        np.testing.assert_array_equal(g(x), [1, 0, 0])
+    np.testing.assert_array_equal(g.batch(np.stack([x, x + 1])), [[1, 0, 0], [0, 1, 0]])
+    assert len(next(iter(g._entries.values()))) == 2  # nothing was recorded twice

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import PROBLEMS, booth, extended_rosenbrock, goldstein_price, himmelblau, rosenbrock
 
 from mmlfast.autodiff import grad, hessian
-from mmlfast.optimize import minimize
+from mmlfast.optimize import least_squares, minimize, newton, newton_many
 from mmlfast.optimize._objective import Objective
 
 # Where a method, from the start of the set, ends in a place from which it says that it is no minimum.
@@ -411,3 +411,70 @@ def test_compiled_newton_stops_for_callbacks_limits_and_bad_starts():
         minimize(himmelblau, [0.1, -3.0], method="newton", callback=lambda x: 1 / 0)
     with pytest.raises(ValueError, match="start elsewhere"):
         minimize(lambda v: np.log(v[0]) + v[1], [-1.0, 0.0], method="newton")
+
+
+# ---- functions with branches ----
+
+
+def huber_by_hand(v):
+    total = 0.0
+    for r in (v[0] - 1, v[1] + 2, v[0] * v[1] - 0.3):
+        total = total + (r * r / 2 if abs(r) < 1 else abs(r) - 0.5)
+    return total
+
+
+def leaky(v):
+    w = v * 1
+    w[w < 0] *= 0.1
+    return np.sum((w - 1) ** 2)
+
+
+def root_within(v):
+    a, t = 1 + v[0] ** 2, 1.0
+    while abs(t * t - a) > 1e-13 * a:
+        t = (t + a / t) / 2
+    return (t - 2) ** 2 + (v[1] - v[0]) ** 2
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs", "gd"])
+def test_functions_with_branches_have_exact_derivatives(method):
+    """Differences of them ended early: a loop that takes one step more jumps by its last digits."""
+    for f, expected in ((huber_by_hand, None), (leaky, [1, 1]), (root_within, [math.sqrt(3)] * 2)):
+        r = minimize(f, [2.5, 1.3], method=method)
+        assert r.success
+        assert r.derivatives == "exact"
+        assert "differences" not in r.message
+        if expected is not None:
+            assert_allclose(r.x, expected, rtol=1e-7)
+        assert_allclose(r.jac, 0, atol=1e-7)
+        assert_allclose(r.fun, f(r.x), rtol=1e-12, atol=1e-25)
+
+
+def test_a_side_that_cannot_be_traced_is_told():
+    def f(v):
+        if v[0] > 1:
+            return (v[0] - 0.25) ** 2 + v[1] ** 2
+        return (float(str(v[0])) - 0.25) ** 2 + v[1] ** 2
+
+    r = minimize(f, [2.0, 1.0])
+    assert r.success
+    assert r.derivatives == "finite differences"
+    assert_allclose(r.x, [0.25, 0], atol=1e-6)
+
+
+def test_roots_and_least_squares_of_functions_with_branches():
+    def f(t):
+        return t**3 - 2 if t > 0 else t - 1
+
+    _, r = newton(f, 3.0, full_output=True)
+    assert r.derivatives == "exact"
+    assert abs(r.root - 2 ** (1 / 3)) < 1e-15
+    assert_allclose(newton_many(f, [-2.0, 0.5, 3.0]).x, 2 ** (1 / 3), rtol=1e-15)
+
+    def residuals(v):
+        return np.array([v[0] - 1 if v[0] > 0 else 2 * v[0] - 1, v[1] - v[0] ** 2, v[0] * v[1] - 1])
+
+    r = least_squares(residuals, [-2.0, 3.0])
+    assert r.derivatives == "exact"
+    assert r.success
+    assert_allclose(r.x, [1, 1], rtol=1e-12)

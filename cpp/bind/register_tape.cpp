@@ -8,6 +8,7 @@
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
 #include "bind/tape_ids.hpp"
+#include "bind/tape_point_object.hpp"
 #include "bind/tape_program_object.hpp"
 #include "bind/tape_taylor_object.hpp"
 #include "bind/traced_call.hpp"
@@ -257,6 +258,7 @@ void register_tape(PyObject* module) {
       .def_property_readonly("n_inputs", &n_inputs);
   m.def("tape_colour_columns", &colour_columns, py::arg("indptr"), py::arg("indices"), py::arg("n_columns"));
   m.def("tape_colour_star", &colour_star, py::arg("indptr"), py::arg("indices"));
+  add_tape_point_type(module);
   add_taylor_plan_type(module);
 }
 

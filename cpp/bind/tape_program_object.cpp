@@ -182,24 +182,26 @@ int clear(PyObject* object) {
   return 0;
 }
 
-TapeProgram* program_from(PyObject* graph_object, PyObject* outputs) {
+TapeProgram* program_from(PyObject* graph_object, PyObject* outputs, bool as_written) {
   if (!py::isinstance<drivers::TapeGraph>(graph_object)) throw py::type_error("graph: not a TapeGraph");
   const auto& graph = py::cast<const drivers::TapeGraph&>(py::handle(graph_object));
   if (graph.input_groups().empty()) throw py::value_error("graph: it has no inputs");
-  auto program = std::make_unique<TapeProgram>(graph, TapeArgument(graph, outputs, "outputs", true));
+  auto program = std::make_unique<TapeProgram>(graph, TapeArgument(graph, outputs, "outputs", true), as_written);
   if (program->fault() != nullptr) throw py::value_error(program->fault());
   return program.release();
 }
 
-// TapeProgram(graph, outputs, callbacks=())
+// TapeProgram(graph, outputs, callbacks=(), as_written=False)
 PyObject* make(PyTypeObject* of_type, PyObject* args, PyObject* keywords) {
-  static const char* names[] = {"graph", "outputs", "callbacks", nullptr};
+  static const char* names[] = {"graph", "outputs", "callbacks", "as_written", nullptr};
   PyObject *graph = nullptr, *outputs = nullptr, *callbacks = nullptr;
-  if (PyArg_ParseTupleAndKeywords(args, keywords, "OO|O", const_cast<char**>(names), &graph, &outputs, &callbacks) == 0)
+  int as_written = 0;
+  if (PyArg_ParseTupleAndKeywords(args, keywords, "OO|Op", const_cast<char**>(names), &graph, &outputs, &callbacks,
+                                  &as_written) == 0)
     return nullptr;
   TapeProgram* program = nullptr;
   try {
-    program = program_from(graph, outputs);
+    program = program_from(graph, outputs, as_written != 0);
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (const py::builtin_exception& error) {
@@ -285,6 +287,7 @@ const TapeProgram* tape_program_of(PyObject* object) noexcept {
 }
 
 drivers::TapeCallback tape_callback_of(PyObject* object) noexcept { return {call_python, self_of(object).callbacks}; }
+drivers::TapeCallback tape_callback_by(PyObject* functions) noexcept { return {call_python, functions}; }
 
 bool call_tape_program(PyObject* object, const double* x, const double* const* parameters, double* result) noexcept {
   const ProgramObject& self = self_of(object);

@@ -63,19 +63,20 @@ std::int32_t tape_block_rows(const TapeLayout& layout) noexcept {
   return best;
 }
 
-TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault) {
+TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault, bool as_written) {
   TapeListing listing = tape_pruned(tape_listing(graph, outputs));
   fault = find_fault(listing);
   if (fault != nullptr) return listing;
   tape_find_fixed(listing);
+  if (as_written) return listing;
   tape_fuse(listing);
   listing = tape_pruned(listing);
   tape_find_fixed(listing);  // of a run perhaps only what is fixed was left
   return listing;
 }
 
-TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs) {
-  const TapeListing listing = tape_ready(graph, outputs, fault_);
+TapeProgram::TapeProgram(const TapeGraph& graph, TapeView outputs, bool as_written) {
+  const TapeListing listing = tape_ready(graph, outputs, fault_, as_written);
   if (fault_ == nullptr) lay_out(listing, graph.input_groups());
 }
 

@@ -47,8 +47,9 @@ struct TapeLayout {
 
 class TapeProgram : NonCopyable {
  public:
-  // std::bad_alloc passes through. Operations that cannot be computed: see fault().
-  TapeProgram(const TapeGraph& graph, TapeView outputs);
+  // std::bad_alloc passes through. Operations that cannot be computed: see fault(). as_written: every operation rounds,
+  // none is fused with another.
+  TapeProgram(const TapeGraph& graph, TapeView outputs, bool as_written = false);
   // Of a listing that tape_ready made.
   TapeProgram(const TapeListing& listing, const std::vector<std::int32_t>& group_sizes);
 
@@ -97,7 +98,7 @@ class TapeProgram::Numbers : NonCopyable {
 inline TapeProgram::Numbers TapeProgram::numbers() const noexcept { return Numbers(*this); }
 
 // Of all that is needed for the outputs, as good instructions; `fault`, or nullptr: what cannot be computed.
-TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault);
+TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault, bool as_written = false);
 // How many vectors a slot has best in a block.
 std::int32_t tape_block_rows(const TapeLayout& layout) noexcept;
 

@@ -297,24 +297,25 @@ std::vector<std::uint8_t> tape_dependence(const TapeGraph& graph, TapeView wrt) 
     depends[static_cast<std::size_t>(id)] = 1;
     first = std::min(first, static_cast<std::size_t>(graph.run_number(id)));
   }
-  for (std::size_t r = first; r < graph.runs().size(); ++r) {
-    const TapeRun& run = graph.runs()[r];
-    const std::int32_t terms = tape_reduces(run.op) ? run.aux : 1;
-    for (int k = 0; k < run.n_operands(); ++k) {
-      if (!tape_differentiable(run.op, k)) continue;
-      for (std::int32_t i = 0; i < run.operand[k].size; ++i) {
-        if (depends[static_cast<std::size_t>(run.operand[k][i])] == 0 || tape_vanishes(graph, run, k, i)) continue;
-        const auto at = static_cast<std::size_t>(run.first);
-        if (!tape_is_whole(run.op)) {
-          depends[at + static_cast<std::size_t>(i / terms)] = 1;
-          continue;
-        }
-        std::fill_n(depends.begin() + run.first, run.count, std::uint8_t{1});
-        break;
+  for (std::size_t r = first; r < graph.runs().size(); ++r) tape_spread_dependence(graph, graph.runs()[r], depends);
+  return depends;
+}
+
+void tape_spread_dependence(const TapeGraph& graph, const TapeRun& run, std::vector<std::uint8_t>& depends) {
+  const std::int32_t terms = tape_reduces(run.op) ? run.aux : 1;
+  for (int k = 0; k < run.n_operands(); ++k) {
+    if (!tape_differentiable(run.op, k)) continue;
+    for (std::int32_t i = 0; i < run.operand[k].size; ++i) {
+      if (depends[static_cast<std::size_t>(run.operand[k][i])] == 0 || tape_vanishes(graph, run, k, i)) continue;
+      const auto at = static_cast<std::size_t>(run.first);
+      if (!tape_is_whole(run.op)) {
+        depends[at + static_cast<std::size_t>(i / terms)] = 1;
+        continue;
       }
+      std::fill_n(depends.begin() + run.first, run.count, std::uint8_t{1});
+      break;
     }
   }
-  return depends;
 }
 
 TapeIds tape_rule(TapeGraph& graph, const TapeElements& elements, int k, TapeView t, bool& plain) {

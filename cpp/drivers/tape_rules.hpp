@@ -26,6 +26,8 @@ bool tape_vanishes(const TapeGraph& graph, const TapeRun& run, int k, std::int32
 
 // Which values change with `wrt`: a byte for each value. Nothing lies behind one of wrt.
 std::vector<std::uint8_t> tape_dependence(const TapeGraph& graph, TapeView wrt);
+// The same for the values of one run, from those of its operands.
+void tape_spread_dependence(const TapeGraph& graph, const TapeRun& run, std::vector<std::uint8_t>& depends);
 
 // t[i] times the derivative of y[i] with respect to operand k. Not of select, maximum, minimum and multiply.
 // plain: it is t times a finite constant, so 0 where t is 0.

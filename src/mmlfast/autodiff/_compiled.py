@@ -22,14 +22,16 @@ class Compiled:
 
     __slots__ = ("offsets", "program", "shapes", "x_shape")
 
-    def __init__(self, trace: Trace, x_shape: tuple[int, ...], outputs: Sequence[Ids]) -> None:
+    def __init__(
+        self, trace: Trace, x_shape: tuple[int, ...], outputs: Sequence[Ids], as_written: bool = False
+    ) -> None:
         self.x_shape = x_shape
         self.shapes = [ids.shape for ids in outputs]
         sizes = [ids.size for ids in outputs]
         self.offsets = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
         flat = [without_gaps(trace, ids).ravel() for ids in outputs]
         self.program = _core.TapeProgram(
-            trace.graph, flat[0] if len(flat) == 1 else np.concatenate(flat), callbacks_of(trace.graph)
+            trace.graph, flat[0] if len(flat) == 1 else np.concatenate(flat), callbacks_of(trace.graph), as_written
         )
 
     def at_point(self, x: Any, parameters: Sequence[Array]) -> list[Array]:

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mmlfast import _core
+from mmlfast.autodiff._callbacks import callbacks_of
+
 if TYPE_CHECKING:
+    from mmlfast.autodiff._recording import Recording
     from mmlfast.autodiff._trace import Ids, Trace
 
 Array = np.ndarray[Any, Any]
@@ -38,21 +42,32 @@ class Guard(NamedTuple):
         return np.asarray(same.all(axis=-1))
 
 
+def guard_of(seen: Recording) -> Guard | None:
+    """None if nothing was asked for: the recording holds everywhere."""
+    decisions = seen.trace.decisions
+    return decisions.guard(seen.trace) if decisions is not None else None
+
+
 class Decisions:
     """What a recording asks for at its point."""
 
     def __init__(self, x: Array, parameters: Sequence[Array]) -> None:
         self._x = x
         self._parameters = parameters
+        self._point: _core.TapePoint | None = None
         self._questions: list[Ids] = []
         self._answers: list[Array] = []
 
+    def _numbers(self, trace: Trace) -> _core.TapePoint:
+        if self._point is None:
+            self._point = _core.TapePoint(
+                trace.graph, np.concatenate([np.ravel(a) for a in (self._x, *self._parameters)])
+            )
+        return self._point
+
     def values(self, trace: Trace, ids: Ids) -> Array:
         """The numbers of these ids at the point."""
-        from mmlfast.autodiff._compiled import Compiled  # which needs recordings
-
-        values: Array = Compiled(trace, self._x.shape, [ids]).at_point(self._x, self._parameters)[0]
-        return values
+        return self._numbers(trace).values(ids, callbacks_of(trace.graph)).reshape(ids.shape)
 
     def ask(self, trace: Trace, ids: Ids) -> Array:
         """The same, and the recording holds only where they are the same."""
@@ -66,13 +81,13 @@ class Decisions:
         return len(self._questions) < MOST_QUESTIONS
 
     def depends_on_x(self, trace: Trace, ids: Ids) -> bool:
-        x = np.arange(trace.graph.n_inputs[0], dtype=np.int32)
-        return bool(len(trace.graph.pattern(ids.ravel(), x)[1]))
+        return self._numbers(trace).depends_on_x(ids)
 
     def guard(self, trace: Trace) -> Guard | None:
         if not self._questions:
             return None
-        from mmlfast.autodiff._compiled import Compiled
+        from mmlfast.autodiff._compiled import Compiled  # which needs recordings
 
-        program = Compiled(trace, self._x.shape, [np.concatenate(self._questions)])
+        # Every operation rounded as NumPy's are, and as those were that the answers come from.
+        program = Compiled(trace, self._x.shape, [np.concatenate(self._questions)], as_written=True)
         return Guard(program, np.concatenate(self._answers))

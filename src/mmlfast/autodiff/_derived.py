@@ -14,7 +14,7 @@ from mmlfast._common.arrays import is_dask
 from mmlfast.autodiff._bound import Bindings, Bound, all_numbers, is_numbers
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, as_points, result_is_float32
-from mmlfast.autodiff._decisions import Guard
+from mmlfast.autodiff._decisions import Guard, guard_of
 from mmlfast.autodiff._errors import ForeignTrace, refuse
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._function import Function, as_result, check_argnum
@@ -250,9 +250,7 @@ class Derived(_core.TracedCall, ABC):
         if not isinstance(self._f, Function):
             compare_with_plain_call(self._f, arguments, argnum, seen)
         outputs, extra = self._transform(seen)
-        decisions = seen.trace.decisions
-        guard = decisions.guard(seen.trace) if decisions is not None else None
-        entry = _Entry(watch, guard, self._compiled(seen, outputs), extra)
+        entry = _Entry(watch, guard_of(seen), self._compiled(seen, outputs), extra)
         entries.insert(0, entry)
         del entries[_KEPT:]
         while len(self._entries) > _KINDS:

@@ -8,145 +8,23 @@ differences; `derivatives` and `reason` of what is returned say so.
 
 from __future__ import annotations
 
-import functools
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-import mmlfast.autodiff._transforms as transforms
-from mmlfast import _core
 from mmlfast._common.errors import warn_caller
 from mmlfast._common.kept import Around, kept
-from mmlfast.autodiff._callbacks import inline
 from mmlfast.autodiff._comparison import compare_with_plain_call
-from mmlfast.autodiff._compiled import Compiled
+from mmlfast.autodiff._decisions import guard_of
 from mmlfast.autodiff._freshness import Watch
-from mmlfast.autodiff._recording import Argument, Recording, as_argument, function_name, place_of, record, without_gaps
-from mmlfast.autodiff._trace import Ids, Trace
+from mmlfast.autodiff._recording import Argument, as_argument, function_name, place_of, record
 from mmlfast.optimize._differences import Differences
+from mmlfast.optimize._recorded import Recorded, SideLost, Sides
 
 Array = np.ndarray[Any, Any]
 
 EXACT, GIVEN, DIFFERENCES = "exact", "given", "finite differences"
-
-
-# ---- tapes ----
-
-# A dense Hessian of more variables has more entries than a tape should compute one by one.
-_MOST_COLUMNS = 40
-
-
-class Recorded:
-    """A function on a tape; programs for it and its derivatives are made when they are first asked for."""
-
-    def __init__(self, watch: Watch, seen: Recording) -> None:
-        self.watch = watch
-        self.seen = seen
-        self.shape: tuple[int, ...] = tuple(seen.result.shape)
-        self._made: dict[str, Compiled] = {}
-        self._pattern: tuple[Array, Array] | None = None
-        self._dense: bool | None = None
-        self._product: Compiled | None = None
-        self._lock = threading.Lock()
-
-    @property
-    def n_bytes(self) -> int:
-        """Of the tape and its programs, about."""
-        return 100 * int(self.seen.trace.graph.n_values)
-
-    def compiled(self, what: str) -> Compiled:
-        """The program that gives: "value", "value, gradient", "value, gradient, hessian", "hessian", "sparse hessian"
-        (its entries, in the order of `pattern`), "value, jacobian", "jacobian" of all x; "value, slope" and "value,
-        slope, curvature" of a function that gives a number for a number, or an array entry by entry; of one that gives
-        a number for an array, by its first entry."""
-        found = self._made.get(what)
-        if found is None:
-            with self._lock:
-                found = self._made.get(what)
-                if found is None:
-                    found = Compiled(self.seen.trace, self.seen.x.shape, self._outputs(what))
-                    self._made[what] = found
-        return found
-
-    @property
-    def pattern(self) -> tuple[Array, Array]:
-        """Of the sparse Hessian: indptr and indices of a csr_array."""
-        self.compiled("sparse hessian")
-        assert self._pattern is not None
-        return self._pattern
-
-    @functools.cached_property
-    def calls_python(self) -> bool:
-        """Whether there is a function of the user's own in it (autodiff.primitive)."""
-        return any(op == "callback" for op, *_ in self.seen.trace.graph.runs(self.seen.result.ravel()))
-
-    @property
-    def is_dense(self) -> bool:
-        """Whether the Hessian has too many entries for a tape of them: it is then computed column by column."""
-        if self._dense is None:
-            self._dense = False
-            n = self.seen.x.size
-            if n > _MOST_COLUMNS:
-                trace, x, result, _ = self.seen
-                with self._lock:
-                    slopes = transforms.gradient(trace, x.ravel(), result.reshape(()))
-                    indices = trace.graph.pattern(slopes[slopes >= 0], x.ravel())[1]
-                self._dense = bool(len(indices) > 0.2 * n * n)
-        return self._dense
-
-    def hessian_by_columns(self, x: Array, parameters: Sequence[Array]) -> Array:
-        """By products with unit vectors, all at once, on a tape of its own whose points are x and a direction."""
-        n = x.size
-        if self._product is None:
-            graph = _core.TapeGraph()
-            groups = []
-            for k, size in enumerate(self.seen.trace.graph.n_inputs):
-                first = graph.input(size if k else 2 * n)
-                groups.append(np.arange(first, first + size, dtype=np.int32))
-            trace = Trace(graph)
-            result = inline(graph, self.seen.trace.graph, groups, self.seen.result.ravel())
-            slopes = without_gaps(trace, transforms.gradient(trace, groups[0], result.reshape(())))
-            column = transforms.pushforward(trace, groups[0], groups[0] + np.int32(n), slopes)
-            self._product = Compiled(trace, (2 * n,), [without_gaps(trace, column)])
-        points = np.concatenate([np.broadcast_to(x.ravel(), (n, n)), np.eye(n)], axis=1)
-        h = self._product.at_points(points, parameters)[0]
-        return np.asarray((h + h.T) / 2)
-
-    def jacobian_pattern(self) -> tuple[Array, Array]:
-        """indptr and indices of the entries of the Jacobian that are not zero for every x."""
-        trace, x, result, _ = self.seen
-        with self._lock:
-            indptr, indices = trace.graph.pattern(result.ravel(), x.ravel())
-        return np.asarray(indptr), np.asarray(indices)
-
-    def _outputs(self, what: str) -> list[Ids]:
-        trace, x, result, _ = self.seen
-        if "gradient" in what or "hessian" in what:
-            result = result.reshape(())  # one number, perhaps in an array
-        found: list[Ids] = []
-        slope = result
-        for part in what.split(", "):
-            if part == "value":
-                found.append(result)
-            elif part == "gradient":
-                found.append(transforms.gradient(trace, x, result))
-            elif part == "hessian":
-                found.append(transforms.hessian(trace, x, result).dense())
-            elif part == "sparse hessian":
-                entries = transforms.hessian(trace, x, result)
-                self._pattern = entries.indptr, entries.indices
-                found.append(entries.ids)
-            elif part == "jacobian":
-                found.append(transforms.jacobian(trace, x, result).dense().reshape(result.shape + x.shape))
-            else:  # slope, then curvature
-                tangent = np.broadcast_to(trace.scalar(1.0), x.shape).copy()
-                if x.size > result.size:
-                    tangent[1:] = -1
-                slope = without_gaps(trace, transforms.pushforward(trace, x, tangent, slope))
-                found.append(slope)
-        return found
 
 
 class Bound:
@@ -237,10 +115,19 @@ class Taken:
 
     # ---- by the tape, or by calls and differences ----
 
+    def _by_tape(self, what: str, x: Array) -> list[Array] | None:
+        """None from then on where f has branches and this one cannot be traced."""
+        if self.recorded is None:
+            return None
+        try:
+            return self.program(what)(x)
+        except SideLost as lost:
+            self.recorded, self.reason = None, str(lost)
+            return None
+
     def value(self, x: Array) -> Array:
-        if self.recorded is not None:
-            return self.program("value")(x)[0]
-        return self.called(x)
+        found = self._by_tape("value", x)
+        return found[0] if found is not None else self.called(x)
 
     def called(self, x: Array) -> Array:
         """What f itself gives, as float64."""
@@ -258,25 +145,25 @@ class Taken:
         return result
 
     def value_and_gradient(self, x: Array) -> tuple[float, Array]:
-        if self.recorded is not None:
-            value, gradient = self.program("value, gradient")(x)
-            return float(value), gradient
+        found = self._by_tape("value, gradient", x)
+        if found is not None:
+            return float(found[0]), found[1]
         value = self.called(x)
         return float(value.reshape(())), self.differences.jacobian(x, value).reshape(self.x_shape)
 
     def jacobian(self, x: Array) -> Array:
         """Of shape (*shape, *x_shape)."""
-        if self.recorded is not None:
-            return self.program("jacobian")(x)[0]
+        found = self._by_tape("jacobian", x)
+        if found is not None:
+            return found[0]
         return self.differences.jacobian(x, self.called(x)).reshape(self.shape + self.x_shape)
 
     def hessian(self, x: Array) -> Array:
         """Of a function that gives one number."""
-        if self.recorded is None:
-            return self.differences.hessian(x, self.called(x))
-        if self.recorded.is_dense and not self.recorded.calls_python:
+        if self.recorded is not None and self.recorded.is_dense and not self.recorded.calls_python:
             return self.recorded.hessian_by_columns(x, self.parameters)
-        return self.program("hessian")(x)[0]
+        found = self._by_tape("hessian", x)
+        return found[0] if found is not None else self.differences.hessian(x, self.called(x))
 
     @property
     def differences(self) -> Differences:
@@ -357,15 +244,16 @@ def _taken(
         recorded = None
     if recorded is None:
         try:
-            seen = record(bound, arguments, 0)
+            seen = record(bound, arguments, 0, at_point=True)
             compare_with_plain_call(bound, arguments, 0, seen)
+            guard = guard_of(seen)
             taken.calls += 1
         except Exception as error:  # whatever traced numbers meet in there: the plain call went well
             taken.reason = str(error) or type(error).__name__
             if "for numbers, and" in taken.reason and not _same_again(taken, x.values):
                 taken.is_noisy, taken.reason = True, "it gives other numbers for the same x"
             return taken
-        recorded = Recorded(watch, seen)
+        recorded = Recorded(watch, seen) if guard is None else Sides(watch, seen, guard, bound, arguments)
         kept.insert(0, recorded)
         del kept[_MOST_TAPES:]
     taken.recorded, taken.parameters = recorded, parameters
@@ -378,7 +266,10 @@ def _same_again(taken: Taken, x: Array) -> bool:
 
 def _agrees(recorded: Recorded, x: Array, parameters: Sequence[Array], plain: Array) -> bool:
     """To the last digits; what is further off may be rounding, which `compare_with_plain_call` estimates."""
-    (traced,) = recorded.compiled("value").at_point(x, parameters)
+    try:
+        (traced,) = recorded.compiled("value").at_point(x, parameters)
+    except SideLost:
+        return False
     if traced.shape != plain.shape:
         return False
     if traced.tobytes() == plain.tobytes():

@@ -205,6 +205,9 @@ class _Search:
         if taken.recorded is None or self.jac is not None:
             called: Any = _core.CallableResiduals(taken.plain, self.jac, self.m, n)
             return called, Problem(called, self.x0, *self.bounds)
+        if taken.recorded.has_sides:
+            called = _core.CallableResiduals(taken.plain, taken.jacobian, self.m, n)
+            return called, Problem(called, self.x0, *self.bounds)
         programs = programs_of(taken)
         traced: Any = _core.TapeResiduals(
             programs.values, programs.columns, taken.parameters, second=programs.second, precise=programs.precise

@@ -157,7 +157,7 @@ class Objective:
         if self._sparse is None:
             assert self.taken.recorded is not None
             self._sparse = False
-            if self.n >= _LARGE and not self.taken.recorded.is_dense:
+            if self.n >= _LARGE and not self.taken.recorded.has_sides and not self.taken.recorded.is_dense:
                 _, indices = self.taken.recorded.pattern
                 self._sparse = len(indices) <= _MOST_FILLED * self.n**2
         return self._sparse
