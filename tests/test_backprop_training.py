@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 import pickle
-import time
 from typing import Any
 
 import numpy as np
@@ -553,9 +552,7 @@ def test_callback(rng, capsys):
     with pytest.raises(ZeroDivisionError):
         net.fit(x, y, epochs=9, callback=lambda e: 1 // 0, **how)
     assert net.epoch == 4 + 3 + 1 + 1
-    begin = time.monotonic()
-    net.fit(x, y, epochs=10**7, max_seconds=0.05, **how)
-    assert time.monotonic() - begin < 30
+    net.fit(x, y, epochs=10**9, max_seconds=0.05, **how)  # which would take days
     assert net.history.stopped == "out of time"
 
 
