@@ -356,3 +356,20 @@ def test_page_of_measurements_is_what_the_stored_ones_give(command: ModuleType) 
     _, _, shown = (page.DOCS / "benchmarks.md").read_text(encoding="utf-8").partition(page.HEADING)
     stored = list((page.DOCS / "measured").glob("*.json"))
     assert not stored or shown == page.measured()
+
+
+def test_many_threads(command: ModuleType, tmp_path: Path) -> None:
+    """Blocks are claimed in their order by whoever is free; times are read on from where the last reading ended."""
+    from bench import threads
+
+    assert threads.makespan([3, 3, 2, 2], 2) == 5
+    assert threads.makespan([1, 1, 1, 9], 3) == 10
+    assert threads.makespan([4], 16) == 4
+    times = threads.BlockTimes(tmp_path / "times.txt")
+    assert times.new() == []
+    times.path.write_text("5 7 13\n")
+    assert times.new() == [[5, 7, 13]]
+    with times.path.open("a") as file:
+        file.write("1 2\n3 4\n")
+    assert times.new() == [[1, 2], [3, 4]]
+    assert times.new() == []

@@ -35,6 +35,8 @@ class Team {
   template <class Body, class Between>
   void run(Block n_blocks, Body&& body, Between&& between) noexcept {
     if (alone_ || n_blocks < 2) {
+      if constexpr (MMLFAST_BLOCK_TIMES)
+        return void(parallel_blocks(n_blocks, threaded_ ? threading_threshold_ns : 0, body));
       for (Block b = 0; b < n_blocks; ++b) body(b), between();
       return;
     }
@@ -87,7 +89,7 @@ class Team {
     }
   }
 
-  bool alone_ = false;
+  bool alone_ = false, threaded_ = false;
   detail::BlockFunction function_ = nullptr;
   void* context_ = nullptr;
   alignas(64) std::atomic<std::uint64_t> state_{0};
@@ -100,8 +102,9 @@ template <class Leader>
 bool with_team(bool threaded, Leader&& leader) noexcept {
   Team team;
   const int threads = threaded ? get_num_threads() : 1;
-  if (threads == 1) {
+  if (threads == 1 || MMLFAST_BLOCK_TIMES) {
     team.alone_ = true;
+    team.threaded_ = threaded;
     leader(team);
     return true;
   }

@@ -11,6 +11,12 @@
 #define MMLFAST_NO_THREADS 0
 #endif
 
+// 1 in a build for bench/threads.py alone (cmake -DMMLFAST_BLOCK_TIMES=ON): the calling thread does all the work and
+// writes down how long each block takes, so that one can tell what many threads would do.
+#ifndef MMLFAST_BLOCK_TIMES
+#define MMLFAST_BLOCK_TIMES 0
+#endif
+
 namespace mmlfast {
 
 // A number that no other thread has or will have, unlike the addresses and numbers that the system gives them. Never 0.

@@ -190,8 +190,9 @@ def is_singular(a: ArrayLike, *, tol: float | None = None) -> Any:
         # Columns and rows of about the same size, by powers of two: so nothing overflows on the way.
         size, scaled = _balanced(size, x)
         inverse = np.abs(_core.inv_unwarned_nan(scaled))
-        by_rows = (inverse @ size).sum(axis=-1).max(axis=-1, initial=0)
-        by_columns = (size @ inverse).sum(axis=-2).max(axis=-1, initial=0)
+        # Of a product without negative numbers only the sums of rows and of columns are wanted.
+        by_rows = _core.matvec(inverse, size.sum(axis=-1)).max(axis=-1, initial=0)
+        by_columns = _core.matvec(inverse.mT, size.sum(axis=-2)).max(axis=-1, initial=0)
         condition = np.minimum(by_rows, by_columns)
         return ~(tol * condition < 1)
 
