@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 
 from mmlfast.autodiff import grad, hessian, jacobian
 from mmlfast.optimize import lagrange, minimize
+from mmlfast.optimize._kkt import Problem
 
 
 def circle(v):
@@ -183,3 +184,52 @@ def test_equations_as_scipy_has_them():
         lagrange(f, {"type": "ineq", "fun": lambda v: v[0]}, [0.0, 3.0])
     with pytest.raises(ValueError, match="constraints is empty"):
         lagrange(f, None, [0.0, 3.0])
+
+
+def test_the_compiled_search_goes_the_way_of_the_one_in_python(monkeypatch):
+    """Steps, point and multipliers, in variables of other units; what is out of the ordinary it leaves alone."""
+    found = {}
+    for is_compiled in (True, False):
+        if not is_compiled:
+            monkeypatch.setattr(Problem, "compiled_minimum", lambda *_: None)
+        random = np.random.default_rng(3)
+        for k in range(40):
+            n = int(random.integers(2, 8))
+            m = int(random.integers(1, n))
+            a, b, rows = random.standard_normal((n, n)), random.standard_normal(n), random.standard_normal((m, n))
+            w = 10.0 ** random.integers(-3, 4, n)
+            a = a @ a.T + np.eye(n) * random.choice([0.1, -2.0])
+
+            def f(v, a=a, b=b, w=w):
+                return (v * w) @ a @ (v * w) / 2 + b @ (v * w) + 0.1 * np.sum((v * w) ** 4)
+
+            def c(v, rows=rows, w=w, bent=0.2 * (k % 3)):
+                return rows @ (v * w) - 1 + bent * np.sin(v[0] * w[0]) * v[1] * w[1]
+
+            found[k, is_compiled] = minimize(f, random.standard_normal(n) / w, constraints=c), w
+    for k in range(40):
+        (fast, w), (slow, _) = found[k, True], found[k, False]
+        assert (fast.success, fast.kind) == (slow.success, slow.kind)
+        assert abs(fast.nit - slow.nit) <= 6  # one of them meets a saddle on its way
+        assert_allclose(fast.x * w, slow.x * w, rtol=1e-9, atol=1e-9)
+        assert_allclose(fast.multipliers, slow.multipliers, rtol=1e-7, atol=1e-8)
+
+
+def test_what_is_out_of_the_ordinary_is_not_compiled():
+    def nearest(v):
+        return (v[0] - 2) ** 2 + (v[1] - 3.5) ** 2
+
+    once, twice = Problem(nearest, [(_line, (), None)], np.zeros(2), ()), _twice(nearest)
+    assert once.compiled_minimum(np.zeros(2), 100) is not None
+    assert twice.compiled_minimum(np.zeros(2), 100) is None  # gradients depend on each other
+    assert once.compiled_minimum(np.zeros(2), 0) is None  # no step is allowed
+    saddle = Problem(lambda v: -nearest(v), [(_line, (), None)], np.zeros(2), ())
+    assert saddle.compiled_minimum(np.zeros(2), 100) is None
+
+
+def _line(v):
+    return v[0] + v[1] - 3
+
+
+def _twice(f):
+    return Problem(f, [(_line, (), None), (lambda v: 2 * _line(v), (), None)], np.zeros(2), ())

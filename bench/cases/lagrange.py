@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import mmlfast as mf
-from bench.harness import Case, Job, Setup
+from bench.harness import Case, Faster, Job, Setup
 
 Array = np.ndarray[Any, Any]
 
@@ -47,6 +47,7 @@ CASES = [
         "minimize-equation-6",
         "minimize under an equation, n = 6, beside given derivatives",
         partial(on_a_sphere, False),
+        (Faster(1, "scipy SLSQP"),),
     ),
     Case("lagrange-6", "lagrange, all points on a sphere, n = 6", partial(on_a_sphere, True)),
 ]

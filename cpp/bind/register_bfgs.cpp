@@ -1,8 +1,10 @@
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "bind/registers.hpp"
 #include "bind/tape_arguments.hpp"
+#include "drivers/bfgs_equations.hpp"
 #include "drivers/bfgs_newton.hpp"
 
 namespace mmlfast::bind {
@@ -163,11 +165,92 @@ py::tuple newton_minimum(const py::object& function, const py::object& hessian, 
                         result.n_hessians, result.value, result.decrease, result.leap);
 }
 
+// Tapes of value and gradient, of values and Jacobian of each constraint, and of the Hessian of the Lagrangian.
+class UnderEquations : public drivers::EquationsFunction {
+ public:
+  UnderEquations(const TapeArguments& slopes, const std::vector<TapeArguments>& equations,
+                 const TapeArguments& curvatures, Size n, Size m)
+      : slopes_(slopes.program, slopes.parameters.data(), {}),
+        curvatures_(curvatures.program),
+        results_(static_cast<std::size_t>((n + 1) * std::max(m, Size{1}))),
+        n_(n) {
+    for (const TapeArguments& equation : equations) {
+      equations_.push_back(std::make_unique<drivers::TapeEvaluator>(equation.program, equation.parameters.data(),
+                                                                    drivers::TapeCallback{}));
+      sizes_.push_back(equation.program.layout().n_outputs / (n + 1));
+    }
+  }
+
+  bool evaluate(const double* x, double& value, double* gradient, double* c, double* jacobian) noexcept override {
+    if (!slopes_(x, results_.data()).ok()) return false;
+    value = results_[0];
+    std::copy_n(results_.data() + 1, n_, gradient);
+    for (std::size_t k = 0; k < equations_.size(); ++k) {
+      if (!(*equations_[k])(x, results_.data()).ok()) return false;
+      std::copy_n(results_.data(), sizes_[k], c);
+      std::copy_n(results_.data() + sizes_[k], sizes_[k] * n_, jacobian);
+      c += sizes_[k];
+      jacobian += sizes_[k] * n_;
+    }
+    return true;
+  }
+  bool hessian(const double* x, const double* multipliers, double* h) noexcept override {
+    return drivers::evaluate_tape(curvatures_, x, &multipliers, h, {}).ok();
+  }
+  Outcome outcome() const noexcept {
+    Outcome all = slopes_.outcome();
+    for (const auto& equation : equations_) all.join(equation->outcome());
+    return all;
+  }
+
+ private:
+  drivers::TapeEvaluator slopes_;
+  const drivers::TapeProgram& curvatures_;
+  std::vector<std::unique_ptr<drivers::TapeEvaluator>> equations_;
+  std::vector<Size> sizes_;
+  std::vector<double> results_;
+  Size n_;
+};
+
+// (x, gradient, values of the constraints, multipliers, scales, value, steps, evaluations), or None unless it is a
+// minimum without a doubt. equations: (program, parameters) of each constraint.
+py::object minimum_under_equations(const py::object& function, const py::tuple& parameters, const py::list& equations,
+                                   const py::object& hessian, const py::array& start, Size max_iter) {
+  const Size n = start.size();
+  const TapeArguments slopes(function, parameters);
+  std::vector<TapeArguments> of_constraints;
+  Size m = 0;
+  for (const py::handle one : equations) {
+    const auto pair = py::cast<py::tuple>(one);
+    of_constraints.emplace_back(pair[0], py::cast<py::tuple>(pair[1]));
+    const auto& layout = of_constraints.back().program.layout();
+    if (layout.group_sizes[0] != n || layout.n_outputs % (n + 1) != 0)
+      throw py::value_error("equations: other numbers of inputs or outputs");
+    m += layout.n_outputs / (n + 1);
+  }
+  if (m < 1 || m > n) return py::none();
+  py::array_t<double> x(n), gradient(n), scales(n), c(m), multipliers(m);
+  std::copy_n(work_of<double>(start, n, "start"), n, x.mutable_data());
+  const TapeArguments curvatures(hessian, py::make_tuple(multipliers));
+  if (slopes.program.layout().group_sizes[0] != n || slopes.program.layout().n_outputs != n + 1 ||
+      curvatures.program.layout().group_sizes[0] != n || curvatures.program.layout().n_outputs != n * n)
+    throw py::value_error("program: other numbers of inputs or outputs");
+  UnderEquations f(slopes, of_constraints, curvatures, n, m);
+  raise_unless_ok(f.outcome());
+  drivers::EquationsResult result;
+  const drivers::EquationsPoint point{x.mutable_data(), gradient.mutable_data(), c.mutable_data(),
+                                      multipliers.mutable_data(), scales.mutable_data()};
+  raise_unless_ok(drivers::minimize_under_equations(f, n, m, point, max_iter, result));
+  if (!result.found) return py::none();
+  return py::make_tuple(x, gradient, c, multipliers, scales, result.value, result.n_iter, result.n_evaluations);
+}
+
 }  // namespace
 
 void register_bfgs(PyObject* module) {
   module_of(module).def("bfgs", &bfgs);
   module_of(module).def("newton_minimum", &newton_minimum);
+  module_of(module).def("minimum_under_equations", &minimum_under_equations);
 }
 
 }  // namespace mmlfast::bind

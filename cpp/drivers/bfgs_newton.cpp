@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "drivers/bfgs_model.hpp"
 #include "drivers/common/finite.hpp"
 #include "drivers/eigh.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -13,99 +14,9 @@ namespace mmlfast::drivers {
 namespace {
 
 // As in _trust_region.py and _trust_step.py, where the reasons stand.
-constexpr double eps = std::numeric_limits<double>::epsilon(), infinity = std::numeric_limits<double>::infinity();
+constexpr double eps = QuadraticModel::eps, infinity = std::numeric_limits<double>::infinity();
 constexpr double noise = 16 * eps, little = 1e-9, tiny = 1e-24, far_away = 1e30, nothing = 1e-30;
-constexpr int most_stale = 3, most_trials = 60, most_shifts = 50, most_before = 60;
-
-double dot(const double* a, const double* b, Size n) noexcept {
-  double sum = 0;
-  for (Size i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
-}
-double length_of(const double* a, Size n) noexcept { return std::sqrt(dot(a, a, n)); }
-double largest_of(const double* a, Size n) noexcept {
-  double largest = 0;
-  for (Size i = 0; i < n; ++i) largest = std::max(largest, std::fabs(a[i]));
-  return largest;
-}
-
-// A quadratic model in units of which its curvature is about one, by eigenvalues; steps are along the eigenvectors.
-struct Model {
-  Size n;
-  double *values, *vectors, *slopes, *parts;
-
-  bool inside = false;  // the step is the model's own minimum
-  double predicted = 0;
-  bool flat = false;  // a direction with no curvature but rounding
-
-  // parts := the step p, |p| <= radius, with the smallest g'p + p'h p / 2.
-  void step(double radius) noexcept {
-    const double lowest = values[0], size = std::max(std::fabs(lowest), std::fabs(values[n - 1]));
-    const double floor = static_cast<double>(n) * eps * size;
-    inside = true;
-    if (lowest > floor) {
-      for (Size i = 0; i < n; ++i) parts[i] = -slopes[i] / values[i];
-      if (length_of(parts, n) <= radius) return found(-0.5 * dot(slopes, parts, n), lowest <= 1e3 * floor);
-    } else if (lowest >= -floor && without_flat(floor) && length_of(parts, n) <= radius) {
-      return found(-0.5 * dot(slopes, parts, n), true);
-    }
-    inside = false;
-    const double shifted_length = shifted(radius);
-    if (lowest < 0 && !(std::fabs(shifted_length - radius) <= 0.1 * radius)) hard_case(radius, floor);
-    double curved = 0;
-    for (Size i = 0; i < n; ++i) curved += parts[i] * (values[i] * parts[i]);
-    found(-dot(slopes, parts, n) - 0.5 * curved, std::fabs(lowest) <= 1e3 * floor);
-  }
-
- private:
-  void found(double gain, bool is_flat) noexcept {
-    predicted = gain;
-    flat = is_flat;
-  }
-
-  // Without the flat directions; false if something pulls along them.
-  bool without_flat(double floor) noexcept {
-    double pull = 0;
-    for (Size i = 0; i < n; ++i) {
-      const bool is_flat = values[i] <= floor;
-      parts[i] = is_flat ? 0 : -slopes[i] / values[i];
-      if (is_flat) pull = std::max(pull, std::fabs(slopes[i]));
-    }
-    return !(pull > 1e3 * eps * largest_of(slopes, n));
-  }
-
-  // |p(shift)| = radius, p = -slopes / (values + shift), shift > -values[0]; its length.
-  double shifted(double radius) noexcept {
-    const double least = std::max(0.0, -values[0]);
-    double shift = least + length_of(slopes, n) / radius, low = least, length = 0;
-    for (int k = 0; k < most_shifts; ++k) {
-      double weighted = 0;
-      for (Size i = 0; i < n; ++i) {
-        parts[i] = slopes[i] == 0 ? 0 : -slopes[i] / (values[i] + shift);
-        weighted += parts[i] * (parts[i] / (values[i] + shift));
-      }
-      length = length_of(parts, n);
-      if (std::fabs(length - radius) <= 1e-3 * radius) break;
-      if (length > radius) low = shift;
-      // Newton's method for 1 / |p| = 1 / radius, which is nearly linear in the shift.
-      const double change = (length - radius) / radius * length * length / weighted;
-      if (!std::isfinite(change)) break;
-      shift = shift + change > low ? shift + change : 0.5 * (low + shift);
-      if (shift <= least * (1 + 4 * eps) + 1e-300) break;
-    }
-    return length;
-  }
-
-  // Along the lowest direction.
-  void hard_case(double radius, double floor) noexcept {
-    for (Size i = 0; i < n; ++i) {
-      const double above = values[i] - values[0];
-      parts[i] = above > floor ? -slopes[i] / above : 0;
-    }
-    const double length = std::min(length_of(parts, n), radius);
-    parts[0] = -std::copysign(std::sqrt(std::max(radius * radius - length * length, 0.0)), slopes[0]);
-  }
-};
+constexpr int most_stale = 3, most_trials = 60, most_before = 60;
 
 class Newton {
  public:
@@ -351,7 +262,7 @@ class Newton {
   double tol_;
   Size max_iter_;
   NewtonResult& result_;
-  Model model_{};
+  QuadraticModel model_{};
   double *scaled_ = nullptr, *scales_ = nullptr, *step_ = nullptr, *trial_ = nullptr, *trial_g_ = nullptr,
          *size_ = nullptr, *start_ = nullptr, *slope_ = nullptr, *inverse_ = nullptr;
   bool has_eigenvalues_ = false;

@@ -293,6 +293,15 @@ def network_fit_many(spec: NetworkSpec, members: list[tuple[Any, ...]], done: _A
 def newton_minimum(
     arg0: object, arg1: object, arg2: tuple[_Array, ...], arg3: _Array, arg4: float, arg5: int, arg6: object, /
 ) -> tuple[_Array, _Array, int, int, int, int, float, float, float]: ...
+def minimum_under_equations(
+    arg0: TapeProgram,
+    arg1: tuple[_Array, ...],
+    arg2: list[tuple[TapeProgram, tuple[_Array, ...]]],
+    arg3: TapeProgram,
+    arg4: _Array,
+    arg5: int,
+    /,
+) -> tuple[_Array, _Array, _Array, _Array, _Array, float, int, int] | None: ...
 def bfgs(
     arg0: object,
     arg1: tuple[_Array, ...],

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast.optimize._constraints import Constraint, equations_of
 from mmlfast.optimize._inequalities import Outcome, Rows, minimum_within
-from mmlfast.optimize._kkt import Problem, point_at
+from mmlfast.optimize._kkt import ALL_POSITIVE, ISOLATED, Minimum, Problem, point_at
 from mmlfast.optimize._lagrange import as_point, checked, lagrange_result
 from mmlfast.optimize._sqp import minimum_under
 from mmlfast.optimize._trust_region import Box
@@ -83,6 +83,8 @@ def _under_equations(
     stepped: Callable[[Array, float], Any] | None,
 ) -> Any:
     problem = Problem(fun, equations_of(constraints), x0, args, *derivatives)
+    if stepped is None and (found := problem.compiled_minimum(x0, max_iter)) is not None:
+        return _certain(problem, found)
     try:
         stop = checked(problem, minimum_under(problem, x0, max_iter, _guarded(stepped)))
     except _Stopped as stopped:
@@ -94,6 +96,27 @@ def _under_equations(
         result.success, result.status = False, 1
         result.message = f"not converged: it has stopped at a {result.kind}: start elsewhere. {problem.note}".rstrip()
     return result
+
+
+def _certain(problem: Problem, found: Minimum) -> Any:
+    from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
+
+    free = problem.n > problem.m
+    return OptimizeResult(
+        x=found.x,
+        fun=found.value,
+        jac=found.gradient,
+        multipliers=found.multipliers,
+        kind="minimum",
+        constraints=found.c,
+        success=True,
+        status=0,
+        message=f"minimum: {ALL_POSITIVE if free else ISOLATED}.",
+        nit=found.n_iter,
+        nfev=problem.f.nfev,
+        njev=problem.f.njev,
+        derivatives=problem.derivatives,
+    )
 
 
 def _result(problem: Problem, rows: Rows, outcome: Outcome) -> Any:

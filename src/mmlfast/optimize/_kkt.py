@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast._common.kept import Around, kept
 from mmlfast.optimize._callables import given_is_wrong, take, why
 from mmlfast.optimize._differences import Differences
@@ -23,6 +24,8 @@ Array = np.ndarray[Any, Any]
 _EPS = float(np.finfo(np.float64).eps)
 # Gradients of constraints, scaled to length one, depend on each other if a singular value is below this.
 _DEPENDENT = 1e-9
+# Up to so many variables searches are compiled: their matrices are dense.
+_MOST_COMPILED = 40
 
 
 class _Lagrangian(Around):
@@ -73,6 +76,18 @@ class Negative(Around):
         return (self.f,)
 
 
+class Minimum(NamedTuple):
+    """What a compiled search has found: a minimum without a doubt, with regular constraints."""
+
+    x: Array
+    gradient: Array
+    c: Array
+    multipliers: Array
+    scales: Array
+    value: float
+    n_iter: int
+
+
 class Problem:
     """f and c(x) = 0 with all derivatives."""
 
@@ -114,6 +129,37 @@ class Problem:
     @property
     def note(self) -> str:
         return " ".join(filter(None, [self.f.note, *(why(c) for c in self.c), *self._complaints]))
+
+    def compiled_minimum(self, x0: Array, max_iter: int) -> Minimum | None:
+        """By a compiled loop over tapes, which gives up at whatever is out of the ordinary (`_sqp` is for that)."""
+        f = self.f
+        recorded, n = f.taken.recorded, self.n
+        if self._traced is None or recorded is None or not f.exact_tape or not 1 <= self.m <= n <= _MOST_COMPILED:
+            return None
+        if f.has_hessian or any(callable(j) for j in self._jacs):
+            return None
+        if recorded.calls_python or any(c.recorded.calls_python for c in self.c if c.recorded is not None):
+            return None
+        equations = [
+            (c.recorded.compiled("value, jacobian").program, tuple(c.parameters))
+            for c in self.c
+            if c.recorded is not None
+        ]
+        whole = self._traced.recorded
+        assert whole is not None
+        found = _core.minimum_under_equations(
+            recorded.compiled("value, gradient").program,
+            tuple(f.taken.parameters),
+            equations,
+            whole.compiled("hessian").program,
+            x0,
+            max_iter,
+        )
+        if found is None:
+            return None
+        f.nfev += found[-1]
+        f.njev += found[-1]
+        return Minimum(*found[:-1])
 
     def values(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -214,6 +260,10 @@ def first_scales(problem: Problem, p: Point) -> Array:
     return np.asarray(d)
 
 
+ISOLATED = "an isolated point: the constraints leave no direction"
+ALL_POSITIVE = "all curvatures along the constraints are positive"
+
+
 class Verdict(NamedTuple):
     """What kind of stationary point it is, a sentence, and the inertia of its KKT matrix (positive, negative, zero)."""
 
@@ -231,7 +281,7 @@ def verdict(problem: Problem, p: Point, multipliers: Array, d: Array) -> Verdict
     reduced = z.T @ (h / d[:, np.newaxis] / d) @ z
     if not z.shape[1]:
         inertia = (g.rank, g.rank, problem.m - g.rank)
-        return Verdict("minimum", "an isolated point: the constraints leave no direction", inertia, g)
+        return Verdict("minimum", ISOLATED, inertia, g)
     reduced = (reduced + reduced.T) / 2
     size = float(np.abs(h / d[:, np.newaxis] / d).max(initial=0.0))
     values = np.linalg.eigvalsh(reduced)
@@ -239,7 +289,7 @@ def verdict(problem: Problem, p: Point, multipliers: Array, d: Array) -> Verdict
     positive, negative = int(np.sum(values > zero)), int(np.sum(values < -zero))
     inertia = (positive + g.rank, negative + g.rank, problem.n + problem.m - positive - negative - 2 * g.rank)
     if positive == len(values):
-        return Verdict("minimum", "all curvatures along the constraints are positive", inertia, g)
+        return Verdict("minimum", ALL_POSITIVE, inertia, g)
     if negative == len(values):
         return Verdict("maximum", "all curvatures along the constraints are negative", inertia, g)
     if positive and negative:

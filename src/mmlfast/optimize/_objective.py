@@ -93,6 +93,11 @@ class Objective:
         """Whether a program of the tape alone gives value and gradient."""
         return self._jac is None and self.taken.recorded is not None
 
+    @property
+    def has_hessian(self) -> bool:
+        """Whether the caller has given one."""
+        return self._hess is not None
+
     def small_programs(self) -> tuple[Any, Any] | None:
         """Programs of value and gradient, and of a dense Hessian of few variables, if tapes alone give all of them."""
         recorded = self.taken.recorded

@@ -67,6 +67,8 @@ def minimum_under(
     problem: Problem, x0: Array, max_iter: int, stepped: Callable[[Array, float], Any] | None = None
 ) -> Stop:
     """A stationary point of f under the constraints, a minimum if the way leads to one."""
+    if stepped is None and (found := problem.compiled_minimum(x0, max_iter)) is not None:
+        return Stop(point_at(problem, found.x), found.multipliers, found.scales, "", found.n_iter)
     with np.errstate(all="ignore"):
         return _minimum_under(problem, x0, max_iter, stepped)
 
