@@ -358,16 +358,6 @@ mutations(
 )
 
 mutations(
-    "cpp/drivers/bfgs_equations.cpp",
-    "test_lagrange.py",
-    ("if (!(length > dependent)) return false;", ""),  # the same equation twice
-    ("for (Size j = 0; j < i; ++j) sum -= r_[i * n_ + j] * small_[j];", ""),
-    ("for (Size j = i + 1; j < m_; ++j) sum -= r_[j * n_ + i] * small_[j];", ""),
-    ("slope_[j] + dot(h_ + j * n_, normal_, n_)", "slope_[j]"),
-    ("if (k_ > 0 && !(model_.values[0] > 1e3", "if (k_ > 0 && !(model_.values[0] < 1e3"),
-    ("radius_ *= grown;", ""),
-)
-mutations(
     "cpp/*/bfgs*",
     "test_bfgs.py test_minimize.py",
     ("broadcast(c * s[i] - rho * q[i])", "broadcast(c * s[i])"),

@@ -1,5 +1,5 @@
-"""Mutations of fits and least squares, for tests/mutations.py: the files, the tests that have to notice, and texts with
-what they become."""
+"""Mutations of fits, least squares and minima under equations, for tests/mutations.py: the files, the tests that have
+to notice, and texts with what they become."""
 
 from __future__ import annotations
 
@@ -110,5 +110,15 @@ FITS: tuple[tuple[Any, ...], ...] = (
         "cpp/drivers/least_squares_rows.cpp",
         "test_curve_fit.py",
         ("column[i] = rows[i * n + j];\n    weigh(column);", "column[i] = rows[i * n + j];"),
+    ),
+    (
+        "cpp/drivers/bfgs_equations.cpp",
+        "test_lagrange.py",
+        ("if (!(length > dependent)) return false;", ""),  # the same equation twice
+        ("for (Size j = 0; j < i; ++j) sum -= r_[i * n_ + j] * small_[j];", ""),
+        ("for (Size j = i + 1; j < m_; ++j) sum -= r_[j * n_ + i] * small_[j];", ""),
+        ("slope_[j] + dot(h_ + j * n_, normal_, n_)", "slope_[j]"),
+        ("if (k_ > 0 && !(model_.values[0] > 1e3", "if (k_ > 0 && !(model_.values[0] < 1e3"),
+        ("radius_ *= grown;", ""),
     ),
 )
