@@ -27,8 +27,9 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
     (
         "cpp/kernels/**/distances.cpp",
         "test_distances.py test_layouts.py",
-        ("from == 0 ? sum[r] : total[r] + sum[r]", "sum[r]"),  # more than 64 columns
+        ("from == 0 ? sum[r][p] : total[r * Panels + p] + sum[r][p]", "sum[r][p]"),  # more than 64 columns
         ("square < smallest_square<T> ? 0x1p600", "square < smallest_square<T> ? 0x1p500"),
-        ("if (rows == 1) tile_of<1>", "if (rows == 2) tile_of<1>"),
+        ("for (; r < rows; ++r) add_squares<1", "for (; r + 1 < rows; ++r) add_squares<1"),
+        ("panels + j * d, d}", "panels, d}"),
     ),
 )

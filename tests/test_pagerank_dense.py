@@ -84,6 +84,8 @@ def test_weights_of_a_stack_in_any_unit_beside_others(rng):
     alone = pagerank(units[7])
     same_bits(pagerank(units)[7], alone)
     same_bits(pagerank(-0.0 * a), pagerank(0 * a))
+    counts = rng.integers(0, 9, (6, 6))
+    same_bits(pagerank(counts * 5e-324), pagerank(counts))
 
 
 def test_small_dense_next_to_one(rng):

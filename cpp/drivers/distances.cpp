@@ -6,7 +6,8 @@
 namespace mmlfast::drivers {
 namespace {
 
-constexpr Size most_block_elements = 16'384;  // rows of x that are in cache together
+// Rows of x that are in L2 together, and the rows of a tile on any processor.
+constexpr Size most_block_bytes = 1 << 19, tile_rows = 12;
 
 template <class T>
 struct Item {
@@ -20,7 +21,13 @@ struct Item {
   Size d() const noexcept { return x_layout.cols; }
   Size n_panels() const noexcept { return ceil_div(y_layout.rows, panel_rows<T>); }
   Size panel_size() const noexcept { return checked_product(d(), panel_rows<T>); }
-  Size block_rows() const noexcept { return std::clamp<Size>(most_block_elements / (d() + 1), 12, 240); }
+  // As many for each thread, if there are many.
+  Size block_rows() const noexcept {
+    const Size row_bytes = (d() + 1) * static_cast<Size>(sizeof(T)), n_threads = get_num_threads();
+    const Size most = std::clamp<Size>(most_block_bytes / row_bytes, tile_rows, 48) / tile_rows * tile_rows;
+    const Size n_blocks = ceil_div(ceil_div(x_layout.rows, most), n_threads) * n_threads;
+    return ceil_div(ceil_div(x_layout.rows, n_blocks), tile_rows) * tile_rows;
+  }
   double ns() const noexcept {
     return (1 + 0.03 * static_cast<double>(sizeof(T) * static_cast<std::size_t>(d()))) *
            static_cast<double>(x_layout.rows) * static_cast<double>(y_layout.rows);
@@ -42,11 +49,8 @@ struct Item {
       from = rows;
       from_row = d();
     }
-    for (Size p = 0; p < n_panels(); ++p) {
-      const Size column = p * panel_rows<T>;
-      kernel.tile(from, from_row, n, panels + p * panel_size(), std::min<Size>(panel_rows<T>, y_layout.rows - column),
-                  d(), squared, out + first * out_layout.row_stride + column * out_layout.col_stride, out_layout);
-    }
+    kernel.tile(from, from_row, n, panels, y_layout.rows, d(), squared, out + first * out_layout.row_stride,
+                out_layout);
   }
 };
 

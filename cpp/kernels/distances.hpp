@@ -3,12 +3,13 @@
 //   pack: up to lanes rows of y as a panel, component by component
 //     y        IN       count x d, any strides
 //     panel    OUT      d x panel_rows<T>; places without a row hold zeros
-//   tile: all distances between some rows of x and one panel
+//   tile: all distances between some rows of x and those of panels
 //     x        IN       rows x d, rows contiguous, x_row elements from row to row
-//     panel    IN       as packed, of `count` rows
+//     panels   IN       as packed, one after the other, of `count` rows in all
 //     out      OUT      rows x count, any strides: the distances or, with `squared`, their squares
 //
-// Flops: 3 d per pair, and a square root. Bytes: a panel stays in L1 for the rows of x. On processors that subtract and
+// Flops: 3 d per pair, and a square root. Bytes: 128 components of a panel stay in L1 for 48 rows of x, and those in L2
+// for all panels, if there are not too many. On processors that subtract and
 // multiply-add in different units, this is as fast as a matrix product of the same size, without its cancellation.
 // Accumulation in T: blocks of 64 components, each one chain of fused multiply-adds, added one after another. Accuracy:
 // relative error at most (d / 128 + 34) u for every pair, near or far from the origin, typically sqrt(d) u / 2; a
@@ -33,7 +34,7 @@ template <class T>
 struct Distances {
   void (*pack)(const T* y, std::ptrdiff_t row_stride, std::ptrdiff_t col_stride, std::ptrdiff_t count, std::ptrdiff_t d,
                T* panel);
-  void (*tile)(const T* x, std::ptrdiff_t x_row, std::ptrdiff_t rows, const T* panel, std::ptrdiff_t count,
+  void (*tile)(const T* x, std::ptrdiff_t x_row, std::ptrdiff_t rows, const T* panels, std::ptrdiff_t count,
                std::ptrdiff_t d, bool squared, T* out, const Layout& out_layout);
 };
 
