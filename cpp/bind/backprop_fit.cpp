@@ -226,20 +226,21 @@ struct FitArguments {
   NetworkArguments<T> in;
   std::shared_ptr<const SampleArguments<T>> given, held_out;
   TrainingArguments<T> t;
-  double* kept;
-  std::int64_t* told;
+  py::list
+      kept;  // epoch, steps, best, rate_factor, epochs_without_improvement: the caller has it after an exception too
+  py::list told;  // filled with: finished, diverged, best epoch, why it stopped
 
   FitArguments(const NetworkSpec& spec, const py::sequence& weights, const py::sequence& biases,
                const py::object& samples, const py::object& standardization, const py::object& validation,
                const py::dict& settings, const py::sequence& moments, const py::sequence& history,
-               const py::array& state, const py::array& progress, SampleCache<T>& cache)
+               const py::list& state, const py::list& progress, SampleCache<T>& cache)
       : in(spec, weights, biases, standardization, true),
         given(cache.of(spec, samples, "samples")),
         t(spec, settings),
-        // {epoch, steps, best, rate_factor, epochs_without_improvement}: the caller has it after an exception too.
-        kept(writeable_data_of<double>(state, {5}, "state")),
-        // {finished, diverged, best epoch, why it stopped}
-        told(writeable_data_of<std::int64_t>(progress, {4}, "progress")) {
+        kept(state),
+        told(progress) {
+    if (kept.size() != 5) throw py::value_error("state: wrong number");
+    if (told.size() != 0) throw py::value_error("progress: not empty");
     if (given->samples.y == nullptr && given->samples.labels == nullptr) throw py::value_error("samples: no y");
     t.set_moments(moments);
     t.training.losses = writeable_data_of<double>(history[0], {t.training.epochs}, "history");
@@ -252,27 +253,29 @@ struct FitArguments {
     if (needs_validation && (validation.is_none() || (t.training.stopping.monitor == Monitor::validation_score &&
                                                       t.validation.score == Score::none)))
       throw py::value_error("settings: nothing to monitor");
-    t.state = {static_cast<Size>(kept[0]), static_cast<Size>(kept[1]), kept[2], kept[3], static_cast<Size>(kept[4])};
+    const auto number = [this](int i) { return py::cast<double>(kept[static_cast<std::size_t>(i)]); };
+    t.state = {static_cast<Size>(number(0)), static_cast<Size>(number(1)), number(2), number(3),
+               static_cast<Size>(number(4))};
   }
   FitArguments(const FitArguments&) = delete;
 
-  void tell() const {
-    kept[0] = static_cast<double>(t.state.epoch);
-    kept[1] = static_cast<double>(t.state.steps);
+  void tell() {
+    kept[0] = t.state.epoch;
+    kept[1] = t.state.steps;
     kept[2] = t.state.best;
     kept[3] = t.state.rate_factor;
-    kept[4] = static_cast<double>(t.state.epochs_without_improvement);
-    told[0] = t.finished;
-    told[1] = t.diverged ? 1 : 0;
-    told[2] = t.best_epoch;
-    told[3] = static_cast<std::int64_t>(t.stopped);
+    kept[4] = t.state.epochs_without_improvement;
+    told.append(t.finished);
+    told.append(t.diverged);
+    told.append(t.best_epoch);
+    told.append(static_cast<int>(t.stopped));
   }
 };
 
 void network_fit(const NetworkSpec& spec, const py::sequence& weights, const py::sequence& biases,
                  const py::tuple& samples, const py::object& standardization, const py::object& validation,
                  const py::dict& settings, const py::sequence& moments, const py::sequence& history,
-                 const py::array& state, const py::array& progress, const py::object& report) {
+                 const py::list& state, const py::list& progress, const py::object& report) {
   by_float_type(is_single(weights), [&](auto zero) {
     using T = decltype(zero);
     SampleCache<T> cache;
@@ -289,6 +292,55 @@ void network_fit(const NetworkSpec& spec, const py::sequence& weights, const py:
     a.tell();
     raise_unless_ok(outcome);
   });
+}
+
+// Copies of arrays that a training may change, in lists like the given ones: (weights, biases, [moments ...]), where
+// `moments` holds for each kind None, for zeros, or (list, list). None if an array is not as compiled code wants it.
+py::object training_copies(const NetworkSpec& spec, const py::dtype& dtype, const py::list& weights,
+                           const py::list& biases, const py::list& moments) {
+  const std::size_t n = spec.activations.size();
+  const auto copied = [&](const py::list* from, bool is_bias) -> py::object {
+    if (from != nullptr && from->size() != n) return py::none();
+    py::list to(n);
+    for (std::size_t l = 0; l < n; ++l) {
+      npy_intp shape[] = {spec.sizes[l + (is_bias ? 1 : 0)], spec.sizes[l + 1]};
+      PyObject* array = nullptr;
+      if (from == nullptr) {
+        Py_INCREF(dtype.ptr());
+        array = PyArray_Zeros(is_bias ? 1 : 2, shape, reinterpret_cast<PyArray_Descr*>(dtype.ptr()), 0);
+      } else {
+        PyObject* given = PyList_GET_ITEM(from->ptr(), static_cast<Py_ssize_t>(l));
+        if (!PyArray_CheckExact(given)) return py::none();
+        auto* a = as_array(given);
+        if (PyArray_TYPE(a) != reinterpret_cast<PyArray_Descr*>(dtype.ptr())->type_num || !PyArray_ISCARRAY_RO(a) ||
+            PyArray_NDIM(a) != (is_bias ? 1 : 2) || !PyArray_CompareLists(PyArray_DIMS(a), shape, PyArray_NDIM(a)))
+          return py::none();
+        array = PyArray_NewCopy(a, NPY_CORDER);
+      }
+      if (array == nullptr) throw py::error_already_set();
+      PyList_SET_ITEM(to.ptr(), static_cast<Py_ssize_t>(l), array);
+    }
+    return to;
+  };
+  py::list state;
+  for (const py::handle& kind : moments) {
+    if (kind.is_none()) {
+      state.append(copied(nullptr, false));
+      state.append(copied(nullptr, true));
+      continue;
+    }
+    const auto pair = py::cast<py::tuple>(kind);
+    if (pair.size() != 2) throw py::value_error("moments: wrong number");
+    for (const bool is_bias : {false, true}) {
+      const auto given = py::cast<py::list>(pair[is_bias ? 1 : 0]);
+      py::object copy = copied(&given, is_bias);
+      if (copy.is_none()) return copy;
+      state.append(copy);
+    }
+  }
+  py::object w = copied(&weights, false), b = copied(&biases, true);
+  if (w.is_none() || b.is_none()) return py::none();
+  return py::make_tuple(w, b, state);
 }
 
 // members: the arguments of network_fit but for the last, a tuple of each, of networks of one spec. Returns which of
@@ -322,6 +374,7 @@ void network_fit_many(const NetworkSpec& spec, const py::sequence& members, cons
 void register_network_fit(py::module_& module) {
   module.def("network_fit", &network_fit);
   module.def("network_fit_many", &network_fit_many);
+  module.def("training_copies", &training_copies);
 }
 
 }  // namespace mmlfast::bind

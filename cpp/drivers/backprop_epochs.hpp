@@ -44,8 +44,8 @@ class Epochs {
   }
   bool is_threaded() const { return step_ns_ > threading_threshold_ns / 2; }
 
-  void load() {
-    work_.load_weights();
+  // The velocity or the moments; the weights are there.
+  void load_state() {
     if (training_.w_first != nullptr)
       work_.load_state(&DenseLayer<T>::first, &DenseLayer<T>::b_first, training_.w_first, training_.b_first);
     if (training_.w_second != nullptr)
@@ -271,7 +271,8 @@ class Epochs {
       return;
     }
     saved_.clear();
-    load();
+    work_.load_weights();
+    load_state();
     state_ = *training_.state;
   }
 

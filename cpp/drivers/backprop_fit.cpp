@@ -31,7 +31,7 @@ Outcome fit(const Network<T>& network, const Samples<T>& samples, const Training
   Workspace<T> workspace(network, needs);
   if (!workspace.ready()) return {Outcome::Status::no_memory};
   Epochs<T> epochs(samples, training, workspace);
-  epochs.load();
+  epochs.load_state();
   bool finished = true;
   const bool quiet = with_team(epochs.is_threaded(), [&](Team& team) {
     InterruptTimer timer;

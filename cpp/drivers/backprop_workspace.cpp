@@ -296,9 +296,19 @@ bool Workspace<T>::is_plain() const {
   return network_.loss != Loss::own;
 }
 
+// The samples that follow, in good time; what is not there is not fetched.
+template <class T>
+void Workspace<T>::fetch_next(Size count) const {
+  const Size bytes = count * layers_[0].in_row * static_cast<Size>(sizeof(T));
+  const std::uintptr_t next = reinterpret_cast<std::uintptr_t>(layers_[0].in) + static_cast<std::uintptr_t>(bytes);
+  for (Size at = 0; at < std::min(bytes, Size{1} << 15); at += 64)
+    __builtin_prefetch(reinterpret_cast<const void*>(next + static_cast<std::uintptr_t>(at)), 0, 2);
+}
+
 template <class T>
 double Workspace<T>::step(Size count, T scale, const UpdateRule<T>& rule) {
   gather(0, count);
+  if (!copied_) fetch_next(count);
   return kernel_.step(layers_.data(), network_.n_layers, network_.loss, count, block_rows, targets(scale), rule);
 }
 

@@ -120,6 +120,7 @@ class Workspace {
   Targets<T> targets(T scale) const;
   void take_targets(const T* from, Size s);
   void take_rows(Size first, Size count);
+  void fetch_next(Size count) const;
   Size number(Size s) const { return in_order_ ? order_[start_ + s] : start_ + s; }
   void gather_weighted(Size first, Size count);
   void take_row(Size from, T* to) const;

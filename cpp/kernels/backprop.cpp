@@ -39,6 +39,31 @@ void forward_narrow(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdi
   product<T>(layer.n_out, cols, layer.n_in, {layer.w, layer.w_row, 1, in, layer.out_row, out, layer.out_row}, Start::c);
 }
 
+// in W + b of one or two inputs: a product so short is all beginnings and ends of tiles.
+template <int Inputs, class T>
+void combine(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count) {
+  for (std::ptrdiff_t j = 0; j < padded<T>(layer.n_out); j += lanes<T>) {
+    const vec<T> b = load(layer.b + j);
+    vec<T> w[Inputs];
+    for (int k = 0; k < Inputs; ++k) w[k] = load(layer.w + k * layer.w_row + j);
+    for (std::ptrdiff_t s = first; s < first + count; ++s) {
+      vec<T> sum = b;
+      for (int k = 0; k < Inputs; ++k) sum = fma(broadcast<T>(layer.in[s * layer.in_row + k]), w[k], sum);
+      store(layer.out + s * layer.out_row + j, sum);
+    }
+  }
+}
+
+template <class T>
+void combine(const DenseLayer<T>& layer, std::ptrdiff_t first, std::ptrdiff_t count) {
+  if (layer.n_in == 1) return combine<1>(layer, first, count);
+  if (layer.n_in == 2) return combine<2>(layer, first, count);
+  product<T>(count, padded<T>(layer.n_out), layer.n_in,
+             {layer.in + first * layer.in_row, layer.in_row, 1, layer.w, layer.w_row, layer.out + first * layer.out_row,
+              layer.out_row},
+             Start::row, layer.b);
+}
+
 template <class T>
 void forward(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t first, std::ptrdiff_t count) {
   for (int l = 0; l < n_layers; ++l) {
@@ -49,11 +74,7 @@ void forward(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t first, st
         activations::activate(activations::turned(layer, first, count), 0, layer.n_out);
       continue;
     }
-    const std::ptrdiff_t cols = padded<T>(layer.n_out);
-    T* out = layer.out + first * layer.out_row;
-    product<T>(count, cols, layer.n_in,
-               {layer.in + first * layer.in_row, layer.in_row, 1, layer.w, layer.w_row, out, layer.out_row}, Start::row,
-               layer.b);
+    combine(layer, first, count);
     if (layer.activation == Activation::identity && layer.slope == nullptr) continue;
     activations::activate(layer, first, count);
   }
@@ -126,38 +147,59 @@ void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t e
   if (begin == 0) gradient_of_biases(layer, count, add);
 }
 
-// The gradients of a narrow layer of `Above` outputs and of the layer below it of `Below` inputs: so few chains would
-// wait for themselves, all of them wait half as long together.
-template <int Above, int Below, class T>
-void gradients_together(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count) {
+// Backward and gradients of a hidden layer of `Below` inputs under a narrow layer of `Above` outputs, sample by sample:
+// products so small would wait for themselves, and for the memory between them. Tanh: delta of the hidden layer, the
+// first, is computed here; otherwise it is there.
+template <int Above, int Below, bool Tanh, class T>
+void backward_together(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count) {
   for (std::ptrdiff_t j = 0; j < padded<T>(above.n_in); j += lanes<T>) {
-    vec<T> up[Above] = {}, down[Below] = {};
-    for (std::ptrdiff_t s = 0; s < count; ++s) {
-      const vec<T> out = load(above.in + s * above.in_row + j), delta = load(below.delta + s * below.out_row + j);
-      _Pragma("GCC unroll 2") for (int o = 0; o < Above; ++o) up[o] =
-          fma(broadcast<T>(above.delta[o * above.out_row + s]), out, up[o]);
+    vec<T> up[Above] = {}, down[Below] = {}, w[Above], biases[4] = {};
+    for (int o = 0; o < Above; ++o) w[o] = load(above.w + o * above.w_row + j);
+    const auto sample = [&](std::ptrdiff_t s, vec<T>& bias) MMLFAST_INLINE_LAMBDA {
+      const vec<T> out = load(above.in + s * above.in_row + j);
+      vec<T> delta = zero<T>();
+      _Pragma("GCC unroll 2") for (int o = 0; o < Above; ++o) {
+        const vec<T> d = broadcast<T>(above.delta[o * above.out_row + s]);
+        if constexpr (Tanh) delta = fma(d, w[o], delta);
+        up[o] = fma(d, out, up[o]);
+      }
+      if constexpr (Tanh)
+        delta = activations::times_slope<Activation::tanh>(delta, out, out);
+      else
+        delta = load(below.delta + s * below.out_row + j);
       _Pragma("GCC unroll 2") for (int k = 0; k < Below; ++k) down[k] =
           fma(broadcast<T>(below.in[s * below.in_row + k]), delta, down[k]);
+      bias = bias + delta;
+    };
+    std::ptrdiff_t s = 0;
+    for (; s + 4 <= count; s += 4) {
+      _Pragma("GCC unroll 4") for (int c = 0; c < 4; ++c) sample(s + c, biases[c]);
     }
+    for (int c = 0; s + c < count; ++c) sample(s + c, biases[c]);
     for (int o = 0; o < Above; ++o) store(above.gradient + o * above.w_row + j, up[o]);
     for (int k = 0; k < Below; ++k) store(below.gradient + k * below.w_row + j, down[k]);
+    store(below.b_gradient + j, (biases[0] + biases[1]) + (biases[2] + biases[3]));
   }
-  gradient_of_biases(below, count, false);
   complete_narrow(above, 0, Above, count, false);
 }
 
-// False if these two are not for that.
+template <int Above, int Below, class T>
+void backward_together(const DenseLayer<T>* layers, std::ptrdiff_t count) {
+  if (layers[0].activation == Activation::tanh && layers[0].slope == nullptr)
+    return backward_together<Above, Below, true>(layers[0], layers[1], count);
+  backward(layers, 2, 0, count);
+  backward_together<Above, Below, false>(layers[0], layers[1], count);
+}
+
+// False if these layers are not for that.
 template <class T>
-bool few_gradients(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count) {
-  if (!above.is_narrow() || above.n_out > 2 || below.n_in > 2) return false;
-  if (above.n_out == 1 && below.n_in == 1)
-    gradients_together<1, 1>(below, above, count);
-  else if (above.n_out == 1)
-    gradients_together<1, 2>(below, above, count);
-  else if (below.n_in == 1)
-    gradients_together<2, 1>(below, above, count);
+bool is_small_enough(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t count) {
+  if (n_layers != 2 || !layers[1].is_narrow() || layers[1].n_out > 2 || layers[0].n_in > 2) return false;
+  const bool one_out = layers[1].n_out == 1;
+  if (layers[0].n_in == 1)
+    one_out ? backward_together<1, 1>(layers, count) : backward_together<2, 1>(layers, count);
   else
-    gradients_together<2, 2>(below, above, count);
+    one_out ? backward_together<1, 2>(layers, count) : backward_together<2, 2>(layers, count);
   return true;
 }
 
@@ -170,16 +212,27 @@ void transpose(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t 
 template <class T>
 void update(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t end, const UpdateRule<T>& rule) {
   const std::ptrdiff_t at = begin * layer.w_row;
+  const std::ptrdiff_t cols = padded<T>(layer.is_narrow() ? layer.n_in : layer.n_out), biases = padded<T>(layer.n_out);
   updates::update<T>(
-      {layer.w + at, layer.gradient + at, layer.first + at, layer.second + at, (end - begin) * layer.w_row}, rule,
+      {layer.w + at, layer.gradient + at, layer.first + at, layer.second + at, end - begin, cols, layer.w_row}, rule,
       false);
   if (begin == 0)
-    updates::update<T>({layer.b, layer.b_gradient, layer.b_first, layer.b_second, padded<T>(layer.n_out)}, rule, true);
+    updates::update<T>({layer.b, layer.b_gradient, layer.b_first, layer.b_second, 1, biases, biases}, rule, true);
   transpose(layer, begin, end);
 }
 
-// The gradients one after the other: those of few rows wait for the ends of their chains, the next one meanwhile
-// begins.
+// Gradient and update by rows that stay in the first-level cache between them.
+template <class T>
+void descend(const DenseLayer<T>& layer, std::ptrdiff_t count, const UpdateRule<T>& rule) {
+  constexpr std::ptrdiff_t together = 16;  // whole squares of the transposition
+  const std::ptrdiff_t rows = layer.is_narrow() ? layer.n_out : layer.n_in;
+  for (std::ptrdiff_t begin = 0; begin < rows; begin += together) {
+    const std::ptrdiff_t end = rows - begin < together ? rows : begin + together;
+    gradient(layer, begin, end, count, false);
+    update(layer, begin, end, rule);
+  }
+}
+
 template <class T>
 double step(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t count, std::ptrdiff_t block,
             const Targets<T>& targets, const UpdateRule<T>& rule) {
@@ -187,12 +240,13 @@ double step(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t
   forward(layers, n_layers, 0, count);
   for (std::ptrdiff_t s = 0; s < count; s += block)
     sum += losses::output(layers[n_layers - 1], loss, s, count - s < block ? count - s : block, targets);
-  const auto rows = [](const DenseLayer<T>& layer) { return layer.is_narrow() ? layer.n_out : layer.n_in; };
+  if (is_small_enough(layers, n_layers, count)) {
+    update(layers[0], 0, layers[0].n_in, rule);
+    update(layers[1], 0, layers[1].n_out, rule);
+    return sum;
+  }
   backward(layers, n_layers, 0, count);
-  int left = n_layers;
-  if (n_layers > 1 && few_gradients(layers[n_layers - 2], layers[n_layers - 1], count)) left -= 2;
-  for (int l = 0; l < left; ++l) gradient(layers[l], 0, rows(layers[l]), count, false);
-  for (int l = 0; l < n_layers; ++l) update(layers[l], 0, rows(layers[l]), rule);
+  for (int l = 0; l < n_layers; ++l) descend(layers[l], count, rule);
   return sum;
 }
 

@@ -5,13 +5,13 @@
 
 namespace mmlfast::MMLFAST_LEVEL::updates {
 
-// w, its gradient and its state: `count` numbers of each, whole vectors.
+// w, its gradient and its state: `rows` rows of `cols` numbers of each, whole vectors, `row` numbers apart.
 template <class T>
 struct Parameters {
   T* w;
   const T* gradient;
   T *first, *second;
-  std::ptrdiff_t count;
+  std::ptrdiff_t rows, cols, row;
 };
 
 // A subnormal number is 0: where no gradient comes any more, a velocity would stay at the smallest number for ever.
@@ -27,7 +27,7 @@ MMLFAST_INLINE void step(const Parameters<T>& p, const UpdateRule<T>& rule, bool
                penalty = biases ? zero<T>() : load(rule.penalty.of), clip = load(rule.clip.of),
                momentum = load(rule.momentum.of), beta1 = load(rule.beta1.of), beta2 = load(rule.beta2.of),
                new1 = one - beta1, new2 = one - beta2, epsilon = load(rule.epsilon.of);
-  for (std::ptrdiff_t i = 0; i < p.count; i += lanes<T>) {
+  const auto move = [&](std::ptrdiff_t i) MMLFAST_INLINE_LAMBDA {
     const vec<T> w = load(p.w + i), g = fma(penalty, w, load(p.gradient + i)) * clip;
     if constexpr (O == Optimizer::gradient_descent) {
       store(p.w + i, fnma(rate, g, w * keep));
@@ -42,7 +42,9 @@ MMLFAST_INLINE void step(const Parameters<T>& p, const UpdateRule<T>& rule, bool
       store(p.first + i, v);
       store(p.w + i, O == Optimizer::momentum ? w * keep + v : fma(momentum, v, fnma(rate, g, w * keep)));
     }
-  }
+  };
+  for (std::ptrdiff_t r = 0; r < p.rows; ++r)
+    for (std::ptrdiff_t i = r * p.row; i < r * p.row + p.cols; i += lanes<T>) move(i);
 }
 
 template <class T>

@@ -284,11 +284,19 @@ def network_fit(
     settings: dict[str, Any],
     moments: Sequence[list[_Array]],
     history: Sequence[_Array | None],
-    state: _Array,
-    progress: _Array,
+    state: list[float],
+    progress: list[int],
     report: Callable[[int, float], Any] | None,
     /,
 ) -> None: ...
+def training_copies(
+    spec: NetworkSpec,
+    dtype: np.dtype[Any],
+    weights: list[_Array],
+    biases: list[_Array],
+    moments: list[tuple[list[_Array], list[_Array]] | None],
+    /,
+) -> tuple[list[_Array], list[_Array], list[list[_Array]]] | None: ...
 def network_fit_many(spec: NetworkSpec, members: list[tuple[Any, ...]], done: _Array, /) -> None: ...
 def newton_minimum(
     arg0: object, arg1: object, arg2: tuple[_Array, ...], arg3: _Array, arg4: float, arg5: int, arg6: object, /

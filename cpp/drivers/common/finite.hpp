@@ -13,14 +13,15 @@ namespace mmlfast::drivers {
 template <class T>
 bool all_finite(const T* x, Size n) noexcept {
   using Bits = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
-  constexpr Bits exponent = sizeof(T) == 8 ? static_cast<Bits>(0x7ff0000000000000) : static_cast<Bits>(0x7f800000);
-  Bits bad = 0;
+  // One more in the exponent carries into the sign if all of its bits are set; every vector unit can add and combine.
+  constexpr Bits sign = Bits{1} << (8 * sizeof(T) - 1), one = Bits{1} << (sizeof(T) == 8 ? 52 : 23);
+  Bits carried = 0;
   for (Size i = 0; i < n; ++i) {
     Bits bits;
     std::memcpy(&bits, x + i, sizeof(T));
-    bad |= static_cast<Bits>((bits & exponent) == exponent);
+    carried |= static_cast<Bits>((bits & ~sign) + one);
   }
-  return bad == 0;
+  return (carried & sign) == 0;
 }
 
 }  // namespace mmlfast::drivers

@@ -83,7 +83,9 @@ void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const ProductOperands<T>& 
     if (from != nullptr) from += n * from_row;
     rows -= n;
   };
-  while (rows >= tile_rows) run<tile_rows, Vectors>(depth, o, a, b, c, from, from_row, add), advance(tile_rows);
+  // Eight rows as 6 + 2 would have too few chains at the end to hide the latency of a multiply-add; 4 + 4 have not.
+  const auto is_full = [&] { return rows >= tile_rows && !(tile_rows == 6 && rows == 8); };
+  while (is_full()) run<tile_rows, Vectors>(depth, o, a, b, c, from, from_row, add), advance(tile_rows);
   if constexpr (tile_rows > 4) {
     while (rows >= 4) run<4, Vectors>(depth, o, a, b, c, from, from_row, add), advance(4);
   }
@@ -112,14 +114,16 @@ void product(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, con
       }
       const std::ptrdiff_t left = (cols - j) / lanes<T>;
       if constexpr (tile_vectors >= 3) {
+        // Four vectors are two and two: one alone has hardly chains enough, and a load for each multiply-add.
+        if (left == 2 || left == 4) {
+          tile::panel<2>(rows, steps, operands, a, b, c, from, from_row, add);
+          j += 2 * lanes<T>;
+          continue;
+        }
         if (left >= 3) {
           tile::panel<3>(rows, steps, operands, a, b, c, from, from_row, add);
           j += 3 * lanes<T>;
           continue;
-        }
-        if (left == 2) {
-          tile::panel<2>(rows, steps, operands, a, b, c, from, from_row, add);
-          break;
         }
       }
       tile::panel<1>(rows, steps, operands, a, b, c, from, from_row, add);

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
-_networks: set[int] = set()
-_lock = threading.Lock()
+_networks: dict[int, Any] = {}  # by id; the training that has it
 
 
 def refuse_in_training(network: Any) -> None:
@@ -22,14 +20,16 @@ class in_training:
 
     # Not a generator: entering one takes longer than some trainings.
     def __init__(self, *networks: Any) -> None:
-        self._ids = [id(network) for network in networks]
-        with _lock:
-            for network in networks:
+        self._ids: list[int] = []
+        for network in networks:
+            if _networks.setdefault(id(network), self) is not self:  # which no other thread comes into the middle of
+                self.__exit__()
                 refuse_in_training(network)
-            _networks.update(self._ids)
+            self._ids.append(id(network))
 
     def __enter__(self) -> None:
         pass
 
     def __exit__(self, *error: object) -> None:
-        _networks.difference_update(self._ids)
+        for network in self._ids:
+            _networks.pop(network, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -212,18 +213,15 @@ class NetworkState:
         weights, biases = self._like_parameters("weights", self.weights, self.biases)
         return self._spec, weights, biases
 
-    def _copied_parameters(self) -> tuple[list[Array], list[Array]]:
-        weights, biases, sizes, dtype = self.weights, self.biases, self._sizes, self._dtype
-        if len(weights) == len(biases) == len(sizes) - 1:
-            for layer, (w, b) in enumerate(zip(weights, biases, strict=True)):
-                if not (type(w) is type(b) is np.ndarray and w.dtype is b.dtype is dtype):
-                    break
-                if w.shape != sizes[layer : layer + 2] or b.shape != sizes[layer + 1 : layer + 2]:
-                    break
-            else:  # nothing to convert
-                return [w.copy() for w in weights], [b.copy() for b in biases]
+    def _copies(self, moments: list[Moments | None]) -> tuple[list[Array], list[Array], list[list[Array]]]:
+        """Weights, biases and moments (None: zeros) to be changed in place."""
+        if type(self.weights) is type(self.biases) is list:
+            copies = _core.training_copies(self._spec, self._dtype, self.weights, self.biases, moments)
+            if copies is not None:
+                return copies
         _, weights, biases = self._parameters()
-        return [np.array(w) for w in weights], [np.array(b) for b in biases]
+        kept = [part for old in moments for part in copied_moments(self._sizes, self._dtype, old)]
+        return [np.array(w) for w in weights], [np.array(b) for b in biases], kept
 
     def _like_parameters(self, name: str, weights: Any, biases: Any) -> tuple[list[Array], list[Array]]:
         """Arrays of the shapes of weights and biases, checked and converted."""
@@ -290,11 +288,12 @@ class NetworkState:
     ) -> Array:
         """`settled`: the best so far, the factor of the rate, epochs without improvement; IN and OUT."""
         with in_training(self):
+            if callback is not None:
+                settings = {**settings, "report_each_epoch": True}
             run = self._begun(training.Task(samples, held_out, settings, n_moments), scores, settled)
             report: Any = training.reporter(settings["epochs"]) if verbose else None
             if callback is not None:
                 report = training.caller(callback, run.history[1], report, lambda: self._take_back(run))
-                settings["report_each_epoch"] = True
                 self.__dict__.update(weights=run.weights, biases=run.biases)
             ended = None
             try:
@@ -304,24 +303,22 @@ class NetworkState:
                 raise
             finally:
                 if settled is not None:
-                    settled[:] = run.state[2:].tolist()
+                    settled[:] = run.state[2:]
                 self._ended(run, ended)
         self._warn_of(run)
         assert self.history is not None
         return self.history.loss
 
     def _begun(self, task: training.Task, scores: Array | None = None, settled: list[float] | None = None) -> Run:
-        copies = self._copied_parameters()
         if not self._epoch:
             training.warn_of_flat_layer(flat_layer(self._all_activations()))
-        moments: list[list[Array]] = []
         goes_on = task.n_moments == (2 if self._second is not None else 1)
-        for old in (self._velocity, self._second)[: task.n_moments]:
-            moments += copied_moments(self._sizes, self._dtype, old if goes_on else None)
+        kept = (self._velocity, self._second) if goes_on else (None, None)
+        weights, biases, moments = self._copies(list(kept[: task.n_moments]))
         epochs = task.settings["epochs"]
         history = np.empty(epochs), None if task.held_out is None else np.empty(epochs), scores
-        state = np.array([self._epoch, self._steps if goes_on else 0, *(settled or (np.inf, 1, 0))], np.float64)
-        return Run(task, *copies, moments, history, state, np.zeros(4, np.int64))
+        state = [self._epoch, self._steps if goes_on else 0, *(settled or (math.inf, 1.0, 0))]
+        return Run(task, weights, biases, moments, history, state, [])
 
     def _arguments(self, run: Run) -> tuple[Any, ...]:
         """Those of the compiled code, but for the first and the last."""
@@ -341,13 +338,13 @@ class NetworkState:
 
     def _ended(self, run: Run, ended: str | None = None) -> None:
         """Take what came of it, whichever way it ended; `ended` is what it was broken off by."""
-        finished, diverged, best, stopped = run.progress.tolist()
-        epoch, steps = run.state[:2].tolist()
-        kept: dict[str, Any] = {"_velocity": None, "_second": None} if finished else {}
-        for name, first in (("_velocity", 0), ("_second", 2)):
-            if run.moments[first : first + 2]:
-                kept[name] = tuple(run.moments[first : first + 2])
-        self.__dict__.update(weights=run.weights, biases=run.biases, _epoch=int(epoch), _steps=int(steps), **kept)
+        finished, diverged, best, stopped = run.progress or (0, False, -1, 0)
+        self._epoch, self._steps = int(run.state[0]), int(run.state[1])
+        self.weights, self.biases, moments = run.weights, run.biases, run.moments
+        if finished or moments:
+            self._velocity = (moments[0], moments[1]) if moments else None
+        if finished or len(moments) > 2:
+            self._second = (moments[2], moments[3]) if len(moments) > 2 else None
         losses, held_out_losses, _ = run.history
         self.history = History(
             losses if finished == len(losses) else losses[:finished].copy(),
@@ -357,7 +354,7 @@ class NetworkState:
         )
 
     def _warn_of(self, run: Run) -> None:
-        finished, diverged, *_ = run.progress.tolist()
+        finished, diverged, *_ = run.progress
         samples, settings = run.task.samples, run.task.settings
         if diverged:
             before = finished or np.isfinite(_core.network_loss(*self._parameters(), *samples, self._standardization))

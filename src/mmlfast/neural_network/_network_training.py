@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-import mmlfast.neural_network._training as training
 from mmlfast.neural_network._functions import name_of
 from mmlfast.neural_network._network_state import NetworkState
 from mmlfast.neural_network._samples import targets, warn_of_scale, weights, with_class_weights
-from mmlfast.neural_network._training import Epoch, Samples, Task, integer, number
+from mmlfast.neural_network._training import SETTINGS, Epoch, Samples, Task, checked_settings, known_settings
 
 Array = np.ndarray[Any, Any]
 
@@ -179,30 +177,7 @@ class TrainedNetwork(NetworkState):
         """The samples and settings of a training, checked; `how` has all arguments of `fit`. `known`: what was made of
         the samples for networks that want them alike, which several may share."""
         samples, held_out = self._data(x, y, how) if known is None else self._shared_data(x, y, how, known)
-        epochs = integer("epochs", how["epochs"], 0)
-        rule = training.optimizer(
-            how["optimizer"],
-            how["momentum"],
-            how["nesterov"],
-            how["weight_decay"],
-            (how["beta1"], how["beta2"]),
-            how["epsilon"],
-        )
-        settings = {
-            "epochs": epochs,
-            "batch_size": integer("batch_size", how["batch_size"], 1),
-            "learning_rate": number("learning_rate", how["learning_rate"], math.inf),
-            "shuffle": bool(how["shuffle"]),
-            "seed": integer("seed", how["seed"], 0),
-            **rule.settings,
-            **training.schedule(how["schedule"], epochs, how["schedule_epochs"], self._epoch),
-            **training.smoothing_of(how["label_smoothing"], name_of(self._loss)),
-            **training.dropout_of(how["dropout"], len(self._sizes) - 2),
-            **training.shifts_of(how["max_shift"], how["image_shape"], self._sizes[0]),
-            **training.stopping(
-                how["patience"], how["tolerance"], how["max_seconds"], how["clip_norm"], held_out is not None
-            ),
-        }
+        settings, n_moments = self._settings(how, held_out is not None)
         callback = how["callback"]
         if callback is not None and not callable(callback):
             raise TypeError(f"callback must be a function, got {type(callback).__name__}")
@@ -211,7 +186,15 @@ class TrainedNetwork(NetworkState):
             doubtful = ("scale", id(samples[0]))
             if known.get(doubtful, True):
                 self._warned = known[doubtful] = warn_of_scale(samples[0])
-        return Task(samples, held_out, settings, rule.n_moments)
+        return Task(samples, held_out, settings, n_moments)
+
+    def _settings(self, how: Mapping[str, Any], validated: bool) -> tuple[dict[str, Any], int]:
+        asked = [how[name] for name in SETTINGS]
+        constant = how["schedule"] == "constant" and how["schedule_epochs"] is None
+        facts = self._sizes[0], len(self._sizes) - 2, name_of(self._loss), validated, 0 if constant else self._epoch
+        # A tuple with 2.0 in it is equal to one with 2, and not as good.
+        plain = type(how["schedule"]) is str and type(how["dropout"]) is float and how["image_shape"] is None
+        return known_settings(*facts, *asked) if plain else checked_settings(*facts, *asked)
 
     def _data(self, x: Any, y: Any, how: Mapping[str, Any]) -> tuple[Samples, Samples | None]:
         samples = self._samples(x, y, None)

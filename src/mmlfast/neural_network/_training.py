@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
@@ -199,6 +200,50 @@ def stopping(patience: Any, tolerance: Any, max_seconds: Any, clip_norm: Any, va
     return settings
 
 
+# Arguments of `fit`, in the order in which `checked_settings` takes their values.
+SETTINGS = (
+    "epochs", "batch_size", "learning_rate", "shuffle", "seed", "optimizer", "momentum", "nesterov", "weight_decay",
+    "beta1", "beta2", "epsilon", "schedule", "schedule_epochs", "label_smoothing", "dropout", "max_shift",
+    "image_shape", "patience", "tolerance", "max_seconds", "clip_norm",
+)  # fmt: skip
+
+
+def checked_settings(
+    n_in: int, n_hidden: int, loss: str, validated: bool, finished: int, *values: Any
+) -> tuple[dict[str, Any], int]:
+    """What the compiled code is told, and how many kinds of moments it keeps."""
+    how = dict(zip(SETTINGS, values, strict=True))
+    epochs = integer("epochs", how["epochs"], 0)
+    betas = how["beta1"], how["beta2"]
+    rule = optimizer(how["optimizer"], how["momentum"], how["nesterov"], how["weight_decay"], betas, how["epsilon"])
+    settings = {
+        "epochs": epochs,
+        "batch_size": integer("batch_size", how["batch_size"], 1),
+        "learning_rate": number("learning_rate", how["learning_rate"], math.inf),
+        "shuffle": bool(how["shuffle"]),
+        "seed": integer("seed", how["seed"], 0),
+        **rule.settings,
+        **schedule(how["schedule"], epochs, how["schedule_epochs"], finished),
+        **smoothing_of(how["label_smoothing"], loss),
+        **dropout_of(how["dropout"], n_hidden),
+        **shifts_of(how["max_shift"], how["image_shape"], n_in),
+        **stopping(how["patience"], how["tolerance"], how["max_seconds"], how["clip_norm"], validated),
+    }
+    return settings, rule.n_moments
+
+
+_checked_once = functools.lru_cache(maxsize=64, typed=True)(checked_settings)
+
+
+def known_settings(*arguments: Any) -> tuple[dict[str, Any], int]:
+    """The same for arguments that may have come before: a small network is trained in less time than they are checked.
+    Not to be changed."""
+    try:
+        return _checked_once(*arguments)
+    except TypeError:  # something without a hash, or wrong
+        return checked_settings(*arguments)
+
+
 def warn_of_divergence(
     finished: int, epochs: int, learning_rate: float, inputs: Array, targets: Array, before: bool
 ) -> None:
@@ -272,8 +317,8 @@ class Run(NamedTuple):
     biases: list[Array]
     moments: list[list[Array]]
     history: tuple[Array, Array | None, Array | None]  # losses, those of the samples held out, scores
-    state: Array
-    progress: Array  # finished epochs, whether it left the finite numbers, best epoch, why it ended
+    state: list[float]  # epoch, steps of Adam, best value, factor of the rate, epochs without improvement
+    progress: list[int]  # filled with: finished epochs, whether it left the finite numbers, best epoch, why it ended
 
 
 class Epoch(NamedTuple):
