@@ -148,34 +148,34 @@ void gradient(const DenseLayer<T>& layer, std::ptrdiff_t begin, std::ptrdiff_t e
 }
 
 // Backward and gradients of a hidden layer of `Below` inputs under a narrow layer of `Above` outputs, sample by sample:
-// products so small would wait for themselves, and for the memory between them. Tanh: delta of the hidden layer, the
-// first, is computed here; otherwise it is there.
-template <int Above, int Below, bool Tanh, class T>
-void backward_together(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count) {
+// products so small would wait for themselves, and for the memory between them. With tanh delta of the hidden layer,
+// the first, is computed here; otherwise it is there.
+template <int Above, int Below, class T>
+void backward_together(const DenseLayer<T>& below, const DenseLayer<T>& above, std::ptrdiff_t count, bool tanh) {
   for (std::ptrdiff_t j = 0; j < padded<T>(above.n_in); j += lanes<T>) {
     vec<T> up[Above] = {}, down[Below] = {}, w[Above], biases[4] = {};
+    const auto turn = [&](vec<T> last) MMLFAST_INLINE_LAMBDA {
+      biases[0] = biases[1], biases[1] = biases[2], biases[2] = biases[3], biases[3] = last;
+    };
     for (int o = 0; o < Above; ++o) w[o] = load(above.w + o * above.w_row + j);
-    const auto sample = [&](std::ptrdiff_t s, vec<T>& bias) MMLFAST_INLINE_LAMBDA {
+    std::ptrdiff_t s = 0;
+    for (; s < count; ++s) {
       const vec<T> out = load(above.in + s * above.in_row + j);
       vec<T> delta = zero<T>();
       _Pragma("GCC unroll 2") for (int o = 0; o < Above; ++o) {
         const vec<T> d = broadcast<T>(above.delta[o * above.out_row + s]);
-        if constexpr (Tanh) delta = fma(d, w[o], delta);
+        delta = fma(d, w[o], delta);
         up[o] = fma(d, out, up[o]);
       }
-      if constexpr (Tanh)
+      if (tanh)
         delta = activations::times_slope<Activation::tanh>(delta, out, out);
       else
         delta = load(below.delta + s * below.out_row + j);
       _Pragma("GCC unroll 2") for (int k = 0; k < Below; ++k) down[k] =
           fma(broadcast<T>(below.in[s * below.in_row + k]), delta, down[k]);
-      bias = bias + delta;
-    };
-    std::ptrdiff_t s = 0;
-    for (; s + 4 <= count; s += 4) {
-      _Pragma("GCC unroll 4") for (int c = 0; c < 4; ++c) sample(s + c, biases[c]);
+      turn(biases[0] + delta);  // the four chains of gradient_of_biases take turns
     }
-    for (int c = 0; s + c < count; ++c) sample(s + c, biases[c]);
+    for (; s % 4 != 0; ++s) turn(biases[0]);
     for (int o = 0; o < Above; ++o) store(above.gradient + o * above.w_row + j, up[o]);
     for (int k = 0; k < Below; ++k) store(below.gradient + k * below.w_row + j, down[k]);
     store(below.b_gradient + j, (biases[0] + biases[1]) + (biases[2] + biases[3]));
@@ -183,23 +183,16 @@ void backward_together(const DenseLayer<T>& below, const DenseLayer<T>& above, s
   complete_narrow(above, 0, Above, count, false);
 }
 
-template <int Above, int Below, class T>
-void backward_together(const DenseLayer<T>* layers, std::ptrdiff_t count) {
-  if (layers[0].activation == Activation::tanh && layers[0].slope == nullptr)
-    return backward_together<Above, Below, true>(layers[0], layers[1], count);
-  backward(layers, 2, 0, count);
-  backward_together<Above, Below, false>(layers[0], layers[1], count);
-}
-
-// False if these layers are not for that.
+// Backward and gradients of layers that are for that, or false.
 template <class T>
-bool is_small_enough(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t count) {
+bool go_back_together(const DenseLayer<T>* layers, int n_layers, std::ptrdiff_t count) {
   if (n_layers != 2 || !layers[1].is_narrow() || layers[1].n_out > 2 || layers[0].n_in > 2) return false;
-  const bool one_out = layers[1].n_out == 1;
-  if (layers[0].n_in == 1)
-    one_out ? backward_together<1, 1>(layers, count) : backward_together<2, 1>(layers, count);
-  else
-    one_out ? backward_together<1, 2>(layers, count) : backward_together<2, 2>(layers, count);
+  const bool tanh = layers[0].activation == Activation::tanh && layers[0].slope == nullptr;
+  if (!tanh) backward(layers, 2, 0, count);
+  const auto run = layers[0].n_in == 1
+                       ? (layers[1].n_out == 1 ? backward_together<1, 1, T> : backward_together<2, 1, T>)
+                       : (layers[1].n_out == 1 ? backward_together<1, 2, T> : backward_together<2, 2, T>);
+  run(layers[0], layers[1], count, tanh);
   return true;
 }
 
@@ -240,7 +233,7 @@ double step(const DenseLayer<T>* layers, int n_layers, Loss loss, std::ptrdiff_t
   forward(layers, n_layers, 0, count);
   for (std::ptrdiff_t s = 0; s < count; s += block)
     sum += losses::output(layers[n_layers - 1], loss, s, count - s < block ? count - s : block, targets);
-  if (is_small_enough(layers, n_layers, count)) {
+  if (go_back_together(layers, n_layers, count)) {
     update(layers[0], 0, layers[0].n_in, rule);
     update(layers[1], 0, layers[1].n_out, rule);
     return sum;
