@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
+from collections import deque
 from fractions import Fraction
 from typing import Any
 
@@ -319,6 +321,9 @@ def test_stacks_in_dask(name: str, dtype: Any, rng: np.random.Generator) -> None
         assert isinstance(x, da.Array), "not lazy"
         value = x.compute()
         assert (x.shape, x.dtype) == (value.shape, value.dtype)
+        if dtype is np.float64:  # in another process too: graphs are pickled
+            cloudpickle = pytest.importorskip("cloudpickle")
+            same_bits(np.asarray(cloudpickle.loads(cloudpickle.dumps(x)).compute()), np.asarray(value))
         if value.dtype.kind == "c":
             value, y = np.stack([value.real, value.imag]), np.stack([np.real(y), np.imag(y)])
         same_bits(np.asarray(value), np.asarray(y))
@@ -376,3 +381,108 @@ def test_integer_right_hand_side_beside_floats() -> None:
     with pytest.raises(TypeError, match="b holds the integer"):
         la.solve(np.eye(2), np.array([2**60 + 1, 3]))
     assert la.solve(np.eye(2), np.array([2**60, 3])).tolist() == [2.0**60, 3.0]
+
+
+class ByDlpack:
+    """An array of which only DLPack knows."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.x.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.x.__dlpack_device__()
+
+
+class ByInterface:
+    """An array that tells where its numbers are, and nothing else."""
+
+    def __init__(self, x: Any) -> None:
+        self.x = x
+        self.__array_interface__ = x.__array_interface__
+
+
+BUFFERS = {
+    "DLPack": ByDlpack,
+    "array interface": ByInterface,
+    "memoryview": memoryview,
+    "Arrow": lambda x: pytest.importorskip("pyarrow").Tensor.from_numpy(x),
+    "polars": lambda x: pytest.importorskip("polars").Series(x),
+}
+
+
+@pytest.mark.parametrize("kind", BUFFERS)
+def test_estimators_take_what_functions_take(kind: str, rng: np.random.Generator) -> None:
+    x, y = rng.standard_normal((12, 3)), rng.standard_normal(12)
+    given = BUFFERS[kind](x)
+    same_bits(mf.decomposition.PCA(2).fit_transform(given), mf.decomposition.PCA(2).fit_transform(x))
+    same_bits(
+        mf.decomposition.IncrementalPCA(2).fit(given).components_, mf.decomposition.IncrementalPCA(2).fit(x).components_
+    )
+    same_bits(
+        mf.linear_model.LinearRegression().fit(given, y).coef_, mf.linear_model.LinearRegression().fit(x, y).coef_
+    )
+    near = mf.geometry.NearestNeighbors(n_neighbors=2)
+    same_bits(near.fit(given).kneighbors(given)[0], near.fit(x).kneighbors(x)[0])
+    net = mf.neural_network.MLPRegressor(
+        hidden_layer_sizes=(4,), max_iter=9, n_iter_no_change=1, tol=1e9, solver="sgd", random_state=0
+    )
+    same_bits(net.fit(given, y).predict(given), net.fit(x, y).predict(x))
+
+
+def test_estimators_take_sparse_columns_of_pandas(rng: np.random.Generator) -> None:
+    pd = pytest.importorskip("pandas")
+    x = rng.standard_normal((8, 3))
+    frame = pd.DataFrame({f"c{k}": pd.arrays.SparseArray(c) for k, c in enumerate(x.T)})
+    same_bits(mf.decomposition.PCA(2).fit(frame).components_, mf.decomposition.PCA(2).fit(x).components_)
+    fitted = mf.linear_model.LinearRegression().fit(frame, x[:, 0])
+    assert list(fitted.feature_names_in_) == ["c0", "c1", "c2"]
+
+
+def test_estimators_refuse_what_functions_refuse() -> None:
+    rows = np.eye(3)
+    fields = np.array([(1.0, 2.0)], dtype=[("a", "f8"), ("b", "f8")])
+    for bad, says in ((rows.astype(np.longdouble), "rounds to float64"), (fields, "take the fields apart")):
+        for estimator in (mf.decomposition.PCA(1), mf.geometry.NearestNeighbors()):
+            with pytest.raises(TypeError, match=says):
+                estimator.fit(bad)
+
+
+@pytest.mark.parametrize("make", [ByInterface, lambda x: (ctypes.c_double * len(x))(*x), deque])
+def test_derivatives_of_what_numpy_makes_an_array_of(make: Any) -> None:
+    """The call came back to itself until the stack was full."""
+    x = np.array([1.0, 2.0, 3.0])
+    for derived in (mf.autodiff.grad(lambda v: np.sum(v**3)), mf.autodiff.hessian(lambda v: np.prod(v))):
+        same_bits(derived(make(x)), derived(x))
+    if make is not deque:
+        g = mf.autodiff.grad(lambda v: np.sum(v**3))
+        same_bits(g.batch(ByInterface(np.stack([x, x]))), g.batch(np.stack([x, x])))
+
+
+def test_ragged_metrics_and_samples_are_named() -> None:
+    ragged = [[1.0, 2.0], [3.0]]
+    for call in (
+        lambda: mf.geometry.cdist(np.eye(2), np.eye(2), ragged),
+        lambda: mf.geometry.knn(np.eye(2), np.eye(2), 1, ragged),
+        lambda: mf.geometry.project([1.0, 2.0], np.eye(2), ragged),
+    ):
+        with pytest.raises(ValueError, match="metric cannot be made an array"):
+            call()
+    net = mf.neural_network.Network([2, 2, 1])
+    with pytest.raises(ValueError, match="x cannot be made an array"):
+        mf.neural_network.fit_many([net], ragged, [[1.0], [2.0]], epochs=1, batch_size=1, learning_rate=0.1)
+
+
+def test_data_frames_of_dask_are_told_the_way() -> None:
+    frames = pytest.importorskip("dask.dataframe")
+    pd = pytest.importorskip("pandas")
+    frame = frames.from_pandas(pd.DataFrame({"a": [1.0, 2.0, 4.0], "b": [3.0, 1.0, 1.0]}), npartitions=2)
+    for call in (mf.dask.covariance, mf.dask.qr, lambda x: mf.dask.pca(x, 1)):
+        with pytest.raises(TypeError, match="to_dask_array"):
+            call(frame)
+    rows = frame.to_dask_array(lengths=True)
+    assert mf.dask.covariance(rows).compute().shape == (2, 2)
+    with pytest.raises(TypeError, match="weights is a masked array"):
+        mf.dask.covariance(rows, weights=np.ma.masked_equal([1.0, 2.0, 3.0], 3.0))

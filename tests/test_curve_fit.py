@@ -679,3 +679,9 @@ def test_models_that_write_into_x():
 
     with pytest.raises(ValueError, match="of its own"):
         curve_fit(refuses, X, Y, [1, 1, 1])
+
+
+def test_data_of_denormals() -> None:
+    x = np.linspace(0, 3, 30)
+    p, _ = curve_fit(lambda x, a, b: a * np.exp(-x) + b * x, x, np.ldexp(np.exp(-x) + x, -1050))
+    np.testing.assert_allclose(np.ldexp(p, 1050), [1.0, 1.0], rtol=1e-5)

@@ -691,3 +691,14 @@ def test_threads_change_no_bit(threads, rng):
     for one, by_label in found[1:]:
         same_bits(one, found[0][0])
         same_bits(by_label, found[0][1])
+
+
+@pytest.mark.parametrize("unit", [1e300, 1e-300])
+def test_polynomials_whose_higher_coefficients_leave_float64(unit: float) -> None:
+    """`condition` was an error ("Singular matrix"), and what else is asked of such a fit a warning of NumPy."""
+    x = np.linspace(-1, 1, 12) * unit
+    fit = linear_fit(x, np.arange(12.0) ** 2, degree=3)
+    assert abs(fit.coefficients[0] - 30.25) < 1e-12
+    assert fit.condition == np.inf
+    assert fit.covariance.shape == (4, 4)
+    assert fit.predict(x).shape == fit.confidence_band(x).low.shape == (12,)

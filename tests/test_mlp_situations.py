@@ -216,7 +216,7 @@ def test_labels_that_are_none():
 
 def test_frames_with_numbers_as_names_keep_their_order():
     model = classifier().fit(pd.DataFrame(X), C)
-    with pytest.raises(ValueError, match=r"another order than in fit: \[1, 0\]"):
+    with pytest.raises(ValueError, match=r"or another order: \[1, 0\] after \[0, 1\]"):
         model.predict(pd.DataFrame(X)[[1, 0]])
     assert_array_equal(model.predict(pd.DataFrame(X, columns=[7, 8])), model.predict(X))
 

@@ -353,3 +353,29 @@ def test_product_without_error(rows: int, d: int, seed: int) -> None:
             float,
         )
         assert np.all(errors <= 2.0**-52 * np.abs(np.array(right, float)) + 2.0**-68 * size)
+
+
+@pytest.mark.parametrize("whiten", [False, True])
+@pytest.mark.parametrize("make", [PCA, IncrementalPCA])
+def test_attributes_set_by_hand_are_used(make: Any, whiten: bool, rng: np.random.Generator) -> None:
+    """A mean or components of one's own, after a fit or without one: transform took the mean of the fit."""
+    x = rng.standard_normal((20, 4)) + 5
+    own = {
+        "components_": np.linalg.qr(rng.standard_normal((4, 2)))[0].T,
+        "mean_": np.arange(4.0),
+        "explained_variance_": np.array([4.0, 0.25]),
+        "noise_variance_": 0.125,
+    }
+    theirs = pytest.importorskip("sklearn.decomposition").PCA(2, whiten=whiten).fit(x)
+    fitted, fresh = make(2, whiten=whiten).fit(x), PCA(2, whiten=whiten)
+    for model in (theirs, fitted, fresh):
+        for name, value in own.items():
+            setattr(model, name, value)
+    scores = theirs.transform(x)
+    for model in (fitted, fresh):
+        theirs.whiten = whiten
+        np.testing.assert_allclose(model.transform(x), scores, rtol=1e-12)
+        np.testing.assert_allclose(model.inverse_transform(scores), theirs.inverse_transform(scores), rtol=1e-12)
+        model.whiten = theirs.whiten = False  # scikit-learn scales a whitened model twice here
+        np.testing.assert_allclose(model.get_covariance(), theirs.get_covariance(), rtol=1e-12)
+        np.testing.assert_allclose(model.score_samples(x), theirs.score_samples(x), rtol=1e-10)

@@ -254,7 +254,7 @@ def test_wrong_metric():
         (np.array([1.0, 0.0, 1.0]), "positive numbers"),
         (np.array([1.0, np.nan, 1.0]), "positive numbers"),
         (np.eye(2), r"shape \(3, 3\) or \(3,\) for vectors of 3, got \(2, 2\)"),
-        (np.ones((1, 3, 3)), r"got \(1, 3, 3\)"),
+        (np.ones((1, 3, 3)), r"got shape \(1, 3, 3\)"),
         (1.0, r"got \(\)"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -304,6 +304,41 @@ def test_unit_of_an_argument(use: Use, dtype: Any) -> None:
                 )
 
 
+EXTREMES = {
+    "huge": lambda x: x * 1e300,
+    "largest": lambda x: np.sign(x) * np.finfo(float).max,
+    "tiny": lambda x: x * 1e-300,
+    "denormal": lambda x: np.ldexp(x, -1060),
+    "infinite": lambda x: np.where(np.arange(x.size).reshape(x.shape) == 0, np.inf, x),
+    "zero": np.zeros_like,
+}
+
+
+@pytest.mark.parametrize("use", [use for use in USES if use.name != "autodiff.primitive"], ids=lambda use: use.id)
+def test_no_floating_point_warning_of_numpy_comes_out(use: Use) -> None:
+    """Also for those who have NumPy raise. (What `primitive` calls is the user's own NumPy.)"""
+    for name, x in use.arrays.items():
+        for kind, make in EXTREMES.items():
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                extreme = make(x)
+                _, error = outcome_of_any_kind(use, name, extreme)
+            if error is None:
+                with np.errstate(all="raise"), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    warnings.simplefilter("error", RuntimeWarning)
+                    warnings.simplefilter("ignore", np.exceptions.RankWarning)
+                    _, error = outcome_of_any_kind(use, name, extreme)
+                assert error is None, f"{name} {kind}: {error!r}"
+
+
+def outcome_of_any_kind(use: Use, name: str, x: Array) -> tuple[Any, Exception | None]:
+    try:
+        return use(**{name: x}), None
+    except Exception as error:
+        return None, error
+
+
 # ---- 4. what theory makes exact is exact ----
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmlfast._common import estimator_alone as _estimator_alone
-from mmlfast._common.arrays import as_array, check_digits, check_real, is_dask, refuse_dask
+from mmlfast._common.arrays import as_array, check_columns, check_digits, check_real, is_dask, refuse_dask
 from mmlfast._common.errors import ConvergenceWarning
 
 if TYPE_CHECKING:
@@ -86,25 +86,33 @@ def validate_rows(
     Sets `n_features_in_` (and `feature_names_in_` with scikit-learn) or compares with them. With ``finite=False`` the
     caller looks for NaN and infinity. What scikit-learn would drop (a mask, a unit, digits) is refused first.
     """
+    how: dict[str, Any] = {
+        "ensure_min_samples": min_samples,
+        "ensure_all_finite": finite,
+        "dtype": (np.float64, np.float32),
+    }
     if not hasattr(X, "tocsr"):
         table = as_array(X, "X")
         if is_dask(table):
             refuse_dask("X")
-        if table.dtype.kind in "MmUS":
-            check_real(table, "X")
         if table.dtype.kind == "c":  # in scikit-learn's words, without the whole table
             raise ValueError(f"Complex data not supported: X is {table.dtype}, and X.real and X.imag are real numbers")
+        if table.dtype.kind != "O":  # scikit-learn converts objects that are numbers
+            check_real(table, "X")
         check_digits(table, "X")
-        if type(X) is np.ndarray and X.dtype.kind == "f":  # float32 stays float32 in either byte order
-            X = X.astype(X.dtype.newbyteorder("="), copy=False)
+        if table.dtype.kind == "f":  # float32 stays float32 in either byte order
+            table = table.astype(table.dtype.newbyteorder("="), copy=False)
+        known = None if reset else getattr(estimator, "_column_labels", None)
+        if not (has_scikit_learn() and known and all(isinstance(label, str) for label in known)):  # it compares text
+            known = check_columns(type(estimator).__name__, known, X, table.shape[-1] if table.ndim else 0, "X")
+        if reset:
+            estimator._column_labels = known
+        if has_scikit_learn() and hasattr(X, "columns"):  # the frame has the names, the table the numbers
+            from sklearn.utils.validation import check_array
+
+            validate_data(estimator, X, reset=reset, skip_check_array=True)
+            return check_array(table, estimator=estimator, input_name="X", **how)
+        X = table
     elif isinstance(getattr(X, "data", None), np.ndarray):
         check_digits(X.data, "X")
-    return validate_data(
-        estimator,
-        X,
-        reset=reset,
-        accept_sparse=accept_sparse,
-        ensure_min_samples=min_samples,
-        ensure_all_finite=finite,
-        dtype=(np.float64, np.float32),
-    )
+    return validate_data(estimator, X, reset=reset, accept_sparse=accept_sparse, **how)

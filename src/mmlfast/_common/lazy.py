@@ -6,6 +6,7 @@ are known before.
 
 from __future__ import annotations
 
+import copyreg
 import re
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -13,6 +14,15 @@ from typing import Any, NoReturn
 import numpy as np
 
 from mmlfast import _core
+
+
+def _named(name: str) -> _core.BatchedFunction:
+    function: _core.BatchedFunction = getattr(_core, name)
+    return function
+
+
+# Graphs of Dask travel to other processes.
+copyreg.pickle(_core.BatchedFunction, lambda function: (_named, (function.ufunc.__name__,)))
 
 
 def lazily(function: _core.BatchedFunction, *operands: Any, **options: Any) -> Any:

@@ -6,6 +6,7 @@ space of a few blocks. That is done only where the system itself says that it ca
 
 from __future__ import annotations
 
+import array
 import math
 import mmap
 import sys
@@ -89,7 +90,9 @@ def is_table(source: Any) -> bool:
 
 def is_stream(source: Any) -> bool:
     """Whether it is an iterable of chunks, and nothing that NumPy would take for an array."""
-    if isinstance(source, list | tuple | str | bytes | dict) or not isinstance(source, Iterable):
+    if isinstance(source, list | tuple | str | bytes | dict | memoryview | array.array):
+        return False
+    if not isinstance(source, Iterable):
         return False
     return not any(hasattr(source, name) for name in ("__array__", "__dlpack__", "__array_interface__", "tocsr"))
 

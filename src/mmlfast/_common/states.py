@@ -27,13 +27,14 @@ class CompiledState(Protocol):
 class RowState:
     """A state of rows, of which `Moments` and `RFactor` are public; the state is float64 in any case."""
 
-    __slots__ = ("_dtype", "_state")
+    __slots__ = ("_dtype", "_labels", "_state")
     __hash__ = None  # type: ignore[assignment]
 
     _name: ClassVar[str]
     _compiled: ClassVar[type[CompiledState]]
     _too_many_features: ClassVar[int]
     _dtype: np.dtype[Any]
+    _labels: list[Any] | None  # of the columns, if rows have come that had some
     _state: Any
 
     def __init_subclass__(
@@ -53,6 +54,7 @@ class RowState:
             if not 0 <= columns < self._too_many_features:
                 raise ValueError(f"n_features must be from 0 to {self._too_many_features - 1}, got {n_features}")
         self._state = self._compiled(columns)
+        self._labels = None
 
     @property
     def n_features(self) -> int | None:
@@ -89,13 +91,19 @@ class RowState:
         Raises
         ------
         ValueError
-            If the numbers of columns differ.
+            If the numbers of columns differ, or their labels.
         TypeError
             If `other` is something else.
         """
         if not self._is_alike(other):
             raise TypeError(f"merge: other must be {self._name}, got {type(other).__name__}")
+        if self._labels is not None and other._labels is not None and self._labels != other._labels:
+            raise ValueError(
+                f"merge: the columns of other have other labels, or another order: {other._labels[:10]} beside "
+                f"{self._labels[:10]}"
+            )
         self._state.merge(other._state)
+        self._labels = other._labels if self._labels is None else self._labels
         return self
 
     def _is_alike(self, other: object) -> bool:
@@ -107,14 +115,15 @@ class RowState:
             return NotImplemented
         return self._dtype == other._dtype and self._state.save().tobytes() == other._state.save().tobytes()
 
-    def __getstate__(self) -> tuple[str, Array]:
-        return self._dtype.name, self._state.save()
+    def __getstate__(self) -> tuple[Any, ...]:
+        state = self._dtype.name, self._state.save()
+        return state if self._labels is None else (*state, self._labels)
 
     def __setstate__(self, state: Any) -> None:
         wrong = f"{self._name}.__setstate__: this is not a state that {self._name} has written"
-        if not (isinstance(state, tuple) and len(state) == 2 and state[0] in ("float64", "float32")):
+        if not (isinstance(state, tuple) and len(state) in (2, 3) and state[0] in ("float64", "float32")):
             raise ValueError(f"{wrong}; it would be a tuple of a dtype and an array")
-        numbers = state[1]
+        numbers, labels = state[1], state[2] if len(state) == 3 else None
         if not (isinstance(numbers, np.ndarray) and numbers.ndim == 1 and numbers.dtype == np.float64):
             raise ValueError(f"{wrong}; its numbers would be a vector of float64")
         fresh = self._compiled(-1)
@@ -122,7 +131,9 @@ class RowState:
             fresh.restore(np.require(numbers, np.float64, ["C", "A"]))
         except ValueError:
             raise ValueError(f"{wrong}; its numbers contradict each other") from None
-        self._dtype, self._state = np.dtype(state[0]), fresh
+        if labels is not None and not (isinstance(labels, list) and len(labels) == fresh.n_features()):
+            raise ValueError(f"{wrong}; its labels would be a list, one for each column")
+        self._dtype, self._state, self._labels = np.dtype(state[0]), fresh, labels
 
     def __repr__(self) -> str:
         return f"{self._name}(n_features={self.n_features}, count={self.count}, dtype={self._dtype})"

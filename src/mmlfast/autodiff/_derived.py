@@ -131,8 +131,9 @@ class Derived(_core.TracedCall, ABC):
     def _bound(self, args: Sequence[Any], keywords: dict[str, Any]) -> tuple[Derived, list[Any]]:
         """The same derivative of f with what is no number given, and the numbers."""
         argnum = self._position(args)
-        if not is_numbers(args[argnum]):
-            as_arguments(args[argnum : argnum + 1], 0)  # says what it is
+        if not is_numbers(args[argnum]):  # what NumPy makes an array of, or an error that says what it is
+            x = as_arguments(args[argnum : argnum + 1], 0)[0].values
+            args = [*args[:argnum], x, *args[argnum + 1 :]]
         key, slots, numbers = self._bindings.find(args, keywords, argnum)
         derived: Derived | None = self._bindings.get(key)
         if derived is None:

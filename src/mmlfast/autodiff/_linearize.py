@@ -111,6 +111,7 @@ class Linearization:
         """
         return self._along(self.x0, self._difference(x))[1] / 2
 
+    @np.errstate(all="ignore")
     def error_bound(self, x: Any) -> Any:
         """Lagrange's form of the error: half the largest second derivative on the way from x0 to x, times (x - x0)
         squared. The way is looked at in 17 points, so it is an estimate where the second derivative jumps between them.

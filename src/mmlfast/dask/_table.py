@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mmlfast._common.arrays import as_array, float_dtype
+from mmlfast._common.arrays import as_array, as_float, float_dtype, is_dask
 from mmlfast.dask._engine import import_dask, tree_sum
 from mmlfast.linalg._rfactor import RFactor
 from mmlfast.stats._moments import Moments
@@ -30,9 +30,9 @@ class Table:
     def __init__(self, function: str, name: str, x: Any) -> None:
         self.dask = import_dask()
         self._arrays: Any = importlib.import_module("dask.array")
-        if not hasattr(x, "to_delayed") or not hasattr(x, "chunks"):
+        as_array(x, name)  # refuses masks, and data frames with the way out
+        if not is_dask(x):
             raise TypeError(f"{function}: {name} must be a Dask array, got {type(x).__name__}")
-        as_array(x, name)  # refuses masks
         if x.ndim != 2:
             raise ValueError(f"{function}: {name} must have rows, shape (n, d); got shape {x.shape}")
         if x.dtype.kind not in "biuf" or x.dtype.itemsize > 8:
@@ -59,7 +59,8 @@ class Table:
 
     def weights(self, weights: Any) -> list[Any]:
         """Delayed blocks of a vector of weights, beside those of the rows."""
-        w = weights if hasattr(weights, "to_delayed") else self.beside(np.asarray(weights, np.float64))
+        w = as_array(weights, "weights")
+        w = w if is_dask(w) else self.beside(as_float(w, "weights"))
         n = self.array.shape[0]
         if w.ndim != 1 or not (np.isnan(w.shape[0]) or w.shape[0] == n):
             raise ValueError(f"{self.function}: weights must have shape ({n},), got {w.shape}")

@@ -220,6 +220,7 @@ class IncrementalPCA(PCABase):
             return self.__dict__[name]
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
+    @np.errstate(all="ignore")
     def _solve(self) -> None:
         state, k = self._state, self.n_components_
         if isinstance(state, LowRankMoments):
@@ -232,12 +233,10 @@ class IncrementalPCA(PCABase):
             spectrum = by_covariance(n, mean, products, k, None, 8)
             self.discarded_variance_ = 0.0
             variance = np.diagonal(products) / n
-            with np.errstate(over="ignore", under="ignore"):
-                variance = np.ldexp(variance, 2 * self._unit)
+            variance = np.ldexp(variance, 2 * self._unit)
             mean = np.ldexp(mean, self._unit)
             spectrum = spectrum._replace(exponent=spectrum.exponent + self._unit)
-        with np.errstate(over="ignore"):
-            self.var_ = variance.astype(self._dtype)
+        self.var_ = variance.astype(self._dtype)
         self._set_fitted(spectrum, k, mean, n, self._dtype)
 
     def __sklearn_tags__(self) -> Any:

@@ -383,6 +383,7 @@ class PCA(PCABase):
                 RuntimeWarning,
             )
 
+    @np.errstate(all="ignore")
     def _finish(self, spectrum: Spectrum, mean: Array, n: int, dtype: np.dtype[Any]) -> None:
         if self._unit:
             spectrum, mean = spectrum._replace(exponent=spectrum.exponent + self._unit), np.ldexp(mean, self._unit)

@@ -71,7 +71,7 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_components_ = k
         self._directions = signed(spectrum.vectors[:k])
         self.components_ = self._directions.astype(dtype, copy=False)
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             self.noise_variance_ = float(np.ldexp(self._noise, 2 * exponent))
             self.explained_variance_ = np.ldexp(values, 2 * exponent).astype(dtype)
             self.explained_variance_ratio_ = (values / total).astype(dtype)
@@ -103,47 +103,72 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return self._scores(validate_rows(self, X, reset=False, accept_sparse=("csr", "csc")))
 
+    @np.errstate(all="ignore")
     def _scores(self, rows: Any) -> Array:
         dtype = float_dtype(rows)
         sparse = hasattr(rows, "tocsr")
         rows = rows.tocsr() if sparse else rows
-        scale, tiny = self._scale()
+        scale, tiny = self._scale() if self.whiten else (None, False)
         exact = ExactProduct(self._components().T) if tiny else None
         turned = np.ascontiguousarray(self.components_.T, dtype=dtype)
-        result = np.empty((rows.shape[0], self.n_components_), dtype)
+        exponent, centre = self._power(), self._centre()
+        mean = self._ordinary(centre) if exponent else centre
+        result = np.empty((rows.shape[0], self._n_features_out), dtype)
         for start, stop in spans(rows.shape, 8, 1 << 20):
             block = rows[start:stop].toarray() if sparse else rows[start:stop]
-            mean = self._mean
-            if self._exponent:
-                block, mean = self._ordinary(block), self._ordinary(mean)
+            if exponent:
+                block = self._ordinary(block)
             scores = exact(block, mean) if exact else (block - mean).astype(dtype, copy=False) @ turned
-            if self._exponent and not self.whiten:
-                scores = np.ldexp(scores, self._exponent)
-            result[start:stop] = scores * scale if self.whiten else scores
+            if exponent and scale is None:
+                scores = np.ldexp(scores, exponent)
+            result[start:stop] = scores if scale is None else scores * scale
         return result
 
+    def _power(self) -> int:
+        power: int = getattr(self, "_exponent", 0)
+        return power
+
     def _components(self) -> Array:
-        """In float64, and before they were rounded to the dtype unless somebody has changed them since."""
-        dtype = self.components_.dtype
-        same = np.array_equal(self._directions.astype(dtype, copy=False), self.components_)
-        return self._directions if same else self.components_.astype(np.float64, copy=False)
+        return self._exact("_directions", self.components_)
+
+    def _centre(self) -> Array:
+        return self._exact("_mean", self.mean_)
+
+    def _variances(self) -> Array:
+        return self._exact("_values", self.explained_variance_, 2)
+
+    def _noise_variance(self) -> float:
+        return float(self._exact("_noise", self.noise_variance_, 2))
+
+    @np.errstate(all="ignore")
+    def _exact(self, name: str, public: Any, power: int = 0) -> Array:
+        """The numbers of a public attribute in float64, and as they were before they were rounded to its dtype unless
+        somebody has set it since, or instead of a fit; with ``power=2`` in the unit of `_values`."""
+        inner, shift = getattr(self, name, None), power * self._power()
+        a = np.asarray(public)
+        if inner is not None:
+            same = np.ldexp(inner, shift) if shift else np.asarray(inner)
+            if np.array_equal(same.astype(a.dtype, copy=False), a):
+                return np.asarray(inner)
+        return np.ldexp(a.astype(np.float64), -shift)
 
     def _ordinary(self, x: Array) -> Array:
         """Numbers of the rows in the unit of `_values`."""
-        return np.ldexp(x.astype(np.float64, copy=False), -self._exponent)
+        return np.ldexp(x.astype(np.float64, copy=False), -self._power())
 
     def _scale(self) -> tuple[Array, bool]:
         """Factors that whiten, and whether scores are so small that a plain product would drown them in rounding."""
-        variance = self._values
+        variance = self._variances()
         largest = variance.max(initial=0)
         nothing = variance <= EPS**2 * largest
         # What may be rounding error makes scores smaller, never larger.
-        unsure = np.where(variance < 1e-6 * largest, self._variance_error * largest, 0)
+        unsure = np.where(variance < 1e-6 * largest, getattr(self, "_variance_error", 0.0) * largest, 0)
         with np.errstate(divide="ignore"):
             scale = np.where(nothing, 0, 1 / np.sqrt(variance + unsure))
         smallest = variance[~nothing].min(initial=largest)
         return scale, bool(self.whiten and smallest < 1e-10 * largest)
 
+    @np.errstate(all="ignore")
     def inverse_transform(self, X: Any) -> Array:
         """Rows of the original space with the given scores.
 
@@ -159,10 +184,10 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         scores = as_float(X, "X")
-        if scores.ndim != 2 or scores.shape[1] != self.n_components_:
-            raise ValueError(f"X must hold scores, shape (n, {self.n_components_}), got shape {scores.shape}")
+        if scores.ndim != 2 or scores.shape[1] != self._n_features_out:
+            raise ValueError(f"X must hold scores, shape (n, {self._n_features_out}), got shape {scores.shape}")
         if self.whiten:
-            scores = scores * np.ldexp(np.sqrt(self._values), self._exponent).astype(self.components_.dtype)
+            scores = scores * np.ldexp(np.sqrt(self._variances()), self._power()).astype(self.components_.dtype)
         rows: Array = scores @ self.components_.astype(scores.dtype, copy=False)
         rows += self.mean_
         return rows
@@ -180,9 +205,9 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         components = self._components()
-        half = components * np.sqrt(np.maximum(self._values - self._noise, 0))[:, None]
+        half = components * np.sqrt(np.maximum(self._variances() - self._noise_variance(), 0))[:, None]
         covariance = symmetric(half.T @ half)
-        covariance[np.diag_indices_from(covariance)] += self._noise
+        covariance[np.diag_indices_from(covariance)] += self._noise_variance()
         return self._in_units(covariance, 2)
 
     def get_precision(self) -> Array:
@@ -196,24 +221,25 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         components = self._components()
-        noise = self._noise
+        noise = self._noise_variance()
         if noise > 0:
-            half = components * np.sqrt(1 - noise / np.maximum(self._values, noise))[:, None]
+            half = components * np.sqrt(1 - noise / np.maximum(self._variances(), noise))[:, None]
             precision = (np.eye(components.shape[1]) - symmetric(half.T @ half)) / noise
         else:
-            there = self._values > self._least_variance()
-            half = components[there] / np.sqrt(self._values[there])[:, None]
+            there = self._variances() > self._least_variance()
+            half = components[there] / np.sqrt(self._variances()[there])[:, None]
             precision = symmetric(half.T @ half)
         return self._in_units(precision, -2)
 
     def _in_units(self, x: Array, power: int) -> Array:
         """A matrix in the unit of `_values` to some power of it, in the unit of the rows."""
         with np.errstate(over="ignore", under="ignore"):
-            return np.asarray(np.ldexp(x, power * self._exponent), self.components_.dtype)
+            return np.asarray(np.ldexp(x, power * self._power()), self.components_.dtype)
 
     def _least_variance(self) -> float:
         """The least variance that is told from rounding."""
-        return max(NOTHING, self._variance_error) * float(self._values.max(initial=self._noise))
+        largest = float(self._variances().max(initial=self._noise_variance()))
+        return max(NOTHING, getattr(self, "_variance_error", 0.0)) * largest
 
     def score_samples(self, X: Any) -> Array:
         """Logarithm of the likelihood of each row under the probabilistic model.
@@ -242,21 +268,22 @@ class PCABase(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             result[start:stop] = self._log_likelihood(rows[start:stop])
         return result
 
+    @np.errstate(all="ignore")
     def _log_likelihood(self, rows: Array) -> Array:
-        x, mean = self._ordinary(rows), self._ordinary(self._mean)
+        x, mean = self._ordinary(rows), self._ordinary(self._centre())
         components = self._components()
         k, d = components.shape
         least = self._least_variance()
         if least == 0:
             return np.where((x == mean).all(axis=1), np.inf, -np.inf)
-        variance = np.maximum(self._values, max(self._noise, least))
+        variance = np.maximum(self._variances(), max(self._noise_variance(), least))
         z = x - mean
         tiny = variance.min(initial=np.inf) < 1e-10 * variance.max(initial=0)
         scores = ExactProduct(components.T)(x, mean) if tiny else z @ components.T
         squares = (scores**2 / variance).sum(axis=1)
-        log_det = float(np.log(variance).sum()) + 2 * d * self._exponent * math.log(2)
+        log_det = float(np.log(variance).sum()) + 2 * d * self._power() * math.log(2)
         if k < d:
-            noise = max(self._noise, least)
+            noise = max(self._noise_variance(), least)
             squares += ((z - scores @ components) ** 2).sum(axis=1) / noise
             log_det += (d - k) * math.log(noise)
         return np.asarray(-0.5 * (squares + d * math.log(2 * math.pi) + log_det))

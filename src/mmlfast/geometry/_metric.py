@@ -68,6 +68,16 @@ def _root_of_numbers(function: str, given: Array, wide: Array) -> Array:
     return lower
 
 
+def one_metric(function: str, metric: Any) -> Any:
+    """The metric; ValueError for a stack of them."""
+    if isinstance(metric, str | Mahalanobis):
+        return metric
+    given = as_array(metric, "metric")
+    if given.ndim > 2:
+        raise ValueError(f"{function}: metric must be one matrix or a vector, got shape {given.shape}")
+    return given
+
+
 def _numbers(function: str, metric: Any, d: int) -> tuple[Array, Array]:
     """A metric as an array as it is and of floating-point numbers, of the right shape."""
     if isinstance(metric, str):
@@ -118,8 +128,7 @@ def whiten_tables(function: str, metric: Any, X: Array, Y: Array) -> list[Array]
 
     Distances stay, and the rounding of the change of coordinates becomes relative to the spread of the points.
     """
-    if np.ndim(metric) > 2:
-        raise ValueError(f"{function}: metric must be one matrix or a vector, got shape {np.shape(metric)}")
+    metric = one_metric(function, metric)
     if X.shape[-2] and Y.shape[-2]:
         with np.errstate(all="ignore"):
             centre = _centre(X, Y)

@@ -12,7 +12,7 @@ from mmlfast import _core
 from mmlfast._common.arrays import as_float, check_errors, labelled, raise_for_item
 from mmlfast.geometry._inner_product import distance
 from mmlfast.geometry._mahalanobis import Mahalanobis
-from mmlfast.geometry._metric import check_axes, root_of_metric, rounded, same_dtype
+from mmlfast.geometry._metric import check_axes, one_metric, root_of_metric, rounded, same_dtype
 
 Array = np.ndarray[Any, Any]
 ndarray = np.ndarray
@@ -240,9 +240,7 @@ def _coordinate_factor(f: _Factors, dtype: Any) -> Array:
 
 def _root(function: str, metric: ArrayLike | Mahalanobis, vectors: Array) -> Array:
     """The root of one metric for vectors in columns, whose unit does not matter: it is brought to near 1."""
-    if np.ndim(metric) > 2:  # type: ignore[arg-type]
-        raise ValueError(f"{function}: metric must be one matrix or a vector, got {np.shape(metric)}")  # type: ignore[arg-type]
-    root = root_of_metric(function, metric, vectors.shape[-2])
+    root = root_of_metric(function, one_metric(function, metric), vectors.shape[-2])
     exponent = frexp(root.max(initial=0.0))[1]  # its diagonal is positive; a whitening is near 1 if not
     return root if abs(exponent) < 100 else np.ldexp(root, -exponent)
 

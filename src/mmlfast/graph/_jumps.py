@@ -7,8 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mmlfast._common.arrays import _labels_of, as_float
-from mmlfast.graph._link_intake import are_numbers
+from mmlfast._common.arrays import _labels_of, are_positions, as_float
 
 Array = np.ndarray[Any, Any]
 
@@ -73,7 +72,7 @@ def _position(name: str, graph: Nodes, node: Any, way_out: str = "") -> int:
 def _by_label(name: str, rows: Array, labels: Any, graph: Nodes) -> Array:
     """Entries put where their labels say; nodes that are no label get none. By position where neither has names."""
     n, nodes = graph.n_nodes, graph.nodes
-    if nodes is None and are_numbers(labels):
+    if nodes is None and are_positions(labels):
         return rows
     if not labels.is_unique:
         raise ValueError(f"{name} has two entries for the node {labels[labels.duplicated()][0]!r}")

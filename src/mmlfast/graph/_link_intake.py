@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from mmlfast import _core
 from mmlfast._common.arrays import (
     _labels_of,
+    are_positions,
     as_array,
     as_integer,
     check_digits,
@@ -60,7 +61,7 @@ def table_and_nodes(x: Any) -> tuple[Array, list[Any] | None]:
         return a, None
     rows, columns = (labels[-2] if i is None else i for i in labels[-2:]) if labels[-1] is None else labels[-2:]
     rows = columns if rows is None else rows
-    if rows is None or (are_numbers(rows) and are_numbers(columns) and len(rows) == len(columns)):
+    if rows is None or (are_positions(rows) and are_positions(columns) and len(rows) == len(columns)):
         return a, None
     for axis, index in (("rows", rows), ("columns", columns)):
         if not index.is_unique:
@@ -76,11 +77,6 @@ def table_and_nodes(x: Any) -> tuple[Array, list[Any] | None]:
             f"order as it is"
         )
     return np.ascontiguousarray(a[..., place]), list(rows)
-
-
-def are_numbers(index: Any) -> bool:
-    """Whether labels are those of a table that was given none."""
-    return hasattr(index, "step") and index.start == 0 and index.step == 1
 
 
 def link_of(nodes: Nodes | None, source: Any, target: Any) -> str:

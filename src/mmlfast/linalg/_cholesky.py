@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, check_errors, explain_square, failed_matrix, ndarray, raise_failed
+from mmlfast._common.arrays import as_operator, check_errors, explain_square, failed_matrix, ndarray, raise_failed
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -60,7 +60,7 @@ def cholesky(a: ArrayLike, /, *, upper: bool = False, errors: str = "raise", out
     array([[2., 0.],
            [1., 3.]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
+    matrix: Any = a if type(a) is ndarray else as_operator("cholesky", a)
     if errors == "raise":
         loop = _core.cholesky_upper if upper else _core.cholesky
     else:

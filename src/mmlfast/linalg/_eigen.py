@@ -11,7 +11,15 @@ import numpy as np
 from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import as_array, as_float, check_errors, check_real, check_square, is_dask, raise_for_item
+from mmlfast._common.arrays import (
+    as_float,
+    as_operator,
+    check_errors,
+    check_real,
+    check_square,
+    is_dask,
+    raise_for_item,
+)
 from mmlfast._common.lazy import of_stacks
 from mmlfast.linalg._eigh import eigh
 from mmlfast.linalg._elimination import inv
@@ -68,7 +76,7 @@ def eig(a: ArrayLike) -> EigResult:
     """
     if type(a) is not np.ndarray and is_dask(a):
         return EigResult(*of_stacks(eig, "(n,n)->(n),(n,n)", "cc", a))
-    x = as_float(a, "a")
+    x = as_float(as_operator("eig", a), "a")
     check_square("eig", a=x)
     try:
         with np.errstate(all="ignore"):
@@ -140,7 +148,7 @@ def diagonalize(a: ArrayLike, *, errors: str = "raise") -> Diagonalization:
     check_errors(errors)
     if type(a) is not np.ndarray and is_dask(a):
         return Diagonalization(*of_stacks(diagonalize, "(n,n)->(n,n),(n),(n,n)", "ccc", a, errors=errors))
-    x = as_float(a, "a")
+    x = as_float(as_operator("diagonalize", a), "a")
     check_square("diagonalize", a=x)
     finite = np.asarray(np.isfinite(x).all(axis=(-2, -1)))
     if errors == "raise" and not finite.all():
@@ -275,7 +283,7 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
     array([[0.25  , 0.    ],
            [0.    , 0.0625]])
     """
-    x: Any = as_array(a, "a")
+    x: Any = as_operator("matrix_power", a)
     try:
         exponent = operator.index(n)
     except TypeError:

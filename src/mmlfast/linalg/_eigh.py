@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, check_errors, explain_square, failed_matrix, ndarray, raise_failed
+from mmlfast._common.arrays import as_operator, check_errors, explain_square, failed_matrix, ndarray, raise_failed
 from mmlfast._common.fast_path import fast_path
 
 Array = np.ndarray[Any, Any]
@@ -88,7 +88,7 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     array([[2., 1.],
            [1., 2.]])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
+    matrix: Any = a if type(a) is ndarray else as_operator("eigh", a)
     try:
         return EighResult(*_EIGH[UPLO, errors](matrix))
     except KeyError:
@@ -125,7 +125,7 @@ def eigvalsh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> Array:
     >>> mf.linalg.eigvalsh([[2.0, 1.0], [1.0, 2.0]])
     array([1., 3.])
     """
-    matrix: Any = a if type(a) is ndarray else as_array(a, "a")
+    matrix: Any = a if type(a) is ndarray else as_operator("eigvalsh", a)
     try:
         values: Array = _EIGVALSH[UPLO, errors](matrix)
         return values

@@ -137,6 +137,7 @@ def _null_space_of_integers(matrix: Any) -> Array:
     return np.array(items).reshape(*matrix.shape[:-2], n, columns)
 
 
+@np.errstate(over="ignore", under="ignore")
 def _common_rank(function: str, matrix: Any, s: Any, rcond: float | None) -> tuple[int, list[Any]]:
     """The one rank of all matrices of a stack, and the indices of those whose columns are too far apart in size for
     the singular vectors to show it."""
@@ -149,8 +150,7 @@ def _common_rank(function: str, matrix: Any, s: Any, rcond: float | None) -> tup
 def _rank_of_each(function: str, matrix: Any, s: Any, rtol: float, by_units: bool) -> tuple[int, list[Any]]:
     if np.isnan(s).any():
         raise_for_item(function, "NaN or infinity", np.isnan(s).any(axis=-1))
-    with np.errstate(over="ignore", under="ignore"):
-        limit = s.max(axis=-1, keepdims=True, initial=0) * s.dtype.type(rtol)
+    limit = s.max(axis=-1, keepdims=True, initial=0) * s.dtype.type(rtol)
     ranks = np.asarray(np.count_nonzero(s > limit, axis=-1))
     again: list[Any] = []
     if by_units and s.size:

@@ -136,7 +136,7 @@ def power_iteration(
         }
         return PowerIteration(*of_stacks(power_iteration, cores, "fffib", a, **options))
     if type(a) is not np.ndarray:
-        check_labels("power_iteration", a=(a, "mn", ""), x0=(x0, "bn", "n"))
+        check_labels("power_iteration", a=(a, "nn", ""), x0=(x0, "bn", "n"))
     if hasattr(a, "tocsr"):
         a = _csr(a)
         pair = _sparse(a, x0, tol, limit) if count == 1 else _operator_pairs(a.dot, a, x0, count, tol, limit)

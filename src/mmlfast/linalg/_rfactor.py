@@ -10,6 +10,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
+from mmlfast._common.arrays import check_columns
 from mmlfast._common.states import RowState, as_rows
 from mmlfast.linalg._lstsq import lstsq
 
@@ -94,11 +95,14 @@ class RFactor(RowState, compiled=_core.RFactorState, too_many_features=2**24):
         Raises
         ------
         ValueError
-            If the number of columns is another one than before.
+            If the number of columns, their labels or the order of these are other ones than before.
         TypeError
             If the numbers are complex or no numbers at all.
         """
-        self._state.update(as_rows("update", x))
+        rows = as_rows("update", x)
+        labels = check_columns("update", self._labels, x, rows.shape[1])
+        self._state.update(rows)
+        self._labels = labels
         return self
 
     def downdate(self, x: ArrayLike) -> Self:
@@ -132,7 +136,9 @@ class RFactor(RowState, compiled=_core.RFactorState, too_many_features=2**24):
         .. [1] G. W. Stewart, The effects of rounding error on an algorithm for downdating a Cholesky factorization,
            J. Inst. Math. Appl. 23 (1979).
         """
-        if not self._state.remove(as_rows("downdate", x)):
+        rows = as_rows("downdate", x)
+        check_columns("downdate", self._labels, x, rows.shape[1])
+        if not self._state.remove(rows):
             raise LinAlgError("downdate: what is left would not be positive definite; nothing was taken out")
         return self
 

@@ -13,6 +13,7 @@ from mmlfast import _core
 from mmlfast._common.arrays import (
     as_array,
     as_float,
+    as_operator,
     as_real,
     check_matrix,
     check_real,
@@ -239,7 +240,7 @@ def characteristic_polynomial(a: ArrayLike) -> Array:
     >>> mf.linalg.characteristic_polynomial([[2, 1], [1, 2]])
     array([ 1, -4,  3])
     """
-    matrix: Any = as_array(a, "a")
+    matrix: Any = as_operator("characteristic_polynomial", a)
     check_real(matrix, "a")
     check_square("characteristic_polynomial", a=matrix)
     if type(matrix) is not np.ndarray:

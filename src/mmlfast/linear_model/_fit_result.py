@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import as_array, as_float, as_real
+from mmlfast._common.arrays import as_array, as_float, as_real, check_columns
 from mmlfast._common.bands import Band, quantile
 from mmlfast.linear_model._records import DEPENDENT, NO_ERRORS, NO_ROWS, NOT_FINITE, OK, Design, fields
 
@@ -80,10 +80,11 @@ class LinearFit:
         one_variable: bool = True,
         groups: Array | None = None,
         window_starts: Array | None = None,
+        labels: list[Any] | None = None,
     ) -> None:
         self._record, self._design, self._at = record, design, fields(design)
         self._absolute, self._power, self._origin = absolute_sigma, power, origin
-        self._one_variable = one_variable
+        self._one_variable, self._labels = one_variable, labels
         self.groups, self.window_starts = groups, window_starts
 
     def _number(self, index: int) -> Any:
@@ -103,7 +104,7 @@ class LinearFit:
     @property
     def chi_squared(self) -> Any:
         """Weighted sum of squares of the residuals."""
-        with np.errstate(over="ignore", under="ignore"):
+        with np.errstate(all="ignore"):
             value = np.ldexp(self._record[..., self._at.chi_squared], -2 * self._power)
         return value.item() if value.ndim == 0 else value
 
@@ -153,7 +154,7 @@ class LinearFit:
     def condition(self) -> Any:
         """Condition number of the columns as they are fitted."""
         v = self._root(False)
-        known = np.asarray(np.isfinite(v).all(axis=(-2, -1)))
+        known = np.asarray((np.isfinite(v) & v.any(axis=-1, keepdims=True)).all(axis=(-2, -1)))  # a row may underflow
         v = np.ldexp(v, -np.frexp(np.where(known[..., None], np.abs(v).max(axis=-1), 1))[1][..., None])
         with np.errstate(all="ignore"):
             r = np.linalg.inv(np.where(known[..., None, None], v, np.eye(v.shape[-1])))
@@ -163,6 +164,7 @@ class LinearFit:
 
     # ---- errors ----
 
+    @np.errstate(all="ignore")
     def _root(self, shifted: bool) -> Array:
         """V with V V' the inverse of A'WA, of the coefficients about the centre or (shifted) of `coefficients`."""
         k = self._design.n_coefficients
@@ -173,28 +175,27 @@ class LinearFit:
         v = v.copy()
         centre = self._record[..., self._at.centre] + self._origin
         if k == 2:
-            with np.errstate(invalid="ignore"):
-                v[..., 0, :] -= centre * v[..., 1, :]
+            v[..., 0, :] -= centre * v[..., 1, :]
         elif self._design.powers:
             for i in range(k - 1):
                 for j in range(k - 2, i - 1, -1):
                     v[..., j, :] -= centre[..., :1] * v[..., j + 1, :]
         else:
-            with np.errstate(invalid="ignore"):
-                v[..., 0, :] -= (centre[..., None] * v[..., 1:, :]).sum(axis=-2)
+            v[..., 0, :] -= (centre[..., None] * v[..., 1:, :]).sum(axis=-2)
         return np.asarray(v)
 
+    @np.errstate(all="ignore")
     def _deviation(self) -> Array:
         """Standard deviation of a row of weight 1."""
         if self._absolute:
             return np.ones(self._record.shape[:-1])
         dof = self._record[..., self._at.n_rows] - self._record[..., self._at.rank]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            size = self._record[..., self._at.residual_norm] / np.sqrt(dof)
-            size = np.ldexp(size, -self._power) if self._power else size
-            return np.asarray(np.where(dof > 0, size, np.nan))
+        size = self._record[..., self._at.residual_norm] / np.sqrt(dof)
+        size = np.ldexp(size, -self._power) if self._power else size
+        return np.asarray(np.where(dof > 0, size, np.nan))
 
     @property
+    @np.errstate(all="ignore")
     def covariance(self) -> Array:
         """Covariance matrix of the coefficients."""
         v = self._root(True)
@@ -262,6 +263,7 @@ class LinearFit:
 
     # ---- other points ----
 
+    @np.errstate(all="ignore")
     def _points(self, x: Any) -> tuple[Array, bool]:
         """Columns (..., m, terms + 1) about the centres; whether there is one point without an axis of its own."""
         batch = self._record.shape[:-1]
@@ -269,6 +271,8 @@ class LinearFit:
         p = self._design.terms
         if not self._one_variable and (z.ndim == 0 or z.shape[-1] != p):
             raise ValueError(f"predict: x must have the {p} columns of the fit, got shape {np.shape(x)}")
+        if not self._one_variable:
+            check_columns("predict", self._labels, x, p)
         alone = z.ndim == (0 if self._one_variable else 1)
         z = z[None] if alone else z
         if self._one_variable:
@@ -348,15 +352,15 @@ class LinearFit:
         """
         return self._band(x, level, as_real(sigma, "prediction_band: sigma"))
 
+    @np.errstate(all="ignore")
     def _band(self, x: Any, level: float, sigma: float | None) -> Band:
         z, alone = self._points(x)
         dof = np.asarray(self.dof, np.float64)
-        with np.errstate(invalid="ignore"):
-            known = dof >= 0 if self._absolute else dof > 0
-            errors = np.where(known, quantile(level, dof, self._absolute), np.nan)
-            v = np.where(np.isinf(self._root(False)), np.nan, self._root(False))
-            square = np.square(z @ v).sum(axis=-1) + (0.0 if sigma is None else sigma * sigma)
-            half = errors[..., None] * np.sqrt(square) * self._deviation()[..., None]
+        known = dof >= 0 if self._absolute else dof > 0
+        errors = np.where(known, quantile(level, dof, self._absolute), np.nan)
+        v = np.where(np.isinf(self._root(False)), np.nan, self._root(False))
+        square = np.square(z @ v).sum(axis=-1) + (0.0 if sigma is None else sigma * sigma)
+        half = errors[..., None] * np.sqrt(square) * self._deviation()[..., None]
         middle = np.einsum("...mk,...k->...m", z, self._record[..., self._at.centred])
         return Band(self._as_given(middle - half, x, alone), self._as_given(middle + half, x, alone))
 

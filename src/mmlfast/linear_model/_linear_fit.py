@@ -8,7 +8,7 @@ import numpy as np
 from numpy.exceptions import RankWarning
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import as_integer, as_real
+from mmlfast._common.arrays import as_integer, as_real, check_columns
 from mmlfast._common.errors import warn_caller
 from mmlfast._common.groups import Groups, group_rows
 from mmlfast.linear_model._correlated_errors import correlated_record
@@ -155,6 +155,7 @@ def linear_fit(
         one_variable=data.one_variable,
         groups=of_rows.labels if isinstance(of_rows, Groups) else None,
         window_starts=np.arange(of_rows.n_fits) * of_rows.step if isinstance(of_rows, Windows) else None,
+        labels=None if data.one_variable else check_columns("linear_fit", None, x, data.design.terms),
     )
 
 

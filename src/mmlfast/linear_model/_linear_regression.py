@@ -179,6 +179,7 @@ class LinearRegression(RegressorMixin, BaseEstimator):
         intercept = np.array([part[3] for part in parts]) - slopes @ centre
         return (intercept if design.intercept else np.zeros(len(y))), slopes
 
+    @np.errstate(all="ignore")
     def predict(self, X: Any) -> Array:
         """The predictions for rows.
 

@@ -45,6 +45,7 @@ def first_not_finite(x: Array) -> tuple[int, int] | None:
     return None
 
 
+@np.errstate(all="ignore")
 def columns(x: Array, weights: Array | None = None, *, together: bool = False) -> Columns:
     """Means and standard deviations of finite numbers, weighted by rows; `together`: of all columns as one.
 

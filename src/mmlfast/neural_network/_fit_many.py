@@ -151,12 +151,13 @@ def _of_groups(networks: Any, x: Any, y: Any, groups: Any, how: dict[str, Any]) 
 
 def _each(name: str, data: Any, n: int) -> list[Any]:
     """The samples of each network."""
-    if isinstance(data, list) and data and all(np.ndim(part) >= 1 and hasattr(part, "__array__") for part in data):
+    if isinstance(data, list) and data and all(hasattr(part, "__array__") and np.ndim(part) >= 1 for part in data):
         own = data
-    elif np.ndim(data) == 3:
-        own = list(as_array(data, name))
     else:
-        return [data] * n
+        rows = as_array(data, name)
+        if rows.ndim != 3:
+            return [data] * n
+        own = list(rows)
     if len(own) != n:
         raise ValueError(f"{name} has the samples of {len(own)} networks, and there are {n}")
     return own

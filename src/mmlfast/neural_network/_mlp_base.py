@@ -199,7 +199,6 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
         if type(X) is np.ndarray and X.dtype == np.uint8 and X.ndim == 2 and X.size:
             validate_rows(self, X[:1], reset=reset)
             return np.require(X, requirements=("C", "A"))
-        self._check_order(X, reset)
         rows: Array = X if not reset and self._is_plain(X) else validate_rows(self, X, reset=reset, finite=False)
         found = first_not_finite(rows)
         if found is not None:
@@ -211,20 +210,6 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
                 f"{column if names is None else repr(str(names[column]))}: leave such rows out, or fill them in"
             )
         return rows
-
-    def _check_order(self, X: Any, reset: bool) -> None:
-        """ValueError for a frame whose columns stand in another order; scikit-learn looks at names of text only."""
-        labels = list(X.columns) if hasattr(X, "iloc") and hasattr(X, "columns") else None
-        if reset:
-            self._column_labels = labels
-        known = getattr(self, "_column_labels", None)
-        if labels is None or known is None or labels == known or all(isinstance(name, str) for name in known):
-            return
-        if len(labels) == len(known) and set(labels) == set(known):
-            raise ValueError(
-                f"{type(self).__name__}: the columns of X stand in another order than in fit: {labels[:10]}, then "
-                f"{known[:10]}: X[{known[:10]}] has the order of fit"
-            )
 
     def _is_plain(self, X: Any) -> bool:
         """An array about which scikit-learn's checks would have nothing to say."""

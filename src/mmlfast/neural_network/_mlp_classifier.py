@@ -294,6 +294,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
             return p
         return np.concatenate([1 - p, p], axis=1)
 
+    @np.errstate(all="ignore")
     def predict_log_proba(self, X: Any) -> Array:
         """The logarithms of the probabilities, right also where these are rounded to 0.
 

@@ -196,7 +196,7 @@ n_layers_, n_outputs_, out_activation_, n_features_in_
     def _loss_unit(self) -> float:
         if self._output_scale is None:
             return 1.0
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             unit = 1 / self._output_scale.factor[0]
             return float(unit if self.loss == "absolute_error" else unit * unit)
 
@@ -232,6 +232,6 @@ n_layers_, n_outputs_, out_activation_, n_features_in_
         """
         y = self._output(X, True)
         scale = self._output_scale
-        if scale is not None:
-            y = (y.astype(np.float64) / scale.factor + scale.shift).astype(y.dtype)
+        with np.errstate(all="ignore"):
+            y = y if scale is None else (y.astype(np.float64) / scale.factor + scale.shift).astype(y.dtype)
         return y[:, 0] if self._one_dimension else y

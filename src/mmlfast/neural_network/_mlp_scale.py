@@ -79,6 +79,7 @@ def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale |
     return Scale(mean, np.where(varies, factor, 0.0))  # what is constant has no influence
 
 
+@np.errstate(all="ignore")
 def _of_a_stream(n_rows: int, found: Columns) -> Columns:
     """Of a part: a few rows, or a column that does not vary in them, say how large the numbers are, and not how far
     they spread."""
@@ -90,6 +91,7 @@ def _of_a_stream(n_rows: int, found: Columns) -> Columns:
     return Columns(mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0)), found.farthest)
 
 
+@np.errstate(all="ignore")
 def scale_of_targets(name: str, y: Array, weights: Array | None, *, robust: bool, stream: bool) -> Scale | None:
     """One factor for all columns, so that their share in the loss stays. `robust`: the loss is."""
     found = columns(y, weights)
@@ -113,8 +115,7 @@ def scale_of_targets(name: str, y: Array, weights: Array | None, *, robust: bool
     spread = largest * float(np.sqrt(np.mean(np.square(deviation / largest))))
     if _SMALLEST <= spread <= _LARGEST and size <= _MOST_OFFSET / 2:
         return None
-    with np.errstate(over="ignore", divide="ignore"):
-        factor = min(1 / spread, np.finfo(np.float64).max)
+    factor = min(1 / spread, np.finfo(np.float64).max)
     return Scale(mean, np.full(len(mean), factor))
 
 
@@ -123,7 +124,7 @@ def warn_of_other_scale(name: str, argument: str, numbers: Array, scale: Scale |
     shift, factor = (0.0, 1.0) if scale is None else scale
     worst = 0.0
     for rows, _ in blocks(numbers):
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):
             worst = max(worst, float(np.sqrt(np.square((rows - shift) * factor).mean(axis=0)).max()))
     if worst > 100:
         warn_caller(
@@ -133,6 +134,7 @@ def warn_of_other_scale(name: str, argument: str, numbers: Array, scale: Scale |
         )
 
 
+@np.errstate(all="ignore")
 def folded(
     weights: list[Array], biases: list[Array], inputs: Scale | None, targets: Scale | None, dtype: np.dtype[Any]
 ) -> tuple[list[Array], list[Array]]:
@@ -147,6 +149,7 @@ def folded(
     return [a.astype(dtype) for a in w], [a.astype(dtype) for a in b]
 
 
+@np.errstate(all="ignore")
 def unfolded(
     weights: list[Array], biases: list[Array], inputs: Scale | None, targets: Scale | None, dtype: np.dtype[Any]
 ) -> tuple[list[Array], list[Array]]:

@@ -135,7 +135,7 @@ def with_class_weights(sample_weight: Any, class_weight: Any, loss: Choice, n_ou
 def warn_of_scale(x: Array) -> bool:
     """Whether a warning was given: about inputs of a size at which networks do not learn."""
     some = x[:: max(1, len(x) // 1000)].astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(all="ignore"):
         size = np.sqrt((some * some).mean(axis=0))
     if not np.isfinite(size).all():
         return False  # the training says what is wrong

@@ -45,6 +45,7 @@ def dead_layer(
     return None
 
 
+@np.errstate(all="ignore")
 def jacobian(
     layers: Layers, activations: tuple[Choice, ...], x: Array, standardization: tuple[Array, Array] | None
 ) -> Array:
@@ -69,6 +70,7 @@ def jacobian(
     return out if standardization is None else out * standardization[1]
 
 
+@np.errstate(all="ignore")
 def hessian_vector_product(
     layers: Layers,
     activations: tuple[Choice, ...],

@@ -119,7 +119,7 @@ def _near_one(weights: Array | None, y: Array) -> tuple[Array | None, float]:
     size = float(np.max(np.abs(y if weights is None else y * weights), initial=0.0))
     if 1e-60 < size < 1e60 or not 0 < size < np.inf:
         return weights, 1.0
-    unit = float(2.0 ** -math.frexp(size)[1])
+    unit = math.ldexp(1.0, min(-math.frexp(size)[1], 900))  # derivatives by parameters of the size of y are near 1
     return (np.full(len(y), unit) if weights is None else weights * unit), unit
 
 

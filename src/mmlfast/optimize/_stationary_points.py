@@ -263,6 +263,7 @@ def _newton_step(h: Array, gradient: Array) -> Array:
     return np.asarray(-np.linalg.solve(scaled, gradient / d) / d)
 
 
+@np.errstate(all="ignore")
 def _is_stationary(
     taken: Taken, x: Array, value: float, gradient: Array, h: Array, distance: Array, tol: float
 ) -> bool:

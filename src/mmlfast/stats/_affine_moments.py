@@ -82,33 +82,29 @@ def affine_moments(mean: ArrayLike, cov: ArrayLike, A: ArrayLike, b: ArrayLike |
     return AffineMoments(moved, _mapped(a, c))
 
 
+@np.errstate(all="ignore")
 def _mapped(a: Array, c: Array) -> Array:
     """A C A': exactly symmetric, and where rounding alone makes a variance negative it is 0."""
     dtype = np.result_type(a, c)
     wide = a.astype(np.float64, copy=False)
     spread = _symmetric(wide, c.astype(np.float64, copy=False))
-    with np.errstate(over="ignore", invalid="ignore"):
-        ordinary = bool(np.isfinite(spread.sum()))
-    if not ordinary:  # rows of A in another unit
+    if not np.isfinite(spread.sum()):  # rows of A in another unit
         rows = np.frexp(np.abs(wide).max(axis=-1, initial=0))[1]
         rows = np.where(np.isfinite(wide).all(axis=-1), rows, 0)
         scaled = _symmetric(np.ldexp(wide, -rows[..., None]), c.astype(np.float64, copy=False))
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            spread = np.ldexp(scaled, rows[..., :, None] + rows[..., None, :])
+        spread = np.ldexp(scaled, rows[..., :, None] + rows[..., None, :])
     variances = np.diagonal(spread, axis1=-2, axis2=-1)
     if (variances < 0).any():
         size = np.abs(wide)
         bound = np.einsum("...ij,...jk,...ik->...i", size, np.abs(c), size)
         kept = np.where((variances < 0) & (-variances <= 1e3 * np.finfo(dtype).eps * bound), 0, variances)
         spread[..., range(a.shape[-2]), range(a.shape[-2])] = kept
-    with np.errstate(over="ignore", under="ignore"):
-        return spread.astype(dtype, copy=False)
+    return spread.astype(dtype, copy=False)
 
 
 def _symmetric(a: Array, c: Array) -> Array:
     spread = matmul(matmul(a, c), np.swapaxes(a, -1, -2))
-    with np.errstate(over="ignore", invalid="ignore"):
-        return np.asarray((spread + np.swapaxes(spread, -1, -2)) / 2)  # the same numbers but for rounding
+    return np.asarray((spread + np.swapaxes(spread, -1, -2)) / 2)  # the same numbers but for rounding
 
 
 def _check_shapes(m: Array, c: Array, a: Array, offset: Array | None) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import check_labels
+from mmlfast._common.arrays import check_columns, check_labels
 from mmlfast._common.states import RowState, as_rows
 from mmlfast._common.weights import check_divisor, check_weights
 
@@ -149,11 +149,15 @@ class Moments(RowState, compiled=_core.MomentState, too_many_features=2**31):
         Raises
         ------
         ValueError
-            If the number of columns is another one than before, or the weights do not fit or are not valid.
+            If the number of columns, their labels or the order of these are other ones than before, or the weights do
+            not fit or are not valid.
         TypeError
             If the numbers are complex or no numbers at all.
         """
-        self._state.update(*_rows("update", x, weights, self.n_features))
+        rows, w = _rows("update", x, weights, self.n_features)
+        labels = check_columns("update", self._labels, x, rows.shape[1])
+        self._state.update(rows, w)
+        self._labels = labels
         return self
 
     def downdate(self, x: ArrayLike, weights: ArrayLike | None = None) -> Self:
@@ -179,7 +183,9 @@ class Moments(RowState, compiled=_core.MomentState, too_many_features=2**31):
         ValueError, TypeError
             As `update` does.
         """
-        self._state.remove(*_rows("downdate", x, weights, self.n_features))
+        rows, w = _rows("downdate", x, weights, self.n_features)
+        check_columns("downdate", self._labels, x, rows.shape[1])
+        self._state.remove(rows, w)
         return self
 
 
