@@ -163,6 +163,8 @@ mutations(
     "test_svd.py test_layouts.py",
     ("tolerance / broadcast<T>(static_cast<T>(cols))", "broadcast<T>(static_cast<T>(0.1))"),  # calm too early
     ("rounding = tolerance * tolerance", "rounding = tolerance"),
+    ("less & ~(exponent[k] < exponent[k - 1])", "less"),
+    ("i < c.height; ++i) exchange", "i < c.rows; ++i) exchange"),
     (
         "for (; i < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
         "for (; i + 1 < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",

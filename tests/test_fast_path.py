@@ -53,7 +53,7 @@ def outcome(function, args):
 
 def test_the_functions_of_small_matrices_have_it():
     expected = {"solve", "inv", "det", "slogdet", "lu", "qr", "eigh", "eigvalsh", "cholesky", "svd", "svdvals"}
-    assert expected | {"gram_schmidt", "matmul", "matvec", "vecdot"} == set(NAMES)
+    assert expected | {"gram_schmidt", "matmul", "matvec", "vecdot", "pinv"} == set(NAMES)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -89,6 +89,27 @@ def test_what_is_not_plain(rng, name, change):
     if name in ("eigh", "cholesky", "eigvalsh") and change == "reversed":
         args = tuple(x.T[::-1].T[::-1] for x in args)
     same(outcome(function, args), outcome(function.__wrapped__, args))
+
+
+@within("shape", [(3, 3), (5, 3), (3, 5), (33, 33)])
+def test_a_keyword_that_selects_loops(rng, shape):
+    (a,) = arguments("svd", rng, shape, np.float64)
+    svd = mf.linalg.svd
+    for keywords in ({"full_matrices": False}, {"full_matrices": True}, {"full_matrices": 0}, {"hermitian": False}):
+        same(svd(a, **keywords), svd.__wrapped__(a, **keywords))
+    same(svd(a, full_matrices=False, hermitian=False), svd.__wrapped__(a, full_matrices=False))
+    same(svd(a=a, full_matrices=False), svd.__wrapped__(a, full_matrices=False))
+    with pytest.raises(TypeError, match="full"):
+        svd(a, full=False)
+    with pytest.raises(TypeError, match="missing"):
+        svd(full_matrices=False)
+
+
+def test_badly_scaled_columns_are_left_to_pinv(rng):
+    columns, units = rng.standard_normal((4, 3)), np.array([1e-20, 1, 1e20])
+    x = mf.linalg.pinv(columns * units)
+    same(x, mf.linalg.pinv.__wrapped__(columns * units))
+    assert np.allclose(x * units[:, None] @ columns, np.eye(3))
 
 
 def test_a_failed_call_is_explained_by_the_function():
@@ -165,3 +186,5 @@ def test_results_that_are_no_named_tuple(result):
         fast_path(_core.inv, result=Pair)(len)
     with pytest.raises(TypeError, match="batched functions"):
         fast_path(len)(len)
+    with pytest.raises(TypeError, match="batched functions"):
+        fast_path(_core.inv, keyword=("upper", True, (len,), None))(len)

@@ -3,7 +3,7 @@
 #include <structmember.h>  // T_PYSSIZET: Python.h has names of its own for these only from 3.12 on
 
 #include <cstddef>
-#include <utility>
+#include <memory>
 #include <vector>
 
 #include "bind/batched_function.hpp"
@@ -15,12 +15,19 @@ namespace {
 
 using Loops = std::vector<const BatchedFunctionData*>;
 
+struct Choice {
+  Loops loops;  // for all arguments, or for those that are not wide
+  Loops wide;
+  bool by_shape = false;
+};
+
 struct PublicFunction {
   PyObject_HEAD vectorcallfunc call;
   PyObject *function, *attributes, *weak_references;
   PyTypeObject* result;  // or nullptr
-  Loops* loops;          // for all arguments, or for those that are not wide
-  Loops* wide;
+  Choice* plain;         // for calls with nothing but arrays
+  Choice* with_keyword;  // or nullptr; for calls that say besides `keyword` = `value`
+  PyObject *keyword, *value;
 };
 
 PyTypeObject* type = nullptr;
@@ -34,17 +41,26 @@ bool is_wide(PyObject* object) {
 }
 
 // The batched function whose arguments these are, without batch axes; nullptr if there is none.
-const BatchedFunctionData* function_for(const PublicFunction& self, PyObject* const* args, Py_ssize_t n_args) {
-  if (n_args == 0) return nullptr;
-  for (const BatchedFunctionData* f : self.wide != self.loops && is_wide(args[0]) ? *self.wide : *self.loops)
+const BatchedFunctionData* function_for(const Choice* choice, PyObject* const* args, Py_ssize_t n_args) {
+  if (choice == nullptr || n_args == 0) return nullptr;
+  for (const BatchedFunctionData* f : choice->by_shape&& is_wide(args[0]) ? choice->wide : choice->loops)
     if (is_one_item(*f, args, n_args)) return f;
   return nullptr;
+}
+
+// The loops for a call with these keywords; nullptr if that is for the function. Names that stand in a program, and
+// True, False and None, are the same object wherever they stand.
+const Choice* choice_for(const PublicFunction& self, PyObject* const* args, Py_ssize_t n_args, PyObject* keywords) {
+  if (keywords == nullptr) return self.plain;
+  const bool same = self.with_keyword != nullptr && PyTuple_GET_SIZE(keywords) == 1 &&
+                    PyTuple_GET_ITEM(keywords, 0) == self.keyword && args[n_args] == self.value;
+  return same ? self.with_keyword : nullptr;
 }
 
 PyObject* call(PyObject* object, PyObject* const* args, std::size_t n_args_and_flag, PyObject* keywords) {
   const PublicFunction& self = self_of(object);
   const Py_ssize_t n_args = PyVectorcall_NARGS(n_args_and_flag);
-  const BatchedFunctionData* f = keywords == nullptr ? function_for(self, args, n_args) : nullptr;
+  const BatchedFunctionData* f = function_for(choice_for(self, args, n_args, keywords), args, n_args);
   if (f != nullptr) {
     const FastCall done = fast_call(*f, args, self.result, Integers::python);
     if (done.taken) {
@@ -83,8 +99,10 @@ void deallocate(PyObject* object) {
   clear(object);
   Py_CLEAR(self.function);
   Py_CLEAR(self.result);
-  if (self.wide != self.loops) delete self.wide;
-  delete self.loops;
+  Py_CLEAR(self.keyword);
+  Py_CLEAR(self.value);
+  delete self.with_keyword;
+  delete self.plain;
   PyObject_GC_Del(object);
   Py_DECREF(own_type);
 }
@@ -109,15 +127,14 @@ void* refuse(const char* message) {
   return nullptr;
 }
 
-// The loops of a tuple of batched functions, or nullptr with a Python exception set.
-Loops* loops_of(PyObject* functions) {
-  Loops loops;
+// False with a Python exception set if it is no tuple of batched functions.
+bool add_loops(Loops& loops, PyObject* functions) {
+  if (!PyTuple_Check(functions)) return refuse("the loops of a public function are a tuple") != nullptr;
   for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(functions); ++k) {
     loops.push_back(data_of_batched_function(PyTuple_GET_ITEM(functions, k)));
-    if (loops.back() == nullptr)
-      return static_cast<Loops*>(refuse("the loops of a public function are batched functions"));
+    if (loops.back() == nullptr) return refuse("the loops of a public function are batched functions") != nullptr;
   }
-  return new Loops(std::move(loops));
+  return true;
 }
 
 // Whether the fast path may make instances of this type without asking it. Else a Python exception is set.
@@ -136,6 +153,16 @@ bool is_result_type(PyObject* result, const Loops& loops) {
   return true;
 }
 
+// The loops, those for wide arguments or None; nullptr with a Python exception set if they are not what they should be.
+std::unique_ptr<Choice> choice_of(PyObject* loops, PyObject* wide, PyObject* result) {
+  auto choice = std::make_unique<Choice>();
+  choice->by_shape = wide != Py_None;
+  if (!add_loops(choice->loops, loops) || (choice->by_shape && !add_loops(choice->wide, wide))) return nullptr;
+  if (result != Py_None && !(is_result_type(result, choice->loops) && is_result_type(result, choice->wide)))
+    return nullptr;
+  return choice;
+}
+
 PyObject* new_reference_unless_none(PyObject* object) {
   if (object == Py_None) return nullptr;
   Py_INCREF(object);
@@ -143,24 +170,26 @@ PyObject* new_reference_unless_none(PyObject* object) {
 }
 
 PyObject* make(PyObject*, PyObject* const* args, Py_ssize_t n_args) {
-  if (n_args != 4 || !PyTuple_Check(args[1]) || (args[2] != Py_None && !PyTuple_Check(args[2])))
-    return static_cast<PyObject*>(refuse("public_function(function, loops, wide, result)"));
-  Loops* loops = loops_of(args[1]);
-  Loops* wide = args[2] == Py_None || loops == nullptr ? loops : loops_of(args[2]);
-  const bool good =
-      wide != nullptr && (args[3] == Py_None || (is_result_type(args[3], *loops) && is_result_type(args[3], *wide)));
-  PublicFunction* self = good ? PyObject_GC_New(PublicFunction, type) : nullptr;
-  if (self == nullptr) {
-    if (wide != loops) delete wide;
-    delete loops;
-    return nullptr;
+  PyObject* const keyword = n_args == 5 ? args[4] : Py_None;  // or (name, value, loops, wide)
+  const bool has_keyword = keyword != Py_None;
+  if (n_args != 5 || (has_keyword && (!PyTuple_Check(keyword) || PyTuple_GET_SIZE(keyword) != 4)))
+    return static_cast<PyObject*>(refuse("public_function(function, loops, wide, result, keyword)"));
+  std::unique_ptr<Choice> plain = choice_of(args[1], args[2], args[3]), with_keyword;
+  if (plain == nullptr) return nullptr;
+  if (has_keyword) {
+    with_keyword = choice_of(PyTuple_GET_ITEM(keyword, 2), PyTuple_GET_ITEM(keyword, 3), args[3]);
+    if (with_keyword == nullptr) return nullptr;
   }
+  PublicFunction* self = PyObject_GC_New(PublicFunction, type);
+  if (self == nullptr) return nullptr;
   self->call = call;
   self->function = new_reference_unless_none(args[0]);
   self->attributes = self->weak_references = nullptr;
   self->result = reinterpret_cast<PyTypeObject*>(new_reference_unless_none(args[3]));
-  self->loops = loops;
-  self->wide = wide;
+  self->plain = plain.release();
+  self->with_keyword = with_keyword.release();
+  self->keyword = new_reference_unless_none(has_keyword ? PyTuple_GET_ITEM(keyword, 0) : Py_None);
+  self->value = new_reference_unless_none(has_keyword ? PyTuple_GET_ITEM(keyword, 1) : Py_None);
   PyObject_GC_Track(reinterpret_cast<PyObject*>(self));
   return reinterpret_cast<PyObject*>(self);
 }

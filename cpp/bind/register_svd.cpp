@@ -32,6 +32,14 @@ Outcome pseudo_inverse(GufuncFrame& f) {
   return drivers::pseudo_inverse<T>(f.n_items(), a, rcond, f.matrix<T>(1, 0));
 }
 
+// What the public function does with one small matrix and its default rcond, which is NumPy's.
+Outcome small_pseudo_inverse(GufuncFrame& f) {
+  constexpr double rcond = 1e-15;
+  const auto a = f.matrix<const double>(0, 1);
+  if (!drivers::pseudo_inverse_suits_one(a.layout)) return {Outcome::Status::failed_items};
+  return drivers::pseudo_inverse<double>(f.n_items(), a, {&rcond, 0, {1, 1, 1, 1}}, f.matrix<double>(1, 0));
+}
+
 template <class T>
 Outcome rank(GufuncFrame& f, drivers::RankTolerance meaning) {
   const auto a = f.matrix<const T>(0, 1);
@@ -64,6 +72,8 @@ void register_svd(PyObject* m) {
              floats("t->t", []<class T>(GufuncFrame& f) { return values<T>(f, 1); }));
   add_gufunc(m, {"pinv", "(m,n),()->(n,m)", "badly scaled"},
              floats("tt->t", []<class T>(GufuncFrame& f) { return pseudo_inverse<T>(f); }));
+  add_gufunc(m, {"pinv_small", "(m,n)->(n,m)", "badly scaled, or not small"},
+             std::array{GufuncLoop{small_pseudo_inverse, 'd', "dd"}});
   add_gufunc(m, {"rank_rtol", "(m,n),()->()", no_rank},
              floats("tt->q", []<class T>(GufuncFrame& f) { return rank<T>(f, RankTolerance::relative); }));
   add_gufunc(m, {"rank_tol", "(m,n),()->()", no_rank},

@@ -153,6 +153,8 @@ Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const 
   });
 }
 
+bool pseudo_inverse_suits_one(const Layout& a) noexcept { return use_lanes<double>(a, 1, true); }
+
 template <class T>
 Outcome rank(Size n_items, const Batch<const T>& a, const Batch<const T>& tolerance, RankTolerance meaning,
              const Batch<std::int64_t>& rank) noexcept {

@@ -23,6 +23,9 @@ Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s
 template <class T>
 Outcome pseudo_inverse(Size n_items, const Batch<const T>& a, const Batch<const T>& rcond, const Batch<T>& x) noexcept;
 
+// Whether that is the faster way for one item of this shape.
+bool pseudo_inverse_suits_one(const Layout& a) noexcept;
+
 // Beside what singular values count: beside a number, beside the largest one, or, after the columns are brought to
 // lengths of about one by powers of two, beside the largest one.
 enum class RankTolerance : int { absolute, relative, of_columns_of_length_one };

@@ -223,6 +223,30 @@ void find_order(const vec<T>* norm, const vec<T>* exponent, std::ptrdiff_t cols,
     }
 }
 
+// Up to so many columns change places in all lanes at once.
+inline constexpr std::ptrdiff_t most_exchanged = 8;
+
+// The order of find_order by exchanges of neighbours, which are selections, where the gathering of elements lane by
+// lane would take longer.
+template <class T>
+void exchange_columns(const Columns<T>& c, vec<T>* exponent) {
+  const auto exchange = [](const mask<T>& which, vec<T>& x, vec<T>& y) {
+    const vec<T> first = select(which, y, x);
+    y = select(which, x, y);
+    x = first;
+  };
+  for (std::ptrdiff_t j = 1; j < c.cols; ++j)
+    for (std::ptrdiff_t k = j; k > 0; --k) {
+      mask<T> less = c.norm[k - 1] < c.norm[k];
+      if (exponent != nullptr) less = (exponent[k - 1] < exponent[k]) | (less & ~(exponent[k] < exponent[k - 1]));
+      if (!any(less)) break;
+      vec<T>*x = c.column(k - 1), *y = c.column(k);
+      for (std::ptrdiff_t i = 0; i < c.height; ++i) exchange(less, x[i], y[i]);
+      exchange(less, c.norm[k - 1], c.norm[k]);
+      if (exponent != nullptr) exchange(less, exponent[k - 1], exponent[k]);
+    }
+}
+
 // The columns of the core divided by their norms, and the turns, into u and v in each lane's order; the singular values
 // into core.norm.
 template <class T>
@@ -241,8 +265,17 @@ void sort_vectors(Group<T>& g) {
     }
     c.norm[j] = length * correction;
   }
-  std::int32_t* order = reinterpret_cast<std::int32_t*>(c.weight);
   if (g.graded) make_comparable(c.norm, g.exponent, n, g.far);
+  if (n <= most_exchanged) {
+    exchange_columns(c, g.graded ? g.exponent : nullptr);
+    for (std::ptrdiff_t j = 0; j < n; ++j)
+      for (std::ptrdiff_t i = 0; i < n; ++i) {
+        g.u[j * n + i] = c.column(j)[i];
+        g.v[j * n + i] = c.column(j)[n + i];
+      }
+    return;
+  }
+  std::int32_t* order = reinterpret_cast<std::int32_t*>(c.weight);
   find_order(c.norm, g.graded ? g.exponent : nullptr, n, order);
   T *value = reinterpret_cast<T*>(c.plan), *grade = value + n * lanes<T>;
   for (std::ptrdiff_t j = 0; j < n; ++j)

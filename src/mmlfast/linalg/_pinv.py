@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from mmlfast import _core
 from mmlfast._common.arrays import as_array, as_float, explain_matrix, ndarray
+from mmlfast._common.fast_path import fast_path
 from mmlfast.linalg._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast.linalg._elimination import inv
 from mmlfast.linalg._svd import svd
@@ -33,6 +34,7 @@ class _NoValue:
 _NO_VALUE: Any = _NoValue()
 
 
+@fast_path(_core.pinv_small)
 def pinv(a: ArrayLike, rcond: ArrayLike | None = None, hermitian: bool = False, *, rtol: Any = _NO_VALUE) -> Array:
     """The pseudo-inverse of Moore and Penrose.
 

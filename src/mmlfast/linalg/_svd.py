@@ -38,7 +38,12 @@ def svd(
 def svd(a: ArrayLike, full_matrices: bool, compute_uv: Literal[False], hermitian: bool = False) -> Array: ...
 @overload
 def svd(a: ArrayLike, full_matrices: bool = True, *, compute_uv: Literal[False], hermitian: bool = False) -> Array: ...
-@fast_path(_core.svd_tall_whole, wide=(_core.svd_wide_whole,), result=SVDResult)
+@fast_path(
+    _core.svd_tall_whole,
+    wide=(_core.svd_wide_whole,),
+    result=SVDResult,
+    keyword=("full_matrices", False, (_core.svd_tall,), (_core.svd_wide,)),
+)
 def svd(
     a: ArrayLike, full_matrices: bool = True, compute_uv: bool = True, hermitian: bool = False
 ) -> SVDResult | Array:
