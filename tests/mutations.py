@@ -157,6 +157,9 @@ mutations(
     ("if (k < n) rotate_columns<1>", "if (k + 1 < n) rotate_columns<1>"),
     ("while (2 * top < n) top *= 2", "while (4 * top < n) top *= 2"),  # the network of exchanges
     ("r < c ? row[c * ld + i + r]", "r < c ? row[r * ld + i + c]"),  # the triangle that is not there
+    ("unit_roundoff<T> * (size_of(d[i])", "1000 * unit_roundoff<T> * (size_of(d[i])"),
+    ("if (i + 1 < bottom) turn_two", "if (i + 2 < bottom) turn_two"),
+    ("T* y = z + (from + 1) * step;", "T* y = z + from * step;"),  # the rows that are turned afterwards
 )
 mutations(
     "cpp/kernels/**/svd*",

@@ -90,7 +90,7 @@ def test_every_size(n, dtype, rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [21, 34, 65, 130, 303])
+@pytest.mark.parametrize("n", [21, 34, 65, 130, 200, 303])
 def test_large_matrices_at_every_scale(n, dtype, rng):
     """Eigenvectors brought back by panels, and by LAPACK; squares that would leave the range."""
     a = random_symmetric(rng, (n, n), dtype)
@@ -199,7 +199,7 @@ def hard_symmetric(rng, n):
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 11, 21, 32, 40])
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 7, 11, 21, 32, 40, 97])
 def test_hard_matrices(n, dtype, rng):
     names, matrices = zip(*hard_symmetric(rng, n), strict=True)
     with np.errstate(under="ignore"):

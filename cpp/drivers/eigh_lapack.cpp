@@ -6,6 +6,7 @@
 
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
+#include "drivers/eigh_sweeps.hpp"
 #include "drivers/qr_panels.hpp"
 #include "runtime/lapack_table.hpp"
 
@@ -32,6 +33,10 @@ T copy_lower(const T* from, const Layout& l, T* to) {
 // Up to where the threads of OpenBLAS gain nothing (measured: one of them is up to twice as fast from 160 to 300 rows).
 constexpr Size most_serial_rows = 400;
 
+// Up to where the vectors of the tridiagonal form come faster from QL than from divide and conquer (measured: with
+// AVX-512 up to 280 rows, with AVX2 up to 170).
+constexpr Size most_swept_rows = 192;
+
 // One matrix after another; matrices in all orders are brought to the same one, to get the same bits.
 template <class T>
 struct LapackEigh {
@@ -52,27 +57,49 @@ struct LapackEigh {
                                  routines.syevd(false, false, n, &a, &w, work, -1, unused, -1);
                                }));
   }
-  // The integers, the matrix, the eigenvalues and the work; and for vectors their tridiagonal form, those of that, and
-  // the panels.
+  // The memory of one matrix.
+  struct Room {
+    explicit Room(Size n) : sweeps(n) {}
+    std::int64_t* integers = nullptr;
+    T *a = nullptr, *w = nullptr, *work = nullptr;  // the matrix, the eigenvalues
+    // For vectors: the tridiagonal form, its vectors, the panels.
+    T *e = nullptr, *tau = nullptr, *z = nullptr, *v = nullptr, *t = nullptr;
+    TridiagonalSweeps<T> sweeps;
+  };
+  Room lay_out(Divider& divider) const {
+    Room room(n);
+    const Size square = checked_product(n, n), by_panels = panels() ? 1 : 0;
+    room.integers = divider.take<std::int64_t>(liwork);
+    room.a = divider.take<T>(square);
+    room.w = divider.take<T>(n);
+    room.work = divider.take<T>(lwork);
+    room.e = divider.take<T>(n);
+    room.tau = divider.take<T>(n);
+    room.z = divider.take<T>(vectors ? square : 0);
+    room.v = divider.take<T>(by_panels * n * column);
+    room.t = divider.take<T>(by_panels * width * (n + width));
+    if (vectors && n <= most_swept_rows) room.sweeps.lay_out(divider);
+    return room;
+  }
   Size bytes() const {
-    const Size numbers = checked_product(n, row);
-    if (numbers < 0 || numbers > std::numeric_limits<Size>::max() / 128) return -1;
-    const Size more = (vectors ? 2 * n + n * n : 0) + (panels() ? n * column + width * (n + width) : 0);
-    return 8 * liwork + (n * n + n + lwork + more) * static_cast<Size>(sizeof(T));
+    Divider divider;
+    lay_out(divider);
+    return divider.used();
   }
 
   // False if there is no answer.
   bool run(const T* item, const Layout& l, T* values, Size stride, T* to, const Layout& vl, void* scratch,
            bool threaded) const {
-    std::int64_t* integers = static_cast<std::int64_t*>(scratch);
-    T *a = reinterpret_cast<T*>(integers + liwork), *w = a + n * n, *work = w + n, *rest = work + lwork;
+    Divider divider(scratch);
+    const Room room = lay_out(divider);
+    T *a = room.a, *w = room.w;
     const T largest = copy_lower(item, l, a);
     bool good = std::isfinite(largest);
     const int exponent = good && vectors ? far_exponent(largest) : 0;
-    if (good && !vectors) good = routines.syevd(false, false, n, a, w, work, lwork, integers, liwork) == 0;
+    if (good && !vectors) good = routines.syevd(false, false, n, a, w, room.work, lwork, room.integers, liwork) == 0;
     if (good && vectors) {
       for (Size j = 0; j < n; ++j) multiply_by_power(a + j * n + j, n - j, -exponent);
-      good = solve(a, w, work, rest, integers, to, vl, threaded);
+      good = solve(room, to, vl, threaded);
     }
     const T nan = std::numeric_limits<T>::quiet_NaN();
     multiply_by_power(w, good ? n : 0, exponent);
@@ -86,49 +113,49 @@ struct LapackEigh {
   // call, are not in the way of ours.
   bool panels() const { return vectors && n <= most_serial_rows; }
 
-  bool solve(T* a, T* w, T* work, T* rest, void* integers, T* to, const Layout& vl, bool threaded) const {
-    T *e = rest, *tau = e + n, *z = tau + n, *v = z + n * n, *t = v + n * column;
-    if (routines.sytrd(n, a, w, e, tau, work, lwork) != 0) return false;
-    if (routines.stedc(n, w, e, z, work, lwork, integers, liwork) != 0) return false;
-    if (panels()) {
-      bring_back(a, tau, z, v, t, work, to, vl, threaded);
-    } else {
-      if (routines.ormtr(n, a, tau, z, work, lwork) != 0) return false;
-      from_columns(z, n, to, vl);
+  bool solve(const Room& r, T* to, const Layout& vl, bool threaded) const {
+    if (routines.sytrd(n, r.a, r.w, r.e, r.tau, r.work, lwork) != 0) return false;
+    bool good = n <= most_swept_rows || routines.stedc(n, r.w, r.e, r.z, r.work, lwork, r.integers, liwork) == 0;
+    if (good && panels()) {
+      with_team(threaded, [&](Team& team) {
+        if (n <= most_swept_rows) good = r.sweeps.solve(team, r.w, r.e, r.z, r.work);
+        if (good) bring_back(team, r, to, vl);
+      });
+    } else if (good) {
+      good = routines.ormtr(n, r.a, r.tau, r.z, r.work, lwork) == 0;
+      from_columns(r.z, n, to, vl);
     }
-    return true;
+    return good;
   }
 
   // The eigenvectors of the matrix out of those of its tridiagonal form, by panels of sytrd's reflections.
-  void bring_back(const T* a, const T* tau, const T* z, T* v, T* t, T* x, T* to, const Layout& vl,
-                  bool threaded) const {
+  void bring_back(Team& team, const Room& r, T* to, const Layout& vl) const {
     const Qr<T>& kernel = kernel_of<Qr<T>>();
     const Size reflections = n - 1, n_panels = ceil_div(reflections, width);
-    with_team(threaded, [&](Team& team) {
-      // Reflection j has its 1 in row j + 1: panel by panel, from the row of the first 1 on.
-      team.run(n_panels, [&](Team::Block panel) {
-        const Size first = panel * width, count = std::min(width, reflections - first), rows = n - 1 - first;
-        T* to_panel = v + first * column;
-        for (Size j = 0; j < count; ++j) {
-          T* to_column = to_panel + j * column;
-          const T* from = a + (first + j) * n + first + 1;
-          std::fill_n(to_column, j, T{0});
-          to_column[j] = 1;
-          std::copy(from + j + 1, from + rows, to_column + j + 1);
-          std::fill(to_column + rows, to_column + round_up(rows, lanes), T{0});
-        }
-        kernel.join(to_panel, column, rows, count, tau + first, t + first * width);
-      });
-      for_each_strip<T>(team, n, 0, n, 0, [&](Size c, Size cols) {
-        const Size own = std::min(cols, n - c);
-        kernel.gather(z + c * n, Layout{own, n, n, 1}, x + c, row);
-        for (Size panel = n_panels; panel-- > 0;) {
-          const Size first = panel * width, count = std::min(width, reflections - first);
-          const Panel<T> p{v + first * column, t + first * width, column, n - 1 - first, count};
-          apply_panel(p, false, x + (first + 1) * row + c, row, cols, 0);
-        }
-        kernel.copy_out(x + c, row, to + c * vl.col_stride, Layout{n, own, vl.row_stride, vl.col_stride});
-      });
+    // Reflection j has its 1 in row j + 1: panel by panel, from the row of the first 1 on.
+    team.run(n_panels, [&](Team::Block panel) {
+      const Size first = panel * width, count = std::min(width, reflections - first), rows = n - 1 - first;
+      T* to_panel = r.v + first * column;
+      for (Size j = 0; j < count; ++j) {
+        T* to_column = to_panel + j * column;
+        const T* from = r.a + (first + j) * n + first + 1;
+        std::fill_n(to_column, j, T{0});
+        to_column[j] = 1;
+        std::copy(from + j + 1, from + rows, to_column + j + 1);
+        std::fill(to_column + rows, to_column + round_up(rows, lanes), T{0});
+      }
+      kernel.join(to_panel, column, rows, count, r.tau + first, r.t + first * width);
+    });
+    T* const x = r.work;
+    for_each_strip<T>(team, n, 0, n, 0, [&](Size c, Size cols) {
+      const Size own = std::min(cols, n - c);
+      kernel.gather(r.z + c * n, Layout{own, n, n, 1}, x + c, row);
+      for (Size panel = n_panels; panel-- > 0;) {
+        const Size first = panel * width, count = std::min(width, reflections - first);
+        const Panel<T> p{r.v + first * column, r.t + first * width, column, n - 1 - first, count};
+        apply_panel(p, false, x + (first + 1) * row + c, row, cols, 0);
+      }
+      kernel.copy_out(x + c, row, to + c * vl.col_stride, Layout{n, own, vl.row_stride, vl.col_stride});
     });
   }
 };

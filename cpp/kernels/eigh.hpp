@@ -16,6 +16,17 @@
 // done turns nothing any more. Lanes so large or small that squares leave the range are scaled by a power of
 // two.
 //
+// For one tridiagonal matrix of any size, with diagonal d and couplings e (e[i] between i and i + 1; n numbers each, in
+// a range where squares of what matters are normal numbers):
+//   sweep_until_full  d, e   IN, OUT  QL sweeps from row `first` (IN, OUT) on; couplings up to `floor` are none
+//                     r      OUT      their rotations, as many as there is room for: at least one sweep
+//                     z        IN, OUT  rows of the eigenvectors that are turned at once, as in turn(); any number
+//                     returns whether that was all. Then d are the eigenvalues, in no order; or, if first < n - 1, no
+//                     sweeps are left
+//   turn              z      IN, OUT  up to most_turned_vectors * lanes rows of the n eigenvectors, vector after
+//   vector,
+//                                     which the rotations turn; `vectors` are the vectors of 64 bytes of one of them
+//
 // Flops: about 9 n^3 per item with vectors, 4/3 n^3 without; bytes: each item is read and written once, the scratch is
 // 128 n^2 bytes per group. Accumulation is in T with fused multiply-add. Accuracy: norm(A V - V L) <= 5 n u norm(A) and
 // norm(V'V - 1) <= 5 n u in practice; tests hold 10 n u.
@@ -39,12 +50,34 @@ inline constexpr std::ptrdiff_t max_eigh_order = 64;
 inline constexpr int max_eigh_groups = 2;
 
 template <class T>
+struct Rotation {
+  T cosine, sine;
+};
+
+// In the order in which they turn the vectors: those of sweep k turn i and i + 1 for i = from, from - 1, .., to.
+template <class T>
+struct Rotations {
+  struct Range {
+    std::int32_t from, to;
+  };
+  Rotation<T>* rotation;
+  Range* sweep;
+  std::ptrdiff_t most_rotations, most_sweeps;  // at least n - 1, and 1
+  std::ptrdiff_t n_sweeps, sweeps_left;
+};
+
+inline constexpr int most_turned_vectors = 4;
+
+template <class T>
 struct Eigh {
   std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t n, int groups);
   LaneBits (*eigh)(int groups, const T* const* a, const Layout& a_layout, T* const* values,
                    std::ptrdiff_t values_stride, T* const* vectors, const Layout& vectors_layout, void* scratch);
   LaneBits (*eigvalsh)(int groups, const T* const* a, const Layout& a_layout, T* const* values,
                        std::ptrdiff_t values_stride, void* scratch);
+  bool (*sweep_until_full)(std::ptrdiff_t n, T* d, T* e, T floor, std::ptrdiff_t& first, Rotations<T>& r, T* z,
+                           std::ptrdiff_t vectors);
+  void (*turn)(const Rotations<T>& r, T* z, int vectors);
 };
 
 MMLFAST_KERNEL_TABLES(Eigh, eigh)

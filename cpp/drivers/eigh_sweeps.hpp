@@ -1,0 +1,109 @@
+// Eigenvalues and eigenvectors of one tridiagonal matrix by QL (kernels/eigh.hpp): the sweeps one after the other, what
+// they do to the vectors in blocks of rows, over the threads of a team.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+
+#include "drivers/common/batch.hpp"
+#include "kernels/eigh.hpp"
+#include "runtime/aligned_buffer.hpp"
+#include "runtime/team.hpp"
+
+namespace mmlfast::drivers {
+
+template <class T>
+class TridiagonalSweeps {
+ public:
+  explicit TridiagonalSweeps(Size n) noexcept
+      : n_(n), most_rotations_(std::max(n, std::min(n * n, most_rotations))), most_sweeps_(most_rotations_ / 2 + 1) {}
+
+  // What it needs beside its arguments; the numbers of `turned` are laid out first.
+  void lay_out(Divider& divider) noexcept {
+    rotation_ = divider.take<Rotation<T>>(most_rotations_);
+    sweep_ = divider.take<typename Rotations<T>::Range>(most_sweeps_);
+    order_ = divider.take<std::int32_t>(n_);
+  }
+  Size turned_elements() const noexcept { return checked_product(n_, round_up(n_, lanes)); }
+
+  // The eigenvalues, ascending, in place of d, and the eigenvectors in the columns of z (n x n); e (n numbers) is
+  // overwritten. `turned` are turned_elements() of scratch. False if there is no answer.
+  bool solve(Team& team, T* d, T* e, T* z, T* turned) const noexcept {
+    const Eigh<T>& kernel = kernel_of<Eigh<T>>();
+    T size = 0;
+    for (Size i = 0; i < n_; ++i) size = std::max({size, std::fabs(d[i]), i < n_ - 1 ? std::fabs(e[i]) : T{0}});
+    if (!std::isfinite(size)) return false;
+    const T unit = size > 0 ? std::ldexp(T{1}, std::ilogb(size)) : T{1};
+    for (Size i = 0; i < n_; ++i) d[i] /= unit, e[i] /= unit;
+    const T floor = sizeof(T) == 8 ? static_cast<T>(0x1p-120) : static_cast<T>(0x1p-50);
+    Rotations<T> rotations{rotation_, sweep_, most_rotations_, most_sweeps_, 0, 30 * n_};
+    Size first = 0;
+    e[n_ - 1] = 0;
+    const Rows at_once = rows_at_once();
+    set_identity(turned, at_once);
+    for (bool begun = false, last = false; !last; begun = true) {
+      last = kernel.sweep_until_full(n_, d, e, floor, first, rotations, turned, at_once.stride / lanes);
+      const bool finished = last && first == n_ - 1;
+      if (last && !finished) return false;
+      if (finished) {
+        put_in_order(d);
+        write_out(turned, at_once, z);
+      }
+      team.run(n_blocks(), [&](Team::Block block) {
+        const Rows rows = rows_of(block);
+        T* const block_z = turned + rows.first * n_;
+        if (!begun) set_identity(block_z, rows);
+        kernel.turn(rotations, block_z, static_cast<int>(rows.stride / lanes));
+        if (finished) write_out(block_z, rows, z);
+      });
+    }
+    std::sort(d, d + n_);
+    for (Size i = 0; i < n_; ++i) d[i] *= unit;
+    return true;
+  }
+
+ private:
+  static constexpr Size lanes = items_per_group<T>;
+  static constexpr Size most_rotations = Size{32} << 10;  // half of what the second-level cache holds
+
+  // Rows of the vectors that are turned together: row i of vector k is element k * stride + i - first.
+  struct Rows {
+    Size first, stride;
+  };
+
+  // As many as the processor turns while the next rotation waits for its square root.
+  Rows rows_at_once() const noexcept { return {0, std::min<Size>(ceil_div(n_, lanes), 8) * lanes}; }
+  Size n_blocks() const noexcept {
+    return ceil_div(ceil_div(n_, lanes) - rows_at_once().stride / lanes, Size{most_turned_vectors});
+  }
+  // Of nearly equal heights.
+  Rows rows_of(Size block) const noexcept {
+    const Size before = rows_at_once().stride / lanes, vectors = ceil_div(n_, lanes) - before, blocks = n_blocks();
+    const Size from = before + block * vectors / blocks, to = before + (block + 1) * vectors / blocks;
+    return {from * lanes, (to - from) * lanes};
+  }
+
+  void set_identity(T* z, const Rows& rows) const noexcept {
+    std::fill_n(z, n_ * rows.stride, T{0});
+    for (Size i = rows.first; i < std::min(n_, rows.first + rows.stride); ++i) z[i * rows.stride + i - rows.first] = 1;
+  }
+
+  void put_in_order(const T* d) const noexcept {
+    std::iota(order_, order_ + n_, 0);
+    std::stable_sort(order_, order_ + n_, [&](std::int32_t i, std::int32_t j) { return d[i] < d[j]; });
+  }
+
+  void write_out(const T* from, const Rows& rows, T* z) const noexcept {
+    const Size count = std::min(rows.stride, n_ - rows.first);
+    for (Size k = 0; k < n_; ++k) std::copy_n(from + order_[k] * rows.stride, count, z + k * n_ + rows.first);
+  }
+
+  Size n_, most_rotations_, most_sweeps_;
+  Rotation<T>* rotation_ = nullptr;
+  typename Rotations<T>::Range* sweep_ = nullptr;
+  std::int32_t* order_ = nullptr;
+};
+
+}  // namespace mmlfast::drivers
