@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mutations_of_derivatives import DERIVATIVES
+from mutations_of_eigenvalues import EIGENVALUES
 from mutations_of_fits import FITS
 from mutations_of_geometry import GEOMETRY
 
@@ -146,35 +147,6 @@ mutations(
     "test_elimination.py test_qr.py test_backprop.py test_projection.py test_layouts.py",
     ("while (rows >= 1) run<1", "while (rows > 1) run<1"),  # the last row of a product
     ("depth - k < k_block ? depth - k : k_block", "k_block"),
-)
-mutations(
-    "cpp/kernels/**/eigh*",
-    "test_eigh.py test_layouts.py",
-    ("sine = select(turns, b * inverse, zero<T>())", "sine = select(turns, -b * inverse, zero<T>())"),
-    ("spread * broadcast<T>(8) < abs(mean)", "spread > abs(mean)"),  # small diagonal elements lose their digits
-    ("unit_roundoff<T>) * (abs(here) + abs(next))", "unit_roundoff<T>) * broadcast<T>(64) * (abs(here) + abs(next))"),
-    ("delta < zero<T>(), delta - root, delta + root", "delta < zero<T>(), delta + root, delta - root"),
-    ("if (k < n) rotate_columns<1>", "if (k + 1 < n) rotate_columns<1>"),
-    ("while (2 * top < n) top *= 2", "while (4 * top < n) top *= 2"),  # the network of exchanges
-    ("r < c ? row[c * ld + i + r]", "r < c ? row[r * ld + i + c]"),  # the triangle that is not there
-    ("unit_roundoff<T> * (size_of(d[i])", "1000 * unit_roundoff<T> * (size_of(d[i])"),
-    ("if (i + 1 < bottom) turn_two", "if (i + 2 < bottom) turn_two"),
-    ("T* y = z + (from + 1) * step;", "T* y = z + from * step;"),  # the rows that are turned afterwards
-)
-mutations(
-    "cpp/kernels/**/svd*",
-    "test_svd.py test_layouts.py",
-    ("tolerance / broadcast<T>(static_cast<T>(cols))", "broadcast<T>(static_cast<T>(0.1))"),  # calm too early
-    ("rounding = tolerance * tolerance", "rounding = tolerance"),
-    ("less & ~(exponent[k] < exponent[k - 1])", "less"),
-    ("i < c.height; ++i) exchange", "i < c.rows; ++i) exchange"),
-    (
-        "for (; i < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
-        "for (; i + 1 < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
-    ),
-    ("j >= players ? j - players : j", "j >= players ? j - players + 1 : j"),
-    ("most_sweeps = 40", "most_sweeps = 5"),
-    ("fma(t[1], m.p1q2, m.q1q2)", "fma(t[1], m.p1q2, m.p1p2)"),
 )
 mutations(
     "cpp/kernels/**/covariance*",
@@ -538,7 +510,7 @@ mutations(
         "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
     ),
 )
-for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY):
+for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *EIGENVALUES):
     mutations(*_mutation)
 
 # ---- Python ----

@@ -1,0 +1,40 @@
+"""Mutations of eigenvalues and singular values, for tests/mutations.py: as in mutations_of_fits.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EIGENVALUES: tuple[tuple[Any, ...], ...] = (
+    (
+        "cpp/kernels/**/eigh*",
+        "test_eigh.py test_layouts.py",
+        ("sine = select(turns, b * inverse, zero<T>())", "sine = select(turns, -b * inverse, zero<T>())"),
+        ("spread * broadcast<T>(8) < abs(mean)", "spread > abs(mean)"),  # small diagonal elements lose their digits
+        (
+            "unit_roundoff<T>) * (abs(here) + abs(next))",
+            "unit_roundoff<T>) * broadcast<T>(64) * (abs(here) + abs(next))",
+        ),
+        ("delta < zero<T>(), delta - root, delta + root", "delta < zero<T>(), delta + root, delta - root"),
+        ("if (k < n) rotate_columns<1>", "if (k + 1 < n) rotate_columns<1>"),
+        ("while (2 * top < n) top *= 2", "while (4 * top < n) top *= 2"),  # the network of exchanges
+        ("r < c ? row[c * ld + i + r]", "r < c ? row[r * ld + i + c]"),  # the triangle that is not there
+        ("unit_roundoff<T> * (size_of(d[i])", "1000 * unit_roundoff<T> * (size_of(d[i])"),
+        ("if (i + 1 < bottom) turn_two", "if (i + 2 < bottom) turn_two"),
+        ("T* y = z + (from + 1) * step;", "T* y = z + from * step;"),  # the rows that are turned afterwards
+    ),
+    (
+        "cpp/kernels/**/svd*",
+        "test_svd.py test_layouts.py",
+        ("tolerance / broadcast<T>(static_cast<T>(cols))", "broadcast<T>(static_cast<T>(0.1))"),  # calm too early
+        ("rounding = tolerance * tolerance", "rounding = tolerance"),
+        ("less & ~(exponent[k] < exponent[k - 1])", "less"),
+        ("i < c.height; ++i) exchange", "i < c.rows; ++i) exchange"),
+        (
+            "for (; i < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
+            "for (; i + 1 < count; ++i) sum[0] = fma(x[i], y[i], sum[0])",
+        ),
+        ("j >= players ? j - players : j", "j >= players ? j - players + 1 : j"),
+        ("most_sweeps = 40", "most_sweeps = 5"),
+        ("fma(t[1], m.p1q2, m.q1q2)", "fma(t[1], m.p1q2, m.p1p2)"),
+    ),
+)
