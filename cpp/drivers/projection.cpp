@@ -2,8 +2,8 @@
 
 #include <optional>
 
-#include "drivers/common/column_major.hpp"
 #include "drivers/common/lane_batch.hpp"
+#include "kernels/inner_product.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -78,27 +78,68 @@ Outcome one_by_one(const ProjectionCall<T>& call, Sizes s) noexcept {
   });
 }
 
+// The factors of points, packed.
+template <class T>
+struct Packed {
+  static constexpr Size vector = 64 / sizeof(T);
+
+  static Size whole(Size n) noexcept { return ceil_div(n, vector) * vector; }
+  static void put(const T* from, const Layout& l, T* to, Size row) noexcept {
+    for (Size i = 0; i < l.rows; ++i)
+      for (Size j = 0; j < l.cols; ++j) to[i * row + j] = from[i * l.row_stride + j * l.col_stride];
+  }
+
+  AlignedBuffer<T> memory;
+  PointFactors<T> factors;
+
+  // e: null for coordinates.
+  Packed(Sizes s, const T* f, const Layout& f_layout, const T* e, const Layout& e_layout) noexcept
+      : memory(AlignedBuffer<T>::zeros(s.d * whole(s.m) + s.m * whole(s.d) + 1)),
+        factors{s.m, whole(s.m), whole(s.d), nullptr, nullptr} {
+    if (!memory) return;
+    put(f, f_layout, memory.data(), factors.m_row);
+    factors.first = memory.data();
+    if (e == nullptr) return;
+    T* second = memory.data() + s.d * factors.m_row;
+    put(e, transposed(e_layout), second, factors.d_row);
+    factors.second = second;
+  }
+  void negate_second(Sizes s) noexcept {
+    T* second = memory.data() + s.d * factors.m_row;
+    for (Size k = 0; k < s.m * factors.d_row; ++k) second[k] = -second[k];
+  }
+};
+
+struct PointBlocks {
+  Size rows, scratch_bytes;
+
+  // `more` numbers of each point, and `others`, are scratch memory too.
+  template <class T>
+  PointBlocks(const PointFactors<T>& f, Size d, Size more, Size others) noexcept {
+    constexpr Size elements = 16384;
+    const Size row = f.m_row + f.d_row + more;
+    rows = std::max<Size>(16, elements / (row + d) / 16 * 16);
+    scratch_bytes = checked_product(row * rows + others, static_cast<Size>(sizeof(T)));
+  }
+};
+
 // Points that share their factors, in blocks of rows: x is points x d, y is points x (d or m).
 template <class T>
 Outcome share_factors(const ProjectionCall<T>& call, Sizes s) noexcept {
   const Projection<T>& kernel = kernel_of<Projection<T>>();
   const bool whole = call.step == ProjectionStep::apply;
-  AlignedBuffer<T> factors(checked_product(2 * s.d, s.m));
-  if (factors.data() == nullptr) return {Outcome::Status::no_memory};
-  T *first = factors.data(), *second = first + s.d * s.m;
-  to_columns(call.in[1].data, call.in[1].layout, first, s.d);
-  if (whole) to_columns(call.in[2].data, transposed(call.in[2].layout), second, s.m);
+  const Packed<T> packed(s, call.in[1].data, call.in[1].layout, whole ? call.in[2].data : nullptr, call.in[2].layout);
+  if (!packed.memory) return {Outcome::Status::no_memory};
   const Batch<const T>& x = call.in[0];
   const Batch<T>& y = call.out[0];
-  constexpr Size elements = 16384;
-  const Size rows = std::max<Size>(16, elements / (2 * s.d + s.m + 1) / 16 * 16);
-  const Size bytes = checked_product(2 * s.d + s.m, rows, static_cast<Size>(sizeof(T)));
+  const PointBlocks blocks(packed.factors, s.d, 0, 0);
+  const Size rows = blocks.rows;
   const double ns = item_ns(call.step, s, sizeof(T)) * static_cast<double>(std::min(rows, call.n_items));
-  return parallel_with_scratch(ceil_div(call.n_items, rows), ns, bytes, [&](Size b, void* scratch) {
+  return parallel_with_scratch(ceil_div(call.n_items, rows), ns, blocks.scratch_bytes, [&](Size b, void* scratch) {
     const Size from = b * rows, count = std::min(rows, call.n_items - from);
     const Layout x_layout{count, s.d, x.stride, x.layout.row_stride};
     const Layout y_layout{count, y.layout.rows, y.stride, y.layout.row_stride};
-    kernel.points(x.item(from), x_layout, first, whole ? second : nullptr, s.m, y.item(from), y_layout, scratch);
+    kernel.points(x.item(from), x_layout, packed.factors, y.item(from), y_layout, scratch);
   });
 }
 
@@ -132,7 +173,42 @@ Outcome projection(const ProjectionCall<T>& call) noexcept {
   return in_lanes(call, s);
 }
 
+template <class T>
+Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<const double>& f,
+                            const Batch<const double>& e, const Batch<double>& length) noexcept {
+  if (n_items == 0) return {};
+  const Sizes s{f.layout.rows, f.layout.cols};
+  const Projection<T>& kernel = kernel_of<Projection<T>>();
+  const InnerProduct<double>& products = kernel_of<InnerProduct<double>>();
+  // Points that share their factors are taken together.
+  const Size together = f.stride == 0 && e.stride == 0 ? n_items : 1;
+  for (Size first = 0; first < n_items; first += together) {
+    Packed<double> packed(s, f.item(first), f.layout, e.item(first), e.layout);
+    if (!packed.memory) return {Outcome::Status::no_memory};
+    packed.negate_second(s);
+    const Size d_row = packed.factors.d_row;
+    const PointBlocks blocks(packed.factors, s.d, d_row, products.scratch_elements(s.d));
+    const Size rows = blocks.rows, room = rows * (d_row + packed.factors.m_row + d_row);
+    const double ns = 2 * item_ns(ProjectionStep::apply, s, 8) * static_cast<double>(std::min(rows, together));
+    const auto of_block = [&](Size b, void* scratch) {
+      const Size from = first + b * rows, count = std::min(rows, first + together - from);
+      double* r = static_cast<double*>(scratch);
+      kernel.residual(x.item(from), {count, s.d, x.stride, x.layout.row_stride}, packed.factors, r, r + rows * d_row);
+      const VectorStack<double> residuals{r, d_row, 1};
+      products.items(InnerStep::norm, count, s.d, residuals, residuals, length.item(from), length.stride, r + room);
+    };
+    const Outcome outcome = parallel_with_scratch(ceil_div(together, rows), ns, blocks.scratch_bytes, of_block);
+    if (!outcome.ok()) return outcome;
+  }
+  return {};
+}
+
 template Outcome projection<double>(const ProjectionCall<double>&) noexcept;
 template Outcome projection<float>(const ProjectionCall<float>&) noexcept;
+
+template Outcome projection_residual<double>(Size, const Batch<const double>&, const Batch<const double>&,
+                                             const Batch<const double>&, const Batch<double>&) noexcept;
+template Outcome projection_residual<float>(Size, const Batch<const float>&, const Batch<const double>&,
+                                            const Batch<const double>&, const Batch<double>&) noexcept;
 
 }  // namespace mmlfast::drivers

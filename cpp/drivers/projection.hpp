@@ -22,4 +22,10 @@ struct ProjectionCall {
 template <class T>
 Outcome projection(const ProjectionCall<T>& call) noexcept;
 
+// The length of what two projections with F and E leave of x: x (d) of T, F and E (d x m) -> a number. In one reading
+// of the points, where they share F and E.
+template <class T>
+Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<const double>& f,
+                            const Batch<const double>& e, const Batch<double>& length) noexcept;
+
 }  // namespace mmlfast::drivers

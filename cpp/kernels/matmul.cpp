@@ -2,6 +2,7 @@
 
 #include "kernels/common/fma.hpp"
 #include "kernels/common/with_size.hpp"
+#include "kernels/matmul_points.hpp"
 #include "kernels/matmul_stripes.hpp"
 #include "kernels/matmul_tile.hpp"
 
@@ -151,9 +152,21 @@ void products_by_rows(ptrdiff_t count, const MatrixStack<const T>& a, const Matr
   }
 }
 
+template <class S>
+S rows_from(const S& s, ptrdiff_t first) {
+  return {s.data + first * s.layout.row_stride,
+          s.stride,
+          {s.layout.rows - first, s.layout.cols, s.layout.row_stride, s.layout.col_stride}};
+}
+
 template <class T>
 void products(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b, const MatrixStack<T>& c,
               T* scratch) {
+  if (count == 1) {
+    const ptrdiff_t done = points::first_rows(a.data, a.layout, b.data, b.layout, c.data, c.layout);
+    if (done == c.layout.rows) return;
+    if (done > 0) return products<T>(1, rows_from(a, done), b, rows_from(c, done), scratch);
+  }
   const bool by_columns =
       c.layout.rows > 1 && c.layout.row_stride == 1 && c.layout.cols > 1 && c.layout.col_stride != 1;
   // A column alone is a row of the transpose: contiguous if the columns of A are.

@@ -1,9 +1,12 @@
 #include "kernels/projection.hpp"
 
+#include <cstdint>
+
 #include "kernels/common/fma.hpp"
+#include "kernels/common/gapless_rows.hpp"
 #include "kernels/common/lanes.hpp"
-#include "kernels/common/long_columns.hpp"
 #include "kernels/common/product.hpp"
+#include "kernels/common/with_size.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -185,20 +188,121 @@ void one(ProjectionStep step, const T* const* in, const Layout* in_layout, T* co
   }
 }
 
+// ---- many points with the same factors ----
+
+// Rows of D numbers without gaps, as many as fill registers; returns how many. Points are in lanes, from memory to
+// memory.
+template <int D, class T>
+std::ptrdiff_t points_in_registers(const T* x, std::ptrdiff_t rows, const PointFactors<T>& f, T* y) {
+  constexpr int width = native_lanes<T>;
+  std::ptrdiff_t r = 0;
+  for (; r + width <= rows; r += width) {
+    native<T> point[D], sum[D] = {};
+    gapless::load_columns<D, T>(x + r * D, point);
+    for (std::ptrdiff_t j = 0; j < f.m; ++j) {
+      native<T> c{};
+      _Pragma("GCC unroll 4") for (int i = 0; i < D; ++i) c = op::fma(f.first[i * f.m_row + j] - native<T>{}, point[i], c);
+      _Pragma("GCC unroll 4") for (int i = 0; i < D; ++i) sum[i] =
+          op::fma(f.second[j * f.d_row + i] - native<T>{}, c, sum[i]);
+    }
+    gapless::store_rows<D, T>(y + r * D, sum);
+  }
+  return r;
+}
+
+// The first l.cols numbers of rows that are `row` apart to rows by `l`.
 template <class T>
-void points(const T* x, const Layout& x_layout, const T* first, const T* second, std::ptrdiff_t m, T* y,
-            const Layout& y_layout, void* scratch) {
-  const std::ptrdiff_t d = x_layout.cols, ld = (x_layout.rows + lanes<T> - 1) / lanes<T> * lanes<T>;
-  T *columns = static_cast<T*>(scratch), *c = columns + d * ld, *result = c + m * ld;
-  long_columns::gather<T, T>(x, x_layout, columns, ld);
-  product<T>(m, ld, d, {first, d, 1, columns, ld, c, ld});
-  if (second == nullptr) return long_columns::scatter<T, T>(c, ld, y, y_layout);
-  product<T>(d, ld, m, {second, m, 1, c, ld, result, ld});
-  long_columns::scatter<T, T>(result, ld, y, y_layout);
+void copy_rows(const T* from, std::ptrdiff_t row, T* to, const Layout& l) {
+  const bool gapless = l.col_stride == 1 && l.row_stride == l.cols;
+  const std::ptrdiff_t end = l.rows * l.cols;  // of what may be written, without gaps
+  for (std::ptrdiff_t r = 0; r < l.rows; ++r) {
+    const T* x = from + r * row;
+    T* y = to + r * l.row_stride;
+    std::ptrdiff_t j = 0;
+    // Behind the end of a row is the next one, which is written after it.
+    if (l.col_stride == 1)
+      for (; j < l.cols && (j + lanes<T> <= l.cols || (gapless && r * l.cols + j + lanes<T> <= end)); j += lanes<T>)
+        store(y + j, load(x + j));
+    for (; j < l.cols; ++j) y[j * l.col_stride] = x[j];
+  }
+}
+
+// body(first, count) for pieces of the rows: a tile at a time next to factors that stay in the first cache, where many
+// rows of 512 bytes would meet in a few sets; else all.
+template <class T, class Body>
+void in_pieces(std::ptrdiff_t rows, std::ptrdiff_t d, const PointFactors<T>& f, Body&& body) {
+  constexpr std::ptrdiff_t small = 24576 / static_cast<std::ptrdiff_t>(sizeof(T));
+  const std::ptrdiff_t at_once = d * f.m_row + f.m * f.d_row <= small ? tile_rows : rows;
+  for (std::ptrdiff_t r = 0; r < rows; r += at_once) body(r, rows - r < at_once ? rows - r : at_once);
+}
+
+// Asks for the rows of a piece to come, if they lie like these. What is not there does no harm. (Inlined: a function that
+// does nothing else is taken for one that does nothing.)
+template <int Write, class T>
+MMLFAST_INLINE void fetch_piece(const T* from, std::ptrdiff_t rows, std::ptrdiff_t row_stride) {
+  constexpr std::ptrdiff_t pieces_ahead = 3;
+  const std::ptrdiff_t bytes = rows * row_stride * static_cast<std::ptrdiff_t>(sizeof(T));
+  if (rows > tile_rows || bytes < 1024 || bytes > 8192) return;
+  const auto at = reinterpret_cast<std::uintptr_t>(from) + static_cast<std::uintptr_t>(pieces_ahead * bytes);
+  for (std::ptrdiff_t line = 0; line < bytes; line += 64)
+    __builtin_prefetch(reinterpret_cast<const void*>(at + static_cast<std::uintptr_t>(line)), Write, 2);
+}
+
+template <class T>
+void points(const T* x, const Layout& x_layout, const PointFactors<T>& f, T* y, const Layout& y_layout, void* scratch) {
+  const std::ptrdiff_t d = x_layout.cols;
+  const auto gapless = [&](const Layout& l) { return l.col_stride == 1 && l.row_stride == d; };
+  std::ptrdiff_t done = 0;
+  if (f.second != nullptr && gapless(x_layout) && gapless(y_layout)) {
+    done = with_size<2, 4>(d, [&]<int D>(std::integral_constant<int, D>) -> std::ptrdiff_t {
+      if constexpr (D > 0) return points_in_registers<D>(x, x_layout.rows, f, y);
+      return 0;
+    });
+  }
+  in_pieces(x_layout.rows - done, d, f, [&](std::ptrdiff_t first, std::ptrdiff_t rows) {
+    const T* from = x + (done + first) * x_layout.row_stride;
+    T* to = y + (done + first) * y_layout.row_stride;
+    const Layout of_piece{rows, y_layout.cols, y_layout.row_stride, y_layout.col_stride};
+    T *c = static_cast<T*>(scratch), *result = c + rows * f.m_row;
+    fetch_piece<0>(from, rows, x_layout.row_stride);
+    product<T>(rows, f.m_row, d, {from, x_layout.row_stride, x_layout.col_stride, f.first, f.m_row, c, f.m_row});
+    if (f.second == nullptr) return copy_rows(c, f.m_row, to, of_piece);
+    fetch_piece<1>(to, rows, y_layout.row_stride);
+    if (y_layout.col_stride == 1 && d == f.d_row)
+      return product<T>(rows, d, f.m, {c, f.m_row, 1, f.second, f.d_row, to, y_layout.row_stride});
+    product<T>(rows, f.d_row, f.m, {c, f.m_row, 1, f.second, f.d_row, result, f.d_row});
+    copy_rows(result, f.d_row, to, of_piece);
+  });
+}
+
+// The first l.cols numbers of rows that are `row` apart, in float64; zeros behind them.
+template <class T>
+void widen_rows(const T* from, const Layout& l, double* to, std::ptrdiff_t row) {
+  for (std::ptrdiff_t i = 0; i < l.rows; ++i, from += l.row_stride, to += row) {
+    std::ptrdiff_t k = 0;
+    if (l.col_stride == 1)
+      for (; k + lanes<double> <= l.cols; k += lanes<double>) store(to + k, load_as_double(from + k));
+    for (; k < l.cols; ++k) to[k] = static_cast<double>(from[k * l.col_stride]);
+    for (; k < row; ++k) to[k] = 0;
+  }
+}
+
+template <class T>
+void residual(const T* x, const Layout& l, const PointFactors<double>& f, double* residuals, void* scratch) {
+  in_pieces(l.rows, l.cols, f, [&](std::ptrdiff_t first, std::ptrdiff_t rows) {
+    const T* from = x + first * l.row_stride;
+    double *r = residuals + first * f.d_row, *c = static_cast<double*>(scratch);
+    fetch_piece<0>(from, rows, l.row_stride);
+    widen_rows(from, Layout{rows, l.cols, l.row_stride, l.col_stride}, r, f.d_row);
+    for (int twice = 0; twice < 2; ++twice) {
+      product<double>(rows, f.m_row, l.cols, {r, f.d_row, 1, f.first, f.m_row, c, f.m_row});
+      product<double>(rows, f.d_row, f.m, {c, f.m_row, 1, f.second, f.d_row, r, f.d_row}, Start::c);
+    }
+  });
 }
 
 }  // namespace
 
-MMLFAST_DEFINE_TABLES(Projection, projection, scratch_elements, in_lanes<T>, one<T>, points<T>)
+MMLFAST_DEFINE_TABLES(Projection, projection, scratch_elements, in_lanes<T>, one<T>, points<T>, residual<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

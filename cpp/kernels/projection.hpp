@@ -17,12 +17,18 @@
 // matrix 2 d^2 m. Accumulation in T, each element one chain of fused multiply-adds in the order of the sum. NaN and
 // infinity propagate within their item. A column of Q that is zero makes all of T NaN.
 //
-// points(): apply or coordinates for many points with the same factors, with points in lanes; the same bits.
+// points(): apply or coordinates for many points with the same factors; the same bits.
 //   x         IN       points x d (a point per row), any strides
-//   first     IN       F or T transposed, m x d, row-major and contiguous
-//   second    IN       E, d x m, row-major and contiguous; nullptr for coordinates
+//   factors   IN       see below
 //   y         OUT      points x d, or points x m
-//   scratch   SCRATCH  (2 d + m) * round_up(points, 16) elements, 64-byte aligned
+//   scratch   SCRATCH  points * (m_row + d_row) elements, 64-byte aligned
+// Points of 2, 3 or 4 numbers without gaps go through registers with points in lanes, from memory to memory; others are
+// a product with the factors' rows in lanes, which needs no transposing.
+//
+// residual(): x less its projection, and of that the same again, in float64. The factors are F and -E.
+//   x         IN       points x d, any strides
+//   r         OUT      points x d_row, what is behind the first d numbers of a row is undefined
+//   scratch   SCRATCH  as for points(), of float64
 //
 // Accuracy: the error of a projection is a small multiple of u |x| for the dot product, times the square root of the
 // condition of M for a metric; nearly dependent columns of B change only what their span is.
@@ -40,6 +46,14 @@ namespace mmlfast {
 
 enum class ProjectionStep : int { to_metric, from_metric, dual, apply, coordinates, matrix };
 
+// F or T, and the transpose of E or -E, in rows that are whole vectors: zeros behind the last number.
+template <class T>
+struct PointFactors {
+  std::ptrdiff_t m, m_row, d_row;  // columns of F, and what their numbers and those of d are rounded up to
+  const T* first;                  // d x m_row
+  const T* second;                 // m x d_row; nullptr for coordinates
+};
+
 inline constexpr int most_projection_inputs = 3, most_projection_outputs = 2;
 
 template <class T>
@@ -51,8 +65,9 @@ struct Projection {
   // in[k] is operand k.
   void (*one)(ProjectionStep step, const T* const* in, const Layout* in_layout, T* const* out, const Layout* out_layout,
               void* scratch);
-  void (*points)(const T* x, const Layout& x_layout, const T* first, const T* second, std::ptrdiff_t m, T* y,
-                 const Layout& y_layout, void* scratch);
+  void (*points)(const T* x, const Layout& x_layout, const PointFactors<T>& factors, T* y, const Layout& y_layout,
+                 void* scratch);
+  void (*residual)(const T* x, const Layout& layout, const PointFactors<double>& factors, double* r, void* scratch);
 };
 
 MMLFAST_KERNEL_TABLES(Projection, projection)

@@ -173,6 +173,7 @@ projection_dual: Final[BatchedFunction]
 projection_apply: Final[BatchedFunction]
 projection_coordinates: Final[BatchedFunction]
 projection_matrix: Final[BatchedFunction]
+projection_residual: Final[BatchedFunction]
 
 def linear_fit(
     arg0: _Array,

@@ -173,9 +173,11 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
     if vectors.ndim < 2:
         vectors = _one_column("reconstruction_error", vectors)
     dtype = np.result_type(points, vectors)
-    wide = points.astype(np.float64, copy=False)
-    _check_points("reconstruction_error", wide, vectors)
+    _check_points("reconstruction_error", points, vectors)
     f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
+    if metric is None and vectors.ndim == 2:
+        return rounded(_core.projection_residual(points, f.dual, f.primal), dtype)
+    wide = points.astype(np.float64, copy=False)
     within = np.asarray(_core.projection_apply(wide, f.dual, f.primal))
     with np.errstate(all="ignore"):
         residual = np.subtract(wide, within, out=within)  # fresh memory costs more than the subtraction
