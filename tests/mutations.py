@@ -36,6 +36,7 @@ from mutations_of_derivatives import DERIVATIVES
 from mutations_of_eigenvalues import EIGENVALUES
 from mutations_of_fits import FITS
 from mutations_of_geometry import GEOMETRY
+from mutations_of_streams import STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -510,7 +511,7 @@ mutations(
         "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
     ),
 )
-for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *EIGENVALUES):
+for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *EIGENVALUES, *STREAMS):
     mutations(*_mutation)
 
 # ---- Python ----

@@ -305,6 +305,24 @@ def test_reconstruction_error_is_the_distance(kind, rng):
         g.reconstruction_error(x[:, :5], basis, metric)
 
 
+@every_dtype
+@pytest.mark.parametrize(("d", "m"), [(1, 1), (3, 2), (5, 0), (8, 3), (13, 4), (64, 8), (200, 30)])
+def test_reconstruction_error_in_one_reading(d, m, dtype, rng):
+    basis, x = rng.standard_normal((d, m)).astype(dtype), rng.standard_normal((75, d)).astype(dtype)
+    q = np.linalg.qr(basis.astype(np.float64))[0].astype(np.longdouble)
+    rest = x - (x @ q) @ q.T
+    right = np.sqrt(((rest - (rest @ q) @ q.T) ** 2).sum(axis=1))
+    got = g.reconstruction_error(x, basis)
+    assert got.dtype == dtype
+    error = 40 * np.finfo(np.float64).eps + np.finfo(dtype).eps / 2 * (dtype == np.float32)
+    np.testing.assert_allclose(got, right, rtol=error, atol=40 * 2e-16 * np.sqrt(d))
+    for points in (np.asfortranarray(x), np.repeat(x, 2, axis=0)[::2], x[::-1][::-1]):
+        same_bits(g.reconstruction_error(points, basis), got)
+    assert g.reconstruction_error(x[5], basis) == got[5]
+    stack = np.stack([basis, basis + 1])
+    np.testing.assert_allclose(g.reconstruction_error(x, stack[:, None])[0], got, rtol=1e-5, atol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["none", "matrix", "weights"])
 def test_residuals_are_orthogonal_in_the_metric(kind, rng):
     metric = {"none": None, "matrix": spd(rng, 6), "weights": rng.uniform(0.5, 2, 6)}[kind]

@@ -188,6 +188,28 @@ def test_a_shared_matrix_times_many_points(rng):
 
 
 @every_dtype
+def test_rows_of_few_numbers_have_the_bits_of_single_ones(dtype, rng):
+    for k, n in itertools.product((1, 2, 3, 4, 5), (2, 3, 4, 5)):
+        a, b = rng.standard_normal((203, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
+        alone = np.stack([mf.linalg.matmul(row, b) for row in a])
+        same_bits(mf.linalg.matmul(a, b), alone)
+        same_bits(mf.linalg.matmul(a, np.asfortranarray(b)), alone)
+        same_bits(mf.linalg.matmul(np.asfortranarray(a), b), alone)
+        out = np.full((204, n + 1), 7, dtype)
+        mf.linalg.matmul(a, b, out=out[:203, :n])
+        same_bits(out[:203, :n], alone)
+        assert (out[203] == 7).all()
+        assert (out[:, n] == 7).all()
+    a[5, 0], a[190, 1] = np.nan, np.inf
+    assert np.isfinite(mf.linalg.matmul(a, b)).all(axis=1).sum() == 201
+
+
+def test_any_number_of_rows_of_few_numbers_has_the_same_bits(rng):
+    a, b = rng.standard_normal((1_000_000, 3)), rng.standard_normal((3, 3))
+    same_bits(mf.linalg.matmul(a, b)[-1000:], mf.linalg.matmul(a[-1000:], b))
+
+
+@every_dtype
 def test_long_vecdot(dtype, rng):
     for k in (31, 32, 33, 63, 64, 65, 511, 512, 513, 1000, 32767, 32768, 32769, 100_001):
         x, y = numbers(rng, 2, k, dtype=dtype), numbers(rng, 2, k, dtype=dtype)

@@ -84,6 +84,23 @@ def test_a_point_has_the_same_bits_in_every_batch(d, m, dtype, rng):
         same_bits(many[7], mf.geometry.project(x[7], basis, coordinates=coordinates))
 
 
+@every_dtype
+@pytest.mark.parametrize(("d", "m"), [(2, 1), (3, 2), (3, 3), (4, 2), (5, 2), (17, 3), (64, 8), (130, 20)])
+def test_points_in_a_row_have_the_bits_of_single_ones(d, m, dtype, rng):
+    basis, x = rng.standard_normal((d, m)).astype(dtype), rng.standard_normal((77, d)).astype(dtype)
+    alone = np.array([mf.geometry.project(point, basis) for point in x])
+    gaps = np.zeros((77, d + 1), dtype)
+    gaps[:, :d] = x
+    for points in (x, gaps[:, :d], np.asfortranarray(x)):
+        same_bits(mf.geometry.project(points, basis), alone)
+    into = np.full((78, d + 1), 7, dtype)  # nothing beside the result is written
+    q = np.linalg.qr(basis)[0]
+    mf._core.projection_apply(x, q, q, out=into[:77, :d])
+    same_bits(into[:77, :d], np.asarray(mf._core.projection_apply(x, q, q)))
+    assert (into[:, d] == 7).all()
+    assert (into[77] == 7).all()
+
+
 def test_shapes_broadcast(rng):
     x, basis = rng.standard_normal((5, 3)), rng.standard_normal((4, 1, 3, 2))
     got = mf.geometry.project(x, basis)
@@ -306,6 +323,7 @@ def test_threads_and_levels_give_the_same_bits(same_at_every_level):
                         digest(mf.geometry.project(x, basis, metric))
                         digest(mf.geometry.project(x, basis, metric, coordinates=True))
                         digest(mf.geometry.projection_matrix(basis, metric))
+                digest(mf.geometry.reconstruction_error(x, basis))
             bases, x = rng.standard_normal((3000, 7, 3)).astype(dtype), rng.standard_normal((3000, 7)).astype(dtype)
             digest(mf.geometry.project(x, bases), mf.geometry.projection_matrix(bases))
         """

@@ -201,7 +201,8 @@ std::ptrdiff_t points_in_registers(const T* x, std::ptrdiff_t rows, const PointF
     gapless::load_columns<D, T>(x + r * D, point);
     for (std::ptrdiff_t j = 0; j < f.m; ++j) {
       native<T> c{};
-      _Pragma("GCC unroll 4") for (int i = 0; i < D; ++i) c = op::fma(f.first[i * f.m_row + j] - native<T>{}, point[i], c);
+      _Pragma("GCC unroll 4") for (int i = 0; i < D; ++i) c =
+          op::fma(f.first[i * f.m_row + j] - native<T>{}, point[i], c);
       _Pragma("GCC unroll 4") for (int i = 0; i < D; ++i) sum[i] =
           op::fma(f.second[j * f.d_row + i] - native<T>{}, c, sum[i]);
     }
@@ -236,8 +237,8 @@ void in_pieces(std::ptrdiff_t rows, std::ptrdiff_t d, const PointFactors<T>& f, 
   for (std::ptrdiff_t r = 0; r < rows; r += at_once) body(r, rows - r < at_once ? rows - r : at_once);
 }
 
-// Asks for the rows of a piece to come, if they lie like these. What is not there does no harm. (Inlined: a function that
-// does nothing else is taken for one that does nothing.)
+// Asks for the rows of a piece to come, if they lie like these. What is not there does no harm. (Inlined: a function
+// that does nothing else is taken for one that does nothing.)
 template <int Write, class T>
 MMLFAST_INLINE void fetch_piece(const T* from, std::ptrdiff_t rows, std::ptrdiff_t row_stride) {
   constexpr std::ptrdiff_t pieces_ahead = 3;

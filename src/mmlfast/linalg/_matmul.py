@@ -16,6 +16,8 @@ Array = np.ndarray[Any, Any]
 # Products of more multiplications, or of longer sums, are NumPy's: it hands them to BLAS.
 MOST_PRODUCTS = 2**23
 LONGEST_SUM = 512
+# Rows of few numbers times a matrix of so few are read and written as fast as memory can, whatever their number.
+SMALL_FACTOR = 100
 
 
 @fast_path(_core.matmul)
@@ -46,9 +48,10 @@ def matmul(a: ArrayLike, b: ArrayLike, *, out: Array | None = None) -> Any:
 
     Notes
     -----
-    Up to 512 terms per sum and 8 million products per item, every entry is one chain of fused multiply-adds in the
-    order of k: its bits do not depend on the batch, the layout or the number of threads. Larger products are handed
-    to `numpy.matmul`, whose BLAS has bits of its own. A matrix that is shared by the whole stack is not copied.
+    Up to 512 terms per sum and 8 million products per item, and for any number of rows if `b` has at most 100 entries,
+    every entry is one chain of fused multiply-adds in the order of k: its bits do not depend on the batch, the layout
+    or the number of threads. Larger products are handed to `numpy.matmul`, whose BLAS has bits of its own. A matrix
+    that is shared by the whole stack is not copied.
 
     References
     ----------
@@ -182,7 +185,7 @@ def product(x: Any, y: Any, out: Array | None = None) -> Any:
     if x.ndim and y.ndim and type(x) is ndarray and type(y) is ndarray:
         m, k = (x.shape[-2] if x.ndim > 1 else 1), x.shape[-1]
         n = y.shape[-1] if y.ndim > 1 else 1
-        if k > LONGEST_SUM or m * k * n > MOST_PRODUCTS:
+        if k > LONGEST_SUM or (m * k * n > MOST_PRODUCTS and k * n > SMALL_FACTOR):
             with np.errstate(all="ignore"):
                 return np.matmul(as_float(x, "a"), as_float(y, "b"), out=out)
     return _core.matmul(x, y) if out is None else _core.matmul(x, y, out=out)

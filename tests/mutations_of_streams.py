@@ -1,0 +1,26 @@
+"""Mutations of what reads and writes long tables in one go, for tests/mutations.py: as in mutations_of_fits.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+STREAMS: tuple[tuple[Any, ...], ...] = (
+    (
+        "cpp/kernels/projection.cpp",
+        "test_projection.py",
+        ("(gapless && r * l.cols", "(r * l.cols"),  # what lies beside the result
+        ("const T* from = x + (done + first)", "const T* from = x + (done + 0 * first)"),
+    ),
+    (
+        "cpp/kernels/common/gapless_rows.hpp",
+        "test_projection.py test_matmul.py",
+        ("(Q * w + L) % D == K", "(Q * w + L + 1) % D == K"),
+        ("if (lane_of<D, W>(k, r) == l) return r", "if (lane_of<D, W>(k, r) == l) return W - 1 - r"),
+        ("by_turns<T, w / 2>(x[1], x[3]", "by_turns<T, 0>(x[1], x[3]"),
+    ),
+    (
+        "cpp/kernels/matmul_points.hpp",
+        "test_matmul.py",
+        ("!gapless(a_layout) || !gapless(c_layout)", "!gapless(a_layout)"),
+    ),
+)
