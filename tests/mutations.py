@@ -165,16 +165,6 @@ mutations(
     ("if (square[0][0] == 0) return 0", "if (square[0][0] < 1e-3) return 0"),
 )
 mutations(
-    "cpp/kernels/**/projection.cpp",
-    "test_projection.py test_layouts.py",
-    ("x = fnma(t[i * m + k], r[j * m + k], x)", "x = fnma(t[i * m + k], r[k * m + j], x)"),
-    ("const V own = diagonal ? l[k] : l[k * d + k]", "const V own = l[k * d + k]"),
-    (
-        "k < i && !diagonal; ++k)\n        for (std::ptrdiff_t j = 0; j < m; ++j) e[k",
-        "k + 1 < i && !diagonal; ++k)\n        for (std::ptrdiff_t j = 0; j < m; ++j) e[k",
-    ),
-)
-mutations(
     "cpp/kernels/**/*rank*",
     "test_pagerank.py test_links.py test_pagerank_near_one.py test_pagerank_labels.py",
     ("own[r] = factor[r] * a", "own[r] = a"),

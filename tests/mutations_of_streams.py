@@ -1,4 +1,4 @@
-"""Mutations of what reads and writes long tables in one go, for tests/mutations.py: as in mutations_of_fits.py."""
+"""Mutations of what reads and writes long tables of points in one go, for tests/mutations.py: as in mutations_of_fits.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from typing import Any
 STREAMS: tuple[tuple[Any, ...], ...] = (
     (
         "cpp/kernels/projection.cpp",
-        "test_projection.py",
+        "test_projection.py test_layouts.py",
+        ("x = fnma(t[i * m + k], r[j * m + k], x)", "x = fnma(t[i * m + k], r[k * m + j], x)"),
+        ("const V own = diagonal ? l[k] : l[k * d + k]", "const V own = l[k * d + k]"),
+        (
+            "k < i && !diagonal; ++k)\n        for (std::ptrdiff_t j = 0; j < m; ++j) e[k",
+            "k + 1 < i && !diagonal; ++k)\n        for (std::ptrdiff_t j = 0; j < m; ++j) e[k",
+        ),
         ("(gapless && r * l.cols", "(r * l.cols"),  # what lies beside the result
         ("const T* from = x + (done + first)", "const T* from = x + (done + 0 * first)"),
     ),
