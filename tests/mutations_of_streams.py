@@ -1,4 +1,4 @@
-"""Mutations of what reads and writes long tables of points in one go, for tests/mutations.py: as in mutations_of_fits.py."""
+"""Mutations of what streams long tables, for tests/mutations.py: as in mutations_of_fits.py."""
 
 from __future__ import annotations
 
