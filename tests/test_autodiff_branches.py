@@ -314,3 +314,9 @@ def test_sides_are_those_of_rounded_products():
         np.testing.assert_array_equal(g(x), [1, 0, 0])
     np.testing.assert_array_equal(g.batch(np.stack([x, x + 1])), [[1, 0, 0], [0, 1, 0]])
     assert len(next(iter(g._entries.values()))) == 2  # nothing was recorded twice
+
+
+def test_whole_numbers_of_python_have_no_negative_zero():
+    for whole in (math.floor, math.ceil, math.trunc, round):
+        slopes = grad(lambda v, whole=whole: v[1] * np.arctan2(whole(v[0]), v[1]))
+        np.testing.assert_allclose(slopes(np.array([-0.0, -2.0])), [0, math.pi])

@@ -10,7 +10,9 @@ import numpy as np
 
 from mmlfast.autodiff._callbacks import Callback, new_number, use
 from mmlfast.autodiff._errors import ForeignTrace, TracingError
+from mmlfast.autodiff._power_series import PowerSeries
 from mmlfast.autodiff._recording import function_name
+from mmlfast.autodiff._step import Step
 from mmlfast.autodiff._trace import Ids, Trace, trace_of
 from mmlfast.autodiff._tracer import TracedArray
 
@@ -38,6 +40,7 @@ class Primitive:
         self._callbacks: dict[Any, tuple[int, Callback]] = {}
         self.__name__ = function_name(f)
         self.__doc__ = f.__doc__
+        self.step = Step(f, derivative, self.__name__)
 
     @property
     def _watched(self) -> tuple[Any, ...]:
@@ -46,6 +49,8 @@ class Primitive:
     def __call__(self, *args: Any) -> Any:
         trace = trace_of(args)
         if trace is None:
+            if len(args) == 1 and isinstance(args[0], PowerSeries):
+                return args[0].through(self.step)
             return self._f(*args)
         ids = [trace.ids_of(x) for x in args]
         return TracedArray(trace, self._elementwise(trace, ids) if self._derivative else self._whole(trace, ids))
@@ -144,13 +149,13 @@ class Primitive:
         key = (key, tuple(shapes), result)
         found = self._callbacks.get(key)
         if found is None:
-            callback = _on_flat(f, tuple(shapes))
+            callback = _on_flat(f, tuple(shapes), self.step if key[0] is None else Step(f, None, self.__name__))
             found = self._callbacks.setdefault(key, (new_number(callback), callback))
         use(trace.graph, *found)
         return found[0]
 
 
-def _on_flat(f: Callable[..., Any], shapes: Sequence[Shape]) -> Callable[[Array], Any]:
+def _on_flat(f: Callable[..., Any], shapes: Sequence[Shape], step: Step) -> Callable[[Array], Any]:
     sizes = [math.prod(shape) for shape in shapes]
     ends = np.cumsum(sizes)
 
@@ -158,6 +163,7 @@ def _on_flat(f: Callable[..., Any], shapes: Sequence[Shape]) -> Callable[[Array]
         parts = [flat[e - n : e].reshape(s) for e, n, s in zip(ends, sizes, shapes, strict=True)]
         return np.asarray(f(*(part if part.ndim else part[()] for part in parts)), dtype=np.float64)
 
+    call.step = step  # type: ignore[attr-defined]
     return call
 
 

@@ -1,7 +1,8 @@
 """Functions of scipy.special that are not operations of the tape: by those that are, or called as they are.
 
 Called as they are, one point at a time, with the derivative that the textbooks give (DLMF), which is traced again:
-second derivatives come out right. They have no Taylor series, and a `Function` with one of them cannot be saved.
+second derivatives come out right. Taylor series are made from it as well (_power_series.py). A `Function` with one of
+them cannot be saved.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 import mmlfast.autodiff._ufunc_rules as u
 from mmlfast.autodiff._errors import refuse
+from mmlfast.autodiff._step import Step
 from mmlfast.autodiff._trace import OPS, Ids, Trace, Traced
 
 Derivative = Callable[[Any], Any]
@@ -115,6 +117,14 @@ def _primitive(name: str, parameters: tuple[float, ...]) -> Any:
             _depth.level = level
 
     return Primitive(named, derivative, None, ())
+
+
+def special_step(name: str, parameters: tuple[Any, ...]) -> Step | None:
+    """The function of this name with all arguments but the last one, if tapes call it."""
+    if name not in (_OF_ORDER if parameters else _OF_ONE):
+        return None
+    step: Step = _primitive(name, tuple(map(float, parameters))).step
+    return step
 
 
 # Derivatives are of other functions (of orders beside theirs), without an end.

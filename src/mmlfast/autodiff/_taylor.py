@@ -16,6 +16,7 @@ from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._directions import derived
 from mmlfast.autodiff._errors import ForeignTrace, users_line
 from mmlfast.autodiff._function import Function, as_result
+from mmlfast.autodiff._power_series import NoSeries, without_calls
 from mmlfast.autodiff._recording import (
     Argument,
     Recording,
@@ -65,6 +66,15 @@ class _Plans:
             found[lines_again] = again[..., : order + 1]
         return found
 
+    def series_near_each(self, lines: Array, parameters: Sequence[Array], order: int) -> Array:
+        """The same of a tape that calls functions; NoSeries tells which of them has no series."""
+        found = np.empty((len(lines), self._result.size, order + 1))
+        for line, coefficients in zip(lines, found, strict=True):
+            point = np.concatenate([line[:, 0], *(np.ravel(p) for p in parameters)])
+            plans = _Plans(*without_calls(self._graph, self._result, point, order))
+            coefficients[...] = plans.series(line[None], parameters, order)[0]
+        return found
+
 
 class Series(Derived):
     """A function as its Taylor series; `along` gives the coefficients."""
@@ -84,8 +94,8 @@ class Series(Derived):
     def _has_sides(self, arguments: Sequence[Argument]) -> bool:
         return self._entry(arguments, 0).guard is not None
 
-    def along(self, arguments: list[Argument], directions: Array, order: int, n_lead: int = 0) -> Array | None:
-        """Coefficients, (order + 1, *lead, *shape), of f(x + t direction); None if f has a step without a series.
+    def along(self, arguments: list[Argument], directions: Array, order: int, n_lead: int = 0) -> Array:
+        """Coefficients, (order + 1, *lead, *shape), of f(x + t direction).
 
         x is the first argument, and has points in its first n_lead axes; directions has points in its first axes, and
         both are spread over each other.
@@ -109,23 +119,22 @@ class Series(Derived):
         plans = self.plans(first)
         if len(lines) > 0 and lead and self._has_sides(first):
             return self._point_by_point(arguments, directions, order, lead, shape)
+        parameters = [p.values for p in arguments[1:]]
         if plans.plan(0).has_callback:
-            return None
-        found = plans.series(lines, [p.values for p in arguments[1:]], order)
+            found = plans.series_near_each(lines, parameters, order)
+        else:
+            found = plans.series(lines, parameters, order)
         return found.transpose(2, 0, 1).reshape((order + 1, *lead, *plans.shape))
 
     def _point_by_point(
         self, arguments: list[Argument], directions: Array, order: int, lead: tuple[int, ...], shape: tuple[int, ...]
-    ) -> Array | None:
+    ) -> Array:
         """Of a function with branches."""
         points, ways = (np.broadcast_to(v, lead + shape) for v in (arguments[0].values, directions))
         found = []
         for at in np.ndindex(lead):
             point = Argument(np.array(points[at]), arguments[0].is_number or not shape)
-            one = self.along([point, *arguments[1:]], np.asarray(ways[at]), order)
-            if one is None:
-                return None
-            found.append(one)
+            found.append(self.along([point, *arguments[1:]], np.asarray(ways[at]), order))
         columns = np.stack(found, axis=1)
         return columns.reshape((order + 1, *lead, *columns.shape[2:]))
 
@@ -133,7 +142,8 @@ class Series(Derived):
         """ValueError: where the series of f along this line does not exist."""
         plans = self.plans(arguments)
         parameters = [p.values for p in arguments[1:]]
-        failure = plans.plan(2 * order + _MORE).find_failure(line[None], *parameters)
+        plan = plans.plan(2 * order + _MORE)
+        failure = None if plan.has_callback else plan.find_failure(line[None], *parameters)
         x = line[:, 0].reshape(arguments[0].values.shape)
         point = f"x0 = {np.array2string(x, threshold=8)}"
         message = f"{function_name(self._f)} has no Taylor series of order {order} at {point}"
@@ -268,12 +278,12 @@ def _of_numbers(f: Callable[..., Any], x0: Any, order: int, parameters: Sequence
     along = np.ones(shape) if direction is None else as_argument(direction, "direction").values
     if along.shape[along.ndim - len(shape) :] != shape or along.ndim < len(shape):
         raise ValueError(f"direction has shape {along.shape}, x0 has shape {shape}: it has to end with that")
-    found = series.along(arguments, along, order, n_lead)
-    if found is None:
+    try:
+        found = series.along(arguments, along, order, n_lead)
+    except NoSeries as error:
         raise TypeError(
-            f"{function_name(f)} has a function of your own in it (autodiff.primitive), which has derivatives but no "
-            f"Taylor series: derivative, jvp and grad take it"
-        )
+            f"{function_name(f)} has a step without a Taylor series: {error}; derivative, jvp and grad take it"
+        ) from None
     if not np.isfinite(found).all():
         _refuse(series, arguments, along, order, n_lead, found)
     return found.astype(np.float32) if result_is_float32(x, arguments[1:]) else found
@@ -318,9 +328,9 @@ def derivatives_by_series(f: Callable[..., Any], points: Array, order: int) -> A
         return None
     try:
         found = derived(Series, f).along([Argument(points, not shape)], np.ones(shape), order, n_lead)
-    except ForeignTrace:
+    except (ForeignTrace, NoSeries):
         return None
-    if found is None or found.shape[1:] != points.shape:
+    if found.shape[1:] != points.shape:
         return None
     return np.asarray(found[order] * float(math.factorial(order)))
 

@@ -50,6 +50,11 @@ MODULES_OF_RULES = (
 _FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
 
 
+def _of_integers(found: Any) -> Any:
+    """Those of Python have no negative zero, whose sign arctan2 would see."""
+    return found + 0.0
+
+
 class TracedArray(Traced):
     """Traced numbers in the shape of an array; see the module."""
 
@@ -246,16 +251,17 @@ class TracedArray(Traced):
         )
 
     def __round__(self, ndigits: int | None = None) -> Any:
-        return call_function(self.owner, np.round, (self, ndigits or 0), {})
+        found = call_function(self.owner, np.round, (self, ndigits or 0), {})
+        return found if ndigits is not None else _of_integers(found)
 
     def __trunc__(self) -> Any:
-        return call_ufunc(self.owner, np.trunc, "__call__", (self,), {})
+        return _of_integers(call_ufunc(self.owner, np.trunc, "__call__", (self,), {}))
 
     def __floor__(self) -> Any:
-        return call_ufunc(self.owner, np.floor, "__call__", (self,), {})
+        return _of_integers(call_ufunc(self.owner, np.floor, "__call__", (self,), {}))
 
     def __ceil__(self) -> Any:
-        return call_ufunc(self.owner, np.ceil, "__call__", (self,), {})
+        return _of_integers(call_ufunc(self.owner, np.ceil, "__call__", (self,), {}))
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TracingError(f"{users_line(sys._getframe(1))}traced numbers cannot be pickled")
