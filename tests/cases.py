@@ -478,6 +478,14 @@ def same_bits(actual: Any, expected: Any) -> None:
     np.testing.assert_array_equal(a, b)
 
 
+def item_by_item(call: Callable[[Array], tuple[Any, ...]], stack: Array) -> list[tuple[Any, ...]]:
+    """call(item) for each matrix; of larger ones, where batches have a way of their own, among copies of itself."""
+    items = stack.reshape(-1, *stack.shape[-2:])
+    if max(stack.shape[-2:]) <= 32:
+        return [call(item) for item in items]
+    return [tuple(part[0] for part in call(np.array([item] * len(items)))) for item in items]
+
+
 def backward_error(a: Array, x: Array, b: Array) -> Array:
     """The normwise backward error of each solution x (..., n, m) of a @ x = b, column by column, its worst.
 

@@ -8,8 +8,14 @@
 namespace mmlfast::drivers {
 namespace {
 
-// The shape alone decides, so that an item has the same bits in every batch.
-constexpr Size most_elements_in_lanes = 32 * 32;
+// As qr does: of one item, and of a batch that fills the lanes.
+constexpr Size most_elements_alone = 32 * 32, most_elements_filled = 40 * 40;
+
+template <class T>
+bool use_lanes(Size n_items, Size m, Size n) {
+  const Size elements = checked_product(m, n);
+  return elements <= most_elements_alone || (n_items >= items_per_group<T> && elements <= most_elements_filled);
+}
 
 // Measured to a factor of two; decides only about threads.
 template <class T>
@@ -70,7 +76,7 @@ Outcome gram_schmidt(const GramSchmidtCall<T>& call) noexcept {
     return {};
   }
   if (call.n_items == 0) return {};
-  return checked_product(m, n) <= most_elements_in_lanes ? run_lanes(call) : run_large(call);
+  return use_lanes<T>(call.n_items, m, n) ? run_lanes(call) : run_large(call);
 }
 
 template Outcome gram_schmidt<double>(const GramSchmidtCall<double>&) noexcept;

@@ -10,10 +10,16 @@
 namespace mmlfast::drivers {
 namespace {
 
-// The shape alone decides, so that an item has the same bits in every batch.
-bool use_lanes(Size m, Size n, Size p) {
-  constexpr Size most_columns = 32, most_elements = 32 * 64, most_elements_of_q = 64 * 64;
-  return std::min(m, n) <= most_columns && checked_product(m, n) <= most_elements && m * p <= most_elements_of_q;
+// One matrix goes through lanes up to 32 columns, whatever the others do; a batch that fills the lanes as far as the
+// working memory stays in the second cache: measured, 3 to 8 times as fast as one after the other.
+constexpr LaneOrders lane_orders{32, 96};
+
+template <class T>
+bool use_lanes(Size n_items, Size m, Size n, Size p) {
+  const auto fits = [&](Size order) {
+    return std::min(m, n) <= order && checked_product(m, n) <= 2 * order * order && m * p <= 4 * order * order;
+  };
+  return fits(lane_orders.always) || (n_items >= items_per_group<T> && fits(lane_orders.filled));
 }
 
 bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 256 && (p == 0 || p == n); }
@@ -57,7 +63,7 @@ Outcome qr(Size n_items, const Batch<const T>& a, const Batch<T>& q, const Batch
           q.item(i)[k * q.layout.row_stride + j * q.layout.col_stride] = static_cast<T>(k == j);
     return {};
   }
-  if (!use_lanes(m, n, p))
+  if (!use_lanes<T>(n_items, m, n, p))
     return use_tall(m, n, p) ? tall_matrices(n_items, a, q, r) : large_qr<T>(n_items, kernel, a, q, r);
   const Size vectors = kernel.scratch_vectors(m, n, p);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, p), vectors, [&](Size first, Size count, void* scratch) {
@@ -75,7 +81,7 @@ Outcome qr_raw(Size n_items, const Batch<const T>& a, const Batch<T>& h, const B
   const Qr<T>& kernel = kernel_of<Qr<T>>();
   const Size m = a.layout.rows, n = a.layout.cols;
   if (n_items == 0 || m == 0 || n == 0) return {};
-  if (!use_lanes(m, n, 0)) return large_qr_raw<T>(n_items, kernel, a, h, tau);
+  if (!use_lanes<T>(n_items, m, n, 0)) return large_qr_raw<T>(n_items, kernel, a, h, tau);
   const Size vectors = kernel.scratch_vectors(m, n, 0);
   return run_in_lanes<T>(n_items, lane_ns<T>(m, n, 0), vectors, [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);
