@@ -1,7 +1,8 @@
 """How each batched function compares with its peers at every size: ``python bench/curve.py --help``.
 
 A library that is fast at n = 3 and n = 8 can still fall off a cliff at n = 5, or where one way of working hands over to
-the next. This draws the whole curve, and ends with the sizes at which a peer was faster.
+the next. This draws the whole curve, and ends with the sizes at which a peer was faster and the steps from size to size
+that the size does not explain.
 """
 
 from __future__ import annotations

@@ -317,7 +317,7 @@ def test_curve(command: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path
     options.json = tmp_path / "c.json"
     assert curve.run(options, 1) == 0
     out = capsys.readouterr().out
-    assert len([line for line in out.splitlines() if " of n = 33, float32" in line]) == len(offered)
+    assert len([line for line in out.splitlines() if " n = 33, float32" in line]) == len(offered)
     records = json.loads(options.json.read_text())["cases"]
     assert len(records) == 3 * len(offered)
     for record in records:

@@ -1,4 +1,4 @@
-"""The curves of bench/curve.py: a batch of n x n problems for every n, ours and each peer in turn."""
+"""The curves of bench/curve.py: a batch of problems of order n for every n, ours and each peer in turn."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,10 @@ class Curve:
     arrays: Callable[[np.random.Generator, int, int], tuple[Array, ...]]
     error: Callable[[tuple[Array, ...], Answer], float]
     torch: str = ""  # its name in torch, if it has one
-    numpy: Callable[..., Any] | None = None  # if it is not in numpy.linalg
+    numpy: Callable[..., Any] | None = None  # if it is not numpy.linalg's of that name
+    ours: Callable[..., Any] | None = None  # if it is not mmlfast.linalg's of that name
+    shape: str = "n x n"
+    power: int = 3  # of n, that large problems take
 
 
 def square(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
@@ -48,6 +52,21 @@ def two(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
 
 def matrix_and_vector(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
     return rng.standard_normal((items, n, n)), rng.standard_normal((items, n))
+
+
+ROWS = 5  # of a tall matrix, for each column
+
+
+def tall(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
+    return (rng.standard_normal((items, ROWS * n, n)),)
+
+
+def wide_rows(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
+    return (rng.standard_normal((items, n, ROWS * n)),)
+
+
+def equations(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
+    return rng.standard_normal((items, ROWS * n, n)), rng.standard_normal((items, ROWS * n, 1))
 
 
 def two_vectors(rng: np.random.Generator, items: int, n: int) -> tuple[Array, ...]:
@@ -133,6 +152,30 @@ def logdet_error(arrays: tuple[Array, ...], answer: Answer) -> float:
     return units(arrays, np.abs(wide(answer[1]) - exact) * np.exp(exact - bound))
 
 
+def covariance_error(arrays: tuple[Array, ...], answer: Answer) -> float:
+    exact = each_covariance(wide(arrays[0]))
+    return units(arrays, size(wide(answer) - exact) / size(exact))
+
+
+def lstsq_error(arrays: tuple[Array, ...], x: Answer) -> float:
+    """What is left of the normal equations."""
+    a, b, x = wide(arrays[0]), wide(arrays[1]), wide(x)
+    return units(arrays, size(a.mT @ (a @ x - b)) / (size(a) * (size(a) * size(x) + size(b))))
+
+
+# What NumPy has for one problem alone.
+def each_lstsq(a: Array, b: Array) -> Array:
+    return np.array([np.linalg.lstsq(one, right)[0] for one, right in zip(a, b, strict=True)])
+
+
+def each_covariance(x: Array) -> Array:
+    return np.array([np.atleast_2d(np.cov(one, rowvar=False)) for one in x])
+
+
+def lstsq_solution(a: Array, b: Array) -> Array:
+    return mf.linalg.lstsq(a, b).x
+
+
 CURVES = (
     Curve("solve", system, solve_error, "solve"),
     Curve("inv", square, inv_error, "inv"),
@@ -148,22 +191,26 @@ CURVES = (
     Curve("cond", positive, partial(against, np.linalg.cond), "cond"),
     Curve("matrix_rank", square, lambda arrays, rank: float(np.max(arrays[0].shape[-1] - wide(rank))), "matrix_rank"),
     Curve("matmul", two, partial(against, np.matmul), "", np.matmul),
-    Curve("matvec", matrix_and_vector, partial(against, np.matvec), "", np.matvec),
-    Curve("vecdot", two_vectors, partial(against, np.vecdot), "", np.vecdot),
+    Curve("matvec", matrix_and_vector, partial(against, np.matvec), "", np.matvec, power=2),
+    Curve("vecdot", two_vectors, partial(against, np.vecdot), "", np.vecdot, power=1),
+    Curve("qr-tall", tall, qr_error, "qr", np.linalg.qr, mf.linalg.qr, f"{ROWS} n x n"),
+    Curve("qr-wide", wide_rows, qr_error, "qr", np.linalg.qr, mf.linalg.qr, f"n x {ROWS} n"),
+    Curve("lstsq-tall", equations, lstsq_error, "", each_lstsq, lstsq_solution, f"{ROWS} n x n"),
+    Curve("covariance", tall, covariance_error, "", each_covariance, mf.stats.covariance, f"{ROWS} n x n"),
 )
 
 
 def batch_size(curve: Curve, n: int) -> int:
     """Enough items that a call is no overhead, few enough that a slow peer does not take for ever."""
     elements = 400_000 if curve.arrays is two_vectors else 200_000
-    per_item = n if curve.arrays is two_vectors else n * n
+    per_item = n if curve.arrays is two_vectors else n * n * (1 if curve.shape == "n x n" else ROWS)
     return max(24, min(20_000, elements // per_item))
 
 
 def job(curve: Curve, n: int, dtype: str, setup: Setup) -> Job:
     arrays = tuple(x.astype(dtype) for x in curve.arrays(setup.rng, batch_size(curve, n), n))
     made = Job(partial(curve.error, arrays), "in units of n u, the worst of the batch", dtype=np.dtype(dtype))
-    made.ours(getattr(mf.linalg, curve.name), *arrays)
+    made.ours(curve.ours or getattr(mf.linalg, curve.name), *arrays)
     made.peer("numpy", curve.numpy or getattr(np.linalg, curve.name), *arrays)
     if torch := setup.library("torch"):
         if curve.torch:
@@ -229,6 +276,18 @@ def losses(results: dict[str, list[tuple[int, run_case.Result]]]) -> list[str]:
     return lost
 
 
+def steps(curves: Sequence[Curve], results: dict[str, list[tuple[int, run_case.Result]]]) -> list[str]:
+    """Neighbours of which the larger takes more than 1.6 times what its size explains, or less than the smaller."""
+    found = []
+    for curve in curves:
+        timed = [(n, r.ours.seconds / batch_size(curve, n)) for n, r in results[curve.name] if r.ours is not None]
+        for (n, one), (m, other) in pairwise(timed):
+            explained = (m / n) ** curve.power
+            if n >= 4 and m <= n + max(1, n // 3) and not 1 / 1.1 <= other / one <= 1.6 * explained:
+                found.append(f"{curve.name} n = {n} to {m}: {other / one:.2f}x, {explained:.2f}x by the size")
+    return found
+
+
 def run(options: argparse.Namespace, threads: int) -> int:
     """Time, print, write. 0, or 1 if a contestant failed, or 130 after Ctrl-C."""
     wanted = [c for c in CURVES if options.only is None or c.name in options.only]
@@ -242,8 +301,9 @@ def run(options: argparse.Namespace, threads: int) -> int:
     try:
         with interrupt.remembered():
             for curve in wanted:
+                shape = "" if curve.shape == "n x n" else f" {curve.shape},"
                 for n in sizes:
-                    title = f"{curve.name}, {batch_size(curve, n)} of n = {n}, {options.dtype}"
+                    title = f"{curve.name}, {batch_size(curve, n)} of{shape} n = {n}, {options.dtype}"
                     name = f"{curve.name}-{n}-{options.dtype}"
                     case = Case(name, title, partial(job, curve, n, options.dtype), family=curve.name)
                     result = run_case.run(case, threads, effort, quick=True)
@@ -259,6 +319,8 @@ def run(options: argparse.Namespace, threads: int) -> int:
     about = machine.describe(threads, run_case.libraries(flat), Roof(threads)) | {"dtype": options.dtype}
     lost = losses(results)
     print("\na peer was faster at:" if lost else "\nno peer was faster at any size", *lost, sep="\n  ")
+    apart = steps(wanted, results)
+    print("\nsteps from size to size:" if apart else "\nno step from size to size", *apart, sep="\n  ")
     if options.json is not None:
         report.write_json(options.json, flat, about)
     if options.plot is not None:
