@@ -18,6 +18,7 @@ namespace {
 constexpr double eps = QuadraticModel::eps, infinity = std::numeric_limits<double>::infinity();
 constexpr double noise = 32 * eps, tol = 4 * eps;
 constexpr double dependent = 1e-6;  // of a diagonal of R: from here on Python looks at the singular values
+constexpr double flat = 1e-3;       // curvatures along the equations: from here on Python looks at both sides
 constexpr int most_trials = 50, n_recent = 6;
 
 // All that is known at a point.
@@ -289,9 +290,9 @@ class Equations {
 
   // Without a doubt.
   bool is_minimum(double size) noexcept {
-    double largest = 0;
+    double largest = 1;
     for (Size i = 0; i < n_ * n_; ++i) largest = std::max(largest, std::fabs(h_[i]));
-    if (k_ > 0 && !(model_.values[0] > 1e3 * 256 * static_cast<double>(n_) * eps * largest)) return false;
+    if (k_ > 0 && !(model_.values[0] > flat * largest)) return false;
     // Steps that were only halved, and gradients that vanish, are those of points without multipliers.
     for (Size i = 0; i < m_; ++i)
       if (rows_[i] < 1e-5 * first_rows_[i]) return false;

@@ -9,10 +9,11 @@ import numpy as np
 
 from mmlfast.optimize._constraints import Constraint, equations_of
 from mmlfast.optimize._inequalities import Outcome, Rows, minimum_within
-from mmlfast.optimize._kkt import ALL_POSITIVE, ISOLATED, Minimum, Problem, point_at
+from mmlfast.optimize._kkt import Minimum, Problem, point_at
 from mmlfast.optimize._lagrange import as_point, checked, lagrange_result
 from mmlfast.optimize._sqp import minimum_under
 from mmlfast.optimize._trust_region import Box
+from mmlfast.optimize._verdict import ALL_POSITIVE, ISOLATED
 
 Array = np.ndarray[Any, Any]
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from mmlfast._common.arrays import as_integer
 from mmlfast.optimize._constraints import equations_of, take_constraints
-from mmlfast.optimize._kkt import Negative, Problem, geometry, point_at, verdict
+from mmlfast.optimize._kkt import Negative, Problem, geometry, point_at
 from mmlfast.optimize._objective import as_start
 from mmlfast.optimize._sqp import IRREGULAR, Stop, minimum_under
+from mmlfast.optimize._verdict import verdict
 
 Array = np.ndarray[Any, Any]
 

@@ -16,6 +16,7 @@ Array = np.ndarray[Any, Any]
 _EPS = float(np.finfo(np.float64).eps)
 _NOISE = 32 * _EPS
 _TOL = 4 * _EPS
+_NOTHING = 1e-30  # of values on the way: what is left to gain there is none
 # Multipliers that have grown in so many steps do not exist.
 _GROWING = 24
 
@@ -40,6 +41,7 @@ class _State:
         self.multipliers = np.zeros(problem.m)
         self.lengths: list[float] = []
         self.forces: list[float] = []  # sizes of the multipliers
+        self.largest = 0.0  # of the values of f
         self.kicks = 0
         self.first_d = self.d
         self.first_rows = np.ones(problem.m)  # lengths of the gradients of the constraints at the start
@@ -171,6 +173,9 @@ def _ended(state: _State, g: Geometry, step: _Step, across: Array, size: float) 
     # What the rounding of x, and of sums as large as the constraints' terms, may leave.
     rounding = 64 * _EPS * (float(np.linalg.norm((np.abs(state.p.a) / state.d) @ np.abs(state.d * x) / g.rows)) + size)
     stuck = step.newton and (bool(np.all(np.abs(move) <= _TOL * np.abs(x))) or length <= 1e-14 * size)
+    state.largest = max(state.largest, abs(state.p.value))
+    if not stuck and step.newton and abs(step.predicted_f) <= _NOTHING * state.largest:  # of x**4, halved for ever
+        stuck = state.violation(state.p, g) <= rounding
     if not stuck and step.newton and length <= 1e-7 * size:
         recent = state.lengths[-2:]
         stuck = len(recent) == 2 and length >= 0.5 * min(recent)
