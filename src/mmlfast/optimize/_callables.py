@@ -19,7 +19,7 @@ from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._decisions import guard_of
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._recording import Argument, as_argument, function_name, place_of, record
-from mmlfast.optimize._differences import Differences
+from mmlfast.optimize._differences import Differences, of_owner
 from mmlfast.optimize._recorded import Recorded, SideLost, Sides
 
 Array = np.ndarray[Any, Any]
@@ -168,7 +168,7 @@ class Taken:
     @property
     def differences(self) -> Differences:
         if self._differences is None:
-            self._differences = Differences(self.called, *self.bounds)
+            self._differences = Differences(of_owner(self.called), *self.bounds)
         return self._differences
 
 

@@ -6,7 +6,9 @@ A step relative to the variable is wrong by orders of magnitude for a variable f
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
+from types import MethodType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +27,20 @@ class _Slope(NamedTuple):
     slope: Array
     noise: float
     is_coarse: bool
+
+
+def of_owner(method: Callable[[Array], Any]) -> Callable[[Array], Any]:
+    """The method as a function that does not keep its object alive: for differences that the object keeps itself, which
+    else would wait for the collector of cycles with all that they hold."""
+    assert isinstance(method, MethodType)
+    weak = weakref.WeakMethod(method)
+
+    def called(x: Array) -> Any:
+        owned = weak()
+        assert owned is not None
+        return owned(x)
+
+    return called
 
 
 class Differences:

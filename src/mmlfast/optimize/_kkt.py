@@ -15,7 +15,7 @@ import numpy as np
 from mmlfast import _core
 from mmlfast._common.kept import Around, kept
 from mmlfast.optimize._callables import given_is_wrong, take, why
-from mmlfast.optimize._differences import Differences
+from mmlfast.optimize._differences import Differences, of_owner
 from mmlfast.optimize._objective import Objective
 from mmlfast.optimize._stationary_points import curvature_scales
 
@@ -182,7 +182,7 @@ class Problem:
                 return self._traced.program("hessian")(x)[0]
             self._multipliers = multipliers
             if self._differences is None:
-                self._differences = Differences(self._slope, *self._bounds)
+                self._differences = Differences(of_owner(self._slope), *self._bounds)
             h = self._differences.jacobian(x, self._slope(x))
             return (h + h.T) / 2
 

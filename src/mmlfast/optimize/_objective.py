@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast._common.arrays import as_float
 from mmlfast.optimize._callables import DIFFERENCES, EXACT, GIVEN, Taken, first_of, given_is_wrong, take, why
-from mmlfast.optimize._differences import Differences
+from mmlfast.optimize._differences import Differences, of_owner
 
 Array = np.ndarray[Any, Any]
 
@@ -154,7 +154,7 @@ class Objective:
     def _differences_of_gradient(self, x: Array) -> Array:
         if self._of_gradient is None:
             lower, upper = self._bounds if self._bounds is not None else (-np.inf, np.inf)
-            self._of_gradient = Differences(self._given_gradient, lower, upper)
+            self._of_gradient = Differences(of_owner(self._given_gradient), lower, upper)
         h = self._of_gradient.jacobian(x, self._given_gradient(x))
         return (h + h.T) / 2
 
