@@ -16,6 +16,7 @@ from mmlfast import _core
 from mmlfast._common.errors import warn_caller
 from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._curve_fit import curve_fit
+from mmlfast.optimize._fit_many_noise import from_other_starts, like_noise
 from mmlfast.optimize._fit_model import DIFFERENCES, EXACT
 from mmlfast.optimize._fit_parameters import Parameters
 from mmlfast.optimize._fit_rows import RowTape, look_at
@@ -47,6 +48,7 @@ NOT_DONE, FOUND, UNDETERMINED, NO_MINIMUM, NOT_FINITE, STUCK, TOO_FEW, BAD_DATA,
     -6,
     -7,
 )
+_NOISE = -100  # within a piece: NO_MINIMUM for good
 
 
 class Job(NamedTuple):
@@ -214,13 +216,15 @@ def _in_lanes(job: Job, rows: Any, start: int, stop: int, piece: Piece) -> tuple
         x = np.ascontiguousarray(np.swapaxes(x, -1, -2))
     numbers = size, job.n_rows, len(free), x, y, weights
     found = _found(job, rows, numbers, starts, (lower, upper))
+    if job.retry:
+        _with_noise(job, rows, numbers, starts, (lower, upper), found)
     params, inverse, cost, condition, evaluations, used, status, held_by, interrupted = found
     n_left_out = np.count_nonzero(held_by, axis=1) if held_by.any() else np.zeros(size, np.int64)
     answered = status > 0
     again = (status == UNDETERMINED) | (status == OUT_OF_RANGE) | (answered & ~(condition <= _WORST_CONDITION))
     if job.retry:
         again |= (status == NO_MINIMUM) | (status == STUCK)
-    status[status == STUCK] = NO_MINIMUM
+    status[(status == STUCK) | (status == _NOISE)] = NO_MINIMUM
     piece.n_evaluations[:] = evaluations
     piece.chi_squared[:] = np.where(answered, cost, np.nan)
     piece.dof[:] = np.where(answered, used - len(free) + n_left_out, 0)
@@ -266,6 +270,44 @@ def _found(
 
     size, _, n, *_ = numbers
     return search(starts) if job.loss == "linear" else _lower_ends(search, starts, size, n)
+
+
+def _with_noise(
+    job: Job,
+    rows: Any,
+    numbers: tuple[Any, ...],
+    starts: Array,
+    bounds: tuple[Array | None, Array | None],
+    found: tuple[Any, ...],
+) -> None:
+    """Fits of noise without a minimum get the lowest one from other starts, or the status _NOISE."""
+    size, n_rows, n, x, y, weights = numbers
+    status = found[6]
+    without = np.flatnonzero((status == NO_MINIMUM) | (status == STUCK))
+    if not without.size or found[-1]:
+        return
+    which = without[like_noise(without, x, y, weights)]
+    if not which.size:
+        return
+
+    def taken(values: Array | None) -> Array | None:
+        return None if values is None else np.ascontiguousarray(values[which])
+
+    x_of_these = x if job.x.shared else taken(x)
+    weights_of_these = taken(weights) if weights is not None and weights.ndim > 1 and len(weights) == size else weights
+    of_these = len(which), n_rows, n, x_of_these, taken(y), weights_of_these
+    sides = taken(bounds[0]), taken(bounds[1])
+
+    def search(other: Array) -> tuple[Any, ...]:
+        if sides[0] is not None and sides[1] is not None:
+            other[:, :n] = np.clip(other[:, :n], *sides)
+        return _found(job, rows, of_these, other, sides)
+
+    best = from_other_starts(search, _as_rows(starts, size, starts.shape[-1])[which], n, _WORST_CONDITION)
+    best[4] += found[4][which]
+    for all_of_them, values in zip(found[:-1], best, strict=True):
+        all_of_them[which] = values
+    status[which[best[6] <= 0]] = _NOISE
 
 
 def _lower_ends(search: Callable[..., tuple[Any, ...]], starts: Array, size: int, n: int) -> tuple[Any, ...]:
