@@ -15,11 +15,12 @@
 namespace mmlfast::drivers {
 namespace {
 
-// The shape alone decides, so that an item has the same bits in every batch.
-bool use_lanes(Size m, Size n, Size k) {
-  constexpr Size most_columns = 32, most_elements = 32 * 64;
-  const Size all = checked_product(std::max(m, n), std::min(m, n) + k);
-  return std::min(m, n) <= most_columns && all >= 0 && all <= most_elements;
+// As qr does: of one problem, and of a batch that fills the lanes.
+template <class T>
+bool use_lanes(Size n_items, Size m, Size n, Size k) {
+  const Size columns = std::min(m, n), all = checked_product(std::max(m, n), columns + k);
+  const auto fits = [&](Size order) { return columns <= order && all >= 0 && all <= 2 * order * order; };
+  return fits(32) || (n_items >= items_per_group<T> && fits(96));
 }
 
 // Up to this order the singular values of R come from the rotations of the lanes, beyond from LAPACK, which is faster
@@ -297,7 +298,7 @@ Outcome lstsq(const LstsqCall<T>& c) noexcept {
     with_one.residuals = {unused.data() + n, 0, {1, 1, 1, 1}};
     return lstsq<T>(with_one);
   }
-  if (!use_lanes(m, n, k)) return m >= n ? run_tall(c) : run_wide(c);
+  if (!use_lanes<T>(c.n_items, m, n, k)) return m >= n ? run_tall(c) : run_wide(c);
   return c.s.data == nullptr || std::min(m, n) <= most_rotated ? run_lanes(c) : run_both(c);
 }
 

@@ -10,6 +10,8 @@
 namespace mmlfast::drivers {
 namespace {
 
+bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 256 && (p == 0 || p == n); }
+
 // One matrix goes through lanes up to 32 columns, whatever the others do; a batch that fills the lanes as far as the
 // working memory stays in the second cache: measured, 3 to 8 times as fast as one after the other.
 constexpr LaneOrders lane_orders{32, 96};
@@ -19,10 +21,8 @@ bool use_lanes(Size n_items, Size m, Size n, Size p) {
   const auto fits = [&](Size order) {
     return std::min(m, n) <= order && checked_product(m, n) <= 2 * order * order && m * p <= 4 * order * order;
   };
-  return fits(lane_orders.always) || (n_items >= items_per_group<T> && fits(lane_orders.filled));
+  return fits(lane_orders.always) || (n_items >= items_per_group<T> && fits(lane_orders.filled) && !use_tall(m, n, p));
 }
-
-bool use_tall(Size m, Size n, Size p) { return m >= 512 && m >= 8 * n && n <= 256 && (p == 0 || p == n); }
 
 // Tall matrices without reflections, but for those with columns that are dependent to the last bit, NaN or infinity.
 template <class T>
