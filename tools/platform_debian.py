@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from platform_part import BUILD_NEEDS, STRICT, TEST_NEEDS, Part, last_line, part, usual_python
+from platform_part import BUILD_NEEDS, STRICT, TEST_NEEDS, Part, last_line, part, test_needs, usual_python
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 OLD = 'Acquire::Check-Valid-Until "false"'  # a mirror may stand still; signatures are checked all the same
@@ -87,20 +87,10 @@ def free_threaded(p: Part) -> str:
               "--disable-test-modules", "--with-ensurepip=install", "OPT=-O1 -DNDEBUG", cwd=build)  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)
     ours = p.venv(python=python)
-    pip = (
-        ours,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--only-binary=:all:",
-    )  # the newest NumPy may have no wheel for it any more
+    # The newest of what is large may have no wheel for it any more, and would be compiled.
+    pip = (ours, "-m", "pip", "install", "-q", f"--only-binary={LARGE}")
     p.run(*pip, *BUILD_NEEDS, *TEST_NEEDS)
-    for name in WITHOUT_GIL:
-        p.run(*pip, name, allowed=(0, 1))
-    missing = [
-        name for name in WITHOUT_GIL if p.run(ours, "-m", "pip", "show", "-q", name.split("[")[0], allowed=(0, 1))
-    ]
+    missing = [name for name in test_needs() if "ERROR" in p.run(*pip, name, allowed=(0, 1))]
     source = p.checkout()
     p.install(ours, source, CC="cc", CXX="c++")
     told = p.run(ours, "-W", "error", "-c", "import sys, platform, mmlfast, mmlfast._core, mmlfast._lapack as _; "
@@ -111,18 +101,7 @@ def free_threaded(p: Part) -> str:
     return f"Python {told.strip()}t; {hammer}; {found}; no wheel of {', '.join(missing) or 'nothing'}"
 
 
-# What tests compare with, where it has a wheel for a Python without the GIL.
-WITHOUT_GIL = [
-    "scikit-learn",
-    "networkx",
-    "matplotlib",
-    "pandas",
-    "dask[array]",
-    "distributed",
-    "xarray",
-    "polars",
-    "rich",
-]
+LARGE = "numpy,scipy,scikit-learn,pandas,matplotlib,polars,polars-runtime-32,polars-runtime-compat"
 
 ARM_PACKAGES = [
     "python3.11", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libpython3.11-dev",

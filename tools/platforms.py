@@ -85,18 +85,12 @@ def wheels(p: Part) -> str:
     p.run(python, "-m", "validate_pyproject", source / "pyproject.toml")
     p.run(python, "-m", "build", "--no-isolation", "--sdist", "--outdir", dist, source)
     (sdist,) = dist.glob("*.tar.gz")
-    unpacked = p.folder / "unpacked"
-    kept = unpacked / "build"
-    if kept.exists():  # kernels that were compiled the last time
-        shutil.rmtree(p.folder / "build", ignore_errors=True)
-        kept.rename(p.folder / "build")
+    unpacked = p.folder / "unpacked"  # in a folder as deep as that of other parts: ccache knows the kernels
     shutil.rmtree(unpacked, ignore_errors=True)
-    shutil.unpack_archive(sdist, p.folder / "sdist")
-    next((p.folder / "sdist").iterdir()).rename(unpacked)
-    if (p.folder / "build").exists():
-        (p.folder / "build").rename(kept)
-    p.run(python, "-m", "build", "--no-isolation", "--wheel", "--outdir", dist, STRICT,
-          f"--config-setting=build-dir={unpacked}/build/kept", unpacked)  # fmt: skip
+    unpacked.mkdir()
+    p.run("tar", "xf", sdist, "--strip-components=1", "-C", unpacked)
+    p.run(python, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", dist, STRICT,
+          f"--config-settings=build-dir={unpacked}/build/kept", unpacked, CC="cc", CXX="c++")  # fmt: skip
     (wheel,) = dist.glob("*.whl")
     return checked(p, python, sdist, wheel)
 
