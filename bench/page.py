@@ -1,8 +1,9 @@
 """Put stored results into the documentation: ``python bench/page.py``.
 
 Takes the files ``docs/measured/*.json``, which ``bench/run.py --json`` wrote, and rewrites what follows "## Measured"
-in ``docs/benchmarks.md``: one section for each file, with its picture beside it. Of the first file, ten cases stand in
-the README, with one that is lost. Measures nothing; needs matplotlib.
+in ``docs/benchmarks.md``: one section for each file, with its picture beside it. ``docs/roofs.md`` has their shares of
+bandwidth and peak. Of the first file, ten cases stand in the README, with one that is lost. Measures nothing; needs
+matplotlib.
 """
 
 from __future__ import annotations
@@ -63,13 +64,43 @@ def headline() -> str:
     return "\n".join([*report.rows(chosen, goals=False), "", about]) + "\n"
 
 
+def roofs() -> str:
+    """The cases of known traffic or arithmetic and their shares, family by family, as Markdown."""
+    text: list[str] = []
+    for path in stored():
+        results, machine = report.read_json(path)
+        text += [
+            f"{machine['processor']}, {machine['simd']}, {machine['threads']} threads, {machine['date'][:10]}:",
+            "",
+        ]
+        text += ["| case | time | of the bandwidth | of the peak | |", "| --- | --- | --- | --- | --- |"]
+        for result in results:
+            if (ours := result.ours) is None:
+                continue
+            shares = ours.bandwidth_share, ours.peak_share
+            known = [share for share in shares if share is not None]
+            if not known:
+                continue
+            cells = ["" if share is None else f"{100 * share:.0f} %" for share in shares]
+            verdict = "at the roof" if max(known) > 0.6 else "far from it" if max(known) < 0.3 else ""
+            text.append(f"| {result.title} | {report.time_text(ours.seconds)} | {cells[0]} | {cells[1]} | {verdict} |")
+        text.append("")
+    return "\n".join(text)
+
+
+def between_marks(path: Path, text: str) -> None:
+    """Put `text` between the two marks of a file."""
+    start, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    path.write_text(start + BEGIN + text + END + rest.partition(END)[2], encoding="utf-8")
+
+
 def main() -> None:
-    """Write the page, the table of the README, and the pictures."""
+    """Write the pages, the table of the README, and the pictures."""
     page = DOCS / "benchmarks.md"
     before, _, _ = page.read_text(encoding="utf-8").partition(HEADING)
     page.write_text(before + HEADING + measured(), encoding="utf-8")
-    start, _, rest = README.read_text(encoding="utf-8").partition(BEGIN)
-    README.write_text(start + BEGIN + headline() + END + rest.partition(END)[2], encoding="utf-8")
+    between_marks(README, headline())
+    between_marks(DOCS / "roofs.md", roofs())
     for path in stored():
         picture.draw(path.with_suffix(".svg"), *report.read_json(path))
     results, machine = report.read_json(stored()[0])
