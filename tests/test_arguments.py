@@ -171,6 +171,46 @@ def test_frames_of_polars() -> None:
         as_array(pl.DataFrame({"a": [1.0], "c": ["text"]}), "x")
 
 
+BIG = 2**60 + 1
+ROUNDED = {
+    "list of integers and floats": lambda: [BIG, 1.5],
+    "list of lists": lambda: [[1.5, 2.5], (BIG, 1.5)],
+    "list of arrays": lambda: [np.array([BIG, 2]), np.array([1.5, 2.0])],
+    "list of NumPy's numbers": lambda: [np.int64(BIG), np.float64(1.5)],
+    "Arrow, missing": lambda: pytest.importorskip("pyarrow").array([BIG, None, 3]),
+    "Arrow in chunks": lambda: pytest.importorskip("pyarrow").chunked_array([[BIG], [None, 3]]),
+    "table of Arrow": lambda: pytest.importorskip("pyarrow").table({"a": [BIG, 3], "b": [1.0, 2.0]}),
+    "polars, missing": lambda: pytest.importorskip("polars").Series([BIG, None]),
+    "frame of polars": lambda: pytest.importorskip("polars").DataFrame({"a": [BIG, None], "b": [1, 2]}),
+}
+
+
+@pytest.mark.parametrize("kind", ROUNDED)
+def test_no_digits_are_lost_on_the_way_to_an_array(kind: str) -> None:
+    """NumPy makes floats of integers that stand beside floats, polars and Arrow of those beside what is missing."""
+    with pytest.raises(TypeError, match=f"x.* holds the integer {BIG}"):
+        as_float(ROUNDED[kind](), "x")
+
+
+def test_what_is_missing_in_polars_and_arrow_is_nan() -> None:
+    pl, pa = pytest.importorskip("polars"), pytest.importorskip("pyarrow")
+    nan = np.nan
+    for of in (pl.Series, pa.array):
+        same_bits(as_array(of([3, None, 2**53]), "x"), np.array([3, nan, 2.0**53]))
+        same_bits(as_array(of([True, None, False]), "x"), np.array([1, nan, 0]))
+        same_bits(as_array(of([1.5, None]), "x"), np.array([1.5, nan]))
+        assert as_array(of([1, 2]), "x").dtype == np.int64
+    table = {"i": [1, None, 3], "b": [True, None, True], "f": [1.5, 2.5, None]}
+    for frame in (pl.DataFrame(table), pa.table(table), pa.RecordBatch.from_pydict(table)):
+        same_bits(as_array(frame, "x"), np.array([[1, 1, 1.5], [nan, nan, 2.5], [3, 1, nan]]))
+    with pytest.raises(TypeError, match="column 'c' of x"):
+        as_array(pa.table({"c": ["text"]}), "x")
+    with pytest.raises(TypeError, match="x cannot be made an array"):
+        as_array(pl.Series([2**70], dtype=pl.Int128), "x")
+    with pytest.raises(TypeError, match=r"got Fraction .*astype\(float\)"):
+        as_array([Fraction(1, 3)], "x")
+
+
 def test_labels_in_another_order_are_refused() -> None:
     """Labelled arguments are never matched by position in silence."""
     pd = pytest.importorskip("pandas")
@@ -486,3 +526,27 @@ def test_data_frames_of_dask_are_told_the_way() -> None:
     assert mf.dask.covariance(rows).compute().shape == (2, 2)
     with pytest.raises(TypeError, match="weights is a masked array"):
         mf.dask.covariance(rows, weights=np.ma.masked_equal([1.0, 2.0, 3.0], 3.0))
+
+
+def test_what_does_not_let_itself_be_converted_is_named() -> None:
+    """Tensors of which derivatives are asked, or on another device, say so in an error of their own."""
+
+    class Tensor:
+        def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+            raise RuntimeError("use tensor.detach()")
+
+    for call in (la.inv, lambda a: mf.linear_model.LinearRegression().fit(a, [1.0])):
+        with pytest.raises(TypeError, match=r"^[aX] cannot be made an array: use tensor\.detach\(\)"):
+            call(Tensor())
+
+
+def test_floats_of_eight_and_sixteen_bits_become_float64() -> None:
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    x = np.array([[2.0, 0.5], [0.5, 1.0]])
+    for kind in (ml_dtypes.bfloat16, ml_dtypes.float8_e4m3fn, np.float16):
+        short = x.astype(kind)
+        same_bits(as_float(short, "x"), x)
+        for function in (la.inv, la.eigh, lambda a: la.matrix_power(a, 2), mf.stats.covariance):
+            for got, wanted in zip(function(short), function(x), strict=True):
+                same_bits(np.asarray(got), np.asarray(wanted))
+        same_bits(mf.decomposition.PCA(1).fit_transform(short), mf.decomposition.PCA(1).fit_transform(x))

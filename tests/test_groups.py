@@ -384,3 +384,18 @@ def test_statistics_of_no_rows():
     assert found.values.shape == (0, 3, 3)
     assert found.groups.shape == (0,)
     assert stats.mean([], groups=[]).values.shape == (0,)
+
+
+def test_labels_of_arrow() -> None:
+    """Arrow has a number of missing labels where polars has a method that gives it."""
+    pa = pytest.importorskip("pyarrow")
+    x = np.array([1.0, 2.0, 4.0, 8.0])
+    for labels in (["b", "a", "b", "a"], [2**60 + 1, 2**60, 2**60 + 1, 2**60], [True, False, True, False]):
+        for of in (pa.array, lambda a: pa.array(a).dictionary_encode(), lambda a: pa.chunked_array([a[:1], a[1:]])):
+            found = stats.mean(x, groups=of(labels))
+            assert found.values.tolist() == [5.0, 2.5]
+            assert found.groups.tolist() == sorted(set(labels))
+        missing = pa.array([labels[0], None, *labels[2:]])
+        with pytest.raises(ValueError, match=r"groups\[1\] is missing"):
+            stats.mean(x, groups=missing)
+        assert stats.mean(x, groups=missing, nan_policy="omit").values.tolist() == [8.0, 2.5]

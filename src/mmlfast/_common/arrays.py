@@ -10,6 +10,8 @@ import math
 import operator
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any, NoReturn
 
 import numpy as np
@@ -43,7 +45,11 @@ def as_array(x: Any, name: str) -> Any:
             a = np.asarray(x)
         except ValueError as error:  # ragged lists
             raise ValueError(f"{name} cannot be made an array: {error}") from None
-        return a if a.dtype.char != "O" else _numbers(a, name)
+        if a.dtype.char == "O":
+            return _numbers(a, name)
+        if a.dtype.kind == "f" and a.size and not np.abs(a).max() <= LARGEST_EXACT and _holds_integers(x):
+            _numbers(np.array(x, object), name)  # integers beside floats
+        return a
     if is_dask(x):
         if isinstance(x._meta, np.ma.MaskedArray):
             raise TypeError(
@@ -58,8 +64,17 @@ def as_array(x: Any, name: str) -> Any:
     columns = _columns_of(x)
     if columns is not None:
         return _joined(x, columns, name)
-    a = np.asarray(x)
+    a = _converted(x, name)
     return _numbers(a, name) if a.dtype.kind == "O" else a
+
+
+def _converted(x: Any, name: str) -> Array:
+    try:
+        return np.asarray(x)
+    except MemoryError:
+        raise
+    except Exception as error:  # of any library: tensors that derivatives are asked of, or on another device
+        raise TypeError(f"{name} cannot be made an array: {error}") from error
 
 
 def as_float(x: Any, name: str) -> Array:
@@ -100,7 +115,7 @@ def refuse_dask(name: str) -> NoReturn:
 
 def check_real(a: Any, name: str) -> None:
     """TypeError unless the dtype of `a` is boolean, integer or a float that fits float64."""
-    if a.dtype.kind in "biuf" and a.dtype.itemsize <= 8:
+    if (a.dtype.kind in "biuf" and a.dtype.itemsize <= 8) or _is_short_float(a.dtype):
         return
     way_out = {
         "c": ": its .real and .imag are real numbers",
@@ -113,6 +128,11 @@ def check_real(a: Any, name: str) -> None:
         "V": ": take the fields apart",
     }.get(a.dtype.kind, "")
     raise TypeError(f"{name} must hold real numbers (float32, float64, integers or booleans), got {a.dtype}{way_out}")
+
+
+def _is_short_float(dtype: np.dtype[Any]) -> bool:
+    """Whether it is a type that other libraries have added, such as bfloat16, and float64 holds its numbers."""
+    return dtype.kind == "V" and dtype.type is not np.void and np.can_cast(dtype, np.float64)
 
 
 def check_digits(a: Array, name: str) -> None:
@@ -298,14 +318,30 @@ def _refuse_items(items: list[Any] | tuple[Any, ...], name: str) -> None:
             raise TypeError(f"{name} holds numbers with a unit of measurement ({_unit_of(item)}), which would be lost")
 
 
+def _holds_integers(items: Any) -> bool:
+    kinds = set(map(type, items))
+    if any(issubclass(kind, int | np.integer) for kind in kinds):
+        return True
+    if kinds <= {ndarray}:
+        return any(item.dtype.kind in "iu" for item in items)
+    return not kinds.isdisjoint((list, tuple)) and any(
+        _holds_integers(item) for item in items if type(item) is list or type(item) is tuple
+    )
+
+
 def _numbers(a: Array, name: str) -> Array:
     """An array of Python objects as numbers, if all of them are real numbers that fit."""
     for value in a.reshape(-1):
         if isinstance(value, complex | np.complexfloating):
             raise TypeError(f"{name} must hold real numbers, got the complex number {value}")
         if not isinstance(value, int | float | np.number | np.bool_):
-            raise TypeError(f"{name} must hold real numbers, got {type(value).__name__} ({value!r:.40})")
-        if isinstance(value, int) and abs(value) > LARGEST_EXACT and int(float(value)) != value:
+            way_out = ": .astype(float) rounds it to float64" if isinstance(value, Decimal | Fraction) else ""
+            raise TypeError(f"{name} must hold real numbers, got {type(value).__name__} ({value!r:.40}){way_out}")
+        if (
+            isinstance(value, int | np.integer)
+            and abs(value := int(value)) > LARGEST_EXACT
+            and int(float(value)) != value
+        ):
             raise TypeError(
                 f"{name} holds the integer {value}, which float64 would round: say with "
                 f".astype(float) that rounding is meant"
@@ -315,8 +351,10 @@ def _numbers(a: Array, name: str) -> Array:
 
 def _columns_of(x: Any) -> list[tuple[Any, Any]] | None:
     """(label, column) of a data frame, [(None, x)] of a series, None of anything else."""
-    if hasattr(x, "get_columns") and hasattr(x, "schema"):  # polars
-        return [(column.name, column) for column in x.get_columns()]
+    if (names := _names_of(x)) != []:  # polars and Arrow
+        return [(label, x[label]) for label in names[1]]
+    if hasattr(x, "null_count"):
+        return [(None, x)]
     if hasattr(x, "iloc") and hasattr(x, "to_numpy"):  # pandas
         return [(None, x)] if x.ndim == 1 else [(label, x.iloc[:, k]) for k, label in enumerate(x.columns)]
     return None
@@ -324,10 +362,10 @@ def _columns_of(x: Any) -> list[tuple[Any, Any]] | None:
 
 def _joined(x: Any, columns: list[tuple[Any, Any]], name: str) -> Array:
     """Columns of numbers side by side in their common type."""
-    if getattr(x, "ndim", 2) == 1:
+    if columns and columns[0][0] is None and columns[0][1] is x:
         return _column(x, name)
-    kinds = {str(column.dtype) for _, column in columns}
-    if len(kinds) == 1:
+    kinds = {str(getattr(column, "dtype", None) or column.type) for _, column in columns}
+    if len(kinds) == 1 and not any(map(_n_missing, (column for _, column in columns))):
         a = np.asarray(x)
         if a.dtype.kind in "biuf":
             return a
@@ -344,9 +382,22 @@ def _joined(x: Any, columns: list[tuple[Any, Any]], name: str) -> Array:
     return out
 
 
+def _n_missing(column: Any) -> int:
+    """How many numbers of a column of polars or Arrow are missing."""
+    count = getattr(column, "null_count", 0)
+    return int(count() if callable(count) else count)
+
+
 def _column(column: Any, name: str) -> Array:
     """One column of a data frame as numbers; what is missing in it becomes NaN."""
-    dtype = column.dtype
+    if _n_missing(column):
+        kept = np.asarray(column.drop_nulls() if hasattr(column, "drop_nulls") else column.drop_null())
+        if kept.dtype.kind in "biu":
+            check_digits(kept, name)
+            numbers = np.full(len(column), np.nan)
+            numbers[~np.asarray(column.is_null())] = kept
+            return numbers
+    dtype = getattr(column, "dtype", None)
     nullable = getattr(dtype, "na_value", None) is not None and not isinstance(dtype, np.dtype)
     if nullable and getattr(dtype, "kind", "O") in "biuf":  # pandas' Int64, boolean, Float32, ...
         plain = np.dtype(getattr(dtype, "numpy_dtype", np.float64))
@@ -355,7 +406,7 @@ def _column(column: Any, name: str) -> Array:
         if plain.kind in "iu":
             check_digits(column.dropna().to_numpy(dtype=plain), name)
         return np.asarray(column.to_numpy(dtype=plain if plain.kind == "f" else np.float64, na_value=np.nan))
-    a = np.asarray(column)
+    a = _converted(column, name)
     if a.dtype.kind == "O":
         return _numbers(a, name)
     check_real(a, name)

@@ -196,8 +196,9 @@ def _labels_of(function: str, groups: Any, name: str) -> tuple[Any, Array | None
     if isinstance(groups, list | tuple):
         return _missing_among(_from_sequence(groups))
     _refuse_what_holds_no_array(groups, name)
-    if hasattr(groups, "null_count") and groups.null_count():  # polars, which makes floats of integers then
-        return _missing_among(_from_sequence(groups.to_list()))
+    missing = getattr(groups, "null_count", 0)  # of polars and Arrow, which make floats of integers then
+    if missing() if callable(missing) else missing:
+        return _missing_among(_from_sequence(groups.to_pylist() if hasattr(groups, "to_pylist") else groups.to_list()))
     if hasattr(groups, "isna") and hasattr(groups, "to_numpy") and str(getattr(groups, "dtype", "")) != "object":
         missing = np.asarray(groups.isna())
         dtype = getattr(groups, "dtype", None)

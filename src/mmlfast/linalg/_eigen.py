@@ -15,7 +15,6 @@ from mmlfast._common.arrays import (
     as_float,
     as_operator,
     check_errors,
-    check_real,
     check_square,
     is_dask,
     raise_for_item,
@@ -292,12 +291,8 @@ def matrix_power(a: ArrayLike, n: int) -> Array:
         kind = "f" if x.dtype.kind == "f" or exponent < 0 else "s"
         lazy: Array = of_stacks(matrix_power, "(n,n)->(n,n)", kind, x, n=n)[0]
         return lazy
-    floats = x.dtype.kind == "f"
-    if floats:
-        x = as_float(x, "a")
-    else:
-        check_real(x, "a")
-        x = x.astype(x.dtype.newbyteorder("="), copy=False)
+    floats = x.dtype.kind not in "iub"
+    x = as_float(x, "a") if floats else x.astype(x.dtype.newbyteorder("="), copy=False)
     if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
         check_square("matrix_power", a=x)
     if exponent == 0:
