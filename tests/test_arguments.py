@@ -14,7 +14,8 @@ from cases import same_bits, within
 
 import mmlfast as mf
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, as_integer, as_real, check_digits, check_labels, nan_where_masked
+from mmlfast._common.arrays import as_array, as_float, as_integer, as_real, check_digits, nan_where_masked
+from mmlfast._common.labels import check_labels
 
 la = mf.linalg
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmlfast._common import estimator_alone as _estimator_alone
-from mmlfast._common.arrays import as_array, check_columns, check_digits, check_real, is_dask, refuse_dask
+from mmlfast._common.arrays import as_array, check_digits, check_real, is_dask, refuse_dask
 from mmlfast._common.errors import ConvergenceWarning
+from mmlfast._common.labels import check_columns
 
 if TYPE_CHECKING:
     from mmlfast._common.estimator_alone import (

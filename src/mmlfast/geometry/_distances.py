@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, explain, labelled
+from mmlfast._common.arrays import as_float, explain
+from mmlfast._common.labels import labelled
 from mmlfast.geometry._inner_product import in_range
 from mmlfast.geometry._mahalanobis import Mahalanobis
 from mmlfast.geometry._metric import check_axes, rounded, whiten_tables

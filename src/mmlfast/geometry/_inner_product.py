@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, check_errors, explain, labelled
+from mmlfast._common.arrays import as_float, check_errors, explain
 from mmlfast._common.fast_path import fast_path
+from mmlfast._common.labels import labelled
 from mmlfast.geometry._mahalanobis import Mahalanobis
 from mmlfast.geometry._metric import check_axes, lowered, rounded, whiten
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, check_labels
+from mmlfast._common.arrays import as_array, as_float
+from mmlfast._common.labels import check_labels
 from mmlfast.geometry._definite import (
     FINE,
     NOT_FINITE,

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, as_integer, contiguous, labelled
+from mmlfast._common.arrays import as_float, as_integer, contiguous
+from mmlfast._common.labels import labelled
 from mmlfast.geometry._distances import check_name, half_squares, unit_vectors
 from mmlfast.geometry._mahalanobis import Mahalanobis
 from mmlfast.geometry._metric import check_axes, rounded, same_dtype, whiten_tables

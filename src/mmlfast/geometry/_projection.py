@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, check_errors, labelled, raise_for_item
+from mmlfast._common.arrays import as_float, check_errors, raise_for_item
+from mmlfast._common.labels import labelled
 from mmlfast.geometry._inner_product import distance
 from mmlfast.geometry._mahalanobis import Mahalanobis
 from mmlfast.geometry._metric import check_axes, one_metric, root_of_metric, rounded, same_dtype

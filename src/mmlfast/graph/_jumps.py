@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from mmlfast._common.arrays import _labels_of, are_positions, as_float
+from mmlfast._common.arrays import as_float
+from mmlfast._common.labels import are_positions, labels_of_axes
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +35,7 @@ def distribution(name: str, x: Any, graph: Nodes) -> Array:
             weight = _weight(name, node, value)
             row[_position(name, graph, node)] += weight
         return _normalised(name, row, graph, ndim=1)
-    labels = _labels_of(x) if type(x) is not np.ndarray else []
+    labels = labels_of_axes(x) if type(x) is not np.ndarray else []
     row = _real(x, name)
     if len(labels) == 1 and labels[0] is not None:
         row = _by_label(name, row, labels[0], graph)
@@ -45,7 +46,7 @@ def distributions(function: str, x: Any, graph: Nodes) -> Array:
     """The same for the last axis of an array of any dimension."""
     if x is None:
         return np.full(graph.n_nodes, 1 / graph.n_nodes)
-    labels = _labels_of(x) if type(x) is not np.ndarray else []
+    labels = labels_of_axes(x) if type(x) is not np.ndarray else []
     rows = _real(x, "personalization")
     if labels and labels[-1] is not None and rows.ndim == len(labels):
         rows = _by_label("personalization", rows, labels[-1], graph)

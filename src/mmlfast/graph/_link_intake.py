@@ -9,17 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import (
-    _labels_of,
-    are_positions,
-    as_array,
-    as_integer,
-    check_digits,
-    check_labels,
-    check_real,
-    is_dask,
-    refuse_dask,
-)
+from mmlfast._common.arrays import as_array, as_integer, check_digits, check_real, is_dask, refuse_dask
+from mmlfast._common.labels import are_positions, check_labels, labels_of_axes
 from mmlfast.graph._node_ids import check_numbers, id_array, number
 
 Array = np.ndarray[Any, Any]
@@ -56,7 +47,7 @@ def table_and_nodes(x: Any) -> tuple[Array, list[Any] | None]:
             "memory"
         )
     a = np.asarray(a)
-    labels = _labels_of(x)
+    labels = labels_of_axes(x)
     if a.ndim < 2 or len(labels) != a.ndim:
         return a, None
     rows, columns = (labels[-2] if i is None else i for i in labels[-2:]) if labels[-1] is None else labels[-2:]

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, check_labels, check_real, float_dtype, labelled
+from mmlfast._common.arrays import as_array, as_float, check_real, float_dtype
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.linalg._matmul import product
 
 Array = np.ndarray[Any, Any]

@@ -13,16 +13,15 @@ from mmlfast._common.arrays import (
     as_array,
     check_digits,
     check_errors,
-    check_labels,
     check_square,
     explain,
     explain_matrix,
     explain_square,
-    labelled,
     ndarray,
     raise_failed,
 )
 from mmlfast._common.fast_path import fast_path
+from mmlfast._common.labels import check_labels, labelled
 
 Array = np.ndarray[Any, Any]
 

@@ -13,13 +13,13 @@ from mmlfast._common.arrays import (
     as_array,
     as_float,
     check_errors,
-    check_labels,
     check_matrix,
     explain,
     is_dask,
     ndarray,
     raise_for_item,
 )
+from mmlfast._common.labels import check_labels
 
 Array = np.ndarray[Any, Any]
 

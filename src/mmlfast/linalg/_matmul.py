@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_array, as_float, as_integer, check_labels, explain, ndarray
+from mmlfast._common.arrays import as_array, as_float, as_integer, explain, ndarray
 from mmlfast._common.fast_path import fast_path
+from mmlfast._common.labels import check_labels
 
 Array = np.ndarray[Any, Any]
 

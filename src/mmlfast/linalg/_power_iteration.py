@@ -10,17 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import (
-    as_float,
-    as_integer,
-    as_real,
-    check_digits,
-    check_labels,
-    check_real,
-    check_square,
-    is_dask,
-)
+from mmlfast._common.arrays import as_float, as_integer, as_real, check_digits, check_real, check_square, is_dask
 from mmlfast._common.errors import warn_caller
+from mmlfast._common.labels import check_labels
 from mmlfast._common.lazy import of_stacks
 from mmlfast.linalg._deflation import dense_pairs, operator_pairs
 

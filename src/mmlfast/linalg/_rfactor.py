@@ -10,7 +10,7 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import check_columns
+from mmlfast._common.labels import check_columns
 from mmlfast._common.states import RowState, as_rows
 from mmlfast.linalg._lstsq import lstsq
 

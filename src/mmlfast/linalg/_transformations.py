@@ -10,7 +10,8 @@ from numpy.linalg import LinAlgError
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, check_labels, check_square, explain, is_dask
+from mmlfast._common.arrays import as_float, check_square, explain, is_dask
+from mmlfast._common.labels import check_labels
 from mmlfast._common.lazy import of_stacks
 from mmlfast.linalg._elimination import solve
 from mmlfast.linalg._gram_schmidt import gram_schmidt

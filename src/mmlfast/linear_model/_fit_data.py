@@ -11,13 +11,12 @@ from mmlfast._common.arrays import (
     as_array,
     as_float,
     as_integer,
-    check_labels,
     first_entry,
     is_dask,
-    labelled,
     nan_where_masked,
     refuse_dask,
 )
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.linear_model._records import Design, Table
 
 Array = np.ndarray[Any, Any]

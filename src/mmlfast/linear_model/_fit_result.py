@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import as_array, as_float, as_real, check_columns
+from mmlfast._common.arrays import as_array, as_float, as_real
 from mmlfast._common.bands import Band, quantile
+from mmlfast._common.labels import check_columns
 from mmlfast.linear_model._records import DEPENDENT, NO_ERRORS, NO_ROWS, NOT_FINITE, OK, Design, fields
 
 Array = np.ndarray[Any, Any]

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.exceptions import RankWarning
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import as_integer, as_real, check_columns
+from mmlfast._common.arrays import as_integer, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast._common.groups import Groups, group_rows
+from mmlfast._common.labels import check_columns
 from mmlfast.linear_model._correlated_errors import correlated_record
 from mmlfast.linear_model._exceptional_fits import least_norm_record, long_record
 from mmlfast.linear_model._fit_data import FitData, fit_data

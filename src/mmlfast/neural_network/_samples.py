@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_array, as_float, check_labels
+from mmlfast._common.arrays import as_array, as_float
 from mmlfast._common.errors import warn_caller
+from mmlfast._common.labels import check_labels
 from mmlfast.neural_network._functions import Choice, name_of
 
 Array = np.ndarray[Any, Any]

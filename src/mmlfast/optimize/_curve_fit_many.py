@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_integer, check_labels, is_dask, labelled
+from mmlfast._common.arrays import as_integer, is_dask
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._fit_many_groups import fit_groups
 from mmlfast.optimize._fit_many_lazy import fit_lazily

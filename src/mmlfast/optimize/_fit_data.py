@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmlfast._common.arrays import as_array, as_float, check_labels, is_dask, labelled, refuse_dask
+from mmlfast._common.arrays import as_array, as_float, is_dask, refuse_dask
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.autodiff._errors import TracingError
 
 Array = np.ndarray[Any, Any]

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_array, check_labels, labelled
+from mmlfast._common.arrays import as_array
 from mmlfast._common.groups import Groups, group_rows
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.optimize._fit_many_pieces import Job, fit_all
 from mmlfast.optimize._fit_many_result import CurveFitMany
 from mmlfast.optimize._fit_many_starts import take_starts

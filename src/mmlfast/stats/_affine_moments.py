@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmlfast._common.arrays import as_float, check_labels, labelled
+from mmlfast._common.arrays import as_float
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.linalg._matmul import matmul, matvec
 
 Array = np.ndarray[Any, Any]

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mmlfast import _core
-from mmlfast._common.arrays import as_float, check_labels, contiguous, nan_where_masked
+from mmlfast._common.arrays import as_float, contiguous, nan_where_masked
 from mmlfast._common.groups import Grouped, Groups, LabelNumbers, label_numbers
+from mmlfast._common.labels import check_labels
 from mmlfast._common.weights import check_weights
 from mmlfast.stats._missing import check_policy, raise_at_nan
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mmlfast import _core
-from mmlfast._common.arrays import check_columns, check_labels
+from mmlfast._common.labels import check_columns, check_labels
 from mmlfast._common.states import RowState, as_rows
 from mmlfast._common.weights import check_divisor, check_weights
 

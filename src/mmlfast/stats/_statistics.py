@@ -12,16 +12,15 @@ from mmlfast._common.arrays import (
     as_array,
     as_float,
     as_real,
-    check_labels,
     explain,
     float_dtype,
     is_dask,
-    labelled,
     nan_where_masked,
     ndarray,
     refuse_dask,
 )
 from mmlfast._common.groups import Grouped
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast._common.row_blocks import RowBlocks, is_large_map
 from mmlfast._common.weights import RowWeights, row_weights
 from mmlfast.stats._grouped import grouped
