@@ -6,7 +6,7 @@
 
 namespace mmlfast::drivers {
 
-// Contiguous rows of finite numbers.
+// Contiguous rows.
 template <class T>
 struct RowTable {
   const T* data;
@@ -18,7 +18,8 @@ inline constexpr std::int64_t most_neighbor_points = std::int64_t{1} << 31;
 
 // 1 <= k <= y.count <= most_neighbor_points; x.d = y.d > 0; distances (or, with `squared`, their squares) and indices
 // are x.count x k. Squares of distances must not exceed the range of float64. Where they may have lost digits to
-// underflow (float64 only), the query has NaN for its first distance, and its neighbours mean nothing.
+// underflow (float64 only), the query has NaN for its first distance, and its neighbours mean nothing. failed_items if
+// a number is not finite.
 template <class T>
 Outcome neighbors(const RowTable<T>& x, const RowTable<T>& y, Size k, bool squared, T* distances,
                   std::int64_t* indices) noexcept;

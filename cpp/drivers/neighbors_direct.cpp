@@ -1,5 +1,9 @@
 #include "drivers/neighbors_direct.hpp"
 
+#include <atomic>
+
+#include "drivers/common/finite.hpp"
+
 namespace mmlfast::drivers {
 namespace {
 
@@ -16,7 +20,7 @@ class DirectSearch {
     strip_ = ceil_div(ceil_div(y_.count, std::min(wanted, possible)), direct_panel_points) * direct_panel_points;
     n_strips_ = ceil_div(y_.count, strip_);
     chunk_panels_ = std::max<Size>(1, 16384 / (direct_panel_points * y_.d));
-    by_rows_ = n_queries <= 8 && y_.d >= panel_points && which == nullptr;
+    by_rows_ = which == nullptr && reads_rows_once(n_queries, y_.d);
     if (by_rows_) capacity_ = std::min(answer.k, y_.count) + chunk_panels_ * direct_panel_points;
   }
 
@@ -32,6 +36,7 @@ class DirectSearch {
         units, ns / static_cast<double>(units), Workspace(Divider(), *this).bytes, [&](Size unit, void* memory) {
           search(unit / n_strips_, unit % n_strips_, Workspace(Divider(memory), *this));
         });
+    if (outcome.ok() && !finite_.load()) return {Outcome::Status::failed_items};
     if (outcome.ok() && n_strips_ > 1) merge();
     return outcome;
   }
@@ -112,16 +117,18 @@ class DirectSearch {
   }
 
   // The same without a copy of the points: what is near enough in T is measured.
-  void filter(const Workspace& w, Size first, Size n, Size from, Size points) const noexcept {
+  void filter(const Workspace& w, Size first, Size n, Size from, Size points) noexcept {
     constexpr double u = std::numeric_limits<T>::epsilon(), largest = std::numeric_limits<T>::max();
     const double d = static_cast<double>(y_.d), slack = 1 + 4 * (d + 16) * u,
                  tiny = 4 * d * std::numeric_limits<T>::denorm_min();
     for (Size q = 0; q < n; ++q) {
       const double limit = w.limit[q] * slack + tiny;
       const T* row = x_.row(first + q);
-      const Size found =
-          kernel_.near_rows(row, y_.data, from, points, y_.d,
-                            limit < largest ? static_cast<T>(limit) : std::numeric_limits<T>::infinity(), w.index);
+      bool in_range = true;
+      const Size found = kernel_.near_rows(row, y_.data, from, points, y_.d,
+                                           limit < largest ? static_cast<T>(limit) : std::numeric_limits<T>::infinity(),
+                                           w.index, in_range);
+      if (!in_range && !all_finite(y_.row(from), points * y_.d)) finite_.store(false, std::memory_order_relaxed);
       Measured* to = w.candidates + q * capacity_ + w.count[q];
       kernel_.squared_distances(row, y_.data, y_.d, w.index, found, w.panels);
       for (Size i = 0; i < found; ++i) to[i] = {ordered(w.panels[i]), w.index[i]};
@@ -148,11 +155,14 @@ class DirectSearch {
   const Size* which_;
   Size n_queries_, block_, n_blocks_, strip_, n_strips_, chunk_panels_, capacity_;
   bool by_rows_;
+  std::atomic<bool> finite_{true};
   AlignedBuffer<Measured> best_;
   AlignedBuffer<Size> found_;
 };
 
 }  // namespace
+
+bool reads_rows_once(Size n_queries, Size d) noexcept { return n_queries <= 8 && d >= panel_points; }
 
 template <class T>
 Outcome search_directly(const NeighborAnswer<T>& answer, const Size* which, Size n_queries) noexcept {

@@ -185,7 +185,8 @@ void squared_distances(const T* x, const T* y, ptrdiff_t d, const uint32_t* inde
 
 // As many rows at once as a register has numbers: their partial sums are transposed and added.
 template <class T>
-ptrdiff_t near_rows(const T* x, const T* y, ptrdiff_t first, ptrdiff_t count, ptrdiff_t d, T limit, uint32_t* index) {
+ptrdiff_t near_rows(const T* x, const T* y, ptrdiff_t first, ptrdiff_t count, ptrdiff_t d, T limit, uint32_t* index,
+                    bool& in_range) {
   constexpr int width = native_lanes<T>;
   using Unaligned = typename native_of<T>::unaligned;
   const auto at = [](const T* p) -> native<T> { return *reinterpret_cast<const Unaligned*>(p); };
@@ -194,6 +195,7 @@ ptrdiff_t near_rows(const T* x, const T* y, ptrdiff_t first, ptrdiff_t count, pt
   native<T> weight{};
   for (int i = 0; i < width; ++i) weight[i] = last + i >= whole ? T{1} : T{0};
   ptrdiff_t found = 0;
+  native<T> zeros{};  // as long as all squares are finite
   for (ptrdiff_t i = 0; i < count; i += width) {
     const T* row[width];
     native<T> sum[width];
@@ -211,9 +213,12 @@ ptrdiff_t near_rows(const T* x, const T* y, ptrdiff_t first, ptrdiff_t count, pt
     }
     transpose_native<T>(sum);
     for (int r = 1; r < width; ++r) sum[0] += sum[r];
+    zeros += sum[0] * T{0};
     for (int r = 0; r < width && i + r < count; ++r)
       if (!(sum[0][r] > limit)) index[found++] = static_cast<uint32_t>(first + i + r);
   }
+  for (int r = 0; r < width; ++r)
+    if (zeros[r] != 0) in_range = false;
   return found;
 }
 

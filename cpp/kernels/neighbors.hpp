@@ -29,7 +29,8 @@
 // Flops: 2 d per pair (scan: integer ones), 3 d per pair measured. Bytes: a panel stays in L1 for all queries of a
 // call. Accumulation: each square of a distance is one chain of fused multiply-adds in the order of the components; it
 // is the same in squared_distances and scan_directly. Accuracy: relative error (d + 2) u at most; exact decisions
-// otherwise. Columns of zeros and translations that are exact change no bit. Nothing may be NaN or infinite.
+// otherwise. Columns of zeros and translations that are exact change no bit. Nothing may be NaN or
+// infinite, except in near_rows.
 //
 // Source: the idea of certified candidates is that of filters in computational geometry (J. R. Shewchuk, Adaptive
 // precision floating-point arithmetic and fast robust geometric predicates, 1997).
@@ -88,8 +89,10 @@ struct Neighbors {
   bool (*scan)(const NeighborScan<std::int32_t>& operands, NeighborCursor& cursor);
   void (*squared_distances)(const T* x, const T* y, std::ptrdiff_t d, const std::uint32_t* index, std::ptrdiff_t count,
                             double* squares);
+  // Those of the rows whose squares in T do not exceed the limit; `in_range`, which is left alone else, becomes false
+  // if some square is not finite.
   std::ptrdiff_t (*near_rows)(const T* x, const T* y, std::ptrdiff_t first, std::ptrdiff_t count, std::ptrdiff_t d,
-                              T limit, std::uint32_t* index);
+                              T limit, std::uint32_t* index, bool& in_range);
   // Up to 8 rows as a panel; places without a point are infinitely far.
   void (*pack)(const T* rows, std::ptrdiff_t count, std::ptrdiff_t d, double* panel);
   bool (*scan_directly)(const NeighborScan<double>& operands, NeighborCursor& cursor);

@@ -85,7 +85,11 @@ def knn(X: ArrayLike, Y: ArrayLike, k: SupportsIndex, metric: ArrayLike | Mahala
     >>> distances
     array([[1.        , 1.41421356]])
     """
-    if (type(X) is not ndarray or type(Y) is not ndarray or metric is not None) and labelled(X, Y, metric):
+    if metric is None and type(X) is type(Y) is ndarray and type(k) is int:
+        quick = _core.quick_neighbors(X, Y, k)
+        if quick is not None:
+            return Neighbors(*quick)
+    elif labelled(X, Y, metric):
         check_axes("knn", None if isinstance(metric, str) else metric, X=(X, "nd", "d"), Y=(Y, "md", "d"))
     queries, points = as_float(X, "X"), as_float(Y, "Y")
     one = queries.ndim == 1
