@@ -37,17 +37,12 @@ class SmallGroup {
     bool fits = true;
     for (Size l = 0; l < count; ++l) {
       const I* item = a.item(first + l);
-      for (Size i = 0; i < m_; ++i) {
-        double square = 0;
+      for (Size i = 0; i < m_; ++i)
         for (Size j = 0; j < n_; ++j) {
           const I x = load(item + i * a.layout.row_stride + j * a.layout.col_stride);
-          const double value = static_cast<double>(x);
           fits = fits && fits_double(x);
-          low_[(i * n_ + j) * lane_count + l] = value;
-          square += value * value;
+          low_[(i * n_ + j) * lane_count + l] = static_cast<double>(x);
         }
-        largest_row_ = std::max(largest_row_, square);
-      }
     }
     has_high_ = !fits;
     if (has_high_) split(a, first, count);
@@ -75,8 +70,6 @@ class SmallGroup {
   // The passes that are enough for every item.
   Size passes() const noexcept { return alone_ ? ceil_div(most_, lane_count) : most_; }
   Size primes(Size l) const noexcept { return primes_[alone_ ? 0 : l]; }
-  double largest_row() const noexcept { return largest_row_; }
-  const double* low() const noexcept { return low_; }
   bool alone() const noexcept { return alone_; }
 
   void pass(Size number, double* value, double* rank, void* work) const noexcept {
@@ -110,7 +103,6 @@ class SmallGroup {
   Size m_, n_;
   bool alone_, has_high_ = false;
   double *low_, *high_, *squares_;
-  double largest_row_ = 0;
   Size primes_[lane_count] = {}, most_ = 1;
 };
 
@@ -121,34 +113,60 @@ class SmallGroup {
 bool may_be_rounded(Size n, double largest_square) noexcept {
   if (n > rounded_order || largest_square >= 0x1p50) return false;
   const double order = static_cast<double>(n);
-  const double wrong = 2 * order * (order * std::ldexp(1.0, static_cast<int>(n)) + 1) * 0x1p-53;
-  return wrong * std::pow(largest_square, order / 2) < 0.45;
+  const double wrong = 2 * order * (order * static_cast<double>(1 << n) + 1) * 0x1p-53, most = 0.45 / wrong;
+  double square = 1;  // of r^n
+  for (Size k = 0; k < n; ++k) square *= largest_square;
+  return square < most * most;
 }
 
-// put(item, Rounded) for each item of the group.
+// A determinant below 2^51, as Rounded has others.
+struct Whole {
+  double whole;
+  int sign;
+
+  explicit Whole(double x) noexcept : whole((x + 0x1.8p52) - 0x1.8p52), sign((whole > 0) - (whole < 0)) {}
+  double value() const noexcept { return sign == 0 ? 0.0 : whole; }
+  double log() const noexcept { return std::log(std::fabs(whole)); }
+};
+
+// Determinants in floating point of up to eight items, if that will do: then put(item, Whole) for each. `room` is for
+// them one after the other, as they lie in memory.
+template <class I, class Put>
+bool rounded_determinants(const Batch<const I>& a, Size first, Size count, double* room, void* work,
+                          Put&& put) noexcept {
+  const Size n = a.layout.rows, row = a.layout.row_stride, col = a.layout.col_stride;
+  double largest = 0, *to = room;
+  for (Size l = 0; l < count; ++l) {
+    const I* item = a.item(first + l);
+    for (Size i = 0; i < n; ++i) {
+      double square = 0;
+      for (Size j = 0; j < n; ++j) {
+        const double value = static_cast<double>(load(item + i * row + j * col));
+        *to++ = value;
+        square += value * value;
+      }
+      largest = std::max(largest, square);
+    }
+  }
+  if (!may_be_rounded(n, largest)) return false;
+  alignas(64) double value[lane_count];
+  const double* item[lane_count];
+  double* det[lane_count];
+  for (Size l = 0; l < lane_count; ++l) item[l] = room + std::min(l, count - 1) * n * n, det[l] = value + l;
+  kernel_of<Elimination<double>>().determinant(item, Layout{n, n, n, 1}, det, work);
+  for (Size l = 0; l < count; ++l) put(first + l, Whole(value[l]));
+  return true;
+}
+
+// put(item, Rounded or Whole) for each item of the group.
 template <class I, class Put>
 void small_determinants(const Batch<const I>& a, Size first, Size count, void* scratch, Put&& put) noexcept {
   const Size n = a.layout.rows;
   double* room = static_cast<double*>(scratch);
   void* work = room + (SmallGroup::doubles(n, n) + 7) / 8 * 8;
+  if (n <= rounded_order && rounded_determinants(a, first, count, room, work, put)) return;
   SmallGroup group(a, first, count, room);
   alignas(64) double value[lane_count], rank[lane_count];
-  if (may_be_rounded(n, group.largest_row())) {
-    const double* item[lane_count];
-    double* det[lane_count];
-    for (int l = 0; l < lane_count; ++l) item[l] = group.low() + l, det[l] = value + l;
-    kernel_of<Elimination<double>>().determinant(item, Layout{n, n, n * lane_count, lane_count}, det, work);
-    for (Size l = 0; l < count; ++l) {
-      Rounded exact;
-      int exponent = 0;
-      const double whole = std::nearbyint(value[l]);
-      exact.fraction = std::frexp(std::fabs(whole), &exponent);
-      exact.exponent = exponent;
-      exact.sign = (whole > 0) - (whole < 0);
-      put(first + l, exact);
-    }
-    return;
-  }
   group.count_primes(count);
   std::uint32_t prime[SmallGroup::most_primes], residue[lane_count][SmallGroup::most_primes];
   std::uint32_t digit[SmallGroup::most_primes], limb[SmallGroup::most_primes];
@@ -263,13 +281,13 @@ Outcome ranks(Size n_items, const Batch<const I>& a, Put&& put) noexcept {
 
 template <class I>
 Outcome exact_determinant(Size n_items, const Batch<const I>& a, const Batch<double>& det) noexcept {
-  return determinants(n_items, a, [&](Size i, const Rounded& exact) { *det.item(i) = exact.value(); });
+  return determinants(n_items, a, [&](Size i, const auto& exact) { *det.item(i) = exact.value(); });
 }
 
 template <class I>
 Outcome exact_log_determinant(Size n_items, const Batch<const I>& a, const Batch<double>& sign,
                               const Batch<double>& logabs) noexcept {
-  return determinants(n_items, a, [&](Size i, const Rounded& exact) {
+  return determinants(n_items, a, [&](Size i, const auto& exact) {
     *sign.item(i) = exact.sign;
     *logabs.item(i) = exact.log();
   });
