@@ -11,23 +11,48 @@ double log2_of_minors(double* square, Size count, Size order) noexcept {
   return log2_bound;
 }
 
+namespace {
+
+// The digits in the mixed base of the primes (Garner). What is known of the number, and the product of the primes so
+// far, are kept modulo each prime that is to come, in float64, which holds products of two residues exactly: these
+// chains do not wait for each other, as remainders of integers would.
+void find_digits(const std::uint32_t* prime, const std::uint32_t* residue, Size count, std::uint32_t* digit) noexcept {
+  constexpr Size block = 64;
+  double known[block], product[block], inverse[block];
+  const auto rest = [](double x, double p, double reciprocal) {  // of least absolute value, or next to it
+    return x - ((x * reciprocal + 0x1.8p52) - 0x1.8p52) * p;
+  };
+  bool in_sequence = true;
+  for (Size first = 0; first < count; first += block) {
+    const Size n = std::min(block, count - first);
+    std::fill_n(known, n, 0.0);
+    std::fill_n(product, n, 1.0);
+    for (Size i = 0; i < n; ++i) inverse[i] = 1.0 / prime[first + i];
+    const auto add = [&](Size from, double d, double by) {  // a digit, and its prime
+      for (Size i = from; i < n; ++i) {
+        const double p = prime[first + i];
+        known[i] = rest(known[i] + rest(product[i] * d, p, inverse[i]), p, inverse[i]);
+        product[i] = rest(product[i] * by, p, inverse[i]);
+      }
+    };
+    for (Size j = 0; j < first; ++j) add(0, digit[j], prime[j]);
+    for (Size i = 0; i < n; ++i) {
+      const Size at = first + i;
+      const std::uint32_t p = prime[at];
+      in_sequence = in_sequence && p == Primes::at(at);
+      const auto residue_of = [p](double x) { return static_cast<std::uint32_t>(x < 0 ? x + p : x) % p; };
+      const std::uint64_t weight = in_sequence ? Primes::weight(at) : Primes::power(residue_of(product[i]), p - 2, p);
+      digit[at] = static_cast<std::uint32_t>((residue[at] + p - residue_of(known[i])) % p * weight % p);
+      add(i + 1, digit[at], p);
+    }
+  }
+}
+
+}  // namespace
+
 Rounded combine_residues(const std::uint32_t* prime, const std::uint32_t* residue, Size count, std::uint32_t* digit,
                          std::uint32_t* limb) noexcept {
-  bool in_sequence = true;
-  for (Size i = 0; i < count; ++i) {
-    const std::uint32_t p = prime[i];
-    in_sequence = in_sequence && p == Primes::at(i);
-    std::uint64_t before = 0;
-    for (Size j = i; j-- > 0;) before = (before * prime[j] + digit[j]) % p;
-    std::uint64_t weight = 1;
-    if (in_sequence) {
-      weight = Primes::weight(i);
-    } else {
-      for (Size j = 0; j < i; ++j) weight = weight * prime[j] % p;
-      weight = Primes::power(weight, p - 2, p);
-    }
-    digit[i] = static_cast<std::uint32_t>((residue[i] + p - before) % p * weight % p);
-  }
+  find_digits(prime, residue, count, digit);
   // (product - 1) / 2 has the digits (p - 1) / 2: what is larger stands for a negative number.
   Size top = count;
   while (top > 0 && digit[top - 1] == (prime[top - 1] - 1) / 2) --top;

@@ -101,16 +101,23 @@ struct Factors {
     }
   }
 
-  // Column j, with its pivot in row r, is cleared below it; columns j + 1 .. end - 1 follow.
+  // Column j, with its pivot in row r, is cleared below it; columns j + 1 .. end - 1 follow, and are not reduced yet: a
+  // panel adds no more products than one number can hold.
   void eliminate(Index r, Index j, Index end) const {
-    const D* pivot_row = row(r);
+    D* const pivot_row = row(r);
+    for (Index c = j + 1; c < end; ++c) pivot_row[c] = mod.reduce(pivot_row[c]);
     const D by = inverse[r];
     for (Index i = r + 1; i < m; ++i) {
       D* to = row(i);
       const D f = mod.reduce(to[j] * by);
       to[j] = f;
-      for (Index c = j + 1; c < end; ++c) to[c] = mod.reduce(fnma(f, pivot_row[c], to[c]));
+      for (Index c = j + 1; c < end; ++c) to[c] = fnma(f, pivot_row[c], to[c]);
     }
+  }
+
+  // Column j of the rows that have no pivot yet.
+  void reduce_column(Index r, Index j) const {
+    for (Index i = r; i < m; ++i) row(i)[j] = mod.reduce(row(i)[j]);
   }
 
   // Rows i .. i + R - 1, columns c .. c + C - 1, less the products with `count` pivot rows from row `first` on.
@@ -161,6 +168,7 @@ LaneBits echelon(const IntegerMatrix& a, Index m, Index n, const double* prime, 
   for (Index start = 0; start < n && r < m; start += panel) {
     const Index end = start + panel < n ? start + panel : n, first = r;
     for (Index j = start; j < end && r < m; ++j) {
+      if (r > first) f.reduce_column(r, j);
       const Index i = f.find_pivot(r, j, bad);
       if (i == m) continue;
       f.exchange(r, i, order);
