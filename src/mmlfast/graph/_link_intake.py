@@ -138,12 +138,33 @@ def _from_numbered(source: Array, target: Array, weights: Array | None, n: int, 
     from scipy import sparse
 
     _check_shape((n, n))
-    data = np.ones(source.size) if weights is None else weights.astype(np.float64, copy=False)
-    if not directed:
-        other = source != target  # a loop is one link both ways
+    other = None if directed else source != target  # a loop is one link both ways
+    if other is not None:
         source, target = np.r_[source, target[other]], np.r_[target, source[other]]
+    if weights is None:
+        return _from_csr(_counted(source, target, n))
+    data = weights.astype(np.float64, copy=False)
+    if other is not None:
         data = np.r_[data, data[other]]
     return _from_csr(sparse.coo_array((data, (source, target)), shape=(n, n)).tocsr())
+
+
+def _counted(source: Array, target: Array, n: int) -> Any:
+    """How often each link occurs, as CSR: by one sort of numbers that hold both ends, which NumPy does in vectors."""
+    from scipy import sparse
+
+    link = source.astype(np.int64) << 32
+    link |= target.astype(np.int64, copy=False)
+    link.sort()
+    is_first = np.ones(link.size, bool)
+    np.not_equal(link[1:], link[:-1], out=is_first[1:])
+    times = is_first
+    if not is_first.all():
+        first = np.flatnonzero(is_first)
+        times, link = np.diff(first, append=link.size).astype(np.float64), link[first]
+    starts = np.zeros(n + 1, np.int64)
+    np.cumsum(np.bincount(link >> 32, minlength=n), out=starts[1:])
+    return sparse.csr_array((times, link.astype(np.int32), starts), shape=(n, n))
 
 
 def _check_weights(data: Array, where: Callable[[int], str]) -> None:
