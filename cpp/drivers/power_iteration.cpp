@@ -1,5 +1,6 @@
 #include "drivers/power_iteration.hpp"
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -7,12 +8,16 @@
 #include "drivers/common/rounds.hpp"
 #include "kernels/power_iteration.hpp"
 #include "runtime/interrupt.hpp"
+#include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
 namespace {
 
-// In lanes up to here; one matrix per thread as long as a sweep is too short to be shared out.
+// In lanes up to here; of several matrices one per thread as long as a sweep is short.
 constexpr Size most_in_lanes = 32, most_per_thread = 512;
+
+// Of a sweep: what threads that stay together can share.
+constexpr double worth_a_team_ns = 20'000;
 
 template <class T>
 double tolerance(const PowerStop& stop) {
@@ -81,14 +86,6 @@ struct SparseOperator {
   }
 };
 
-// body(block) over blocks, on several threads or here.
-template <class Body>
-bool over_blocks(bool threaded, Size n_blocks, double ns, Body&& body) {
-  if (threaded) return parallel_blocks(n_blocks, ns, body);
-  for (Size block = 0; block < n_blocks; ++block) body(block);
-  return true;
-}
-
 constexpr Size piece_rows = 16'384;
 
 // The working memory of one iteration.
@@ -143,17 +140,19 @@ enum class Progress { running, stopped, interrupted };
 template <class T, class Operator>
 class Iteration {
  public:
-  Iteration(const Operator& op, const Vectors<T>& v, const PowerStop& stop, bool threaded)
+  // `team` shares the sweeps; `timer`, which only the leading thread may ask, looks for Ctrl-C. Or nullptr.
+  Iteration(const Operator& op, const Vectors<T>& v, const PowerStop& stop, Team* team, InterruptTimer* timer)
       : op_(op),
         x_(v.x),
         y_(v.y),
         sums_(v.sums),
         tol_(tolerance<T>(stop)),
         max_iter_(stop.max_iter),
-        threaded_(threaded),
+        team_(team),
+        timer_(timer),
         n_blocks_(op.n_blocks()) {}
 
-  Progress run(Size done, Size until, InterruptTimer* timer) {
+  Progress run(Size done, Size until) {
     n_iter = done;
     if (scale_to_unit(x_, op_.n()) == 0) return fail();
     dots(x_);
@@ -161,8 +160,7 @@ class Iteration {
     double scale = 1;
     const double look = std::max(4 * tol_ * tol_, 1e-11);
     while (n_iter < until) {
-      if (!over_blocks(threaded_, n_blocks_, op_.ns(),
-                       [&](Size block) { op_.multiply(block, x_, y_, scale, sums_ + 2 * block); }))
+      if (!over_blocks(n_blocks_, [&](Size block) { op_.multiply(block, x_, y_, scale, sums_ + 2 * block); }))
         return Progress::interrupted;
       ++n_iter;
       double d = total(0), q = total(1);
@@ -197,7 +195,7 @@ class Iteration {
         dots(x_);
         s_ = total(1);
       }
-      if (timer != nullptr && timer->interrupted()) return Progress::interrupted;
+      if (timer_ != nullptr && timer_->interrupted()) return Progress::interrupted;
     }
     return Progress::running;
   }
@@ -230,6 +228,24 @@ class Iteration {
     converged = false;
     return Progress::stopped;
   }
+  // body(block) over blocks; false if interrupted.
+  template <class Body>
+  bool over_blocks(Size n_blocks, Body&& body) {
+    if (team_ == nullptr) {
+      for (Size block = 0; block < n_blocks; ++block) body(block);
+      return true;
+    }
+    std::atomic<bool> stopped{false};
+    team_->run(
+        n_blocks,
+        [&](Size block) {
+          if (!stopped.load(std::memory_order_relaxed)) body(block);
+        },
+        [&] {
+          if (timer_ != nullptr && timer_->interrupted()) stopped.store(true, std::memory_order_relaxed);
+        });
+    return !stopped.load(std::memory_order_relaxed);
+  }
   double total(int which) const {
     double sum = 0;
     for (Size block = 0; block < n_blocks_; ++block) sum += sums_[2 * block + which];
@@ -252,7 +268,7 @@ class Iteration {
   // norm(y - mu x) / norm(x); NaN if interrupted.
   double residual(double mu) {
     const Size n = op_.n(), n_pieces = ceil_div(n, piece_rows);
-    const bool finished = over_blocks(threaded_, n_pieces, static_cast<double>(n), [&](Size piece) {
+    const bool finished = over_blocks(n_pieces, [&](Size piece) {
       sums_[piece] = op_.kernel.residual(x_, y_, mu, piece * piece_rows, std::min(n, (piece + 1) * piece_rows));
     });
     if (!finished) return std::numeric_limits<double>::quiet_NaN();
@@ -266,7 +282,8 @@ class Iteration {
   double* sums_;
   double tol_;
   Size max_iter_;
-  bool threaded_;
+  Team* team_;
+  InterruptTimer* timer_;
   Size n_blocks_;
   double s_ = 0, value_ = 0, residual_ = 0;
   bool failed_ = false;
@@ -323,14 +340,15 @@ Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x
   const Rounds r(32, any.ns() + 50);
   const Size scratch_bytes = Vectors<T>::bytes(n, any.n_blocks());
   const auto still_runs = [&](Size i) { return *pairs.n_iter.item(i) < 0; };
+  Team* together = nullptr;
   const auto advance = [&](const Size* items, Size, Size done, Size until, void* scratch) {
     const Size item = items[0];
     const DenseOperator<T> op{a.item(item), a.layout, kernel};
     const Vectors<T> v(scratch, n);
     const T* start = done == 0 ? x0.item(item) : pairs.vector.item(item);
     load_vector(start, done == 0 ? x0.layout : pairs.vector.layout, v.x);
-    Iteration<T, DenseOperator<T>> iteration(op, v, stop, false);
-    if (iteration.run(done, until, nullptr) == Progress::stopped) {
+    Iteration<T, DenseOperator<T>> iteration(op, v, stop, together, nullptr);
+    if (iteration.run(done, until) == Progress::stopped) {
       iteration.finish(pairs, item);
     } else {
       const Size stride = pairs.vector.layout.row_stride;
@@ -338,7 +356,14 @@ Outcome run_items(Size n_items, const Batch<const T>& a, const Batch<const T>& x
       *pairs.n_iter.item(item) = -until;
     }
   };
-  return in_rounds<1>(n_items, stop.max_iter, r, scratch_bytes, still_runs, advance);
+  const auto all_rounds = [&] { return in_rounds<1>(n_items, stop.max_iter, r, scratch_bytes, still_runs, advance); };
+  if (n_items > 1 || any.ns() < worth_a_team_ns) return all_rounds();
+  Outcome outcome;
+  const bool finished = with_team(true, [&](Team& team) {
+    together = &team;
+    outcome = all_rounds();
+  });
+  return finished ? outcome : Outcome{Outcome::Status::interrupted};
 }
 
 // One matrix on all threads. x0 is a vector at any stride.
@@ -349,11 +374,14 @@ Outcome run_threaded(const Operator& op, const T* x0, const Layout& x0_layout, c
   if (memory.data() == nullptr) return {Outcome::Status::no_memory};
   const Vectors<T> v(memory.data(), op.n());
   load_vector(x0, x0_layout, v.x);
-  Iteration<T, Operator> iteration(op, v, stop, true);
-  InterruptTimer timer;
-  const Progress progress = iteration.run(0, stop.max_iter, &timer);
-  if (progress == Progress::stopped) iteration.finish(pairs, item);
-  return {progress == Progress::interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
+  Progress progress = Progress::running;
+  const bool finished = with_team(op.ns() >= worth_a_team_ns, [&](Team& team) {
+    InterruptTimer timer;
+    Iteration<T, Operator> iteration(op, v, stop, &team, &timer);
+    progress = iteration.run(0, stop.max_iter);
+    if (progress == Progress::stopped) iteration.finish(pairs, item);
+  });
+  return {!finished || progress == Progress::interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
 }
 
 }  // namespace
