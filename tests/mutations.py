@@ -36,6 +36,7 @@ from mutations_of_derivatives import DERIVATIVES
 from mutations_of_eigenvalues import EIGENVALUES
 from mutations_of_fits import FITS
 from mutations_of_geometry import GEOMETRY
+from mutations_of_groups import GROUPS
 from mutations_of_streams import STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -501,7 +502,7 @@ mutations(
         "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
     ),
 )
-for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *EIGENVALUES, *STREAMS):
+for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *GROUPS, *EIGENVALUES, *STREAMS):
     mutations(*_mutation)
 
 # ---- Python ----

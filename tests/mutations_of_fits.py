@@ -119,6 +119,5 @@ FITS: tuple[tuple[Any, ...], ...] = (
         ("for (Size j = i + 1; j < m_; ++j) sum -= r_[j * n_ + i] * small_[j];", ""),
         ("slope_[j] + dot(h_ + j * n_, normal_, n_)", "slope_[j]"),
         ("if (k_ > 0 && !(model_.values[0] > flat", "if (k_ > 0 && !(model_.values[0] < flat"),
-        ("radius_ *= grown;", ""),
     ),
 )

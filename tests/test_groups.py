@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from cases import same_bits
 
-from mmlfast import stats
+from mmlfast import _core, stats
 from mmlfast._common.groups import group_rows, number_rows
 
 N = 2000
@@ -399,3 +399,36 @@ def test_labels_of_arrow() -> None:
         with pytest.raises(ValueError, match=r"groups\[1\] is missing"):
             stats.mean(x, groups=missing)
         assert stats.mean(x, groups=missing, nan_policy="omit").values.tolist() == [8.0, 2.5]
+
+
+def test_objects_whose_addresses_are_far_from_each_other(rng):
+    """Arenas of Python lie anywhere; numbers of 64 bits that stand for them, in blocks that are few or many."""
+    n = 70_000
+    for n_blocks in (3, 40, 3000):
+        blocks = rng.integers(0, 2**33, n_blocks) << 4
+        items = blocks[rng.integers(0, n_blocks, n)] + 16 * rng.integers(0, 5, n)
+        _, first_of, numbers = np.unique(items, return_index=True, return_inverse=True)
+        order = np.argsort(first_of)
+        rank = np.empty(len(order), np.int64)
+        rank[order] = np.arange(len(order))
+        codes, first = _core.number_items(items, n)
+        np.testing.assert_array_equal(codes, rank[numbers])
+        np.testing.assert_array_equal(first, np.sort(first_of))
+        assert _core.number_items(items, len(order) - 1) is None
+
+
+def test_texts_that_differ_in_one_place(rng):
+    for length in (1, 2, 3, 5, 8, 13):
+        base = rng.integers(97, 123, length).astype(np.uint32)
+        texts = []
+        for k in range(length):
+            for letter in (33, 34, 0x1F600):
+                one = base.copy()
+                one[k] = letter
+                texts.append(one)
+        names = np.unique(np.stack(texts).reshape(-1).view(f"<U{length}"))
+        assert len(names) == 3 * length
+        labels = names[rng.integers(0, len(names), 5000)]
+        found = group_rows("f", labels, 5000)
+        np.testing.assert_array_equal(found.labels, np.unique(labels))
+        np.testing.assert_array_equal(found.order, np.argsort(labels, kind="stable"))

@@ -222,6 +222,10 @@ def test_what_is_out_of_the_ordinary_is_not_compiled():
     once, twice = Problem(nearest, [(_line, (), None)], np.zeros(2), ()), _twice(nearest)
     assert once.compiled_minimum(np.zeros(2), 100) is not None
     assert twice.compiled_minimum(np.zeros(2), 100) is None  # gradients depend on each other
+    nearly = Problem(
+        nearest, [(_line, (), None), (lambda v: _line(v) + 1e-8 * (v[0] - 0.75), (), None)], np.zeros(2), ()
+    )
+    assert nearly.compiled_minimum(np.zeros(2), 100) is None
     assert once.compiled_minimum(np.zeros(2), 0) is None  # no step is allowed
     saddle = Problem(lambda v: -nearest(v), [(_line, (), None)], np.zeros(2), ())
     assert saddle.compiled_minimum(np.zeros(2), 100) is None

@@ -73,20 +73,30 @@ struct Items {
 
   Size bytes() const noexcept { return Bytes > 0 ? Bytes : any_bytes; }
   const char* at(Size i) const noexcept { return data + i * bytes(); }
+  // Words of eight bytes, the last of which may have some of the one before.
   bool same(const char* a, const char* b) const noexcept {
-    return std::memcmp(a, b, Bytes > 0 ? Bytes : static_cast<std::size_t>(any_bytes)) == 0;
+    if constexpr (Bytes > 0) return std::memcmp(a, b, Bytes) == 0;
+    if (any_bytes < 8) return std::memcmp(a, b, static_cast<std::size_t>(any_bytes)) == 0;
+    std::uint64_t other = word(a + any_bytes - 8, 8) ^ word(b + any_bytes - 8, 8);
+    for (Size k = 0; k + 8 < any_bytes; k += 8) other |= word(a + k, 8) ^ word(b + k, 8);
+    return other == 0;
   }
   static std::uint64_t word(const char* at, std::size_t count) noexcept {
     std::uint64_t w = 0;
     std::memcpy(&w, at, count);
     return w;
   }
+  // Words times odd numbers of their own, which do not wait for each other.
   std::uint64_t hash(const char* item) const noexcept {
     if constexpr (Bytes > 0) return mixed(word(item, Bytes));
-    std::uint64_t h = 0;
-    Size k = 0;
-    for (; k + 8 <= any_bytes; k += 8) h = mixed(h ^ word(item + k, 8));
-    return k < any_bytes ? mixed(h ^ word(item + k, static_cast<std::size_t>(any_bytes - k))) : h;
+    if (any_bytes < 8) return mixed(word(item, static_cast<std::size_t>(any_bytes)));
+    std::uint64_t odd = 0x9e3779b97f4a7c15u, h = word(item + any_bytes - 8, 8) * odd;
+    for (Size k = 0; k + 8 < any_bytes; k += 8) {
+      odd = odd * 0xd1342543de82ef95u + 2;
+      const std::uint64_t w = word(item + k, 8);
+      h += (w ^ (w >> 29)) * odd;
+    }
+    return mixed(h);
   }
 };
 
@@ -168,13 +178,105 @@ class Numbering {
   AlignedBuffer<char> seen_;
 };
 
+// Numbers that lie near each other, as addresses of objects do: their places in a table of all between the least and
+// the largest, which share the bits below `shift`.
+struct Span {
+  std::uint64_t least = 0, size = 0;
+  int shift = 0;
+
+  Span(const char* items, Size n) noexcept {
+    const auto at = [items](Size i) {
+      std::uint64_t w;
+      std::memcpy(&w, items + 8 * i, 8);
+      return w;
+    };
+    if (n == 0) return;
+    std::uint64_t largest = least = at(0), others = 0;
+    const std::uint64_t one = least;
+    for (Size i = 0; i < n; ++i) {
+      const std::uint64_t w = at(i);
+      least = std::min(least, w);
+      largest = std::max(largest, w);
+      others |= w ^ one;
+    }
+    shift = others == 0 ? 0 : std::countr_zero(others);
+    size = ((largest - least) >> shift) + 1;
+  }
+};
+
+// In blocks of such a table, of which only those are made in which there is a number: Python's objects lie in arenas
+// that are far from each other.
+class SpanNumbering {
+ public:
+  SpanNumbering(const Span& span, const char* items, Size n, Size most, std::int64_t* first) noexcept
+      : span_(span),
+        items_(items),
+        most_(most),
+        most_blocks_(std::max<Size>(4 * n >> block_bits, 16)),
+        first_(first),
+        block_of_(Table::zeros(static_cast<Size>(span.size >> block_bits) + 1)),
+        table_(Table::zeros(capacity_ << block_bits)) {}
+
+  explicit operator bool() const noexcept { return block_of_ && table_; }
+  Size count() const noexcept { return count_; }
+
+  bool take(Size from, Size count, std::uint32_t* code) noexcept {
+    for (Size k = 0; k < count; ++k) {
+      const Size found = number(from + k);
+      if (found < 0) return false;
+      code[k] = static_cast<std::uint32_t>(found);
+    }
+    return true;
+  }
+  Size number(Size i) noexcept {
+    std::uint64_t item;
+    std::memcpy(&item, items_ + 8 * i, 8);
+    const std::uint64_t at = (item - span_.least) >> span_.shift;
+    std::uint32_t& block = block_of_[static_cast<Size>(at >> block_bits)];
+    if (block == 0 && !add(block)) return -1;
+    const Size within = static_cast<Size>(at) & ((Size{1} << block_bits) - 1);
+    std::uint32_t& place = table_[((Size{block} - 1) << block_bits) + within];
+    if (place == 0) {
+      if (count_ == most_) return -1;
+      first_[count_] = i;
+      place = static_cast<std::uint32_t>(++count_);
+    }
+    return place - 1;
+  }
+  static bool suits(const Span& span) noexcept { return span.size <= std::uint64_t{1} << (block_bits + 20); }
+
+ private:
+  using Table = AlignedBuffer<std::uint32_t>;
+  static constexpr int block_bits = 14;
+
+  bool add(std::uint32_t& block) noexcept {
+    if (n_blocks_ == most_blocks_) return false;
+    if (n_blocks_ == capacity_) {
+      Table larger = Table::zeros(4 * capacity_ << block_bits);
+      if (!larger) return false;
+      std::copy_n(table_.data(), capacity_ << block_bits, larger.data());
+      std::swap(table_, larger);
+      capacity_ *= 4;
+    }
+    block = static_cast<std::uint32_t>(++n_blocks_);
+    return true;
+  }
+
+  const Span span_;
+  const char* items_;
+  Size most_, most_blocks_, n_blocks_ = 0, capacity_ = 16, count_ = 0;
+  std::int64_t* first_;
+  Table block_of_, table_;
+};
+
 // The rows in two halves, each with a numbering of its own; then the second in the numbers of the first, which makes
 // the numbers those of one reading.
-template <class Items>
-Size number_halves(const Items& items, Size n, Size most, std::uint32_t* code, std::int64_t* first) noexcept {
+// `make(most, first)`: a numbering.
+template <class Make>
+Size number_halves(const Make& make, Size n, Size most, std::uint32_t* code, std::int64_t* first) noexcept {
   const Size middle = n >= 65536 && get_num_threads() > 1 ? n / 2 : n;
   const AlignedBuffer<std::int64_t> own(std::min(most, n - middle));
-  Numbering<Items> numbers[2] = {{items, most, first}, {items, own.size(), own.data()}};
+  decltype(make(most, first)) numbers[2] = {make(most, first), make(own.size(), own.data())};
   if (!own || !numbers[0] || !numbers[1]) return -1;
   constexpr Size block = 4096;
   std::atomic<bool> good = true;
@@ -197,9 +299,17 @@ Size number_halves(const Items& items, Size n, Size most, std::uint32_t* code, s
 
 Size number_items(const char* items, Size n, Size bytes, Size most, std::uint32_t* code, std::int64_t* first) noexcept {
   most = std::min<Size>(most, UINT32_MAX - 1);
-  if (bytes == 4) return number_halves(Items<4>{items, 4}, n, most, code, first);
-  if (bytes == 8) return number_halves(Items<8>{items, 8}, n, most, code, first);
-  return number_halves(Items<0>{items, bytes}, n, most, code, first);
+  const auto by_hashes = [&](auto of) {
+    const auto make = [of](Size at_most, std::int64_t* to) { return Numbering<decltype(of)>(of, at_most, to); };
+    return number_halves(make, n, most, code, first);
+  };
+  if (bytes == 4) return by_hashes(Items<4>{items, 4});
+  if (bytes != 8) return by_hashes(Items<0>{items, bytes});
+  if (const Span span(items, n); SpanNumbering::suits(span)) {
+    const auto make = [&](Size at_most, std::int64_t* to) { return SpanNumbering(span, items, n, at_most, to); };
+    if (const Size count = number_halves(make, n, most, code, first); count >= 0) return count;
+  }
+  return by_hashes(Items<8>{items, 8});
 }
 
 // ---- rows in another order ----
