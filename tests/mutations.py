@@ -37,6 +37,7 @@ from mutations_of_eigenvalues import EIGENVALUES
 from mutations_of_fits import FITS
 from mutations_of_geometry import GEOMETRY
 from mutations_of_groups import GROUPS
+from mutations_of_networks import NETWORKS
 from mutations_of_streams import STREAMS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -259,17 +260,6 @@ mutations(
     ("first_ = 1 - std::pow(beta1_, t)", "first_ = 1"),
     ("state_ = good_state_;", ""),
     ("mix(key + static_cast<std::uint64_t>(numbers_[s]))", "mix(key + static_cast<std::uint64_t>(s))"),
-)
-
-mutations(
-    "cpp/*/backprop*",
-    "test_fit_many.py",
-    ("lane.state.steps = lane.best_steps;", ""),
-    ("if (!memory_.finite(l, lane.member)) return abandon(l);", ""),
-    ("    lane.ordered = false;\n", ""),  # each epoch has an order of its own
-    ("(targets.first + s) % targets.chains", "s % targets.chains"),
-    ("start >= samples_per_chunk", "false"),  # the chunks of a batch are added up
-    ("s = c; s < count; s += 4", "s = 0; s < count; s += 4"),
 )
 
 mutations(
@@ -502,7 +492,7 @@ mutations(
         "graph.callback(run.aux, of(run.operand[0]), run.count, {})",
     ),
 )
-for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *GROUPS, *EIGENVALUES, *STREAMS):
+for _mutation in (*FITS, *DERIVATIVES, *GEOMETRY, *GROUPS, *NETWORKS, *EIGENVALUES, *STREAMS):
     mutations(*_mutation)
 
 # ---- Python ----

@@ -460,3 +460,49 @@ def test_the_order_of_the_data_in_memory_changes_no_bit():
     tables = x, np.asfortranarray(x)
     one, other = (MLPRegressor(hidden_layer_sizes=(4,), max_iter=3, random_state=0).fit(table, y) for table in tables)
     assert_array_equal(one.predict(x), other.predict(x))
+
+
+@pytest.mark.parametrize("unit", [1.0, 1e6])
+def test_long_tails_do_not_hide_where_most_numbers_are(unit):
+    scores = []
+    for seed in range(2):
+        z = np.random.default_rng(seed).standard_normal((600, 2))
+        x, label = unit * np.exp(2 * z), z.sum(axis=1) > 0
+        scores.append(MLPClassifier(random_state=0, max_iter=500).fit(x, label).score(x, label))
+    assert min(scores) > 0.96  # 0.94 by mean and deviation, or by those of the whole middle
+
+
+def test_the_smallest_sample_weights():
+    weights = np.full(80, 1e-310)
+    assert_allclose(
+        regressor(alpha=0.0).fit(X, Y, sample_weight=weights).coefs_[0], regressor(alpha=0.0).fit(X, Y).coefs_[0]
+    )
+
+
+def test_numbers_beyond_float32_are_refused_by_a_model_in_float32():
+    model = regressor().fit(X.astype(np.float32), Y.astype(np.float32))
+    with pytest.raises(ValueError, match="X holds numbers beyond float32"):
+        model.predict([[1e39, 0.0]])
+
+
+LABELS = {"output": "softmax", "loss": "cross_entropy"}
+
+
+@pytest.mark.parametrize(
+    ("train", "way_out"),
+    [
+        (lambda: classifier().fit(X.reshape(20, 4, 2), C[:20]), r"X\.reshape\(len\(X\), -1\)"),
+        (lambda: Network([8, 1]).fit(X.reshape(20, 4, 2), Y[:20], **FIT), r"x\.reshape\(len\(x\), -1\)"),
+        (lambda: Network([2, 2], **LABELS).fit(X, C.astype(float), **FIT), r"np\.unique\(y, return_inverse"),
+        (lambda: Network([2, 2], **LABELS).fit(X, C + 1, **FIT), r"np\.unique\(y, return_inverse"),
+        (
+            lambda: Network([2, 1], output="logistic", loss="binary_cross_entropy").fit(X, 2 * C - 1, **FIT),
+            r"\(y \+ 1\) / 2",
+        ),
+        (lambda: classifier().fit(np.zeros(80, [("a", float), ("b", float)]), C), "X must .* take the fields apart"),
+        (lambda: classifier(early_stopping=True, validation_fraction=0.0).fit(X, C), "above 0 and below 1"),
+    ],
+)
+def test_messages_name_the_way_out(train, way_out):
+    with pytest.raises((ValueError, TypeError), match=way_out):
+        train()

@@ -199,6 +199,13 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
         if type(X) is np.ndarray and X.dtype == np.uint8 and X.ndim == 2 and X.size:
             validate_rows(self, X[:1], reset=reset)
             return np.require(X, requirements=("C", "A"))
+        if isinstance(X, np.ndarray) and X.dtype.names is not None:
+            as_float(X, "X")  # for its message
+        if getattr(X, "ndim", 0) > 2:
+            raise ValueError(
+                f"{type(self).__name__}: Found array with dim {X.ndim}, while dim <= 2 is required: "
+                f"X.reshape(len(X), -1) makes a row of each sample"
+            )
         rows: Array = X if not reset and self._is_plain(X) else validate_rows(self, X, reset=reset, finite=False)
         found = first_not_finite(rows)
         if found is not None:
@@ -283,13 +290,13 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
         if hasattr(self, "coefs_"):
             inside = self._inside()
             network.weights, network.biases = inside.weights, inside.biases
-        rows = rows if rows.dtype == np.uint8 else np.require(rows, dtype, ("C", "A"))
+        rows = self._for_layers(rows, dtype)
         weights, power = checked_weights(share, len(rows), dtype)
         own = (rows, self._for_network(targets, dtype), weights)
         settings = self._settings(epochs, len(rows), power)
         other = None
         if held_out is not None:
-            other_rows = held_out[0] if held_out[0].dtype == np.uint8 else np.require(held_out[0], dtype, ("C", "A"))
+            other_rows = self._for_layers(held_out[0], dtype)
             other = (
                 other_rows,
                 self._for_network(held_out[1], dtype),
@@ -439,6 +446,19 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
         """What a loss of the network is in the caller's units."""
         return 1.0
 
+    def _for_layers(self, rows: Array, dtype: np.dtype[Any]) -> Array:
+        if rows.dtype == np.uint8:
+            return rows
+        if (
+            rows.dtype.itemsize > dtype.itemsize
+            and max(rows.max(initial=0), -rows.min(initial=0)) > np.finfo(dtype).max
+        ):
+            raise ValueError(
+                f"{type(self).__name__}: X holds numbers beyond {dtype}, in which this model was trained: fit it on "
+                f"float64"
+            )
+        return np.require(rows, dtype, ("C", "A"))
+
     def _for_network(self, targets: Array, dtype: np.dtype[Any]) -> Array:
         """Targets as the compiled code takes them."""
         return targets.copy() if targets.dtype == np.int64 else np.require(targets, dtype, ("C", "A"))
@@ -454,5 +474,5 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
             check_is_fitted(self)
         rows = self._rows(X, reset=False)
         network = self._inside()
-        rows = rows if rows.dtype == np.uint8 else np.require(rows, network.dtype, ("C", "A"))
+        rows = self._for_layers(rows, network.dtype)
         return network._forward(rows, finished)

@@ -75,7 +75,7 @@ class CheckedParameters:
         if self._number("learning_rate_init") == 0:
             raise ValueError("learning_rate_init must be > 0, got 0.")
         if not 0 < self._number("validation_fraction") < 1:
-            raise ValueError(f"validation_fraction must be >= 0 and < 1, got {self.validation_fraction}")
+            raise ValueError(f"validation_fraction must be above 0 and below 1, got {self.validation_fraction}")
         for name in ("shuffle", "early_stopping", "warm_start", "nesterovs_momentum"):
             if not isinstance(getattr(self, name), bool | np.bool):
                 raise ValueError(f"{name} must be either True or False, got {getattr(self, name)!r}.")

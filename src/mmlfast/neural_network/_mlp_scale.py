@@ -15,6 +15,9 @@ Array = np.ndarray[Any, Any]
 _SMALLEST, _LARGEST, _MOST_OFFSET = 0.5, 2.0, 1.0
 # Where the deviation is so many times that of the middle, a few numbers far away are all that it tells of.
 _OUTLIERS = 3.0
+# Where the middle reaches so many times as far to one side as to the other, most numbers are crowded on the short side
+# (incomes, concentrations): its size is theirs, times the second number.
+_LONG_TAIL, _CROWDED = 4.0, 1.5
 _SAMPLE = 2000
 # A part of a stream of fewer rows says where its numbers lie, not how far they spread.
 _FEW_ROWS = 30
@@ -27,8 +30,9 @@ class Scale(NamedTuple):
     factor: Array
 
 
-def _of_the_middle(x: Array, weights: Array | None, found: Columns) -> Columns:
-    """Medians and spreads of the middle in place of what outliers have made of mean and deviation."""
+def _of_the_middle(x: Array, weights: Array | None, found: Columns, *, long_tails: bool = False) -> Columns:
+    """Medians and spreads of the middle in place of what outliers have made of mean and deviation; and of the short
+    side of the middle where the other has a long tail."""
     mean, deviation = found.mean.copy(), found.deviation.copy()
     suspects = np.flatnonzero(found.farthest > 4 * found.deviation)
     if len(x) > 2 * _SAMPLE:  # a look at some rows first
@@ -38,8 +42,11 @@ def _of_the_middle(x: Array, weights: Array | None, found: Columns) -> Columns:
     for j in suspects.tolist():
         low, middle, high = quantiles(x[:, j], weights, (0.1, 0.5, 0.9))
         spread = (high - low) / 2.56  # 1 for normal numbers
-        if spread > 0 and deviation[j] > _OUTLIERS * spread:
-            mean[j], deviation[j] = middle, spread
+        below, above = (middle - low) / 1.28, (high - middle) / 1.28
+        short = min(below, above)
+        has_tail = long_tails and short > 0 and max(below, above) > _LONG_TAIL * short
+        if spread > 0 and (has_tail or deviation[j] > _OUTLIERS * spread):
+            mean[j], deviation[j] = middle, min(_CROWDED * short, spread) if has_tail else spread
     return Columns(mean, deviation, found.farthest)
 
 
@@ -66,7 +73,10 @@ def _is_image(x: Array) -> bool:
 
 def scale_of_inputs(x: Array, weights: Array | None, *, stream: bool) -> Scale | None:
     """None where the inputs can be learned from as they are. `stream`: other rows will follow."""
-    found = columns(x, weights, together=True) if _is_image(x) else _of_the_middle(x, weights, columns(x, weights))
+    if _is_image(x):
+        found = columns(x, weights, together=True)
+    else:
+        found = _of_the_middle(x, weights, columns(x, weights), long_tails=True)
     if stream:
         found = _of_a_stream(len(x), found)
     mean, spread, size = found.mean, found.deviation, np.abs(found.mean)

@@ -30,7 +30,8 @@ def inputs(x: Any, name: str, n_in: int, dtype: np.dtype[Any]) -> Array:
     is_bytes = type(a) is np.ndarray and a.dtype.char == "B"
     a = np.require(a, requirements=("C", "A")) if is_bytes else as_float(a, name)
     if a.ndim != 2 or a.shape[1] != n_in:
-        raise ValueError(f"{name} must have shape (n, {n_in}), got {a.shape}")
+        way = f": {name}.reshape(len({name}), -1) makes a row of each sample" if a.ndim > 2 else ""
+        raise ValueError(f"{name} must have shape (n, {n_in}), got {a.shape}{way}")
     return a if is_bytes else plain(a, dtype)
 
 
@@ -59,15 +60,16 @@ def _labels(n: int, n_out: int, y: Any, x_name: str, y_name: str) -> Array:
     a = np.asarray(as_array(y, y_name))
     if a.dtype.char == "O" and all(isinstance(label, int | np.integer) for label in a.flat):
         a = np.array(a.tolist())
+    numbered = f"np.unique({y_name}, return_inverse=True)[1] numbers any labels from 0"
     if a.dtype.kind not in "iub":
-        raise TypeError(f"{y_name} must hold integer labels for loss='cross_entropy', got {a.dtype}")
+        raise TypeError(f"{y_name} must hold integer labels for loss='cross_entropy', got {a.dtype}: {numbered}")
     if a.shape != (n,):
         raise ValueError(f"{y_name} must have shape ({n},) to fit the {n} samples of {x_name}, got {a.shape}")
     # A copy: what is checked is what is used, whatever other threads do meanwhile. 2**63 becomes negative.
     a = a.astype(np.int64, order="C")
     lowest, highest = int(a.min()), int(a.max())
     if lowest < 0 or highest >= n_out:
-        raise ValueError(f"{y_name} must hold labels from 0 to {n_out - 1}, got {lowest} to {highest}")
+        raise ValueError(f"{y_name} must hold labels from 0 to {n_out - 1}, got {lowest} to {highest}: {numbered}")
     return a
 
 
@@ -80,7 +82,8 @@ def _check_probabilities(a: Array, loss: str, name: str) -> None:
         rule = "must hold integer labels, or in each row probabilities that sum to 1"
     if wrong.any():
         row = int(np.argmax(wrong))
-        raise ValueError(f"{name} {rule}, for loss={loss!r}; row {row} holds {a[row].tolist()}")
+        way = f": ({name} + 1) / 2 makes probabilities of signs" if np.isin(a, (-1, 1)).all() else ""
+        raise ValueError(f"{name} {rule}, for loss={loss!r}; row {row} holds {a[row].tolist()}{way}")
 
 
 def weights(
@@ -100,7 +103,7 @@ def weights(
     largest = float(a.max())
     if largest == 0:
         raise ValueError(f"{name} is 0 for every sample: there is nothing to learn from")
-    exponent = -math.frexp(largest)[1]
+    exponent = min(-math.frexp(largest)[1], 1023)
     return plain(np.ldexp(a.astype(np.float64), exponent), dtype), math.ldexp(1.0, exponent)
 
 
