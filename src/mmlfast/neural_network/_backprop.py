@@ -12,6 +12,7 @@ import mmlfast.neural_network._second_order as second_order
 from mmlfast import _core
 from mmlfast.neural_network._functions import OUTPUT_OF_LOSS, name_of
 from mmlfast.neural_network._network_training import TrainedNetwork
+from mmlfast.neural_network._onnx import write
 from mmlfast.neural_network._save import load, save
 
 Array = np.ndarray[Any, Any]
@@ -75,8 +76,7 @@ class Network(TrainedNetwork):
     Notes
     -----
     The same bits come out for every number of threads, and on AVX2 and AVX-512 processors. NaN in the input gives NaN.
-    A slope of relu and its relatives at 0 is that of negative numbers. There is no export to ONNX: `save` writes plain
-    arrays, from which any exporter can be fed.
+    A slope of relu and its relatives at 0 is that of negative numbers.
 
     References
     ----------
@@ -362,6 +362,33 @@ class Network(TrainedNetwork):
         (3, 2)
         """
         save(self.__getstate__(), path)
+
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write `forward` as an ONNX model, with one input ``x`` and one output ``y``, for programs that run without
+        Python or NumPy.
+
+        Numbers are in the dtype of the network: a float32 network runs everywhere, and some runtimes have not all
+        activations in float64 (slopes of leaky relu and elu are float32 in any case). What `standardize` does is part
+        of the model, what a training goes on from is not.
+
+        Parameters
+        ----------
+        path : path
+            Of the file.
+
+        Raises
+        ------
+        ImportError
+            Without the package onnx (``pip install 'mmlfast[onnx]'``).
+        TypeError
+            If the network has an activation of one's own.
+
+        Examples
+        --------
+        >>> from mmlfast.neural_network import Network
+        >>> Network([3, 2], dtype="float32").to_onnx("net.onnx")  # doctest: +SKIP
+        """
+        write(path, self._layers(), self._all_activations(), self._standardization)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Network:
