@@ -520,9 +520,13 @@ def test_every_module_is_offered():
     assert set(mf.__all__) - set(mf._MODULES) <= set(vars(mf))
 
 
-def test_a_function_asked_for_at_the_top_is_found():
+def test_a_function_asked_for_in_another_place_is_found():
     with pytest.raises(AttributeError, match=r"no attribute 'gram_schmidt': it is mmlfast\.linalg\.gram_schmidt"):
         mf.gram_schmidt  # noqa: B018
+    for package in (mf.linalg, mf.neural_network, mf.stats):
+        with pytest.raises(AttributeError, match=r"no attribute 'norm': it is mmlfast\.geometry\.norm") as caught:
+            package.norm  # noqa: B018
+        assert (caught.value.name, caught.value.obj) == ("norm", package)  # Python suggests what is spelled likewise
     assert not hasattr(mf, "_gram_schmidt")
 
 

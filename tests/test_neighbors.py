@@ -500,3 +500,14 @@ def test_the_tree_is_the_same_for_any_number_of_threads(threads, rng):
     np.testing.assert_array_equal(one.indices, two.indices)
     np.testing.assert_array_equal(one.distances, two.distances)
     assert np.count_nonzero(one.indices[:, 0] != np.arange(len(x))) == 0
+
+
+def test_parameters_of_scikit_learn_that_do_not_matter(rng):
+    points = rng.standard_normal((20, 3))
+    plain = mf.geometry.NearestNeighbors(n_neighbors=2).fit(points).kneighbors(points)
+    for algorithm in ("auto", "ball_tree", "kd_tree", "brute"):
+        near = mf.geometry.NearestNeighbors(n_neighbors=2, algorithm=algorithm, leaf_size=5, n_jobs=-1).fit(points)
+        for got, wanted in zip(near.kneighbors(points), plain, strict=True):
+            np.testing.assert_array_equal(got, wanted)
+    with pytest.raises(ValueError, match="algorithm must be one of"):
+        mf.geometry.NearestNeighbors(algorithm="kdtree").fit(points)

@@ -17,7 +17,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from mmlfast._common.errors import ConvergenceWarning
-from mmlfast._common.public import publish
+from mmlfast._common.public import publish, refuse
 from mmlfast._config import __version__, get_num_threads, register_threadpoolctl, set_num_threads, show_config
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ publish(__name__, __all__)
 def __getattr__(name: str) -> ModuleType:
     if name in _MODULES:
         return importlib.import_module(f"mmlfast.{name}")
-    raise AttributeError(f"module 'mmlfast' has no attribute {name!r}{_elsewhere(name)}")
+    refuse(__name__, name)
 
 
-def _elsewhere(name: str) -> str:
-    """Where the function is that was asked for at the top, which is a frequent guess."""
+def elsewhere(name: str) -> str:
+    """Where the function is that was asked for in another place, which is a frequent guess."""
     found = [] if name[0] == "_" else [m for m in _MODULES if m != "dask" and name in __getattr__(m).__all__]
     return f": it is mmlfast.{found[0]}.{name}" if found else ""
 

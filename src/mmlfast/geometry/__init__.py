@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.linalg import LinAlgError
 
-from mmlfast._common.public import publish
+from mmlfast._common.public import publish, refuse
 from mmlfast.geometry._distances import cdist
 from mmlfast.geometry._inner_product import angle, distance, inner, norm, scalar_projection
 from mmlfast.geometry._mahalanobis import Mahalanobis
@@ -52,4 +52,4 @@ def __getattr__(name: str) -> Any:
 
         NearestNeighbors.__module__ = __name__
         return NearestNeighbors
-    raise AttributeError(f"module 'mmlfast.geometry' has no attribute {name!r}")
+    refuse(__name__, name)

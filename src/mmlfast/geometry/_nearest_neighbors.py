@@ -19,9 +19,11 @@ from mmlfast.geometry._neighbors import nearest
 
 Array = np.ndarray[Any, Any]
 
+ALGORITHMS = ("auto", "ball_tree", "kd_tree", "brute")
+
 
 class NearestNeighbors(BaseEstimator):
-    """Nearest neighbours with scikit-learn's interface, exactly and by brute force.
+    """Nearest neighbours with scikit-learn's interface, exactly.
 
     Parameters
     ----------
@@ -33,6 +35,10 @@ class NearestNeighbors(BaseEstimator):
         `Mahalanobis`. Default: the Euclidean distance.
     p : float
         The power of "minkowski"; only 2.
+    algorithm : {"auto", "ball_tree", "kd_tree", "brute"}
+        Not used: the answer is the same, and the way to it is chosen by the sizes.
+    leaf_size, n_jobs : int, optional
+        Not used; threads are those of `mmlfast.set_num_threads`.
 
     Attributes
     ----------
@@ -59,11 +65,21 @@ class NearestNeighbors(BaseEstimator):
     """
 
     def __init__(
-        self, *, n_neighbors: int = 5, metric: ArrayLike | Mahalanobis | str | None = None, p: float = 2
+        self,
+        *,
+        n_neighbors: int = 5,
+        metric: ArrayLike | Mahalanobis | str | None = None,
+        p: float = 2,
+        algorithm: str = "auto",
+        leaf_size: int = 30,
+        n_jobs: int | None = None,
     ) -> None:
         self.n_neighbors = n_neighbors
         self.metric = metric
         self.p = p
+        self.algorithm = algorithm
+        self.leaf_size = leaf_size
+        self.n_jobs = n_jobs
 
     def _metric(self) -> Any:
         """The metric in the words of `knn`."""
@@ -90,6 +106,10 @@ class NearestNeighbors(BaseEstimator):
             The estimator itself.
         """
         _count(self.n_neighbors)
+        if self.algorithm not in ALGORITHMS:
+            raise ValueError(
+                f"NearestNeighbors: algorithm must be one of {', '.join(map(repr, ALGORITHMS))}, got {self.algorithm!r}"
+            )
         metric = self._metric()
         if metric is not None and not isinstance(metric, str):
             check_axes("NearestNeighbors", metric, X=(X, "nd", "d"))

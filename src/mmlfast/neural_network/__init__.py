@@ -5,7 +5,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from mmlfast._common.public import publish
+from mmlfast._common.public import publish, refuse
 from mmlfast.neural_network._backprop import Network
 from mmlfast.neural_network._fit_many import FitMany, fit_many
 
@@ -29,4 +29,4 @@ def __getattr__(name: str) -> Any:
 
         MLPRegressor.__module__ = __name__
         return MLPRegressor
-    raise AttributeError(f"module 'mmlfast.neural_network' has no attribute {name!r}")
+    refuse(__name__, name)
