@@ -66,6 +66,13 @@ def _every_eighth_row_elsewhere(rng, n, d):
     return x
 
 
+def _every_eighth_group_elsewhere(rng, n, d):
+    x = 1e9 + rng.standard_normal((n, d))
+    sample = np.arange(n) // 8 % 8 == 0
+    x[sample] = rng.standard_normal((sample.sum(), d)) * 1e-3
+    return x
+
+
 def _trend(rng, n, d):
     return np.linspace(-1e6, 3e6, n)[:, None] + rng.standard_normal((n, d))
 
@@ -76,21 +83,23 @@ def _one_row_elsewhere(rng, n, d):
     return x
 
 
-@pytest.mark.parametrize("rows_like", [_every_eighth_row_elsewhere, _trend, _one_row_elsewhere])
-@pytest.mark.parametrize("n", [9, 512, 700])
-def test_rows_whose_provisional_mean_is_wrong(rows_like, n, rng):
-    """Blocks of 17 to 256 columns are shifted by the mean of every eighth row; what that is off by is taken out."""
-    x = rows_like(rng, n, 20)
-    columns = [0, 7, 19]
+@pytest.mark.parametrize(
+    "rows_like", [_every_eighth_row_elsewhere, _every_eighth_group_elsewhere, _trend, _one_row_elsewhere]
+)
+@pytest.mark.parametrize(("n", "d"), [(9, 20), (512, 20), (700, 20), (700, 3), (1403, 4), (700, 10)])
+def test_rows_whose_provisional_mean_is_wrong(rows_like, n, d, rng):
+    """Blocks are shifted by the mean of an eighth of the rows; what that is off by is taken out."""
+    x = rows_like(rng, n, d)
+    columns = [0, d // 3 + 1, d - 1]
     mean, cov = exact(x[:, columns])
     assert error(stats.covariance(x)[np.ix_(columns, columns)], cov) < 1e-14
     np.testing.assert_allclose(stats.mean(x)[columns], mean, rtol=4e-16, atol=1e-16 * np.abs(x).max())
     same_bits(stats.variance(x), np.diagonal(stats.covariance(x)))
 
 
-@pytest.mark.parametrize("d", [5, 20, 300])
-def test_a_finite_mean_of_numbers_whose_differences_overflow(d, rng):
-    x = rng.standard_normal((30, d))
+@pytest.mark.parametrize(("n", "d"), [(30, 5), (30, 20), (30, 300), (200, 3), (200, 10)])
+def test_a_finite_mean_of_numbers_whose_differences_overflow(n, d, rng):
+    x = rng.standard_normal((n, d))
     x[:, 2] = 0
     x[4, 2], x[5, 2] = 1.7e308, -1.7e308
     mean, good = stats.mean(x), [j for j in range(d) if j != 2]
@@ -262,6 +271,32 @@ def test_opposite_infinities():
 
 
 # ---- input ----
+
+
+@every_dtype
+@pytest.mark.parametrize("value", [0.0, np.nan, np.inf])
+def test_narrow_tables_give_the_same_bits_however_they_lie(value, dtype, rng):
+    for d in (1, 2, 3, 4, 5, 7, 8, 9, 10, 13, 16):
+        x = table(rng, 261 if d > 8 else 523 if d > 4 else 1031, d, dtype)
+        x[77, d // 2] = value
+        wide = np.full((len(x), d + 3), 9, dtype)
+        wide[:, 1 : d + 1] = x
+        state = Moments(d)
+        for part in np.array_split(x, 5):
+            state.update(part)
+        right = [f(x) for f in (stats.covariance, stats.mean, stats.variance)]
+        for same in (
+            np.asfortranarray(x),
+            wide[:, 1 : d + 1],
+            np.repeat(x, 2, axis=1)[:, ::2],
+            np.repeat(x, 2, axis=0)[::2],
+        ):
+            for f, known in zip((stats.covariance, stats.mean, stats.variance), right, strict=True):
+                same_bits(f(same), known)
+        same_bits(np.diagonal(right[0]), right[2])
+        if dtype == np.float64:
+            same_bits(state.covariance(), right[0])
+            same_bits(state.mean, right[1])
 
 
 @every_layout

@@ -15,9 +15,6 @@
 
 namespace mmlfast::drivers {
 
-// How much of the moments: the mean (the diagonal of M2 is undefined then), the diagonal too, all.
-enum class Want { mean, variance, covariance };
-
 inline constexpr Outcome no_memory{Outcome::Status::no_memory}, interrupted{Outcome::Status::interrupted};
 
 template <class T>
@@ -200,6 +197,21 @@ class ShiftedRows {
   double* node_;
 };
 
+// The node of rows of weight 1 of a table whose blocks are by columns; x may be the block.
+template <class T>
+void reduce_narrow(const CovarianceShape& shape, Want want, const T* x, const Layout& l, double* block,
+                   const CovarianceWorkspace& work, double* node, const void* next, Size ahead) noexcept {
+  std::fill_n(node, shape.node_size(want == Want::covariance), 0.0);
+  node[0] = static_cast<double>(l.rows);
+  const auto call = [&](auto kernel) noexcept {
+    kernel(shape, want, x, l, block, node + shape.hi(), node + shape.lo(), work.delta, node + shape.m2(), next, ahead);
+  };
+  if constexpr (sizeof(T) == 8)
+    call(work.kernel.narrow_f64);
+  else
+    call(work.kernel.narrow_f32);
+}
+
 // The node of at most shape.rows rows. What follows them in memory is taken for the rows of the next block.
 template <class T>
 void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table, const CovarianceWorkspace& work,
@@ -208,22 +220,26 @@ void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table,
   const T* next = table.data + l.rows * shape.d;
   const bool contiguous = l.col_stride == 1 && l.row_stride == l.cols;
   const Size ahead = contiguous ? l.rows * shape.d * Size{sizeof(T)} : 0;
-  if (shape.shifted && l.rows > 0 && all_one(table.weights, table.weights_stride, l.rows)) {
+  const bool at_once = (shape.shifted || shape.by_columns) && l.rows > 0;
+  if (at_once && all_one(table.weights, table.weights_stride, l.rows)) {
+    if (shape.by_columns) return reduce_narrow(shape, want, table.data, l, work.block, work, node, next, ahead);
     const ShiftedRows shifted(shape, want, l.rows, work, node);
     shifted.take(table.data, l);
     return shifted.finish(next, ahead);
   }
-  if (want == Want::mean && reduce_means(work.kernel, shape, table, work.block, node)) return;
   pack(work.kernel, shape, table.data, l, work.block);
   const double* weights = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
   reduce_block(work.kernel, shape, want == Want::covariance, work.block, l.rows, weights, node, next, ahead);
 }
 
-// The node of rows that are packed already, as they are in a block; which, if it is not shifted, is centred in place.
+// The node of rows that are packed already, as they are in a block; which, if it is by columns or not shifted, is
+// shifted or centred in place.
 inline void reduce_packed(const CovarianceShape& shape, Want want, double* block, Size rows, const double* weights,
                           const CovarianceWorkspace& work, double* node) noexcept {
-  if (!shape.shifted || !all_one(weights, 1, rows))
+  if (!(shape.shifted || shape.by_columns) || !all_one(weights, 1, rows))
     return reduce_block(work.kernel, shape, want == Want::covariance, block, rows, weights, node);
+  if (shape.by_columns)
+    return reduce_narrow(shape, want, block, Layout{rows, shape.d, 1, shape.stride}, block, work, node, nullptr, 0);
   const ShiftedRows shifted(shape, want, rows, work, node);
   shifted.take_strips(block);
   shifted.finish();

@@ -5,6 +5,7 @@
 #include "kernels/covariance_centre.hpp"
 #include "kernels/covariance_lanes.hpp"
 #include "kernels/covariance_means.hpp"
+#include "kernels/covariance_narrow.hpp"
 #include "kernels/covariance_shift.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -16,8 +17,6 @@ using Index = std::ptrdiff_t;
 constexpr int width = native_lanes<double>;
 
 MMLFAST_INLINE N broadcast_native(double x) { return x - N{}; }
-
-MMLFAST_INLINE bool finite(double x) { return __builtin_fabs(x) <= __DBL_MAX__; }
 
 // ---- packing ----
 
@@ -364,21 +363,18 @@ double merge_means(const CovarianceShape& shape, double* a, const double* b, dou
   double *hi = a + shape.hi(), *lo = a + shape.lo();
   const double *other_hi = b + shape.hi(), *other_lo = b + shape.lo();
   a[0] = n;
-  for (Index j = 0; j < shape.d; ++j) {
-    const double ha = hi[j], hb = other_hi[j];
-    delta[j] = (hb - ha) + (other_lo[j] - lo[j]);
-    if (!finite(delta[j])) {
-      hi[j] = (ha * na + hb * nb) / n;
-      lo[j] = 0;
-      continue;
-    }
-    // hi + lo := ha + lo + delta * nb / n, the sum of the large parts without error (Knuth's TwoSum).
-    const double step = delta[j] * (nb / n), sum = ha + step, part = sum - ha;
-    const double low = lo[j] + ((ha - (sum - part)) + (step - part));
-    hi[j] = sum + low;
-    lo[j] = finite(hi[j]) ? low - (hi[j] - sum) : 0;
+  const V all = broadcast(n), share = broadcast(nb / n), none = zero<double>(), largest = broadcast(__DBL_MAX__);
+  for (Index j = 0; j < shape.padded(); j += 8) {  // what is behind the columns is 0 and stays it
+    const V ha = load(hi + j), hb = load(other_hi + j), la = load(lo + j);
+    const V difference = (hb - ha) + (load(other_lo + j) - la);
+    store(delta + j, difference);
+    // hi + lo := ha + lo + difference * nb / n, the sum of the large parts without error (Knuth's TwoSum).
+    const V step = difference * share, sum = ha + step, part = sum - ha;
+    const V low = la + ((ha - (sum - part)) + (step - part)), mean = sum + low;
+    const mask<double> good = abs(difference) <= largest;
+    store(hi + j, select(good, mean, (ha * broadcast(na) + hb * broadcast(nb)) / all));
+    store(lo + j, select(good & (abs(mean) <= largest), low - (mean - sum), none));
   }
-  for (Index j = shape.d; j < shape.padded(); ++j) delta[j] = 0;
   return na * (nb / n);
 }
 
@@ -415,11 +411,24 @@ void unshift(const CovarianceShape& shape, bool full, Index rows, const double* 
   }
 }
 
+template <class T>
+void narrow(const CovarianceShape& shape, Want want, const T* x, const Layout& layout, double* block, double* hi,
+            double* lo, double* delta, double* m2, const void* next, Index ahead) {
+  const bool multiplied = narrow_blocks::reduce(shape, want, x, layout, block, hi, lo, delta, m2);
+  if (want == Want::mean) return;
+  const bool full = want == Want::covariance;
+  if (!multiplied && full)
+    products_of_columns(shape, block, layout.rows, false, m2, next, ahead);
+  else if (!multiplied)
+    squares(shape, block, layout.rows, 0, shape.strips, false, m2);
+  unshift(shape, full, layout.rows, delta, m2);
+}
+
 }  // namespace
 
 MMLFAST_DEFINE_TABLE(CovarianceKernel, covariance_kernel, pack<double>, pack<float>, centre, shift_rows<double>,
-                     shift_rows<float>, unshift, products, squares, merge_means, means_of_rows<double>,
-                     means_of_rows<float>, merge)
+                     shift_rows<float>, unshift, narrow<double>, narrow<float>, products, squares, merge_means,
+                     means_of_rows<double>, means_of_rows<float>, merge)
 
 MMLFAST_DEFINE_TABLES(CovarianceInLanes, covariance_in_lanes, in_lanes::covariance<T>, in_lanes::correlation<T>,
                       in_lanes::variance<false, T>, in_lanes::variance<true, T>, in_lanes::mean<T>)

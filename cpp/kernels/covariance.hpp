@@ -10,6 +10,7 @@
 //   shift     IN  strips of rows of T    OUT  block: rows less a provisional mean   OUT  hi, lo: the mean
 //             OUT  delta: the mean less the provisional one
 //   unshift   IN/OUT  m2 of shifted rows in, of centred rows out   IN  delta
+//   narrow    shift, products or squares, and unshift for a block by columns
 //   products  IN  centred block    OUT  m2 (+)= Z'Z for a rectangle of strips, upper half
 //   squares   IN  centred block    OUT  the diagonal of the same, with the same bits
 //   merge     IN/OUT  node a       IN  node b        SCRATCH  padded(d) doubles
@@ -22,8 +23,9 @@
 // last block of a narrow table, if it is short (is_short), is made of strips too: its sums are then those of
 // kernels/covariance_lanes.hpp, which takes eight such tables at once.
 //
-// Blocks of 17 to 256 columns (`shifted`) whose rows all have weight 1 are packed, shifted by a provisional mean and
-// summed in one reading, and M2 is put right after the products (kernels/covariance_shift.hpp).
+// Blocks of up to 256 columns whose rows all have weight 1 are shifted by a provisional mean and summed in one reading,
+// and M2 is put right after the products: kernels/covariance_narrow.hpp up to `columns_limit` columns,
+// kernels/covariance_shift.hpp above (`shifted`).
 //
 // Flops: n d (d + 1) + 6 n d; bytes: the table once. Accumulation: float64 whatever T is. Error of an entry (i, j):
 // a few u sqrt(M2_ii M2_jj) (sums run over at most 128 terms before they are
@@ -111,6 +113,9 @@ struct CovarianceShape {
   constexpr std::ptrdiff_t node_size(bool full) const noexcept { return m2() + m2_size(full); }
 };
 
+// How much of the moments: the mean, the diagonal of M2 too, all.
+enum class Want { mean, variance, covariance };
+
 struct CovarianceKernel {
   // Puts rows x (shape by `layout`) into the block from row 0 of `block` on; a block with more rows before these is
   // passed as block + shape.index(first, 0).
@@ -130,6 +135,12 @@ struct CovarianceKernel {
                     std::ptrdiff_t strip_step, std::ptrdiff_t strips, double* block, double* hi, double* lo,
                     double* delta);
   void (*unshift)(const CovarianceShape& shape, bool full, std::ptrdiff_t rows, const double* delta, double* m2);
+  // by_columns: rows (at least 1) of weight 1, any strides, `block` as SCRATCH, which x may lie in as it would be
+  // packed. delta is SCRATCH too. As for products(), the `ahead` bytes from `next` on are fetched.
+  void (*narrow_f64)(const CovarianceShape& shape, Want want, const double* x, const Layout& layout, double* block,
+                     double* hi, double* lo, double* delta, double* m2, const void* next, std::ptrdiff_t ahead);
+  void (*narrow_f32)(const CovarianceShape& shape, Want want, const float* x, const Layout& layout, double* block,
+                     double* hi, double* lo, double* delta, double* m2, const void* next, std::ptrdiff_t ahead);
   // m2 := (add: m2 +) Z'Z for strips si0 <= si < si1, sj0 <= sj < sj1, si <= sj (by_columns: everything). Meanwhile the
   // `ahead` bytes from `next` on, the rows of the next block, are fetched.
   void (*products)(const CovarianceShape& shape, const double* block, std::ptrdiff_t rows, std::ptrdiff_t si0,
@@ -140,8 +151,8 @@ struct CovarianceKernel {
   // Weight and mean of a and sign * b together, in a; delta = mean(b) - mean(a). Returns the factor of delta delta' in
   // m2.
   double (*merge_means)(const CovarianceShape& shape, double* a, const double* b, double sign, double* delta);
-  // Mean alone, of `rows` rows (at least 1) that lie one behind the other in memory, with the bits that `centre` gives
-  // it. False if a mean is not finite: hi and lo are undefined then. SCRATCH 64 * d doubles.
+  // By strips: mean alone, of `rows` rows (at least 1) that lie one behind the other in memory, with the bits that
+  // `centre` gives it. False if a mean is not finite: hi and lo are undefined then. SCRATCH 64 * d doubles.
   bool (*means_f64)(const CovarianceShape& shape, const double* x, std::ptrdiff_t rows, double* hi, double* lo,
                     double* scratch);
   bool (*means_f32)(const CovarianceShape& shape, const float* x, std::ptrdiff_t rows, double* hi, double* lo,

@@ -34,26 +34,21 @@ void sums_of_differences(const T* x, std::ptrdiff_t count, std::ptrdiff_t size, 
   for (std::ptrdiff_t e = 0; e < count - whole; ++e) sum[e] += static_cast<double>(x[whole + e]) - shift[e];
 }
 
-// sum[j] += the other rows of a period, in the tree of the sums over a column: every eighth row first (lanes over
-// rows).
-inline void add_up_period(bool by_columns, std::ptrdiff_t d, double* sum) {
-  const std::ptrdiff_t quarter = by_columns ? 8 * d : d;
-  for (std::ptrdiff_t e = 0; e < quarter; ++e)
-    sum[e] = (sum[e] + sum[quarter + e]) + (sum[2 * quarter + e] + sum[3 * quarter + e]);
-  for (std::ptrdiff_t half = quarter / 2; by_columns && half >= d; half /= 2)
-    for (std::ptrdiff_t e = 0; e < half; ++e) sum[e] += sum[half + e];
+// sum[j] += the other rows of a period of four.
+inline void add_up_period(std::ptrdiff_t d, double* sum) {
+  for (std::ptrdiff_t e = 0; e < d; ++e) sum[e] = (sum[e] + sum[d + e]) + (sum[2 * d + e] + sum[3 * d + e]);
 }
 
 template <class T>
 bool means_of_rows(const CovarianceShape& shape, const T* x, std::ptrdiff_t rows, double* hi, double* lo,
                    double* scratch) {
-  const std::ptrdiff_t d = shape.d, period = shape.by_columns ? 32 : 4, size = period * d;
+  const std::ptrdiff_t d = shape.d, size = 4 * d;
   const double total = static_cast<double>(rows);
   double *shift = scratch, *sum = scratch + size;
   for (std::ptrdiff_t first = 0; first < size; first += d)
     for (std::ptrdiff_t j = 0; j < d; ++j) shift[first + j] = static_cast<double>(x[j]);
   sums_of_differences(x, rows * d, size, shift, false, sum);
-  add_up_period(shape.by_columns, d, sum);
+  add_up_period(d, sum);
   bool good = true;
   for (std::ptrdiff_t j = 0; j < d; ++j) {
     hi[j] = shift[j] + sum[j] / total;
@@ -63,7 +58,7 @@ bool means_of_rows(const CovarianceShape& shape, const T* x, std::ptrdiff_t rows
   for (std::ptrdiff_t first = 0; first < size; first += d)
     for (std::ptrdiff_t j = 0; j < d; ++j) shift[first + j] = hi[j];
   sums_of_differences(x, rows * d, size, shift, true, sum);
-  add_up_period(shape.by_columns, d, sum);
+  add_up_period(d, sum);
   for (std::ptrdiff_t j = 0; j < d; ++j) lo[j] = sum[j] / total;
   return true;
 }
