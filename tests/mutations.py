@@ -83,6 +83,8 @@ def mutations(where: str, tests: str, *changes: tuple[str, str]) -> None:
 mutations(
     "cpp/kernels/**/elimination*",
     "test_elimination.py test_lu.py test_condition.py test_layouts.py",
+    ("reduce_add(size) * condition < static_cast<T>(0.5)", "reduce_add(size) * condition < 1e9"),
+    ("distance = right - reduce_add(plain)", "distance = 0 * right"),
     ("candidate > best", "candidate < best"),  # the smallest pivot
     ("f.singular | (best == zero<T>())", "f.singular"),
     ("lane | (pivot_size < broadcast<T>(smallest))", "lane"),  # reciprocals of tiny pivots

@@ -38,7 +38,11 @@ double LapackFactors<T>::reciprocal_condition(const T* item, const Layout& layou
   if (!y) return 1;
   for (Size i = 0; i < n; ++i) y[i] = probes<T>.number[i % probe_numbers];
   substitute(false, y.data(), 1);
-  if (looks_good(item, layout, y.data(), x, b, step)) return 1;
+  const Limits<T> limits(n);
+  const Solved<T> solved{n, layout.row_stride, item, y.data(), x, b, step};
+  if (layout.col_stride == 1 ? kernel_of<Elimination<T>>().looks_good(solved, limits.condition, limits.backward)
+                             : looks_good(item, layout, y.data(), x, b, step))
+    return 1;
   const Scales scales(item, layout);
   if (!scales.good()) return 1;
   std::uint64_t state = 0x9e3779b97f4a7c15;

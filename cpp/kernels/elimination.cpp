@@ -337,9 +337,32 @@ LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, voi
   });
 }
 
+template <class T>
+bool looks_good(const Solved<T>& s, T condition, T backward) {
+  bool good = true;
+  const T* row = s.a;
+  for (std::ptrdiff_t r = 0; r < s.n; ++r, row += s.row) {
+    vec<T> size = zero<T>(), plain = zero<T>(), absolute = zero<T>();
+    const auto add = [&](const vec<T>& a, const vec<T>& y, const vec<T>& x) MMLFAST_INLINE_LAMBDA {
+      const vec<T> product = a * x;
+      size = fma(abs(a), abs(y), size);
+      plain = plain + product;
+      absolute = absolute + abs(product);
+    };
+    std::ptrdiff_t k = 0;
+    for (; k + lanes<T> <= s.n; k += lanes<T>) add(load(row + k), load(s.y + k), load(s.x + k));
+    if (const int left = static_cast<int>(s.n - k); left > 0)
+      add(load_first(row + k, left), load_first(s.y + k, left), load_first(s.x + k, left));
+    const T right = s.b[r * s.step], distance = right - reduce_add(plain), length = right < 0 ? -right : right;
+    good = good & (reduce_add(size) * condition < static_cast<T>(0.5)) &
+           ((distance < 0 ? -distance : distance) <= backward * (length + reduce_add(absolute)));
+  }
+  return good;
+}
+
 }  // namespace
 
 MMLFAST_DEFINE_TABLES(Elimination, elimination, scratch_vectors<T>, solve<T>, inverse<T>, determinant<T>,
-                      log_determinant<T>, lu_scratch_vectors<T>, lu<T>)
+                      log_determinant<T>, lu_scratch_vectors<T>, lu<T>, looks_good<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -33,6 +33,14 @@ namespace mmlfast {
 // The largest n that the lanes are meant for; the driver hands larger matrices to LAPACK.
 inline constexpr std::ptrdiff_t max_lane_order = 128;
 
+// One matrix of any order whose rows are contiguous, and solutions of a y = z, z being of the size of 1, and a x = b.
+template <class T>
+struct Solved {
+  std::ptrdiff_t n, row;  // numbers from row to row
+  const T *a, *y, *x, *b;
+  std::ptrdiff_t step;  // from number to number of b
+};
+
 template <class T>
 struct Elimination {
   std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t n, std::ptrdiff_t m);
@@ -50,6 +58,9 @@ struct Elimination {
   std::ptrdiff_t (*lu_scratch_vectors)(std::ptrdiff_t m, std::ptrdiff_t n);
   void (*lu)(const T* const* a, const Layout& a_layout, std::int32_t* order, T* const* l, const Layout& l_layout,
              T* const* u, const Layout& u_layout, void* scratch);
+  // Whether in every row the sum of |a y|, times `condition`, is below 1/2, and |b - a x| at most `backward` times the
+  // sum of |b| and all |a x|.
+  bool (*looks_good)(const Solved<T>& s, T condition, T backward);
 };
 
 MMLFAST_KERNEL_TABLES(Elimination, elimination)
