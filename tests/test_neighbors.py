@@ -511,3 +511,24 @@ def test_parameters_of_scikit_learn_that_do_not_matter(rng):
             np.testing.assert_array_equal(got, wanted)
     with pytest.raises(ValueError, match="algorithm must be one of"):
         mf.geometry.NearestNeighbors(algorithm="kdtree").fit(points)
+
+
+@pytest.mark.parametrize("n", [1, 4, 8])
+@pytest.mark.parametrize("d", [3, 16, 37])
+def test_few_queries_in_float32_read_the_points_once(n, d, rng):
+    """What is not finite is found on the way; squares that leave float32 are no sign of it."""
+    x, y = rng.standard_normal((n, d)).astype(np.float32), rng.standard_normal((3000, d)).astype(np.float32)
+    y[7] *= np.float32(1e30)
+    right = knn(x.astype(float), y.astype(float), 5)
+    found = knn(x, y, 5)
+    np.testing.assert_array_equal(found.indices, right.indices)
+    np.testing.assert_allclose(found.distances, right.distances, rtol=1e-6)
+    for bad in (np.nan, np.inf, -np.inf):
+        for table, name in ((y, "Y"), (x, "X")):
+            place = len(table) - 1, d - 1
+            before, table[place] = table[place], bad
+            with pytest.raises(
+                ValueError, match=rf"{name} must not hold NaN or infinity, but does at \({place[0]}, {d - 1}\)"
+            ):
+                knn(x, y, 5)
+            table[place] = before

@@ -35,7 +35,8 @@ struct NeighborAnswer {
   // Whether digits of the square of this distance may have been lost to underflow; squares of float32 never lose any.
   bool lost(Size query, const Measured& found) const noexcept {
     if (sizeof(T) < 8 || !(found.score < 0x1p-900)) return false;
-    return found.score > 0 || !std::equal(x.row(query), x.row(query) + x.d, y.row(found.index));
+    const T *own = x.row(query), *other = y.row(found.index);
+    return found.score > 0 || (own != other && !std::equal(own, own + x.d, other));
   }
 
   // The k nearest of `count` candidates: at least k, unless the rows have changed (see ordered). Room for k in any
@@ -44,6 +45,11 @@ struct NeighborAnswer {
     for (; count < k; ++count) candidates[count] = {std::numeric_limits<double>::infinity(), 0};
     if (count > k) std::nth_element(candidates, candidates + k - 1, candidates + count, nearer);
     std::sort(candidates, candidates + k, nearer);
+    write_in_order(query, candidates);
+  }
+
+  // k candidates that are in order.
+  void write_in_order(Size query, const Measured* candidates) const noexcept {
     bool any_lost = false;
     for (Size i = 0; i < k; ++i) {
       const double square = candidates[i].score;

@@ -112,7 +112,13 @@ class TreeSearch {
       if (nearer({far.square, points_.least(far.node)}, {near.square, points_.least(near.node)})) std::swap(near, far);
       waiting[count++] = far, waiting[count++] = near;
     }
-    for (Size q = 0; q < n; ++q) answer_.write(tree.order()[first + q], w.candidates + q * capacity_, w.count[q]);
+    for (Size q = 0; q < n; ++q) {
+      Measured* candidates = w.candidates + q * capacity_;
+      if (w.count[q] == answer_.k && answer_.k <= most_in_order)
+        answer_.write_in_order(tree.order()[first + q], candidates);
+      else
+        answer_.write(tree.order()[first + q], candidates, w.count[q]);
+    }
   }
 
   void load(const PointTree<T>& tree, Size first, Size n, const Workspace& w) const noexcept {
@@ -184,7 +190,8 @@ class TreeSearch {
     }
     w.count[q] = w.seen[q] = std::min(all, k);
     if (all < k) return false;
-    w.limit[q] = std::nextafter(candidates[k - 1].score, std::numeric_limits<double>::infinity());
+    w.limit[q] = candidates[k - 1].score * (1 + std::numeric_limits<double>::epsilon()) +
+                 std::numeric_limits<double>::denorm_min();
     return true;
   }
 
