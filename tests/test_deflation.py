@@ -10,6 +10,7 @@ import scipy.sparse as sp
 from cases import every_dtype, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.linalg import block_diag
 
 import mmlfast as mf
 from mmlfast.decomposition._krylov import dominant_eigenpairs
@@ -143,7 +144,7 @@ WAYS = {
     "operator": sp.linalg.aslinearoperator,
     "function": lambda a: lambda x: a @ x,
 }
-TWO_CLASSES = sp.block_diag([np.full((2, 2), 0.5), [[0.8, 0.4], [0.2, 0.6]]]).toarray()
+TWO_CLASSES = block_diag(np.full((2, 2), 0.5), [[0.8, 0.4], [0.2, 0.6]])
 REPEATED = {
     "diagonal": (np.diag([8.0, 8, 4]), [8, 8]),
     "components": (np.kron(np.eye(2), np.ones((5, 5)) - np.eye(5)), [4, 4]),
@@ -227,7 +228,7 @@ def structured(draw):
         a = np.kron(np.eye(3), b + b.T)
     elif kind == "blocks":
         p = rng.random((3, 3))
-        a = sp.block_diag([p / p.sum(axis=0)] * 2 + [np.full((2, 2), 0.5)]).toarray()
+        a = block_diag(*[p / p.sum(axis=0)] * 2, np.full((2, 2), 0.5))
     elif kind == "triangular":
         a = np.triu(rng.integers(-3, 4, (n, n))).astype(float)
     else:
