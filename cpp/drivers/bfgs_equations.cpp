@@ -281,7 +281,13 @@ class Equations {
     bool small = true;
     for (Size j = 0; j < n_; ++j) small = small && std::fabs(y_[j] / d_[j]) <= tol * std::fabs(at_.x[j]);
     if (!newton_) return false;
-    bool stuck = small || length <= 1e-14 * size;
+    bool met = true;
+    for (Size i = 0; i < m_; ++i) {
+      double terms = 0;
+      for (Size j = 0; j < n_; ++j) terms += std::fabs(at_.a[i * n_ + j] * at_.x[j]);
+      met = met && std::fabs(at_.c[i]) <= 64 * eps * terms;
+    }
+    bool stuck = small || (met && length <= 1e-14 * size);
     if (!stuck && length <= 1e-7 * size && n_steps_ >= 2)
       stuck = length >= 0.5 * std::min(recent_[(n_steps_ - 1) % n_recent], recent_[(n_steps_ - 2) % n_recent]);
     recent_[n_steps_++ % n_recent] = length;
@@ -330,7 +336,7 @@ class Equations {
       if (predicted_c_ > 0) {
         const double needed = -predicted_f_ / (0.7 * predicted_c_);
         if (needed > weight_) weight_ = 1.5 * needed;
-        if (weight_ == 0) weight_ = (at_.value != 0 ? std::fabs(at_.value) : 1) / before;
+        if (weight_ == 0 && before > 0) weight_ = (at_.value != 0 ? std::fabs(at_.value) : 1) / before;
       }
       const double predicted = predicted_f_ + weight_ * predicted_c_, length = length_of(y_, n_);
       if (!go_to(y_, to_)) return false;

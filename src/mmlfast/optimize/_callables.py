@@ -77,6 +77,8 @@ class Taken:
         How many times f was called as it is.
     is_noisy : bool
         Whether f gives other numbers for the same x.
+    says_whether : bool
+        Whether f gives True or False.
     """
 
     def __init__(self, f: Callable[..., Any], x0: Argument, args: tuple[Any, ...], name: str) -> None:
@@ -90,7 +92,9 @@ class Taken:
         self.is_noisy = False
         self._differences: Differences | None = None
         self.bounds: tuple[Any, Any] = (-np.inf, np.inf)
-        self.first = _checked_result(f, self.plain(x0.values), name)
+        result = self.plain(x0.values)
+        self.first = _checked_result(f, result, name)
+        self.says_whether = isinstance(result, bool) or getattr(result, "dtype", None) == np.bool_
 
     @property
     def derivatives(self) -> str:

@@ -18,16 +18,6 @@ from mmlfast.optimize._verdict import ALL_POSITIVE, ISOLATED
 Array = np.ndarray[Any, Any]
 
 
-def _check_numbers(constraint: Constraint, x0: Array, i: int) -> None:
-    """What is True or False is never below 0."""
-    with np.errstate(all="ignore"):
-        if np.asarray(constraint.fun(x0.copy(), *constraint.args)).dtype == bool:
-            raise TypeError(
-                f"constraints[{i}] gives True or False: it must give the number that has to be at least 0, such as "
-                "x[0] - 1 for x[0] > 1"
-            )
-
-
 class _Stopped(Exception):
     """The callback has raised StopIteration."""
 
@@ -50,8 +40,6 @@ def constrained_minimum(
     if box is None and all(c.is_equation for c in constraints):
         return _under_equations(fun, constraints, x0, args, derivatives, max_iter, stepped)
     parts = [(c.fun, c.args, c.jac) for c in constraints]
-    for i, c in enumerate(constraints):
-        _check_numbers(c, x0, i)
     problem = Problem(fun, parts, x0, args, *derivatives, None if box is None else (box.lower, box.upper))
     try:
         outcome, rows = minimum_within(problem, constraints, box, x0, max_iter, _guarded(stepped))

@@ -160,12 +160,12 @@ def curve_fit(
             f"The number of func parameters={len(free)} must not exceed the number of data points={data.n}: "
             "fixed= holds some of them"
         )
-    model = FitModel(f, parameters.free, parameters.start, parameters.held, data.x, data.x_for_calls)
+    bounds_of_free = _bounds_of(parameters)
+    model = FitModel(f, parameters.free, parameters.start, parameters.held, data.x, data.x_for_calls, bounds_of_free)
     rows = data.kept
     if fits_shape(f, model.first.shape, data.y_shape):
         rows = np.zeros(data.n, np.intp)
     _check_first(f, model, rows, data, parameters)
-    bounds_of_free = _bounds_of(parameters)
     derivative, derivatives = None, model.derivatives
     if callable(jac):
         derivative = _given_jacobian(jac, model, parameters, rows, bounds_of_free)

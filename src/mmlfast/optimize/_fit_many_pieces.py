@@ -188,10 +188,14 @@ def _tape_of(job: Job) -> tuple[RowTape | None, str]:
         return None, "sigma is a matrix"
     if len(job.parameters.names) > _MOST_IN_LANES:
         return None, f"more than {_MOST_IN_LANES} parameters"
-    start = next(
-        (s for fit in range(min(job.n_fits, 64)) if np.isfinite(s := job.start.item(fit)).all()), job.parameters.start
-    )
-    return look_at(job.f, job.parameters.free, job.parameters.held, start, job.x.item(0), job.n_variables)
+    free, held = job.parameters.free, job.parameters.held
+    finite = (fit for fit in range(min(job.n_fits, 64)) if np.isfinite(job.start.item(fit)).all())
+    fit = next(finite, None)
+    start = job.parameters.start if fit is None else job.start.item(fit)
+    bounds: tuple[Array | None, Array | None] = (None, None)
+    if job.lower is not None and job.upper is not None:
+        bounds = job.lower.item(fit or 0)[list(free)], job.upper.item(fit or 0)[list(free)]
+    return look_at(job.f, free, held, start, job.x.item(0), job.n_variables, bounds)
 
 
 # ---- in lanes ----

@@ -34,14 +34,28 @@ def as_points(x: Any, shape: tuple[int, ...]) -> Array | None:
     return None
 
 
+def beside(p: Array, bounds: tuple[Any, Any] = (None, None)) -> Array:
+    """Other parameters near by, between bounds: parts of a model that are alike at p (amplitudes that are all 1) are
+    not alike there."""
+    parts = 0.01 * (1 + np.modf(0.618 * np.arange(1.0, p.size + 1))[0])
+    other = p + parts * np.where(p != 0, np.abs(p), 1.0)
+    lower, upper = bounds
+    if lower is not None and upper is not None:
+        room = np.where(upper - p > p - lower, upper - p, lower - p)
+        inside = (other >= lower) & (other <= upper)
+        other = np.where(inside, other, p + np.where(np.isfinite(room), 0.1 * room, 0.0))
+    return np.asarray(other)
+
+
 class PointTape:
     """Programs of one point: its groups of inputs are x, the free parameters, and the held ones if there are any."""
 
-    __slots__ = ("jacobian", "linear", "n_variables", "precise", "second", "values", "watch")
+    __slots__ = ("jacobian", "linear", "n_variables", "precise", "second", "sizes", "values", "watch")
 
     def __init__(self, watch: Watch, of_vectors: OfVectors, points: Array, p: Array, fixed: Array) -> None:
         """ValueError if the model looks at more than one point; what it raises for traced numbers comes through."""
         self.n_variables = points.shape[1] if points.ndim > 1 else 0
+        self.sizes: set[int] = set()  # numbers of points with which it was compared at other parameters as well
         graph = _core.TapeGraph()
         own = group_of(graph, self.n_variables or 1)
         parameters = group_of(graph, p.size)

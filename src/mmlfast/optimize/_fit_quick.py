@@ -85,19 +85,19 @@ class QuickFit:
 
 @kept
 def _known(f: Callable[..., Any]) -> dict[Any, QuickFit]:
-    """Of a function: that for any number of points (None), or those for shapes of x."""
+    """Of a function: those for shapes of x."""
     return {}
 
 
 def quick_fit(f: Callable[..., Any], x: Any) -> QuickFit | None:
-    """That of f, if it has been fitted before: to any number of points, or to as many."""
+    """That of f, if it has been fitted before to as many points."""
     if type(x) is not np.ndarray:
         return None
     try:
         known = _known(f)
     except TypeError:  # not hashable
         return None
-    return known.get(None) or known.get(x.shape)
+    return known.get(x.shape)
 
 
 def remember(curve: Curve, names: tuple[str, ...], tape: PointTape | FitTape | None, x: Array) -> None:
@@ -106,7 +106,7 @@ def remember(curve: Curve, names: tuple[str, ...], tape: PointTape | FitTape | N
         return
     try:
         known = _known(curve.f)
-        known[None if isinstance(tape, PointTape) else x.shape] = QuickFit(curve, names, tape, x.shape)
+        known[x.shape] = QuickFit(curve, names, tape, x.shape)
     except (TypeError, ValueError):  # not hashable, or no model for it
         return
     if len(known) > _MOST_SHAPES:

@@ -17,6 +17,7 @@ from mmlfast.autodiff._callbacks import callbacks_of
 from mmlfast.autodiff._freshness import Watch
 from mmlfast.autodiff._recording import Argument, function_name, record, without_gaps
 from mmlfast.optimize._fit_model import fits_shape, numbers_of
+from mmlfast.optimize._fit_points import beside
 
 Array = np.ndarray[Any, Any]
 
@@ -50,6 +51,7 @@ class RowTape(NamedTuple):
     watch: Watch
     values: Any
     rows: Any
+    sizes: set[int]  # numbers of points with which it was compared at other parameters as well
 
 
 class Rows(NamedTuple):
@@ -72,7 +74,13 @@ def _tapes_of(f: Callable[..., Any], free: tuple[int, ...], held: tuple[int, ...
 
 
 def look_at(
-    f: Callable[..., Any], free: tuple[int, ...], held: tuple[int, ...], start: Array, x: Array, n_variables: int
+    f: Callable[..., Any],
+    free: tuple[int, ...],
+    held: tuple[int, ...],
+    start: Array,
+    x: Array,
+    n_variables: int,
+    bounds: tuple[Array | None, Array | None] = (None, None),
 ) -> Rows:
     """The tape of f, compared with f itself for the points x of one data set.
 
@@ -82,6 +90,8 @@ def look_at(
         All parameters, in the order of f.
     x : ndarray
         (n,), (n_variables, n), or (n, -n_variables). `n_variables` is 0 for the former.
+    bounds : pair of ndarray, optional
+        Of the parameters that are fitted; f is not called beyond them.
     """
     tapes = _tapes_of(f, free, held, n_variables)
     of_point = OfPoint(f, free, held)
@@ -105,8 +115,21 @@ def look_at(
     if not _agree(tape, points, start[order], first):
         if tape in tapes:
             tapes.remove(tape)
-            return look_at(f, free, held, start, x, n_variables)
+            return look_at(f, free, held, start, x, n_variables, bounds)
         return Rows(None, "f does not give each point its number by that point alone")
+    if tape not in tapes or n not in tape.sizes:
+        other = start.copy()
+        other[list(free)] = beside(start[list(free)], bounds)
+        try:
+            with np.errstate(all="ignore"):
+                there = np.asarray(numbers_of(f, f(x.copy(), *other.tolist())), np.float64)
+        except Exception:  # it is not asked for there
+            pass
+        else:
+            there = np.broadcast_to(there.reshape(there.size if there.size > 1 else ()), (n,))
+            if not _agree(tape, points, other[order], there):
+                return Rows(None, "f does not give each point its number by that point alone")
+        tape.sizes.add(n)
     if tape not in tapes:
         tapes.insert(0, tape)
         del tapes[_MOST_TAPES:]
@@ -124,7 +147,7 @@ def _record(watch: Watch, of_point: OfPoint, n_variables: int, x: Array, start: 
     wrt = np.array([p.reshape(-1)[0] for p in seen.parameters[:n_free]], np.int32)
     slopes = graph.vjp(result, seen.trace.scalar(1.0).reshape(1), wrt)
     outputs = without_gaps(seen.trace, np.concatenate([result, slopes]).astype(np.int32))
-    return RowTape(watch, _core.TapeProgram(graph, result, callbacks_of(graph)), _core.TapeRows(graph, outputs))
+    return RowTape(watch, _core.TapeProgram(graph, result, callbacks_of(graph)), _core.TapeRows(graph, outputs), set())
 
 
 def _agree(tape: RowTape, points: Array, start: Array, plain: Array) -> bool:

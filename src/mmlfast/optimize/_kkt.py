@@ -104,6 +104,12 @@ class Problem:
         self.f = Objective(fun, x0, args, jac, hess, bounds, name="fun")
         names = [f"constraints[{i}]" for i in range(len(constraints))]
         self.c = [take(c, x0, a, name=name, bounds=bounds) for name, (c, a, _) in zip(names, constraints, strict=True)]
+        for one in self.c:
+            if one.says_whether:
+                raise TypeError(
+                    f"{one.name} gives True or False: it must give the number that has to be 0, or at least 0, such as "
+                    "x[0] - 1 for x[0] == 1 or x[0] > 1"
+                )
         self._jacs = [j for _, _, j in constraints]
         self.sizes = [c.first.size for c in self.c]
         self.m, self.n = sum(self.sizes), x0.size

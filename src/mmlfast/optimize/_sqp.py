@@ -16,6 +16,7 @@ Array = np.ndarray[Any, Any]
 _EPS = float(np.finfo(np.float64).eps)
 _NOISE = 32 * _EPS
 _TOL = 4 * _EPS
+_SHRINKING = 4  # steps
 _NOTHING = 1e-30  # of values on the way: what is left to gain there is none
 # Multipliers that have grown in so many steps do not exist.
 _GROWING = 24
@@ -172,10 +173,15 @@ def _ended(state: _State, g: Geometry, step: _Step, across: Array, size: float) 
     violated = float(np.linalg.norm(g.unreachable(state.p.c)))
     # What the rounding of x, and of sums as large as the constraints' terms, may leave.
     rounding = 64 * _EPS * (float(np.linalg.norm((np.abs(state.p.a) / state.d) @ np.abs(state.d * x) / g.rows)) + size)
-    stuck = step.newton and (bool(np.all(np.abs(move) <= _TOL * np.abs(x))) or length <= 1e-14 * size)
+    # A step that is nothing beside the largest variables may be all that equations of small ones are off by.
+    terms = np.abs(state.p.a) @ np.abs(x)
+    met = bool(np.all(np.abs(state.p.c) <= 64 * _EPS * terms))
+    stuck = step.newton and (bool(np.all(np.abs(move) <= _TOL * np.abs(x))) or (met and length <= 1e-14 * size))
     state.largest = max(state.largest, abs(state.p.value))
-    if not stuck and step.newton and abs(step.predicted_f) <= _NOTHING * state.largest:  # of x**4, halved for ever
-        stuck = state.violation(state.p, g) <= rounding
+    before = state.lengths[-_SHRINKING:]
+    if not stuck and step.newton and len(before) == _SHRINKING and length <= 0.9 * before[0]:
+        # Of x**4 each step leaves two thirds, for ever; steps that stay as long as they were are those of exp(-x).
+        stuck = abs(step.predicted_f) <= _NOTHING * state.largest and state.violation(state.p, g) <= rounding
     if not stuck and step.newton and length <= 1e-7 * size:
         recent = state.lengths[-2:]
         stuck = len(recent) == 2 and length >= 0.5 * min(recent)
@@ -214,7 +220,7 @@ def _goes(state: _State, g: Geometry, slope: Array, h: Array, across: Array, ste
             needed = -step.predicted_f / (0.7 * step.predicted_c)
             if needed > state.weight:
                 state.weight = 1.5 * needed
-            if not state.weight:  # f says nothing about how it compares with the constraints
+            if not state.weight and before:  # f says nothing about how it compares with the constraints
                 state.weight = (abs(state.p.value) or 1.0) / before
         predicted = step.predicted_f + state.weight * step.predicted_c
         to = point_at(state.problem, state.p.x + step.y / state.d)

@@ -47,8 +47,8 @@ def scaled_model(hessian: Any, gradient: Array, before: Array, free: Array) -> t
 
 def trust_step(h: Any, g: Array, radius: float) -> Found:
     """The step p, |p| <= radius, with the smallest g'p + p'h p / 2."""
-    if not g.size:
-        return Found(g, True, 0.0)
+    if not g.size or not radius:
+        return Found(np.zeros_like(g), not g.any(), 0.0)
     if not isinstance(h, np.ndarray):
         return _by_factors(_SparseFactors(h), h, g, radius)
     if len(h) <= MOST_BY_EIGENVALUES:
