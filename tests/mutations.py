@@ -428,6 +428,17 @@ mutations(
     ("if (g_.operand_of(at(ids, i), 0) != at(r_.a, i)) return {};", ""),
 )
 mutations(
+    "cpp/drivers/tape_quotients.cpp",
+    "test_autodiff_situations.py",
+    ("emit(TapeOp::less, emit(TapeOp::absolute, grown.other), infinity)", "number(1)"),  # log(exp(t) + exp(2 t))
+    ("negative_if(grown.part == Part::minus, relative)", "relative"),
+    (
+        "return negative_if(n_negative != 0, emit(TapeOp::multiply, top, share(grown)));\n}\n\nbool TapeQuotients::is_slope",
+        "return emit(TapeOp::multiply, top, share(grown));\n}\n\nbool TapeQuotients::is_slope",
+    ),
+    ("if (grown.part == Part::same) return relative;", ""),
+)
+mutations(
     "cpp/drivers/tape_point.cpp",
     "test_tape_point.py test_autodiff_branches.py",
     ("if (known_[place(r)] != 0) return;", ""),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.special import expit
@@ -177,3 +178,48 @@ def test_wrong_gradients_of_small_entries_are_found():
     x = np.array([-2.0, 3, 1e-9])
     assert check_gradient(lambda v: np.sum(v**2), x, derivatives=2 * x * [1, 1, 1.001]).entry == (2,)
     assert check_gradient(lambda v: np.sum(np.exp(v)), x - 20, derivatives=np.exp(x - 20) * [1.001, 1, 1]).entry == (0,)
+
+
+# ---- divisors that overflow ----
+
+OVERFLOWING = {
+    "soliton": (lambda t: 1.15 / np.cosh(0.75 * (t - 0.5)) ** 2, lambda t: 1.15 / mpmath.cosh(0.75 * (t - 0.5)) ** 2),
+    "sech": (lambda t: 1 / np.cosh(t), lambda t: 1 / mpmath.cosh(t)),
+    "a power": (lambda t: np.cosh(t) ** -3, lambda t: mpmath.cosh(t) ** -3),
+    "csch": (lambda t: t / np.sinh(t), lambda t: t / mpmath.sinh(t)),
+    "Planck": (lambda t: t**3 / (np.exp(t) - 1), lambda t: t**3 / (mpmath.exp(t) - 1)),
+    "Planck by expm1": (lambda t: t**3 / np.expm1(t), lambda t: t**3 / mpmath.expm1(t)),
+    "Bose": (lambda t: 1 / (1 - np.exp(-t)), lambda t: 1 / (1 - mpmath.exp(-t))),
+    "three and exp": (lambda t: 2 / (3 + np.exp(t)), lambda t: 2 / (3 + mpmath.exp(t))),
+    "log cosh": (lambda t: np.log(np.cosh(t)), lambda t: mpmath.log(mpmath.cosh(t))),
+    "by exp": (lambda t: t / np.exp(np.abs(t)), lambda t: t / mpmath.exp(abs(t))),
+}
+
+
+@pytest.mark.parametrize("name", OVERFLOWING)
+def test_slopes_where_a_divisor_overflows(name):
+    """1 / cosh(800) is 0, and so is its slope: not 0 times infinity."""
+    f, exact = OVERFLOWING[name]
+    points = np.array([0.75, -1.25, 30.0, -30.0, 800.0, -800.0])
+    with mpmath.workdps(60), np.errstate(all="ignore"):
+        step = mpmath.mpf(10) ** -20
+        want = np.array([[float(mpmath.diff(exact, x, k, h=step)) for x in points] for k in (1, 2)])
+        g = grad(f)
+        rows = {
+            "reverse": [g(x) for x in points],
+            "batch": g.batch(points),
+            "forward": [jvp(f, (x,), (1.0,))[1] for x in points],
+            "derivative": derivative(f, points),
+        }
+        for way, found in rows.items():
+            np.testing.assert_allclose(found, want[0], rtol=1e-11, atol=1e-300, err_msg=way)
+        second = [hessian(lambda v: f(v[0]))(x[None])[0, 0] for x in points]
+        np.testing.assert_allclose(second, want[1], rtol=1e-9, atol=2e-26, err_msg="hessian")
+        np.testing.assert_allclose(derivative(f, points, order=2), want[1], rtol=1e-9, atol=1e-25, err_msg="order 2")
+
+
+def test_what_overflows_beside_another_is_no_claim():
+    """The slope of log(exp(t) + exp(2 t)) at 800 is 2, which nobody can see there."""
+    with np.errstate(all="ignore"):
+        assert not grad(lambda t: np.log(np.exp(t) + np.exp(2 * t)))(800.0) < 1.9
+        assert not np.isfinite(grad(lambda t: np.log(np.exp(t) + np.exp(2 * t)))(800.0))

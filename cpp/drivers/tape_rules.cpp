@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "drivers/tape_quotients.hpp"
+
 namespace mmlfast::drivers {
 namespace {
 
@@ -86,6 +88,7 @@ class Rule {
   Ids one_plus(const Ids& x) { return emit(TapeOp::add, number(1), x); }
   // Rounded once: good near 1, and so is its derivative near 0.
   Ids one_minus_square(const Ids& x) { return g_.emit(TapeOp::multiply_add, negative(x), x, number(1), 0, count_); }
+  TapeQuotients quotients() { return {g_, count_}; }
   Ids square(const Ids& x) { return emit(TapeOp::integer_power, x, 2); }
   Ids norm(const Ids& x, const Ids& z) {
     Ids terms;
@@ -97,6 +100,7 @@ class Rule {
   }
 
   Ids of_one(bool& plain) {
+    if (Ids found = quotients().backwards(e_.op, y(), t_); !found.empty()) return found;
     switch (e_.op) {
       case TapeOp::identity:
         plain = true;
@@ -107,6 +111,10 @@ class Rule {
       case TapeOp::absolute:
         return times(emit(TapeOp::sign, a()));
       case TapeOp::integer_power:
+        if (e_.aux < 0 && quotients().may_overflow(a())) {
+          const Ids part = product(number(e_.aux), y()), forwards = quotients().forwards(t_, a());
+          return forwards.empty() ? quotient(times(part), a()) : product(forwards, part);
+        }
         return times(e_.aux, emit(TapeOp::integer_power, a(), e_.aux - 1));
       case TapeOp::sqrt: {
         // Of squares: a length, whose slope at 0 is 0 as that of a norm is, not 0 / 0.
@@ -122,8 +130,10 @@ class Rule {
         return times(std::numbers::ln2, y());
       case TapeOp::expm1:
         return times(emit(TapeOp::exp, a()));
-      case TapeOp::log:
-        return quotient(t_, a());
+      case TapeOp::log: {
+        const Ids forwards = quotients().forwards(t_, a());
+        return forwards.empty() ? quotient(t_, a()) : forwards;
+      }
       case TapeOp::log2:
         return quotient(product(t_, number(std::numbers::log2e)), a());
       case TapeOp::log10:
@@ -219,6 +229,10 @@ class Rule {
         plain = true;
         return negative(t_);
       case TapeOp::divide:
+        if (quotients().may_overflow(b())) {
+          const Ids forwards = quotients().forwards(t_, b());
+          return forwards.empty() ? quotient(negative(times(y())), b()) : negative(product(forwards, y()));
+        }
         if (known(a(), 1)) return negative(times(square(y())));
         if (known(a())) return negative(times(quotient(y(), b())));
         return negative(product(quotient(t_, b()), y()));

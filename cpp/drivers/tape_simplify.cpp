@@ -164,6 +164,19 @@ class Simplifier {
   }
 
   // By a power of two: the product with its reciprocal, which is a power of two as well.
+  // k of divisors cosh(x) ** k, or those of other functions that overflow: rules take powers of -k past infinities.
+  std::int32_t power_that_overflows(TapeView ids) const {
+    std::int32_t power = 0;
+    for (TapeId id : ids) {
+      const TapeRun& run = g_.run_of(id);
+      if (run.op != TapeOp::integer_power || run.aux < 2 || (power != 0 && run.aux != power)) return 0;
+      const TapeOp op = g_.run_of(run.operand[0][id - run.first]).op;
+      if (op != TapeOp::exp && op != TapeOp::expm1 && op != TapeOp::cosh && op != TapeOp::sinh) return 0;
+      power = run.aux;
+    }
+    return power;
+  }
+
   Result of_quotient() const {
     if (all(r_.b, 1.0)) return spread_a();
     if (all(r_.b, -1.0)) return emit(TapeOp::negative, r_.a);
@@ -176,6 +189,8 @@ class Simplifier {
       int exponent = 0;
       return std::fabs(std::frexp(g_.constant_value(id), &exponent)) == 0.5 && exponent > -1000 && exponent < 1000;
     };
+    if (const std::int32_t power = power_that_overflows(r_.b); power > 0 && !g_.is_as_written())
+      return emit(TapeOp::multiply, r_.a, emit(TapeOp::integer_power, operands_of(r_.b, 0), {}, -power));
     if (std::all_of(r_.b.begin(), r_.b.end(), is_power_of_two)) {
       std::vector<double> reciprocals(r_.b.size());
       for (std::size_t i = 0; i < reciprocals.size(); ++i) reciprocals[i] = 1 / g_.constant_value(r_.b[i]);

@@ -10,9 +10,9 @@ import numpy as np
 import mmlfast.autodiff._transforms as transforms
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._directions import made
-from mmlfast.autodiff._function import as_result
+from mmlfast.autodiff._function import Function, as_result
 from mmlfast.autodiff._recording import Recording, as_argument, function_name, place_of, without_gaps
-from mmlfast.autodiff._taylor import derivatives_by_series
+from mmlfast.autodiff._taylor import derivatives_by_series, overflows_at
 from mmlfast.autodiff._trace import Ids, trace_of
 
 
@@ -42,6 +42,10 @@ class Slope(Derived):
         for _ in range(self._order):
             out = without_gaps(trace, transforms.pushforward(trace, x, ones, out))
         return [out], None
+
+
+# Orders that a tape of repeated derivatives stays small for.
+_MOST_BY_TAPE = 4
 
 
 def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
@@ -85,6 +89,11 @@ def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
         return slope(x)
     points = as_argument(x, "x").values
     if order > 1 and (found := derivatives_by_series(f, points, order)) is not None:
+        lost = np.asarray(~np.isfinite(found))
+        if order <= _MOST_BY_TAPE and lost.any() and not (isinstance(f, Function) and f.x_shape):
+            lost[lost] = [overflows_at(f, t, order) for t in points[lost]]  # 1 / cosh(t), which the tape goes around
+            if lost.any():
+                found[lost] = slope.batch(points[lost])
         return as_result(found, points.dtype.char == "f")
     if not points.ndim:
         return slope(points[()])

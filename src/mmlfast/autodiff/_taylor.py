@@ -335,6 +335,16 @@ def derivatives_by_series(f: Callable[..., Any], points: Array, order: int) -> A
     return np.asarray(found[order] * float(math.factorial(order)))
 
 
+def overflows_at(f: Callable[..., Any], point: Any, order: int) -> bool:
+    """Whether the series of a function of one number ends at something that is infinite only because it is so large."""
+    argument = Argument(np.array(point, np.float64), np.ndim(point) == 0)
+    plan = derived(Series, f).plans([argument]).plan(order)
+    if plan.has_callback:
+        return False
+    failure = plan.find_failure(np.array([[[float(argument.values), 1.0]]]))
+    return failure is not None and failure[1] in ("exp", "expm1", "cosh", "sinh")
+
+
 class Quadratic:
     """The polynomial of second order that touches a function at a point: made by `quadratize`.
 
