@@ -431,8 +431,8 @@ mutations(
     "cpp/drivers/tape_quotients.cpp",
     "test_autodiff_situations.py",
     ("emit(TapeOp::less, emit(TapeOp::absolute, grown.other), infinity)", "number(1)"),  # log(exp(t) + exp(2 t))
-    ("negative_if(grown.part == Part::minus, relative)", "relative"),
-    ("n_negative += is_negative ? 1 : 0;", ""),
+    ("return op == TapeOp::cosh ? tanh : emit(TapeOp::divide, number(1), tanh);", "return tanh;"),
+    ("top.push_back(rest < 0 ? g_.constant(1) : rest);", "top.push_back(g_.constant(1));"),
     ("if (grown.part == Part::same) return relative;", ""),
 )
 mutations(
@@ -441,7 +441,7 @@ mutations(
     ("if (known_[place(r)] != 0) return;", ""),
     ("for (; i < runs.size(); ++i) known_[place(runs[i])] = 0;", ""),
     ("std::min(operand.size, 1)", "0"),
-    ("n_runs_seen_ = end;", ""),
+    ("run.op == TapeOp::input && run.aux == 0", "run.op == TapeOp::input"),
 )
 mutations(
     "cpp/drivers/tape_rules.cpp",
