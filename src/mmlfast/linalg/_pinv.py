@@ -20,6 +20,8 @@ Array = np.ndarray[Any, Any]
 # What pinv's kernel is for, in min(m, n): any number of matrices, and enough to fill the lanes. The others are products
 # of the factors.
 _ALWAYS_IN_LANES, _FILLED_LANES, _LONGEST_IN_LANES = 12, 48, 1024
+# Sizes from here to its reciprocal are far from the ends of the range, in float32 too.
+_SMALL = 1e-6
 # Columns further apart than this, as a power of two, are brought to the same size before it is decided what is zero.
 _UNEVEN = 8
 
@@ -122,13 +124,18 @@ def _fills_lanes(matrix: Any) -> bool:
 def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool, given: bool) -> Array:
     u, s, vh = svd(matrix, full_matrices=False, hermitian=hermitian)
     with np.errstate(all="ignore"):
-        largest = s.max(axis=-1, keepdims=True, initial=0)
+        largest = s[..., :1]
         kept = ~(s <= np.asarray(rcond, s.dtype)[..., None] * largest)
-        power = np.frexp(largest)[1]
-        reciprocal = np.divide(1, np.ldexp(s, -power), out=np.zeros_like(s), where=kept)
-        x: Array = np.swapaxes(vh, -1, -2) @ (reciprocal[..., None] * np.swapaxes(u, -1, -2))
-        x = np.ldexp(x, -power[..., None])
-    if given or hermitian or kept.all():
+        all_kept = kept.all()
+        # Powers of two change no digit, only where the range of the numbers ends.
+        near_one = ((largest > _SMALL) & (largest < 1 / _SMALL)).all()
+        power: Any = 0 if near_one else np.frexp(largest)[1]
+        sizes = s if near_one else np.ldexp(s, -power)
+        reciprocal = 1 / sizes if all_kept else np.divide(1, sizes, out=np.zeros_like(s), where=kept)
+        x: Array = vh.mT @ (reciprocal[..., None] * u.mT)
+        if not near_one:
+            x = np.ldexp(x, -power[..., None])
+    if given or hermitian or all_kept:
         return x
     return _pinv_of_units(as_float(matrix, "a"), x, rcond, np.asarray(~kept.all(axis=-1)))
 
