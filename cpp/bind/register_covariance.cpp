@@ -66,6 +66,13 @@ void register_covariance(PyObject* m) {
              floats("t->t", []<class T>(GufuncFrame& f) { return mean<T>(f, false); }));
   add_gufunc(m, {"weighted_mean", "(n,d),(n)->(d)", nullptr},
              floats("td->t", []<class T>(GufuncFrame& f) { return mean<T>(f, true); }));
+  const auto mapped = []<class T>(GufuncFrame& f) {
+    const auto a = f.matrix<const T>(0, 1), c = f.matrix<const T>(1, 1);
+    const auto answer = f.matrix<T>(0, 0);
+    return drivers::affine_covariance(f.n_items(), a, c, answer, f.number<bool>());
+  };
+  const std::array loops{loop_of<double>('d', "tt->t?", mapped)};
+  add_gufunc(m, {"affine_covariance", "(m,d),(d,d)->(m,m),()", nullptr}, loops);
   add_moments_object(m);
   add_row_groups(m);
 }

@@ -174,6 +174,22 @@ Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& w
   return for_each_lane_group(n_items, x, weights, Want::mean, safe_squares, call, write);
 }
 
+Outcome affine_covariance(Size n_items, const Batch<const double>& a, const Batch<const double>& c,
+                          const Batch<double>& mapped, const Batch<bool>& ordinary) noexcept {
+  const Size m = a.layout.rows, d = a.layout.cols;
+  const CovarianceKernel& kernel = kernel_of<CovarianceKernel>();
+  const double products = static_cast<double>(m * d * (m + d));
+  return run_in_lanes<double>(
+      n_items, 10 + products * 0.2, affine_scratch(m, d) / 8, [&](Size first, Size count, void* scratch) {
+        const LaneItems<const double> maps(a, first, count), covariances(c, first, count);
+        const LaneBits left = kernel.of_affine_map(maps.item, a.layout, covariances.item, c.layout,
+                                                   LaneItems<double>(mapped, first, count).item, mapped.layout,
+                                                   static_cast<double*>(scratch));
+        for (Size i = 0; i < count; ++i) *ordinary.item(first + i) = ((left >> i) & 1) == 0;
+        return LaneBits{0};
+      });
+}
+
 #define MMLFAST_INSTANTIATE(T)                                                                                        \
   template Outcome covariance<T>(Size, const Batch<const T>&, const Batch<const double>&, const Batch<const double>&, \
                                  const Batch<T>&) noexcept;                                                           \

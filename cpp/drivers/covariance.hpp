@@ -21,4 +21,9 @@ Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double
 template <class T>
 Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, const Batch<T>& mean) noexcept;
 
+// A C A' of small maps A (m x d) and covariances C (d x d). Where `ordinary` is false the answer is to be thought over:
+// C is not symmetric, the answer not finite, or a variance negative.
+Outcome affine_covariance(Size n_items, const Batch<const double>& a, const Batch<const double>& c,
+                          const Batch<double>& mapped, const Batch<bool>& ordinary) noexcept;
+
 }  // namespace mmlfast::drivers

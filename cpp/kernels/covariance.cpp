@@ -428,7 +428,7 @@ void narrow(const CovarianceShape& shape, Want want, const T* x, const Layout& l
 
 MMLFAST_DEFINE_TABLE(CovarianceKernel, covariance_kernel, pack<double>, pack<float>, centre, shift_rows<double>,
                      shift_rows<float>, unshift, narrow<double>, narrow<float>, products, squares, merge_means,
-                     means_of_rows<double>, means_of_rows<float>, merge)
+                     means_of_rows<double>, means_of_rows<float>, in_lanes::of_affine_map, merge)
 
 MMLFAST_DEFINE_TABLES(CovarianceInLanes, covariance_in_lanes, in_lanes::covariance<T>, in_lanes::correlation<T>,
                       in_lanes::variance<false, T>, in_lanes::variance<true, T>, in_lanes::mean<T>)

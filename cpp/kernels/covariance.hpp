@@ -157,11 +157,21 @@ struct CovarianceKernel {
                     double* scratch);
   bool (*means_f32)(const CovarianceShape& shape, const float* x, std::ptrdiff_t rows, double* hi, double* lo,
                     double* scratch);
+  // Many A C A', one in each lane, of maps A (m x d) and covariances C (d x d): m x m, both halves the same. Returned
+  // are the lanes in which C is not symmetric to the bit, or the answer not finite, or has a negative variance. Each
+  // number is two chains of fused multiply-adds. SCRATCH affine_scratch(m, d) doubles.
+  LaneBits (*of_affine_map)(const double* const* a, const Layout& a_layout, const double* const* c,
+                            const Layout& c_layout, double* const* mapped, const Layout& mapped_layout,
+                            double* scratch);
   // The whole node: a := a + sign * b. With sign -1 the rows of b must be among those of a.
   void (*merge)(const CovarianceShape& shape, bool full, double* a, const double* b, double sign, double* delta);
 };
 
 MMLFAST_KERNEL_TABLE(CovarianceKernel, covariance_kernel)
+
+constexpr std::ptrdiff_t affine_scratch(std::ptrdiff_t m, std::ptrdiff_t d) noexcept {
+  return 8 * (2 * m * d + d * d + m * m);
+}
 
 // Vectors from one row to the next; rows of 8 or 16 vectors would put a column into a few sets of the cache.
 constexpr std::ptrdiff_t covariance_lanes_row(std::ptrdiff_t d) noexcept { return d % 8 == 0 ? d + 1 : d; }

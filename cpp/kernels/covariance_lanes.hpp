@@ -239,6 +239,40 @@ LaneBits mean(const T* const* item, const Layout& layout, const double* const* w
   return sizeof(T) == 4 ? 0 : to_bitmask(~good);
 }
 
+// ---- what an affine map does ----
+
+inline LaneBits of_affine_map(const double* const* a, const Layout& a_layout, const double* const* c,
+                              const Layout& c_layout, double* const* mapped, const Layout& mapped_layout,
+                              double* scratch) {
+  const Index m = a_layout.rows, d = a_layout.cols;
+  V* map = reinterpret_cast<V*>(scratch);
+  V *cov = map + m * d, *half = cov + d * d, *out = half + m * d;
+  pack(a, a_layout, map, d, 1);
+  pack(c, c_layout, cov, d, 1);
+  const V none = zero<double>();
+  mask<double> good = ~no_lanes<double>();
+  for (Index i = 0; i < d; ++i)
+    for (Index j = i + 1; j < d; ++j) good = good & (cov[i * d + j] == cov[j * d + i]);
+  for (Index i = 0; i < m; ++i) {
+    for (Index j = 0; j < d; ++j) {
+      V sum = none;
+      for (Index k = 0; k < d; ++k) sum = fma(map[i * d + k], cov[k * d + j], sum);
+      half[i * d + j] = sum;
+    }
+  }
+  for (Index i = 0; i < m; ++i) {
+    for (Index j = i; j < m; ++j) {
+      V sum = none;
+      for (Index k = 0; k < d; ++k) sum = fma(half[i * d + k], map[j * d + k], sum);
+      good = good & (abs(sum) <= broadcast(__DBL_MAX__));
+      out[i * m + j] = out[j * m + i] = sum;
+    }
+    good = good & (out[i * m + i] >= none);
+  }
+  unpack(mapped, mapped_layout, out, m, 1);
+  return to_bitmask(~good);
+}
+
 }  // namespace in_lanes
 
 }  // namespace mmlfast::MMLFAST_LEVEL

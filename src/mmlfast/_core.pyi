@@ -124,6 +124,7 @@ correlation: Final[BatchedFunction]
 weighted_correlation: Final[BatchedFunction]
 mean: Final[BatchedFunction]
 weighted_mean: Final[BatchedFunction]
+affine_covariance: Final[BatchedFunction]
 
 class MomentState:
     def __init__(self, arg0: int, /) -> None: ...

@@ -7,11 +7,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
+from mmlfast import _core
 from mmlfast._common.arrays import as_float
 from mmlfast._common.labels import check_labels, labelled
 from mmlfast.linalg._matmul import matmul, matvec
 
 Array = np.ndarray[Any, Any]
+
+_MOST_IN_LANES = 16  # rows and columns of maps; larger ones are products of their own
 
 
 class AffineMoments(NamedTuple):
@@ -73,9 +76,6 @@ def affine_moments(mean: ArrayLike, cov: ArrayLike, A: ArrayLike, b: ArrayLike |
     m, c, a = as_float(mean, "mean"), as_float(cov, "cov"), as_float(A, "A")
     offset = None if b is None else as_float(b, "b")
     _check_shapes(m, c, a, offset)
-    if not np.array_equal(c, np.swapaxes(c, -1, -2), equal_nan=True):
-        _check_symmetric(c)
-        c = (c + np.swapaxes(c, -1, -2)) / 2
     moved = matvec(a, m)
     if offset is not None:
         with np.errstate(over="ignore", invalid="ignore"):
@@ -88,6 +88,14 @@ def _mapped(a: Array, c: Array) -> Array:
     """A C A': exactly symmetric, and where rounding alone makes a variance negative it is 0."""
     dtype = np.result_type(a, c)
     wide = a.astype(np.float64, copy=False)
+    if min(a.shape[-2:]) > 0 and max(a.shape[-2:]) <= _MOST_IN_LANES:
+        answer, ordinary = _core.affine_covariance(wide, c.astype(np.float64, copy=False))
+        if ordinary.all():
+            with np.errstate(over="ignore", under="ignore"):
+                return np.asarray(answer.astype(dtype, copy=False))
+    if not np.array_equal(c, np.swapaxes(c, -1, -2), equal_nan=True):
+        _check_symmetric(c)
+        c = (c + np.swapaxes(c, -1, -2)) / 2
     spread = _symmetric(wide, c.astype(np.float64, copy=False))
     if not np.isfinite(spread.sum()):  # rows of A in another unit
         rows = np.frexp(np.abs(wide).max(axis=-1, initial=0))[1]
