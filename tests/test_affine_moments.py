@@ -120,17 +120,17 @@ def test_many_in_lanes_are_right_and_have_the_bits_of_one_alone(m, d, rng):
     mean, a, root = rng.standard_normal((37, d)), rng.standard_normal((37, m, d)), rng.standard_normal((37, d, d))
     cov = root @ root.mT
     cov = (cov + cov.mT) / 2
-    moved = mf.stats.affine_moments(mean, cov, a)
+    moved = affine_moments(mean, cov, a)
     wide = a.astype(np.longdouble)
     right = np.einsum("nij,njk,nlk->nil", wide, cov, wide)
     assert np.abs(moved.covariance - right).max() < 1e-14 * np.abs(right).max() * d
     np.testing.assert_array_equal(moved.covariance, moved.covariance.mT)
     for i in range(37):
-        np.testing.assert_array_equal(mf.stats.affine_moments(mean[i], cov[i], a[i]).covariance, moved.covariance[i])
+        np.testing.assert_array_equal(affine_moments(mean[i], cov[i], a[i]).covariance, moved.covariance[i])
     bad = cov.copy()
     bad[9, 0, -1] = np.nan if d == 1 else 1e3
     if d > 1:
         with pytest.raises(ValueError, match="cov must be symmetric"):
-            mf.stats.affine_moments(mean, bad, a)
+            affine_moments(mean, bad, a)
     else:
-        assert np.isnan(mf.stats.affine_moments(mean, bad, a).covariance[9]).all()
+        assert np.isnan(affine_moments(mean, bad, a).covariance[9]).all()
