@@ -46,7 +46,7 @@ GROUPS: tuple[tuple[Any, ...], ...] = (
         ("if np.all(inward >= -1e-9) or np.all(inward <= 1e-9):", "if False:"),
         ("met = look.violated <= _VIOLATED", "met = True"),
         ("working = np.append(working, i)", "pass"),
-        ('return "it has no smallest value: x or f grows without end"', "pass"),
+        ("return bool(violation.max(initial=0.0) <= _VIOLATED * size)", "return False"),
     ),
     (
         "src/mmlfast/optimize/_verdict.py",

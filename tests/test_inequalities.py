@@ -273,3 +273,25 @@ def test_what_other_solvers_call_a_success():
     )
     assert found.success
     assert_allclose(found.fun, 1e-3)
+
+
+def test_what_fades_away_has_no_smallest_value():
+    """Minus infinity is no minimum, nor is what fades away."""
+    half = {"type": "ineq", "fun": lambda v: v[0] - v[1]}
+    for f in (
+        lambda v: -np.exp(v[0]),
+        lambda v: np.exp(-v[0]),
+        lambda v: np.exp(-v[0] - v[1]),
+        lambda v: -np.exp(v[0]) + v[1] ** 2,
+        lambda v: 1 / v[0],
+        lambda v: -np.log(v[0]),
+    ):
+        r = minimize(f, [1.0, 1.0], constraints=half)
+        assert not r.success
+        assert "no smallest value" in r.message
+    r = minimize(lambda v: np.exp(-v[0]), [1.0, 1.0])
+    assert not r.success
+    # Held by a constraint it has one.
+    r = minimize(lambda v: np.exp(-v[0]), [1.0, 1.0], constraints={"type": "ineq", "fun": lambda v: 10 - v[0]})
+    assert r.success
+    assert abs(r.x[0] - 10) < 1e-9

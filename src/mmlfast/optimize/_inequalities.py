@@ -25,6 +25,8 @@ _LEFT = 1e-6
 _VIOLATED = 1e-9
 _BEYOND = 1e10  # what the search is told where f or a constraint is not a number
 _STEPS = 40
+_FADED = 1e-9  # of f at the start
+_NO_END = "it has no smallest value: x or f grows without end"
 _BENDS_NOTHING = 1e-12
 # Forces that nearly cancel, so many times as large as what they hold: of constraints whose gradients depend on each
 # other where they meet.
@@ -357,6 +359,21 @@ class _Search:
                 return "saddle"
         return "degenerate"
 
+    def has_no_end(self, look: Look) -> bool:
+        """Whether f, of which next to nothing is left, is lower still twice as far from the start: exp(-x) has no
+        minimum; nor has what is minus infinity."""
+        p = look.p
+        if not p.is_finite:
+            return True
+        if not 0 < p.value <= _FADED * self.level:
+            return False
+        further = point_at(self.rows.problem, self.rows.into(2 * p.x - self.start.x))
+        if not further.is_finite or not further.value < 0.9 * p.value:
+            return False
+        violation = np.abs(self.rows.violation(self.rows.values(further))) / look.rows
+        size = max(float(np.linalg.norm(self.d * further.x)), self.size)
+        return bool(violation.max(initial=0.0) <= _VIOLATED * size)
+
     def _touching(self, look: Look) -> Array:
         values = self.rows.values(look.p)
         reach = 1e-9 * self.size * look.rows
@@ -423,6 +440,8 @@ def _minimum_within(search: _Search) -> Outcome:
         for way in _ways(search, start) if search.limit else [lambda: start]:
             look = search.polished(way())
             if search.is_certified(look):
+                if search.has_no_end(look):
+                    return Outcome(look, "not stationary", _NO_END, search.n_iter, search.d)
                 if look.strain > _HUGE:
                     if stopped is None or look.p.value < stopped.look.p.value:
                         stopped = Outcome(look, "not stationary", IRREGULAR, search.n_iter, search.d)
@@ -467,5 +486,5 @@ def _reason(search: _Search, best: Look) -> str:
         )
     size = float(np.linalg.norm(search.d * best.p.x))
     if not best.p.is_finite or size > 1e8 * search.size or best.p.value < -1e12 * (1 + search.level):
-        return "it has no smallest value: x or f grows without end"
+        return _NO_END
     return "the slope along the constraints is not zero where the search ended (a kink, no smallest value, or maxiter)"

@@ -50,6 +50,7 @@ _USELESS |= {
 # The kind of the point is looked up with a Hessian of so many variables at most.
 # So many times all of the way before is no step that a slope with an end would lead to.
 _FAR_LEAP = 10.0
+_UNDERFLOW = 1e-290  # halves of such numbers are rounded
 _SLOW = 30  # steps, after which it may be that all derivatives vanish
 _MOST_MOVES = 3  # from stationary points that are none, to lower ones beside them
 _MOST_LOOKED_AT, _MOST_BY_DIFFERENCES = 200, 20
@@ -358,8 +359,10 @@ def _why_not_stationary(f: Objective, curvature: Curvature, end: Any) -> str:
     step, way = _length(steps), _length((d * (end.x - f.start))[free])
     if f.derivatives != DIFFERENCES and step > 1e-4 * max(way, 1e-8 * size):
         return NO_END
-    if 0 < end.value <= 1e-9 * level and free.all() and f.value(2 * end.x - f.start) < 0.5 * end.value:
-        return NO_END
+    if 0 < end.value <= 1e-9 * level and free.all():
+        further = f.value(2 * end.x - f.start)
+        if further < 0.5 * end.value or (further < end.value <= _UNDERFLOW * level):
+            return NO_END
     return ""
 
 
