@@ -217,6 +217,18 @@ def test_fit_step_for_step(rng, n, batch_size, output, momentum):
         assert largest_difference(got, want_layers) < 1e-11
 
 
+@pytest.mark.parametrize("sizes", [[40, 20, 3], [2, 9, 2], [1, 40, 1], [2, 3, 1], [1, 8, 2], [2, 7, 7, 1], [17, 1]])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_fit_step_for_step_at_other_widths(rng, sizes, activation):
+    net, layers, names = make(rng, sizes, activation, "identity")
+    x, y = samples(rng, 45, sizes, "identity")
+    how: dict[str, Any] = {"epochs": 3, "batch_size": 18, "learning_rate": 0.02, "momentum": 0.5}
+    losses = net.fit(x, y, **how)
+    want_layers, want_losses = reference.fit(layers, names, x, y, **how)
+    np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
+    assert largest_difference(list(zip(net.weights, net.biases, strict=True)), want_layers) < 1e-11
+
+
 def test_fit_of_a_network_with_a_phase_for_the_update(rng):
     """More weights than the fused update takes."""
     sizes = [600, 500, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from mmlfast.neural_network._samples import targets, warn_of_scale, weights, wit
 from mmlfast.neural_network._training import SETTINGS, Epoch, Samples, Task, checked_settings, known_settings
 
 Array = np.ndarray[Any, Any]
+
+
+_asked = operator.itemgetter(*SETTINGS)
 
 
 class TrainedNetwork(NetworkState):
@@ -189,7 +193,7 @@ class TrainedNetwork(NetworkState):
         return Task(samples, held_out, settings, n_moments)
 
     def _settings(self, how: Mapping[str, Any], validated: bool) -> tuple[dict[str, Any], int]:
-        asked = [how[name] for name in SETTINGS]
+        asked = _asked(how)
         constant = how["schedule"] == "constant" and how["schedule_epochs"] is None
         facts = self._sizes[0], len(self._sizes) - 2, name_of(self._loss), validated, 0 if constant else self._epoch
         # A tuple with 2.0 in it is equal to one with 2, and not as good.

@@ -16,6 +16,10 @@ from mmlfast.neural_network._functions import Choice, name_of
 Array = np.ndarray[Any, Any]
 
 
+# Losses that take any numbers.
+_PLAIN = ("squared_error", "absolute_error", "huber")
+
+
 def plain(a: Array, dtype: np.dtype[Any]) -> Array:
     """`a` in the dtype of the network, C-contiguous and aligned."""
     if type(a) is np.ndarray and a.dtype is dtype and a.flags.carray:
@@ -26,6 +30,8 @@ def plain(a: Array, dtype: np.dtype[Any]) -> Array:
 
 def inputs(x: Any, name: str, n_in: int, dtype: np.dtype[Any]) -> Array:
     """Bytes as they are, everything else in the dtype of the network."""
+    if type(x) is np.ndarray and x.dtype is dtype and x.ndim == 2 and x.shape[1] == n_in and x.flags.carray:
+        return x
     a = x if type(x) is np.ndarray else as_array(x, name)
     is_bytes = type(a) is np.ndarray and a.dtype.char == "B"
     a = np.require(a, requirements=("C", "A")) if is_bytes else as_float(a, name)
@@ -44,6 +50,8 @@ def targets(loss: Choice, n_out: int, dtype: np.dtype[Any], x: Array, y: Any, gi
     if n == 0:
         raise ValueError(f"{x_name} must hold at least one sample, got shape {x.shape}")
     kind = name_of(loss)
+    if type(y) is np.ndarray and y.dtype is dtype and y.shape == (n, n_out) and y.flags.carray and kind in _PLAIN:
+        return y
     if kind == "cross_entropy" and (np.ndim(y) != 2 or (n_out != 1 and np.shape(y) == (n, 1))):
         return _labels(n, n_out, y, x_name, y_name)
     a = as_float(y, y_name)

@@ -241,7 +241,8 @@ def known_settings(*arguments: Any) -> tuple[dict[str, Any], int]:
     try:
         return _checked_once(*arguments)
     except TypeError:  # something without a hash, or wrong
-        return checked_settings(*arguments)
+        pass
+    return checked_settings(*arguments)
 
 
 def warn_of_divergence(
