@@ -206,6 +206,8 @@ def test_what_is_missing_in_polars_and_arrow_is_nan() -> None:
         same_bits(as_array(frame, "x"), np.array([[1, 1, 1.5], [nan, nan, 2.5], [3, 1, nan]]))
     with pytest.raises(TypeError, match="column 'c' of x"):
         as_array(pa.table({"c": ["text"]}), "x")
+    with pytest.raises(TypeError, match=r"x is a table that is not computed yet \(LazyFrame\): x\.collect\(\)"):
+        as_array(pl.DataFrame(table).lazy(), "x")
     with pytest.raises(TypeError, match="x cannot be made an array"):
         as_array(pl.Series([2**70], dtype=pl.Int128), "x")
     with pytest.raises(TypeError, match=r"got Fraction .*astype\(float\)"):

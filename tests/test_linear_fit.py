@@ -702,3 +702,12 @@ def test_polynomials_whose_higher_coefficients_leave_float64(unit: float) -> Non
     assert fit.condition == np.inf
     assert fit.covariance.shape == (4, 4)
     assert fit.predict(x).shape == fit.confidence_band(x).low.shape == (12,)
+
+
+def test_predictions_have_the_same_bits_in_every_layout() -> None:
+    rng = np.random.default_rng(4)
+    x = rng.standard_normal((40, 5))
+    fit = linear_fit(x, rng.standard_normal(40))
+    for layout in (np.asfortranarray, lambda a: a[::-1][::-1], lambda a: np.repeat(a, 2, axis=1)[:, ::2]):
+        same_bits(fit.predict(layout(x)), fit.predict(x))
+        same_bits(fit.confidence_band(layout(x)).low, fit.confidence_band(x).low)

@@ -48,8 +48,8 @@ def as_array(x: Any, name: str) -> Any:
             raise ValueError(f"{name} cannot be made an array: {error}") from None
         if a.dtype.char == "O":
             return _numbers(a, name)
-        if a.dtype.kind == "f" and a.size and not np.abs(a).max() <= LARGEST_EXACT and _holds_integers(x):
-            _numbers(np.array(x, object), name)  # integers beside floats
+        if a.dtype.kind == "f" and a.size and not (a.max() <= LARGEST_EXACT and a.min() >= -LARGEST_EXACT):
+            _refuse_rounded(x, name)
         return a
     if is_dask(x):
         if isinstance(x._meta, np.ma.MaskedArray):
@@ -193,6 +193,10 @@ def _refuse_what_holds_no_array(x: Any, name: str) -> None:
             f"{name} is a Dask {type(x).__name__}: {name}.to_dask_array(lengths=True) gives an array for the functions "
             f"of mmlfast.dask, and {name}.compute() a table in memory"
         )
+    if hasattr(x, "collect") and hasattr(x, "explain"):
+        raise TypeError(
+            f"{name} is a table that is not computed yet ({type(x).__name__}): {name}.collect() computes it"
+        )
     unit = _unit_of(x)
     if unit is not None:
         value = ".magnitude" if hasattr(x, "magnitude") else ".value"
@@ -230,15 +234,19 @@ def _refuse_items(items: list[Any] | tuple[Any, ...], name: str) -> None:
             raise TypeError(f"{name} holds numbers with a unit of measurement ({_unit_of(item)}), which would be lost")
 
 
+def _refuse_rounded(items: Any, name: str) -> None:
+    """TypeError if NumPy has rounded integers, since they stand beside floats."""
+    if _holds_integers(items):
+        _numbers(np.array(items, object), name)
+
+
 def _holds_integers(items: Any) -> bool:
     kinds = set(map(type, items))
-    if any(issubclass(kind, int | np.integer) for kind in kinds):
+    if int in kinds or any(issubclass(kind, np.integer) for kind in kinds):
         return True
     if kinds <= {ndarray}:
         return any(item.dtype.kind in "iu" for item in items)
-    return not kinds.isdisjoint((list, tuple)) and any(
-        _holds_integers(item) for item in items if type(item) is list or type(item) is tuple
-    )
+    return (list in kinds or tuple in kinds) and any(map(_holds_integers, items))
 
 
 def _numbers(a: Array, name: str) -> Array:

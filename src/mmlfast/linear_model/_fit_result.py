@@ -268,7 +268,7 @@ class LinearFit:
     def _points(self, x: Any) -> tuple[Array, bool]:
         """Columns (..., m, terms + 1) about the centres; whether there is one point without an axis of its own."""
         batch = self._record.shape[:-1]
-        z = self._less_origin(x)
+        z = np.asarray(self._less_origin(x), order="C")  # the same bits in every layout
         p = self._design.terms
         if not self._one_variable and (z.ndim == 0 or z.shape[-1] != p):
             raise ValueError(f"predict: x must have the {p} columns of the fit, got shape {np.shape(x)}")
