@@ -51,6 +51,16 @@ def test_ragged_data_of_one_model():
             assert_allclose(fit.params, [2, 0.7], rtol=1e-6)
 
 
+def test_as_many_fits_as_variables():
+    """x of shape (2, n) beside two data sets: two variables of f, or an x for each fit, as f takes it."""
+    x = np.stack([T, T**2])
+    y = np.stack([1 * T + 2 * T**2, 3 * T + 4 * T**2]) + 0.01 * W
+    plane = curve_fit_many(lambda x, a, b: a * x[0] + b * x[1], x, y, [1, 1])
+    assert_allclose(plane.params, np.linalg.lstsq(x.T, y.T)[0].T, rtol=1e-9)
+    own = curve_fit_many(lambda x, a, b: a * x + b, x, y, [1, 1])
+    assert_allclose(own.params, [np.polyfit(x[i], y[i], 1) for i in range(2)], rtol=1e-9)
+
+
 def test_an_equation_in_bad_units():
     """x of order 1 with weight 1e9, y of order 1e-6 with weight 1e-9: the equation holds to its own rounding."""
     r = minimize(

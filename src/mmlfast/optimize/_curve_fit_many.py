@@ -15,7 +15,16 @@ from mmlfast.optimize._fit_many_lazy import fit_lazily
 from mmlfast.optimize._fit_many_pieces import Job, fit_all
 from mmlfast.optimize._fit_many_result import CurveFitMany
 from mmlfast.optimize._fit_many_starts import take_starts
-from mmlfast.optimize._fit_many_take import core_of_x, flat, new_results, take_matrix, take_sigma, take_x, take_y
+from mmlfast.optimize._fit_many_take import (
+    are_variables,
+    core_of_x,
+    flat,
+    new_results,
+    take_matrix,
+    take_sigma,
+    take_x,
+    take_y,
+)
 from mmlfast.optimize._fit_search import take_settings
 from mmlfast.optimize._fit_stack import Stack
 
@@ -136,6 +145,8 @@ def curve_fit_many(
         check_labels("curve_fit_many", ydata=(ydata, "kn", "n"), xdata=(xdata, "n", "n"))
     x, n_variables = take_x(xdata, y.shape)
     parameters, start, lower, upper = take_starts(f, p0, bounds, fixed, lead)
+    if x.ndim == 2 and x.shape == y.shape and len(x) > 1 and are_variables(f, x, parameters.start):
+        n_variables = len(x)
     matrix = take_matrix(sigma, lead, n)
     job = Job(
         f,

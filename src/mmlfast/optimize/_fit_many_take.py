@@ -53,6 +53,21 @@ def take_x(xdata: Any, y_shape: tuple[int, ...]) -> tuple[Any, int]:
     )
 
 
+def are_variables(f: Callable[..., Any], x: Array, start: Array) -> bool:
+    """Whether x of shape (k, n), beside k fits of n points, is not their own x, but k variables of f: with the first
+    row alone f gives one number, and with all of them one for each point."""
+
+    def size(values: Array) -> int:
+        try:
+            with np.errstate(all="ignore"):
+                return int(np.size(f(np.array(values, np.float64), *start.tolist())))
+        except Exception:  # not what it takes
+            return 0
+
+    n = int(x.shape[-1])
+    return n > 1 and size(x[0]) != n == size(x)
+
+
 def core_of_x(n: int, n_variables: int) -> tuple[int, ...]:
     """The shape of x of one fit."""
     if n_variables < 0:
