@@ -92,7 +92,8 @@ class TridiagonalSweeps {
 
   void put_in_order(const T* d) const noexcept {
     std::iota(order_, order_ + n_, 0);
-    std::stable_sort(order_, order_ + n_, [&](std::int32_t i, std::int32_t j) { return d[i] < d[j]; });
+    std::sort(order_, order_ + n_,
+              [&](std::int32_t i, std::int32_t j) { return d[i] < d[j] || (d[i] == d[j] && i < j); });
   }
 
   void write_out(const T* from, const Rows& rows, T* z) const noexcept {
