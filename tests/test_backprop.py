@@ -300,6 +300,20 @@ def test_training_that_explodes():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize(("dtype", "rate", "largest"), [(np.float64, 1e305, 1.7e308), (np.float32, 1e36, 3.3e38)])
+def test_the_last_step_may_be_the_one_that_is_too_long(dtype, rate, largest):
+    """The loss of an epoch does not tell of its last step; and the largest numbers are numbers."""
+    net = Network([1, 1], dtype=dtype, seed=4)
+    before = copy.deepcopy(net)
+    with pytest.warns(mf.ConvergenceWarning, match="left the finite numbers in epoch 1 of 1"):
+        assert len(net.fit([[1.0]], [1e9], epochs=1, batch_size=1, learning_rate=rate)) == 0
+    same_networks(net, before)
+    net = Network([1, 1], dtype=dtype, init=[([[largest]], [0.0])])
+    net.fit([[0.0]], [1.0], epochs=1, batch_size=1, learning_rate=0.1)
+    assert net.weights[0][0, 0] == dtype(largest)
+    assert net.biases[0][0] == dtype(0.1)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize(("n", "batch_size"), [(64, 8), (4, 4), (65, 8), (700, 7)])

@@ -153,6 +153,8 @@ def _each(name: str, data: Any, n: int) -> list[Any]:
     """The samples of each network."""
     if isinstance(data, list) and data and all(hasattr(part, "__array__") and np.ndim(part) >= 1 for part in data):
         own = data
+    elif getattr(data, "ndim", 3) < 3:
+        return [data] * n
     else:
         rows = as_array(data, name)
         if rows.ndim != 3:
