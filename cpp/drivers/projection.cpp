@@ -1,5 +1,7 @@
 #include "drivers/projection.hpp"
 
+#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "drivers/common/lane_batch.hpp"
@@ -187,15 +189,21 @@ Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<c
     if (!packed.memory) return {Outcome::Status::no_memory};
     packed.negate_second(s);
     const Size d_row = packed.factors.d_row;
-    const PointBlocks blocks(packed.factors, s.d, d_row, products.scratch_elements(s.d));
-    const Size rows = blocks.rows, room = rows * (d_row + packed.factors.m_row + d_row);
+    const PointBlocks blocks(packed.factors, s.d, d_row + 1, products.scratch_elements(s.d));
+    const Size rows = blocks.rows;
     const double ns = 2 * item_ns(ProjectionStep::apply, s, 8) * static_cast<double>(std::min(rows, together));
     const auto of_block = [&](Size b, void* scratch) {
       const Size from = first + b * rows, count = std::min(rows, first + together - from);
-      double* r = static_cast<double*>(scratch);
-      kernel.residual(x.item(from), {count, s.d, x.stride, x.layout.row_stride}, packed.factors, r, r + rows * d_row);
-      const VectorStack<double> residuals{r, d_row, 1};
-      products.items(InnerStep::norm, count, s.d, residuals, residuals, length.item(from), length.stride, r + room);
+      double *r = static_cast<double*>(scratch), *squares = r + rows * d_row, *rest = squares + rows;
+      kernel.residual(x.item(from), {count, s.d, x.stride, x.layout.row_stride}, packed.factors, r, squares, rest);
+      for (Size i = 0; i < count; ++i) {
+        if (squares[i] >= 0x1p-900 && squares[i] <= std::numeric_limits<double>::max()) {
+          *length.item(from + i) = std::sqrt(squares[i]);
+        } else {  // a length without its squares
+          const VectorStack<double> row{r + i * d_row, d_row, 1};
+          products.items(InnerStep::norm, 1, s.d, row, row, length.item(from + i), length.stride, rest);
+        }
+      }
     };
     const Outcome outcome = parallel_with_scratch(ceil_div(together, rows), ns, blocks.scratch_bytes, of_block);
     if (!outcome.ok()) return outcome;

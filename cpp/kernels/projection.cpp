@@ -288,8 +288,21 @@ void widen_rows(const T* from, const Layout& l, double* to, std::ptrdiff_t row) 
   }
 }
 
+// The sum of squares of each row of d_row numbers.
+inline void squares_of_rows(const double* r, std::ptrdiff_t rows, std::ptrdiff_t d_row, double* squares) {
+  for (std::ptrdiff_t i = 0; i < rows; ++i, r += d_row) {
+    vec<double> sum[2] = {zero<double>(), zero<double>()};
+    for (std::ptrdiff_t k = 0, c = 0; k < d_row; k += lanes<double>, c ^= 1) {
+      const vec<double> x = load(r + k);
+      sum[c] = fma(x, x, sum[c]);
+    }
+    squares[i] = reduce_add(sum[0] + sum[1]);
+  }
+}
+
 template <class T>
-void residual(const T* x, const Layout& l, const PointFactors<double>& f, double* residuals, void* scratch) {
+void residual(const T* x, const Layout& l, const PointFactors<double>& f, double* residuals, double* squares,
+              void* scratch) {
   in_pieces(l.rows, l.cols, f, [&](std::ptrdiff_t first, std::ptrdiff_t rows) {
     const T* from = x + first * l.row_stride;
     double *r = residuals + first * f.d_row, *c = static_cast<double*>(scratch);
@@ -299,6 +312,7 @@ void residual(const T* x, const Layout& l, const PointFactors<double>& f, double
       product<double>(rows, f.m_row, l.cols, {r, f.d_row, 1, f.first, f.m_row, c, f.m_row});
       product<double>(rows, f.d_row, f.m, {c, f.m_row, 1, f.second, f.d_row, r, f.d_row}, Start::c);
     }
+    squares_of_rows(r, rows, f.d_row, squares + first);
   });
 }
 

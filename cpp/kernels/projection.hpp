@@ -27,7 +27,8 @@
 //
 // residual(): x less its projection, and of that the same again, in float64. The factors are F and -E.
 //   x         IN       points x d, any strides
-//   r         OUT      points x d_row, what is behind the first d numbers of a row is undefined
+//   r         OUT      points x d_row, what is behind the first d numbers of a row is 0 if all are finite
+//   squares   OUT      the sums of squares of its rows; those that leave the range of float64 do so here
 //   scratch   SCRATCH  as for points(), of float64
 //
 // Accuracy: the error of a projection is a small multiple of u |x| for the dot product, times the square root of the
@@ -67,7 +68,8 @@ struct Projection {
               void* scratch);
   void (*points)(const T* x, const Layout& x_layout, const PointFactors<T>& factors, T* y, const Layout& y_layout,
                  void* scratch);
-  void (*residual)(const T* x, const Layout& layout, const PointFactors<double>& factors, double* r, void* scratch);
+  void (*residual)(const T* x, const Layout& layout, const PointFactors<double>& factors, double* r, double* squares,
+                   void* scratch);
 };
 
 MMLFAST_KERNEL_TABLES(Projection, projection)
