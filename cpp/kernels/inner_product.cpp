@@ -1,6 +1,8 @@
 #include "kernels/inner_product.hpp"
 
+#include "kernels/common/gapless_rows.hpp"
 #include "kernels/common/lanes.hpp"
+#include "kernels/common/with_size.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -23,12 +25,28 @@ MMLFAST_INLINE native<T> strided(const T* from, ptrdiff_t step, std::integer_seq
   return native<T>{from[I * step]...};
 }
 
+// Vectors of 2, 3 or 4 numbers without gaps; false if they are others.
+template <class T>
+bool pack_gapless(const T* from, ptrdiff_t d, T* to) {
+  return with_size<2, 4>(d, [&]<int D>(std::integral_constant<int, D>) {
+    if constexpr (D > 0) {
+      for (int first = 0; first < lanes<T>; first += native_lanes<T>) {
+        native<T> column[D];
+        gapless::load_columns<D, T>(from + first * D, column);
+        _Pragma("GCC unroll 4") for (int k = 0; k < D; ++k) store_part(to + k * lanes<T> + first, column[k]);
+      }
+    }
+    return D > 0;
+  });
+}
+
 // Vectors `first` .. `first + lanes<T> - 1`, those behind the last one repeating it, as d vectors of `to`.
 template <class T>
 void pack_items(const VectorStack<T>& x, ptrdiff_t first, ptrdiff_t count, ptrdiff_t d, T* to) {
   const bool whole = first + lanes<T> <= count;
   if (whole && d < native_lanes<T>) {
     const T* from = x.data + first * x.next;
+    if (x.step == 1 && x.next == d && pack_gapless(from, d, to)) return;
     for (ptrdiff_t k = 0; k < d; ++k) {
       vec<T> r;
       MMLFAST_EACH_PART r.part[p] = strided<T>(from + p * native_lanes<T> * x.next + k * x.step, x.next,
@@ -232,7 +250,7 @@ bool items(InnerStep step, ptrdiff_t count, ptrdiff_t d, const VectorStack<T>& x
   for (ptrdiff_t first = 0; first < count; first += lanes<T>) {
     if (d <= longest_in_lanes) {
       pack_items(x, first, count, d, x_room);
-      if (step != InnerStep::norm) pack_items(y, first, count, d, y_room);
+      if (step != InnerStep::norm && (first == 0 || y.next != 0)) pack_items(y, first, count, d, y_room);
     }
     for (ptrdiff_t at = first; at < first + lanes<T> && at < count; at += group) {
       LaneBits zeros = 0;
