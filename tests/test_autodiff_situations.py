@@ -223,3 +223,30 @@ def test_what_overflows_beside_another_is_no_claim():
     with np.errstate(all="ignore"):
         assert not grad(lambda t: np.log(np.exp(t) + np.exp(2 * t)))(800.0) < 1.9
         assert not np.isfinite(grad(lambda t: np.log(np.exp(t) + np.exp(2 * t)))(800.0))
+
+
+def test_sparse_derivatives_called_again():
+    """The quick way to the entries holds for the function and the shape that it was made for, and no other."""
+    k = 2.0
+    h = hessian(lambda v: np.sum(v[1:] * v[:-1] ** 2) * k, sparse=True)
+
+    def expected(v):
+        n = len(v)
+        m = np.zeros((n, n))
+        for i in range(n - 1):
+            m[i, i] += 2 * v[i + 1] * k
+            m[i, i + 1] = m[i + 1, i] = 2 * v[i] * k
+        return m
+
+    for n in (3, 3, 5, 3, 5, 5):
+        x = np.arange(1.0, n + 1)
+        first, again = h(x), h(2 * x)
+        np.testing.assert_array_equal(first.toarray(), expected(x))
+        np.testing.assert_array_equal(again.toarray(), expected(2 * x))
+        k += 1
+    first.data[:] = 0
+    first.indices[:] = 0
+    x = np.arange(1.0, 6)
+    np.testing.assert_array_equal(h(x).toarray(), expected(x))
+    np.testing.assert_array_equal(h(x.astype(np.float32)).toarray(), expected(x))
+    np.testing.assert_array_equal(h(x.tolist()).toarray(), expected(x))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 import numpy as np
 
 import mmlfast.autodiff._transforms as transforms
+from mmlfast import _core
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._recording import Recording, function_name, place_of
 from mmlfast.autodiff._several_arguments import OfSeveralArguments
@@ -41,12 +42,36 @@ class ValueAndGradient(Gradient):
         return [seen.result, transforms.gradient(seen.trace, seen.x, seen.result)], None
 
 
+class _Values(_core.TracedCall):
+    """The entries of a sparse matrix, where calls need no look by Python; None elsewhere."""
+
+    def _call(self, *args: Any) -> None:
+        return None
+
+
 class _Matrix(Derived):
     """A derivative that is a matrix, dense or sparse."""
 
     def __init__(self, f: Callable[..., Any], argnums: int, sparse: bool) -> None:
         super().__init__(f, argnums)
         self._sparse = bool(sparse)
+        self._quick: tuple[_Values, Any] | None = None  # of a sparse one: its last program, and its pattern
+
+    def _fresh(self) -> dict[str, Any]:
+        return {**super()._fresh(), "_quick": None}
+
+    def _call(self, *args: Any, **keywords: Any) -> Any:
+        quick = self._quick
+        if quick is not None and not keywords and (values := quick[0](*args)) is not None:
+            return _with_values(quick[1], values)
+        return super()._call(*args, **keywords)
+
+    def _keep_quick(self, entry: Any, argnum: int, shapes: list[tuple[int, ...]]) -> None:
+        super()._keep_quick(entry, argnum, shapes)
+        if entry.extra is not None:
+            values = _Values()
+            values._keep(entry.watch.quick, entry.compiled.program, argnum, shapes, entry.compiled.shapes, False)
+            self._quick = values, entry.extra
 
     def _options(self) -> tuple[Any, ...]:
         return (self._sparse,)

@@ -120,13 +120,18 @@ class Derived(_core.TracedCall, ABC):
             if (outer := outer_trace(error)) is None:
                 raise
             return self._inline(outer, args)
-        if entry.extra is None and entry.guard is None and all(map(is_plain, args)):
+        if entry.guard is None and all(map(is_plain, args)):
             shapes = [a.values.shape for a in arguments]
-            self._keep(entry.watch.quick, entry.compiled.program, argnum, shapes, entry.compiled.shapes, self._is_tuple)
+            self._keep_quick(entry, argnum, shapes)
         x = arguments.pop(argnum)
         arrays = entry.compiled.at_point(x.values, [p.values for p in arguments])
         float32 = result_is_float32(x, arguments)
         return self._finish([as_result(a, float32) for a in arrays], entry.extra, ())
+
+    def _keep_quick(self, entry: _Entry, argnum: int, shapes: list[tuple[int, ...]]) -> None:
+        """For the next call with arguments of these shapes."""
+        if entry.extra is None:
+            self._keep(entry.watch.quick, entry.compiled.program, argnum, shapes, entry.compiled.shapes, self._is_tuple)
 
     def _bound(self, args: Sequence[Any], keywords: dict[str, Any]) -> tuple[Derived, list[Any]]:
         """The same derivative of f with what is no number given, and the numbers."""
