@@ -270,13 +270,18 @@ def _numbers(a: Array, name: str) -> Array:
 
 
 def _columns_of(x: Any) -> list[tuple[Any, Any]] | None:
-    """(label, column) of a data frame, [(None, x)] of a series, None of anything else."""
+    """(label, column) of a data frame, [(None, x)] of a series, None of what NumPy makes an array of by itself."""
     if (names := names_of_columns(x)) != []:  # polars and Arrow
         return [(label, x[label]) for label in names[1]]
     if hasattr(x, "null_count"):
         return [(None, x)]
     if hasattr(x, "iloc") and hasattr(x, "to_numpy"):  # pandas
-        return [(None, x)] if x.ndim == 1 else [(label, x.iloc[:, k]) for k, label in enumerate(x.columns)]
+        if x.ndim == 1:
+            return [(None, x)]
+        kinds = set(x.dtypes)
+        if len(kinds) == 1 and all(isinstance(kind, np.dtype) and kind.kind in "biuf" for kind in kinds):
+            return None  # an array of numbers already
+        return [(label, x.iloc[:, k]) for k, label in enumerate(x.columns)]
     return None
 
 
