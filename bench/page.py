@@ -73,7 +73,7 @@ def roofs() -> str:
             f"{machine['processor']}, {machine['simd']}, {machine['threads']} threads, {machine['date'][:10]}:",
             "",
         ]
-        text += ["| case | time | of the bandwidth | of the peak | |", "| --- | --- | --- | --- | --- |"]
+        text += ["", "| case | time | of the bandwidth | of the peak | |", "| --- | --- | --- | --- | --- |"]
         for result in results:
             if (ours := result.ours) is None:
                 continue
