@@ -19,6 +19,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     parser.add_argument("--sizes", metavar="LIST", help="as 1-16,24,32 (default: thirty sizes from 1 to 128)")
     parser.add_argument("--pairs", type=int, default=3, metavar="N", help="samples per size (default 3)")
+    parser.add_argument("--simd", metavar="LEVEL", help="mmlfast at this level (avx2, ...), the peers at their best")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves (needs matplotlib)")
     return parser.parse_args()
@@ -29,7 +30,7 @@ def main() -> int:
     options = parse()
     from bench.harness.environment import available_cpus, restart
 
-    restart(available_cpus())
+    restart(available_cpus(), options.simd)
     if importlib.util.find_spec("mmlfast") is None:
         print("mmlfast is not installed here; in the checkout: pip install '.[bench]'", file=sys.stderr)
         return 2

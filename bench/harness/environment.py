@@ -50,8 +50,8 @@ def available_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def restart(threads: int) -> None:
-    """Run this program again in a clean environment, unless it already is in one."""
+def restart(threads: int, simd: str | None = None) -> None:
+    """Run this program again in a clean environment, unless it already is in one; mmlfast at the level `simd`."""
     if hasattr(os, "sched_setaffinity") and threads < available_cpus():
         # JAX sizes its pool from the affinity mask: the one setting that binds everybody.
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
@@ -59,6 +59,8 @@ def restart(threads: int) -> None:
         return
     environment = {k: v for k, v in os.environ.items() if k not in PINS}
     environment |= dict.fromkeys(THREADS, str(threads))
+    if simd is not None:
+        environment["MMLFAST_SIMD"] = simd
     environment[REMOVED] = " ".join(sorted(k for k in PINS if k in os.environ))
     command = [sys.executable, *sys.orig_argv[1:]]
     sys.stdout.flush()
