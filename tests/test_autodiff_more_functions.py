@@ -113,6 +113,7 @@ def test_functions(name):
     agrees(*FUNCTIONS[name])
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape:DeprecationWarning")  # NumPy 2.5
 def test_functions_that_write():
     def put(a):
         w = a * 1

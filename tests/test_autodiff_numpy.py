@@ -138,6 +138,7 @@ def test_special_functions_of_an_element(name):
             agrees(function, numbers(*shape, low=low, high=high))
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")  # NumPy 2.5
 def test_other_functions_of_an_element():
     a = numbers(2, 3)
     for name in ("sinc", "nan_to_num", "real", "conjugate", "angle", "i0", "spacing", "fix", "round", "around"):

@@ -279,6 +279,7 @@ def test_functions_of_scipy_special_of_two():
     check(sp.logit, np.array([1e-300, 0.1, 0.3, 0.5, 0.501, 0.9]))
 
 
+@pytest.mark.filterwarnings("ignore:numpy.fix is deprecated:DeprecationWarning")  # NumPy 2.5
 @pytest.mark.parametrize("number", range(len(FUNCTIONS)))
 def test_functions_of_vectors(number):
     check(FUNCTIONS[number], V)

@@ -291,7 +291,11 @@ def test_fork_while_the_pool_works(run_python):
     assert run_python(code, MMLFAST_NUM_THREADS="3").strip() == "done"
 
 
-@pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
+# Of Python itself: joblib adds some, which another interpreter does not know.
+START_METHODS = [name for name in ("fork", "spawn", "forkserver") if name in multiprocessing.get_all_start_methods()]
+
+
+@pytest.mark.parametrize("method", START_METHODS)
 def test_multiprocessing(method, run_python, tmp_path):
     script = tmp_path / "pool.py"
     script.write_text(

@@ -47,7 +47,8 @@ class Part:
         """The output of a command, which is in the log too. RuntimeError with the end of it if it fails."""
         words = [str(word) for word in command]
         # A kernel of OpenBLAS that is forced by the environment would be run by emulated processors too.
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("MMLFAST_", "OPENBLAS_", "PYTHONPATH"))}
+        without = ("MMLFAST_SIMD", "MMLFAST_NUM", "OPENBLAS_", "PYTHONPATH")
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(without)}
         with self.log.open("a") as log:
             log.write(f"\n$ {shlex.join(words)}\n")
             log.flush()
