@@ -51,7 +51,7 @@ def chroot(p: Part, suite: str, *packages: str) -> tuple[Path, Callable[..., str
         shutil.copy2(f"/{name}", root / name)
 
     def inside(command: str, allowed: tuple[int, ...] = (0,)) -> str:
-        mounts = "for i in proc dev sys; do mount --bind /$i $i; done; "  # in a namespace of their own: they end with it
+        mounts = "for i in proc dev sys; do mount --bind /$i $i; done; "  # in a namespace: they end with it
         return p.run("unshare", "--mount", "sh", "-c", f"{mounts} exec chroot . env -u PIP_FIND_LINKS HOME=/root "
                      f"PATH=/usr/sbin:/usr/bin:/sbin:/bin CCACHE_DIR=/ccache sh -ec {shlex.quote(command)}",
                      cwd=root, allowed=allowed)  # fmt: skip
