@@ -54,7 +54,6 @@ NETWORKS: tuple[tuple[Any, ...], ...] = (
     (
         "cpp/drivers/backprop_lanes.hpp",
         "test_fit_many.py",
-        ("if (weight == T{0}) return gather_nothing(lane, s);", ""),
         ("for (Size s = real; s < rows; ++s) gather_nothing(lane, s);", ""),
         ("if (k < n) to[k * lanes] = from[k];", ""),  # the last column of an odd number
         ("if (!of[l].same(of[leader])) return -1;", ""),  # every lane has the samples of the first
@@ -68,13 +67,10 @@ NETWORKS: tuple[tuple[Any, ...], ...] = (
         ("rule_.momentum.of[l] = static_cast<T>(t.momentum);", "rule_.momentum.of[0] = static_cast<T>(t.momentum);"),
         ("rule_.beta2.of[l] = static_cast<T>(t.beta2);", ""),
         ("rule_.keep.of[l] = numbers.keep;", ""),
-        ("lane.start == other.start && lane.count() == other.count()", "true"),
         ("!other.ordered || !lane.same_order(other)", "!other.ordered"),
         ("lane.state.epoch += lane.epochs;", ""),
         ("losses[l] / weight_of(held_out[l])", "losses[l]"),
         ("lane.sum / lane.weight", "lane.sum / static_cast<double>(lane.member.samples->n)"),
-        ("t.optimizer == t1.optimizer && ", ""),
-        ("t.penalty == 0 &&\n", ""),
         ("!std::isfinite(t.clip_norm) && ", ""),
         ("memory_.save(l, lane.member, lane.best);", ""),
     ),

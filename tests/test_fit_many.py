@@ -291,3 +291,23 @@ def test_lanes_go_on_as_one_longer_training():
         alone = Network([2, 4, 2], seed=s)
         alone.fit(X, Y, epochs=6, **how)
         assert_array_equal(network.weights[0], alone.weights[0])
+
+
+def test_lanes_with_targets_and_weights_of_their_own():
+    """An odd number of inputs, the same rows with other targets, and rows of weight 0 in which anything stands."""
+    rng = np.random.default_rng(3)
+    how = {"epochs": 3, "batch_size": 10, "learning_rate": 0.05}
+    x, ys = rng.standard_normal((40, 3)), [rng.standard_normal((40, 2)) for _ in range(16)]
+    weights = [rng.integers(0, 3, 40).astype(float) for _ in range(16)]
+    xs = [np.where(w[:, None] == 0, np.inf, rng.standard_normal((40, 3))) for w in weights]
+    for rows, more in (([x] * 16, [{}] * 16), (xs, [{}] * 16), (xs, [{"sample_weight": w} for w in weights])):
+        finite = [np.where(np.isfinite(a), a, 0.0) if not m else a for a, m in zip(rows, more, strict=True)]
+        finite = [x] * 16 if rows[0] is x else finite
+        many = [Network([3, 4, 2], seed=i) for i in range(16)]
+        alone = [Network([3, 4, 2], seed=i) for i in range(16)]
+        shared = {"sample_weight": weights} if more[0] else {}
+        fit_many(many, x if rows[0] is x else finite, ys, **how, **shared)
+        for one, other, a, y, m in zip(many, alone, finite, ys, more, strict=True):
+            other.fit(a, y, **how, **m)
+            np.testing.assert_array_equal(one.weights[0], other.weights[0])
+            assert np.isfinite(one.weights[0]).all()
