@@ -42,7 +42,8 @@ void add_groups(const T* x, const Layout& l, std::ptrdiff_t every, const double*
   constexpr std::ptrdiff_t at_once = 4;  // sums stay in registers, and reading goes on nearly as the numbers lie
   for (std::ptrdiff_t first = 0; gapless && first < counted; first += at_once) {
     const std::ptrdiff_t runs = counted - first < at_once ? counted - first : at_once;
-    for (std::ptrdiff_t e = 0; e < size;) {
+    std::ptrdiff_t e = 0;
+    while (e < size) {
       const auto take = [&]<int Vectors>(std::integral_constant<int, Vectors>) {
         add_runs<Vectors>(x + first * step + e, runs, step, ahead, shift + e, sum + e);
         e += Vectors * 8;

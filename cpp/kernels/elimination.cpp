@@ -339,7 +339,7 @@ LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, voi
 
 template <class T>
 bool looks_good(const Solved<T>& s, T condition, T backward) {
-  bool good = true;
+  int good = 1;  // without branches
   const T* row = s.a;
   for (std::ptrdiff_t r = 0; r < s.n; ++r, row += s.row) {
     vec<T> size = zero<T>(), plain = zero<T>(), absolute = zero<T>();
@@ -354,10 +354,10 @@ bool looks_good(const Solved<T>& s, T condition, T backward) {
     if (const int left = static_cast<int>(s.n - k); left > 0)
       add(load_first(row + k, left), load_first(s.y + k, left), load_first(s.x + k, left));
     const T right = s.b[r * s.step], distance = right - reduce_add(plain), length = right < 0 ? -right : right;
-    good = good & (reduce_add(size) * condition < static_cast<T>(0.5)) &
-           ((distance < 0 ? -distance : distance) <= backward * (length + reduce_add(absolute)));
+    good &= static_cast<int>(reduce_add(size) * condition < static_cast<T>(0.5));
+    good &= static_cast<int>((distance < 0 ? -distance : distance) <= backward * (length + reduce_add(absolute)));
   }
-  return good;
+  return good != 0;
 }
 
 }  // namespace
