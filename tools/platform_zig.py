@@ -111,9 +111,9 @@ def musl_python(p: Part) -> Path:
     if not (prefix / "bin/python3.13").exists():
         build = p.folder / "build-of-python"
         build.mkdir(exist_ok=True)
-        p.run(debian_source(p, "python3.13") / "configure", "-q", f"--prefix={prefix}", "--disable-test-modules",
-              "--without-ensurepip", "OPT=-O1 -DNDEBUG", f"CC={p.folder}/clang", f"CXX={p.folder}/clang++", *NEWER,
-              cwd=build)  # fmt: skip
+        less = ["--disable-test-modules", "--without-ensurepip", "--disable-ipv6", "OPT=-O1 -DNDEBUG"]
+        p.run(debian_source(p, "python3.13") / "configure", "-q", f"--prefix={prefix}", *less, *NEWER,
+              f"CC={p.folder}/clang", f"CXX={p.folder}/clang++", cwd=build)  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)
     if not site.exists():
         needs = ["numpy", "scipy", "pybind11", "cython", "cython-cmake", *TEST_NEEDS]

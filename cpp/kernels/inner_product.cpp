@@ -117,7 +117,7 @@ template <int Count>
 struct Factors {
   Numbers of[Count < 1 ? 1 : Count];
   MMLFAST_INLINE Factors of_lane(int l) const {
-    Factors r;
+    Factors r = {};
     for (int c = 0; c < Count; ++c) {
       alignas(vec_bytes) double x[group];
       store(x, of[c]);
