@@ -230,7 +230,7 @@ def test_labels_of_a_covariance():
         f(pickle.loads(pickle.dumps(metric)))
         with pytest.raises(ValueError, match="labels of metric are not those of X"):
             f(other) if f.__code__.co_names[1] not in ("norm", "inner", "project") else _as_upper(f, other)
-    with pytest.raises(ValueError, match="labels of covariance"):
+    with pytest.raises(ValueError, match="rows and columns of covariance"):
         g.Mahalanobis(x.cov()[["b", "a", "c"]])
 
 

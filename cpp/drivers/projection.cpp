@@ -120,7 +120,7 @@ struct PointBlocks {
   PointBlocks(const PointFactors<T>& f, Size d, Size more, Size others) noexcept {
     constexpr Size elements = 16384;
     const Size row = f.m_row + f.d_row + more;
-    rows = std::max<Size>(16, elements / (row + d) / 16 * 16);
+    rows = std::max<Size>(16, elements / (row + d + 1) / 16 * 16);
     scratch_bytes = checked_product(row * rows + others, static_cast<Size>(sizeof(T)));
   }
 };

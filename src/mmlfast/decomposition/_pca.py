@@ -392,7 +392,9 @@ class PCA(PCABase):
         if isinstance(k, str):
             k = likely_dimension(values, n)
         elif isinstance(k, numbers.Real) and not isinstance(k, numbers.Integral):
-            shares = np.cumsum(values) / spectrum.total if spectrum.total > 0 else np.ones(len(values))
+            # The sums that a caller makes of explained_variance_ratio_, to the bit.
+            total = spectrum.total
+            shares = np.cumsum((values / total).astype(dtype)) if total > 0 else np.ones(len(values))
             k = min(int(np.searchsorted(shares, float(k), side="right")) + 1, len(values))
         else:
             k = len(values)
