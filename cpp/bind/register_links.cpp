@@ -47,7 +47,8 @@ py::tuple make_links(const py::array& starts, const py::array& targets, const py
 // What a graph consists of, as arrays: what links_from_state takes.
 py::tuple links_state(const LinksObject& graph) {
   const drivers::LinksState s = graph.links.state();
-  const py::array_t<std::int64_t> starts(s.n + 1, s.starts), blocks(s.n_blocks + 1, s.blocks);
+  const py::array_t<std::int64_t> starts(s.n + 1, s.starts);
+  const py::array_t<std::ptrdiff_t> blocks(s.n_blocks + 1, s.blocks);
   const py::array_t<Node> columns(s.n_links, s.columns), label(s.n, s.label);
   const py::array_t<double> inverse_strength(s.n, s.inverse_strength);
   py::object weights = py::none();
@@ -83,7 +84,7 @@ std::unique_ptr<LinksObject> links_from_state(Size n_core, Size n_core_blocks, c
     s.weights = part_of_state<double>(weights.cast<py::array>(), "weights", 0, s.n_links);
   }
   s.inverse_strength = part_of_state<double>(inverse_strength, "inverse_strength", 1, s.n);
-  s.blocks = part_of_state<std::int64_t>(blocks, "blocks", 2);
+  s.blocks = part_of_state<std::ptrdiff_t>(blocks, "blocks", 2);
   s.n_blocks = blocks.shape(0) - 1;
   auto links = std::make_unique<LinksObject>();
   const char* fault = nullptr;
