@@ -29,7 +29,7 @@ CHOSEN = (
     "autodiff-gradient-rosenbrock-10",
     "curve-fit-many-decay",
     "backprop-tiny",
-    "eigh-one-1000",
+    "lu-one-500",
 )
 
 
