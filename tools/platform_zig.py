@@ -111,7 +111,7 @@ def musl_python(p: Part) -> Path:
     if not (prefix / "bin/python3.13").exists():
         build = p.folder / "build-of-python"
         build.mkdir(exist_ok=True)
-        less = ["--disable-test-modules", "--without-ensurepip", "--disable-ipv6", "OPT=-O1 -DNDEBUG"]
+        less = ["--disable-test-modules", "--without-ensurepip", "--disable-ipv6", "OPT=-O1 -DNDEBUG -Wno-date-time"]
         p.run(debian_source(p, "python3.13") / "configure", "-q", f"--prefix={prefix}", *less, *NEWER,
               f"CC={p.folder}/clang", f"CXX={p.folder}/clang++", cwd=build)  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)

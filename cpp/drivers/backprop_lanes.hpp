@@ -16,7 +16,7 @@ struct LaneSamples {
   const std::uint32_t* order = nullptr;  // half the memory: 16 of them leave the first cache
   Size start = 0, count = 0;
 
-  Size number(Size i) const { return order == nullptr ? start + i : Size{order[start + i]}; }
+  Size number(Size i) const { return order == nullptr ? start + i : static_cast<Size>(order[start + i]); }
   bool plain() const { return samples->x != nullptr && samples->weights == nullptr && network->shift == nullptr; }
   bool same(const LaneSamples& o) const {
     return samples->x == o.samples->x && samples->y == o.samples->y && samples->labels == o.samples->labels &&

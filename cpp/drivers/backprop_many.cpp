@@ -330,7 +330,7 @@ double ns_per_step(const Network<T>& network, Size batch) {
   return products * static_cast<double>(batch);
 }
 
-constexpr Size most_in_order = Size{1} << 32;
+constexpr std::int64_t most_in_order = std::int64_t{1} << 32;
 
 // Whether lanes are for what this member asks for, beside `first`.
 template <class T>

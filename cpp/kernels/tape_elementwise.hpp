@@ -227,7 +227,7 @@ void block_elements(const TapeStep& step, const TapeFrame& frame) {
         continue;
       }
       const bool listed = access == TapeAccess::list || access == TapeAccess::fixed_list;
-      const Size index = listed ? frame.lists[from + i] : access == TapeAccess::single ? from : Size{from} + i;
+      const Size index = listed ? frame.lists[from + i] : access == TapeAccess::single ? from : static_cast<Size>(from) + i;
       operands.at[k] = frame.slots + index * frame.slot;
       if (operands.step[k] == 0) {
         store(number[k], broadcast(frame.fixed[index]));
@@ -319,7 +319,7 @@ void point_lists(const TapeStep& step, const TapeFrame& frame) {
   Operands operands;
   operands.aux = N < 3 ? step.aux() : 0;
   double* to = frame.slots + step.to;
-  for (Size i = 0; i < step.count; i += piece) {
+  for (Size i = 0; i < static_cast<Size>(step.count); i += piece) {
     const Size count = step.count - i < piece ? step.count - i : piece, whole = count / width, left = count % width;
     for (int k = 0; k < N; ++k) {
       const TapeAccess access = step.access_of(k);

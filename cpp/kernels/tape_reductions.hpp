@@ -133,7 +133,7 @@ template <class Reduction, int N, class A, class B>
 MMLFAST_INLINE void reduce_all(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux(), lane_count = std::is_same_v<typename A::Value, double> ? 1 : width;
   double* to = frame.slots + step.to * frame.slot;
-  for (Size i = 0; i < step.count; ++i, to += frame.slot) {
+  for (Size i = 0; i < static_cast<Size>(step.count); ++i, to += frame.slot) {
     const A a(step, frame, 0, i);
     const B b(step, frame, Reduction::operands - 1, i);
     for (Size row = 0; row * lane_count < frame.slot; ++row)
@@ -167,7 +167,7 @@ template <class A>
 void block_norm(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux(), rows = frame.slot / width;
   double* to = frame.slots + step.to * frame.slot;
-  for (Size i = 0; i < step.count; ++i, to += frame.slot) {
+  for (Size i = 0; i < static_cast<Size>(step.count); ++i, to += frame.slot) {
     const A a(step, frame, 0, i);
     for (Size row = 0; row < rows; ++row) {
       Vector largest = zero<double>();
@@ -193,7 +193,7 @@ void reduction_of_run(const TapeStep& step, const TapeFrame& frame) {
   if (terms <= Reduction::few) return reduction<Reduction, PointTerms<false>, PointTerms<false>>(step, frame);
   const double *a = frame.slots + step.from[0], *b = frame.slots + step.from[Reduction::operands - 1];
   double* to = frame.slots + step.to;
-  for (Size i = 0; i < step.count; ++i, a += terms, b += terms) {
+  for (Size i = 0; i < static_cast<Size>(step.count); ++i, a += terms, b += terms) {
     Vector part = number<Vector>(-0.0);
     for (Size t = 0; t < terms; t += width)  // what is missing changes nothing: -0 times 1
       part = Reduction::add(part, terms_of_run(a + t, terms - t, -0.0), terms_of_run(b + t, terms - t, 1));
@@ -233,7 +233,7 @@ inline void matrix_by_rows(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux(), whole = terms / width * width, left = terms - whole;
   const double *a = shared_terms(step, frame), *b = frame.slots + step.from[1];
   double* to = frame.slots + step.to;
-  for (Size i = 0; i < step.count; i += rows) {
+  for (Size i = 0; i < static_cast<Size>(step.count); i += rows) {
     const Size count = step.count - i < rows ? step.count - i : rows;
     const double* row[rows];
     Vector part[rows];
@@ -293,7 +293,7 @@ template <bool Listed>
 void point_norm(const TapeStep& step, const TapeFrame& frame) {
   const Size terms = step.aux();
   double* to = frame.slots + step.to;
-  for (Size i = 0; i < step.count; ++i) {
+  for (Size i = 0; i < static_cast<Size>(step.count); ++i) {
     const PointTerms<Listed> a(step, frame, 0, i);
     double largest = 0, part[width + 1];
     for (Size t = 0; t < terms; ++t) {

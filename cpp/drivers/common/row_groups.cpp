@@ -24,7 +24,7 @@ Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t*
   // Other threads may write into the labels, and a number is an index: it is read once.
   const AlignedBuffer<std::uint32_t> number(n);
   const auto next = AlignedBuffer<Size>::zeros(checked_product(parts, n_groups));
-  if (!number || !next || n_groups > Size{UINT32_MAX}) return {Outcome::Status::no_memory};
+  if (!number || !next || static_cast<std::int64_t>(n_groups) > std::int64_t{UINT32_MAX}) return {Outcome::Status::no_memory};
   std::atomic<bool> good = true;
   const double total_ns = ns_per_row * static_cast<double>(n);
   const auto of_parts = [&](auto&& body) noexcept {
@@ -235,7 +235,7 @@ class SpanNumbering {
     std::uint32_t& block = block_of_[static_cast<Size>(at >> block_bits)];
     if (block == 0 && !add(block)) return -1;
     const Size within = static_cast<Size>(at) & ((Size{1} << block_bits) - 1);
-    std::uint32_t& place = table_[((Size{block} - 1) << block_bits) + within];
+    std::uint32_t& place = table_[((static_cast<Size>(block) - 1) << block_bits) + within];
     if (place == 0) {
       if (count_ == most_) return -1;
       first_[count_] = i;
