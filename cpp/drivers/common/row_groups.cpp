@@ -24,7 +24,8 @@ Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t*
   // Other threads may write into the labels, and a number is an index: it is read once.
   const AlignedBuffer<std::uint32_t> number(n);
   const auto next = AlignedBuffer<Size>::zeros(checked_product(parts, n_groups));
-  if (!number || !next || static_cast<std::int64_t>(n_groups) > std::int64_t{UINT32_MAX}) return {Outcome::Status::no_memory};
+  if (!number || !next || static_cast<std::int64_t>(n_groups) > std::int64_t{UINT32_MAX})
+    return {Outcome::Status::no_memory};
   std::atomic<bool> good = true;
   const double total_ns = ns_per_row * static_cast<double>(n);
   const auto of_parts = [&](auto&& body) noexcept {
