@@ -23,7 +23,8 @@ class StateReader {
 
   // What has to be right before there can be a reader.
   static const char* sizes(const LinksState& s) {
-    if (s.n < 1 || static_cast<std::int64_t>(s.n) > Links::most_nodes || s.n_core < 0 || s.n_core > s.n) return "numbers of nodes";
+    if (s.n < 1 || static_cast<std::int64_t>(s.n) > Links::most_nodes || s.n_core < 0 || s.n_core > s.n)
+      return "numbers of nodes";
     if (s.n_blocks < 1 || s.n_core_blocks < 0 || s.n_core_blocks > s.n_blocks) return "numbers of blocks";
     return nullptr;
   }

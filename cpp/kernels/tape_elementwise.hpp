@@ -227,7 +227,9 @@ void block_elements(const TapeStep& step, const TapeFrame& frame) {
         continue;
       }
       const bool listed = access == TapeAccess::list || access == TapeAccess::fixed_list;
-      const Size index = listed ? frame.lists[from + i] : access == TapeAccess::single ? from : static_cast<Size>(from) + i;
+      const Size index = listed                         ? frame.lists[from + i]
+                         : access == TapeAccess::single ? from
+                                                        : static_cast<Size>(from) + i;
       operands.at[k] = frame.slots + index * frame.slot;
       if (operands.step[k] == 0) {
         store(number[k], broadcast(frame.fixed[index]));
