@@ -8,13 +8,12 @@
 namespace mmlfast::drivers {
 namespace {
 
-// As qr does: of one item, and of a batch that fills the lanes.
-constexpr Size most_elements_alone = 32 * 32, most_elements_filled = 40 * 40;
+constexpr LaneOrders lane_orders{32, 40};  // of matrices as large as a square one of that order
 
 template <class T>
 bool use_lanes(Size n_items, Size m, Size n) {
   const Size elements = checked_product(m, n);
-  return elements <= most_elements_alone || (n_items >= items_per_group<T> && elements <= most_elements_filled);
+  return lane_orders.suit_if<T>(n_items, [elements](Size order) { return elements <= order * order; });
 }
 
 // Measured to a factor of two; decides only about threads.

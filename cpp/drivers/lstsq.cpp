@@ -15,12 +15,13 @@
 namespace mmlfast::drivers {
 namespace {
 
-// As qr does: of one problem, and of a batch that fills the lanes.
+constexpr LaneOrders lane_orders{32, 96};  // as those of qr
+
 template <class T>
 bool use_lanes(Size n_items, Size m, Size n, Size k) {
   const Size columns = std::min(m, n), all = checked_product(std::max(m, n), columns + k);
-  const auto fits = [&](Size order) { return columns <= order && all >= 0 && all <= 2 * order * order; };
-  return fits(32) || (n_items >= items_per_group<T> && fits(96));
+  return lane_orders.suit_if<T>(n_items,
+                                [&](Size order) { return columns <= order && all >= 0 && all <= 2 * order * order; });
 }
 
 // Up to this order the singular values of R come from the rotations of the lanes, beyond from LAPACK, which is faster

@@ -18,10 +18,10 @@ constexpr LaneOrders lane_orders{32, 96};
 
 template <class T>
 bool use_lanes(Size n_items, Size m, Size n, Size p) {
-  const auto fits = [&](Size order) {
+  return lane_orders.suit_if<T>(n_items, [&](Size order) {
+    if (order > lane_orders.always && use_tall(m, n, p)) return false;
     return std::min(m, n) <= order && checked_product(m, n) <= 2 * order * order && m * p <= 4 * order * order;
-  };
-  return fits(lane_orders.always) || (n_items >= items_per_group<T> && fits(lane_orders.filled) && !use_tall(m, n, p));
+  });
 }
 
 // Tall matrices without reflections, but for those with columns that are dependent to the last bit, NaN or infinity.

@@ -21,9 +21,8 @@ constexpr Size always_in_lanes = 12, filled_lanes = 64, filled_lanes_values = 32
 
 template <class T>
 bool use_lanes(const Layout& a, Size n_items, bool vectors) {
-  const Size k = std::min(a.rows, a.cols), most = vectors ? filled_lanes : filled_lanes_values;
-  if (std::max(a.rows, a.cols) > longest_in_lanes) return false;
-  return k <= always_in_lanes || (k <= most && n_items >= items_per_group<T>);
+  const LaneOrders orders{always_in_lanes, vectors ? filled_lanes : filled_lanes_values};
+  return std::max(a.rows, a.cols) <= longest_in_lanes && orders.suit<T>(std::min(a.rows, a.cols), n_items);
 }
 
 // One thread's share of the cost, good to a factor of two; decides only about threads.

@@ -12,9 +12,14 @@ namespace mmlfast::drivers {
 struct LaneOrders {
   Size always, filled;
 
+  // fits(order): whether an item is small enough for lanes of that order.
+  template <class T, class Fits>
+  constexpr bool suit_if(Size n_items, Fits&& fits) const noexcept {
+    return fits(always) || (n_items >= items_per_group<T> && fits(filled));
+  }
   template <class T>
   constexpr bool suit(Size n, Size n_items) const noexcept {
-    return n <= always || (n <= filled && n_items >= items_per_group<T>);
+    return suit_if<T>(n_items, [n](Size order) { return n <= order; });
   }
 };
 
