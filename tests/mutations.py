@@ -432,7 +432,7 @@ mutations(
     "test_autodiff_situations.py",
     ("emit(TapeOp::less, emit(TapeOp::absolute, grown.other), infinity)", "number(1)"),  # log(exp(t) + exp(2 t))
     ("return op == TapeOp::cosh ? tanh : emit(TapeOp::divide, number(1), tanh);", "return tanh;"),
-    ("top.push_back(rest < 0 ? g_.constant(1) : rest);", "top.push_back(g_.constant(1));"),
+    ("return rest < 0 ? g_.constant(1) : rest;", "return g_.constant(1);"),
     ("if (grown.part == Part::same) return relative;", ""),
 )
 mutations(

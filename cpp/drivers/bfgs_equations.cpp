@@ -108,7 +108,7 @@ class Equations {
     std::fill_n(point_.multipliers, m_, 0.0);
     if (!hessian(point_.multipliers)) return false;
     std::fill_n(d_, n_, 1.0);
-    if (all_finite(h_, n_ * n_)) curvature_scales(d_);
+    if (all_finite(h_, n_ * n_)) find_sizes(h_, n_, d_);
     double largest = 0;
     for (Size j = 0; j < n_; ++j) largest = std::max(largest, std::fabs(at_.x[j]));
     const auto size_of = [&](Size j) { return at_.x[j] != 0 ? std::fabs(at_.x[j]) : largest > 0 ? largest : 1; };
@@ -128,22 +128,6 @@ class Equations {
     if (!geometry()) return false;
     std::copy_n(rows_, m_, first_rows_);
     return true;
-  }
-
-  void curvature_scales(double* d) noexcept {
-    for (Size i = 0; i < n_; ++i) d[i] = std::sqrt(std::fabs(h_[i * n_ + i]));
-    for (Size i = 0; i < n_; ++i) {
-      if (d[i] != 0) continue;
-      double others = 0, row = 0;
-      for (Size j = 0; j < n_; ++j) {
-        const double entry = std::fabs(h_[i * n_ + j]);
-        row = std::max(row, entry);
-        if (d[j] > 0) others = std::max(others, entry / d[j]);
-      }
-      d[i] = others > 0 ? others : std::sqrt(row);
-    }
-    for (Size i = 0; i < n_; ++i)
-      if (!(d[i] > 0)) d[i] = 1;
   }
 
   // Rows of the Jacobian in units of d, of length one, and their QR: what is across the equations, and what along.
@@ -211,7 +195,7 @@ class Equations {
     bool curved = true;
     for (Size j = 0; j < n_; ++j) curved = curved && h_[j * n_ + j] != 0;
     if (curved) {
-      curvature_scales(new_d_);
+      find_sizes(h_, n_, new_d_);
       double grown = 0;
       bool other = false;
       for (Size j = 0; j < n_; ++j) {

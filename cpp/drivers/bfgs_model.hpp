@@ -22,6 +22,24 @@ inline double largest_of(const double* a, Size n) noexcept {
   return largest;
 }
 
+// Sizes of variables in which a Hessian (n x n) has ones, or numbers of that size, on the diagonal and beside it; 1
+// where it says nothing.
+inline void find_sizes(const double* h, Size n, double* size) noexcept {
+  for (Size i = 0; i < n; ++i) size[i] = std::sqrt(std::fabs(h[i * n + i]));
+  for (Size i = 0; i < n; ++i) {
+    if (h[i * n + i] != 0) continue;
+    double others = 0, row = 0;
+    for (Size j = 0; j < n; ++j) {
+      const double entry = std::fabs(h[i * n + j]);
+      row = std::max(row, entry);
+      if (size[j] > 0) others = std::max(others, entry / size[j]);
+    }
+    size[i] = others > 0 ? others : std::sqrt(row);
+  }
+  for (Size i = 0; i < n; ++i)
+    if (!(size[i] > 0)) size[i] = 1;
+}
+
 // A quadratic model in units of which its curvature is about one, by eigenvalues; steps are along the eigenvectors.
 struct QuadraticModel {
   static constexpr double eps = std::numeric_limits<double>::epsilon();

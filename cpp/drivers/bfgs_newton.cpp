@@ -84,23 +84,9 @@ class Newton {
   }
   double largest_before() const noexcept { return largest_of(before_, std::min<Size>(n_kept_, most_before)); }
 
-  // In which entries are ones, or numbers of that size, on the diagonal and beside it.
   void find_scales() noexcept {
-    for (Size i = 0; i < n_; ++i) size_[i] = std::sqrt(std::fabs(h_[i * n_ + i]));
-    for (Size i = 0; i < n_; ++i) {
-      if (h_[i * n_ + i] != 0) continue;
-      double others = 0, row = 0;
-      for (Size j = 0; j < n_; ++j) {
-        const double entry = std::fabs(h_[i * n_ + j]);
-        row = std::max(row, entry);
-        if (size_[j] > 0) others = std::max(others, entry / size_[j]);
-      }
-      size_[i] = others > 0 ? others : std::sqrt(row);
-    }
-    for (Size i = 0; i < n_; ++i) {
-      const double size = size_[i] > 0 ? size_[i] : 1;
-      scales_[i] = std::max(size, 0.5 * scales_[i]);
-    }
+    find_sizes(h_, n_, size_);
+    for (Size i = 0; i < n_; ++i) scales_[i] = std::max(size_[i], 0.5 * scales_[i]);
   }
 
   // False if it is not finite.

@@ -6,9 +6,6 @@
 namespace mmlfast::drivers {
 namespace {
 
-bool overflows(TapeOp op) noexcept {
-  return op == TapeOp::exp || op == TapeOp::expm1 || op == TapeOp::cosh || op == TapeOp::sinh;
-}
 bool is_sum(TapeOp op) noexcept { return op == TapeOp::add || op == TapeOp::subtract; }
 
 // The operation that gives y'; that of exp is y itself.
@@ -17,6 +14,10 @@ TapeOp slope_of(TapeOp op) noexcept {
 }
 
 }  // namespace
+
+bool tape_overflows(TapeOp op) noexcept {
+  return op == TapeOp::exp || op == TapeOp::expm1 || op == TapeOp::cosh || op == TapeOp::sinh;
+}
 
 TapeQuotients::Part TapeQuotients::part_of(TapeId y, TapeId divisor) const {
   if (y == divisor) return Part::same;
@@ -33,7 +34,7 @@ bool TapeQuotients::take(Grown& grown, TapeId y, TapeId divisor) const {
   const TapeOp op = g_.run_of(y).op;
   const bool is_first = grown.y.empty();
   if (is_first) grown.part = part;
-  if (part == Part::none || !overflows(op) || part != grown.part) return false;
+  if (part == Part::none || !tape_overflows(op) || part != grown.part) return false;
   if (!is_first && op != g_.run_of(grown.y[0]).op) return false;
   grown.y.push_back(y);
   grown.divisor.push_back(divisor);
@@ -63,26 +64,35 @@ TapeIds TapeQuotients::share(const Grown& grown) {
                  emit(TapeOp::divide, slope, grown.divisor), 0, count_);
 }
 
-TapeIds TapeQuotients::backwards(TapeOp op, TapeView y, TapeView t) {
-  if (!overflows(op)) return {};
+// The product of share() and what `factor` takes of each element without its sign: all of them have the same. factor(i,
+// id, grown) -> TapeId, -1 if that is none.
+template <class Factor>
+TapeIds TapeQuotients::times_share(TapeView t, Factor&& factor) {
   Grown grown;
   TapeIds top;
   std::size_t n_negative = 0;
   for (std::size_t i = 0; i < t.size(); ++i) {
     const bool is_negative = g_.run_of(t[i]).op == TapeOp::negative;
     n_negative += is_negative ? 1 : 0;
-    const TapeId id = is_negative ? g_.operand_of(t[i], 0) : t[i];
-    if (g_.run_of(id).op != TapeOp::divide || !take(grown, y[i], g_.operand_of(id, 1))) return {};
-    top.push_back(g_.operand_of(id, 0));
+    top.push_back(factor(i, is_negative ? g_.operand_of(t[i], 0) : t[i], grown));
+    if (top.back() < 0) return {};
   }
   if (n_negative != 0 && n_negative != t.size()) return {};
   return negative_if(n_negative != 0, emit(TapeOp::multiply, top, share(grown)));
 }
 
+TapeIds TapeQuotients::backwards(TapeOp op, TapeView y, TapeView t) {
+  if (!tape_overflows(op)) return {};
+  return times_share(t, [&](std::size_t i, TapeId id, Grown& grown) -> TapeId {
+    const bool fits = g_.run_of(id).op == TapeOp::divide && take(grown, y[i], g_.operand_of(id, 1));
+    return fits ? g_.operand_of(id, 0) : -1;
+  });
+}
+
 bool TapeQuotients::is_slope(TapeId y, TapeId id) const {
   const TapeOp op = g_.run_of(y).op;
   if (op == TapeOp::exp) return id == y;
-  return overflows(op) && g_.run_of(id).op == slope_of(op) && g_.operand_of(id, 0) == g_.operand_of(y, 0);
+  return tape_overflows(op) && g_.run_of(id).op == slope_of(op) && g_.operand_of(id, 0) == g_.operand_of(y, 0);
 }
 
 // The function in a divisor whose slope is `slope`, or a factor of that; -1 if there is none. rest: the other factor,
@@ -103,27 +113,20 @@ TapeId TapeQuotients::grown_of(TapeId divisor, TapeId slope, TapeId& rest) const
 }
 
 TapeIds TapeQuotients::forwards(TapeView t, TapeView divisor) {
-  Grown grown;
-  TapeIds top;
-  std::size_t n_negative = 0;
-  for (std::size_t i = 0; i < t.size(); ++i) {
-    const bool is_negative = g_.run_of(t[i]).op == TapeOp::negative;
-    n_negative += is_negative ? 1 : 0;
+  return times_share(t, [&](std::size_t i, TapeId id, Grown& grown) -> TapeId {
     const TapeId by = divisor.size() == 1 ? divisor[0] : divisor[i];
     TapeId rest = -1;
-    const TapeId y = grown_of(by, is_negative ? g_.operand_of(t[i], 0) : t[i], rest);
-    if (y < 0 || !take(grown, y, by)) return {};
-    top.push_back(rest < 0 ? g_.constant(1) : rest);
-  }
-  if (n_negative != 0 && n_negative != t.size()) return {};
-  return negative_if(n_negative != 0, emit(TapeOp::multiply, top, share(grown)));
+    const TapeId y = grown_of(by, id, rest);
+    if (y < 0 || !take(grown, y, by)) return -1;
+    return rest < 0 ? g_.constant(1) : rest;
+  });
 }
 
 bool TapeQuotients::may_overflow(TapeView divisor) const {
   return std::all_of(divisor.begin(), divisor.end(), [&](TapeId id) {
     const TapeOp op = g_.run_of(id).op;
-    if (!is_sum(op)) return overflows(op);
-    return overflows(g_.run_of(g_.operand_of(id, 0)).op) || overflows(g_.run_of(g_.operand_of(id, 1)).op);
+    if (!is_sum(op)) return tape_overflows(op);
+    return tape_overflows(g_.run_of(g_.operand_of(id, 0)).op) || tape_overflows(g_.run_of(g_.operand_of(id, 1)).op);
   });
 }
 

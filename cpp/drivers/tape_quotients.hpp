@@ -10,6 +10,9 @@
 
 namespace mmlfast::drivers {
 
+// Functions that are infinite for numbers that are not large.
+bool tape_overflows(TapeOp op) noexcept;
+
 class TapeQuotients {
  public:
   // count: of the elements that a rule is asked for.
@@ -42,6 +45,8 @@ class TapeQuotients {
   TapeId grown_of(TapeId divisor, TapeId slope, TapeId& rest) const;
   TapeIds relative_slope_of(TapeOp op, const TapeIds& x);
   TapeIds share(const Grown& grown);
+  template <class Factor>
+  TapeIds times_share(TapeView t, Factor&& factor);
 
   TapeGraph& g_;
   const std::int32_t count_;

@@ -14,6 +14,7 @@
 
 #include "drivers/tape_fold.hpp"
 #include "drivers/tape_graph.hpp"
+#include "drivers/tape_quotients.hpp"
 
 namespace mmlfast::drivers {
 namespace {
@@ -163,20 +164,19 @@ class Simplifier {
     return {};
   }
 
-  // By a power of two: the product with its reciprocal, which is a power of two as well.
   // k of divisors cosh(x) ** k, or those of other functions that overflow: rules take powers of -k past infinities.
   std::int32_t power_that_overflows(TapeView ids) const {
     std::int32_t power = 0;
     for (TapeId id : ids) {
       const TapeRun& run = g_.run_of(id);
       if (run.op != TapeOp::integer_power || run.aux < 2 || (power != 0 && run.aux != power)) return 0;
-      const TapeOp op = g_.run_of(run.operand[0][id - run.first]).op;
-      if (op != TapeOp::exp && op != TapeOp::expm1 && op != TapeOp::cosh && op != TapeOp::sinh) return 0;
+      if (!tape_overflows(g_.run_of(run.operand[0][id - run.first]).op)) return 0;
       power = run.aux;
     }
     return power;
   }
 
+  // By a power of two: the product with its reciprocal, which is a power of two as well.
   Result of_quotient() const {
     if (all(r_.b, 1.0)) return spread_a();
     if (all(r_.b, -1.0)) return emit(TapeOp::negative, r_.a);
