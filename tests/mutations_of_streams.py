@@ -27,7 +27,7 @@ STREAMS: tuple[tuple[Any, ...], ...] = (
     (
         "cpp/kernels/matmul_points.hpp",
         "test_matmul.py",
-        ("!gapless(a_layout) || !gapless(c_layout)", "!gapless(a_layout)"),
+        ("!is_gapless(a_layout) || !is_gapless(c_layout)", "!is_gapless(a_layout)"),
     ),
     (
         "cpp/kernels/covariance_narrow.hpp",

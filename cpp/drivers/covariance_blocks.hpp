@@ -218,8 +218,7 @@ void reduce_rows(const CovarianceShape& shape, Want want, const Table<T>& table,
                  double* node) noexcept {
   const Layout& l = table.layout;
   const T* next = table.data + l.rows * shape.d;
-  const bool contiguous = l.col_stride == 1 && l.row_stride == l.cols;
-  const Size ahead = contiguous ? l.rows * shape.d * Size{sizeof(T)} : 0;
+  const Size ahead = is_gapless(l) ? l.rows * shape.d * Size{sizeof(T)} : 0;
   const bool at_once = (shape.shifted || shape.by_columns) && l.rows > 0;
   if (at_once && all_one(table.weights, table.weights_stride, l.rows)) {
     if (shape.by_columns) return reduce_narrow(shape, want, table.data, l, work.block, work, node, next, ahead);

@@ -54,7 +54,7 @@ LaneBits factor_small(const T* const* item, const Layout& al, T* const* x, const
 // Is it cheaper to move whole small items, in one run, than to leave out the triangle that is not used?
 template <class T>
 MMLFAST_INLINE bool moves_whole(const Layout& l) {
-  return l.col_stride == 1 && l.row_stride == l.cols && l.rows < 2 * native_lanes<T>;
+  return is_gapless(l) && l.rows < 2 * native_lanes<T>;
 }
 
 // move(first_row, first_column, count, along_rows) for runs of memory that cover the triangle i >= j, and little more.

@@ -255,8 +255,8 @@ void from_columns(const CovarianceShape& shape, bool with_products, const T* x, 
   }
 }
 
-// hi, lo and delta, and either m2 of the shifted rows, which gives true, or these rows in the block. `squares`: the
-// diagonal alone is wanted. SCRATCH block: of the mean alone too.
+// hi, lo and delta, and either m2 of the shifted rows, which gives true, or these rows in the block, which is scratch
+// memory for the mean alone too.
 template <class T>
 bool reduce(const CovarianceShape& shape, Want want, const T* x, const Layout& l, double* block, double* hi, double* lo,
             double* delta, double* m2) {

@@ -23,8 +23,8 @@
 //                     z        IN, OUT  rows of the eigenvectors that are turned at once, as in turn(); any number
 //                     returns whether that was all. Then d are the eigenvalues, in no order; or, if first < n - 1, no
 //                     sweeps are left
-//   turn              z      IN, OUT  up to most_turned_vectors * lanes rows of the n eigenvectors, vector after
-//   vector,
+//   turn              z      IN, OUT  up to most_turned_vectors * lanes rows of the n eigenvectors, one after the
+//   other,
 //                                     which the rotations turn; `vectors` are the vectors of 64 bytes of one of them
 //
 // Flops: about 9 n^3 per item with vectors, 4/3 n^3 without; bytes: each item is read and written once, the scratch is

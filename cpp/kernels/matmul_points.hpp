@@ -31,8 +31,7 @@ std::ptrdiff_t multiply(const T* a, std::ptrdiff_t rows, const T* b, const Layou
 template <class T>
 std::ptrdiff_t first_rows(const T* a, const Layout& a_layout, const T* b, const Layout& b_layout, T* c,
                           const Layout& c_layout) {
-  const auto gapless = [](const Layout& l) { return l.col_stride == 1 && l.row_stride == l.cols; };
-  if (c_layout.rows < 4 * lanes<T> || !gapless(a_layout) || !gapless(c_layout)) return 0;
+  if (c_layout.rows < 4 * lanes<T> || !is_gapless(a_layout) || !is_gapless(c_layout)) return 0;
   return with_size<2, 4>(a_layout.cols, [&]<int K>(std::integral_constant<int, K>) {
     return with_size<2, 4>(c_layout.cols, [&]<int N>(std::integral_constant<int, N>) -> std::ptrdiff_t {
       if constexpr (K > 0 && N > 0) return multiply<K, N>(a, c_layout.rows, b, b_layout, c);

@@ -29,8 +29,8 @@
 // Flops: 2 d per pair (scan: integer ones), 3 d per pair measured. Bytes: a panel stays in L1 for all queries of a
 // call. Accumulation: each square of a distance is one chain of fused multiply-adds in the order of the components; it
 // is the same in squared_distances and scan_directly. Accuracy: relative error (d + 2) u at most; exact decisions
-// otherwise. Columns of zeros and translations that are exact change no bit. Nothing may be NaN or
-// infinite, except in near_rows.
+// otherwise. Columns of zeros and translations that are exact change no bit. Nothing may be NaN or infinite, except in
+// near_rows.
 //
 // Source: the idea of certified candidates is that of filters in computational geometry (J. R. Shewchuk, Adaptive
 // precision floating-point arithmetic and fast robust geometric predicates, 1997).

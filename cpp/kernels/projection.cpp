@@ -214,7 +214,7 @@ std::ptrdiff_t points_in_registers(const T* x, std::ptrdiff_t rows, const PointF
 // The first l.cols numbers of rows that are `row` apart to rows by `l`.
 template <class T>
 void copy_rows(const T* from, std::ptrdiff_t row, T* to, const Layout& l) {
-  const bool gapless = l.col_stride == 1 && l.row_stride == l.cols;
+  const bool gapless = is_gapless(l);
   const std::ptrdiff_t end = l.rows * l.cols;  // of what may be written, without gaps
   for (std::ptrdiff_t r = 0; r < l.rows; ++r) {
     const T* x = from + r * row;
@@ -252,9 +252,8 @@ MMLFAST_INLINE void fetch_piece(const T* from, std::ptrdiff_t rows, std::ptrdiff
 template <class T>
 void points(const T* x, const Layout& x_layout, const PointFactors<T>& f, T* y, const Layout& y_layout, void* scratch) {
   const std::ptrdiff_t d = x_layout.cols;
-  const auto gapless = [&](const Layout& l) { return l.col_stride == 1 && l.row_stride == d; };
   std::ptrdiff_t done = 0;
-  if (f.second != nullptr && gapless(x_layout) && gapless(y_layout)) {
+  if (f.second != nullptr && is_gapless(x_layout) && is_gapless(y_layout)) {
     done = with_size<2, 4>(d, [&]<int D>(std::integral_constant<int, D>) -> std::ptrdiff_t {
       if constexpr (D > 0) return points_in_registers<D>(x, x_layout.rows, f, y);
       return 0;

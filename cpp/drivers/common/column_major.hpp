@@ -41,7 +41,7 @@ void from_columns(const C* from, Size ld, T* item, const Layout& l) {
 
 template <class T>
 void set_all(T* item, const Layout& l, T value) {
-  if (l.col_stride == 1 && l.row_stride == l.cols) {  // one call of memset, not one per row
+  if (is_gapless(l)) {  // one call of memset, not one per row
     std::fill_n(item, l.rows * l.cols, value);
     return;
   }

@@ -122,7 +122,7 @@ struct Runs {
 };
 
 MMLFAST_INLINE Runs runs_of(const Layout& l, std::ptrdiff_t row, std::ptrdiff_t col) {
-  if (l.col_stride == 1 && l.row_stride == l.cols && col == 1 && row == l.cols) return {1, 0, l.rows * l.cols, 1, 0, 1};
+  if (is_gapless(l) && col == 1 && row == l.cols) return {1, 0, l.rows * l.cols, 1, 0, 1};
   if (l.col_stride != 1 && l.row_stride == 1) return {l.cols, l.col_stride, l.rows, 1, col, row};
   return {l.rows, l.row_stride, l.cols, l.col_stride, row, col};
 }
