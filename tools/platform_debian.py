@@ -113,7 +113,7 @@ ARM_TESTS = ["tests/test_elimination.py", "tests/test_pagerank.py", "tests/test_
 
 def arm_python(p: Part) -> Path:
     """Debian's Python for aarch64, run by QEMU, with NumPy, SciPy and what tests need."""
-    root, site, python = p.folder / "root", p.folder / "site", p.folder / "python-arm"
+    root, site = p.folder / "root", p.folder / "site"
     if not (root / "usr/include/python3.11/aarch64-linux-gnu").exists():
         debs = p.folder / "debs"
         debs.mkdir(exist_ok=True)
@@ -129,26 +129,16 @@ def arm_python(p: Part) -> Path:
     if not site.exists():
         wheels_for(p, "311", ["manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64"],
                    ["numpy", "scipy", "pybind11", "cython", "cython-cmake", *TEST_NEEDS], site)  # fmt: skip
-    python.write_text(f"#!/bin/sh\nexport PYTHONPATH={p.folder}/built:{site}\n"
-                      f'exec qemu-aarch64 -L {root} {root}/usr/bin/python3.11 "$@"\n')  # fmt: skip
-    python.chmod(0o755)
-    return python
+    return p.script("python-arm", site, f"qemu-aarch64 -L {root} {root}/usr/bin/python3.11")
 
 
 @part("d", "aarch64, cross compiled, emulated")
 def aarch64(p: Part) -> str:
     p.packages("g++-aarch64-linux-gnu", "qemu-user", "cmake", "ninja-build")
-    python, source, build, built = arm_python(p), p.checkout(), p.folder / "build", p.folder / "built/mmlfast"
-    p.run("cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-          "-DMMLFAST_WARNINGS_AS_ERRORS=ON", "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
-          "-DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc", "-DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++",
-          f"-DPython_EXECUTABLE={python}", "-DCMAKE_CROSSCOMPILING_EMULATOR=/usr/bin/env",
-          f"-Dpybind11_DIR={p.folder}/site/pybind11/share/cmake/pybind11")  # fmt: skip
-    p.run("cmake", "--build", build, f"-j{p.jobs}")
-    shutil.rmtree(built, ignore_errors=True)
-    shutil.copytree(source / "src/mmlfast", built)
-    for module in build.glob("*.so"):
-        shutil.copy2(module, built)
+    python, source = arm_python(p), p.checkout()
+    p.build(python, source, p.folder / "build", ("aarch64-linux-gnu-gcc", "aarch64-linux-gnu-g++"),
+            "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64",
+            "-DCMAKE_CROSSCOMPILING_EMULATOR=/usr/bin/env")  # fmt: skip
     said = p.smoke(python)
     # Under emulation the products of NumPy's BLAS leave flags, of which NumPy warns: its own affair.
     flags = ("-W", "ignore:divide by zero encountered in matmul:RuntimeWarning")

@@ -93,6 +93,29 @@ class Part:
             self.run(folder / "bin/python", "-m", "pip", "install", "-q", *needs)
         return folder / "bin/python"
 
+    def script(self, name: str, site: Path, interpreter: str) -> Path:
+        """A Python that sees what this part has built, and the packages in `site`."""
+        python = self.folder / name
+        python.write_text(f'#!/bin/sh\nexport PYTHONPATH={self.folder}/built:{site}\nexec {interpreter} "$@"\n')
+        python.chmod(0o755)
+        return python
+
+    def build(self, python: Path, source: Path, to: Path, compilers: tuple[str, str], *options: str) -> None:
+        """By compilers of C and C++ for another system, with the Python of `script`, which then sees it."""
+        settings = {
+            "CMAKE_BUILD_TYPE": "Release", "MMLFAST_WARNINGS_AS_ERRORS": "ON", "CMAKE_C_COMPILER": compilers[0],
+            "CMAKE_CXX_COMPILER": compilers[1], "Python_EXECUTABLE": python,
+            "pybind11_DIR": f"{self.folder}/site/pybind11/share/cmake/pybind11",
+        }  # fmt: skip
+        said = [f"-D{name}={value}" for name, value in settings.items()]
+        self.run("cmake", "-S", source, "-B", to, "-G", "Ninja", *said, *options)
+        self.run("cmake", "--build", to, f"-j{self.jobs}")
+        built = self.folder / "built/mmlfast"
+        shutil.rmtree(built, ignore_errors=True)
+        shutil.copytree(source / "src/mmlfast", built)
+        for module in to.glob("*.so"):
+            shutil.copy2(module, built)
+
     def install(self, python: str | Path, source: Path, *more: str, **environment: str) -> None:
         """Of a checkout, in an environment with what the build needs. The next time only what changed is compiled."""
         self.run(python, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps", "--force-reinstall", source,

@@ -107,7 +107,7 @@ NEWER = ["ac_cv_func_preadv2=no", "ac_cv_func_pwritev2=no", "ac_cv_func_statx=no
 
 def musl_python(p: Part) -> Path:
     """A Python that is linked with musl, as wheels for Alpine Linux expect it, with those of NumPy and SciPy."""
-    site, python, prefix = p.folder / "site", p.folder / "python-musl", p.folder / "python"
+    site, prefix = p.folder / "site", p.folder / "python"
     if not (prefix / "bin/python3.13").exists():
         build = p.folder / "build-of-python"
         build.mkdir(exist_ok=True)
@@ -118,9 +118,7 @@ def musl_python(p: Part) -> Path:
     if not site.exists():
         needs = ["numpy", "scipy", "pybind11", "cython", "cython-cmake", *TEST_NEEDS]
         wheels_for(p, "313", ["musllinux_1_2_x86_64"], needs, site)
-    python.write_text(f'#!/bin/sh\nexport PYTHONPATH={p.folder}/built:{site}\nexec {prefix}/bin/python3.13 "$@"\n')
-    python.chmod(0o755)
-    return python
+    return p.script("python-musl", site, f"{prefix}/bin/python3.13")
 
 
 @part("musl", "musl: Python of Debian's source and the package, built by zig, run under musl's own loader")
@@ -130,17 +128,8 @@ def musl(p: Part) -> str:
     for name, kind in (("clang", "cc"), ("clang++", "c++")):
         (p.folder / name).write_text(ZIG.format(zig=zig, kind=kind))
         (p.folder / name).chmod(0o755)
-    python, source, built = musl_python(p), p.checkout(), p.folder / "built/mmlfast"
-    build = source / "build/kept"
-    p.run("cmake", "-S", source, "-B", build, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release",
-          "-DMMLFAST_WARNINGS_AS_ERRORS=ON", f"-DCMAKE_C_COMPILER={p.folder}/clang",
-          f"-DCMAKE_CXX_COMPILER={p.folder}/clang++", f"-DPython_EXECUTABLE={python}",
-          f"-Dpybind11_DIR={p.folder}/site/pybind11/share/cmake/pybind11")  # fmt: skip
-    p.run("cmake", "--build", build, f"-j{p.jobs}")
-    shutil.rmtree(built, ignore_errors=True)
-    shutil.copytree(source / "src/mmlfast", built)
-    for module in build.glob("*.so"):
-        shutil.copy2(module, built)
+    python, source = musl_python(p), p.checkout()
+    p.build(python, source, source / "build/kept", (f"{p.folder}/clang", f"{p.folder}/clang++"))
     loaded = p.run(python, "-c", "import mmlfast, scipy.linalg; print(open('/proc/self/maps').read())")
     libraries = {Path(line.split()[-1]).name for line in loaded.splitlines() if "/" in line}
     if not any(name.startswith("ld-musl") for name in libraries) or "libc.so.6" in libraries:
