@@ -226,9 +226,10 @@ struct FitArguments {
   NetworkArguments<T> in;
   std::shared_ptr<const SampleArguments<T>> given, held_out;
   TrainingArguments<T> t;
-  py::list
-      kept;  // epoch, steps, best, rate_factor, epochs_without_improvement: the caller has it after an exception too
-  py::list told;  // filled with: finished, diverged, best epoch, why it stopped
+  // epoch, steps, best, rate_factor, epochs_without_improvement: the caller has it after an exception too.
+  py::list kept;
+  // Filled with: finished, diverged, best epoch, why it stopped.
+  py::list told;
 
   FitArguments(const NetworkSpec& spec, const py::sequence& weights, const py::sequence& biases,
                const py::object& samples, const py::object& standardization, const py::object& validation,

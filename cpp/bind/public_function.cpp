@@ -15,11 +15,7 @@ namespace {
 
 using Loops = std::vector<const BatchedFunctionData*>;
 
-struct Choice {
-  Loops loops;  // for all arguments, or for those that are not wide
-  Loops wide;
-  bool by_shape = false;
-};
+struct Choice;
 
 struct PublicFunction {
   PyObject_HEAD vectorcallfunc call;
@@ -40,10 +36,18 @@ bool is_wide(PyObject* object) {
   return PyArray_NDIM(array) == 2 && PyArray_DIM(array, 0) < PyArray_DIM(array, 1);
 }
 
+struct Choice {
+  Loops loops;  // for all arguments, or for those that are not wide
+  Loops wide;
+  bool by_shape = false;
+
+  const Loops& of(PyObject* first) const { return by_shape && is_wide(first) ? wide : loops; }
+};
+
 // The batched function whose arguments these are, without batch axes; nullptr if there is none.
 const BatchedFunctionData* function_for(const Choice* choice, PyObject* const* args, Py_ssize_t n_args) {
   if (choice == nullptr || n_args == 0) return nullptr;
-  for (const BatchedFunctionData* f : choice->by_shape&& is_wide(args[0]) ? choice->wide : choice->loops)
+  for (const BatchedFunctionData* f : choice->of(args[0]))
     if (is_one_item(*f, args, n_args)) return f;
   return nullptr;
 }

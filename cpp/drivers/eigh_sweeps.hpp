@@ -20,16 +20,16 @@ class TridiagonalSweeps {
   explicit TridiagonalSweeps(Size n) noexcept
       : n_(n), most_rotations_(std::max(n, std::min(n * n, most_rotations))), most_sweeps_(most_rotations_ / 2 + 1) {}
 
-  // What it needs beside its arguments; the numbers of `turned` are laid out first.
+  // What it needs beside its arguments.
   void lay_out(Divider& divider) noexcept {
     rotation_ = divider.take<Rotation<T>>(most_rotations_);
     sweep_ = divider.take<typename Rotations<T>::Range>(most_sweeps_);
     order_ = divider.take<std::int32_t>(n_);
   }
-  Size turned_elements() const noexcept { return checked_product(n_, round_up(n_, lanes)); }
 
   // The eigenvalues, ascending, in place of d, and the eigenvectors in the columns of z (n x n); e (n numbers) is
-  // overwritten. `turned` are turned_elements() of scratch. False if there is no answer.
+  // overwritten. `turned` are n round_up(n, lanes) numbers of scratch.
+  // False if there is no answer.
   bool solve(Team& team, T* d, T* e, T* z, T* turned) const noexcept {
     const Eigh<T>& kernel = kernel_of<Eigh<T>>();
     T size = 0;

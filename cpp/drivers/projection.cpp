@@ -86,6 +86,10 @@ struct Packed {
   static constexpr Size vector = 64 / sizeof(T);
 
   static Size whole(Size n) noexcept { return ceil_div(n, vector) * vector; }
+  static Size elements(Sizes s) noexcept {
+    const Size first = checked_product(s.d, whole(s.m)), second = checked_product(s.m, whole(s.d));
+    return first < 0 || second < 0 || first > std::numeric_limits<Size>::max() - second - 1 ? -1 : first + second + 1;
+  }
   static void put(const T* from, const Layout& l, T* to, Size row) noexcept {
     for (Size i = 0; i < l.rows; ++i)
       for (Size j = 0; j < l.cols; ++j) to[i * row + j] = from[i * l.row_stride + j * l.col_stride];
@@ -96,8 +100,7 @@ struct Packed {
 
   // e: null for coordinates.
   Packed(Sizes s, const T* f, const Layout& f_layout, const T* e, const Layout& e_layout) noexcept
-      : memory(AlignedBuffer<T>::zeros(s.d * whole(s.m) + s.m * whole(s.d) + 1)),
-        factors{s.m, whole(s.m), whole(s.d), nullptr, nullptr} {
+      : memory(AlignedBuffer<T>::zeros(elements(s))), factors{s.m, whole(s.m), whole(s.d), nullptr, nullptr} {
     if (!memory) return;
     put(f, f_layout, memory.data(), factors.m_row);
     factors.first = memory.data();

@@ -290,7 +290,7 @@ def _joined(x: Any, columns: list[tuple[Any, Any]], name: str) -> Array:
     if columns and columns[0][0] is None and columns[0][1] is x:
         return _column(x, name)
     kinds = {str(getattr(column, "dtype", None) or column.type) for _, column in columns}
-    if len(kinds) == 1 and not any(map(_n_missing, (column for _, column in columns))):
+    if len(kinds) == 1 and not any(map(n_missing, (column for _, column in columns))):
         a = np.asarray(x)
         if a.dtype.kind in "biuf":
             return a
@@ -307,7 +307,7 @@ def _joined(x: Any, columns: list[tuple[Any, Any]], name: str) -> Array:
     return out
 
 
-def _n_missing(column: Any) -> int:
+def n_missing(column: Any) -> int:
     """How many numbers of a column of polars or Arrow are missing."""
     count = getattr(column, "null_count", 0)
     return int(count() if callable(count) else count)
@@ -315,7 +315,7 @@ def _n_missing(column: Any) -> int:
 
 def _column(column: Any, name: str) -> Array:
     """One column of a data frame as numbers; what is missing in it becomes NaN."""
-    if _n_missing(column):
+    if n_missing(column):
         kept = np.asarray(column.drop_nulls() if hasattr(column, "drop_nulls") else column.drop_null())
         if kept.dtype.kind in "biu":
             check_digits(kept, name)

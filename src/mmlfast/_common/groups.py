@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast import _core
-from mmlfast._common.arrays import _refuse_what_holds_no_array, is_dask
+from mmlfast._common.arrays import _refuse_what_holds_no_array, is_dask, n_missing
 
 Array = np.ndarray[Any, Any]
 
@@ -196,8 +196,7 @@ def _labels_of(function: str, groups: Any, name: str) -> tuple[Any, Array | None
     if isinstance(groups, list | tuple):
         return _missing_among(_from_sequence(groups))
     _refuse_what_holds_no_array(groups, name)
-    missing = getattr(groups, "null_count", 0)  # of polars and Arrow, which make floats of integers then
-    if missing() if callable(missing) else missing:
+    if n_missing(groups):  # polars and Arrow make floats of integers then
         return _missing_among(_from_sequence(groups.to_pylist() if hasattr(groups, "to_pylist") else groups.to_list()))
     if hasattr(groups, "isna") and hasattr(groups, "to_numpy") and str(getattr(groups, "dtype", "")) != "object":
         missing = np.asarray(groups.isna())

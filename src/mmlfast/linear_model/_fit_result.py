@@ -359,7 +359,8 @@ class LinearFit:
         dof = np.asarray(self.dof, np.float64)
         known = dof >= 0 if self._absolute else dof > 0
         errors = np.where(known, quantile(level, dof, self._absolute), np.nan)
-        v = np.where(np.isinf(self._root(False)), np.nan, self._root(False))
+        v = self._root(False)
+        v = np.where(np.isinf(v), np.nan, v)
         square = np.square(z @ v).sum(axis=-1) + (0.0 if sigma is None else sigma * sigma)
         half = errors[..., None] * np.sqrt(square) * self._deviation()[..., None]
         middle = np.einsum("...mk,...k->...m", z, self._record[..., self._at.centred])

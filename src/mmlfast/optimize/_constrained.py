@@ -11,7 +11,7 @@ from mmlfast.optimize._constraints import Constraint, equations_of
 from mmlfast.optimize._inequalities import Outcome, Rows, minimum_within
 from mmlfast.optimize._kkt import Minimum, Problem, point_at
 from mmlfast.optimize._lagrange import as_point, checked, lagrange_result
-from mmlfast.optimize._sqp import minimum_under
+from mmlfast.optimize._sqp import searched_minimum
 from mmlfast.optimize._trust_region import Box
 from mmlfast.optimize._verdict import ALL_POSITIVE, ISOLATED
 
@@ -75,7 +75,7 @@ def _under_equations(
     if stepped is None and (found := problem.compiled_minimum(x0, max_iter)) is not None:
         return _certain(problem, found)
     try:
-        stop = checked(problem, minimum_under(problem, x0, max_iter, _guarded(stepped)))
+        stop = checked(problem, searched_minimum(problem, x0, max_iter, _guarded(stepped)))
     except _Stopped as stopped:
         return _stopped(problem, stopped.x)
     points = [as_point(problem, stop)] if not stop.reason else []

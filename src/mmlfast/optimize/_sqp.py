@@ -72,11 +72,14 @@ def minimum_under(
     """A stationary point of f under the constraints, a minimum if the way leads to one."""
     if stepped is None and (found := problem.compiled_minimum(x0, max_iter)) is not None:
         return Stop(point_at(problem, found.x), found.multipliers, found.scales, "", found.n_iter)
-    with np.errstate(all="ignore"):
-        return _minimum_under(problem, x0, max_iter, stepped)
+    return searched_minimum(problem, x0, max_iter, stepped)
 
 
-def _minimum_under(problem: Problem, x0: Array, max_iter: int, stepped: Callable[[Array, float], Any] | None) -> Stop:
+@np.errstate(all="ignore")
+def searched_minimum(
+    problem: Problem, x0: Array, max_iter: int, stepped: Callable[[Array, float], Any] | None = None
+) -> Stop:
+    """The same, where a compiled search has not come to one, or is not asked."""
     state = _State(problem, x0)
     if not state.p.is_finite:
         raise ValueError("fun, the constraints or their derivatives are not finite at x0: start elsewhere")

@@ -91,8 +91,7 @@ def _mapped(a: Array, c: Array) -> Array:
     if min(a.shape[-2:]) > 0 and max(a.shape[-2:]) <= _MOST_IN_LANES:
         answer, ordinary = _core.affine_covariance(wide, c.astype(np.float64, copy=False))
         if ordinary.all():
-            with np.errstate(over="ignore", under="ignore"):
-                return np.asarray(answer.astype(dtype, copy=False))
+            return np.asarray(answer.astype(dtype, copy=False))
     if not np.array_equal(c, np.swapaxes(c, -1, -2), equal_nan=True):
         _check_symmetric(c)
         c = (c + np.swapaxes(c, -1, -2)) / 2
