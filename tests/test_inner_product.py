@@ -152,7 +152,7 @@ def test_angles_that_are_known():
     assert g.angle(np.float32([1, 0]), np.float32([0, 1])).dtype == np.float32
 
 
-@pytest.mark.parametrize("d", [2, 3, 80])
+@pytest.mark.parametrize("d", [1, 2, 3, 80])
 def test_a_zero_vector_has_no_angle(d):
     x = np.ones((3, 4, d))
     x[1, 2] = 0
@@ -218,6 +218,16 @@ def test_products_whose_sum_is_in_range(d):
     assert g.inner(np.stack([x, np.ones(d)]), np.stack([y, np.ones(d)])).tolist() == [2.0**1022, d]
     assert np.isnan(g.inner([np.inf, 1], [0, 1]))
     assert g.inner([np.inf, 1], [1, 1]) == np.inf
+
+
+@pytest.mark.parametrize("d", [3, 40, 100])
+def test_components_whose_sum_is_in_range(d):
+    x, y = np.zeros(d), np.zeros(d)
+    x[:3], y[:3] = (2.0**1023, 2.0**1023, -(2.0**1023)), 2.0**-1000
+    right = [2.0**1023 / np.sqrt(3), np.sqrt(d)]
+    got = g.scalar_projection(np.stack([x, np.ones(d)]), np.stack([y, np.ones(d)]))
+    np.testing.assert_allclose(got, right, rtol=1e-14)
+    assert g.scalar_projection(x[:0], y[:0]) == 0
 
 
 @pytest.mark.parametrize("scale", [1e-300, 1e300])

@@ -28,6 +28,8 @@ void register_inner_product(PyObject* m) {
              floats("tt->t", []<class T>(GufuncFrame& f) { return of_pairs<T>(f, InnerStep::distance); }));
   add_gufunc(m, {"angle", "(d),(d)->()", "a zero vector has no angle"},
              floats("tt->t", []<class T>(GufuncFrame& f) { return of_pairs<T>(f, InnerStep::angle); }));
+  add_gufunc(m, {"scalar_projection", "(d),(d)->()", "the zero vector has no direction"},
+             floats("tt->t", []<class T>(GufuncFrame& f) { return of_pairs<T>(f, InnerStep::projection); }));
 }
 
 }  // namespace mmlfast::bind

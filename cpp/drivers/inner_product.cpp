@@ -7,7 +7,7 @@ namespace {
 
 // On one thread, to a factor of two; decides only about threads and blocks.
 double item_ns(InnerStep step, Size d) {
-  const double per_component = step == InnerStep::angle ? 2 : 0.5;
+  const double per_component = step == InnerStep::angle ? 2 : step == InnerStep::projection ? 1 : 0.5;
   return (step == InnerStep::angle ? 15 : 2) + per_component * static_cast<double>(d);
 }
 

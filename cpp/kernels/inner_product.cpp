@@ -85,7 +85,9 @@ struct ByRows {
   ptrdiff_t first, count, d;
 
   static MMLFAST_INLINE Numbers components(const T* from, ptrdiff_t step, ptrdiff_t left) {
-    if (step == 1 && left >= group) return load_as_double(from);
+    return step == 1 && left >= group ? load_as_double(from) : gathered(from, step, left);
+  }
+  static MMLFAST_NOINLINE Numbers gathered(const T* from, ptrdiff_t step, ptrdiff_t left) {
     alignas(vec_bytes) double buffer[group] = {};
     for (int i = 0; i < group && i < left; ++i) buffer[i] = static_cast<double>(from[i * step]);
     return load(buffer);
@@ -154,19 +156,24 @@ MMLFAST_INLINE Numbers length(const Items& items, bool any_range, Component comp
   return sqrt(items.sum(scale, scaled)) / scale.of[0];
 }
 
+// Where terms or partial sums left the range, their sum may lie within it: again() are the sums of them times 2^-1100.
+template <class Sum>
+MMLFAST_INLINE Numbers in_range(const Numbers& s, bool any_range, Sum again) {
+  const Numbers largest = broadcast(__DBL_MAX__), up = broadcast(0x1p550);
+  const mask<double> fine = (s >= zero<double>() - largest) & (s <= largest);
+  return !any_range || all(fine) ? s : select(fine, s, again() * up * up);
+}
+
 template <class Items>
 MMLFAST_INLINE Numbers inner(const Items& items, bool any_range) {
   const Numbers s = items.sum(
       NoFactors{}, [](const Numbers& x, const Numbers& y, const Numbers& sum, const auto&) { return fma(x, y, sum); });
-  const Numbers largest = broadcast(__DBL_MAX__);
-  const mask<double> fine = (s >= zero<double>() - largest) & (s <= largest);
-  if (!any_range || all(fine)) return s;
-  // Terms or partial sums left the range; their sum may lie within it.
-  const Factors<1> down{{broadcast(0x1p-550)}};
-  const Numbers again = items.sum(down, [](const Numbers& x, const Numbers& y, const Numbers& sum,
-                                           const Factors<1>& f) { return fma(x * f.of[0], y * f.of[0], sum); });
-  const Numbers up = broadcast(0x1p550);
-  return select(fine, s, again * up * up);
+  return in_range(s, any_range, [&] {
+    const Factors<1> down{{broadcast(0x1p-550)}};
+    return items.sum(down, [](const Numbers& x, const Numbers& y, const Numbers& sum, const Factors<1>& f) {
+      return fma(x * f.of[0], y * f.of[0], sum);
+    });
+  });
 }
 
 // atan(t) for 0 <= t <= 1: the relative error is below 2 u.
@@ -226,6 +233,29 @@ MMLFAST_INLINE Numbers angle(const Items& items, bool any_range, LaneBits& zeros
   return select(obtuse, high - (half + half - low), half + half);
 }
 
+// x times the unit vector of y.
+template <class Items>
+MMLFAST_INLINE Numbers projection(const Items& items, bool any_range, LaneBits& zeros) {
+  // y is multiplied by of[0] and divided by of[1] then; both are multiplied by of[2] in the end.
+  Factors<3> f;
+  f.of[0] = f.of[2] = broadcast(1.0);
+  const auto square = [](const Numbers&, const Numbers& y, const Numbers& s, const Factors<3>& g) {
+    const Numbers c = y * g.of[0];
+    return fma(c, c, s);
+  };
+  const auto product = [](const Numbers& x, const Numbers& y, const Numbers& s, const Factors<3>& g) {
+    return fma(x * g.of[2], y * g.of[0] / g.of[1] * g.of[2], s);
+  };
+  Numbers yy = items.sum(f, square);
+  if (any_range && needs_scale(yy, f.of[0])) yy = items.sum(f, square);
+  zeros = items.d > 0 ? to_bitmask(yy == zero<double>()) : 0;
+  f.of[1] = sqrt(yy);
+  return in_range(items.sum(f, product), any_range, [&] {
+    f.of[2] = broadcast(0x1p-550);
+    return items.sum(f, product);
+  });
+}
+
 template <class Items>
 MMLFAST_INLINE Numbers result(InnerStep step, const Items& items, bool any_range, LaneBits& zeros) {
   switch (step) {
@@ -237,6 +267,8 @@ MMLFAST_INLINE Numbers result(InnerStep step, const Items& items, bool any_range
       return length(items, any_range, [](const Numbers& x, const Numbers& y) { return x - y; });
     case InnerStep::angle:
       return angle(items, any_range, zeros);
+    case InnerStep::projection:
+      return projection(items, any_range, zeros);
   }
   return zero<double>();
 }

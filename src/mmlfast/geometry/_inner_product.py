@@ -217,6 +217,7 @@ def angle(x: ArrayLike, y: ArrayLike, metric: ArrayLike | Mahalanobis | None = N
     return answer
 
 
+@fast_path(_core.scalar_projection)
 def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalanobis | None = None) -> Any:
     """Component of vectors in a direction: ``inner(x, onto) / norm(onto)``, positive where they point the same way.
 
@@ -257,20 +258,18 @@ def scalar_projection(x: ArrayLike, onto: ArrayLike, metric: ArrayLike | Mahalan
     """
     vectors, directions = _vectors("scalar_projection", x, onto, metric, second="onto")
     dtype = np.result_type(vectors, directions)
-    directions, length = in_range(directions)
-    if not length.all() and directions.shape[-1]:
-        zero = length == 0
-        place = "" if directions.ndim == 1 else f" (vector {_first(zero)} of onto)"
-        raise ValueError(f"scalar_projection: onto must not be the zero vector{place}")
     if metric is not None:
-        vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
+        given = directions
         directions, length = in_range(directions)
-        if not length.all() and isinstance(metric, Mahalanobis):
-            raise ValueError("scalar_projection: onto has no length in this metric (a singular Mahalanobis)")
-    with np.errstate(all="ignore"):
-        units = directions / length[..., None]
+        if not length.all() and directions.shape[-1]:
+            _refuse_zero_direction(given)
+        vectors, directions = whiten("scalar_projection", metric, x=vectors, onto=directions)
     try:
-        return rounded(_core.inner(vectors.astype(np.float64, copy=False), units), dtype)
+        return rounded(_core.scalar_projection(vectors, directions), dtype)
+    except np.linalg.LinAlgError:
+        if metric is not None:
+            raise ValueError("scalar_projection: onto has no length in this metric (a singular Mahalanobis)") from None
+        _refuse_zero_direction(directions)
     except ValueError as error:
         explain("scalar_projection", error, x=vectors, onto=directions)
 
@@ -316,6 +315,11 @@ def _refuse_vectors(function: str, **arrays: Array) -> NoReturn:
             raise ValueError(f"{function}: {name} must hold vectors in its last axis, got a scalar")
     shapes = " and ".join(f"{name} has shape {a.shape}" for name, a in arrays.items())
     raise ValueError(f"{function}: {shapes}: their last axes must be equal")
+
+
+def _refuse_zero_direction(onto: Array) -> NoReturn:
+    place = "" if onto.ndim == 1 else f" (vector {_first((onto == 0).all(axis=-1))} of onto)"
+    raise ValueError(f"scalar_projection: onto must not be the zero vector{place}") from None
 
 
 def _first(bad: Array) -> str:
