@@ -761,20 +761,22 @@ def _optimize() -> Iterator[Use]:
     def curve(x: Any, a: Any, b: Any) -> Any:
         return a * np.exp(-0.1 * x) + b * x
 
-    yield _use(
-        "optimize.curve_fit",
-        lambda ydata: op.curve_fit(curve, SCORES, ydata, nan_policy="omit"),
-        arrays={"ydata": TABLE[:, 0].copy()},
-        takes={"mask"},
-        symmetric=(1,),
-    )
-    yield _use(
-        "optimize.curve_fit_many",
-        lambda ydata: op.curve_fit_many(curve, SCORES, ydata, nan_policy="omit"),
-        arrays={"ydata": TABLE.T.copy()},
-        takes={"mask"},
-        symmetric=(1,),
-    )
+    errors, y = SCORES + 0.5, TABLE[:, 0].copy()
+    for fit, ydata in ((op.curve_fit, y), (op.curve_fit_many, TABLE.T.copy())):
+        name = f"optimize.{fit.__name__}"
+
+        def omitting(xdata: Any = SCORES, ydata: Any = ydata, sigma: Any = None, fit: Any = fit, **more: Any) -> Any:
+            return fit(curve, xdata, ydata, sigma=sigma, nan_policy="omit", **more)
+
+        def begun(p0: Any, ydata: Any = ydata, fit: Any = fit) -> Any:
+            return fit(curve, SCORES, ydata, p0)
+
+        masked: Any = {"takes": {"mask"}, "symmetric": (1,)}
+        yield _use(name, omitting, arrays={"ydata": ydata}, **masked)
+        yield _use(name, omitting, arrays={"sigma": errors}, variant="errors", **masked)
+        yield _use(name, begun, arrays={"p0": np.array([0.5, 0.25])}, variant="start")
+        if fit is op.curve_fit_many:
+            yield _use(name, omitting, arrays={"xdata": SCORES}, variant="x")
 
 
 USES: list[Use] = [

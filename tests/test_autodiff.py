@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import pickle
 
 import numpy as np
@@ -314,6 +315,23 @@ def test_functions_are_kept(tmp_path):
         assert kept.name == f.name
         assert str(kept) == str(f)
         assert (jacobian(kept)(V, W) == jacobian(f)(V, W)).all()
+
+
+def test_open_files_and_bytes_of_other_kinds():
+    f, file = trace(rosen, V), io.BytesIO()
+    f.save(file)
+    file.seek(0)
+    for kept in (ad.Function.load(file), *map(ad.Function.from_bytes, (file.getbuffer(), bytearray(file.getvalue())))):
+        assert kept(V) == f(V)
+
+
+def test_a_file_that_is_there_is_kept_where_a_function_cannot_be_saved(tmp_path):
+    f, path = trace(rosen, V), tmp_path / "function.tape"
+    f.save(path)
+    own = ad.primitive(lambda t: float(t) ** 2, derivative=lambda t: 2 * t)
+    with pytest.raises(TypeError, match="cannot be saved"):
+        trace(lambda v: own(v[0]), V).save(path)
+    assert ad.Function.load(path)(V) == f(V)
 
 
 def test_broken_bytes_are_refused():

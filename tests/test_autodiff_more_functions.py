@@ -5,9 +5,11 @@ from __future__ import annotations
 import mpmath
 import numpy as np
 import pytest
+import scipy.linalg
 import scipy.special as sp
-from cases import saying
+from cases import saying, within
 from derivatives import differences
+from numpy.lib.stride_tricks import as_strided, sliding_window_view
 
 from mmlfast.autodiff import TracingError, grad, jacobian
 
@@ -206,3 +208,28 @@ def test_orders_that_differ_and_orders_that_are_differentiated_by():
     np.testing.assert_allclose(grad(lambda t, n: sp.jv(n, t))(1.3, 1), sp.jvp(1, 1.3), rtol=1e-14)
     with pytest.raises(TracingError, match="jv has no derivative by its order"):
         grad(lambda n: sp.jv(n, 1.3))(1.0)
+
+
+VIEWS = {
+    "a window": lambda v: as_strided(v, (3, 3), v.strides * 2),
+    "backwards from the end": lambda v: as_strided(v[4:], (5,), (-v.strides[0],)),
+    "from a row of a transposed matrix": lambda v: as_strided(np.outer(v, v).T[1:, 1:], (2, 2), (8, 8)),
+    "of windows": lambda v: as_strided(sliding_window_view(v, 2)[1:], (2,), v.strides),
+    "as it is": lambda v: as_strided(v[::2]),
+    "of one row repeated": lambda v: as_strided(np.broadcast_to(v, (3, 5))[1:]),
+    "circulant": scipy.linalg.circulant,
+    "toeplitz": scipy.linalg.toeplitz,
+    "hankel": scipy.linalg.hankel,
+}
+
+
+@within("name", VIEWS)
+def test_views_by_strides_reach_what_is_beside_the_part_that_they_are_of(name):
+    agrees(lambda v: np.sum(VIEWS[name](v) ** 2), np.array([0.3, -1.2, 2.0, 0.7, 1.5]))
+
+
+@within("shape_and_strides", [((6,), (8,)), ((2,), (-8,))])
+def test_views_by_strides_that_leave_the_array_are_refused(shape_and_strides):
+    """NumPy reads whatever is there; objects from there would end the process."""
+    with pytest.raises(TracingError, match=r"(?s)as_strided\(v.*leaves the array"):
+        grad(lambda v: np.sum(as_strided(v, *shape_and_strides)))(np.arange(5.0))

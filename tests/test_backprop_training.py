@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import io
 import math
 import pickle
 from typing import Any
@@ -594,6 +595,30 @@ def test_files(rng, tmp_path):
         Network.load(tmp_path / "none.npz")
     with pytest.raises(TypeError, match=r"the loss is a function .* pickle"):
         Network([1, 1], loss=lambda a, b: (a - b) ** 4).save(path)
+
+
+def test_files_with_any_byte_changed_are_refused_or_the_same(tmp_path):
+    """The archive says what is wrong with it by a dozen kinds of errors."""
+    net, path = Network([2, 3, 1]), tmp_path / "a.npz"
+    net.save(path)
+    data = path.read_bytes()
+    for at in range(0, len(data), 7):
+        for change in (0x55, 0x01):
+            damaged = data[:at] + bytes([data[at] ^ change]) + data[at + 1 :]
+            try:
+                found = Network.load(io.BytesIO(damaged))
+            except ValueError:
+                continue
+            same(found, net)
+
+
+def test_open_files(tmp_path):
+    net, file = Network([2, 3, 1]), io.BytesIO()
+    net.save(file)
+    file.seek(0)
+    same(Network.load(file), net)
+    with pytest.raises(ValueError, match=r"load: the open file .*BytesIO.* holds no network"):
+        Network.load(io.BytesIO(b"text"))
 
 
 # ---- what is refused ----

@@ -141,3 +141,80 @@ def test_a_curve_that_explains_nothing_is_told():
         curve_fit(chirp, x, y, [1, 0.3, 0.02])
         curve_fit(decay, x, noise + 0.3, [1, 1])  # noise is noise
         curve_fit(lambda x, a: a, x, np.sin(x))
+
+
+LOW, HIGH = {"tau": 1.3, "a": 0.0}, {"tau": 1.45, "a": 9.0}
+INSIDE = {"tau": 1.4, "a": 2.0}
+NAMED = {
+    "a start": {"p0": pd.Series(INSIDE), "bounds": ([0, 1.3], [9, 1.45])},
+    "both bounds": {"p0": INSIDE, "bounds": (pd.Series(LOW), pd.Series(HIGH))},
+    "one bound": {"p0": INSIDE, "bounds": (0.0, pd.Series(HIGH))},
+    "a bound of one parameter": {"p0": INSIDE, "bounds": (pd.Series({"tau": 1.3}), [9, 1.45])},
+}
+
+
+@pytest.mark.parametrize("given", NAMED.values(), ids=NAMED)
+def test_names_of_parameters_are_not_taken_for_their_order(given):
+    """The amplitude would be kept below 1.45, or the search begun at tau = 2."""
+    expected = curve_fit(decay, T, Y, [2.0, 1.4], bounds=([0, 1.3], [9, 1.45]))[0]
+    assert_allclose(curve_fit(decay, T, Y, **given)[0], expected, rtol=1e-9)
+    found = curve_fit_many(decay, T, np.stack([Y, 2 * Y]), **given)[0]
+    assert_allclose(found, [expected, curve_fit(decay, T, 2 * Y, **given)[0]], rtol=1e-9)
+
+
+def test_frames_of_starts_and_bounds_have_a_column_for_each_parameter():
+    rows = np.stack([Y, 2 * Y, 3 * Y])
+    expected = curve_fit_many(decay, T, rows, [2.0, 1.4], bounds=([0, 1.3], [9, 1.45]))
+    starts, low, high = (pd.DataFrame([values] * 3) for values in (INSIDE, LOW, HIGH))
+    assert starts.columns.tolist() == ["tau", "a"]
+    found = curve_fit_many(decay, T, rows, starts, bounds=(low, high))
+    assert_array_equal(found.params, expected.params)
+    with pytest.raises(ValueError, match="p0 names 'rate'"):
+        curve_fit_many(decay, T, rows, starts.rename(columns={"tau": "rate"}))
+    with pytest.raises(ValueError, match="bounds names 'rate'"):
+        curve_fit(decay, T, Y, bounds=(pd.Series({"rate": 0.0}), 9.0))
+
+
+def test_a_series_says_by_name_which_parameters_are_fixed():
+    for fixed in (pd.Series({"tau": True, "a": False}), pd.Series({"tau": 1.4})):
+        assert_array_equal(curve_fit(decay, T, Y, [2.0, 1.4], fixed=fixed).fixed, [False, True])
+    assert not curve_fit(decay, T, Y, [2.0, 1.4], fixed=pd.Series({"tau": False, "a": False})).fixed.any()
+
+
+def test_a_matrix_for_one_point_is_its_variance():
+    found = curve_fit(lambda x, a: a * x, [2.0], [6.0], sigma=[[0.04]], absolute_sigma=True)
+    assert_allclose(found.covariance, [[0.04 / 4]])
+
+
+def test_covariances_that_are_symmetric_up_to_rounding():
+    precision = np.linalg.inv(0.01 * (np.eye(20) + 0.4 * np.eye(20, k=1) + 0.4 * np.eye(20, k=-1)))
+    matrix = np.linalg.inv(precision)
+    assert not np.array_equal(matrix, matrix.T)
+    alone = curve_fit(decay, T, Y, [1, 1], sigma=matrix)
+    assert_allclose(curve_fit_many(decay, T, Y[None], [1, 1], sigma=matrix)[1][0], alone[1], rtol=1e-6)
+    matrix[0, 1] *= 1.01
+    for fit, y in ((curve_fit, Y), (curve_fit_many, Y[None])):
+        with pytest.raises(ValueError, match=r"symmetric: its entry \[0, 1\].*sigma \+ sigma.T"):
+            fit(decay, T, y, [1, 1], sigma=matrix)
+
+
+def test_errors_of_the_largest_number_count_like_any_other():
+    expected = curve_fit(decay, T, Y, [1, 1])
+    largest = np.full(20, np.finfo(float).max)
+    for found in (curve_fit(decay, T, Y, [1, 1], largest), curve_fit_many(decay, T, Y[None], [1, 1], largest)):
+        assert_allclose(np.ravel(found[0]), expected[0], rtol=1e-6)
+        assert_allclose(np.squeeze(found[1]), expected[1], rtol=1e-4)
+
+
+def test_dask_arrays_beside_data_in_memory_are_refused():
+    da = pytest.importorskip("dask.array")
+    x, y, start = (da.from_array(a) for a in (T, Y, np.ones(2)))
+    for name, call in {
+        "p0": lambda: curve_fit(decay, T, Y, start),
+        "xdata": lambda: curve_fit_many(decay, x, Y[None], [1, 1]),
+        "ydata": lambda: curve_fit_many(decay, T, y, [1, 1], groups=np.arange(20) % 2),
+    }.items():
+        with pytest.raises(TypeError, match=f"{name} is a Dask array.*compute"):
+            call()
+    with pytest.raises(TypeError, match=r"p0 is a Dask array.*compute"):
+        curve_fit_many(decay, T, Y[None], start)

@@ -311,3 +311,10 @@ def test_lanes_with_targets_and_weights_of_their_own():
             other.fit(a, y, **how, **m)
             np.testing.assert_array_equal(one.weights[0], other.weights[0])
             assert np.isfinite(one.weights[0]).all()
+
+
+def test_groups_and_rows_of_other_lengths_are_named():
+    labels = np.arange(60) % 2
+    for name, given in {"y": {"y": Y[:50]}, "sample_weight": {"y": Y, "sample_weight": np.ones(61)}}.items():
+        with pytest.raises(ValueError, match=f"{name} must have one entry for each of the 60 rows"):
+            fit_many(Network([2, 1]), X, groups=labels, **given, **HOW)

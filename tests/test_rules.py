@@ -20,6 +20,7 @@ import numpy as np
 import public_api
 import pytest
 from cases import LAYOUTS, same_bits, within
+from labelled_uses import WITH_LABELS
 from public_api import USES, Use, array_parameters, public_names, resolve, results_of
 
 import mmlfast as mf
@@ -230,7 +231,7 @@ def test_dask_arrays_are_lazy_or_sent_to_mmlfast_dask(use: Use, name: str) -> No
     equal(tuple(p.compute() if isinstance(p, da.Array) else p for p in parts), use())
 
 
-@pytest.mark.parametrize("use", [use for use in USES if len(use.axes) > 1], ids=lambda use: use.id)
+@pytest.mark.parametrize("use", [use for use in USES + WITH_LABELS if len(use.axes) > 1], ids=lambda use: use.id)
 def test_labels_in_another_order_are_never_ignored(use: Use) -> None:
     """With the rows or columns of one argument in another order, labels and all: refused."""
     pd = pytest.importorskip("pandas")

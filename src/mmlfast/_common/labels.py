@@ -90,5 +90,15 @@ def names_of_columns(x: Any) -> list[Any]:
     return []
 
 
+def by_label(x: Any) -> Any:
+    """What has names along its last axis (a Series, the columns of a frame) as a dict of arrays; all else as it is."""
+    axes = labels_of_axes(x) or names_of_columns(x)
+    names = [] if not axes or axes[-1] is None else list(axes[-1])
+    if not names or not all(isinstance(name, str) for name in names):
+        return x
+    array = np.asarray(x)
+    return {name: array[..., k] for k, name in enumerate(names)}
+
+
 def _are_equal(a: Any, b: Any) -> bool:
     return list(a) == list(b) if isinstance(a, list) or isinstance(b, list) else bool(a.equals(b))

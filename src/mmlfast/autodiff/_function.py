@@ -6,12 +6,13 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from mmlfast import _core
 from mmlfast._common.arrays import is_dask
+from mmlfast._common.files import opened
 from mmlfast.autodiff._callbacks import inline
 from mmlfast.autodiff._comparison import compare_with_plain_call
 from mmlfast.autodiff._compiled import Compiled, result_is_float32
@@ -277,18 +278,20 @@ class Function(_core.TracedCall):
         return _MAGIC + json.dumps(about).encode() + b"\n" + self._graph.to_bytes(self._result.ravel())
 
     @staticmethod
-    def from_bytes(data: bytes) -> Function:
+    def from_bytes(data: bytes | bytearray | memoryview) -> Function:
         """The function that `to_bytes` was asked of.
 
         Parameters
         ----------
-        data : bytes
+        data : bytes-like
             All of it is checked: what is not a function is a ValueError.
 
         Returns
         -------
         Function
         """
+        if isinstance(data, bytearray | memoryview):
+            data = bytes(data)
         if type(data) is not bytes or not data.startswith(_MAGIC):
             raise ValueError("data is no saved function (mmlfast.autodiff.Function.to_bytes)")
         header, _, tape = data[len(_MAGIC) :].partition(b"\n")
@@ -307,29 +310,32 @@ class Function(_core.TracedCall):
             raise ValueError("data is a saved function whose tape does not fit its header")
         return Function(graph, outputs.reshape(shapes[1]), shapes[0], parameters, argnum, name)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the function to a file.
 
         Parameters
         ----------
-        path : str or path
+        path : str, path or file
+            Of a file, or one that is open for writing bytes.
         """
-        with open(path, "wb") as file:
-            file.write(self.to_bytes())
+        data = self.to_bytes()  # before a file that is there already is emptied
+        with opened(path, "wb") as file:
+            file.write(data)
 
     @staticmethod
-    def load(path: str | os.PathLike[str]) -> Function:
+    def load(path: str | os.PathLike[str] | BinaryIO) -> Function:
         """Read a function from a file that `save` wrote.
 
         Parameters
         ----------
-        path : str or path
+        path : str, path or file
+            Of a file, or one that is open for reading bytes.
 
         Returns
         -------
         Function
         """
-        with open(path, "rb") as file:
+        with opened(path, "rb") as file:
             return Function.from_bytes(file.read())
 
     def __reduce__(self) -> Any:

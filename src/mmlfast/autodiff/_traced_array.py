@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 import mmlfast.autodiff._missing_rules as _missing_rules
 import mmlfast.autodiff._numpy_rules as _numpy_rules
@@ -48,6 +49,9 @@ MODULES_OF_RULES = (
 )  # which importing them makes known
 
 _FLOAT, _BOOL = np.dtype(np.float64), np.dtype(np.bool_)
+
+
+_AS_STRIDED = as_strided.__code__  # which does not ask __array_function__
 
 
 def _of_integers(found: Any) -> Any:
@@ -199,12 +203,34 @@ class TracedArray(Traced):
                 "leave the dtype out (np.asarray(x)), make arrays by np.zeros_like(x) of a traced x, or put their "
                 "parts together by np.stack or np.concatenate",
             )
-        out = np.empty(self.ids.shape, object)
+        caller = sys._getframe(1)
+        self.owner.objects_line = users_line(caller)
+        if caller.f_code is _AS_STRIDED:
+            return self._memory_of_objects(caller.f_locals["shape"], caller.f_locals["strides"])
+        return self._objects(self.ids)
+
+    def _objects(self, ids: Any) -> Any:
+        out = np.empty(ids.shape, object)
         flat = out.reshape(-1)
-        for i, number in enumerate(self.ids.ravel()):
+        for i, number in enumerate(ids.ravel()):
             flat[i] = self.like(number)
-        self.owner.objects_line = users_line(sys._getframe(1))
         return out
+
+    def _memory_of_objects(self, shape: Any, strides: Any) -> Any:
+        """What as_strided makes a view of: all of the memory that this is a part of, which such views may reach."""
+        whole = self.ids
+        base: Any = whole.base
+        while base is not None:  # arrays, or what holds one for NumPy
+            whole, base = (base if isinstance(base, np.ndarray) else whole), getattr(base, "base", None)
+        first = 2 * (self.ids.__array_interface__["data"][0] - whole.__array_interface__["data"][0])
+        of_view = self.shape if shape is None else shape, self.strides if strides is None else strides
+        ends = [max(n - 1, 0) * step for n, step in zip(*of_view, strict=True)]
+        low, high = (first + sum(limit(0, end) for end in ends) for limit in (min, max))
+        if not 0 <= low <= high < 2 * whole.nbytes:
+            refuse("as_strided leaves the array", "np.lib.stride_tricks.sliding_window_view cannot")
+        memory = self._objects(whole.ravel(order="A"))
+        memory.flags.writeable = False  # the tape would not see what is written
+        return as_strided(memory[first // 8 :], self.shape, self.strides, writeable=False)
 
     # ---- what needs numbers ----
 

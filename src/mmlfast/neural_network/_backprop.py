@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -338,13 +338,13 @@ class Network(TrainedNetwork):
         """
         self._set_standardization(self._inputs(x), bool(per_column))
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write the network to a file, with all that a training goes on from.
 
         Parameters
         ----------
-        path : path
-            Of the file (.npz, arrays of NumPy).
+        path : path or file
+            Of the file (.npz, arrays of NumPy), or one that is open for writing bytes.
 
         Raises
         ------
@@ -363,7 +363,7 @@ class Network(TrainedNetwork):
         """
         save(self.__getstate__(), path)
 
-    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+    def to_onnx(self, path: str | os.PathLike[str] | BinaryIO) -> None:
         """Write `forward` as an ONNX model, with one input ``x`` and one output ``y``, for programs that run without
         Python or NumPy.
 
@@ -373,8 +373,8 @@ class Network(TrainedNetwork):
 
         Parameters
         ----------
-        path : path
-            Of the file.
+        path : path or file
+            Of the file, or one that is open for writing bytes.
 
         Raises
         ------
@@ -391,13 +391,13 @@ class Network(TrainedNetwork):
         write(path, self._layers(), self._all_activations(), self._standardization)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Network:
+    def load(cls, path: str | os.PathLike[str] | BinaryIO) -> Network:
         """Return a network that `save` wrote.
 
         Parameters
         ----------
-        path : path
-            Of the file.
+        path : path or file
+            Of the file, or one that is open for reading bytes.
 
         Returns
         -------

@@ -18,6 +18,7 @@ from mmlfast._common.errors import collected_warnings, warn_caller
 from mmlfast._common.groups import group_rows
 from mmlfast.neural_network._backprop import Network
 from mmlfast.neural_network._in_training import in_training
+from mmlfast.neural_network._samples import check_rows
 from mmlfast.neural_network._training import History, Run
 
 Array = np.ndarray[Any, Any]
@@ -138,12 +139,18 @@ def asked_for(networks: Any, x: Any, y: Any, groups: Any, errors: Any, how: dict
 def _of_groups(networks: Any, x: Any, y: Any, groups: Any, how: dict[str, Any]) -> Any:
     if not isinstance(networks, Network):
         raise TypeError("with groups=, networks must be one Network, of which each group gets a copy")
+    how = dict(how)
+    check_rows("fit_many", x=x, y=y, groups=groups, sample_weight=how.get("sample_weight"))
     rows, goals = as_array(x, "x"), as_array(y, "y")
     found = group_rows("fit_many", groups, len(rows), omit=None)
     parts = np.split(found.order, found.offsets[1:-1])
-    how = dict(how)
+    given = {"y": goals}
     if how.get("sample_weight") is not None:
-        weights = as_array(how["sample_weight"], "sample_weight")
+        given["sample_weight"] = weights = as_array(how["sample_weight"], "sample_weight")
+    for name, values in given.items():
+        if len(values) != len(rows):
+            raise ValueError(f"{name} must have one entry for each of the {len(rows)} rows of x, got {values.shape}")
+    if "sample_weight" in given:
         how["sample_weight"] = [weights[part] for part in parts]
     copies = [copy.copy(networks) for _ in parts]
     return copies, [rows[part] for part in parts], [goals[part] for part in parts], how, found.labels

@@ -76,6 +76,6 @@ class CheckedParameters:
             raise ValueError("learning_rate_init must be > 0, got 0.")
         if not 0 < self._number("validation_fraction") < 1:
             raise ValueError(f"validation_fraction must be above 0 and below 1, got {self.validation_fraction}")
-        for name in ("shuffle", "early_stopping", "warm_start", "nesterovs_momentum"):
+        for name in ("shuffle", "early_stopping", "warm_start", "nesterovs_momentum", "verbose"):
             if not isinstance(getattr(self, name), bool | np.bool):
                 raise ValueError(f"{name} must be either True or False, got {getattr(self, name)!r}.")

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmlfast.neural_network._functions import name_of
 from mmlfast.neural_network._network_state import NetworkState
-from mmlfast.neural_network._samples import targets, warn_of_scale, weights, with_class_weights
+from mmlfast.neural_network._samples import check_rows, targets, warn_of_scale, weights, with_class_weights
 from mmlfast.neural_network._training import SETTINGS, Epoch, Samples, Task, checked_settings, known_settings
 
 Array = np.ndarray[Any, Any]
@@ -201,13 +201,13 @@ class TrainedNetwork(NetworkState):
         return known_settings(*facts, *asked) if plain else checked_settings(*facts, *asked)
 
     def _data(self, x: Any, y: Any, how: Mapping[str, Any]) -> tuple[Samples, Samples | None]:
-        samples = self._samples(x, y, None)
         share = how["sample_weight"]
+        samples = self._pairs(x, y, share)
         if share is not None or how["class_weight"] is not None:
             factors = with_class_weights(share, how["class_weight"], self._loss, self._sizes[-1], samples[1])
             share, _ = weights(factors, len(samples[0]), self._dtype)
         held_out = None if how["validation_data"] is None else self._validation(how["validation_data"])
-        return (*samples[:2], share), held_out
+        return (*samples, share), held_out
 
     def _shared_data(
         self, x: Any, y: Any, how: Mapping[str, Any], known: dict[Any, Any]
@@ -233,6 +233,11 @@ class TrainedNetwork(NetworkState):
         return found
 
     def _samples(self, x: Any, y: Any, sample_weight: Any) -> tuple[Array, Array, Array | None]:
-        inputs = self._inputs(x)
-        goals = targets(self._loss, self._sizes[-1], self._dtype, inputs, y, x)
+        inputs, goals = self._pairs(x, y, sample_weight)
         return inputs, goals, weights(sample_weight, len(inputs), self._dtype)[0]
+
+    def _pairs(self, x: Any, y: Any, sample_weight: Any) -> tuple[Array, Array]:
+        """x and y; of the weights only the labels are looked at."""
+        check_rows("Network", x=x, y=y, sample_weight=sample_weight)
+        inputs = self._inputs(x)
+        return inputs, targets(self._loss, self._sizes[-1], self._dtype, inputs, y)

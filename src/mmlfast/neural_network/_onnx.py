@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.files import opened
 from mmlfast.neural_network._functions import Choice, name_of, number_of
 
 Array = np.ndarray[Any, Any]
@@ -58,7 +59,7 @@ class _Graph:
 
 
 def write(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str] | BinaryIO,
     layers: list[tuple[Array, Array]],
     activations: tuple[Choice, ...],
     standardization: tuple[Array, Array] | None,
@@ -96,5 +97,5 @@ def write(
         producer_version=_core.__version__,
     )
     onnx.checker.check_model(model)
-    with open(path, "wb") as file:
+    with opened(path, "wb") as file:
         file.write(model.SerializeToString())

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmlfast._common.arrays import as_array, as_float
 from mmlfast._common.errors import warn_caller
-from mmlfast._common.labels import check_labels
+from mmlfast._common.labels import check_labels, labelled
 from mmlfast.neural_network._functions import Choice, name_of
 
 Array = np.ndarray[Any, Any]
@@ -41,47 +41,50 @@ def inputs(x: Any, name: str, n_in: int, dtype: np.dtype[Any]) -> Array:
     return a if is_bytes else plain(a, dtype)
 
 
-def targets(loss: Choice, n_out: int, dtype: np.dtype[Any], x: Array, y: Any, given_x: Any, names: str = "xy") -> Array:
+def check_rows(function: str, **samples: Any) -> None:
+    """ValueError unless x, y, weights and groups that have labels have the same ones."""
+    if labelled(*samples.values()):
+        check_labels(function, **{name: (a, "n" + name[0], "n") for name, a in samples.items()})
+
+
+def targets(loss: Choice, n_out: int, dtype: np.dtype[Any], x: Array, y: Any) -> Array:
     """What the loss compares the output with: numbers, probabilities, or labels of int64 in one dimension."""
-    x_name, y_name = (names[0], names[1]) if len(names) == 2 else (f"{names}[0]", f"{names}[1]")
-    if type(y) is not np.ndarray and type(given_x) is not np.ndarray:
-        check_labels("Network", **{x_name: (given_x, "ni", "n"), y_name: (y, "nj", "n")})
     n = len(x)
     if n == 0:
-        raise ValueError(f"{x_name} must hold at least one sample, got shape {x.shape}")
+        raise ValueError(f"x must hold at least one sample, got shape {x.shape}")
     kind = name_of(loss)
     if type(y) is np.ndarray and y.dtype is dtype and y.shape == (n, n_out) and y.flags.carray and kind in _PLAIN:
         return y
     if kind == "cross_entropy" and (np.ndim(y) != 2 or (n_out != 1 and np.shape(y) == (n, 1))):
-        return _labels(n, n_out, y, x_name, y_name)
-    a = as_float(y, y_name)
+        return _labels(n, n_out, y)
+    a = as_float(y, "y")
     if a.shape == (n,) and n_out == 1:
         a = a[:, None]
     if a.shape != (n, n_out):
-        raise ValueError(f"{y_name} must have shape {(n, n_out)} to fit {x_name} of shape {x.shape}, got {a.shape}")
+        raise ValueError(f"y must have shape {(n, n_out)} to fit x of shape {x.shape}, got {a.shape}")
     if kind in ("cross_entropy", "binary_cross_entropy"):
-        _check_probabilities(a, kind, y_name)
+        _check_probabilities(a, kind)
     return plain(a, dtype)
 
 
-def _labels(n: int, n_out: int, y: Any, x_name: str, y_name: str) -> Array:
-    a = np.asarray(as_array(y, y_name))
+def _labels(n: int, n_out: int, y: Any) -> Array:
+    a = np.asarray(as_array(y, "y"))
     if a.dtype.char == "O" and all(isinstance(label, int | np.integer) for label in a.flat):
         a = np.array(a.tolist())
-    numbered = f"np.unique({y_name}, return_inverse=True)[1] numbers any labels from 0"
+    numbered = "np.unique(y, return_inverse=True)[1] numbers any labels from 0"
     if a.dtype.kind not in "iub":
-        raise TypeError(f"{y_name} must hold integer labels for loss='cross_entropy', got {a.dtype}: {numbered}")
+        raise TypeError(f"y must hold integer labels for loss='cross_entropy', got {a.dtype}: {numbered}")
     if a.shape != (n,):
-        raise ValueError(f"{y_name} must have shape ({n},) to fit the {n} samples of {x_name}, got {a.shape}")
+        raise ValueError(f"y must have shape ({n},) to fit the {n} samples of x, got {a.shape}")
     # A copy: what is checked is what is used, whatever other threads do meanwhile. 2**63 becomes negative.
     a = a.astype(np.int64, order="C")
     lowest, highest = int(a.min()), int(a.max())
     if lowest < 0 or highest >= n_out:
-        raise ValueError(f"{y_name} must hold labels from 0 to {n_out - 1}, got {lowest} to {highest}: {numbered}")
+        raise ValueError(f"y must hold labels from 0 to {n_out - 1}, got {lowest} to {highest}: {numbered}")
     return a
 
 
-def _check_probabilities(a: Array, loss: str, name: str) -> None:
+def _check_probabilities(a: Array, loss: str) -> None:
     wrong = ~((a >= 0) & (a <= 1) | np.isnan(a)).all(axis=1)
     rule = "must hold probabilities, from 0 to 1"
     if loss == "cross_entropy" and not wrong.any():
@@ -90,8 +93,8 @@ def _check_probabilities(a: Array, loss: str, name: str) -> None:
         rule = "must hold integer labels, or in each row probabilities that sum to 1"
     if wrong.any():
         row = int(np.argmax(wrong))
-        way = f": ({name} + 1) / 2 makes probabilities of signs" if np.isin(a, (-1, 1)).all() else ""
-        raise ValueError(f"{name} {rule}, for loss={loss!r}; row {row} holds {a[row].tolist()}{way}")
+        way = ": (y + 1) / 2 makes probabilities of signs" if np.isin(a, (-1, 1)).all() else ""
+        raise ValueError(f"y {rule}, for loss={loss!r}; row {row} holds {a[row].tolist()}{way}")
 
 
 def weights(

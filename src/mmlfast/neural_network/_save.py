@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import zipfile
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from mmlfast import _core
+from mmlfast._common.files import name_of_file, opened
 from mmlfast.neural_network._functions import Choice
 
 Array = np.ndarray[Any, Any]
@@ -30,7 +30,7 @@ def _plain_choice(name: str, value: Choice) -> Any:
     return value if isinstance(value, str) else list(value)
 
 
-def save(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
+def save(state: dict[str, Any], path: str | os.PathLike[str] | BinaryIO) -> None:
     """Write the state of a network."""
     about: dict[str, Any] = {
         "format": _FORMAT,
@@ -55,7 +55,7 @@ def save(state: dict[str, Any], path: str | os.PathLike[str]) -> None:
     if state["_standardization"] is not None:
         arrays["shift"], arrays["scale"] = state["_standardization"]
     arrays["about"] = np.frombuffer(json.dumps(about).encode(), np.uint8)
-    with open(path, "wb") as file:
+    with opened(path, "wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 
@@ -63,10 +63,10 @@ def _choice(value: Any) -> Any:
     return value if isinstance(value, str) else tuple(value)
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+def load(path: str | os.PathLike[str] | BinaryIO) -> dict[str, Any]:
     """The state that `save` was given; ValueError with the reason if there is none in the file."""
     try:
-        with open(path, "rb") as opened, np.load(opened, allow_pickle=False) as file:
+        with opened(path, "rb") as archive, np.load(archive, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         about = json.loads(arrays.pop("about").tobytes())
         if about["format"] > _FORMAT:
@@ -90,6 +90,8 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
         for name in _MOMENTS:
             held = f"{name}_weights_0" in arrays
             state[name] = tuple(listed(f"{name}_{kind}") for kind in _LISTS) if held else None
-    except (KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"load: {os.fspath(path)!r} holds no network that this version can read: {error}") from None
+    except OSError:
+        raise
+    except Exception as error:  # a damaged archive says so in a dozen ways
+        raise ValueError(f"load: {name_of_file(path)} holds no network that this version can read: {error}") from None
     return state

@@ -269,6 +269,7 @@ def _given_jacobian(
     return derivative
 
 
+@np.errstate(all="ignore")
 def _result(
     minimum: Any,
     done: list[str],

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_integer, is_dask
+from mmlfast._common.arrays import as_integer, is_dask, refuse_dask
 from mmlfast._common.labels import check_labels, labelled
 from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._fit_many_groups import fit_groups
@@ -135,14 +135,16 @@ def curve_fit_many(
         "verbose": bool(verbose),
     }
     if is_dask(ydata):
-        if out is not None or groups is not None:
-            raise TypeError("ydata is a Dask array: the results are new Dask arrays, without out= and groups=")
+        if groups is not None:
+            refuse_dask("ydata")
+        if out is not None:
+            raise TypeError("ydata is a Dask array: the results are new Dask arrays, leave out= away")
         return fit_lazily(curve_fit_many, f, xdata, ydata, p0, sigma, bounds, options)
     if groups is not None:
         return fit_groups(f, xdata, ydata, p0, sigma, bounds, groups, out, options)
     y, lead, n = take_y(ydata)
-    if labelled(xdata, ydata):
-        check_labels("curve_fit_many", ydata=(ydata, "kn", "n"), xdata=(xdata, "n", "n"))
+    if labelled(xdata, ydata, sigma):
+        check_labels("curve_fit_many", ydata=(ydata, "kn", "n"), xdata=(xdata, "n", "n"), sigma=(sigma, "kn", "n"))
     x, n_variables = take_x(xdata, y.shape)
     parameters, start, lower, upper = take_starts(f, p0, bounds, fixed, lead)
     if x.ndim == 2 and x.shape == y.shape and len(x) > 1 and are_variables(f, x, parameters.start):

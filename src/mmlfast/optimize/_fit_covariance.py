@@ -26,19 +26,19 @@ class Spread(NamedTuple):
     rank: int
     condition: float  # of the columns that are not held, of length one
 
+    @np.errstate(all="ignore")
     def covariance(self, variance: float) -> Array:
         """NaN for what is held, inf for what is undetermined."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            out = self.inverse * variance
+        out = self.inverse * variance
         out[self.held] = out[:, self.held] = np.nan
         out[self.undetermined] = out[:, self.undetermined] = np.inf
         return out
 
+    @np.errstate(all="ignore")
     def variances_of(self, slopes: Array, variance: float) -> Array:
         """Of a' p for rows a: inf where a has a part in what the data do not determine."""
         a = np.where(self.held, 0.0, slopes)
-        with np.errstate(invalid="ignore"):
-            found = np.maximum(np.einsum("...i,ij,...j->...", a, self.inverse, a), 0.0) * variance
+        found = np.maximum(np.einsum("...i,ij,...j->...", a, self.inverse, a), 0.0) * variance
         if self.null.shape[1]:
             scaled = np.divide(a, self.scale, out=np.zeros_like(a), where=self.scale > 0)
             unscaled = (self.scale == 0) & ~self.held
@@ -48,6 +48,14 @@ class Spread(NamedTuple):
         return np.asarray(found)
 
 
+@np.errstate(all="ignore")
+def lengths_of_columns(a: Array) -> Array:
+    """Whatever their size: infinite for a column that is not finite, or whose length is no number."""
+    largest = np.max(np.abs(a), axis=0, initial=0.0)
+    return np.asarray(largest * np.linalg.norm(a / np.where(largest > 0, largest, 1.0), axis=0))
+
+
+@np.errstate(all="ignore")
 def spread(r: Array, permutation: Array, active: Array, noise: float) -> Spread:
     """Of the QR with pivoting of the Jacobian: r (n, n), column k for parameter permutation[k].
 
@@ -56,9 +64,7 @@ def spread(r: Array, permutation: Array, active: Array, noise: float) -> Spread:
     columns = np.empty((n, n))
     columns[:, permutation] = r[:n]
     held = active != 0
-    largest = np.max(np.abs(columns), axis=0, initial=0.0)
-    safe = np.where(largest > 0, largest, 1.0)
-    scale = np.where(held, 0.0, largest * np.linalg.norm(columns / safe, axis=0))
+    scale = np.where(held, 0.0, lengths_of_columns(columns))
     free = np.flatnonzero(scale > 0)
     without = np.flatnonzero((scale == 0) & ~held)
     u_scaled = columns[:, free] / scale[free]
@@ -70,8 +76,7 @@ def spread(r: Array, permutation: Array, active: Array, noise: float) -> Spread:
     v = vt[:rank].T
     inverse = np.zeros((n, n))
     half = v / s[:rank] / scale[free, None]
-    with np.errstate(over="ignore", invalid="ignore"):
-        inverse[np.ix_(free, free)] = half @ half.T
+    inverse[np.ix_(free, free)] = half @ half.T
     null = np.zeros((n, n - rank))
     null[free, : free.size - rank] = vt[rank:].T
     undetermined = np.zeros(n, bool)

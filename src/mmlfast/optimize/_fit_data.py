@@ -71,7 +71,8 @@ def take_data(
     if check_finite is None:
         check_finite = nan_policy is None
     if labelled(x, y, sigma):
-        check_labels("curve_fit", ydata=(y, "nk", "n"), xdata=(x, "nv", "n"))
+        of_sigma = sigma, "nn" if np.ndim(y) == 1 else "nk", "n"
+        check_labels("curve_fit", ydata=(y, "nk", "n"), xdata=(x, "nv", "n"), sigma=of_sigma)
     omit = nan_policy == "omit"
     values, holes = _with_holes(y, "ydata")
     if not values.size:
@@ -115,6 +116,7 @@ def take_data(
     return FitData(x_values, x_for_calls, np.ascontiguousarray(y_flat), shape, kept, weights, whitening, sigma, unit)
 
 
+@np.errstate(all="ignore")
 def _near_one(weights: Array | None, y: Array) -> tuple[Array | None, float]:
     """Weights times a power of two, where residuals are so large or so small that their squares are no numbers."""
     size = float(np.max(np.abs(y if weights is None else y * weights), initial=0.0))
@@ -264,10 +266,9 @@ def _take_sigma(sigma: Any, y: Array, omit: bool) -> tuple[Array | None, Array |
     if values.size == 1 and y.size != 1:
         values = np.broadcast_to(values.reshape(()), y.shape)
         holes = None
-    is_vector = values.size == y.size and tuple(n for n in values.shape if n != 1) == tuple(
-        n for n in y.shape if n != 1
-    )
-    if not is_vector:
+    is_matrix = values.shape == (y.size, y.size) and y.ndim == 1
+    lengths, lengths_of_y = (tuple(n for n in a.shape if n != 1) for a in (values, y))
+    if is_matrix or lengths != lengths_of_y:
         if values.shape != (y.size, y.size):
             raise ValueError(
                 f"`sigma` has incorrect shape. It has shape {values.shape} and ydata {y.shape}: it must be one number, "
@@ -293,7 +294,7 @@ def _take_sigma(sigma: Any, y: Array, omit: bool) -> tuple[Array | None, Array |
             at = tuple(int(i) for i in np.argwhere(bad)[0])
             raise ValueError(f"sigma[{', '.join(map(str, at))}] is {values[at]}: {what}")
     holes = holes | np.isinf(values)
-    with np.errstate(divide="ignore"):
+    with np.errstate(all="ignore"):
         weights = np.where(holes, 0.0, 1.0 / values).ravel()
     if not np.isfinite(weights).all():
         raise ValueError(f"sigma[{int(np.argmin(np.isfinite(weights)))}] is too small: 1 / sigma is no float64")
@@ -315,15 +316,20 @@ def _take_matrix(values: Array, holes: Array | None, omit: bool) -> tuple[Array,
     if np.any(np.diagonal(kept) <= 0):
         i = int(np.flatnonzero(~missing)[int(np.argmax(np.diagonal(kept) <= 0))])
         raise ValueError(f"`sigma` must be positive definite. sigma[{i}, {i}] is {values[i, i]}")
-    lengths = np.sqrt(np.diagonal(kept))
-    apart = np.abs(kept - kept.T) / lengths / lengths[:, None]
+    check_symmetric(kept, "sigma")
+    return values, missing if missing.any() else None
+
+
+def check_symmetric(covariances: Array, name: str) -> None:
+    """Of errors of points; to what computing them in another order may change."""
+    lengths = np.sqrt(np.diagonal(covariances))
+    apart = np.abs(covariances - covariances.T) / lengths / lengths[:, None]
     if apart.size and apart.max() > 1e-10:
         i, j = (int(k) for k in np.unravel_index(int(np.argmax(apart)), apart.shape))
         raise ValueError(
-            f"`sigma` must be symmetric: sigma[{i}, {j}] is {kept[i, j]} and sigma[{j}, {i}] is {kept[j, i]}; "
-            "(sigma + sigma.T) / 2 if both are meant"
+            f"`{name}` must be symmetric: its entry [{i}, {j}] is {covariances[i, j]} and [{j}, {i}] is "
+            f"{covariances[j, i]}; (sigma + sigma.T) / 2 if both are meant"
         )
-    return values, missing if missing.any() else None
 
 
 def _triangle(matrix: Array) -> Array:

@@ -36,8 +36,9 @@ def fit_groups(
         raise ValueError("ydata is empty: there are no points, and no groups")
     if y.ndim != 1:
         raise ValueError(f"ydata must have one axis, the points of all groups; got shape {y.shape}")
-    if labelled(xdata, ydata, groups):
-        check_labels("curve_fit_many", ydata=(ydata, "n", "n"), xdata=(xdata, "n", "n"), groups=(groups, "n", "n"))
+    if labelled(xdata, ydata, sigma, groups):
+        given = {"ydata": ydata, "xdata": xdata, "sigma": sigma, "groups": groups}
+        check_labels("curve_fit_many", **{name: (value, "n", "n") for name, value in given.items()})
     n = len(y)
     omit = options["nan_policy"] == "omit"
     found = group_rows("curve_fit_many", groups, n, omit=omit)

@@ -434,8 +434,8 @@ def _one(job: Job, fit: int, at: int, piece: Piece) -> None:
         weights = np.broadcast_to(weights, (1, job.n_rows))[0]
         mask = weights == 0
         if job.sigma is not None:
-            with np.errstate(divide="ignore"):
-                sigma = 1.0 / weights
+            with np.errstate(all="ignore"):  # an error of inf would leave the point out
+                sigma = np.where(mask, np.inf, np.minimum(1.0 / weights, np.finfo(np.float64).max))
     if job.n_rows - int(mask.sum()) < len(free):
         piece.status[at] = TOO_FEW
         return

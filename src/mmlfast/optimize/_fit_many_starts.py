@@ -9,7 +9,14 @@ import numpy as np
 
 from mmlfast._common.arrays import as_array
 from mmlfast.optimize._bounds import UNBOUNDED, sides_of
-from mmlfast.optimize._fit_parameters import Parameters, _inside, signature_of, take_parameters
+from mmlfast.optimize._fit_parameters import (
+    Parameters,
+    _inside,
+    bounds_with_names,
+    signature_of,
+    take_parameters,
+    taken_by_name,
+)
 from mmlfast.optimize._fit_stack import Stack
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +27,7 @@ def take_starts(
 ) -> tuple[Parameters, Stack, Stack | None, Stack | None]:
     """The parameters of the first fit, and start, lower and upper bounds of all parameters for all fits."""
     n_lead = len(lead)
+    p0, bounds = taken_by_name(p0, "p0"), bounds_with_names(bounds, signature_of(f).names)
     if not isinstance(bounds, Mapping):
         bounds = sides_of(bounds)
     empty = 0 in lead

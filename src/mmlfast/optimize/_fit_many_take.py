@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmlfast._common.arrays import as_array
+from mmlfast._common.arrays import as_array, is_dask, refuse_dask
+from mmlfast.optimize._fit_data import check_symmetric
 from mmlfast.optimize._fit_many_result import Fits
 from mmlfast.optimize._fit_stack import Stack
 
@@ -28,6 +29,8 @@ def take_y(ydata: Any) -> tuple[Any, tuple[int, ...], int]:
 def take_x(xdata: Any, y_shape: tuple[int, ...]) -> tuple[Any, int]:
     """x for `Stack`, of shape (n,) or (k, n) after leading axes, and k, or 0; of shape (n, k), and -k."""
     n = y_shape[-1]
+    if is_dask(xdata):
+        refuse_dask("xdata")
     if isinstance(xdata, tuple) and any(np.ndim(part) > 0 for part in xdata):
         parts = [as_array(part, f"xdata[{i}]") for i, part in enumerate(xdata)]
         shape = np.broadcast_shapes((n,), *(part.shape for part in parts))
@@ -88,12 +91,11 @@ def take_matrix(sigma: Any, lead: tuple[int, ...], n: int) -> Stack | None:
         where = "sigma" if stack.shared else f"sigma[{', '.join(map(str, np.unravel_index(fit, lead)))}]"
         if not np.isfinite(matrix).all():
             raise ValueError(f"{where} must be finite: it holds nan or inf")
-        if not np.array_equal(matrix, matrix.T):
-            raise ValueError(f"{where} is no covariance matrix: it is not symmetric")
         try:
             np.linalg.cholesky(matrix)
         except np.linalg.LinAlgError:
             raise ValueError(f"{where} must be positive definite") from None
+        check_symmetric(matrix, where)
     return stack
 
 

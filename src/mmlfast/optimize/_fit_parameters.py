@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmlfast._common.arrays import as_float, as_real
+from mmlfast._common.arrays import as_float, as_real, is_dask, refuse_dask
 from mmlfast._common.kept import kept
+from mmlfast._common.labels import by_label, labelled
 from mmlfast.autodiff._function import Function
 from mmlfast.autodiff._recording import function_name, place_of
-from mmlfast.optimize._bounds import UNBOUNDED, bounds_by_name, bounds_by_side, check_order
+from mmlfast.optimize._bounds import UNBOUNDED, bounds_by_name, bounds_by_side, check_order, sides_of
 
 Array = np.ndarray[Any, Any]
 
@@ -64,12 +65,13 @@ _signature_of = kept(_read_signature)
 
 def take_parameters(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any) -> Parameters:
     signature = signature_of(f)
-    if hasattr(p0, "iloc") and all(isinstance(label, str) for label in p0.index):
-        p0 = dict(p0)  # a Series of names
+    if labelled(p0, fixed):
+        p0, fixed = taken_by_name(p0, "p0"), _fixed_by_name(fixed)
     if fixed is None and (bounds is None or bounds is UNBOUNDED) and (found := _ordinary(signature, p0)) is not None:
         return found
     names = _names(f, signature, p0, fixed)
     n = len(names)
+    bounds = bounds_with_names(bounds, names)
     held, values = _take_fixed(fixed, names)
     lower, upper = _take_bounds(bounds, names)
     start = _take_start(p0, names, signature, lower, upper, held)
@@ -83,6 +85,43 @@ def take_parameters(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any) -> 
     return Parameters(
         names, start, None if unbounded else lower, None if unbounded else upper, free, tuple(sorted(held))
     )
+
+
+def taken_by_name(values: Any, name: str) -> Any:
+    """Numbers with the names of parameters (a Series, a frame with a column for each) as a dict."""
+    if is_dask(values):
+        refuse_dask(name)
+    return by_label(values)
+
+
+def _fixed_by_name(fixed: Any) -> Any:
+    named = taken_by_name(fixed, "fixed")
+    if named is fixed or not all(isinstance(value, bool | np.bool_) for value in map(_item, named.values())):
+        return named
+    return [name for name, value in named.items() if value] or None
+
+
+def _item(value: Any) -> Any:
+    return value[()] if isinstance(value, np.ndarray) else value
+
+
+def bounds_with_names(bounds: Any, names: tuple[str, ...]) -> Any:
+    """Bounds by name where one of the two sides has names."""
+    if bounds is None or bounds is UNBOUNDED or isinstance(bounds, Mapping):
+        return bounds
+    sides = [taken_by_name(side, "bounds") for side in sides_of(bounds)]
+    if not any(isinstance(side, dict) for side in sides):
+        return bounds
+    for side in sides:
+        _check_names(side if isinstance(side, dict) else {}, names, "bounds")
+
+    def of(side: Any, k: int, free: float) -> Any:
+        if isinstance(side, dict):
+            return side.get(names[k], free)
+        return side if not np.ndim(side) else np.asarray(side)[..., k]
+
+    lower, upper = sides
+    return {name: (of(lower, k, -np.inf), of(upper, k, np.inf)) for k, name in enumerate(names)}
 
 
 def _ordinary(signature: Signature, p0: Any) -> Parameters | None:

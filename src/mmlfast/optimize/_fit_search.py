@@ -11,6 +11,7 @@ from mmlfast import _core
 from mmlfast._common.arrays import as_float, as_integer, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast.autodiff._recording import function_name, place_of
+from mmlfast.optimize._fit_covariance import lengths_of_columns
 from mmlfast.optimize._fit_data import FitData
 from mmlfast.optimize._fit_model import FitModel
 from mmlfast.optimize._fit_parameters import Parameters
@@ -348,7 +349,7 @@ def _has_arrived(minimum: Any, model: FitModel) -> bool:
 def _rank(model: FitModel, rows: Array | None) -> int:
     """At the start."""
     j = model.jacobian(rows)
-    lengths = np.linalg.norm(j, axis=0)
+    lengths = lengths_of_columns(j)
     if not np.isfinite(lengths).all():
         return 0
     s = np.linalg.svd(j[:, lengths > 0] / lengths[lengths > 0], compute_uv=False)
