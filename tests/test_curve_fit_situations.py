@@ -218,3 +218,10 @@ def test_dask_arrays_beside_data_in_memory_are_refused():
             call()
     with pytest.raises(TypeError, match=r"p0 is a Dask array.*compute"):
         curve_fit_many(decay, T, Y[None], start)
+
+
+def test_warnings_are_given_at_the_line_of_the_call():
+    """Also where the function that warns is decorated by np.errstate, whose frame is NumPy's."""
+    with pytest.warns(OptimizeWarning, match="Covariance") as caught:
+        curve_fit(lambda x, a, b: a * x, T, Y, [1.0, 1.0])
+    assert {warning.filename for warning in caught} == {__file__}

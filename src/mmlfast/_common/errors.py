@@ -11,6 +11,10 @@ from contextvars import ContextVar
 _collected: ContextVar[list[tuple[str, type[Warning]]] | None] = ContextVar("collected", default=None)
 
 
+# Also what `@np.errstate` makes of our functions.
+_OURS = ("mmlfast.", "numpy._core._ufunc_config")
+
+
 class ConvergenceWarning(UserWarning):
     """An iteration stopped before it reached its tolerance. The answer is what there was, and says how good it is."""
 
@@ -22,7 +26,7 @@ def warn_caller(message: str, category: type[Warning] = ConvergenceWarning) -> N
         collected.append((message, category))
         return
     level, frame = 2, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("mmlfast."):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_OURS):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
 
