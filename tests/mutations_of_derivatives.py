@@ -20,4 +20,13 @@ DERIVATIVES: tuple[tuple[Any, ...], ...] = (
         ("if (run.op == TapeOp::integer_power) continue;", "return false;"),
         ("if (all(r_.a, TapeOp::exp)) return emit(TapeOp::softplus, operands_of(r_.a, 0));", ""),
     ),
+    (
+        "cpp/bind/traced_numbers.cpp",
+        "test_autodiff_traced_numbers.py",
+        ("if (!is_mask(a) && !is_mask(b)) {", "{"),
+        ("const bool swapped = !is_traced(a);", "const bool swapped = is_traced(b);"),
+        ("if ((code & swaps) != 0) std::swap(operands[0], operands[1]);", ""),
+        ("if (self_of(object).owner != owner) return false;", ""),
+        ("if (found != nullptr && PyArray_IsScalar(found, Generic))", "if (found == nullptr)"),
+    ),
 )

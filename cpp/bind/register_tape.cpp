@@ -7,11 +7,13 @@
 
 #include "bind/pybind.hpp"
 #include "bind/registers.hpp"
+#include "bind/tape_graph_object.hpp"
 #include "bind/tape_ids.hpp"
 #include "bind/tape_point_object.hpp"
 #include "bind/tape_program_object.hpp"
 #include "bind/tape_taylor_object.hpp"
 #include "bind/traced_call.hpp"
+#include "bind/traced_numbers.hpp"
 #include "bind/watch.hpp"
 #include "drivers/tape_derivatives.hpp"
 #include "drivers/tape_pattern.hpp"
@@ -223,6 +225,11 @@ py::list n_inputs(const TapeGraph& graph) {
 
 }  // namespace
 
+TapeGraph* tape_graph_of(PyObject* object) noexcept {
+  py::detail::make_caster<TapeGraph> caster;
+  return caster.load(object, false) ? static_cast<TapeGraph*>(caster) : nullptr;
+}
+
 void register_tape(PyObject* module) {
   py::module_ m = module_of(module);
   py::dict ops;
@@ -232,6 +239,7 @@ void register_tape(PyObject* module) {
   add_tape_program_type(module);
   add_watch(module);
   add_traced_call(module);
+  add_traced_numbers(module);
   py::class_<TapeGraph>(m, "TapeGraph")
       .def(py::init<bool>(), py::arg("as_written") = false)
       .def("input", &input)

@@ -12,6 +12,7 @@ constexpr TapeId always = -1;
 // ids[j], ids[n + j], ...
 TapeIds every(TapeView ids, std::size_t n, std::size_t j) {
   TapeIds result;
+  result.reserve(ids.size() / n + 1);
   for (std::size_t i = j; i < ids.size(); i += n) result.push_back(ids[i]);
   return result;
 }
@@ -232,6 +233,10 @@ void TapeContributions::collect(TapeId first, std::int32_t count, TapeIds& sums,
     std::reverse(ids.begin(), ids.end());
     if (simplest(conditions) == always) conditions.clear();
     Group& group = groups[{ids.size(), conditions.size()}];
+    if (group.places.empty()) {  // as a rule all come here
+      group.places.reserve(sums.size() - i);
+      group.terms.reserve(std::min((sums.size() - i) * ids.size(), std::size_t{1024}));
+    }
     group.places.push_back(i);
     group.terms.insert(group.terms.end(), ids.begin(), ids.end());
     group.masks.insert(group.masks.end(), conditions.begin(), conditions.end());

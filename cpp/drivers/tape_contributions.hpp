@@ -19,6 +19,9 @@ struct TapeFlow {
   TapeIds to, t, masks;
 
   bool empty() const noexcept { return to.empty(); }
+  void reserve(std::int32_t n) {
+    for (TapeIds* ids : {&to, &t, &masks}) ids->reserve(static_cast<std::size_t>(n));
+  }
   void push(TapeId target, TapeId id, TapeId mask) {
     to.push_back(target);
     t.push_back(id);

@@ -50,7 +50,8 @@ class Fuser {
   // Factor k of each of these products, or operand 0 of whatever has only one.
   TapeIds factors(const Run& run, int k, int factor) const {
     TapeIds result;
-    for (TapeId id : ids_of(run, k)) {
+    result.reserve(at(run.size[k]));
+    for (TapeId id : listing_.operand(run, k)) {
       const Run& product = run_of(id);
       result.push_back(listing_.operand(product, product.size[factor] > 0 ? factor : 0)[at(id - product.first)]);
     }
@@ -69,13 +70,13 @@ class Fuser {
 
   // One use less; of what is used no more, the operands have one use less in turn.
   void release(TapeId id) {
-    TapeIds waiting{id};
-    while (!waiting.empty()) {
-      const TapeId next = waiting.back();
-      waiting.pop_back();
+    waiting_.assign(1, id);
+    while (!waiting_.empty()) {
+      const TapeId next = waiting_.back();
+      waiting_.pop_back();
       const Run& run = run_of(next);
       if (--uses_[at(next)] != 0 || !run.is_elementwise()) continue;
-      for (int k = 0; k < 3 && run.size[k] > 0; ++k) waiting.push_back(listing_.operand(run, k)[at(next - run.first)]);
+      for (int k = 0; k < 3 && run.size[k] > 0; ++k) waiting_.push_back(listing_.operand(run, k)[at(next - run.first)]);
     }
   }
 
@@ -125,7 +126,8 @@ class Fuser {
     };
     std::unordered_map<Key, TapeId, Hash> known;
     opposite_.assign(at(listing_.n_values), -1);
-    for (const Run& run : listing_.runs)
+    for (const Run& run : listing_.runs) {
+      if (!run.is(TapeOp::negative) && !run.is(TapeOp::multiply)) continue;
       for (TapeId id = run.first; id < run.first + run.count; ++id) {
         Scaled scaled{};
         if (run.is(TapeOp::negative)) opposite_[at(id)] = listing_.operand(run, 0)[at(id - run.first)];
@@ -134,6 +136,7 @@ class Fuser {
         const auto other = known.find({std::bit_cast<std::uint64_t>(-scaled.constant), scaled.id});
         if (other != known.end()) opposite_[at(id)] = other->second;
       }
+    }
   }
 
   // Is this product exact, one of its factors being a power of two?
@@ -190,7 +193,7 @@ class Fuser {
 
   TapeListing& listing_;
   std::vector<std::int32_t> run_of_, uses_;
-  TapeIds opposite_;
+  TapeIds opposite_, waiting_;
 };
 
 }  // namespace

@@ -21,6 +21,8 @@ class FromGraph {
     TapeIds wanted(outputs.begin(), outputs.end());
     std::erase(wanted, -1);
     const std::vector<std::uint8_t> need = graph_.needed(wanted);
+    listing_.runs.reserve(need.size());
+    listing_.ids.reserve(2 * new_id_.size());
     for (std::size_t r = 0; r < need.size(); ++r)
       if (need[r] != 0) add(graph_.runs()[r]);
     if (wanted.size() < outputs.size()) {
@@ -93,9 +95,11 @@ std::vector<std::uint8_t> needed_values(const TapeListing& listing) {
 
 }  // namespace
 
-TapeListing tape_pruned(const TapeListing& listing) {
+TapeListing tape_pruned(TapeListing listing) {
   const std::vector<std::uint8_t> need = needed_values(listing);
+  if (std::find(need.begin(), need.end(), 0) == need.end()) return listing;
   TapeListing result;
+  result.reserve_like(listing);
   TapeIds new_id(at(listing.n_values), -1);
   for (const TapeListing::Run& run : listing.runs) {
     TapeListing::Run kept = run;

@@ -46,6 +46,12 @@ struct TapeListing {
     run.size[k] = static_cast<std::int32_t>(values.size());
     ids.insert(ids.end(), values.begin(), values.end());
   }
+  // Room for what another one has: growing step by step takes longer than most passes.
+  void reserve_like(const TapeListing& other) {
+    runs.reserve(other.runs.size());
+    ids.reserve(other.ids.size());
+    outputs.reserve(other.outputs.size());
+  }
   // The next run, whose values are numbered.
   void append(Run run) {
     run.first = n_values;
@@ -60,7 +66,7 @@ struct TapeListing {
 TapeListing tape_listing(const TapeGraph& graph, TapeView outputs);
 
 // Without runs and elements that no output needs.
-TapeListing tape_pruned(const TapeListing& listing);
+TapeListing tape_pruned(TapeListing listing);
 
 // Marks what depends on no point.
 void tape_find_fixed(TapeListing& listing);

@@ -68,6 +68,7 @@ TapeListing tape_merged(const TapeListing& listing) {
     return std::tuple_cat(a.key(), std::tuple(a.run)) < std::tuple_cat(b.key(), std::tuple(b.run));
   });
   TapeListing result;
+  result.reserve_like(listing);
   result.constants = listing.constants;
   TapeIds new_id(at(listing.n_values));
   for (std::size_t i = 0, end = 0; i < order.size(); i = end) {
@@ -144,6 +145,7 @@ std::vector<std::int32_t> partners(const TapeListing& listing) {
 TapeListing tape_paired(const TapeListing& listing) {
   const std::vector<std::int32_t> partner = partners(listing);
   TapeListing result;
+  result.reserve_like(listing);
   result.constants = listing.constants;
   TapeIds new_id(at(listing.n_values));
   const auto number = [&](const TapeListing::Run& run, TapeId first) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace mmlfast::drivers {
 namespace {
@@ -70,7 +71,7 @@ TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fa
   tape_find_fixed(listing);
   if (as_written) return listing;
   tape_fuse(listing);
-  listing = tape_pruned(listing);
+  listing = tape_pruned(std::move(listing));
   tape_find_fixed(listing);  // of a run perhaps only what is fixed was left
   return listing;
 }
@@ -89,10 +90,13 @@ void TapeProgram::lay_out(const TapeListing& listing, const std::vector<std::int
     return tape_layout(tape_with_constants_in_order(tape_paired(ready)), group_sizes);
   };
   layout_ = layout_of(listing);
-  const TapeListing merged = tape_merged(listing);
-  if (merged.runs.size() < listing.runs.size()) {
-    TapeLayout other = layout_of(merged);
-    if (other.n_slots <= std::max(slots_in_cache, 2 * layout_.n_slots)) layout_ = std::move(other);
+  const auto is_alone = [](const TapeListing::Run& run) { return run.count == 1 && run.is_elementwise(); };
+  if (std::count_if(listing.runs.begin(), listing.runs.end(), is_alone) > 1) {
+    const TapeListing merged = tape_merged(listing);
+    if (merged.runs.size() < listing.runs.size()) {
+      TapeLayout other = layout_of(merged);
+      if (other.n_slots <= std::max(slots_in_cache, 2 * layout_.n_slots)) layout_ = std::move(other);
+    }
   }
   rows_ = tape_block_rows(layout_);
   own_ = fresh_numbers();

@@ -101,6 +101,9 @@ class Reverse {
   void elementwise(const TapeRun& run, int k) {
     TapeFlow flow;
     TapeElements elements{run.op, run.aux, {}, {}};
+    flow.reserve(run.count);
+    elements.y.reserve(place(run.count));
+    for (int j = 0; j < run.n_operands(); ++j) elements.operands[j].reserve(place(run.count));
     for (std::int32_t i = 0; i < run.count; ++i) {
       if (bars_[place(i)] < 0 || !wanted(run, k, i)) continue;
       push(flow, run.operand[k][i], i);
@@ -122,6 +125,9 @@ class Reverse {
     for (int k = 0; k < (square ? 1 : run.n_operands()); ++k) {
       TapeFlow flow;
       TapeIds others, y;
+      flow.reserve(run.operand[k].size);
+      y.reserve(place(run.operand[k].size));
+      others.reserve(run.op == TapeOp::dot ? place(run.operand[k].size) : 0);
       for (std::int32_t i = 0; i < run.operand[k].size; ++i) {
         if (bars_[place(i / run.aux)] < 0 || !wanted(run, k, i)) continue;
         push(flow, run.operand[k][i], i / run.aux);

@@ -47,7 +47,7 @@ TapeStages tape_stages(const TapeListing& listing) {
   TapeStages stages;
   stages.of_row = listing;
   stages.of_row.outputs = boundary;
-  stages.of_row = tape_pruned(stages.of_row);
+  stages.of_row = tape_pruned(std::move(stages.of_row));
   tape_find_fixed(stages.of_row);
 
   TapeListing& rest = stages.rest;
@@ -67,7 +67,7 @@ TapeStages tape_stages(const TapeListing& listing) {
     rest.append(kept);
   }
   for (TapeId id : listing.outputs) rest.outputs.push_back(new_id[at(id)]);
-  rest = tape_pruned(rest);
+  rest = tape_pruned(std::move(rest));
   tape_find_fixed(rest);
   return stages;
 }

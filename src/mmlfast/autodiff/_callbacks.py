@@ -50,6 +50,8 @@ def _of_another_graph(_: Array) -> Any:
 
 def callbacks_of(graph: _core.TapeGraph) -> tuple[Callback, ...]:
     """By number, as programs of the graph want them."""
+    if not _alive:  # a weak dictionary takes its time
+        return ()
     used = _of_graphs.get(graph)
     return tuple(used.get(i, _of_another_graph) for i in range(max(used) + 1)) if used else ()
 

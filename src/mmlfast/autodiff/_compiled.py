@@ -11,7 +11,7 @@ import numpy as np
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
 from mmlfast.autodiff._callbacks import callbacks_of
-from mmlfast.autodiff._recording import Argument, without_gaps
+from mmlfast.autodiff._recording import Argument
 from mmlfast.autodiff._trace import Ids, Trace
 
 Array = np.ndarray[Any, Any]
@@ -29,7 +29,7 @@ class Compiled:
         self.shapes = [ids.shape for ids in outputs]
         sizes = [ids.size for ids in outputs]
         self.offsets = [sum(sizes[:i]) for i in range(len(sizes) + 1)]
-        flat = [without_gaps(trace, ids).ravel() for ids in outputs]
+        flat = [ids.ravel() for ids in outputs]  # a program takes -1 for 0
         self.program = _core.TapeProgram(
             trace.graph, flat[0] if len(flat) == 1 else np.concatenate(flat), callbacks_of(trace.graph), as_written
         )

@@ -64,9 +64,10 @@ class Decisions:
 
     def _numbers(self, trace: Trace) -> _core.TapePoint:
         if self._point is None:
-            self._point = _core.TapePoint(
-                trace.graph, np.concatenate([np.ravel(a) for a in (self._x, *self._parameters)])
+            inputs = (
+                np.concatenate([np.ravel(a) for a in (self._x, *self._parameters)]) if self._parameters else self._x
             )
+            self._point = _core.TapePoint(trace.graph, inputs)
         return self._point
 
     def values(self, trace: Trace, ids: Ids) -> Array:

@@ -214,7 +214,12 @@ class _Look:
             self.snapshot.append(object())
 
     def _look_at(self, thing: Any) -> None:
-        if isinstance(thing, _VALUES):
+        kind = type(thing)
+        if kind in _VALUES:  # nearly all that there are
+            self.snapshot.append(thing)
+            return
+        look = _LOOK_OF.get(kind)
+        if look is None and isinstance(thing, _VALUES):
             self.snapshot.append(thing)
             if hasattr(thing, "__dict__"):  # of a subclass, which may have attributes besides its value
                 self._look_at_attributes(thing)
@@ -228,11 +233,13 @@ class _Look:
         if _is_outside(thing):
             self.nobody_can_compare = True
             return
-        kind = type(thing)
+        if look is not None:
+            look(self, thing)
+            return
         for kinds, look in _LOOKS:
             if issubclass(kind, kinds):
                 look(self, thing)
-                if kind not in kinds and issubclass(kind, _CONTAINERS):
+                if issubclass(kind, _CONTAINERS):
                     self._look_at_attributes(thing)
                 return
         self._look_at_object(thing)
@@ -247,20 +254,24 @@ class _Look:
     # ---- functions ----
 
     def _look_at_function(self, f: types.FunctionType) -> None:
-        self.snapshot.append(("function", f.__code__))
-        if len(self.seen) > 1 and _is_fixed_file(f.__code__.co_filename):
+        code, defaults, by_keyword = f.__code__, f.__defaults__, f.__kwdefaults__
+        self.snapshot.append(("function", code))
+        if len(self.seen) > 1 and _is_fixed_file(code.co_filename):
             return
-        for name in ("__code__", "__defaults__", "__kwdefaults__"):
-            self.quick.append(("attribute", f, name, getattr(f, name)))
-        self._next(f.__defaults__, f.__kwdefaults__)
+        self.quick += [
+            ("attribute", f, "__code__", code),
+            ("attribute", f, "__defaults__", defaults),
+            ("attribute", f, "__kwdefaults__", by_keyword),
+        ]
+        self.waiting += (by_keyword, defaults)
         for cell in f.__closure__ or ():
             try:
                 value = cell.cell_contents
             except ValueError:
                 value = _MISSING
             self.quick.append(("cell", cell, "") if value is _MISSING else ("cell", cell, "", value))
-            self._next(value)
-        names = _names_of(f.__code__)
+            self.waiting.append(value)
+        names = _names_of(code)
         self.names.update(names)
         for name in names:
             value = f.__globals__.get(name, _MISSING)
@@ -456,6 +467,7 @@ _LOOKS: tuple[tuple[tuple[type, ...], Callable[[_Look, Any], None]], ...] = (
     ((types.BuiltinFunctionType, types.MethodWrapperType), _Look._look_at_builtin),
     ((np.ufunc, Traced), lambda look, thing: look.snapshot.append(thing)),
 )
+_LOOK_OF = {kind: look for kinds, look in _LOOKS for kind in kinds}
 
 
 def _slots_of(base: type) -> tuple[str, ...]:

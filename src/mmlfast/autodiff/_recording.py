@@ -111,7 +111,7 @@ def place_of(f: Any) -> str:
 
 def call_traced(trace: Trace, f: Callable[..., Any], args: Sequence[Any]) -> Ids:
     """The ids of what f gives for arguments some of which are traced."""
-    with trace.recording():
+    with trace:
         try:
             result = f(*args)
             return _ids_of_result(trace, f, result)

@@ -58,12 +58,15 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {
 }
 
 
-def meaningful(name: str, handler: Handler | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+def meaningful(function: Callable[..., Any], handler: Handler | None, kwargs: dict[str, Any]) -> dict[str, Any]:
     """Keywords without those that say nothing; those that say something a rule does not know are refused by name."""
     accepted = _ACCEPTED[handler] if handler is not None else frozenset()
     left = {}
     for key, value in kwargs.items():
         if value is np._NoValue:
+            continue
+        if key in accepted and key not in _NEUTRAL:
+            left[key] = value
             continue
         neutral = any(value is x or (isinstance(value, str) and value == x) for x in _NEUTRAL.get(key, ()))
         if key == "dtype" and not neutral:
@@ -72,7 +75,7 @@ def meaningful(name: str, handler: Handler | None, kwargs: dict[str, Any]) -> di
             left[key] = value
         elif not neutral:
             refuse(
-                f"{key}= of {name} cannot be traced",
+                f"{key}= of {name_of(function)} cannot be traced",
                 "a tape computes in float64" if key == "dtype" else _HINT.get(key, ""),
             )
     return left

@@ -6,11 +6,11 @@ stack, broadcasting, assignment) is NumPy's own work on these arrays; what compu
 
 from __future__ import annotations
 
+import math
 import numbers
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
@@ -27,15 +27,15 @@ OPS: dict[str, int] = dict(_core.tape_ops)
 _recordings = threading.local()
 
 
-class Traced:
-    """What an array of traced numbers consists of (`TracedArray` is how NumPy and the user's code see it)."""
+class Traced(_core.TracedNumbers):
+    """What an array of traced numbers consists of (`TracedArray` is how NumPy and the user's code see it): `owner`, its
+    recording, `ids`, and `is_mask`, whether they are booleans."""
 
-    __slots__ = ("ids", "is_mask", "owner")
+    __slots__ = ()
+    if TYPE_CHECKING:
 
-    def __init__(self, trace: Trace, ids: Ids, is_mask: bool = False) -> None:
-        self.owner = trace
-        self.ids = ids
-        self.is_mask = is_mask
+        @property
+        def owner(self) -> Trace: ...
 
 
 def active_traces() -> list[Trace]:
@@ -59,14 +59,13 @@ class Trace:
         self.with_jacobian: set[int] = set()  # results of callbacks that have their Jacobian, or are about to get it
         self.objects_line = ""  # where traced numbers last became an array of objects
 
-    @contextmanager
-    def recording(self) -> Iterator[Trace]:
-        traces = active_traces()
-        traces.append(self)
-        try:
-            yield self
-        finally:
-            traces.pop()
+    def __enter__(self) -> Trace:
+        """Recording, until the end of `with`."""
+        active_traces().append(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        active_traces().pop()
 
     # ---- what numbers are ----
 
@@ -201,13 +200,12 @@ def _spread(a: Ids, shape: tuple[int, ...]) -> Ids:
 
 def rows_of(a: Ids, axis: Any, keepdims: bool) -> tuple[Ids, tuple[int, ...]]:
     """`a` with what is reduced in rows (count, terms), and the shape of the result."""
-    if axis is None:
+    if axis is None or (type(axis) is int and -1 <= axis <= 0 and a.ndim == 1):
         return a.reshape(1, -1), (1,) * a.ndim if keepdims else ()
     axes = normalize_axis_tuple(axis, a.ndim)
     kept = tuple(i for i in range(a.ndim) if i not in axes)
     shape = tuple(a.shape[i] for i in kept)
-    terms = int(np.prod([a.shape[i] for i in axes], dtype=np.int64))
-    rows = a.transpose(kept + axes).reshape(int(np.prod(shape, dtype=np.int64)), terms)
+    rows = a.transpose(kept + axes).reshape(math.prod(shape), math.prod(a.shape[i] for i in axes))
     return rows, tuple(1 if i in axes else n for i, n in enumerate(a.shape)) if keepdims else shape
 
 

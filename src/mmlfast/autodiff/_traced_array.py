@@ -122,7 +122,8 @@ class TracedArray(Traced):
         """Other ids of the same kind."""
         return TracedArray(self.owner, ids if type(ids) is np.ndarray else np.array(ids, np.int32), self.is_mask)
 
-    def __getitem__(self, key: Any) -> TracedArray:
+    def _getitem(self, key: Any) -> TracedArray:
+        """By a key that asks for more than slices and integers do."""
         return self.like(self.ids[_known_key(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
@@ -184,7 +185,8 @@ class TracedArray(Traced):
 
     # ---- in NumPy's functions ----
 
-    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    def _array_ufunc(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """A ufunc that is more than one operation on operands of one shape."""
         return call_ufunc(self.owner, ufunc, method, inputs, kwargs)
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Any:
@@ -330,7 +332,7 @@ def call_ufunc(trace: Trace, ufunc: np.ufunc, method: str, inputs: tuple[Any, ..
     out = None
     if kwargs:
         out = kwargs.pop("out", None)
-        meaningful(f"np.{ufunc.__name__}", None, kwargs)
+        meaningful(ufunc, None, kwargs)
     ids = [trace.ids_of(x) for x in inputs]
     if ufunc in OF_MASKS and all(map(is_mask, inputs)):
         rule = OF_MASKS[ufunc]
@@ -372,7 +374,7 @@ def _call_ufunc_method(
     if method == "reduce" and ufunc in FOLD:
         op, empty = FOLD[ufunc]
         axis, keepdims = kwargs.pop("axis", 0), kwargs.pop("keepdims", False)
-        meaningful(f"np.{ufunc.__name__}.reduce", None, kwargs)
+        meaningful(ufunc, None, kwargs)
         return TracedArray(trace, trace.fold(OPS[op], trace.ids_of(inputs[0]), axis, keepdims, empty))
     if method == "accumulate" and ufunc in ACCUMULATE:
         kwargs.setdefault("axis", 0)
@@ -402,7 +404,7 @@ def _one_by_one(
     keepdims: bool = False,
 ) -> TracedArray:
     """From the first to the last along an axis, each with the result of those before it."""
-    meaningful(f"np.{ufunc.__name__}", None, {"dtype": dtype, "out": out[0] if type(out) is tuple else out})
+    meaningful(ufunc, None, {"dtype": dtype, "out": out[0] if type(out) is tuple else out})
     ids, rule = trace.ids_of(array), rule_of(ufunc)
     ids, axis = (ids.reshape(-1), 0) if axis is None else (ids, axis)
     steps = np.moveaxis(ids, axis, 0).copy()
@@ -452,7 +454,7 @@ def call_function(trace: Trace, function: Callable[..., Any], args: tuple[Any, .
             _INSTEAD.get(name, "autodiff.primitive makes it known, with a derivative of your own"),
         )
     if kwargs and handler.__name__ != "moved":
-        kwargs = meaningful(name_of(function), handler, kwargs)
+        kwargs = meaningful(function, handler, kwargs)
     return _wrapped(trace, handler(trace, *args, **kwargs))
 
 

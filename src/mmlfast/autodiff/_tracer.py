@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast.autodiff._errors import refuse
 from mmlfast.autodiff._registry import is_mask
 from mmlfast.autodiff._trace import OPS, Traced
@@ -21,7 +23,7 @@ __all__ = ["TracedArray"]
 def _arithmetic(op: int, name: str, of_masks: int | None, swapped: bool = False) -> Callable[[Any, Any], Any]:
     """An operator of two operands; `of_masks` is what NumPy does for two arrays of booleans."""
 
-    def operator(self: TracedArray, other: Any) -> Any:
+    def arithmetic(self: TracedArray, other: Any) -> Any:
         trace = self.owner
         if isinstance(other, Traced):
             if other.owner is not trace:
@@ -31,32 +33,33 @@ def _arithmetic(op: int, name: str, of_masks: int | None, swapped: bool = False)
             if other is None or isinstance(other, str | dict):
                 return NotImplemented
             b = trace.ids_of(other)
+        first, second = (b, self.ids) if swapped else (self.ids, b)
         if self.is_mask and is_mask(other):
             if of_masks is None:
                 raise TypeError(f"NumPy has no {name} of booleans: use ^ or ~, or .astype(float)")
-            return TracedArray(trace, trace.binary(of_masks, self.ids, b), of_masks != op or of_masks in _LOGICAL)
-        return TracedArray(trace, trace.binary(op, b, self.ids) if swapped else trace.binary(op, self.ids, b))
+            return TracedArray(trace, trace.binary(of_masks, first, second), of_masks != op or of_masks in _LOGICAL)
+        return TracedArray(trace, trace.binary(op, first, second))
 
-    return operator
+    return arithmetic
 
 
 _LOGICAL = {OPS["logical_and"], OPS["logical_or"]}
 
 
 def _by_ufunc(ufunc: np.ufunc, swapped: bool = False) -> Callable[[Any, Any], Any]:
-    def operator(self: TracedArray, other: Any) -> Any:
+    def by_ufunc(self: TracedArray, other: Any) -> Any:
         if other is None or isinstance(other, str | dict):
             return NotImplemented
         return call_ufunc(self.owner, ufunc, "__call__", (other, self) if swapped else (self, other), {})
 
-    return operator
+    return by_ufunc
 
 
-def _in_place(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _in_place(combine: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     """`a += b` changes arrays, and so all views of them, but makes new scalars."""
 
     def assign(self: TracedArray, other: Any) -> Any:
-        result = operator(self, other)
+        result = combine(self, other)
         if result is NotImplemented or not self.ids.ndim:
             return result
         if result.shape != self.shape:
@@ -70,14 +73,14 @@ def _in_place(operator: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _compare(op: int, swapped: bool = False) -> Callable[[Any, Any], Any]:
-    def operator(self: TracedArray, other: Any) -> Any:
+    def compare(self: TracedArray, other: Any) -> Any:
         if other is None or isinstance(other, str | dict):
             return NotImplemented
         trace = self.owner
         b = trace.ids_of(other)
         return TracedArray(trace, trace.binary(op, b, self.ids) if swapped else trace.binary(op, self.ids, b), True)
 
-    return operator
+    return compare
 
 
 def _unary_method(ufunc: np.ufunc) -> Callable[[Any], Any]:
@@ -104,8 +107,13 @@ def _add_operators() -> None:
             swapped = _arithmetic(what, name, of_masks, swapped=True)
         else:
             plain, swapped = _by_ufunc(what), _by_ufunc(what, swapped=True)
-        setattr(TracedArray, f"__{name}__", plain)
-        setattr(TracedArray, f"__r{name}__", swapped)
+        if f"__{name}__" in vars(_core.TracedNumbers):  # which asks for these in the cases that it leaves
+            setattr(TracedArray, f"_{name}", plain)
+            setattr(TracedArray, f"_r{name}", swapped)
+            plain = getattr(operator, name)
+        else:
+            setattr(TracedArray, f"__{name}__", plain)
+            setattr(TracedArray, f"__r{name}__", swapped)
         setattr(TracedArray, f"__i{name}__", _in_place(plain))
     for name, op, turned in (
         ("lt", "less", False),
@@ -116,7 +124,8 @@ def _add_operators() -> None:
         ("ne", "not_equal", False),
     ):
         setattr(TracedArray, f"__{name}__", _compare(OPS[op], turned))
-    for name, ufunc in (("neg", np.negative), ("pos", np.positive), ("abs", np.absolute), ("invert", np.invert)):
+    TracedArray._neg = _unary_method(np.negative)  # type: ignore[attr-defined]
+    for name, ufunc in (("pos", np.positive), ("abs", np.absolute), ("invert", np.invert)):
         setattr(TracedArray, f"__{name}__", _unary_method(ufunc))
     setattr(TracedArray, "__divmod__", _by_ufunc(np.divmod))  # noqa: B010
     setattr(TracedArray, "__rdivmod__", _by_ufunc(np.divmod, swapped=True))  # noqa: B010

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mmlfast import _core
 from mmlfast.autodiff._errors import refuse
 from mmlfast.autodiff._trace import OPS, Ids, Trace
 
@@ -166,37 +167,48 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.signbit: signbit,
     np.matmul: matmul,
 }
-UFUNCS |= {
-    getattr(np, name): _unary(name)
+_OF_ONE_NUMBER = [
+    "sign",
+    "sqrt",
+    "cbrt",
+    "exp",
+    "exp2",
+    "expm1",
+    "log",
+    "log2",
+    "log10",
+    "log1p",
+    "sin",
+    "cos",
+    "tan",
+    "arcsin",
+    "arccos",
+    "arctan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "arcsinh",
+    "arccosh",
+    "arctanh",
+    "floor",
+    "ceil",
+    "trunc",
+    "rint",
+]
+UFUNCS |= {getattr(np, name): _unary(name) for name in _OF_ONE_NUMBER}
+# What _core.TracedNumbers does by itself for operands of one shape that are no booleans: these are one operation each.
+_IS_MASK, _SWAPS = 1 << 10, 1 << 11
+_DIRECT = {
+    getattr(np, name): OPS[name]
     for name in [
-        "sign",
-        "sqrt",
-        "cbrt",
-        "exp",
-        "exp2",
-        "expm1",
-        "log",
-        "log2",
-        "log10",
-        "log1p",
-        "sin",
-        "cos",
-        "tan",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-        "arcsinh",
-        "arccosh",
-        "arctanh",
-        "floor",
-        "ceil",
-        "trunc",
-        "rint",
+        *_OF_ONE_NUMBER,
+        *("negative", "absolute", "add", "subtract", "multiply", "divide", "power", "maximum", "minimum"),
+        *("fmod", "arctan2", "logaddexp", "copysign"),
     ]
 }
+_DIRECT |= {getattr(np, name): OPS[name] + _IS_MASK for name in ("less", "less_equal", "equal", "not_equal")}
+_DIRECT |= {np.greater: OPS["less"] + _IS_MASK + _SWAPS, np.greater_equal: OPS["less_equal"] + _IS_MASK + _SWAPS}
+_core.name_traced_ufuncs(_DIRECT)
 for _name, _subscripts in (
     ("vecdot", "...i,...i->..."),
     ("matvec", "...ij,...j->...i"),
