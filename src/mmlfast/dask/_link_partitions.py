@@ -104,9 +104,7 @@ def _edges(part: Any, number: int, n_nodes: int | None) -> tuple[Array, Array, A
     """Sources, targets and weights, if there are any, of an array of edges or a data frame."""
     columns = _columns(part, number)
     place = f"of partition {number}"
-    ends = [
-        id_array(_whole(column, name, number), f"{name} {place}") for name, column in zip(_ENDS, columns, strict=False)
-    ]
+    ends = [id_array(_whole(column, number), f"{name} {place}") for name, column in zip(_ENDS, columns, strict=False)]
     if n_nodes is not None:
         for name, a in zip(_ENDS, ends, strict=True):
             check_numbers(a, f"{name} {place}", n_nodes)
@@ -140,7 +138,7 @@ def _columns(part: Any, number: int) -> list[Any]:
     return columns
 
 
-def _whole(column: Any, name: str, number: int) -> Any:
+def _whole(column: Any, number: int) -> Any:
     """Ids beside weights in one array of floats are whole numbers."""
     a = column if type(column) is np.ndarray else np.asarray(column)
     if a.dtype.kind != "f":

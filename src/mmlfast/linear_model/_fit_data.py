@@ -70,7 +70,7 @@ def fit_data(
         raise TypeError(
             "linear_fit: x holds integers beyond 2**53, which float64 would round: subtract an offset first"
         )
-    design = _design(columns.shape[-1], degree, one_variable, intercept)
+    design = _design(columns.shape[-1], degree, intercept)
     if sigma is not None and weights is not None:
         raise ValueError("linear_fit: weights and sigma say the same in two ways: give one of them")
     n, power = values.shape[-1], 0
@@ -102,7 +102,7 @@ def _variable(x: Any, omit: bool, degree: Any, intercept: bool) -> tuple[Array, 
     return as_float(a, "x"), 0
 
 
-def _design(columns: int, degree: Any, one_variable: bool, intercept: bool) -> Design:
+def _design(columns: int, degree: Any, intercept: bool) -> Design:
     if degree is None:
         if columns + intercept == 0:
             raise ValueError("linear_fit: x has no columns, and there is no intercept: nothing to fit")

@@ -26,7 +26,7 @@ class Labels:
     def of(cls, function: str, y: Any, n_rows: int, known: Any = None) -> tuple[Labels, Array]:
         """The classes that occur (or `known` ones), and the number of each row's."""
         y = one_column(function, y, n_rows)
-        table = _table_of_several(function, y, n_rows)
+        table = _table_of_several(function, y)
         if table is not None:
             return cls(function, np.arange(table.shape[1]), True), table
         if known is not None:
@@ -40,7 +40,7 @@ class Labels:
     def codes(self, y: Any, n_rows: int, all_of_them: bool = False) -> Array:
         """The numbers of labels that are all known; `all_of_them` have to occur."""
         y = one_column(self.function, y, n_rows)
-        table = _table_of_several(self.function, y, n_rows)
+        table = _table_of_several(self.function, y)
         if (table is not None) != self.several or (table is not None and table.shape[1] != len(self.classes)):
             raise ValueError(
                 f"{self.function}: y has shape {np.shape(y)}, and the estimator was fitted on "
@@ -120,7 +120,7 @@ def _data_conversion_warning() -> type[Warning]:
     return found
 
 
-def _table_of_several(function: str, y: Any, n_rows: int) -> Array | None:
+def _table_of_several(function: str, y: Any) -> Array | None:
     """Several labels per row, as a table of 0 and 1."""
     if len(np.shape(y)) != 2:
         return None

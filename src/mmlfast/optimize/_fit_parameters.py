@@ -74,7 +74,7 @@ def take_parameters(f: Callable[..., Any], p0: Any, bounds: Any, fixed: Any) -> 
     bounds = bounds_with_names(bounds, names)
     held, values = _take_fixed(fixed, names)
     lower, upper = _take_bounds(bounds, names)
-    start = _take_start(p0, names, signature, lower, upper, held)
+    start = _take_start(p0, names, lower, upper, held)
     for i, value in values.items():
         start[i] = value
     free = tuple(i for i in range(n) if i not in held)
@@ -208,9 +208,7 @@ def _take_fixed(fixed: Any, names: tuple[str, ...]) -> tuple[set[int], dict[int,
     return {i for i, item in enumerate(items) if item}, {}
 
 
-def _take_start(
-    p0: Any, names: tuple[str, ...], signature: Signature, lower: Array, upper: Array, held: set[int]
-) -> Array:
+def _take_start(p0: Any, names: tuple[str, ...], lower: Array, upper: Array, held: set[int]) -> Array:
     inside = _inside(lower, upper)
     if p0 is None:
         return inside

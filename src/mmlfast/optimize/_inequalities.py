@@ -208,18 +208,18 @@ class _Search:
             method="trust-constr",
             bounds=self.bounds(unit),
             constraints=NonlinearConstraint(c, low, high, jac=a, hess=lambda z, v: h(z, v) - h(z, none)),
-            callback=self._callback(unit, several=True),
+            callback=self._callback(unit),
             options={"gtol": 1e-9, "xtol": 1e-11, "maxiter": min(self.limit, 400)},
         )
         self.n_iter += int(found.nit)
         return self.rows.into(np.asarray(found.x) * unit)
 
-    def _callback(self, unit: Array, several: bool = False) -> Any:
+    def _callback(self, unit: Array) -> Any:
         if self.stepped is None:
             return None
         stepped = self.stepped
 
-        def told(z: Array, *state: Any) -> None:
+        def told(z: Array, *_: Any) -> None:
             x = self.rows.into(np.asarray(z) * unit)
             stepped(x, self.at(x).value)
 

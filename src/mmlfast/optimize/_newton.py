@@ -142,7 +142,7 @@ def _of_real(
     if x1 is not None:
         run = _secant(func, float(number), as_real(x1, "x1"), args, limit)
     else:
-        run = _of_number(func, fprime, fprime2, start, args, limit, wanted)
+        run = _of_number(func, fprime, fprime2, start, args, limit)
     return _number_answer(run, wanted, full_output, disp, start.shape)
 
 
@@ -178,7 +178,6 @@ def _of_number(
     start: Array,
     args: tuple[Any, ...],
     limit: int,
-    wanted: tuple[float, float],
 ) -> _Run:
     x0 = start if start.ndim else float(start)
     taken = take(func, x0, args, name="func")

@@ -99,7 +99,7 @@ def searched_minimum(
         found = _step(state, g, slope, h, across)
         end = _ended(state, g, found, across, size)
         if end is not None:
-            if end in ("", IRREGULAR) or not _kicked(state, g):
+            if end in ("", IRREGULAR) or not _kicked(state):
                 return _stop(state, end, n_iter)
             continue
         if n_iter == max_iter:
@@ -201,7 +201,7 @@ def _ended(state: _State, g: Geometry, step: _Step, across: Array, size: float) 
     return ""
 
 
-def _kicked(state: _State, g: Geometry) -> bool:
+def _kicked(state: _State) -> bool:
     """Away from a point where the constraints have no gradient, or where they are violated least: a fixed direction."""
     if state.kicks >= 3:
         return False
