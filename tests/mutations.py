@@ -320,8 +320,10 @@ mutations(
 mutations(
     "cpp/*/gradient_descent*",
     "test_gradient_descent.py",
-    ("select(runs, fma(ahead, step, to), load(state.at + e))", "select(runs, to, load(state.at + e))"),
-    ("store(state.x + e, select(runs, to, x));", "store(state.x + e, to);"),
+    ("select(runs, fma(momentum, step, to), load(state.at + e))", "select(runs, to, load(state.at + e))"),
+    ("store(state.x + e, all_run ? to : select(runs, to, x));", "store(state.x + e, to);"),
+    ("may_arrive = any(arrived);", "may_arrive = all(arrived);"),
+    ("any(runs & (arrived | lost |", "any(runs & (arrived |"),
     ("abs(change) <= tol * max(abs(x), abs(x - start))", "abs(change) <= tol"),
     ("select(goes, rate + rate, rate * broadcast(0.5))", "select(goes, rate, rate * broadcast(0.5))"),
     ("there <= here - broadcast(gains) * rate * square", "there == there"),

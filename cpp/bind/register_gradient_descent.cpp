@@ -15,9 +15,9 @@ void gradient_descent(py::handle program, const py::tuple& parameters, const py:
   if (x.ndim() != 2) throw py::type_error("x: not two axes");
   const Size count = x.shape(0), n = x.shape(1);
   const drivers::TapeLayout& layout = tape.program.layout();
-  if (layout.group_sizes[0] != n || layout.n_outputs != n + 1)
-    throw py::value_error("program: other numbers of inputs or outputs");
   if (form < 0 || form > 2 || max_iter < 0) throw py::value_error("form, max_iter: out of range");
+  if (layout.group_sizes[0] != n || layout.n_outputs != n + (form == 2))
+    throw py::value_error("program: other numbers of inputs or outputs");
   const drivers::DescentRuns runs{
       count,
       n,

@@ -101,9 +101,10 @@ Outcome gradient_descent(const TapeProgram& program, const double* const* parame
         for (Size k = 0; k < program.layout().n_outputs; ++k) work.results[k] = block.output(k);
         gather(runs, items, lanes, form, work);
         const DescentLanes state = work.lanes();
+        const double* points = form == DescentForm::momentum ? work.x : work.at;
         Size evaluations = 0;
         for (Size k = done; k < until; ++k) {
-          std::copy_n(work.at, runs.n * lanes, block.input(0));
+          std::copy_n(points, runs.n * lanes, block.input(0));
           block.run();
           ++evaluations;
           const Size running =

@@ -22,7 +22,7 @@ struct DescentRuns {
   Size* n_evaluations;  // of each run
 };
 
-// The program gives the value and the n derivatives. It must not call Python.
+// The program gives the n derivatives, for backtracking the value before them. It must not call Python.
 Outcome gradient_descent(const TapeProgram& program, const double* const* parameters, const DescentRuns& runs,
                          DescentForm form, Size max_iter) noexcept;
 

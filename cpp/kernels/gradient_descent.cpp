@@ -24,35 +24,41 @@ MMLFAST_INLINE M is_small(const V& change, const V& x, const V& start, const V& 
 MMLFAST_INLINE M count(const DescentLanes& state, std::ptrdiff_t l, const M& runs, const M& steps, const M& arrived,
                        const M& lost, double max_iter) {
   const V n_iter = load(state.n_iter + l) + select(steps, broadcast(1.0), zero<double>());
+  store(state.n_iter + l, n_iter);
+  if (!any(runs & (arrived | lost | (n_iter >= broadcast(max_iter))))) return runs;
   V next = select(n_iter >= broadcast(max_iter), of(DescentStatus::slow), zero<double>());
   next = select(arrived, of(DescentStatus::converged), next);
   next = select(lost, of(DescentStatus::not_finite), next);
-  store(state.n_iter + l, n_iter);
   store(state.status + l, select(runs, next, load(state.status + l)));
   return runs & (next == zero<double>());
 }
 
-std::ptrdiff_t fixed(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const* results, const DescentLanes& state,
-                     bool nesterov, double max_iter) {
+std::ptrdiff_t fixed(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const* gradient,
+                     const DescentLanes& lanes_of, bool nesterov, double max_iter) {
+  const DescentLanes state = lanes_of;  // in registers, whatever is stored
   std::ptrdiff_t n_running = 0;
   const V none = zero<double>();
   for (std::ptrdiff_t l = 0; l < lanes; l += 8) {
     const M runs = load(state.status + l) == none;
     if (!any(runs)) continue;
+    const bool all_run = all(runs);
     const V rate = load(state.rate + l), momentum = load(state.momentum + l), tol = load(state.tol + l);
-    const V ahead = nesterov ? momentum : none;
-    M arrived = none == none;
+    M arrived = runs;
+    bool may_arrive = true;
     V poison = none;
     for (std::ptrdiff_t i = 0; i < n; ++i) {
       const std::ptrdiff_t e = i * lanes + l;
       const V x = load(state.x + e), v = load(state.velocity + e);
-      const V down = rate * load(results[1 + i] + l), step = fma(momentum, v, -down), to = x + step;
-      arrived =
-          arrived & is_small(step, to, load(state.start + e), tol) & is_small(down, to, load(state.start + e), tol);
+      const V down = rate * load(gradient[i] + l), step = fma(momentum, v, -down), to = x + step;
+      if (may_arrive) {  // most steps end at the first variable
+        const V start = load(state.start + e);
+        arrived = arrived & is_small(step, to, start, tol) & is_small(down, to, start, tol);
+        may_arrive = any(arrived);
+      }
       poison = fma(to, none, poison);
-      store(state.velocity + e, select(runs, step, v));
-      store(state.x + e, select(runs, to, x));
-      store(state.at + e, select(runs, fma(ahead, step, to), load(state.at + e)));
+      store(state.velocity + e, all_run ? step : select(runs, step, v));
+      store(state.x + e, all_run ? to : select(runs, to, x));
+      if (nesterov) store(state.at + e, select(runs, fma(momentum, step, to), load(state.at + e)));
     }
     const M lost = ~(poison == none);
     n_running += __builtin_popcount(to_bitmask(count(state, l, runs, runs, arrived, lost, max_iter)));
@@ -61,7 +67,8 @@ std::ptrdiff_t fixed(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const
 }
 
 std::ptrdiff_t backtracking(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const* results,
-                            const DescentLanes& state, bool fresh, double max_iter) {
+                            const DescentLanes& lanes_of, bool fresh, double max_iter) {
+  const DescentLanes state = lanes_of;
   std::ptrdiff_t n_running = 0;
   const V none = zero<double>();
   for (std::ptrdiff_t l = 0; l < lanes; l += 8) {

@@ -2,14 +2,15 @@
 // is looked for by backtracking.
 //
 //   lanes      a multiple of 8; row i of an array with several rows lies i * lanes behind the first
-//   results    IN       pointers to rows: the value and the n derivatives at the points `at`
+//   results    IN       pointers to rows: the value and the n derivatives at the points `at`; `gradient` without the
+//                       value
 //   state      IN, OUT  x, velocity, at (n rows), gradient (n rows) and value for backtracking, rate, n_iter, status
 //                       (DescentStatus as numbers)
 //              IN       start (n rows), momentum, tol
 //                       Lanes whose status is not `running` are left as they are.
 //   Returns how many lanes still run.
 //
-// fixed:         v = momentum v - rate g(at), x = x + v, at = x, or x + momentum v for Nesterov's form
+// fixed:         v = momentum v - rate g(at), x = x + v; Nesterov's form at = x + momentum v, else the points are x
 // backtracking:  at = x - rate g(x); if that is low enough (Armijo; where values differ by rounding only, by slopes), x
 //                = at and the rate is doubled, else halved. The first call of all, or after a pause (`fresh`), takes at
 //                = x for what it is.
@@ -38,7 +39,7 @@ struct DescentLanes {
 };
 
 struct GradientDescent {
-  std::ptrdiff_t (*fixed)(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const* results,
+  std::ptrdiff_t (*fixed)(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const* gradient,
                           const DescentLanes& state, bool nesterov, double max_iter);
   std::ptrdiff_t (*backtracking)(std::ptrdiff_t n, std::ptrdiff_t lanes, const double* const* results,
                                  const DescentLanes& state, bool fresh, double max_iter);

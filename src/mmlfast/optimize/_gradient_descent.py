@@ -194,7 +194,7 @@ def _runs(
 def _by_tape(f: Objective, runs: _Runs, form: str, limit: int) -> None:
     """Runs whose steps have become short are looked at: if the minimum is still far, they go on to shorter ones."""
     assert f.taken.recorded is not None
-    program = f.taken.recorded.compiled("value, gradient").program
+    program = f.taken.recorded.compiled("value, gradient" if form == "backtracking" else "gradient").program
     parameters = tuple(f.taken.parameters)
     wanted = runs.tol.copy()
     part, index = runs, np.arange(len(runs.x))

@@ -49,10 +49,10 @@ class Recorded:
         return 100 * int(self.seen.trace.graph.n_values)
 
     def compiled(self, what: str) -> Compiled:
-        """The program that gives: "value", "value, gradient", "value, gradient, hessian", "hessian", "sparse hessian"
-        (its entries, in the order of `pattern`), "value, jacobian", "jacobian" of all x; "value, slope" and "value,
-        slope, curvature" of a function that gives a number for a number, or an array entry by entry; of one that gives
-        a number for an array, by its first entry."""
+        """The program that gives: "value", "gradient", "value, gradient", "value, gradient, hessian", "hessian",
+        "sparse hessian" (its entries, in the order of `pattern`), "value, jacobian", "jacobian" of all x; "value,
+        slope" and "value, slope, curvature" of a function that gives a number for a number, or an array entry by
+        entry; of one that gives a number for an array, by its first entry."""
         found = self._made.get(what)
         if found is None:
             with self._lock:
