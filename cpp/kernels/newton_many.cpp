@@ -25,22 +25,24 @@ struct Step {
 };
 
 // The lanes that end, with how and when.
-MMLFAST_NOINLINE void set_status(const Step& step, std::ptrdiff_t l, const NewtonLanes& state, double number) {
+MMLFAST_NOINLINE void set_status(const Step& step, double* status, double* n_iter, double number) {
   V next = select(step.cycles, of(NewtonStatus::cycle), zero<double>());
   next = select(step.stalls, of(NewtonStatus::stalled), next);
   next = select(step.arrived, of(NewtonStatus::converged), next);
   next = select(step.lost, of(NewtonStatus::not_finite), next);
   next = select(step.flat, of(NewtonStatus::no_slope), next);
   const M ends = step.runs & (next > zero<double>());
-  store(state.status + l, select(ends, next, load(state.status + l)));
-  store(state.n_iter + l, select(ends, broadcast(number), load(state.n_iter + l)));
+  store(status, select(ends, next, load(status)));
+  store(n_iter, select(ends, broadcast(number), load(n_iter)));
 }
 
 // ---- one variable ----
 
 template <bool Bends>
-std::ptrdiff_t step_of_one(std::ptrdiff_t lanes, const double* const* results, const NewtonLanes& state,
-                           const NewtonStep& settings) {
+std::ptrdiff_t step_of_one(std::ptrdiff_t lanes, const double* const* results, const NewtonLanes& lanes_of,
+                           const NewtonStep& given) {
+  const NewtonLanes state = lanes_of;  // in registers, whatever is stored
+  const NewtonStep settings = given;
   std::ptrdiff_t n_running = 0;
   const V none = zero<double>(), one = broadcast(1.0), tol = broadcast(settings.tol), small = broadcast(small_step);
   for (std::ptrdiff_t l = 0; l < lanes; l += 8) {
@@ -71,7 +73,8 @@ std::ptrdiff_t step_of_one(std::ptrdiff_t lanes, const double* const* results, c
     const V next = select(runs & ~(flat | stalls), to, x);
     store(state.x + l, next);
     store(state.moved + l, length);
-    if (any(ends)) set_status({runs, arrived, stalls, flat, lost, cycles}, l, state, settings.number);
+    if (any(ends))
+      set_status({runs, arrived, stalls, flat, lost, cycles}, state.status + l, state.n_iter + l, settings.number);
     n_running += __builtin_popcount(to_bitmask(runs & ~ends));
   }
   return n_running;
@@ -79,8 +82,10 @@ std::ptrdiff_t step_of_one(std::ptrdiff_t lanes, const double* const* results, c
 
 // ---- two variables ----
 
-std::ptrdiff_t step_of_two(std::ptrdiff_t lanes, const double* const* results, const NewtonLanes& state,
-                           const NewtonStep& settings) {
+std::ptrdiff_t step_of_two(std::ptrdiff_t lanes, const double* const* results, const NewtonLanes& lanes_of,
+                           const NewtonStep& given) {
+  const NewtonLanes state = lanes_of;  // in registers, whatever is stored
+  const NewtonStep settings = given;
   std::ptrdiff_t n_running = 0;
   const V none = zero<double>();
   for (std::ptrdiff_t l = 0; l < lanes; l += 8) {
@@ -120,7 +125,8 @@ std::ptrdiff_t step_of_two(std::ptrdiff_t lanes, const double* const* results, c
       if (settings.takes_checkpoint) store(state.checkpoint + i * lanes + l, to[i]);
     });
     store(state.moved + l, length);
-    if (any(ends)) set_status({runs, arrived, stalls, flat, lost, cycles}, l, state, settings.number);
+    if (any(ends))
+      set_status({runs, arrived, stalls, flat, lost, cycles}, state.status + l, state.n_iter + l, settings.number);
     n_running += __builtin_popcount(to_bitmask(runs & ~ends));
   }
   return n_running;
