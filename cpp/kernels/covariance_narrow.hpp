@@ -16,48 +16,44 @@ namespace mmlfast::MMLFAST_LEVEL::narrow_blocks {
 
 inline constexpr std::ptrdiff_t group = 8, most = CovarianceShape::columns_limit;  // rows in lanes; columns
 
-// Vectors of a row of numbers in memory: sum[e] += x[e] - shift[e] for `runs` of them that are `step` apart. Meanwhile
-// what is `ahead` bytes behind is fetched, unless that is 0; what is not there does no harm.
+// Vectors of a row of numbers in memory: sum[e] := the sum of x[e] - shift[e] over `runs` of them that are `step`
+// apart. Meanwhile what is `ahead` bytes behind is fetched, unless that is 0; what is not there does no harm.
 template <int Vectors, class T>
 void add_runs(const T* x, std::ptrdiff_t runs, std::ptrdiff_t step, std::uintptr_t ahead, const double* shift,
               double* sum) {
-  vec<double> s[Vectors];
-  for (int k = 0; k < Vectors; ++k) s[k] = load(sum + k * 8);
+  vec<double> s[Vectors] = {};
   for (std::ptrdiff_t run = 0; run < runs; ++run, x += step) {
     for (std::size_t line = 0; ahead != 0 && line < Vectors * 8 * sizeof(T); line += 64)
       __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(x) + ahead + line), 0, 2);
-    _Pragma("GCC unroll 8") for (int k = 0; k < Vectors; ++k) s[k] =
+    _Pragma("GCC unroll 16") for (int k = 0; k < Vectors; ++k) s[k] =
         s[k] + (load_as_double(x + k * 8) - load(shift + k * 8));
   }
   for (int k = 0; k < Vectors; ++k) store(sum + k * 8, s[k]);
 }
 
-// sum[r * d + j] += x - shift[r * d + j] over every `every`th group of rows, the first of which begins at x.
+// sum[r * d + j] := the sum of x - shift[r * d + j] over every `every`th group of rows, the first of which begins at x.
 template <class T>
 void add_groups(const T* x, const Layout& l, std::ptrdiff_t every, const double* shift, double* sum) {
   const std::ptrdiff_t d = l.cols, size = group * d, step = every * size;
   const bool gapless = l.row_stride == d;
-  const std::ptrdiff_t counted = (l.rows / group + every - 1) / every;
+  const std::ptrdiff_t counted = (l.rows / group + every - 1) / every;  // whole groups
   const std::uintptr_t ahead = every == 1 ? static_cast<std::uintptr_t>(l.rows * d) * sizeof(T) : 0;
-  constexpr std::ptrdiff_t at_once = 4;  // sums stay in registers, and reading goes on nearly as the numbers lie
-  for (std::ptrdiff_t first = 0; gapless && first < counted; first += at_once) {
-    const std::ptrdiff_t runs = counted - first < at_once ? counted - first : at_once;
-    std::ptrdiff_t e = 0;
-    while (e < size) {
-      const auto take = [&]<int Vectors>(std::integral_constant<int, Vectors>) {
-        add_runs<Vectors>(x + first * step + e, runs, step, ahead, shift + e, sum + e);
-        e += Vectors * 8;
-      };
-      const std::ptrdiff_t left = (size - e) / 8;
-      if (native_bytes == 64 && left >= 8)
-        take(std::integral_constant<int, 8>{});
-      else if (left >= 4)
-        take(std::integral_constant<int, 4>{});
-      else if (left >= 2)
-        take(std::integral_constant<int, 2>{});
-      else
-        take(std::integral_constant<int, 1>{});
-    }
+  constexpr std::ptrdiff_t in_registers = native_bytes == 64 ? 16 : native_bytes == 32 ? 6 : 4;
+  if (!gapless)
+    for (std::ptrdiff_t e = 0; e < size; e += 8) store(sum + e, zero<double>());
+  for (std::ptrdiff_t e = 0; gapless && e < size;) {
+    const std::ptrdiff_t left = (size - e) / 8, pieces = (left + in_registers - 1) / in_registers;
+    const std::ptrdiff_t vectors = (left + pieces - 1) / pieces;
+    const auto take = [&]<int Vectors>(std::integral_constant<int, Vectors>) {
+      add_runs<Vectors>(x + e, counted, step, ahead, shift + e, sum + e);
+    };
+    with_size<1, 8>(vectors > 8 ? vectors - 8 : vectors, [&]<int V>(std::integral_constant<int, V>) {
+      if constexpr (V > 0 && V + 8 <= in_registers)
+        vectors > 8 ? take(std::integral_constant<int, V + 8>{}) : take(std::integral_constant<int, V>{});
+      else if constexpr (V > 0 && V <= in_registers)
+        take(std::integral_constant<int, V>{});
+    });
+    e += vectors * 8;
   }
   for (std::ptrdiff_t first = gapless ? l.rows / group * group : 0; first < l.rows; first += group) {
     if (first / group % every != 0) continue;
@@ -67,15 +63,24 @@ void add_groups(const T* x, const Layout& l, std::ptrdiff_t every, const double*
   }
 }
 
-// sum[j] := the tree of the eight sums of column j.
+// sum[j] := the tree of the eight sums of column j. What is behind is written over, here and in repeat_rows().
 inline void join_lanes(std::ptrdiff_t d, double* sum) {
   for (std::ptrdiff_t half = group / 2 * d; half >= d; half /= 2)
-    for (std::ptrdiff_t e = 0; e < half; ++e) sum[e] += sum[half + e];
+    for (std::ptrdiff_t e = 0; e < half; e += 8) store(sum + e, load(sum + e) + load(sum + half + e));
 }
 
+// The row in `shift` becomes `group` rows.
 inline void repeat_rows(std::ptrdiff_t d, double* shift) {
-  for (std::ptrdiff_t copied = d; copied < group * d; copied *= 2)
-    __builtin_memcpy(shift + copied, shift, static_cast<std::size_t>(copied) * sizeof(double));
+  const vec<double> first = load(shift), last = load(shift + 8);
+  for (double *to = shift + d, *end = shift + group * d; to < end; to += d) {
+    store(to, first);
+    if (d > 8) store(to + 8, last);
+  }
+}
+
+// x[d] and what is behind up to a whole vector := 0.
+inline void clear_behind(std::ptrdiff_t d, double* x) {
+  for (std::ptrdiff_t j = d; j % 8 != 0; ++j) x[j] = 0;
 }
 
 // The rows that the provisional mean is of.
@@ -220,18 +225,18 @@ void sums_and_products(const T* x, std::ptrdiff_t rows, const double* shift, dou
 
 // ---- the whole node ----
 
-// hi and lo, and delta: the mean less the provisional one. False if a mean is not finite.
-inline bool finish_means(std::ptrdiff_t d, double rows, const double* shift, const double* sum, double* hi, double* lo,
-                         double* delta) {
-  bool good = true;
-  for (std::ptrdiff_t j = 0; j < d; ++j) {
-    const double step = sum[j] / rows, mean = shift[j] + step, part = mean - shift[j];  // Knuth's TwoSum
-    good = good && __builtin_fabs(mean) <= __DBL_MAX__;
-    hi[j] = mean;
-    lo[j] = (shift[j] - (mean - part)) + (step - part);
-    delta[j] = step;
-  }
-  return good;
+// hi and lo, and delta: the mean less the provisional one. False if a mean is not finite. Of columns in vectors (V:
+// vec<double>), those behind the last one 0, or of one column.
+template <class V>
+MMLFAST_INLINE bool finish_means(const V& rows, const V& shift, const V& sum, V& hi, V& lo, V& delta) {
+  delta = sum / rows;
+  hi = shift + delta;
+  const V part = hi - shift;  // Knuth's TwoSum
+  lo = (shift - (hi - part)) + (delta - part);
+  if constexpr (std::is_same_v<V, double>)
+    return __builtin_fabs(hi) <= __DBL_MAX__;
+  else
+    return all(abs(hi) <= broadcast(__DBL_MAX__));
 }
 
 // Columns of consecutive numbers, where a mean need not be finite; x may be the block.
@@ -246,7 +251,7 @@ void from_columns(const CovarianceShape& shape, bool with_products, const T* x, 
         first + add_column(column, l.rows, shift_every, first, nullptr) / static_cast<double>(sampled(l.rows));
     // The sum first: what is there must be read again if it leads nowhere.
     double sum = add_column(column, l.rows, 1, shift, nullptr);
-    if (!finish_means(1, rows, &shift, &sum, hi + j, lo + j, delta + j)) {
+    if (!finish_means(rows, shift, sum, hi[j], lo[j], delta[j])) {
       // The plain sum decides between infinity and NaN.
       shift = hi[j] = add_column(column, l.rows, 1, 0.0, nullptr) / rows;
       lo[j] = delta[j] = 0;
@@ -262,16 +267,16 @@ bool reduce(const CovarianceShape& shape, Want want, const T* x, const Layout& l
             double* delta, double* m2) {
   const std::ptrdiff_t d = l.cols;
   if (l.col_stride == 1 && l.row_stride >= d && !(l.row_stride == 1 && want == Want::mean)) {
-    alignas(vec_bytes) double shift[group * most], sum[group * most] = {};
+    alignas(vec_bytes) double shift[group * most + 8], sum[group * most + 8];
     for (std::ptrdiff_t j = 0; j < d; ++j) shift[j] = static_cast<double>(x[j]);
     repeat_rows(d, shift);
     add_groups(x, l, shift_every, shift, sum);
     join_lanes(d, sum);
-    for (std::ptrdiff_t j = 0; j < d; ++j) shift[j] += sum[j] / static_cast<double>(sampled(l.rows));
+    const vec<double> counted = broadcast(static_cast<double>(sampled(l.rows)));
+    for (std::ptrdiff_t j = 0; j < d; j += 8) store(shift + j, load(shift + j) + load(sum + j) / counted);
     bool multiplied = false;
     if (want == Want::mean) {
       repeat_rows(d, shift);
-      for (double& s : sum) s = 0;
       add_groups(x, l, 1, shift, sum);
       join_lanes(d, sum);
     } else if (want == Want::covariance && l.row_stride == d && d <= 4) {
@@ -282,7 +287,18 @@ bool reduce(const CovarianceShape& shape, Want want, const T* x, const Layout& l
     } else {
       shift_rows_into_columns(shape, x, l, shift, block, sum);
     }
-    if (finish_means(d, static_cast<double>(l.rows), shift, sum, hi, lo, delta)) return multiplied;
+    clear_behind(d, shift);
+    clear_behind(d, sum);
+    const vec<double> rows = broadcast(static_cast<double>(l.rows));
+    bool good = true;
+    for (std::ptrdiff_t j = 0; j < d; j += 8) {
+      vec<double> h, low, step;
+      good = finish_means(rows, load(shift + j), load(sum + j), h, low, step) && good;
+      store(hi + j, h);
+      store(lo + j, low);
+      store(delta + j, step);
+    }
+    if (good) return multiplied;
   }
   if (l.row_stride == 1) {
     from_columns(shape, want != Want::mean, x, l, block, hi, lo, delta);
