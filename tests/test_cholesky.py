@@ -84,7 +84,7 @@ def test_every_size(n, dtype, rng):
     lower = mf.linalg.cholesky(a)
     assert_factors(a, lower)
     assert_factors(a, mf.linalg.cholesky(a, upper=True), upper=True)
-    for count in (1, 2):  # LAPACK above the lanes
+    for count in (1, 2):  # blocks above the lanes
         few = mf.linalg.cholesky(a[:count])
         assert_factors(a[:count], few)
         assert_factors(a[:count], mf.linalg.cholesky(a[:count], upper=True), upper=True)

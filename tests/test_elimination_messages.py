@@ -81,7 +81,7 @@ def test_the_unit_of_the_data_does_not_matter(n, dtype, rng):
     a = (rng.standard_normal((n, n)) + 2 * np.eye(n)).astype(dtype)
     b = rng.standard_normal((n, 2)).astype(dtype)
     x, inverse = mf.linalg.solve(a, b), mf.linalg.inv(a)
-    many = mf.linalg.solve(np.stack([a] * 3), b)  # beyond 32 LAPACK may round a stack other than one matrix
+    many = mf.linalg.solve(np.stack([a] * 3), b)  # beyond 32 blocks round a stack other than one matrix
     units = rng.integers(-reach // 4, reach // 4, n)
     with np.errstate(all="ignore"):
         for power in (-reach, -reach // 2, -7, 7, reach // 2, reach):

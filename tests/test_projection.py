@@ -319,7 +319,7 @@ def test_threads_and_levels_give_the_same_bits(same_at_every_level):
                 x, basis = rng.standard_normal((n, d)).astype(dtype), rng.standard_normal((d, m)).astype(dtype)
                 root = rng.standard_normal((d, d))
                 for metric in (None, root @ root.T + d * np.eye(d), np.arange(1.0, d + 1)):
-                    if metric is None or metric.ndim == 1 or d < 50:  # a large Cholesky factor is LAPACK's
+                    if metric is None or metric.ndim == 1 or d < 50:  # a large Cholesky factor is of blocks
                         digest(mf.geometry.project(x, basis, metric))
                         digest(mf.geometry.project(x, basis, metric, coordinates=True))
                         digest(mf.geometry.projection_matrix(basis, metric))

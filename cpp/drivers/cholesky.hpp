@@ -1,4 +1,4 @@
-// Cholesky factors for batches of any size: lanes for small matrices, SciPy's LAPACK for large ones.
+// Cholesky factors for batches of any size: lanes for small matrices, blocks of our own for large ones.
 #pragma once
 
 #include "drivers/common/batch.hpp"

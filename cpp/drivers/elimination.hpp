@@ -1,4 +1,4 @@
-// Gaussian elimination for batches of any size: lanes for small matrices, SciPy's LAPACK for large
+// Gaussian elimination for batches of any size: lanes for small matrices, blocks of our own for large
 // ones.
 #pragma once
 

@@ -30,7 +30,7 @@
 
 namespace mmlfast {
 
-// The largest n that the lanes are meant for; the driver hands larger matrices to LAPACK.
+// The largest n that the lanes are meant for; larger matrices go to elimination_blocks.
 inline constexpr std::ptrdiff_t max_lane_order = 128;
 
 // One matrix of any order whose rows are contiguous, and solutions of a y = z, z being of the size of 1, and a x = b.

@@ -2,7 +2,7 @@
 // the Cython module mmlfast._lapack, which is imported when the first large problem comes: nothing
 // is linked, and small problems never pay for importing SciPy. All arguments are 64-bit here;
 // _lapack converts to the integer type of SciPy's build. Matrices are column-major with the least leading dimension.
-// `ipiv`, `jpvt` and `iwork` have room for 8 bytes per entry and are opaque. Each routine returns LAPACK's info. Where
+// `jpvt` and `iwork` have room for 8 bytes per entry and are opaque. Each routine returns LAPACK's info. Where
 // there is a `lwork`, -1 asks for its best value, which comes back in work[0]: see workspace().
 #pragma once
 
@@ -15,16 +15,6 @@ namespace mmlfast {
 template <class T>
 struct LapackRoutines {
   using Int = std::int64_t;
-  // LU of m x n with partial pivoting in place.
-  Int (*getrf)(Int m, Int n, T* a, void* ipiv);
-  // b := a^-1 b, or a'^-1 b, from getrf's factors, nrhs columns.
-  Int (*getrs)(bool transposed, Int n, Int nrhs, const T* a, const void* ipiv, T* b);
-  // The inverse in place of getrf's factors.
-  Int (*getri)(Int n, T* a, const void* ipiv, T* work, Int lwork);
-  // An estimate of 1 / (|a| |a^-1|) in the norm given ('1' or 'I') from getrf's factors; work 4 n, iwork n.
-  Int (*gecon)(char norm, Int n, const T* a, T a_norm, T* rcond, T* work, void* iwork);
-  // Cholesky of the upper or lower triangle in place; the other triangle is not touched.
-  Int (*potrf)(bool upper, Int n, T* a);
   // Householder QR in place.
   Int (*geqrf)(Int m, Int n, T* a, T* tau, T* work, Int lwork);
   // The first n columns of Q (m x m) from k reflections of geqrf, in place.
@@ -46,14 +36,12 @@ struct LapackRoutines {
   Int (*ormtr)(Int n, const T* a, const T* tau, T* z, T* work, Int lwork);
   // SVD; job is 'A', 'S' or 'N'. u is m x m or m x k, vt n x n or k x n (k = min(m, n)). iwork 8 k.
   Int (*gesdd)(char job, Int m, Int n, T* a, T* s, T* u, T* vt, T* work, Int lwork, void* iwork);
-  // Was row i (0-based) exchanged with another one in getrf?
-  bool (*exchanged)(const void* ipiv, Int i);
-  // The number (0-based) that entry i of an ipiv or jpvt stands for.
+  // The number (0-based) that entry i of a jpvt stands for.
   Int (*index)(const void* pivots, Int i);
 };
 
 struct LapackTable {
-  static constexpr int current_version = 5;
+  static constexpr int current_version = 6;
   int version;
   LapackRoutines<double> f64;
   LapackRoutines<float> f32;

@@ -20,11 +20,6 @@ ctypedef fused real:
 
 cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
     cdef cppclass Routines "mmlfast::LapackRoutines"[T]:
-        int64_t (*getrf)(int64_t, int64_t, T*, void*) noexcept nogil
-        int64_t (*getrs)(cbool, int64_t, int64_t, const T*, const void*, T*) noexcept nogil
-        int64_t (*getri)(int64_t, T*, const void*, T*, int64_t) noexcept nogil
-        int64_t (*gecon)(char, int64_t, const T*, T, T*, T*, void*) noexcept nogil
-        int64_t (*potrf)(cbool, int64_t, T*) noexcept nogil
         int64_t (*geqrf)(int64_t, int64_t, T*, T*, T*, int64_t) noexcept nogil
         int64_t (*orgqr)(int64_t, int64_t, int64_t, T*, const T*, T*, int64_t) noexcept nogil
         int64_t (*ormqr)(cbool, int64_t, int64_t, int64_t, const T*, const T*, T*, T*, int64_t) noexcept nogil
@@ -35,7 +30,6 @@ cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
         int64_t (*stedc)(int64_t, T*, T*, T*, T*, int64_t, void*, int64_t) noexcept nogil
         int64_t (*ormtr)(int64_t, const T*, const T*, T*, T*, int64_t) noexcept nogil
         int64_t (*gesdd)(char, int64_t, int64_t, T*, T*, T*, T*, T*, int64_t, void*) noexcept nogil
-        cbool (*exchanged)(const void*, int64_t) noexcept nogil
         int64_t (*index)(const void*, int64_t) noexcept nogil
     cdef struct LapackTable:
         int version
@@ -48,61 +42,6 @@ cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
 
 cdef int64_t pivot_index(const void* pivots, int64_t i) noexcept nogil:
     return (<const blas_int*> pivots)[i] - 1
-
-
-cdef cbool exchanged(const void* ipiv, int64_t i) noexcept nogil:
-    return pivot_index(ipiv, i) != i
-
-
-cdef int64_t getrf(int64_t m, int64_t n, real* a, void* ipiv) noexcept nogil:
-    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, info = 0
-    if real is double:
-        lp.dgetrf(&rows, &columns, a, &rows, <blas_int*> ipiv, &info)
-    else:
-        lp.sgetrf(&rows, &columns, a, &rows, <blas_int*> ipiv, &info)
-    return info
-
-
-cdef int64_t getrs(
-    cbool transposed, int64_t n, int64_t nrhs, const real* a, const void* ipiv, real* b
-) noexcept nogil:
-    cdef blas_int order = <blas_int> n, columns = <blas_int> nrhs, info = 0
-    cdef char* trans = b"T" if transposed else b"N"
-    if real is double:
-        lp.dgetrs(trans, &order, &columns, <double*> a, &order, <blas_int*> ipiv, b, &order, &info)
-    else:
-        lp.sgetrs(trans, &order, &columns, <float*> a, &order, <blas_int*> ipiv, b, &order, &info)
-    return info
-
-
-cdef int64_t getri(int64_t n, real* a, const void* ipiv, real* work, int64_t lwork) noexcept nogil:
-    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, info = 0
-    if real is double:
-        lp.dgetri(&order, a, &order, <blas_int*> ipiv, work, &length, &info)
-    else:
-        lp.sgetri(&order, a, &order, <blas_int*> ipiv, work, &length, &info)
-    return info
-
-
-cdef int64_t gecon(
-    char norm, int64_t n, const real* a, real a_norm, real* rcond, real* work, void* iwork
-) noexcept nogil:
-    cdef blas_int order = <blas_int> n, info = 0
-    if real is double:
-        lp.dgecon(&norm, &order, <double*> a, &order, &a_norm, rcond, work, <blas_int*> iwork, &info)
-    else:
-        lp.sgecon(&norm, &order, <float*> a, &order, &a_norm, rcond, work, <blas_int*> iwork, &info)
-    return info
-
-
-cdef int64_t potrf(cbool upper, int64_t n, real* a) noexcept nogil:
-    cdef blas_int order = <blas_int> n, info = 0
-    cdef char* uplo = b"U" if upper else b"L"
-    if real is double:
-        lp.dpotrf(uplo, &order, a, &order, &info)
-    else:
-        lp.spotrf(uplo, &order, a, &order, &info)
-    return info
 
 
 cdef int64_t geqrf(int64_t m, int64_t n, real* a, real* tau, real* work, int64_t lwork) noexcept nogil:
@@ -228,11 +167,6 @@ cdef int64_t gesdd(
 
 
 cdef void fill(Routines[real]* routines) noexcept:
-    routines.getrf = getrf[real]
-    routines.getrs = getrs[real]
-    routines.getri = getri[real]
-    routines.gecon = gecon[real]
-    routines.potrf = potrf[real]
     routines.geqrf = geqrf[real]
     routines.orgqr = orgqr[real]
     routines.ormqr = ormqr[real]
@@ -243,7 +177,6 @@ cdef void fill(Routines[real]* routines) noexcept:
     routines.stedc = stedc[real]
     routines.ormtr = ormtr[real]
     routines.gesdd = gesdd[real]
-    routines.exchanged = exchanged
     routines.index = pivot_index
 
 

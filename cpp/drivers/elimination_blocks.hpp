@@ -1,0 +1,88 @@
+// Factors of one large matrix, and solutions by them, in blocks: one panel of columns after the other, what is right of
+// it by all threads, while one of them goes ahead with the next panel. Bits do not depend on threads nor on the SIMD
+// level.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "drivers/common/column_major.hpp"
+#include "kernels/common/layout.hpp"
+#include "kernels/elimination_blocks.hpp"
+#include "runtime/sizes.hpp"
+#include "runtime/team.hpp"
+
+namespace mmlfast::drivers {
+
+// Columns of a panel (measured), a multiple of the lanes of both types; columns right of it go to threads by as many.
+inline constexpr Size widest_panel = 48, most_lanes = 16;
+constexpr Size panel_width(Size steps) { return steps < 256 ? 32 : widest_panel; }
+
+// A column-major matrix in working memory, with the zeros after its last row and column that the kernels want. Columns
+// are an odd number of lines apart, so that they spread over the caches.
+template <class T>
+struct BlockMatrix {
+  Size rows, cols;
+  T* data;
+
+  static Size step(Size rows) {
+    constexpr Size line = 64 / static_cast<Size>(sizeof(T));
+    return (ceil_div(rows + most_lanes, line) | 1) * line;
+  }
+  // -1 if there are too many.
+  static Size elements(Size rows, Size cols) {
+    return checked_product(step(rows), ceil_div(cols, most_lanes) * most_lanes);
+  }
+
+  Size step() const { return step(rows); }
+  T* at(Size row, Size column) const { return data + column * step() + row; }
+  // A copy of a matrix, by all threads where that is worth it.
+  void take(const T* item, const Layout& layout) const noexcept { take(item, layout, false); }
+  // Of a square matrix, the lower triangle, and something above it.
+  void take_lower(const T* item, const Layout& layout) const noexcept { take(item, layout, true); }
+
+ private:
+  void take(const T* item, const Layout& layout, bool lower) const noexcept;
+};
+
+// Rows and columns from `from` on, whose columns are `step` apart, to a matrix of this layout.
+template <class T>
+void give_block(const T* from, Size step, T* item, const Layout& layout) noexcept;
+
+// LU with partial pivoting, in place: row k was exchanged with row pivot[k] >= k (from 0), for k < min(rows, cols), as
+// in LAPACK's getrf. False if there is no memory.
+template <class T>
+bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot) noexcept;
+
+// x := u^-1 l^-1 x, by one thread; the rows of x before row `first` are zero. x.rows: of the whole matrix.
+template <class T>
+void solve_in_blocks(const BlockMatrix<T>& lu, const BlockMatrix<T>& x, Size first) noexcept;
+
+// The lower Cholesky factor in place of the lower triangle; what is above it is written over. False if the matrix is
+// not positive definite.
+template <class T>
+bool cholesky_in_blocks(const BlockMatrix<T>& a) noexcept;
+
+// Rows r0 .. of one triangle of the factors, in tiles: of(r, j) is what those across the diagonal get.
+template <class T, class Of>
+void give_triangle(const BlockMatrix<T>& f, Size r0, Size rows, T* to, const Layout& layout, bool lower, Of&& of) {
+  constexpr Size tile = 32;
+  for (Size j0 = 0; j0 < layout.cols; j0 += tile) {
+    const Size cols = std::min(tile, layout.cols - j0);
+    T* part = to + r0 * layout.row_stride + j0 * layout.col_stride;
+    const Layout tile_layout{rows, cols, layout.row_stride, layout.col_stride};
+    const bool whole = lower ? j0 + cols <= r0 : r0 + rows <= j0, empty = lower ? r0 + rows <= j0 : j0 + cols <= r0;
+    if (empty)
+      set_all(part, tile_layout, T{0});
+    else if (whole)
+      give_block<T>(f.at(r0, j0), f.step(), part, tile_layout);
+    else
+      for (Size r = r0; r < r0 + rows; ++r)
+        for (Size j = j0; j < j0 + cols; ++j) to[r * layout.row_stride + j * layout.col_stride] = of(r, j);
+  }
+}
+
+// Multiplications that take longer than waking a thread.
+inline bool is_worth_a_team(double multiplications) { return multiplications > 1e6; }
+
+}  // namespace mmlfast::drivers

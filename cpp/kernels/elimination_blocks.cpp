@@ -1,0 +1,329 @@
+#include "kernels/elimination_blocks.hpp"
+
+#include "kernels/common/fma.hpp"
+#include "simd/math/floating_point.hpp"
+
+namespace mmlfast::MMLFAST_LEVEL {
+namespace {
+
+using Index = std::ptrdiff_t;
+
+// Columns that a panel is factored by: each of their sweeps goes over what the first cache holds.
+template <class T>
+constexpr Index strip = lanes<T>;
+
+constexpr int tile_columns = native_bytes == 64 ? 8 : 4, tile_registers = 3;
+
+// ---- updates ----
+
+template <class T>
+struct Operands {
+  Index ld, depth;
+  const T* r;
+  Index r_row, r_col;
+};
+
+template <class T>
+MMLFAST_INLINE native<T> load_native(const T* from) {
+  return *reinterpret_cast<const typename native_of<T>::unaligned*>(from);
+}
+template <class T>
+MMLFAST_INLINE void store_native(T* to, const native<T>& x) {
+  *reinterpret_cast<typename native_of<T>::unaligned*>(to) = x;
+}
+
+// Columns columns of Registers registers of c.
+template <int Columns, int Registers, class T>
+MMLFAST_INLINE void tile(const Operands<T>& o, const T* l, const T* r, T* c, Index c_ld) {
+  constexpr int w = native_lanes<T>;
+  native<T> x[Columns][Registers];
+  _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) {
+    _Pragma("GCC unroll 4") for (int v = 0; v < Registers; ++v) x[j][v] = load_native(c + j * c_ld + v * w);
+  }
+  for (Index k = 0; k < o.depth; ++k, l += o.ld, r += o.r_row) {
+    native<T> left[Registers];
+    _Pragma("GCC unroll 4") for (int v = 0; v < Registers; ++v) left[v] = load_native(l + v * w);
+    _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) {
+      const native<T> right = r[j * o.r_col] - native<T>{};
+      _Pragma("GCC unroll 4") for (int v = 0; v < Registers; ++v) x[j][v] = op::fnma(left[v], right, x[j][v]);
+    }
+  }
+  _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) {
+    _Pragma("GCC unroll 4") for (int v = 0; v < Registers; ++v) store_native(c + j * c_ld + v * w, x[j][v]);
+  }
+}
+
+// The next tile's lines come while this one is worked on.
+template <int Columns, class T>
+MMLFAST_INLINE void fetch_tile(const T* c, Index c_ld, Index bytes) {
+  for (int j = 0; j < Columns; ++j) {
+    const char* line = reinterpret_cast<const char*>(c + j * c_ld);
+    for (Index b = 0; b < bytes; b += 64) __builtin_prefetch(line + b, 1, 3);
+  }
+}
+
+template <int Registers, class T>
+MMLFAST_NOINLINE void slab(const Operands<T>& o, const T* l, T* c, Index c_ld, Index cols) {
+  Index j = 0;
+  for (; j + tile_columns <= cols; j += tile_columns) {
+    if (j + 2 * tile_columns <= cols)
+      fetch_tile<tile_columns>(c + (j + tile_columns) * c_ld, c_ld, Registers * native_bytes);
+    tile<tile_columns, Registers>(o, l, o.r + j * o.r_col, c + j * c_ld, c_ld);
+  }
+  for (; j < cols; ++j) tile<1, Registers>(o, l, o.r + j * o.r_col, c + j * c_ld, c_ld);
+}
+
+template <class T>
+void update(const T* l, Index ld, Index rows, Index depth, const T* r, Index r_row, Index r_col, T* c, Index c_ld,
+            Index cols) {
+  constexpr int w = native_lanes<T>;
+  const Operands<T> o{ld, depth, r, r_row, r_col};
+  Index i = 0;
+  for (; i + (tile_registers - 1) * w < rows; i += tile_registers * w)
+    slab<tile_registers>(o, l + i, c + i, c_ld, cols);
+  for (; i < rows; i += w) slab<1>(o, l + i, c + i, c_ld, cols);
+}
+
+// ---- triangles ----
+
+// 0, 1, 2, ... in the lanes.
+template <class T>
+MMLFAST_INLINE vec<T> lane_numbers() {
+  alignas(vec_bytes) T number[lanes<T>];
+  for (int i = 0; i < lanes<T>; ++i) number[i] = static_cast<T>(i);
+  return load(number);
+}
+
+template <class T>
+MMLFAST_INLINE mask<T> lanes_after(int k) {
+  return lane_numbers<T>() > broadcast<T>(static_cast<T>(k));
+}
+
+// As many rows as a vector has lanes, and as many columns as a register: transposed, so that each step is one
+// multiplication by a number.
+template <bool Upper, class T>
+MMLFAST_INLINE void substitute(const T* a, Index ld, T* x, Index x_ld) {
+  constexpr int w = native_lanes<T>, n = lanes<T>;
+  native<T> row[n];
+  for (int p = 0; p < vec_parts; ++p) {
+    for (int j = 0; j < w; ++j) row[p * w + j] = load_native(x + j * x_ld + p * w);
+    transpose_native<T>(row + p * w);
+  }
+  _Pragma("GCC unroll 16") for (int s = 0; s < n; ++s) {
+    const int i = Upper ? n - 1 - s : s;
+    _Pragma("GCC unroll 16") for (int t = 0; t < s; ++t) {
+      const int k = Upper ? n - 1 - t : t;
+      row[i] = op::fnma(row[k], a[k * ld + i] - native<T>{}, row[i]);
+    }
+    if constexpr (Upper) row[i] = row[i] / (a[i * ld + i] - native<T>{});
+  }
+  for (int p = 0; p < vec_parts; ++p) {
+    transpose_native<T>(row + p * w);
+    for (int j = 0; j < w; ++j) store_native(x + j * x_ld + p * w, row[p * w + j]);
+  }
+}
+
+// The same for fewer rows or columns.
+template <bool Upper, class T>
+MMLFAST_NOINLINE void substitute_few(const T* a, Index ld, Index n, T* x, Index x_ld, Index cols) {
+  for (Index j = 0; j < cols; ++j, x += x_ld)
+    for (Index s = 0; s < n; ++s) {
+      const Index k = Upper ? n - 1 - s : s;
+      if constexpr (Upper) x[k] = x[k] / a[k * ld + k];
+      for (Index i = Upper ? 0 : k + 1; i < (Upper ? k : n); ++i) x[i] = fnma(a[k * ld + i], x[k], x[i]);
+    }
+}
+
+template <bool Upper, class T>
+MMLFAST_NOINLINE void solve_block(const T* a, Index ld, Index n, T* x, Index x_ld, Index cols) {
+  Index j = 0;
+  if (n == lanes<T>)
+    for (; j + native_lanes<T> <= cols; j += native_lanes<T>) substitute<Upper>(a, ld, x + j * x_ld, x_ld);
+  substitute_few<Upper>(a, ld, n, x + j * x_ld, x_ld, cols - j);
+}
+
+template <class T>
+void solve_lower(const T* l, Index ld, Index n, T* x, Index x_ld, Index cols) {
+  for (Index k = 0; k < n; k += lanes<T>) {
+    const Index rows = n - k < lanes<T> ? n - k : lanes<T>;
+    if (k > 0) update(l + k, ld, rows, k, x, 1, x_ld, x + k, x_ld, cols);
+    solve_block<false>(l + k * ld + k, ld, rows, x + k, x_ld, cols);
+  }
+}
+
+template <class T>
+void solve_upper(const T* u, Index ld, Index n, T* x, Index x_ld, Index cols) {
+  for (Index k = (n - 1) / lanes<T> * lanes<T>; k >= 0; k -= lanes<T>) {
+    const Index rows = n - k < lanes<T> ? n - k : lanes<T>;
+    solve_block<true>(u + k * ld + k, ld, rows, x + k, x_ld, cols);
+    // From the last column to the first.
+    update(u + (k + rows - 1) * ld, -ld, k, rows, x + k + rows - 1, -1, x_ld, x, x_ld, cols);
+  }
+}
+
+// ---- panels ----
+
+// The largest number seen so far in each lane, and where.
+template <class T>
+struct Largest {
+  vec<T> size = broadcast<T>(-1), row = zero<T>();
+
+  MMLFAST_INLINE void consider(const vec<T>& x, const vec<T>& rows) {
+    const vec<T> candidate = abs(x);
+    const mask<T> better = candidate > size;
+    size = select(better, candidate, size);
+    row = select(better, rows, row);
+  }
+
+  // The first row with the largest number; `none` if all of the first `count` are NaN.
+  Index where(Index none, Index count) const {
+    alignas(vec_bytes) T sizes[lanes<T>], rows[lanes<T>];
+    store(sizes, size);
+    store(rows, row);
+    T best = -1, at = static_cast<T>(none);
+    for (int l = 0; l < lanes<T>; ++l)
+      if (sizes[l] > best || (sizes[l] == best && best >= 0 && rows[l] < at)) best = sizes[l], at = rows[l];
+    return at < static_cast<T>(count) ? static_cast<Index>(at) : none;
+  }
+};
+
+// Columns first .. first + strip<T> - 1, from row `first` on.
+template <class T>
+void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot) {
+  T* const a = panel + first * ld + first;
+  const Index left = rows - first, steps = left < strip<T> ? left : strip<T>;
+  const vec<T> numbers = lane_numbers<T>(), step = broadcast<T>(static_cast<T>(lanes<T>));
+  Largest<T> largest;
+  vec<T> at = numbers;
+  for (Index i = 0; i < left; i += lanes<T>, at = at + step) largest.consider(load(a + i), at);
+  for (Index k = 0; k < steps; ++k) {
+    const Index p = largest.where(k, left);
+    pivot[first + k] = static_cast<std::int32_t>(first + p);
+    if (p != k)
+      for (Index j = 0; j < strip<T>; ++j) {
+        const T t = a[j * ld + k];
+        a[j * ld + k] = a[j * ld + p];
+        a[j * ld + p] = t;
+      }
+    const T top = a[k * ld + k], size = top < 0 ? -top : top;
+    const bool divides = size < Format<T>::smallest_normal || size > static_cast<T>(0.25) / Format<T>::smallest_normal;
+    const vec<T> by = broadcast<T>(size == 0 ? T{1} : divides ? top : 1 / top);
+    largest = {};
+    const Index start = (k + 1) / lanes<T> * lanes<T>;
+    T* const multiplier = a + k * ld;
+    for (Index i = start; i < left; i += lanes<T>) {
+      const vec<T> x = load(multiplier + i), l = divides ? x / by : x * by;
+      store(multiplier + i, i > k ? l : select(numbers > broadcast(static_cast<T>(k)), l, x));
+    }
+    for (Index j = k + 1; j < strip<T>; ++j) {
+      T* const c = a + j * ld;
+      const vec<T> u = broadcast(c[k]);
+      Index i = start;
+      if (i <= k) {
+        const vec<T> x = load(c + i);
+        const mask<T> below = numbers > broadcast(static_cast<T>(k));
+        const vec<T> y = select(below, fnma(load(multiplier + i), u, x), x);
+        store(c + i, y);
+        if (j == k + 1) largest.consider(select(below, y, not_a_number<T>()), numbers);
+        i += lanes<T>;
+      }
+      if (j == k + 1) {
+        at = numbers + broadcast(static_cast<T>(i));
+        for (; i < left; i += lanes<T>, at = at + step) {
+          const vec<T> y = fnma(load(multiplier + i), u, load(c + i));
+          store(c + i, y);
+          largest.consider(y, at);
+        }
+      } else {
+        for (; i < left; i += lanes<T>) store(c + i, fnma(load(multiplier + i), u, load(c + i)));
+      }
+    }
+  }
+}
+
+template <class T>
+void lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot) {
+  for (Index first = 0; first < width && first < rows; first += strip<T>) {
+    lu_strip(panel, ld, rows, first, pivot);
+    const Index steps = rows - first < strip<T> ? rows - first : strip<T>;
+    for (Index j = 0; j < width; ++j) {
+      if (j == first) j += strip<T>;
+      if (j >= width) break;
+      T* c = panel + j * ld;
+      for (Index k = first; k < first + steps; ++k) {
+        const T t = c[k];
+        c[k] = c[pivot[k]];
+        c[pivot[k]] = t;
+      }
+    }
+    const Index next = first + strip<T>;
+    if (next >= width) return;
+    T* right = panel + next * ld + first;
+    const T* l = panel + first * ld + first;
+    solve_block<false>(l, ld, steps, right, ld, width - next);
+    if (next < rows) update(l + strip<T>, ld, rows - next, strip<T>, right, 1, ld, right + strip<T>, ld, width - next);
+  }
+}
+
+// Columns first .. first + strip - 1, from row `first` on.
+template <class T>
+bool cholesky_strip(T* panel, Index ld, Index rows, Index first) {
+  T* const a = panel + first * ld + first;
+  const Index left = rows - first, steps = left < strip<T> ? left : strip<T>;
+  for (Index k = 0; k < steps; ++k) {
+    T* const column = a + k * ld;
+    const T square = column[k];
+    if (!(square > 0)) return false;
+    const T root = first_lane(sqrt(broadcast(square)));
+    const vec<T> by = broadcast(1 / root);
+    for (Index i = 0; i < left; i += lanes<T>) store(column + i, load(column + i) * by);
+    column[k] = root;
+    for (Index j = k + 1; j < steps; ++j) {
+      const vec<T> u = broadcast(column[j]);
+      T* const c = a + j * ld;
+      for (Index i = 0; i < left; i += lanes<T>) store(c + i, fnma(load(column + i), u, load(c + i)));
+    }
+  }
+  return true;
+}
+
+template <class T>
+bool cholesky(T* panel, Index ld, Index rows, Index width) {
+  for (Index first = 0; first < width && first < rows; first += strip<T>) {
+    if (!cholesky_strip(panel, ld, rows, first)) return false;
+    const Index next = first + strip<T>;
+    if (next >= width || next >= rows) return true;
+    const T* l = panel + first * ld + next;
+    const Index cols = (width < rows ? width : rows) - next;
+    update(l, ld, rows - next, strip<T>, l, ld, 1, panel + next * ld + next, ld, cols);
+  }
+  return true;
+}
+
+// ---- moving ----
+
+template <class T>
+void transpose(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index cols) {
+  constexpr int w = native_lanes<T>;
+  Index i = 0;
+  for (; i + w <= rows; i += w) {
+    Index j = 0;
+    for (; j + w <= cols; j += w) {
+      native<T> square[w];
+      for (int r = 0; r < w; ++r) square[r] = load_native(from + (i + r) * from_ld + j);
+      transpose_native<T>(square);
+      for (int r = 0; r < w; ++r) store_native(to + (j + r) * to_ld + i, square[r]);
+    }
+    for (; j < cols; ++j)
+      for (int r = 0; r < w; ++r) to[j * to_ld + i + r] = from[(i + r) * from_ld + j];
+  }
+  for (; i < rows; ++i)
+    for (Index j = 0; j < cols; ++j) to[j * to_ld + i] = from[i * from_ld + j];
+}
+
+}  // namespace
+
+MMLFAST_DEFINE_TABLES(EliminationBlocks, elimination_blocks, lu<T>, cholesky<T>, solve_lower<T>, solve_upper<T>,
+                      update<T>, transpose<T>)
+
+}  // namespace mmlfast::MMLFAST_LEVEL

@@ -1,0 +1,36 @@
+"""Factors of one large matrix, in blocks: bits, pivots."""
+
+from __future__ import annotations
+
+import numpy as np
+from cases import every_dtype
+
+import mmlfast as mf
+
+
+def test_large_matrices_have_the_same_bits_at_every_level(same_at_every_level):
+    """Nor do they depend on the threads: one panel, several, one that is not filled, and the bands of solutions."""
+    same_at_every_level("""
+        for dtype in (np.float64, np.float32):
+            for n in (33, 100, 129, 300, 417):
+                rng = np.random.default_rng(n)
+                a = rng.standard_normal((n, n)).astype(dtype)
+                b = rng.standard_normal((n, 70)).astype(dtype)
+                digest(*mf.linalg.lu(a), *mf.linalg.lu(a[: n // 2]), *mf.linalg.lu(a[:, : n // 3]))
+                digest(mf.linalg.solve(a, b), mf.linalg.solve(a, b[:, 0]), mf.linalg.inv(a), *mf.linalg.slogdet(a))
+                definite = a + a.T + dtype(4 * n) * np.eye(n, dtype=dtype)
+                digest(mf.linalg.cholesky(definite), mf.linalg.cholesky(definite, upper=True))
+    """)
+
+
+@every_dtype
+def test_multipliers_of_large_matrices_are_at_most_one(dtype, rng):
+    """Pivots are the largest of their columns, the first of equals, as in LAPACK: no NaN where there is a number."""
+    for n in (48, 130, 270):
+        a = rng.integers(-1, 2, (n, n)).astype(dtype)  # ties
+        lower = mf.linalg.lu(a).L
+        assert np.abs(lower).max() == 1
+        a[n // 2, 0] = np.nan
+        order = mf.linalg.lu(a, p_indices=True).P
+        first = int(np.argmax(np.where(np.isnan(a[:, 0]), -1, np.abs(a[:, 0]))))
+        assert order[first] == 0
