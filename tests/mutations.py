@@ -103,10 +103,8 @@ mutations(
     ("best && best >= 0 && rows[l] < at", "best && best >= 0 && rows[l] > at"),  # the last of equal pivots
     ("at < static_cast<T>(count)", "true"),  # zeros after the last row as pivots
     ("a[j * ld + p] = t;", ""),
-    ("size == 0 ? T{1}", "false ? T{1}"),
     ("if (!(square > 0)) return false", "if (square < 0) return false"),
     ("if constexpr (Upper) row[i] = row[i] / (", "if constexpr (Upper) row[i] = row[i] * ("),
-    ("for (; j < cols; ++j) tile<1, Registers>", "for (; j + 1 < cols; ++j) tile<1, Registers>"),
 )
 mutations(
     "cpp/drivers/**/elimination_[bl]*.cpp",
@@ -114,7 +112,6 @@ mutations(
     ("both[i] = own[later[i]]", "both[i] = later[i]"),
     ("std::fill(at(rows, j), at(0, j + 1), T{0})", "std::fill(at(rows, j), at(0, j + 1), T{9})"),
     ("order[first + j] * layout.row_stride", "(first + j) * layout.row_stride"),
-    ("multiply_by_power(x.data, numbers, power - lifted)", "multiply_by_power(x.data, numbers, power)"),
     ("Size k = first / width * width; k < n", "Size k = first; k < n"),
 )
 mutations(
