@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 import pickle
 
 import numpy as np
 import pytest
+from derivatives import differences
 
-from mmlfast.autodiff import derivative, grad, hessian, value_and_grad
+from mmlfast.autodiff import TracingError, derivative, grad, hessian, jacobian, value_and_grad
 
 W = np.array([0.7, -1.3, 2.1])
 X = np.arange(6.0).reshape(2, 3) / 3
@@ -85,3 +87,36 @@ def test_errors_are_those_of_the_function():
         grad(loss)(W)
     with pytest.raises(TypeError, match="x must be a number or an array, got str"):
         grad(loss)("w", X, Y)
+
+
+def test_columns_of_tables_stand_on_either_side_of_operators():
+    """Residuals of a Series: it leaves the operator to traced numbers, as to another Series."""
+    pd = pytest.importorskip("pandas")
+    x, y = np.array([0.3, -1.2, 2.0, 0.7]), np.array([1.0, 0.5, -0.4, 2.0])
+    table, p = pd.DataFrame({"x": x, "y": y}, index=[7, 3, 5, 9]), np.array([0.4, -0.3])
+    expected = grad(lambda p: np.sum((y - p[0] * x - p[1]) ** 2))(p)
+    for f in (
+        lambda p: np.sum((table.y - p[0] * table.x - p[1]) ** 2),
+        lambda p: ((table.y - (table.x * p[0] + p[1])) ** 2).sum(),
+        lambda p: np.sum((table["y"].astype("Float64") - table.x * p[0] - p[1]) ** 2),
+        lambda p: np.sum((table.y - pd.Index(x) * p[0] - p[1]) ** 2),
+    ):
+        np.testing.assert_allclose(grad(f)(p), expected, rtol=1e-13)
+    other = table.iloc[::-1]
+    with pytest.raises(TracingError, match=r"(?s)test_autodiff_arguments.*"):  # by label, not by place
+        grad(lambda p: np.sum((table.y - p[0] * other.x) ** 2 * np.arange(4)))(p)
+
+
+def test_what_pandas_refuses_is_at_the_users_line():
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(TracingError, match=r"test_autodiff_arguments.*\n.*pd\.Series\(p"):
+        grad(lambda p: np.sum(pd.Series(p, dtype=float)))(np.ones(2))
+
+
+@pytest.mark.parametrize("f", [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow])
+def test_tuples_on_either_side_of_operators(f):
+    x, rows = np.array([0.3, 1.2, 2.0]), ((1.0, 2.0, 3.0), (0.5, 1.5, 2.5))
+    for other in (rows, rows[0], (2.0,), (rows[0],), list(rows)):
+        for g in (lambda v, o=other: f(v, o), lambda v, o=other: f(o, v)):
+            np.testing.assert_allclose(jacobian(g)(x), differences(g, x, dtype=np.float64), rtol=1e-8, atol=1e-8)
+    np.testing.assert_allclose(grad(lambda v: np.sum(v * (v[0], 1.0, v[2])))(x), [0.6, 1.0, 4.0])

@@ -153,7 +153,7 @@ PyObject* binary(PyObject* a, PyObject* b) noexcept {
     PyObject* result = computed(traced, how.op, operands, 2, false);
     if (result != nullptr || PyErr_Occurred() != nullptr) return result;
   }
-  return PyObject_CallMethod(traced, swapped ? how.swapped_name : how.name, "O", swapped ? a : b);
+  return PyObject_CallMethod(traced, swapped ? how.swapped_name : how.name, "(O)", swapped ? a : b);  // also a tuple
 }
 
 PyObject* power(PyObject* a, PyObject* b, PyObject* modulus) noexcept {

@@ -16,7 +16,9 @@ import mmlfast._core as _core
 
 OURS = os.path.dirname(os.path.abspath(_core.__file__)) + os.sep
 NUMPY = os.path.dirname(os.path.abspath(np.__file__)) + os.sep
-SCIPY = os.path.join(os.path.dirname(os.path.dirname(NUMPY)), "scipy") + os.sep
+_BESIDE = os.path.dirname(os.path.dirname(NUMPY))
+SCIPY = os.path.join(_BESIDE, "scipy") + os.sep
+_LIBRARIES = (SCIPY, *(os.path.join(_BESIDE, name) + os.sep for name in ("pandas", "polars", "xarray")))
 
 
 class TracingError(TypeError):
@@ -38,17 +40,17 @@ class ForeignTrace(TracingError):
 
 
 def users_line(frame: FrameType | None = None) -> str:
-    """Where the innermost line that is not of NumPy, SciPy or this library stands, with its text."""
+    """Where the innermost line that is not of NumPy, SciPy, a library of tables or this one stands, with its text."""
     frame = frame or sys._getframe(1)
-    first_of_scipy = None
+    first_of_library = None
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.startswith(SCIPY):
-            first_of_scipy = first_of_scipy or frame
+        if file.startswith(_LIBRARIES):
+            first_of_library = first_of_library or frame
         elif not (file.startswith((OURS, NUMPY, "<frozen", "<__array_function__")) or file == functools.__file__):
             break
         frame = frame.f_back
-    found = frame or first_of_scipy
+    found = frame or first_of_library
     return "" if found is None else describe_line(found)
 
 

@@ -63,6 +63,7 @@ class TracedArray(Traced):
     """Traced numbers in the shape of an array; see the module."""
 
     __slots__ = ()
+    __pandas_priority__ = 5000  # a Series or a frame leaves operators with traced numbers to these
 
     def __hash__(self) -> int:
         refuse("traced numbers cannot be a key (of a dictionary, a set, a cache)", "look it up outside of the function")
