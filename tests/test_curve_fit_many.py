@@ -678,6 +678,8 @@ def test_dask():
             assert_array_equal(a.compute(scheduler="threads"), b)
     own = curve_fit_many(slope, x, da.from_array(y, chunks=(2, 3, 40)), [2, 1, 0, 0], da.full(y.shape, 0.5))
     assert_array_equal(own.params.compute(), expected.params)
+    assert_array_equal(lazy.standard_errors.compute(), expected.standard_errors)
+    assert_array_equal(lazy.reduced_chi_squared.compute(), expected.reduced_chi_squared)
     with pytest.raises(TypeError, match="compute"):
         curve_fit_many(slope, X, da.from_array(y), da.ones((4, 6, 4)))
 

@@ -225,3 +225,33 @@ def test_warnings_are_given_at_the_line_of_the_call():
     with pytest.warns(OptimizeWarning, match="Covariance") as caught:
         curve_fit(lambda x, a, b: a * x, T, Y, [1.0, 1.0])
     assert {warning.filename for warning in caught} == {__file__}
+
+
+ROWS = np.arange(1.0, 7)[:, None] * Y
+
+
+def test_dask_with_starts_and_bounds_by_name():
+    da = pytest.importorskip("dask.array")
+    lazy = da.from_array(ROWS, chunks=(4, 17))
+    starts = np.stack([np.linspace(1, 5, 6), np.linspace(1, 2, 6)], axis=1)
+    columns = {"a": starts[:, 0], "tau": starts[:, 1]}
+    low, high = starts - 0.9, starts + 9
+    expected = curve_fit_many(decay, T, ROWS, starts, bounds=(low, high)).params
+    pairs = {name: (low[:, k], high[:, k]) for k, name in enumerate(columns)}
+    turned = ["tau", "a"]
+    for p0 in (columns, pd.DataFrame(columns)[turned]):
+        for bounds in (pairs, (pd.DataFrame(low, columns=list(columns))[turned], high)):
+            assert_array_equal(curve_fit_many(decay, T, lazy, p0, bounds=bounds).params.compute(), expected)
+    covariances = np.diag(np.linspace(1, 2, len(T)))
+    expected = curve_fit_many(decay, T, ROWS, starts, covariances).params
+    assert_array_equal(curve_fit_many(decay, T, lazy, starts, covariances).params.compute(), expected)
+
+
+def test_what_was_not_kept_is_named():
+    out = {"params": np.empty((6, 2)), "covariance": None, "chi_squared": None}
+    found = curve_fit_many(decay, T, ROWS, [1, 1], out=out)
+    for name, missing in {
+        "standard_errors": "covariance", "reduced_chi_squared": "chi_squared", "info": "chi_squared"
+    }.items():  # fmt: skip
+        with pytest.raises(ValueError, match=f"{missing} was not kept"):
+            getattr(found, name)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mmlfast._common.arrays import is_dask
+from mmlfast.optimize._bounds import UNBOUNDED
 from mmlfast.optimize._fit_many_result import CurveFitMany, Fits
 from mmlfast.optimize._fit_many_starts import take_starts
 
@@ -38,19 +39,20 @@ def fit_lazily(
     for name, value in (("p0", p0), ("bounds", bounds)):
         if any(map(is_dask, value)) if isinstance(value, tuple | list) else is_dask(value):
             raise TypeError(f"{name} is a Dask array: its numbers are needed at once, {name}.compute() has them")
-    parameters, *_ = take_starts(f, p0, bounds, options["fixed"], lead)
+    parameters, start, lower, upper = take_starts(f, p0, bounds, options["fixed"], lead)
+    p0 = start.array  # by position, whatever it came by
+    bounds = UNBOUNDED if lower is None or upper is None else (lower.array, upper.array)
     p = len(parameters.names)
     shapes = _shapes(p)
     width = sum(map(math.prod, shapes.values()))
     given: dict[str, Any] = {"xdata": xdata, "p0": p0, "sigma": sigma}
-    own = {name: value for name, value in given.items() if _has_lead(value, n_lead)}
-    if isinstance(bounds, tuple | list):
-        own |= {f"bounds[{k}]": side for k, side in enumerate(bounds) if _has_lead(side, n_lead)}
+    own = {name: value for name, value in given.items() if _has_lead(value, lead)}
+    own |= {f"bounds[{k}]": side for k, side in enumerate(bounds) if _has_lead(side, lead)}
     arrays = [_cut_like(value, y, n_lead) for value in own.values()]
 
     def of_chunk(chunk: Array, *parts: Array) -> Array:
         here = dict(given)
-        sides = list(bounds) if isinstance(bounds, tuple | list) else bounds
+        sides = list(bounds)
         for name, part in zip(own, parts, strict=True):
             if name in here:
                 here[name] = part
@@ -99,13 +101,12 @@ def _shapes(p: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _has_lead(value: Any, n_lead: int) -> bool:
-    return (
-        not isinstance(value, dict | tuple | list)
-        and value is not None
-        and np.ndim(value) > 1
-        and np.ndim(value) > n_lead
-    )
+def _has_lead(value: Any, lead: tuple[int, ...]) -> bool:
+    """Whether each fit has its own; covariances of points, and variables of x, are those of all fits."""
+    if value is None or isinstance(value, dict | tuple | list):
+        return False
+    shape = np.shape(value)
+    return len(shape) > max(len(lead), 1) and all(n in (1, m) for n, m in zip(shape, lead, strict=False))
 
 
 def _cut_like(value: Any, y: Any, n_lead: int) -> Any:

@@ -131,20 +131,25 @@ class CurveFitMany(tuple[Any, ...]):
 
     @functools.cached_property
     def standard_errors(self) -> Any:
-        p = len(self.names)
-        diagonal = self.covariance[..., np.arange(p), np.arange(p)]
         with np.errstate(invalid="ignore"):
-            return np.sqrt(diagonal)
+            return np.sqrt(np.diagonal(self._kept("covariance"), axis1=-2, axis2=-1))
 
     @functools.cached_property
     def reduced_chi_squared(self) -> Any:
         with np.errstate(all="ignore"):
-            return np.where(self.dof > 0, self.chi_squared / np.maximum(self.dof, 1), np.nan)
+            dof = self._kept("dof")
+            return np.where(dof > 0, self._kept("chi_squared") / np.maximum(dof, 1), np.nan)
+
+    def _kept(self, name: str) -> Any:
+        found = getattr(self.fits, name)
+        if found is None:
+            raise ValueError(f"{name} was not kept: out={{{name!r}: None}} said so; leave it out of out= to keep it")
+        return found
 
     @functools.cached_property
     def info(self) -> Any:
         columns = {
-            name: np.asarray(getattr(self, name))
+            name: np.asarray(self._kept(name))
             for name in ("status", "n_evaluations", "chi_squared", "dof", "condition")
         }
         out = np.recarray(self.status.shape, [(name, column.dtype) for name, column in columns.items()])
