@@ -104,14 +104,14 @@ mutations(
     ("at < static_cast<T>(count)", "true"),  # zeros after the last row as pivots
     ("a[j * ld + p] = t;", ""),
     ("if (!(square > 0)) return false", "if (square < 0) return false"),
-    ("if constexpr (Upper) row[i] = row[i] / (", "if constexpr (Upper) row[i] = row[i] * ("),
+    ("? row[i] / (pivot - native<T>{})", "? row[i] * (pivot - native<T>{})"),
 )
 mutations(
     "cpp/drivers/**/elimination_[bl]*.cpp",
     "test_elimination.py test_elimination_large.py test_lu.py test_cholesky.py",
     ("both[i] = own[later[i]]", "both[i] = later[i]"),
     ("std::fill(at(rows, j), at(0, j + 1), T{0})", "std::fill(at(rows, j), at(0, j + 1), T{9})"),
-    ("order[first + j] * layout.row_stride", "(first + j) * layout.row_stride"),
+    ("order[first + j] * layout.col_stride", "(first + j) * layout.col_stride"),
     ("Size k = first / width * width; k < n", "Size k = first; k < n"),
 )
 mutations(

@@ -264,7 +264,7 @@ def test_system_functions_decide_no_bits():
     bounds |= {"neighbors_tree.cpp"}
     bounds |= {"exact_elimination_residues.cpp", "exact_elimination_residues.hpp", "least_squares_finish.cpp"}
     starts = {"double_double.cpp"}  # of more digits, which leave no trace of them
-    documented = {"elimination_large.hpp", "backprop_rates.hpp", "least_squares_loss.cpp"}
+    documented = {"backprop_rates.hpp", "least_squares_loss.cpp"}
     documented |= {"least_squares_differences.cpp"}
     assert users <= bounds | starts | documented, users - bounds - starts - documented
 

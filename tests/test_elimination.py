@@ -128,7 +128,7 @@ def test_zero_matrices(case):
 @every_dtype
 @pytest.mark.parametrize("n", SIZES)
 def test_every_size(n, dtype, rng):
-    # 17 items: lanes for all sizes up to 128, with a part-filled group; 2: blocks from 33 on.
+    # 17 items: lanes for all sizes up to 128, with a part-filled group; 2: blocks from 13 on.
     for batch in (17, 2):
         a = rng.standard_normal((batch, n, n)).astype(dtype)
         b = rng.standard_normal((batch, n, 3)).astype(dtype)
@@ -219,7 +219,7 @@ def test_nasty_matrices(n, rng):
         if np.linalg.matrix_rank(a) == 0:
             continue
         b = a @ rng.uniform(-1, 1, (n, 2))
-        for batch in (1, 9):  # blocks and lanes, for n above 32
+        for batch in (1, 9):  # blocks and lanes, for n above 12
             stack = np.broadcast_to(a, (batch, n, n))
             x = mf.linalg.solve(stack, b, errors="nan")
             if (

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from cases import every_dtype
+import pytest
+from cases import every_dtype, same_bits
 
 import mmlfast as mf
+
+pytestmark = pytest.mark.filterwarnings("ignore::scipy.linalg.LinAlgWarning")
 
 
 def test_large_matrices_have_the_same_bits_at_every_level(same_at_every_level):
@@ -21,6 +24,25 @@ def test_large_matrices_have_the_same_bits_at_every_level(same_at_every_level):
                 definite = a + a.T + dtype(4 * n) * np.eye(n, dtype=dtype)
                 digest(mf.linalg.cholesky(definite), mf.linalg.cholesky(definite, upper=True))
     """)
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [13, 16, 24, 25, 32, 33, 47, 49, 100, 128])
+def test_bits_are_those_of_lanes(n, dtype, rng):
+    """One item alone goes to blocks, 17 go to lanes."""
+    a = rng.standard_normal((n, n)).astype(dtype)
+    for x in (a, np.ldexp(a, -1074 // 2 if dtype == np.float64 else -70), np.triu(a), a * (np.arange(n) != 3)):
+        definite = x + x.T + dtype(4 * n) * np.eye(n, dtype=dtype)
+        for one, many in (
+            (mf.linalg.solve(x, a[:, :3], errors="nan"), mf.linalg.solve(np.stack([x] * 17), a[:, :3], errors="nan")),
+            (mf.linalg.inv(x, errors="nan"), mf.linalg.inv(np.stack([x] * 17), errors="nan")),
+            (mf.linalg.cholesky(definite), mf.linalg.cholesky(np.stack([definite] * 17))),
+            *zip(mf.linalg.slogdet(x), mf.linalg.slogdet(np.stack([x] * 17)), strict=True),
+            *zip(mf.linalg.lu(x), mf.linalg.lu(np.stack([x] * 17)), strict=True),
+            *zip(mf.linalg.lu(x[:, : n // 2]), mf.linalg.lu(np.stack([x[:, : n // 2]] * 17)), strict=True),
+            *zip(mf.linalg.lu(x[: n // 2]), mf.linalg.lu(np.stack([x[: n // 2]] * 17)), strict=True),
+        ):
+            same_bits(one, many[16])
 
 
 @every_dtype

@@ -11,7 +11,8 @@
 namespace mmlfast::drivers {
 namespace {
 
-constexpr LaneOrders lane_orders{32, 128};
+// One or two items, which leave most lanes free, go to blocks, with the same bits, where those are faster (measured).
+constexpr bool goes_in_lanes(Size n, Size n_items) { return n <= 12 || (n <= 128 && n_items >= 3); }
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides only about threads.
 template <class T>
@@ -53,7 +54,7 @@ Outcome cholesky(Size n_items, const Batch<const T>& a, const Batch<T>& x, bool 
   // The upper triangle of a matrix is the lower one of its transpose.
   const auto oriented = [&](const Layout& l) { return upper ? transposed(l) : l; };
   const Layout a_layout = oriented(a.layout), x_layout = oriented(x.layout);
-  if (!lane_orders.suit<T>(n, n_items))
+  if (!goes_in_lanes(n, n_items))
     return in_blocks<T>(n_items, {a.data, a.stride, a_layout}, {x.data, x.stride, x_layout});
   return run_in_lanes<T>(n_items, lane_ns<T>(n), kernel.scratch_vectors(n), [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);

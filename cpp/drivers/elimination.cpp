@@ -43,9 +43,9 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   if (n == 0 || m == 0 || n_items == 0) return {};
   // What is written over cannot be looked at again.
   const bool look = n_items == 1 && n > 1 && a.data != x.data;
-  if (look && n <= elimination_orders.always) return solve_one(a, b, x);
+  if (look && n <= largest_alone) return solve_one(a, b, x);
   const Elimination<T>& kernel = kernel_of<Elimination<T>>();
-  if (elimination_orders.suit<T>(n, n_items)) {
+  if (goes_in_lanes<T>(n, n_items)) {
     return run_lanes<T>(n_items, n, m, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count), b_items(b, first, count);
       const LaneItems<T> x_items(x, first, count);
@@ -78,25 +78,27 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const bool look = n_items == 1 && n > 1 && a.data != x.data;  // as above
-  if (elimination_orders.suit<T>(n, n_items)) {
+  if (goes_in_lanes<T>(n, n_items)) {
     const Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> x_items(x, first, count);
       return kernel.inverse(a_items.item, a.layout, x_items.item, x.layout, scratch);
     });
-    if (look && n <= elimination_orders.always && outcome.ok()) {
-      T room[2 * elimination_orders.always];
+    if (look && n <= largest_alone && outcome.ok()) {
+      T room[2 * largest_alone];
       return Outcome::with_condition(condition_of_inverse(a.item(0), a.layout, x.item(0), x.layout, room));
     }
     return outcome;
   }
   double rcond = 1;
-  // Rows that lie in a row are columns of the transposed matrix.
-  const Batch<const T> columns{a.data, a.stride, transposed(a.layout)};
+  // Rows that lie in a row are columns of the transposed matrix, which are faster to write.
+  const bool turned = n > max_lane_order;
+  const Batch<const T> given{a.data, a.stride, turned ? transposed(a.layout) : a.layout};
+  const Layout result = turned ? transposed(x.layout) : x.layout;
   const Outcome outcome =
-      run_large<T>(n_items, columns, static_cast<double>(n) * 2 / 3, [&](Size i, const LargeFactors<T>& f) {
+      run_large<T>(n_items, given, static_cast<double>(n) * 2 / 3, [&](Size i, const LargeFactors<T>& f) {
         if (f.singular) return set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN()), Outcome{};
-        const Outcome inverted = f.invert_transposed(x.item(i), x.layout);
+        const Outcome inverted = f.invert(x.item(i), result);
         if (look && inverted.ok()) {
           const AlignedBuffer<T> room(2 * n);
           if (room) rcond = condition_of_inverse(a.item(i), a.layout, x.item(i), x.layout, room.data());
@@ -113,7 +115,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *det.item(i) = 1;
-  } else if (elimination_orders.suit<T>(n, n_items)) {
+  } else if (goes_in_lanes<T>(n, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> det_items(det, first, count);
@@ -136,7 +138,7 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *sign.item(i) = 1, *logabs.item(i) = 0;
-  } else if (elimination_orders.suit<T>(n, n_items)) {
+  } else if (goes_in_lanes<T>(n, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> sign_items(sign, first, count), log_items(logabs, first, count);
@@ -160,7 +162,7 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *singular.item(i) = false;
-  } else if (elimination_orders.suit<T>(n, n_items)) {
+  } else if (goes_in_lanes<T>(n, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       if (count < 1) return LaneBits{0};  // never: GCC 12 asks for it
       T unused[items_per_group<T>];

@@ -20,6 +20,9 @@ class BlockedLu {
   BlockedLu(const BlockMatrix<T>& a, std::int32_t* pivot)
       : a_(a), steps_(std::min(a.rows, a.cols)), width_(panel_width(steps_)), pivot_(pivot), order_(orders()) {}
 
+  // Whether solutions have to divide by pivots.
+  bool divides() const { return divides_; }
+
   bool run() {
     if (!order_) return false;
     if (steps_ == 0) return true;
@@ -42,7 +45,7 @@ class BlockedLu {
   // The panel of columns from `first` on, whose numbers are up to date.
   void factor(Size first) {
     std::int32_t pivot[widest_panel];
-    kernel_.lu(a_.at(first, first), a_.step(), a_.rows - first, end_of(first) - first, pivot);
+    divides_ = kernel_.lu(a_.at(first, first), a_.step(), a_.rows - first, end_of(first) - first, pivot, divides_);
     for (Size k = first; k < last_row(first); ++k) pivot_[k] = static_cast<std::int32_t>(first) + pivot[k - first];
   }
 
@@ -107,6 +110,7 @@ class BlockedLu {
   const BlockMatrix<T>& a_;
   const Size steps_, width_;
   std::int32_t* const pivot_;
+  bool divides_ = false;
   const ScratchLease order_;
   const EliminationBlocks<T>& kernel_ = kernel_of<EliminationBlocks<T>>();
 };
@@ -138,12 +142,15 @@ void give_block(const T* from, Size step, T* item, const Layout& l) noexcept {
 }
 
 template <class T>
-bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot) noexcept {
-  return BlockedLu<T>(a, pivot).run();
+bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept {
+  BlockedLu<T> factors(a, pivot);
+  const bool good = factors.run();
+  *divides = factors.divides();
+  return good;
 }
 
 template <class T>
-void solve_in_blocks(const BlockMatrix<T>& lu, const BlockMatrix<T>& x, Size first) noexcept {
+void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T>& x, Size first) noexcept {
   constexpr Size width = widest_panel;
   const EliminationBlocks<T>& kernel = kernel_of<EliminationBlocks<T>>();
   const Size n = lu.rows, step = lu.step(), x_step = x.step(), cols = x.cols;
@@ -155,7 +162,7 @@ void solve_in_blocks(const BlockMatrix<T>& lu, const BlockMatrix<T>& x, Size fir
   }
   for (Size k = (n - 1) / width * width; k >= 0; k -= width) {
     const Size end = std::min(k + width, n);
-    kernel.solve_upper(lu.at(k, k), step, end - k, x.at(k, 0), x_step, cols);
+    kernel.solve_upper(lu.at(k, k), step, divides, end - k, x.at(k, 0), x_step, cols);
     // From the last column to the first, as everywhere on the way back.
     if (k > 0)
       kernel.update(lu.at(0, end - 1), -step, k, end - k, x.at(end - 1, 0), -1, x_step, x.at(0, 0), x_step, cols);
@@ -192,11 +199,11 @@ bool cholesky_in_blocks(const BlockMatrix<T>& a) noexcept {
   return good;
 }
 
-#define MMLFAST_INSTANTIATE(T)                                                                \
-  template void BlockMatrix<T>::take(const T*, const Layout&, bool) const noexcept;           \
-  template void give_block(const T*, Size, T*, const Layout&) noexcept;                       \
-  template bool lu_in_blocks(const BlockMatrix<T>&, std::int32_t*) noexcept;                  \
-  template void solve_in_blocks(const BlockMatrix<T>&, const BlockMatrix<T>&, Size) noexcept; \
+#define MMLFAST_INSTANTIATE(T)                                                                      \
+  template void BlockMatrix<T>::take(const T*, const Layout&, bool) const noexcept;                 \
+  template void give_block(const T*, Size, T*, const Layout&) noexcept;                             \
+  template bool lu_in_blocks(const BlockMatrix<T>&, std::int32_t*, bool*) noexcept;                 \
+  template void solve_in_blocks(const BlockMatrix<T>&, bool, const BlockMatrix<T>&, Size) noexcept; \
   template bool cholesky_in_blocks(const BlockMatrix<T>&) noexcept;
 MMLFAST_INSTANTIATE(double)
 MMLFAST_INSTANTIATE(float)

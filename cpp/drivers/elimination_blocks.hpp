@@ -50,13 +50,14 @@ template <class T>
 void give_block(const T* from, Size step, T* item, const Layout& layout) noexcept;
 
 // LU with partial pivoting, in place: row k was exchanged with row pivot[k] >= k (from 0), for k < min(rows, cols), as
-// in LAPACK's getrf. False if there is no memory.
+// in LAPACK's getrf. `divides`: what solutions have to know. False if there is no
+// memory.
 template <class T>
-bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot) noexcept;
+bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept;
 
 // x := u^-1 l^-1 x, by one thread; the rows of x before row `first` are zero. x.rows: of the whole matrix.
 template <class T>
-void solve_in_blocks(const BlockMatrix<T>& lu, const BlockMatrix<T>& x, Size first) noexcept;
+void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T>& x, Size first) noexcept;
 
 // The lower Cholesky factor in place of the lower triangle; what is above it is written over. False if the matrix is
 // not positive definite.

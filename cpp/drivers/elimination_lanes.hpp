@@ -1,4 +1,4 @@
-// Which matrices are eliminated in lanes.
+// Which matrices are eliminated in lanes. The others go to blocks, with the same bits.
 #pragma once
 
 #include "drivers/common/lane_batch.hpp"
@@ -6,10 +6,15 @@
 
 namespace mmlfast::drivers {
 
-// Measured (bench/curve.py goes across both): one item alone costs 1.3 to 1.6 times what LAPACK takes at n = 32, the
-// price of bits that do not depend on the batch; filled lanes are still twice as fast as LAPACK at n = 128, where the
-// factors of a group begin to leave the second-level cache.
-inline constexpr LaneOrders elimination_orders{32, max_lane_order};
+// Measured (bench/curve.py goes across all of them): lanes that are filled, or nearly so, are twice as fast as blocks
+// up to 128 rows, where the factors of a group begin to leave the second-level cache; one or two items, which leave
+// most lanes free, only as long as a column of a block takes as long as all its lanes.
+inline constexpr Size largest_alone = 12;
+
+template <class T>
+constexpr bool goes_in_lanes(Size n, Size n_items) noexcept {
+  return n <= largest_alone || (n <= max_lane_order && n_items >= (n <= 32 ? 3 : 4));
+}
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides
 // only about threads.

@@ -38,8 +38,8 @@ Outcome LargeFactors<T>::factor(const T* item, const Layout& layout) {
     lu.take(item, layout);
     // Reciprocals of the tiniest pivots would overflow, and the numbers have few digits: if the whole matrix is tiny it
     // is brought to the size of 1 by a power of two, which is exact, and factored again.
-    if (again) power = lift_tiny(lu.data, lu.step() * lu.cols);
-    if (!lu_in_blocks(lu, pivot)) return {Outcome::Status::no_memory};
+    if (again && lu.rows > max_lane_order) power = lift_tiny(lu.data, lu.step() * lu.cols);
+    if (!lu_in_blocks(lu, pivot, &divides)) return {Outcome::Status::no_memory};
     if (all_pivots_normal()) break;
   }
   singular = false;
@@ -58,7 +58,7 @@ void LargeFactors<T>::solve_band(const T* b, const Layout& layout, Size first, c
   }
   const Size numbers = x.step() * x.cols;
   const int lifted = power == 0 ? 0 : lift_tiny(x.data, numbers);
-  solve_in_blocks(lu, x, 0);
+  solve_in_blocks(lu, divides, x, 0);
   multiply_by_power(x.data, numbers, power - lifted);
 }
 
@@ -73,7 +73,7 @@ Outcome LargeFactors<T>::solve(const T* b, const Layout& b_layout, T* x, const L
 
 // The columns of u^-1 l^-1 are those of the inverse in another order.
 template <class T>
-Outcome LargeFactors<T>::invert_transposed(T* x, const Layout& layout) const {
+Outcome LargeFactors<T>::invert(T* x, const Layout& layout) const {
   const Size n = lu.rows;
   const AlignedBuffer<std::int32_t> order(n);
   if (!order) return {Outcome::Status::no_memory};
@@ -82,10 +82,10 @@ Outcome LargeFactors<T>::invert_transposed(T* x, const Layout& layout) const {
   return by_solved_bands<T>(n, n, [&](Size first, const BlockMatrix<T>& band) {
     std::fill_n(band.data, band.step() * band.cols, T{0});
     for (Size j = 0; j < band.cols; ++j) *band.at(first + j, j) = 1;
-    solve_in_blocks(lu, band, first);
+    solve_in_blocks(lu, divides, band, first);
     multiply_by_power(band.data, band.step() * band.cols, power);
     for (Size j = 0; j < band.cols; ++j)
-      from_columns(band.at(0, j), n, x + order[first + j] * layout.row_stride, Layout{n, 1, layout.col_stride, 1});
+      from_columns(band.at(0, j), n, x + order[first + j] * layout.col_stride, Layout{n, 1, layout.row_stride, 1});
   });
 }
 
@@ -133,7 +133,7 @@ Determinant<T>::Determinant(const LargeFactors<T>& f) {
   if (f.singular) mantissa = 0;
   for (Size k = 0; k < f.lu.cols && !f.singular; ++k) {
     int e;
-    mantissa = std::frexp(mantissa * static_cast<double>(*f.lu.at(k, k)), &e);
+    mantissa = std::frexp(mantissa * *f.lu.at(k, k), &e);
     if (mantissa == 0 || !std::isfinite(mantissa)) e = 0;
     exponent += e - f.power;
     if (f.pivot[k] != k) mantissa = -mantissa;

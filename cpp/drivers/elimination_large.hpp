@@ -22,15 +22,14 @@ template <class T>
 struct LargeFactors {
   BlockMatrix<T> lu;
   std::int32_t* pivot;
-  bool singular = false;
+  bool singular = false, divides = false;
   int power = 0;
 
   Outcome factor(const T* item, const Layout& layout);
 
   // x := a^-1 b.
   Outcome solve(const T* b, const Layout& b_layout, T* x, const Layout& x_layout) const;
-  // x := the transpose of a^-1.
-  Outcome invert_transposed(T* x, const Layout& layout) const;
+  Outcome invert(T* x, const Layout& layout) const;
 
   // 1, or the reciprocal condition number to warn of; `item` is the matrix itself, and x the solution for b. The first
   // look costs a hundredth of the factors.
@@ -63,7 +62,7 @@ Outcome run_large(Size n_items, const Batch<const T>& a, double solutions, Call&
 // Sign, mantissa and exponent of a determinant from the factors.
 template <class T>
 struct Determinant {
-  double mantissa = 1;
+  T mantissa = 1;
   Size exponent = 0;
 
   explicit Determinant(const LargeFactors<T>& f);
@@ -75,9 +74,7 @@ struct Determinant {
     if (std::isnan(mantissa)) return static_cast<T>(mantissa);
     return static_cast<T>(mantissa > 0 ? 1 : mantissa < 0 ? -1 : 0);
   }
-  T logabs() const {
-    return static_cast<T>(std::log(std::fabs(mantissa)) + static_cast<double>(exponent) * 0.6931471805599453);
-  }
+  T logabs() const { return kernel_of<EliminationBlocks<T>>().log_of_product(mantissa, static_cast<T>(exponent)); }
 };
 
 }  // namespace mmlfast::drivers

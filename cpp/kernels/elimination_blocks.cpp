@@ -1,7 +1,7 @@
 #include "kernels/elimination_blocks.hpp"
 
 #include "kernels/common/fma.hpp"
-#include "simd/math/floating_point.hpp"
+#include "simd/math/logarithm.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -102,7 +102,7 @@ MMLFAST_INLINE mask<T> lanes_after(int k) {
 // As many rows as a vector has lanes, and as many columns as a register: transposed, so that each step is one
 // multiplication by a number.
 template <bool Upper, class T>
-MMLFAST_INLINE void substitute(const T* a, Index ld, T* x, Index x_ld) {
+MMLFAST_INLINE void substitute(const T* a, Index ld, bool divides, T* x, Index x_ld) {
   constexpr int w = native_lanes<T>, n = lanes<T>;
   native<T> row[n];
   for (int p = 0; p < vec_parts; ++p) {
@@ -115,7 +115,10 @@ MMLFAST_INLINE void substitute(const T* a, Index ld, T* x, Index x_ld) {
       const int k = Upper ? n - 1 - t : t;
       row[i] = op::fnma(row[k], a[k * ld + i] - native<T>{}, row[i]);
     }
-    if constexpr (Upper) row[i] = row[i] / (a[i * ld + i] - native<T>{});
+    if constexpr (Upper) {
+      const T pivot = a[i * ld + i];
+      row[i] = divides ? row[i] / (pivot - native<T>{}) : row[i] * (1 / pivot);
+    }
   }
   for (int p = 0; p < vec_parts; ++p) {
     transpose_native<T>(row + p * w);
@@ -125,21 +128,21 @@ MMLFAST_INLINE void substitute(const T* a, Index ld, T* x, Index x_ld) {
 
 // The same for fewer rows or columns.
 template <bool Upper, class T>
-MMLFAST_NOINLINE void substitute_few(const T* a, Index ld, Index n, T* x, Index x_ld, Index cols) {
+MMLFAST_NOINLINE void substitute_few(const T* a, Index ld, bool divides, Index n, T* x, Index x_ld, Index cols) {
   for (Index j = 0; j < cols; ++j, x += x_ld)
     for (Index s = 0; s < n; ++s) {
       const Index k = Upper ? n - 1 - s : s;
-      if constexpr (Upper) x[k] = x[k] / a[k * ld + k];
+      if constexpr (Upper) x[k] = divides ? x[k] / a[k * ld + k] : x[k] * (1 / a[k * ld + k]);
       for (Index i = Upper ? 0 : k + 1; i < (Upper ? k : n); ++i) x[i] = fnma(a[k * ld + i], x[k], x[i]);
     }
 }
 
 template <bool Upper, class T>
-MMLFAST_NOINLINE void solve_block(const T* a, Index ld, Index n, T* x, Index x_ld, Index cols) {
+MMLFAST_NOINLINE void solve_block(const T* a, Index ld, bool divides, Index n, T* x, Index x_ld, Index cols) {
   Index j = 0;
   if (n == lanes<T>)
-    for (; j + native_lanes<T> <= cols; j += native_lanes<T>) substitute<Upper>(a, ld, x + j * x_ld, x_ld);
-  substitute_few<Upper>(a, ld, n, x + j * x_ld, x_ld, cols - j);
+    for (; j + native_lanes<T> <= cols; j += native_lanes<T>) substitute<Upper>(a, ld, divides, x + j * x_ld, x_ld);
+  substitute_few<Upper>(a, ld, divides, n, x + j * x_ld, x_ld, cols - j);
 }
 
 template <class T>
@@ -147,15 +150,15 @@ void solve_lower(const T* l, Index ld, Index n, T* x, Index x_ld, Index cols) {
   for (Index k = 0; k < n; k += lanes<T>) {
     const Index rows = n - k < lanes<T> ? n - k : lanes<T>;
     if (k > 0) update(l + k, ld, rows, k, x, 1, x_ld, x + k, x_ld, cols);
-    solve_block<false>(l + k * ld + k, ld, rows, x + k, x_ld, cols);
+    solve_block<false>(l + k * ld + k, ld, false, rows, x + k, x_ld, cols);
   }
 }
 
 template <class T>
-void solve_upper(const T* u, Index ld, Index n, T* x, Index x_ld, Index cols) {
+void solve_upper(const T* u, Index ld, bool divides, Index n, T* x, Index x_ld, Index cols) {
   for (Index k = (n - 1) / lanes<T> * lanes<T>; k >= 0; k -= lanes<T>) {
     const Index rows = n - k < lanes<T> ? n - k : lanes<T>;
-    solve_block<true>(u + k * ld + k, ld, rows, x + k, x_ld, cols);
+    solve_block<true>(u + k * ld + k, ld, divides, rows, x + k, x_ld, cols);
     // From the last column to the first.
     update(u + (k + rows - 1) * ld, -ld, k, rows, x + k + rows - 1, -1, x_ld, x, x_ld, cols);
   }
@@ -189,7 +192,7 @@ struct Largest {
 
 // Columns first .. first + strip<T> - 1, from row `first` on.
 template <class T>
-void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot) {
+void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot, bool& divides) {
   T* const a = panel + first * ld + first;
   const Index left = rows - first, steps = left < strip<T> ? left : strip<T>;
   const vec<T> numbers = lane_numbers<T>(), step = broadcast<T>(static_cast<T>(lanes<T>));
@@ -206,7 +209,7 @@ void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot) 
         a[j * ld + p] = t;
       }
     const T top = a[k * ld + k], size = top < 0 ? -top : top;
-    const bool divides = size < Format<T>::smallest_normal || size > static_cast<T>(0.25) / Format<T>::smallest_normal;
+    divides = divides || size < Format<T>::smallest_normal || size > static_cast<T>(0.25) / Format<T>::smallest_normal;
     const vec<T> by = broadcast<T>(size == 0 ? T{1} : divides ? top : 1 / top);
     largest = {};
     const Index start = (k + 1) / lanes<T> * lanes<T>;
@@ -242,9 +245,9 @@ void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot) 
 }
 
 template <class T>
-void lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot) {
+bool lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot, bool divides) {
   for (Index first = 0; first < width && first < rows; first += strip<T>) {
-    lu_strip(panel, ld, rows, first, pivot);
+    lu_strip(panel, ld, rows, first, pivot, divides);
     const Index steps = rows - first < strip<T> ? rows - first : strip<T>;
     for (Index j = 0; j < width; ++j) {
       if (j == first) j += strip<T>;
@@ -257,12 +260,13 @@ void lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot) {
       }
     }
     const Index next = first + strip<T>;
-    if (next >= width) return;
+    if (next >= width) break;
     T* right = panel + next * ld + first;
     const T* l = panel + first * ld + first;
-    solve_block<false>(l, ld, steps, right, ld, width - next);
+    solve_block<false>(l, ld, false, steps, right, ld, width - next);
     if (next < rows) update(l + strip<T>, ld, rows - next, strip<T>, right, 1, ld, right + strip<T>, ld, width - next);
   }
+  return divides;
 }
 
 // Columns first .. first + strip - 1, from row `first` on.
@@ -300,6 +304,16 @@ bool cholesky(T* panel, Index ld, Index rows, Index width) {
   return true;
 }
 
+// ---- determinants ----
+
+template <class T>
+T log_of_product(T mantissa, T exponent) {
+  vec<T> m, e;
+  split_exponent(broadcast(mantissa), m, e);
+  e = e + broadcast(exponent);
+  return first_lane(fma(e, broadcast<T>(Format<T>::ln2_high), log(abs(m)) + e * broadcast<T>(Format<T>::ln2_low)));
+}
+
 // ---- moving ----
 
 template <class T>
@@ -324,6 +338,6 @@ void transpose(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Ind
 }  // namespace
 
 MMLFAST_DEFINE_TABLES(EliminationBlocks, elimination_blocks, lu<T>, cholesky<T>, solve_lower<T>, solve_upper<T>,
-                      update<T>, transpose<T>)
+                      update<T>, log_of_product<T>, transpose<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

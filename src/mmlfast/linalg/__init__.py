@@ -1,8 +1,8 @@
 """Linear algebra: batched, with NumPy's names and rules.
 
 Leading axes are batch axes and broadcast. float32 stays float32; integers and booleans become float64. Small
-matrices are worked on eight (float64) or sixteen (float32) at a time in SIMD lanes: up to 32 rows as a rule, up to 128
-where a batch fills the lanes and it pays. Larger ones go to LAPACK, many of them one per thread.
+matrices are worked on eight (float64) or sixteen (float32) at a time in SIMD lanes, up to 128 rows where a batch fills
+the lanes and it pays. Larger ones, and single ones, go to blocks or to LAPACK, many of them one per thread.
 
 Each family of functions has a module of its own, named after its kernel; this one is their public name.
 """
