@@ -10,7 +10,7 @@ namespace mmlfast::drivers {
 namespace {
 
 void run(const std::vector<TapeStep>& steps, const TapeFrame& frame) noexcept {
-  for (const TapeStep& step : steps) step.function(step, frame);
+  run_steps(steps.data(), steps.data() + steps.size(), frame);
 }
 
 // The arguments of a callback, which lie in slots or among the fixed numbers, one after the other.

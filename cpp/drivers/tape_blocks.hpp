@@ -39,8 +39,8 @@ class TapeBlock : NonCopyable {
     const Size slot = round_up(points, tape_lanes);
     if (slot != slot_) {  // where numbers are depends on it
       slot_ = slot;
-      run_steps(layout_.constant_copies.block);
-      run_steps(layout_.copies.block);
+      run(layout_.constant_copies.block);
+      run(layout_.copies.block);
     }
     return slot_;
   }
@@ -48,12 +48,12 @@ class TapeBlock : NonCopyable {
   // Input k of all points; a run may write over it.
   double* input(Size k) const noexcept { return memory_ + k * slot_; }
   const double* output(Size k) const noexcept { return memory_ + layout_.results[static_cast<std::size_t>(k)] * slot_; }
-  void run() const noexcept { run_steps(layout_.per_point.block); }
+  void run() const noexcept { run(layout_.per_point.block); }
 
  private:
-  void run_steps(const std::vector<TapeStep>& steps) const noexcept {
-    const TapeFrame frame{memory_, slot_, fixed_, spread_, layout_.lists.data(), scratch_};
-    for (const TapeStep& step : steps) step.function(step, frame);
+  void run(const std::vector<TapeStep>& steps) const noexcept {
+    run_steps(steps.data(), steps.data() + steps.size(),
+              {memory_, slot_, fixed_, spread_, layout_.lists.data(), scratch_});
   }
 
   const TapeLayout& layout_;

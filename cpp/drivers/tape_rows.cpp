@@ -8,7 +8,7 @@ namespace mmlfast::drivers {
 namespace {
 
 void run(const std::vector<TapeStep>& steps, const TapeFrame& frame) noexcept {
-  for (const TapeStep& step : steps) step.function(step, frame);
+  run_steps(steps.data(), steps.data() + steps.size(), frame);
 }
 
 // A byte for each value: does it depend on parameters?

@@ -177,11 +177,6 @@ TapeFunction for_block(const TapeStep& step) {
 
 // ---- points in memory ----
 
-// rows times eight points.
-template <int G>
-MMLFAST_NOINLINE void load_group(const double* x, Size row_stride, Size rows, double* slots, Size slot) {
-  tape_points::load_columns<G>(x, row_stride, rows, slots, slot);
-}
 void load_rows(const double* x, Size n, Size row_stride, Size rows, double* slots, Size slot) {
   if (n == 1) {
     for (Size i = 0; i < rows * tape_lanes; i += tape_lanes) {
@@ -192,8 +187,10 @@ void load_rows(const double* x, Size n, Size row_stride, Size rows, double* slot
     }
     return;
   }
-  tape_points::each_group(n, [&](auto g, Size c) MMLFAST_INLINE_LAMBDA {
-    load_group<g()>(x + c, row_stride, rows, slots + c * slot, slot);
+  tape_points::each_stretch(n, [&](auto tail, Size groups, Size c, Size tail_column) MMLFAST_INLINE_LAMBDA {
+    with_size<1, 3>(groups, [&](auto g) MMLFAST_INLINE_LAMBDA {
+      tape_points::load_columns<g(), tail()>(x + c, row_stride, tail_column, rows, slots + c * slot, slot);
+    });
   });
 }
 
@@ -218,31 +215,14 @@ void store_one(const double* from, Size rows, double* to, Size row_stride) {
   }
 }
 
-template <bool Tail>
-void store_groups(Size groups, const double* slots, Size slot, const std::int32_t* from, Size tail_column, Size rows,
-                  double* to, Size row_stride) {
-  with_size<1, 3>(groups, [&](auto g) MMLFAST_INLINE_LAMBDA {
-    tape_points::store_columns<g(), Tail>(slots, slot, from, tail_column, rows, to, row_stride);
-  });
-}
 void store_rows(const double* slots, Size slot, const std::int32_t* from, Size n, Size rows, double* to,
                 Size row_stride) {
-  constexpr Size most = tape_points::most_columns, most_groups = 3;
   if (n == 1) return store_one(slots + *from * slot, rows, to, row_stride);
-  for (Size c = 0; c < n;) {
-    const Size groups = (n - c) / most < most_groups ? (n - c) / most : most_groups, left = n - c - groups * most;
-    if (groups == 0 && left == 3 && n > 3) {
-      c = n - most;  // once more what the group before it had
-      continue;
-    }
-    const bool two_of_three = groups == 0 && left == 3, tail = left == 1 || left == 2 || two_of_three;
-    const Size tail_column = two_of_three ? 0 : n - 2 - c;
-    if (tail)
-      store_groups<true>(groups, slots, slot, from + c, tail_column, rows, to + c, row_stride);
-    else
-      store_groups<false>(groups, slots, slot, from + c, tail_column, rows, to + c, row_stride);
-    c += groups * most + (two_of_three ? 1 : tail ? left : 0);
-  }
+  tape_points::each_stretch(n, [&](auto tail, Size groups, Size c, Size tail_column) MMLFAST_INLINE_LAMBDA {
+    with_size<1, 3>(groups, [&](auto g) MMLFAST_INLINE_LAMBDA {
+      tape_points::store_columns<g(), tail()>(slots, slot, from + c, tail_column, rows, to + c, row_stride);
+    });
+  });
 }
 
 void store_points(const double* slots, Size slot, const std::int32_t* from, Size n, Size points, double* to,

@@ -57,6 +57,8 @@ inline constexpr std::uint16_t tape_padded = 1 << 12;
 // the second, those of result i may lie in column i of a matrix with a row for each term, instead of in a row of their
 // own.
 inline constexpr std::uint16_t tape_shared = 1 << 13, tape_columns = 1 << 14;
+// The instruction does what the next one says as well.
+inline constexpr std::uint16_t tape_does_next = 1 << 15;
 
 struct TapeStep;
 struct TapeFrame {
@@ -72,7 +74,7 @@ using TapeFunction = void (*)(const TapeStep&, const TapeFrame&);
 struct TapeStep {
   TapeFunction function;
   TapeCode code;
-  std::uint16_t access;  // four bits for each operand, and the three above
+  std::uint16_t access;  // four bits for each operand, and the four above
   std::uint32_t count;
   std::uint32_t to;  // a slot
   // Of each operand the (first) slot, fixed number or, for a single fixed number of a block, vector of `spread`; or
@@ -85,13 +87,18 @@ struct TapeStep {
 };
 static_assert(sizeof(TapeStep) == 24 + sizeof(TapeFunction));
 
+// From `step` to `end`.
+inline void run_steps(const TapeStep* step, const TapeStep* end, const TapeFrame& frame) {
+  for (; step != end; step += step->access & tape_does_next ? 2 : 1) step->function(*step, frame);
+}
+
 struct Tape {
   // What the function of a step is, from its code, access and count.
   TapeFunction (*for_point)(const TapeStep& step);
   TapeFunction (*for_block)(const TapeStep& step);
   // Of two steps one after the other, where operand `taken` of the second is what the first gives, and nobody else
-  // reads that: the function of the first, which then does both. The second has one that does nothing, and operands may
-  // be exchanged. nullptr: there is none.
+  // reads that: the function of the first, which then does both, and says so in its `access`. Operands may be exchanged.
+  // nullptr: there is none.
   TapeFunction (*for_pair)(TapeStep& first, TapeStep& second, int taken, bool point);
   void (*load)(const double* x, std::ptrdiff_t n, std::ptrdiff_t row_stride, std::ptrdiff_t points, double* slots,
                std::ptrdiff_t slot);

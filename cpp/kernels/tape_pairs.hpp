@@ -77,14 +77,19 @@ void pair_of_runs(const TapeStep& step, const TapeFrame& frame) {
   const double* from[3];
   unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA { from[k] = frame.slots + step.from[k] * frame.slot; });
   const Vector one = one_for_all(second, frame, One);
-  store_values(second, frame, [&](Size i) MMLFAST_INLINE_LAMBDA {
-    Vector x[3];
-    unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA { x[k] = load(from[k] + i); });
-    const Vector a = value_of<N, First>(x);
-    return Second::of(One == 0 ? one : a, One == 0 ? a : one);
-  });
+  const auto store_all = [&](auto square) MMLFAST_INLINE_LAMBDA {
+    store_values(second, frame, [&](Size i) MMLFAST_INLINE_LAMBDA {
+      Vector x[3];
+      unrolled(0, N, [&](int k) MMLFAST_INLINE_LAMBDA { x[k] = square && k == 1 ? x[0] : load(from[k] + i); });
+      const Vector a = value_of<N, First>(x);
+      return Second::of(One == 0 ? one : a, One == 0 ? a : one);
+    });
+  };
+  if (N == 3 && from[0] == from[1])
+    store_all(std::true_type{});
+  else
+    store_all(std::false_type{});
 }
-inline void done_with_the_one_before(const TapeStep&, const TapeFrame&) {}
 
 template <class First, int One>
 TapeFunction pair_with(TapeCode second, int taken, int same) {
@@ -198,7 +203,7 @@ inline TapeFunction function_of(TapeStep& first, TapeStep& second, int taken, bo
   if (point && (second.count == 1 || !whole_vectors)) return nullptr;
   TapeFunction function = pair_with_one_for(first, second, taken, point);
   if (function == nullptr) function = pair_of_runs_for(first, second, taken, point);
-  if (function != nullptr) second.function = done_with_the_one_before;
+  if (function != nullptr) first.access |= tape_does_next;
   return function;
 }
 

@@ -63,17 +63,33 @@ MMLFAST_INLINE void transpose_blocks(native<double>* x) {
   }
 }
 
-// G columns of rows times eight points.
+// G columns of as many points as a register has lanes.
 template <int G>
-MMLFAST_INLINE void load_columns(const double* x, Size row_stride, Size rows, double* slots, Size slot) {
+MMLFAST_INLINE void load_group(const double* x, Size row_stride, double* slots, Size slot) {
+  native<double> column[G];
+  _Pragma("GCC unroll 8") for (int r = 0; r < G; ++r) column[r] =
+      join_pieces<G, width / G>(x + r * row_stride, G * row_stride);
+  transpose_blocks<G>(column);
+  _Pragma("GCC unroll 8") for (int c = 0; c < G; ++c) store_part(slots + c * slot, column[c]);
+}
+
+// Of rows times eight points: groups of columns side by side and, if there is a tail, two more from tail_column on. Row
+// by row: what comes in one line of the cache is taken at once.
+template <int Groups, bool Tail>
+MMLFAST_NOINLINE void load_columns(const double* x, Size row_stride, Size tail_column, Size rows, double* slots,
+                                   Size slot) {
   for (Size row = 0; row < rows; ++row, x += tape_lanes * row_stride, slots += tape_lanes) {
     MMLFAST_EACH_PART {
-      native<double> column[G];
       const double* points = x + p * width * row_stride;
-      _Pragma("GCC unroll 8") for (int r = 0; r < G; ++r) column[r] =
-          join_pieces<G, width / G>(points + r * row_stride, G * row_stride);
-      transpose_blocks<G>(column);
-      _Pragma("GCC unroll 8") for (int c = 0; c < G; ++c) store_part(slots + c * slot + p * width, column[c]);
+      double* to = slots + p * width;
+      if constexpr (Tail) load_group<2>(points + tail_column, row_stride, to + tail_column * slot, slot);
+      _Pragma("GCC unroll 4") for (int g = 0; g < Groups; ++g) {
+        load_group<most_columns>(points, row_stride, to, slot);
+        points += most_columns;
+        to += most_columns * slot;
+        // From one group to the next: multiples of the strides would need more registers than there are.
+        __asm__("" : "+r"(points), "+r"(to));
+      }
     }
   }
 }
@@ -104,8 +120,7 @@ MMLFAST_INLINE void store_rows(const native<double> (*pieces)[most_columns], con
   }
 }
 
-// The other way: groups of columns side by side and, if there is a tail, two more from tail_column on. Row by row: the
-// cache takes what goes to one line at once.
+// The other way.
 template <int Groups, bool Tail>
 MMLFAST_NOINLINE void store_columns(const double* slots, Size slot, const std::int32_t* from, Size tail_column,
                                     Size rows, double* to, Size row_stride) {
@@ -128,20 +143,24 @@ MMLFAST_INLINE Size rows_at_once(Size n) {
   return numbers / tape_lanes / (n < 1 ? 1 : n < numbers / tape_lanes ? n : numbers / tape_lanes);
 }
 
-// body(constant G, first column) for groups that cover n > 1 columns.
+// body(constant whether there is a tail, groups, first column, column of the tail beside it) for what covers n > 1
+// columns.
 template <class Body>
-MMLFAST_INLINE void each_group(Size n, Body&& body) {
-  using Most = std::integral_constant<int, most_columns>;
-  using Two = std::integral_constant<int, 2>;
-  Size c = 0;
-  for (; c + Most{} <= n; c += Most{}) body(Most{}, c);
-  const Size left = n - c;
-  if (left == 0) return;
-  if (left == 3 && n < 4) body(Two{}, c);
-  if (left == 3 && n >= 4)
-    body(Most{}, n - Most{});
-  else
-    body(Two{}, n - 2);
+MMLFAST_INLINE void each_stretch(Size n, Body&& body) {
+  constexpr Size most = most_columns, most_groups = 3;
+  for (Size c = 0; c < n;) {
+    const Size groups = (n - c) / most < most_groups ? (n - c) / most : most_groups, left = n - c - groups * most;
+    if (groups == 0 && left == 3 && n > 3) {
+      c = n - most;  // once more what the group before it had
+      continue;
+    }
+    const bool two_of_three = groups == 0 && left == 3, tail = left == 1 || left == 2 || two_of_three;
+    if (tail)
+      body(std::true_type{}, groups, c, two_of_three ? 0 : n - 2 - c);
+    else
+      body(std::false_type{}, groups, c, Size{0});
+    c += groups * most + (two_of_three ? 1 : tail ? left : 0);
+  }
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL::tape_points
