@@ -97,8 +97,8 @@ struct Tape {
   TapeFunction (*for_point)(const TapeStep& step);
   TapeFunction (*for_block)(const TapeStep& step);
   // Of two steps one after the other, where operand `taken` of the second is what the first gives, and nobody else
-  // reads that: the function of the first, which then does both, and says so in its `access`. Operands may be exchanged.
-  // nullptr: there is none.
+  // reads that: the function of the first, which then does both, and says so in its `access`. Operands may be
+  // exchanged. nullptr: there is none.
   TapeFunction (*for_pair)(TapeStep& first, TapeStep& second, int taken, bool point);
   void (*load)(const double* x, std::ptrdiff_t n, std::ptrdiff_t row_stride, std::ptrdiff_t points, double* slots,
                std::ptrdiff_t slot);
