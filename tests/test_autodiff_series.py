@@ -186,3 +186,39 @@ def test_series_of_many_terms_evaluate_to_the_function():
     for f in (np.exp, np.arctan, np.tanh, lambda t: np.log1p(t * t), lambda t: np.exp(np.sin(t) - t)):
         value = np.polynomial.Polynomial(taylor(f, x, 30))(0.1)
         np.testing.assert_allclose(value, f(x + 0.1), rtol=1e-14)
+
+
+# Functions of an array: the same with each element, or not.
+MANY = {
+    "np.exp(np.sin(x)) * x**3": True,
+    "np.where(x > 0, x, 2.0) / (1 + x**2) * p": True,
+    "np.sqrt(p) - x": True,
+    "np.sin(x) * np.arange(40.0)": False,
+    "np.exp(x[::-1])": False,
+    "np.cumsum(x) * x": False,
+    "x[0] * x": False,
+    "x - x.mean()": False,
+    "np.roll(x, 1) + np.sin(x)": False,
+    "np.concatenate([x[:20], np.sin(x[20:])])": False,
+}
+
+
+@pytest.mark.parametrize("text", MANY)
+def test_series_at_many_elements_are_those_at_each(text):
+    f = eval(f"lambda x, p: {text}", {"np": np})
+    x = np.linspace(-1.0, 1.5, 40)
+    found = taylor(f, x, 6, 1.7)
+    assert found.shape == (7, 40)
+    if MANY[text]:  # few elements stay on one tape
+        assert np.array_equal(found[:, 10:30], taylor(f, x[10:30], 6, 1.7))
+    steps = [(found * h ** np.arange(7)[:, None]).sum(axis=0) for h in (0.0, 0.01)]
+    for h, value in zip((0.0, 0.01), steps, strict=True):
+        np.testing.assert_allclose(value, f(x + h, 1.7), rtol=1e-12, atol=1e-13)
+
+
+def test_a_pole_among_many_elements_is_named():
+    x = np.linspace(-1.0, 1.0, 41)
+    with pytest.raises(ValueError, match="divide of 1, 0 is not finite there"):
+        taylor(lambda t: 1 / t, x, 4)
+    continued = taylor(lambda t: np.sin(t) / t, x, 6)[:, 20]
+    np.testing.assert_allclose(continued, [1, 0, -1 / 6, 0, 1 / 120, 0, -1 / 5040], rtol=1e-14, atol=1e-17)

@@ -12,8 +12,9 @@
 #pragma once
 
 #include "simd/math/power.hpp"
-#include "simd/math/tabulated_polynomial.hpp"
+
 #include "simd/math/trigonometric.hpp"
+#include "simd/tables.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 

@@ -14,6 +14,7 @@ from mmlfast.autodiff._compiled import result_is_float32
 from mmlfast.autodiff._derivatives import Gradient, Hessian
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._directions import derived
+from mmlfast.autodiff._elementwise import of_one_element
 from mmlfast.autodiff._errors import ForeignTrace, users_line
 from mmlfast.autodiff._function import Function, as_result
 from mmlfast.autodiff._power_series import NoSeries, without_calls
@@ -35,6 +36,8 @@ Array = np.ndarray[Any, Any]
 _HIGHEST = 500
 # Zeros that cancel, as in sin(t) / t at 0, cost coefficients at the end: computed again with so many more.
 _MORE = 8
+# From so many elements on it is looked whether a function does the same with each.
+_MANY = 32
 _PLAIN_NUMBERS = (float, np.float64)
 _A_NUMBER = (Argument(np.array(0.0), True).kind,)
 
@@ -42,13 +45,15 @@ _A_NUMBER = (Argument(np.array(0.0), True).kind,)
 class _Plans:
     """The graph of a function as series, of any order."""
 
-    __slots__ = ("_graph", "_plans", "_result", "shape")
+    __slots__ = ("_graph", "_of_one", "_plans", "_result", "shape")
 
     def __init__(self, graph: _core.TapeGraph, result: Ids) -> None:
         self._graph = graph
         self._result = result.ravel()
         self.shape = result.shape
         self._plans: dict[int, _core.TaylorPlan] = {}
+        one = of_one_element(graph, self._result) if result.size >= _MANY else None
+        self._of_one = None if one is None else _Plans(*one)
 
     def plan(self, order: int) -> _core.TaylorPlan:
         found = self._plans.get(order)
@@ -58,6 +63,9 @@ class _Plans:
 
     def series(self, lines: Array, parameters: Sequence[Array], order: int) -> Array:
         """lines: points and their directions, (lines, numbers, 2). The result is (lines, results, order + 1)."""
+        if self._of_one is not None:  # its series are small enough for the caches, and there is one for each thread
+            found = self._of_one.series(lines.reshape(-1, 1, 2), parameters, order)
+            return found.reshape(len(lines), -1, order + 1)
         found = self.plan(order)(lines, *parameters)
         finite = np.isfinite(found)
         if not finite.all():

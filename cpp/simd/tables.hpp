@@ -1,7 +1,8 @@
-// A polynomial for each of 16 intervals, with coefficients out of a table in the first cache.
+// A polynomial for each of 16 intervals, with coefficients out of a table in the first cache. Spelled with intrinsics
+// where the vector extensions have no permutation by numbers of the run.
 #pragma once
 
-#include "simd/math/floating_point.hpp"
+#include "simd/bits.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 
