@@ -314,7 +314,9 @@ mutations(
     ("exchange_where(here, m, b + k * m, b + i * m)", ""),
     ("store(cosines + i * width, c)", "store(cosines + i * width, s)"),
     ("p + l < points ? p + l : last", "p + l"),
-    ("body(Two{}, n - 2)", "body(Two{}, n - left)"),
+    ("two_of_three ? 0 : n - 2 - c", "two_of_three ? 0 : n - left - c"),
+    ("square && k == 1 ? x[0]", "square && k == 1 ? x[2]"),
+    ("if (function != nullptr) first.access |= tape_does_next;", ""),
     ("determinant = choose(here, -determinant, determinant)", ""),
 )
 
@@ -355,6 +357,19 @@ mutations(
     ("return ++stale_ >= (is_rounding()", "return ++stale_ > 1'000'000 * (is_rounding()"),
     ("if (fresh) {", "if (false) {"),
     ("if (fresh) return ends(BfgsEnd::no_step);", ""),
+)
+
+mutations(
+    "cpp/simd/**/*",
+    "test_simd_math.py",
+    ("part[k % 2] = k >= N - 2 ? c : fma", "part[k % 2] = k >= N - 1 ? c : fma"),
+    ("return fma(part[0], x, part[1]);", "return fma(part[1], x, part[0]);"),
+    (
+        "(x >= constant<double>(0.5)) & (x < constant<double>(3))",
+        "(x >= constant<double>(0.5)) & (x < constant<double>(2))",
+    ),
+    ("if (!all(large | inside)) return select(inside, tabulated(x), special(x));", ""),
+    ("const vec<double> z = select(large, x, first), log_z", "const vec<double> z = first, log_z"),
 )
 
 mutations(
