@@ -360,19 +360,6 @@ mutations(
 )
 
 mutations(
-    "cpp/simd/**/*",
-    "test_simd_math.py",
-    ("part[k % 2] = k >= N - 2 ? c : fma", "part[k % 2] = k >= N - 1 ? c : fma"),
-    ("return fma(part[0], x, part[1]);", "return fma(part[1], x, part[0]);"),
-    (
-        "(x >= constant<double>(0.5)) & (x < constant<double>(3))",
-        "(x >= constant<double>(0.5)) & (x < constant<double>(2))",
-    ),
-    ("if (!all(large | inside)) return select(inside, tabulated(x), special(x));", ""),
-    ("const vec<double> z = select(large, x, first), log_z", "const vec<double> z = first, log_z"),
-)
-
-mutations(
     "cpp/kernels/**/tape_taylor*",
     "test_tape_taylor.py test_taylor.py",
     ("fma(a.hi, b.lo, low) + fma(a.lo, b.hi, lost)", "low + lost"),  # the digits beyond 53 bits

@@ -19,6 +19,18 @@ DERIVATIVES: tuple[tuple[Any, ...], ...] = (
         ("is_run = len(ids) == n == count and (np.diff(ids) == 1).all()", "is_run = len(ids) == n == count"),
     ),
     (
+        "cpp/simd/**/*",
+        "test_simd_math.py",
+        ("part[k % 2] = k >= N - 2 ? c : fma", "part[k % 2] = k >= N - 1 ? c : fma"),
+        ("return fma(part[0], x, part[1]);", "return fma(part[1], x, part[0]);"),
+        (
+            "(x >= constant<double>(0.5)) & (x < constant<double>(3))",
+            "(x >= constant<double>(0.5)) & (x < constant<double>(2))",
+        ),
+        ("if (!all(large | inside)) return select(inside, tabulated(x), special(x));", ""),
+        ("const vec<double> z = select(large, x, first), log_z", "const vec<double> z = first, log_z"),
+    ),
+    (
         "cpp/drivers/tape_*.cpp",
         "test_autodiff_situations.py",
         ("return is_length ? select(emit(TapeOp::equal, y(), number(0)), number(0), slope) : slope;", "return slope;"),
