@@ -43,11 +43,12 @@ def of_one_element(graph: _core.TapeGraph, result: Ids) -> tuple[_core.TapeGraph
                 graph.values(np.arange(first, first + count, dtype=np.int32))
             )
             continue
-        given = [ids for ids in operands if ids is not None]
-        values = [value(ids, count) for ids in given]
-        if op == "callback" or count not in (1, n) or min(values) < 0 or any(len(ids) > count for ids in given):
+        if op == "callback" or count not in (1, n) or any(ids is not None and len(ids) > count for ids in operands):
             return None
-        new = copy.emit(OPS[op], *([v] for v in values), aux=aux, count=1)[0]
+        a, b, c = (None if ids is None else [value(ids, count)] for ids in operands)
+        if [-1] in (a, b, c):
+            return None
+        new = copy.emit(OPS[op], a, b, c, aux, 1)[0]
         (of_each if count == n else of_all)[first] = new
     found = value(result, n)
     return None if found < 0 else (copy, np.array([found], np.int32))

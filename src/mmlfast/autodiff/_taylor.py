@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -168,12 +168,23 @@ class Series(Derived):
 _OF_TWO = frozenset(("divide", "power", "arctan2", "logaddexp", "fmod", "multiply", "add", "subtract"))
 
 
+class _GraphOfPython:
+    """A graph that operators in C++ do not know as one: everything goes through `Trace.emit`."""
+
+    def __init__(self, graph: _core.TapeGraph) -> None:
+        self._graph = graph
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._graph, name)
+
+
 def _line_of(f: Callable[..., Any], arguments: Sequence[Argument], where: int) -> str:
     """The line of the user's code that computes value number `where` of the graph: f is recorded once more."""
     if isinstance(f, Function):
         return ""
     graph = _core.TapeGraph()
     trace = Trace(graph, decisions_at(arguments, 0))
+    trace.graph = cast("_core.TapeGraph", _GraphOfPython(graph))
     emit, line = trace.emit, ""
 
     def watched(*args: Any, **kwargs: Any) -> Ids:
