@@ -237,3 +237,19 @@ def _line(v):
 
 def _twice(f):
     return Problem(f, [(_line, (), None), (lambda v: 2 * _line(v), (), None)], np.zeros(2), ())
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_products_of_powers_under_a_budget(rng):
+    """The classical example of economics: the largest product is where each gets its share of the budget, and there is
+    no smallest one. On the way to none, points used to be called stationary where the slope is plain to see."""
+    for _ in range(30):
+        n = int(rng.integers(2, 5))
+        powers, prices = rng.uniform(0.1, 1, n), rng.uniform(0.5, 5, n) * 10.0 ** rng.integers(-3, 4, n)
+        shares = powers / powers.sum() * 60 / prices
+        found = lagrange(
+            lambda v, e=powers: np.prod(v**e), lambda v, p=prices: p @ v - 60, shares * rng.uniform(0.3, 2, n)
+        )
+        (largest,) = [point for point in found.points if point.fun > 1e-9 * np.prod(shares**powers)]
+        assert largest.kind == "maximum"
+        assert_allclose(largest.x, shares, rtol=1e-7)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast._common.arrays import as_integer
 from mmlfast.optimize._constraints import equations_of, take_constraints
-from mmlfast.optimize._kkt import Negative, Problem, geometry, point_at
+from mmlfast.optimize._kkt import Negative, Problem, first_scales, geometry, point_at
 from mmlfast.optimize._objective import as_start
 from mmlfast.optimize._sqp import IRREGULAR, Stop, minimum_under
 from mmlfast.optimize._verdict import verdict
@@ -119,9 +119,9 @@ def lagrange(
     points = [as_point(problem, stop)] if not stop.reason else []
     most = len(points) if stop.reason == IRREGULAR else most
     if most > len(points):
-        points += _highest(problem, given, start, args, points, limit, stop)
-    if most > len(points):
-        points += _others(problem, start, stop, points, most)
+        begun = stop._replace(d=_scales(problem, stop, start))
+        points += _highest(problem, given, start, args, points, limit, begun)
+        points += _others(problem, start, begun, points, most)
     points.sort(key=lambda p: (p.kind != "minimum" and p.kind != "degenerate", p.fun))
     return lagrange_result(problem, stop, points)
 
@@ -182,6 +182,12 @@ def lagrange_result(problem: Problem, stop: Stop, points: list[LagrangePoint]) -
 
 
 # ---- other points ----
+
+
+def _scales(problem: Problem, first: Stop, start: Array) -> Array:
+    """Sizes of variables: those where it ended, if that is a place. On the way to none one may have grown beyond all
+    others, and no slope by it would count."""
+    return first_scales(problem, point_at(problem, start)) if first.reason else first.d
 
 
 def _size_of(first: Stop, start: Array) -> float:
