@@ -295,3 +295,19 @@ def test_what_fades_away_has_no_smallest_value():
     r = minimize(lambda v: np.exp(-v[0]), [1.0, 1.0], constraints={"type": "ineq", "fun": lambda v: 10 - v[0]})
     assert r.success
     assert abs(r.x[0] - 10) < 1e-9
+
+
+def test_minima_inside_are_certified(rng):
+    """Where no constraint pushes, all of the gradient is left, be it 1e-17: the search used to say that it had not
+    converged in one of eight of these."""
+    for _ in range(60):
+        n = int(rng.integers(2, 6))
+        a, slope, rows = rng.normal(size=(n, n)), rng.normal(size=n), rng.normal(size=(2, n))
+        q = a @ a.T + np.eye(n)
+        sides = rows @ np.linalg.solve(q, -slope) + rng.uniform(0.01, 2, 2)
+        inside = {"type": "ineq", "fun": lambda v, rows=rows, sides=sides: sides - rows @ v}
+        start = np.zeros(n) if np.all(sides >= 0) else np.linalg.lstsq(rows, sides - 1, rcond=None)[0]
+        found = minimize(lambda v, q=q, slope=slope: 0.5 * v @ q @ v + slope @ v, start, constraints=inside)
+        assert found.success, found.message
+        assert found.residual < 1e-9
+        assert_allclose(found.x, np.linalg.solve(q, -slope), rtol=1e-9, atol=1e-9)

@@ -135,7 +135,7 @@ def _result(problem: Problem, rows: Rows, outcome: Outcome) -> Any:
         bound_multipliers=of_bounds,
         constraints=p.c,
         kind=outcome.kind if found else "not stationary",
-        residual=look.left,
+        residual=look.residual,
         violation=float(np.abs(rows.violation(rows.values(p))).max(initial=0.0)),
         success=found,
         status=0 if found else 1,

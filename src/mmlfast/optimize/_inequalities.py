@@ -83,10 +83,16 @@ class Look(NamedTuple):
     violated: float  # relative to the size of x
     rows: Array  # lengths of the scaled gradients of all rows
     strain: float  # the largest force of a row beside the gradient of f
+    level: float  # of f, where it began or here
+
+    @property
+    def residual(self) -> float:
+        """Where no row pushes, all of the gradient is left, however small it is: f tells whether it matters."""
+        return min(self.left, self.pull / self.level) if self.level > 0 else self.left
 
     @property
     def merit(self) -> float:
-        return self.left + self.violated
+        return self.residual + self.violated
 
 
 class Outcome(NamedTuple):
@@ -275,7 +281,10 @@ class _Search:
             if vanishing.any()
             else float(np.abs(multipliers).max(initial=0.0)) / (float(np.linalg.norm(slope)) or 1.0)
         )
-        return Look(p, working, side, multipliers / lengths, near, relative, left * size, violated, lengths, strain)
+        level = max(abs(p.value), self.level)
+        return Look(
+            p, working, side, multipliers / lengths, near, relative, left * size, violated, lengths, strain, level
+        )
 
     def polished(self, x: Array) -> Look:
         """From x, by Newton's method on the rows that hold it, as long as that brings it nearer."""
@@ -331,9 +340,8 @@ class _Search:
         return x
 
     def is_certified(self, look: Look) -> bool:
-        level = max(abs(look.p.value), self.level)
         met = look.violated <= _VIOLATED
-        return met and (look.left <= _LEFT or look.pull <= 1e-9 * level)
+        return met and (look.left <= _LEFT or look.pull <= 1e-9 * look.level)
 
     def kind(self, look: Look) -> str:
         """By the curvatures of the Lagrangian along the rows that push, and along all that are active."""
