@@ -381,6 +381,9 @@ def test_same_bits_at_every_level(same_at_every_level):
                 x, y = rng.standard_normal((n, d)).astype(dtype), rng.standard_normal((3000, d)).astype(dtype)
                 digest(*mf.geometry.knn(x, y, 10))
                 digest(*mf.geometry.knn(x.round(), y.round(), 50))
+            x = rng.random((4000, 3)).astype(dtype)
+            digest(*mf.geometry.knn(x, x, 10))
+            digest(*mf.geometry.knn((16 * x).round(), (16 * x).round(), 20))
         """
     )
 
@@ -489,6 +492,33 @@ def test_the_tree_finds_what_measuring_all_finds(kind, d, k, dtype, rng):
             alone = mf.geometry.knn(x[first : first + 8], points, k)
             np.testing.assert_array_equal(found.indices[first : first + 8], alone.indices)
             np.testing.assert_array_equal(found.distances[first : first + 8], alone.distances)
+
+
+@within("kind", ["uniform", "grid"])
+def test_the_tree_finds_more_neighbours_than_lists_hold(kind, rng):
+    points = CLUMPS[kind](rng, 5800, 2)
+    found, alone = knn(points, points, 360), knn(points[2000:2006], points, 360)
+    same_bits(found.indices[2000:2006], alone.indices)
+    same_bits(found.distances[2000:2006], alone.distances)
+
+
+@within("side", [4, 8, 30])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_the_tree_knows_the_last_of_exactly_k(side, d, rng):
+    """When there were k candidates and no more, some one of them was taken for the last."""
+    points = rng.integers(0, side, (1500, d)).astype(float)
+    squares = ((points[:, None] - points) ** 2).sum(axis=2)
+    same_bits(knn(points, points, 40).indices, np.argsort(squares, axis=1, kind="stable")[:, :40])
+
+
+@within("n", [1024, 1025, 1031, 1032, 1033, 1039, 1040, 1041, 2049])
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_the_tree_of_any_number_of_points(n, d, rng):
+    """Places of the last leaf without a point have no number, and no box."""
+    points = rng.random((n, d))
+    right = np.argsort(((points[:, None] - points[-40:]) ** 2).sum(axis=2), axis=0, kind="stable")[:20].T
+    same_bits(knn(points, points, 20).indices[-40:], right)
+    same_bits(knn(points[::-1], points, 20).indices[39::-1], right)
 
 
 def test_the_tree_is_the_same_for_any_number_of_threads(threads, rng):
