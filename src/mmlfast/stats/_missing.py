@@ -6,7 +6,7 @@ bits they have without the keyword, whatever else is in the table or in the stac
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -172,17 +172,22 @@ def _by_pair(t: Tables, item: Array, i: Array, j: Array, ddof: float | None) -> 
     return out
 
 
+@lru_cache(maxsize=64)
+def _extension(d: int) -> _core.TapeProgram:
+    """The program of `_extended` for rows of d numbers: in one pass, by all threads."""
+    graph, op = _core.TapeGraph(), _core.tape_ops
+    z = graph.input(d) + np.arange(d, dtype=np.int32)
+    none, one = (np.broadcast_to(graph.constants(np.float64(c)), d) for c in (0.0, 1.0))
+    present = graph.emit(op["equal"], z, z)  # NaN is not equal to itself
+    z, present = graph.emit(op["select"], present, z, none), graph.emit(op["select"], present, one, none)
+    return _core.TapeProgram(graph, np.concatenate([z, present, graph.emit(op["multiply"], z, z)]))
+
+
 def _extended(x: Array, shift: Array) -> Array:
     """[z, m, z^2] side by side: differences from the shift, 0 where missing; 1 where present; squares."""
     d = x.shape[-1]
-    out = np.empty((*x.shape[:-1], 3 * d))
-    z, present, squares = out[..., :d], out[..., d : 2 * d], out[..., 2 * d :]
-    missing = np.isnan(x)
-    np.logical_not(missing, out=present)
-    np.subtract(x, shift, out=z)
-    np.copyto(z, 0, where=missing)
-    np.square(z, out=squares)
-    return out
+    rows = np.subtract(x, shift, dtype=np.float64).reshape(-1, d)
+    return _extension(d).batch(rows).reshape(*x.shape[:-1], 3 * d)
 
 
 def _raw_moments(x: Array, weights: Array | None, shift: Array) -> tuple[Array, Array]:
