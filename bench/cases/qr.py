@@ -84,6 +84,18 @@ def single(n: int, setup: Setup, columns: int = 0) -> Job:
     return job
 
 
+def tall(m: int, n: int, decades: float, setup: Setup) -> Job:
+    """Singular values over so many decades."""
+    a = setup.rng.standard_normal((m, n))
+    if decades:
+        turn = np.linalg.qr(setup.rng.standard_normal((n, n)))[0]
+        a = a @ (turn * np.logspace(0, -decades, n)) @ turn.T
+    job = job_for(a)
+    job.ours(mf.linalg.qr, a)
+    peers(job, setup, a)
+    return job
+
+
 def _batch_case(n: int, dtype: str) -> Case:
     goals: tuple[Goal, ...] = (Faster(GOALS[n]),) if n in GOALS else (Faster(1),)
     slow = dtype == "float32" or n not in GOALS
@@ -104,6 +116,16 @@ CASES = [
     *(
         Case(f"qr-one-{n}", f"qr, one {n} x {n}", partial(single, n), (Faster(0.95),), slow=n != 200)
         for n in (64, 200, 500, 1000, 2000)
+    ),
+    *(
+        Case(
+            f"qr-tall-{m}x{n}{name}", f"qr, one {m} x {n}{title}", partial(tall, m, n, decades), (Faster(5),), slow=slow
+        )
+        for m, n, decades, name, title, slow in (
+            (60_013, 48, 0, "", "", False),
+            (60_013, 48, 12, "-ill", ", condition 1e12", False),
+            (1_000_000, 10, 0, "", "", True),
+        )
     ),
     *(
         Case(f"qr-one-{m}x{n}", f"qr, one {m} x {n}", partial(single, m, columns=n), (Faster(0.95),), slow=True)
