@@ -38,6 +38,11 @@ DERIVATIVES: tuple[tuple[Any, ...], ...] = (
         ("if (all(r_.a, TapeOp::exp)) return emit(TapeOp::softplus, operands_of(r_.a, 0));", ""),
     ),
     (
+        "cpp/bind/public_function.cpp",
+        "test_autodiff_watch.py",
+        ("if (PyTuple_GET_ITEM(all, k) == args[0])", ""),
+    ),
+    (
         "cpp/bind/traced_numbers.cpp",
         "test_autodiff_traced_numbers.py",
         ("if (!is_mask(a) && !is_mask(b)) {", "{"),

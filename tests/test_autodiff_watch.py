@@ -418,3 +418,46 @@ def test_errors_of_the_function_itself_are_its_own():
         grad(f)(V)
     with pytest.raises(ValueError, match=r"fit together|broadcast"):
         grad(lambda v: np.sum(v + np.ones(7)))(V)
+
+
+def test_derivative_of_the_functions_that_were_asked_for_last_sees_what_changes():
+    k = 2.0
+
+    def f(t):
+        return k * t**2
+
+    def g(t):
+        return np.sin(k * t)
+
+    for _ in range(3):  # in turn, as for both coordinates of a curve
+        assert derivative(f, 3.0) == 12
+        assert derivative(g, 0.0) == 2
+    k = 5.0
+    assert [derivative(f, 3.0), derivative(g, 0.0), derivative(f, np.float64(1.0)), derivative(f, 1)] == [30, 5, 10, 10]
+    assert type(derivative(f, 3.0)) is np.float64
+    assert derivative(f, 3.0, 2) == derivative(f, 3.0, order=2) == 10
+    assert derivative(f, 3.0, order=1) == 30
+    assert derivative(f, [1.0, 2.0]).tolist() == [10, 20]
+    assert grad(lambda t: derivative(f, t))(4.0) == 10
+    f.__code__ = (lambda t: k * t).__code__ if f.__closure__ is None else g.__code__
+    assert derivative(f, 0.0) == 5
+
+
+def test_derivative_of_what_cannot_be_hashed_and_of_what_is_gone():
+    class Power:
+        __hash__ = None
+
+        def __init__(self, k):
+            self.k = k
+
+        def __call__(self, t):
+            return t**self.k
+
+    f = Power(3)
+    assert derivative(f, 2.0) == derivative(f, 2.0) == 12
+    f.k = 2
+    assert derivative(f, 2.0) == 4
+    for k in range(5):  # one after the other, perhaps at the address of the last one
+        assert derivative(lambda t, k=k: k * t, 1.0) == k
+    with pytest.raises(TypeError):
+        derivative._remember([])

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "bind/batched_function.hpp"
@@ -24,6 +25,7 @@ struct PublicFunction {
   Choice* plain;         // for calls with nothing but arrays
   Choice* with_keyword;  // or nullptr; for calls that say besides `keyword` = `value`
   PyObject *keyword, *value;
+  PyObject* remembered;  // nullptr, or a tuple: functions, each followed by what is called in its place
 };
 
 PyTypeObject* type = nullptr;
@@ -61,9 +63,49 @@ const Choice* choice_for(const PublicFunction& self, PyObject* const* args, Py_s
   return same ? self.with_keyword : nullptr;
 }
 
+// What is called with a float in place of this function with (f, float); nullptr if there is nothing.
+PyObject* remembered_for(PyObject* object, PyObject* const* args, Py_ssize_t n_args) {
+  if (self_of(object).remembered == nullptr || n_args != 2 || !PyFloat_Check(args[1])) return nullptr;
+  PyObject* found = nullptr;
+#ifdef Py_GIL_DISABLED
+  Py_BEGIN_CRITICAL_SECTION(object);
+#endif
+  PyObject* all = self_of(object).remembered;
+  for (Py_ssize_t k = 0; found == nullptr && k + 1 < PyTuple_GET_SIZE(all); k += 2)
+    if (PyTuple_GET_ITEM(all, k) == args[0]) found = Py_NewRef(PyTuple_GET_ITEM(all, k + 1));
+#ifdef Py_GIL_DISABLED
+  Py_END_CRITICAL_SECTION();
+#endif
+  return found;
+}
+
+// remember(tuple): from now on.
+PyObject* remember(PyObject* object, PyObject* pairs) {
+  if (!PyTuple_CheckExact(pairs)) {
+    PyErr_SetString(PyExc_TypeError, "a tuple of functions, each followed by what is called in its place");
+    return nullptr;
+  }
+  PyObject* before = Py_NewRef(pairs);
+#ifdef Py_GIL_DISABLED
+  Py_BEGIN_CRITICAL_SECTION(object);
+#endif
+  std::swap(before, self_of(object).remembered);
+#ifdef Py_GIL_DISABLED
+  Py_END_CRITICAL_SECTION();
+#endif
+  Py_XDECREF(before);
+  Py_RETURN_NONE;
+}
+
 PyObject* call(PyObject* object, PyObject* const* args, std::size_t n_args_and_flag, PyObject* keywords) {
   const PublicFunction& self = self_of(object);
   const Py_ssize_t n_args = PyVectorcall_NARGS(n_args_and_flag);
+  PyObject* other = keywords == nullptr ? remembered_for(object, args, n_args) : nullptr;
+  if (other != nullptr) {
+    PyObject* result = PyObject_Vectorcall(other, args + 1, 1, nullptr);
+    Py_DECREF(other);
+    return result;
+  }
   const BatchedFunctionData* f = function_for(choice_for(self, args, n_args, keywords), args, n_args);
   if (f != nullptr) {
     const FastCall done = fast_call(*f, args, self.result, Integers::python);
@@ -85,6 +127,7 @@ int traverse(PyObject* object, visitproc visit, void* arg) {
   Py_VISIT(Py_TYPE(object));
   Py_VISIT(self.function);
   Py_VISIT(self.attributes);
+  Py_VISIT(self.remembered);
   Py_VISIT(reinterpret_cast<PyObject*>(self.result));
   return 0;
 }
@@ -92,6 +135,7 @@ int traverse(PyObject* object, visitproc visit, void* arg) {
 int clear(PyObject* object) {
   PublicFunction& self = self_of(object);
   Py_CLEAR(self.attributes);
+  Py_CLEAR(self.remembered);
   return 0;
 }
 
@@ -188,7 +232,7 @@ PyObject* make(PyObject*, PyObject* const* args, Py_ssize_t n_args) {
   if (self == nullptr) return nullptr;
   self->call = call;
   self->function = new_reference_unless_none(args[0]);
-  self->attributes = self->weak_references = nullptr;
+  self->attributes = self->weak_references = self->remembered = nullptr;
   self->result = reinterpret_cast<PyTypeObject*>(new_reference_unless_none(args[3]));
   self->plain = plain.release();
   self->with_keyword = with_keyword.release();
@@ -206,7 +250,8 @@ void add_public_function(PyObject* module) {
       {"__dictoffset__", T_PYSSIZET, offsetof(PublicFunction, attributes), READONLY, nullptr},
       {"__weaklistoffset__", T_PYSSIZET, offsetof(PublicFunction, weak_references), READONLY, nullptr},
       {}};
-  static PyMethodDef methods[] = {{"__reduce__", reduce, METH_NOARGS, nullptr}, {}};
+  static PyMethodDef methods[] = {
+      {"__reduce__", reduce, METH_NOARGS, nullptr}, {"_remember", remember, METH_O, nullptr}, {}};
   static PyGetSetDef properties[] = {{"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
                                      {}};
   static PyType_Slot slots[] = {{Py_tp_call, reinterpret_cast<void*>(PyVectorcall_Call)},
