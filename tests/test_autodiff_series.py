@@ -7,11 +7,12 @@ import math
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 from cases import saying
 from derivatives import REFUSALS, close
 from mpmath_as_numpy import read
 
-from mmlfast.autodiff import grad, taylor
+from mmlfast.autodiff import grad, hessian, taylor, trace
 
 # Functions of t, read with NumPy and with mpmath, and the points to expand at.
 FUNCTIONS = {
@@ -223,3 +224,24 @@ def test_a_pole_among_many_elements_is_named():
         taylor(lambda t: 1 / t, x, 4)
     continued = taylor(lambda t: np.sin(t) / t, x, 6)[:, 20]
     np.testing.assert_allclose(continued, [1, 0, -1 / 6, 0, 1 / 120, 0, -1 / 5040], rtol=1e-14, atol=1e-17)
+
+
+REMOVABLE = {
+    "ellipk": (mpmath.ellipk, [0.0, 1e-9, -0.3, 0.39, 0.6]),
+    "ellipe": (mpmath.ellipe, [0.0, -1e-7, 0.2, 0.41]),
+    "spence": (lambda z: mpmath.polylog(2, 1 - z), [1.0, 1 + 1e-8, 0.7, 1.5]),
+    "rgamma": (mpmath.rgamma, [0.0, -1.0, -4.0, -0.3, -20.3, 0.45]),
+}
+
+
+@pytest.mark.parametrize("name", REMOVABLE)
+def test_where_the_formula_of_a_slope_is_0_over_0(name):
+    exact, points = REMOVABLE[name]
+    f = getattr(scipy.special, name)
+    for x in points:
+        with mpmath.workdps(40):
+            expected = np.array(mpmath.taylor(exact, mpmath.mpf(x), 8), float)
+        np.testing.assert_allclose(taylor(f, x, 8), expected, rtol=1e-9, atol=1e-14)
+        np.testing.assert_allclose(grad(f)(x), expected[1], rtol=1e-13)
+        np.testing.assert_allclose(hessian(f)(x), 2 * expected[2], rtol=2e-12)
+        np.testing.assert_allclose(trace(f, 0.3)(x), f(x), rtol=1e-14, atol=1e-300)

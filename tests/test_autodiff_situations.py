@@ -219,10 +219,11 @@ def test_slopes_where_a_divisor_overflows(name):
 
 
 def test_what_overflows_beside_another_is_no_claim():
-    """The slope of log(exp(t) + exp(2 t)) at 800 is 2, which nobody can see there."""
+    """The slope of log(sum(exp([t, 2 t]))) at 800 is 2, which nobody can see there; logaddexp.reduce does."""
+    k = np.array([1.0, 2.0])
     with np.errstate(all="ignore"):
-        assert not grad(lambda t: np.log(np.exp(t) + np.exp(2 * t)))(800.0) < 1.9
-        assert not np.isfinite(grad(lambda t: np.log(np.exp(t) + np.exp(2 * t)))(800.0))
+        assert not np.isfinite(grad(lambda t: np.log(np.sum(np.exp(k * t))))(800.0))
+    close(grad(lambda t: np.logaddexp.reduce(k * t))(800.0), 2)
 
 
 def test_sparse_derivatives_called_again():
@@ -250,3 +251,62 @@ def test_sparse_derivatives_called_again():
     np.testing.assert_array_equal(h(x).toarray(), expected(x))
     np.testing.assert_array_equal(h(x.astype(np.float32)).toarray(), expected(x))
     np.testing.assert_array_equal(h(x.tolist()).toarray(), expected(x))
+
+
+# ---- logarithms of a few exponentials, written out ----
+
+LOGARITHMS = {
+    "log(e^t + e^2t)": lambda m, t: m.log(m.exp(t) + m.exp(2 * t)),
+    "log(e^t + e^-t)": lambda m, t: m.log(m.exp(t) + m.exp(-t)),
+    "log(e^t + e^2t + 3)": lambda m, t: m.log(m.exp(t) + m.exp(2 * t) + 3),
+    "log of a mixture": lambda m, t: m.log(0.3 * m.exp(-(t**2)) + m.exp(-((t - 3) ** 2) / 2) / 5),
+    "log(1 + e^t + e^(3 - t))": lambda m, t: m.log(1 + m.exp(t) + m.exp(3 - t)),
+    "log1p(e^t + e^-2t)": lambda m, t: m.log1p(m.exp(t) + m.exp(-2 * t)),
+    "log of four": lambda m, t: m.log((m.exp(t) + m.exp(2 * t)) + (m.exp(-t) + m.exp(t + 1) / 7)),
+}
+
+
+@pytest.mark.parametrize("name", LOGARITHMS)
+def test_logarithms_of_sums_of_exponentials_that_overflow_or_vanish(name):
+    f = LOGARITHMS[name]
+    with mpmath.workdps(60):
+        for x in (-1000.0, -800.0, -30.0, -0.4, 0.0, 0.6, 2.0, 40.0, 800.0):
+            value, slope, curvature = mpmath.taylor(lambda t: f(mpmath, t), mpmath.mpf(x), 2)
+            close(trace(lambda t: f(np, t), 1.0)(x), float(value), 4e-15, 4e-15)
+            close(derivative(lambda t: f(np, t), x), float(slope), 1e-13, 1e-14)
+            close(grad(grad(lambda t: f(np, t)))(x), 2 * float(curvature), 1e-12, 1e-13)
+            close(hessian(lambda t: f(np, t))(x), 2 * float(curvature), 1e-12, 1e-13)
+
+
+def test_differences_and_unknown_signs_stay_as_they_are():
+    for f in (
+        lambda t: np.log(np.exp(2 * t) - np.exp(t)),
+        lambda t: np.log(np.exp(2 * t) + t),
+        lambda t: np.log(-3 * np.exp(t) + np.exp(2 * t)),
+    ):
+        h = 1e-6
+        close(derivative(f, 2.0), (f(2.0 + h) - f(2.0 - h)) / (2 * h), 1e-8)
+
+
+@pytest.mark.parametrize("k", [0, 2])
+def test_quotients_by_sums_that_overflow_on_both_sides(k):
+    def f(t):
+        return t**k / (np.exp(t) + np.exp(-t))
+
+    for x in (-800.0, -3.0, 0.5, 800.0):
+        with mpmath.workdps(50):
+            exact = [mpmath.diff(lambda t: t**k * mpmath.sech(t) / 2, x, order) for order in (1, 2)]
+        close(derivative(f, x), float(exact[0]), 1e-13, 1e-300)
+        close(grad(f)(x), float(exact[0]), 1e-13, 1e-300)
+        close(hessian(f)(x), float(exact[1]), 1e-12, 1e-300)
+
+
+def test_sums_of_many_tangents_are_no_trees():
+    def f(t):
+        a, b = t, t * t
+        for _ in range(60):
+            a, b = b, a + b
+        return np.log(np.exp(t) + b)
+
+    assert np.isfinite(derivative(f, 0.5))
+    assert np.isfinite(grad(grad(f))(0.5))

@@ -112,7 +112,22 @@ TapeId TapeQuotients::grown_of(TapeId divisor, TapeId slope, TapeId& rest) const
   return -1;
 }
 
-TapeIds TapeQuotients::forwards(TapeView t, TapeView divisor) {
+TapeIds TapeQuotients::forwards(TapeView t, TapeView divisor, int levels) {
+  if (!may_overflow(divisor)) return {};
+  // Of a sum, each part by itself, if there is such a function in one of them.
+  const TapeOp op = g_.run_of(t[0]).op;
+  const auto is_op = [&](TapeId id) { return g_.run_of(id).op == op; };
+  if (levels > 0 && is_sum(op) && std::all_of(t.begin(), t.end(), is_op)) {
+    TapeIds parts[2], quotients[2];
+    for (int k = 0; k < 2; ++k) {
+      for (TapeId id : t) parts[k].push_back(g_.operand_of(id, k));
+      quotients[k] = forwards(parts[k], divisor, levels - 1);
+    }
+    if (quotients[0].empty() && quotients[1].empty()) return {};
+    for (int k = 0; k < 2; ++k)
+      if (quotients[k].empty()) quotients[k] = emit(TapeOp::divide, parts[k], {divisor.begin(), divisor.end()});
+    return emit(op, quotients[0], quotients[1]);
+  }
   return times_share(t, [&](std::size_t i, TapeId id, Grown& grown) -> TapeId {
     const TapeId by = divisor.size() == 1 ? divisor[0] : divisor[i];
     TapeId rest = -1;

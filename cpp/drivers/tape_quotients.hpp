@@ -21,8 +21,8 @@ class TapeQuotients {
   // t times the slope of y, one of exp, expm1, cosh and sinh, where t is something divided by y, or by a sum with y in
   // it. Empty if it is something else.
   TapeIds backwards(TapeOp op, TapeView y, TapeView t);
-  // t, the tangent of a divisor, over that divisor. Empty if it is none that may overflow.
-  TapeIds forwards(TapeView t, TapeView divisor);
+  // t, the tangent of a divisor, over that divisor. Empty if it is none that may overflow. levels: of sums in t.
+  TapeIds forwards(TapeView t, TapeView divisor, int levels = 2);
   // Is each of them one of these functions, or a sum with one?
   bool may_overflow(TapeView divisor) const;
 

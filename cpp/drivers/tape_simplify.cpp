@@ -1,8 +1,8 @@
 // emit(): what is known is not computed, and what a simpler operation gives, to the bit, is that operation. The
 // exceptions to "to the bit" are powers (x ** 2.0 is x * x, x ** .5 is sqrt(x)), which users would write themselves,
 // and what has good derivatives under another name: the square of a norm is the sum of squares, which is smooth at 0;
-// 1 / (1 + exp(-x)) and log(1 + exp(x)) are the logistic function and its integral, whose slopes are not 0 * inf where
-// exp overflows.
+// 1 / (1 + exp(-x)) and log(1 + exp(x)) are the logistic function and its integral, and the logarithm of a sum of a few
+// exponentials is logaddexp: their slopes are not 0 * inf or 0 / 0 where exp overflows or vanishes.
 //
 // x * 0 is not simplified (x may be inf or NaN), nor x + 0 (x may be -0).
 #include <algorithm>
@@ -164,6 +164,32 @@ class Simplifier {
     return {};
   }
 
+  // Sums of so many exponentials have logarithms of their own: a mixture of a few, written out. Of more, as arrays have
+  // them, a tree of logaddexp would take several times as long where nothing overflows.
+  static constexpr int most_levels = 2;
+
+  // Are these exp(L), with L that can be said, as a positive number, a positive multiple of another, a sum of others?
+  bool has_exponent(TapeView ids, int levels = most_levels) const {
+    const auto positive = [&](TapeId id) { return g_.is_constant(id) && g_.constant_value(id) > 0; };
+    const auto are_positive = [&](const TapeIds& k) { return std::all_of(k.begin(), k.end(), positive); };
+    if (all(ids, TapeOp::exp) || are_positive({ids.begin(), ids.end()})) return true;
+    if (all(ids, TapeOp::multiply))
+      return (are_positive(operands_of(ids, 0)) && all(operands_of(ids, 1), TapeOp::exp)) ||
+             (are_positive(operands_of(ids, 1)) && all(operands_of(ids, 0), TapeOp::exp));
+    if (all(ids, TapeOp::divide))
+      return are_positive(operands_of(ids, 1)) && all(operands_of(ids, 0), TapeOp::exp);
+    return levels > 0 && all(ids, TapeOp::add) && has_exponent(operands_of(ids, 0), levels - 1) &&
+           has_exponent(operands_of(ids, 1), levels - 1);
+  }
+  TapeIds exponent(TapeView ids) const {
+    if (all_constant(ids)) return emit(TapeOp::log, ids);
+    if (all(ids, TapeOp::exp)) return operands_of(ids, 0);
+    const TapeIds a = exponent(operands_of(ids, 0)), b = exponent(operands_of(ids, 1));
+    const TapeOp op = g_.run_of(ids[0]).op;
+    return emit(op == TapeOp::multiply ? TapeOp::add : op == TapeOp::divide ? TapeOp::subtract : TapeOp::logaddexp, a,
+                b);
+  }
+
   // k of divisors cosh(x) ** k, or those of other functions that overflow: rules take powers of -k past infinities.
   std::int32_t power_that_overflows(TapeView ids) const {
     std::int32_t power = 0;
@@ -203,14 +229,16 @@ class Simplifier {
     if (g_.is_as_written()) return {};
     if (r_.op == TapeOp::log1p) {
       if (all(r_.a, TapeOp::exp)) return emit(TapeOp::softplus, operands_of(r_.a, 0));
+      if (all(r_.a, TapeOp::add) && has_exponent(r_.a)) return emit(TapeOp::softplus, exponent(r_.a));
       return {};
     }
     if (all(r_.a, TapeOp::expit)) {
       const TapeIds x = emit(TapeOp::negative, operands_of(r_.a, 0));
       return emit(TapeOp::negative, emit(TapeOp::softplus, x));
     }
-    const Result x = exponent_beside_one(r_.a);
-    return x ? Result(emit(TapeOp::softplus, *x)) : Result();
+    if (const Result x = exponent_beside_one(r_.a)) return emit(TapeOp::softplus, *x);
+    if (all(r_.a, TapeOp::add) && has_exponent(r_.a)) return exponent(r_.a);
+    return {};
   }
 
   // Constant exponents, each by what it is.

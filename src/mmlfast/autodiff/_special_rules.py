@@ -290,8 +290,52 @@ def radian(t: Trace, degrees: Ids, minutes: Ids, seconds: Ids) -> Ids:
     return u.multiply(t, u.add(t, u.add(t, terms[0], terms[1]), terms[2]), t.scalar(math.pi / 180.0))
 
 
+def rgamma(t: Trace, x: Ids) -> Ids:
+    """1 / gamma(x). For x < 1/2 by reflection, sin(pi x) gamma(1 - x) / pi: the poles of gamma are its zeros."""
+    low = u.less(t, x, t.scalar(0.5))
+    whole = t.unary(OPS["rint"], x)
+    sine = t.unary(OPS["sin"], u.multiply(t, t.scalar(math.pi), u.subtract(t, x, whole)))
+    half = u.multiply(t, whole, t.scalar(0.5))
+    sign = u.select(t, u.equal(t, half, t.unary(OPS["floor"], half)), t.scalar(1 / math.pi), t.scalar(-1 / math.pi))
+    reflected = u.select(t, low, u.subtract(t, t.scalar(1.0), x), t.scalar(1.0))
+    below = u.multiply(t, u.multiply(t, sign, sine), u.exp(t, _gammaln(t, reflected)))
+    return u.select(t, low, below, _called("rgamma")(t, u.select(t, low, t.scalar(1.0), x)))
+
+
+# Near a point where the formula of a derivative is 0 / 0: so near that so many terms of the power series there are all.
+_NEAR, _TERMS_NEAR = 0.4, 64
+
+
+def _by_series(name: str, away: Callable[[Trace, Ids], Ids], coefficient: Callable[[int], float]) -> u.Rule:
+    """A function with a power series in `away` of its argument, whose formula is for arguments further away."""
+
+    def rule(t: Trace, x: Ids) -> Ids:
+        h = away(t, x)
+        near = u.less(t, u.absolute(t, h), t.scalar(_NEAR))
+        series = t.scalar(coefficient(_TERMS_NEAR))
+        for k in range(_TERMS_NEAR - 1, -1, -1):
+            series = u.add(t, u.multiply(t, h, series), t.scalar(coefficient(k)))
+        far = _called(name)(t, u.select(t, near, t.scalar(0.5), x))
+        return u.select(t, near, series, far)
+
+    return rule
+
+
+@functools.cache
+def _of_ellipk(k: int) -> float:
+    return math.pi / 2 * (math.comb(2 * k, k) / 4**k) ** 2
+
+
+_NEAR_ZEROS: dict[str, u.Rule] = {
+    "ellipk": _by_series("ellipk", lambda t, m: m, _of_ellipk),
+    "ellipe": _by_series("ellipe", lambda t, m: m, lambda k: _of_ellipk(k) / (1 - 2 * k)),
+    "spence": _by_series("spence", lambda t, x: u.subtract(t, t.scalar(1.0), x), lambda k: 1 / k**2 if k else 0.0),
+    "rgamma": rgamma,
+}
+
 _BY_OPERATIONS: dict[str, u.Rule] = {
     **{f.__name__: f for f in (gamma, betaln, beta, binom, poch, kl_div, huber, pseudo_huber, boxcox, boxcox1p)},
+    **_NEAR_ZEROS,
     **{f.__name__: f for f in (inv_boxcox, inv_boxcox1p, exprel, cosm1, powm1, radian)},
     "loggamma": _gammaln,
     "sindg": _of_degrees("sin"),
