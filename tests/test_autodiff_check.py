@@ -160,3 +160,18 @@ def test_the_tape_of_a_random_program_agrees():
             lambda v, a=a, b=b, c=c: np.sum(np.tanh(a @ v) * np.exp(-((b @ v) ** 2))) + np.linalg.norm(c @ v),
             rng.standard_normal(3),
         )
+
+
+def test_smooth_minima_are_no_corners():
+    """Beside a minimum of value 0 the values are squares of rounded steps: sharper than the steps themselves."""
+    rng = np.random.default_rng(5)
+    for _ in range(20):
+        c = rng.normal(size=2) * 10.0 ** rng.integers(-6, 7)
+        for f in (
+            lambda v, c=c: np.sum((v - c) ** 2),
+            lambda v, c=c: np.linalg.norm(v - c) ** 2,
+            lambda v, c=c: np.sum(1 - np.cos((v - c) / np.abs(c))),
+        ):
+            assert check_gradient(f, c).verdict == "agrees"
+        assert check_gradient(lambda v, c=c: np.sum(np.abs(v - c)), c).verdict == "kink"
+        assert check_gradient(lambda v, c=c: np.sum((v - c) ** 2), c, derivatives=2e-3 * c).verdict == "wrong"

@@ -176,8 +176,7 @@ class Simplifier {
     if (all(ids, TapeOp::multiply))
       return (are_positive(operands_of(ids, 0)) && all(operands_of(ids, 1), TapeOp::exp)) ||
              (are_positive(operands_of(ids, 1)) && all(operands_of(ids, 0), TapeOp::exp));
-    if (all(ids, TapeOp::divide))
-      return are_positive(operands_of(ids, 1)) && all(operands_of(ids, 0), TapeOp::exp);
+    if (all(ids, TapeOp::divide)) return are_positive(operands_of(ids, 1)) && all(operands_of(ids, 0), TapeOp::exp);
     return levels > 0 && all(ids, TapeOp::add) && has_exponent(operands_of(ids, 0), levels - 1) &&
            has_exponent(operands_of(ids, 1), levels - 1);
   }
@@ -186,8 +185,10 @@ class Simplifier {
     if (all(ids, TapeOp::exp)) return operands_of(ids, 0);
     const TapeIds a = exponent(operands_of(ids, 0)), b = exponent(operands_of(ids, 1));
     const TapeOp op = g_.run_of(ids[0]).op;
-    return emit(op == TapeOp::multiply ? TapeOp::add : op == TapeOp::divide ? TapeOp::subtract : TapeOp::logaddexp, a,
-                b);
+    return emit(op == TapeOp::multiply ? TapeOp::add
+                : op == TapeOp::divide ? TapeOp::subtract
+                                       : TapeOp::logaddexp,
+                a, b);
   }
 
   // k of divisors cosh(x) ** k, or those of other functions that overflow: rules take powers of -k past infinities.

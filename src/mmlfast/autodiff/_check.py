@@ -271,7 +271,8 @@ def _differences(call: Callable[[Array], Array], x: Array, value: Array, i: int)
         k = min(2, len(steps) - 1)
         bend = np.abs(plus[k] - 2 * value + minus[k]) / widths[k] ** 2 if steps else np.zeros(value.size)
         of_points = 2 * _EPS * abs(x_i) * np.nan_to_num(bend, posinf=0.0)
-    return _Slopes(central[0], np.maximum(central[1], of_points), *left, *right)
+    central, left, right = ((slope, np.maximum(error, of_points)) for slope, error in (central, left, right))
+    return _Slopes(*central, *left, *right)
 
 
 def _value_at(call: Callable[[Array], Array], point: Array, n: int) -> Array:

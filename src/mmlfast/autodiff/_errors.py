@@ -86,12 +86,55 @@ def refuse(what: str, instead: str = "") -> NoReturn:
     raise TracingError(f"{users_line(sys._getframe(1))}{what}{': ' + instead if instead else ''}")
 
 
-def refuse_scipy() -> NoReturn:
-    refuse(
-        "a function of SciPy looks at the values of traced numbers",
-        "its ufuncs (scipy.special) can be traced, NumPy's functions too (np.linalg; for logsumexp: "
-        "np.logaddexp.reduce); autodiff.primitive makes others known, with a derivative of your own",
+def function_of_scipy(frame: FrameType | None) -> str:
+    """The outermost function of SciPy among the callers, as users call it; "" if there is none."""
+    found = None
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith(SCIPY):
+            found = frame
+        elif found is not None and not file.startswith((OURS, NUMPY, "<frozen", "<__array_function__")):
+            break
+        frame = frame.f_back
+    if found is None:
+        return ""
+    parts = [part for part in found.f_globals.get("__name__", "scipy").split(".") if not part.startswith("_")]
+    name = found.f_code.co_name
+    if name in ("__init__", "__call__"):  # of a class: CubicSpline(x, y), or of one of its objects
+        name = type(found.f_locals.get("self")).__name__
+    return ".".join([*parts[:2], name])
+
+
+_OF_SCIPY = {
+    "logsumexp": "np.logaddexp.reduce(v)",
+    "softmax": "np.exp(v - np.logaddexp.reduce(v))",
+    "log_softmax": "v - np.logaddexp.reduce(v)",
+    "pdf": "the density as a formula",
+    "logpdf": "the logarithm of the density as a formula",
+    "cdf": "the distribution function by scipy.special (ndtr, gammainc, betainc, ...)",
+    "cdist": "np.linalg.norm(a[:, None] - b[None, :], axis=-1)",
+    "pdist": "np.linalg.norm(a[i] - a[j], axis=-1) with i, j = np.triu_indices(len(a), 1)",
+}
+
+
+def instead_of_scipy(name: str) -> tuple[str, str]:
+    """What to say of a function of SciPy, and what to write in its place."""
+    last = name.rsplit(".", 1)[-1]
+    if name.startswith("scipy.linalg") and hasattr(np.linalg, last):
+        advice = f"write np.linalg.{last}"
+    else:
+        advice = f"write {_OF_SCIPY[last]}" if last in _OF_SCIPY else ""
+    others = (
+        "SciPy's ufuncs (scipy.special) and NumPy's functions (np.linalg) can be traced, and autodiff.primitive makes "
+        "others known, with a derivative of your own"
     )
+    return f"{name or 'a function of SciPy'} looks at the values of traced numbers", "; ".join(
+        filter(None, (advice, others))
+    )
+
+
+def refuse_scipy() -> NoReturn:
+    refuse(*instead_of_scipy(function_of_scipy(sys._getframe(1))))
 
 
 def refuse_number(kind: str) -> NoReturn:

@@ -195,17 +195,38 @@ def _trapezoid(t: Trace, y: Any, x: Any = None, dx: Any = 1.0, axis: int = -1) -
 @rule(np.gradient)
 def _gradient(t: Trace, f: Any, *varargs: Any, axis: Any = None, edge_order: int = 1) -> Any:
     ids = t.ids_of(f)
-    if len(varargs) > 1 or edge_order != 1 or (varargs and np.ndim(varargs[0])):
-        refuse("np.gradient can be traced with one spacing and edge_order=1", "write the differences by slices")
-    step = t.ids_of(varargs[0] if varargs else 1.0)
     axes = range(ids.ndim) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, ids.ndim)
-    out = []
-    for i in axes:
-        x = np.moveaxis(ids, i, 0)
-        inner = u.divide(t, u.subtract(t, x[2:], x[:-2]), u.multiply(t, t.scalar(2.0), step))
-        ends = [u.divide(t, u.subtract(t, x[j + 1 : j + 2], x[j : j + 1]), step) for j in (0, len(x) - 2)]
-        out.append(np.moveaxis(np.concatenate([ends[0], inner, ends[1]]), 0, i))
-    return out[0] if len(out) == 1 else tuple(out)
+    spacings = varargs if len(varargs) > 1 else (varargs or (1.0,)) * len(axes)
+    if len(spacings) != len(axes) or edge_order not in (1, 2):
+        raise TypeError("np.gradient: one spacing for each axis, and edge_order 1 or 2")
+    found = [
+        np.moveaxis(_slopes(t, np.moveaxis(ids, i, 0), t.ids_of(spacing), edge_order), 0, i)
+        for i, spacing in zip(axes, spacings, strict=True)
+    ]
+    return found[0] if len(found) == 1 else tuple(found)
+
+
+def _slopes(t: Trace, ids: Ids, spacing: Ids, edge_order: int) -> Ids:
+    """Along the first axis: at each place the slope of the parabola through it and its neighbours, at the ends that of
+    a line (edge_order=1) or of the last parabola."""
+    n = len(ids)
+    if n < edge_order + 1 or (spacing.ndim and len(spacing) != n):
+        raise ValueError("np.gradient: too few numbers, or not as many coordinates")
+    from mmlfast.autodiff._tracer import TracedArray
+
+    f, x = TracedArray(t, ids), TracedArray(t, spacing)
+    steps = x[1:] - x[:-1] if spacing.ndim else np.broadcast_to(x, n - 1)
+    steps = np.reshape(steps, (-1,) + (1,) * (ids.ndim - 1))
+    slopes = (f[1:] - f[:-1]) / steps
+    before, after = steps[:-1], steps[1:]
+    inner = (
+        (slopes[:-1] * after + slopes[1:] * before) / (before + after) if spacing.ndim else (f[2:] - f[:-2]) / (2 * x)
+    )
+    first, last = slopes[:1], slopes[-1:]
+    if edge_order == 2:
+        turn = (slopes[1:] - slopes[:-1]) / (before + after)
+        first, last = first - turn[:1] * steps[:1], last + turn[-1:] * steps[-1:]
+    return t.ids_of(np.concatenate([first, inner, last]))
 
 
 # ---- products ----

@@ -12,7 +12,13 @@ import numpy as np
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
 from mmlfast.autodiff._decisions import Decisions
-from mmlfast.autodiff._errors import ForeignTrace, TracingError, users_line
+from mmlfast.autodiff._errors import (
+    ForeignTrace,
+    TracingError,
+    function_of_scipy,
+    instead_of_scipy,
+    users_line,
+)
 from mmlfast.autodiff._trace import Ids, Trace, Traced, active_traces
 from mmlfast.autodiff._tracer import TracedArray
 
@@ -135,12 +141,23 @@ def _explained(trace: Trace, error: Exception) -> BaseException:
         line = users_line(at.tb_frame) if at is not None else ""
         return TracingError(f"{line}traced arrays have no .{error.name}: use a function of NumPy in its place")
     if trace.objects_line and isinstance(error, TypeError | IndexError | ValueError | AttributeError):
+        if name := _scipy_in(error):
+            what, instead = instead_of_scipy(name)
+            return TracingError(f"{trace.objects_line}{what}: {instead}")
         return TracingError(
             f"{trace.objects_line}traced numbers were made an array of objects here (np.array, np.asarray, an index), "
             f"and then: {type(error).__name__}: {error}: use the traced array as it is, np.stack instead of np.array; "
             f"an index cannot depend on traced numbers"
         )
     return error
+
+
+def _scipy_in(error: Exception) -> str:
+    """The function of SciPy that an error comes from; "" if it is none of SciPy's."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return function_of_scipy(at.tb_frame) if at is not None else ""
 
 
 def _ids_of_result(trace: Trace, f: Callable[..., Any], result: Any) -> Ids:

@@ -323,7 +323,8 @@ def _by_series(name: str, away: Callable[[Trace, Ids], Ids], coefficient: Callab
 
 @functools.cache
 def _of_ellipk(k: int) -> float:
-    return math.pi / 2 * (math.comb(2 * k, k) / 4**k) ** 2
+    share: float = math.comb(2 * k, k) / 4**k
+    return math.pi / 2 * share**2
 
 
 _NEAR_ZEROS: dict[str, u.Rule] = {

@@ -330,9 +330,11 @@ def _known_key(key: Any) -> Any:
 def call_ufunc(trace: Trace, ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     if method != "__call__":
         return _call_ufunc_method(trace, ufunc, method, inputs, kwargs)
-    out = None
+    out, where = None, True
     if kwargs:
         out = kwargs.pop("out", None)
+        if out is not None and out[0] is not None and len(out) == 1:
+            where = kwargs.pop("where", True)
         meaningful(ufunc, None, kwargs)
     ids = [trace.ids_of(x) for x in inputs]
     if ufunc in OF_MASKS and all(map(is_mask, inputs)):
@@ -347,7 +349,18 @@ def call_ufunc(trace: Trace, ufunc: np.ufunc, method: str, inputs: tuple[Any, ..
     if type(found) is tuple:
         return tuple(TracedArray(trace, x) for x in found)
     result = TracedArray(trace, found, mask)
+    if where is not True:
+        result = _chosen(trace, where, result, out)
     return result if out is None else _assigned(out, result)
+
+
+def _chosen(trace: Trace, where: Any, result: TracedArray, out: Any) -> TracedArray:
+    """`where=`: elsewhere `out` keeps what it has."""
+    kept = trace.ids_of(out[0])
+    ids = trace.ternary(OPS["select"], trace.ids_of(where), result.ids, kept)
+    if ids.shape != kept.shape:
+        raise ValueError(f"out has shape {kept.shape}, the result {ids.shape}")
+    return TracedArray(trace, ids, result.is_mask)
 
 
 def _assigned(out: tuple[Any, ...], result: TracedArray) -> TracedArray:

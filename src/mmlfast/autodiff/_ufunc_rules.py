@@ -354,8 +354,9 @@ def rule_of(ufunc: np.ufunc) -> Callable[..., Any]:
         add_rules_of_scipy()
         rule = UFUNCS.get(ufunc)
         if rule is None:
+            name = ufunc.__name__.removeprefix("_riemann_")  # which scipy.special.zeta(x) calls
             refuse(
-                f"the tape has no {ufunc.__name__}",
-                _INSTEAD.get(ufunc.__name__, "autodiff.primitive makes it known, with a derivative of your own"),
+                f"the tape has no {name}",
+                _INSTEAD.get(name, "autodiff.primitive makes it known, with a derivative of your own"),
             )
     return rule
