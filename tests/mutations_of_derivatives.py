@@ -46,7 +46,7 @@ DERIVATIVES: tuple[tuple[Any, ...], ...] = (
         "cpp/bind/traced_numbers.cpp",
         "test_autodiff_traced_numbers.py",
         ("if (!is_mask(a) && !is_mask(b)) {", "{"),
-        ("const bool swapped = !is_traced(a);", "const bool swapped = is_traced(b);"),
+        ("swapped ? how.swapped_name : how.name", "how.name"),
         ("if ((code & swaps) != 0) std::swap(operands[0], operands[1]);", ""),
         ("if (self_of(object).owner != owner) return false;", ""),
         ("if (found != nullptr && PyArray_IsScalar(found, Generic))", "if (found == nullptr)"),

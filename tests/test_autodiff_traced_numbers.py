@@ -31,6 +31,7 @@ OPERANDS = {
     "constants": lambda v: np.array([1.5, 2.0, 0.5]),
     "integers": lambda v: np.array([1, 2, 0]),
     "list": lambda v: [1.0, 2.0, 3.0],
+    "tuple": lambda v: (1.0, 2.0, 3.0),
 }
 TRACED = ["vector", "matrix", "number", "0-d", "mask"]
 OPERATORS = [operator.add, operator.sub, operator.mul, operator.truediv, operator.pow]

@@ -168,8 +168,8 @@ void TapeGraph::keep(TapeOperand& operand) {
   if (operand.list == nullptr) return;
   const auto size = static_cast<std::size_t>(operand.size);
   if (size > block_left_) {
-    const std::size_t block = std::max(size, std::size_t{4096});
-    blocks_.push_back(std::make_unique<TapeId[]>(block));
+    const std::size_t block = std::max(size, std::size_t{blocks_.empty() ? 256u : 4096u});  // most functions are small
+    blocks_.push_back(std::make_unique_for_overwrite<TapeId[]>(block));
     block_at_ = blocks_.back().get();
     block_left_ = block;
   }
