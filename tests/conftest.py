@@ -158,11 +158,14 @@ def data_folder() -> Path:
 def cluster():
     """A client of a Dask cluster of two worker processes."""
     distributed = pytest.importorskip("distributed")
+    dask = importlib.import_module("dask")
     path = os.pathsep.join(filter(None, [str(Path(mf.__file__).parents[1]), os.environ.get("PYTHONPATH")]))
     with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
         warnings.simplefilter("ignore")
         patch.setenv("PYTHONPATH", path)
         with (
+            # A worker that was lost and is not back after 15 seconds, on a busy machine, would be given up for good.
+            dask.config.set({"distributed.deploy.lost-worker-timeout": "1 hour"}),
             distributed.LocalCluster(
                 n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
             ) as local,

@@ -38,9 +38,10 @@ def test_pagerank(rng: np.random.Generator, cluster: Any) -> None:
 
 
 @posix
+@pytest.mark.parametrize("links", [rows_of, edges_of])
 @pytest.mark.parametrize("moment", ["before the vector is sent", "after it was sent"])
 def test_a_worker_lost_by_pagerank_costs_time_only(
-    rng: np.random.Generator, cluster: Any, monkeypatch: pytest.MonkeyPatch, moment: str
+    rng: np.random.Generator, cluster: Any, monkeypatch: pytest.MonkeyPatch, moment: str, links: Any
 ) -> None:
     a = web(rng)
     send = LinkPartitions._send
@@ -59,12 +60,12 @@ def test_a_worker_lost_by_pagerank_costs_time_only(
         return sent
 
     with dask.config.set(scheduler="synchronous"):
-        expected = mf.dask.pagerank(rows_of(a), tol=1e-5)
+        expected = mf.dask.pagerank(links(a), tol=1e-5)
     monkeypatch.setattr(LinkPartitions, "_send", send_and_kill)
-    answer = mf.dask.pagerank(rows_of(a), tol=1e-5, full_output=True)
+    answer = mf.dask.pagerank(links(a), tol=1e-5, full_output=True)
     np.testing.assert_array_equal(answer.scores, expected)
     assert count >= answer.n_iter > 3
-    cluster.wait_for_workers(2, timeout=600)
+    cluster.wait_for_workers(2, timeout=300)
     assert workers(cluster) != before
 
 
@@ -102,7 +103,7 @@ def test_a_worker_lost_by_tables_costs_time_only(tmp_path: Path, cluster: Any, j
         right = results(whole)
     got = results(mortal)
     assert Path(flag).exists()
-    cluster.wait_for_workers(2, timeout=600)
+    cluster.wait_for_workers(2, timeout=300)
     for a, b in zip(got, right, strict=True):
         np.testing.assert_array_equal(a, b)
 

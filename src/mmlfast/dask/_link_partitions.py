@@ -344,7 +344,9 @@ class LinkPartitions:
         client = client_in_use()
         if client is None:
             return arrays
-        return list(client.scatter(arrays, broadcast=len(arrays) == 1, hash=False))
+        # Not with broadcast=True: if a worker is lost meanwhile, the scheduler tries to reach it for ever
+        # (dask/distributed#5704). What one worker has the others take from it when they need it.
+        return list(client.scatter(arrays, hash=False))
 
     def _compute(self, *tasks: Any) -> tuple[Any, ...]:
         return tuple(survive(lambda: self._dask.compute(*tasks)))
