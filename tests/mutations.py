@@ -112,7 +112,6 @@ mutations(
     ("both[i] = own[later[i]]", "both[i] = later[i]"),
     ("std::fill(at(rows, j), at(0, j + 1), T{0})", "std::fill(at(rows, j), at(0, j + 1), T{9})"),
     ("order[first + j] * layout.col_stride", "(first + j) * layout.col_stride"),
-    ("Size k = first / width * width; k < n", "Size k = first; k < n"),
 )
 mutations(
     "cpp/kernels/**/cholesky.cpp",

@@ -154,7 +154,7 @@ void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T
   constexpr Size width = widest_panel;
   const EliminationBlocks<T>& kernel = kernel_of<EliminationBlocks<T>>();
   const Size n = lu.rows, step = lu.step(), x_step = x.step(), cols = x.cols;
-  for (Size k = first / width * width; k < n; k += width) {
+  for (Size k = first; k < n; k += width) {
     const Size end = std::min(k + width, n);
     kernel.solve_lower(lu.at(k, k), step, end - k, x.at(k, 0), x_step, cols);
     if (end < n)

@@ -55,7 +55,8 @@ void give_block(const T* from, Size step, T* item, const Layout& layout) noexcep
 template <class T>
 bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept;
 
-// x := u^-1 l^-1 x, by one thread; the rows of x before row `first` are zero. x.rows: of the whole matrix.
+// x := u^-1 l^-1 x, by one thread; the rows of x before row `first`, a multiple of widest_panel, are zero. x.rows: of
+// the whole matrix.
 template <class T>
 void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T>& x, Size first) noexcept;
 

@@ -19,6 +19,9 @@ MMLFAST_INLINE void fetch(const void* p, std::ptrdiff_t bytes) {
   __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
 }
 
+// Items of more columns of A than this are not fetched ahead (measured).
+inline constexpr std::ptrdiff_t most_fetched = 32;
+
 // Tiles have tile_rows rows; of narrow rows, one register each:
 inline constexpr int most_narrow_rows = native_bytes == 16 ? 4 : 8;
 
@@ -34,12 +37,7 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
   }
   [[maybe_unused]] const T* a_tile = a;
   const auto [a_row, a_col, b_row, c_row, a_next, b_next, c_next] = strides;
-  for (std::ptrdiff_t k = 0; k < depth; ++k, a += a_col, b += b_row) {
-    if constexpr (Width == lanes<T>) {
-      // The next item: a tile of A is as many lines as it has columns. The processor foresees too little of it.
-      fetch(a_tile + k * lanes<T>, a_next);
-      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
-    }
+  const auto step = [&]() MMLFAST_INLINE_LAMBDA {
     Row row[Vectors];
     if constexpr (kind == Columns::whole) {
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) row[v] = Row::load(b + v * Width);
@@ -50,7 +48,22 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
       const Row x = Row::broadcast(a[r * a_row]);
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
     }
+    a += a_col;
+    b += b_row;
+  };
+  std::ptrdiff_t k = 0;
+  if constexpr (Width == lanes<T>) {
+    // The next item: a tile of A is as many lines as it has columns. The processor foresees too little of small items;
+    // of larger ones it would be told of the same lines again and again.
+    const std::ptrdiff_t fetched = Rows < 5 || depth <= most_fetched ? depth : 0;
+    for (; k < fetched; ++k) {
+      fetch(a_tile + k * lanes<T>, a_next);
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
+      step();
+    }
+    if constexpr (Rows < 5) k = depth;
   }
+  for (; k < depth; ++k) step();
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     if constexpr (Width == lanes<T>) {
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(c + r * c_row + v * Width, c_next);
@@ -137,7 +150,7 @@ template <class T>
 void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const Strides& strides, const T* a,
               const T* b, T* c, T* work) {
   constexpr int full = lanes<T>;
-  const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) >= 512;
+  const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) > 1024;
   std::ptrdiff_t left = cols / full;
   const auto advance = [&](int vectors) {
     left -= vectors;
