@@ -36,7 +36,9 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
     _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = Row::zero();
   }
   [[maybe_unused]] const T* a_tile = a;
-  const auto [a_row, a_col, b_row, c_row, a_next, b_next, c_next] = strides;
+  // Not a structured binding: Clang before 16 has none in lambdas.
+  const std::ptrdiff_t a_row = strides.a_row, a_col = strides.a_col, b_row = strides.b_row, c_row = strides.c_row;
+  [[maybe_unused]] const std::ptrdiff_t a_next = strides.a_next, b_next = strides.b_next, c_next = strides.c_next;
   const auto step = [&]() MMLFAST_INLINE_LAMBDA {
     Row row[Vectors];
     if constexpr (kind == Columns::whole) {
@@ -55,13 +57,14 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
   if constexpr (Width == lanes<T>) {
     // The next item: a tile of A is as many lines as it has columns. The processor foresees too little of small items;
     // of larger ones it would be told of the same lines again and again.
-    const std::ptrdiff_t fetched = Rows < 5 || depth <= most_fetched ? depth : 0;
+    constexpr bool always = Rows < 5 || tile_vectors == 1;
+    const std::ptrdiff_t fetched = always || depth <= most_fetched ? depth : 0;
     for (; k < fetched; ++k) {
       fetch(a_tile + k * lanes<T>, a_next);
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
       step();
     }
-    if constexpr (Rows < 5) k = depth;
+    if constexpr (always) k = depth;
   }
   for (; k < depth; ++k) step();
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
@@ -150,7 +153,9 @@ template <class T>
 void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const Strides& strides, const T* a,
               const T* b, T* c, T* work) {
   constexpr int full = lanes<T>;
-  const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) > 1024;
+  // Narrow panels meet in fewer sets of the cache (measured).
+  constexpr std::ptrdiff_t far = tile_vectors == 1 ? 512 : 1088;
+  const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) >= far;
   std::ptrdiff_t left = cols / full;
   const auto advance = [&](int vectors) {
     left -= vectors;
