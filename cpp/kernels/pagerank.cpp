@@ -51,6 +51,34 @@ MMLFAST_INLINE void over_chunks(std::int64_t first, std::int64_t last, Body&& bo
   for (std::int64_t i = first; i < last; i += chunk) body(i, i + chunk < last ? i + chunk : last);
 }
 
+// body(read, write) for vectors of entries: read(x) is the entries of x, write(x, v) puts new ones in their place.
+template <class T, class Body>
+MMLFAST_INLINE void over_vectors(std::int64_t first, std::int64_t last, Body&& body) {
+  constexpr int width = lanes<T>;
+  std::int64_t i = first;
+  for (; i + width <= last; i += width)
+    body(
+        [i](const auto* x) MMLFAST_INLINE_LAMBDA {
+          if constexpr (std::is_same_v<T, double>)
+            return load_as_double(x + i);
+          else
+            return load(x + i);
+        },
+        [i](T* x, const vec<T>& v) MMLFAST_INLINE_LAMBDA { store(x + i, v); });
+  if (i == last) return;
+  const int count = static_cast<int>(last - i);
+  body(
+      [i, count](const auto* x) MMLFAST_INLINE_LAMBDA {
+        alignas(vec_bytes) std::remove_cvref_t<decltype(*x)> buffer[width] = {};
+        for (int l = 0; l < count; ++l) buffer[l] = x[i + l];
+        if constexpr (std::is_same_v<T, double>)
+          return load_as_double(buffer);
+        else
+          return load(buffer);
+      },
+      [i, count](T* x, const vec<T>& v) MMLFAST_INLINE_LAMBDA { store_first(x + i, v, count); });
+}
+
 // x'y over a chunk: float32 within the chunk, over fixed lanes.
 MMLFAST_INLINE double dot_chunk(const float* x, const float* y, std::int64_t first, std::int64_t last) {
   constexpr int width = lanes<float>;
@@ -73,7 +101,9 @@ void project(const float* const* basis, int count, const float* x, float* a, std
   for (int b = 0; b <= count; ++b) sums[b] = 0;
   over_chunks(first, last, [&](std::int64_t begin, std::int64_t end) {
     if (x != nullptr)
-      for (std::int64_t i = begin; i < end; ++i) a[i] = x[i] - a[i];
+      over_vectors<float>(begin, end, [&](auto read, auto write) MMLFAST_INLINE_LAMBDA {
+        write(a, read(x) - read(static_cast<const float*>(a)));
+      });
     for (int b = 0; b < count; ++b) sums[b] += dot_chunk(a, basis[b], begin, end);
     sums[count] += dot_chunk(a, a, begin, end);
   });
@@ -83,16 +113,13 @@ double subtract(const float* const* basis, const float* c, int count, const floa
                 std::int64_t first, std::int64_t last, float* w, float* z) {
   double square = 0;
   over_chunks(first, last, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t i = begin; i < end; ++i) w[i] = u[i];
-    for (int b = 0; b < count; ++b) {
-      const float* v = basis[b];
-      const float cb = c[b];
-      for (std::int64_t i = begin; i < end; ++i) w[i] -= cb * v[i];
-    }
-    for (std::int64_t i = begin; i < end; ++i) {
-      w[i] *= scale;
-      z[i] = factor[i] * w[i];
-    }
+    over_vectors<float>(begin, end, [&](auto read, auto write) MMLFAST_INLINE_LAMBDA {
+      vec<float> left = read(u);
+      for (int b = 0; b < count; ++b) left = left - broadcast<float>(c[b]) * read(basis[b]);
+      left = left * broadcast<float>(scale);
+      write(w, left);
+      write(z, read(factor) * left);
+    });
     square += dot_chunk(w, w, begin, end);
   });
   return square;
@@ -101,15 +128,15 @@ double subtract(const float* const* basis, const float* c, int count, const floa
 void advance(const float* const* basis, const double* c, int count, const double* scale, std::int64_t first,
              std::int64_t last, double* y, double* z, std::int64_t n_core) {
   over_chunks(first, last, [&](std::int64_t begin, std::int64_t end) {
-    for (int b = 0; b < count; ++b) {
-      const float* v = basis[b];
-      const double cb = c[b];
-      for (std::int64_t i = begin; i < end; ++i) y[i] += cb * static_cast<double>(v[i]);
-    }
-    for (std::int64_t i = begin; i < end; ++i) {
-      y[i] = y[i] > 0 ? y[i] : 0;
-      z[i] = z[n_core + i] = scale[i] * y[i];
-    }
+    over_vectors<double>(begin, end, [&](auto read, auto write) MMLFAST_INLINE_LAMBDA {
+      vec<double> sum = read(static_cast<const double*>(y));
+      for (int b = 0; b < count; ++b) sum = sum + broadcast<double>(c[b]) * read(basis[b]);
+      sum = max(sum, zero<double>());
+      write(y, sum);
+      const vec<double> given = read(scale) * sum;
+      write(z, given);
+      write(z + n_core, given);
+    });
   });
 }
 
