@@ -35,6 +35,7 @@ DERIVATIVES: tuple[tuple[Any, ...], ...] = (
         "test_autodiff_situations.py",
         ("return is_length ? select(emit(TapeOp::equal, y(), number(0)), number(0), slope) : slope;", "return slope;"),
         ("if (run.op == TapeOp::integer_power) continue;", "return false;"),
+        ("if (never_zero(run.operand[0][i], depth)) return", "return"),
         ("if (all(r_.a, TapeOp::exp)) return emit(TapeOp::softplus, operands_of(r_.a, 0));", ""),
     ),
     (

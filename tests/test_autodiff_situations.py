@@ -58,6 +58,9 @@ ROOTS = {
     "(x**2 + y**2)**0.5": lambda v: (v[0] ** 2 + v[1] ** 2) ** 0.5,
     "sqrt(einsum)": lambda v: np.sqrt(np.einsum("i,i", v, v)),
     "root mean square": lambda v: np.sqrt(np.mean(np.square(v))) * math.sqrt(2),
+    "clipped": lambda v: np.sqrt(np.clip(np.sum(v**2), 0, 1e300)),
+    "maximum": lambda v: np.sqrt(np.maximum(0.0, v @ v)),
+    "minimum": lambda v: np.sqrt(np.minimum(v[0] ** 2 + v[1] ** 2, 1e300)),
     "root of a scaled sum": lambda v: np.sqrt(3 * np.sum(v**2)) / math.sqrt(3),
 }
 
@@ -310,3 +313,24 @@ def test_sums_of_many_tangents_are_no_trees():
 
     assert np.isfinite(derivative(f, 0.5))
     assert np.isfinite(grad(grad(f))(0.5))
+
+
+def test_distance_on_a_sphere_between_a_point_and_itself():
+    def distance(p, q):
+        d = np.sin((p - q) / 2) ** 2
+        return 2 * np.arcsin(np.sqrt(np.minimum(1, d[0] + np.cos(p[0]) * np.cos(q[0]) * d[1])))
+
+    p = np.array([0.7, -1.9])
+    np.testing.assert_array_equal(grad(distance)(p, p), [0, 0])
+    np.testing.assert_array_equal(grad(lambda v: distance(v, p) ** 2)(p), [0, 0])
+    q = p + [1e-3, 0]
+    close(grad(distance)(q, p), [1, 0], 1e-6, 1e-9)
+    close(grad(distance).batch(np.stack([p, q]), p), [[0, 0], grad(distance)(q, p)])
+
+
+def test_a_root_whose_other_factor_is_zero_is_no_length():
+    with np.errstate(all="ignore"):
+        found = grad(lambda v: np.sqrt(v[0] * v[1] ** 2))(np.array([0.0, 2.0]))
+    assert not found[0] == 0  # it is infinite
+    found = grad(lambda v: np.sqrt(np.maximum(np.sum(v**2), 1.0)))(np.zeros(2))  # flat there
+    np.testing.assert_array_equal(found, [0, 0])

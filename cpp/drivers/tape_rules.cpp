@@ -52,6 +52,25 @@ class Rule {
   bool known(const Ids& ids, double value) const {
     return std::all_of(ids.begin(), ids.end(), [&](TapeId id) { return g_.is_constant(id, value); });
   }
+  // Is a value never 0, but for an underflow? No number of float64 has the cosine 0.
+  bool never_zero(TapeId id, int depth) const {
+    const TapeRun& run = g_.run_of(id);
+    switch (run.op) {
+      case TapeOp::constant:
+        return g_.constant_value(id) > 0;
+      case TapeOp::cos:
+      case TapeOp::cosh:
+      case TapeOp::exp:
+      case TapeOp::expit:
+      case TapeOp::softplus:
+        return true;
+      case TapeOp::multiply:
+        return depth <= 16 && never_zero(run.operand[0][id - run.first], depth + 1) &&
+               never_zero(run.operand[1][id - run.first], depth + 1);
+      default:
+        return false;
+    }
+  }
   // Is a value a sum of even powers, or a multiple of one? Where it is 0, so are its derivatives.
   bool sum_of_squares(TapeId id, int depth = 0) const {
     const TapeRun& run = g_.run_of(id);
@@ -65,8 +84,14 @@ class Rule {
       case TapeOp::add:
         return squares(run.operand[0][i]) && squares(run.operand[1][i]);
       case TapeOp::multiply:
-        if (positive(run.operand[0][i])) return squares(run.operand[1][i]);
-        return positive(run.operand[1][i]) && squares(run.operand[0][i]);
+        if (never_zero(run.operand[0][i], depth)) return squares(run.operand[1][i]);
+        return never_zero(run.operand[1][i], depth) && squares(run.operand[0][i]);
+      case TapeOp::maximum:  // with 0, against rounding: clip(a, 0, 1)
+        return (g_.is_constant(run.operand[1][i], 0) && squares(run.operand[0][i])) ||
+               (g_.is_constant(run.operand[0][i], 0) && squares(run.operand[1][i]));
+      case TapeOp::minimum:
+        return (positive(run.operand[1][i]) && squares(run.operand[0][i])) ||
+               (positive(run.operand[0][i]) && squares(run.operand[1][i]));
       case TapeOp::divide:
         return positive(run.operand[1][i]) && squares(run.operand[0][i]);
       case TapeOp::dot:

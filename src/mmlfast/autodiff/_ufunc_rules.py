@@ -354,7 +354,7 @@ def rule_of(ufunc: np.ufunc) -> Callable[..., Any]:
         add_rules_of_scipy()
         rule = UFUNCS.get(ufunc)
         if rule is None:
-            name = ufunc.__name__.removeprefix("_riemann_")  # which scipy.special.zeta(x) calls
+            name = ufunc.__name__.removeprefix("_riemann_").lstrip("_")  # what zeta and lambertw call
             refuse(
                 f"the tape has no {name}",
                 _INSTEAD.get(name, "autodiff.primitive makes it known, with a derivative of your own"),
