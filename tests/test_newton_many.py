@@ -164,3 +164,18 @@ def test_interrupt(run_python):
         print("stopped")
     """)
     assert answer.strip() == "stopped"
+
+
+def test_arguments_of_each_start():
+    """They used to be taken for a system of as many equations: one answer for all of them, and n^2 numbers."""
+    levels = np.array([1.0, -1.0, 4.0, -4.0])
+    found = newton_many(lambda x, a: x**2 - a, np.full(4, 1.7), args=(levels,), disp=False)
+    assert found.converged.tolist() == [True, False, True, False]
+    np.testing.assert_allclose(found.x, [1, np.nan, 2, np.nan], rtol=1e-14)
+    many = np.linspace(1, 9, 30_000).reshape(3, -1)
+    np.testing.assert_allclose(
+        newton_many(lambda x, a, k: k * (x**2 - a), np.full(many.shape, 3.0), (many, 2.0)).x, np.sqrt(many)
+    )
+    coupled = newton_many(lambda v, a: np.sum(v) * v - a, [1.0, 1.5], args=(np.array([3.0, 6.0]),))
+    assert coupled.converged.shape == ()
+    np.testing.assert_allclose(coupled.x, [1, 2])

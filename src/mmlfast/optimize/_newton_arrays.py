@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from mmlfast.optimize._newton_many import (
     STALLED,
     WORDS,
     Ends,
-    by_tape,
+    as_one_number,
     of_arrays,
     of_one,
     summary,
@@ -73,8 +72,8 @@ def newton_of_array(
     full_output: bool,
     disp: bool,
 ) -> Any:
-    if fprime is None and x0.size >= _MANY and (ends := _as_one_number(func, x0, args, limit)) is not None:
-        return array_answer(ends, x0.shape, full_output, disp)
+    if fprime is None and x0.size >= _MANY and (found := as_one_number(func, x0, args, ATTAINABLE, limit)) is not None:
+        return array_answer(found[1], x0.shape, full_output, disp)
     taken = take(func, x0, args, name="func", traced=fprime is None)
     if taken.first.size != x0.size:
         raise ValueError(
@@ -107,51 +106,6 @@ def _difference(f: Callable[[Array], Array]) -> Callable[[Array], Array]:
         return np.asarray((f(x + h) - f(x - h)) / ((x + h) - (x - h)))
 
     return slope
-
-
-def _as_one_number(func: Callable[..., Any], x0: Array, args: tuple[Any, ...], limit: int) -> Ends | None:
-    """In lanes, if func is a function of one number whose tape gives what func gives for the whole array. Arguments
-    that are arrays of the shape of x0 have an entry for each start."""
-    own = [k for k, a in enumerate(args) if isinstance(a, np.ndarray) and a.ndim and a.dtype.kind in "fiub"]
-    if any(np.broadcast_shapes(args[k].shape, x0.shape) != x0.shape for k in own):
-        return None
-    rows = np.stack([x0, *(np.broadcast_to(args[k], x0.shape) for k in own)], axis=-1, dtype=np.float64)
-    rows = rows.reshape(-1, 1 + len(own))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of calls that are only a try
-        try:
-            taken = take(_Scattered(func, args, tuple(own)), rows[0], name="func")
-        except Exception:  # func takes arrays only: the caller goes another way
-            return None
-    if taken.recorded is None or taken.recorded.calls_python or taken.first.size != 1:
-        return None
-    plain = np.asarray(func(x0.copy(), *args))
-    if plain.shape != x0.shape or plain.dtype.kind not in "fiub":
-        return None
-    traced = taken.recorded.compiled("value").at_points(rows, taken.parameters)[0].reshape(x0.shape)
-    with np.errstate(all="ignore"):
-        same = np.abs(traced - plain) <= 1e-9 * np.maximum(np.abs(traced), np.abs(plain))
-    if not np.all(same | (traced == plain) | (np.isnan(traced) & np.isnan(plain))):
-        return None
-    return by_tape(taken, rows, ATTAINABLE, limit, n=1)
-
-
-class _Scattered:
-    """func of a row: x and the arguments of one start."""
-
-    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], own: tuple[int, ...]) -> None:
-        self.f, self.args, self.own = f, args, own
-        self.__name__ = getattr(f, "__name__", type(f).__name__)
-
-    def __call__(self, row: Any) -> Any:
-        given = list(self.args)
-        for i, k in enumerate(self.own):
-            given[k] = row[1 + i]
-        return self.f(row[0], *given)
-
-    @property
-    def _watched(self) -> tuple[Any, ...]:
-        return (self.f, tuple(a for k, a in enumerate(self.args) if k not in self.own), self.own)
 
 
 def _is_system(taken: Taken, x0: Array, jacobian: Array | None) -> bool:

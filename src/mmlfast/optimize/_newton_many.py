@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ def newton_many(
     x0 : array-like
         The starts: of any shape for a function of one number, of shape (..., n) for a system.
     args : tuple
-        Further arguments of f.
+        Further arguments of f. Of a function of one number, arrays of the shape of x0 have a number for each start.
     fprime : callable, optional
         ``fprime(x, *args)`` gives the derivative, or the Jacobian of a system. Then f and fprime are called as they
         are, on all starts at once if they are functions of one number.
@@ -138,6 +139,9 @@ def newton_many(
     if not isinstance(args, tuple):
         args = (args,)
     starts = np.array(as_float(x0, "x0"), np.float64, order="C")
+    own = any(isinstance(a, np.ndarray) and a.ndim for a in args)
+    if own and fprime is None and (found := as_one_number(f, starts, args, step, limit)) is not None:
+        return _answer(found[1], starts, 0, EXACT, found[0], disp)
     taken, n = _one_of_them(f, starts, args, fprime is None)
     points = starts.reshape(-1, n) if n else starts.reshape(-1)
     if fprime is not None:
@@ -200,6 +204,53 @@ def summary(status: Array) -> str:
 
 
 # ---- three ways ----
+
+
+def as_one_number(
+    func: Callable[..., Any], x0: Array, args: tuple[Any, ...], tol: float, limit: int
+) -> tuple[Taken, Ends] | None:
+    """In lanes, if func is a function of one number whose tape gives what func gives for the whole array. Arguments
+    that are arrays of the shape of x0 have an entry for each start."""
+    own = [k for k, a in enumerate(args) if isinstance(a, np.ndarray) and a.ndim and a.dtype.kind in "fiub"]
+    if any(np.broadcast_shapes(args[k].shape, x0.shape) != x0.shape for k in own):
+        return None
+    rows = np.stack([x0, *(np.broadcast_to(args[k], x0.shape) for k in own)], axis=-1, dtype=np.float64)
+    rows = rows.reshape(-1, 1 + len(own))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of calls that are only a try
+        try:
+            taken = take(_Scattered(func, args, tuple(own)), rows[0], name="func")
+        except Exception:  # func takes arrays only: the caller goes another way
+            return None
+    if taken.recorded is None or taken.recorded.calls_python or taken.first.size != 1:
+        return None
+    plain = np.asarray(func(x0.copy(), *args))
+    if plain.shape != x0.shape or plain.dtype.kind not in "fiub":
+        return None
+    traced = taken.recorded.compiled("value").at_points(rows, taken.parameters)[0].reshape(x0.shape)
+    with np.errstate(all="ignore"):
+        same = np.abs(traced - plain) <= 1e-9 * np.maximum(np.abs(traced), np.abs(plain))
+    if not np.all(same | (traced == plain) | (np.isnan(traced) & np.isnan(plain))):
+        return None
+    return taken, by_tape(taken, rows, tol, limit, n=1)
+
+
+class _Scattered:
+    """func of a row: x and the arguments of one start."""
+
+    def __init__(self, f: Callable[..., Any], args: tuple[Any, ...], own: tuple[int, ...]) -> None:
+        self.f, self.args, self.own = f, args, own
+        self.__name__ = getattr(f, "__name__", type(f).__name__)
+
+    def __call__(self, row: Any) -> Any:
+        given = list(self.args)
+        for i, k in enumerate(self.own):
+            given[k] = row[1 + i]
+        return self.f(row[0], *given)
+
+    @property
+    def _watched(self) -> tuple[Any, ...]:
+        return (self.f, tuple(a for k, a in enumerate(self.args) if k not in self.own), self.own)
 
 
 def by_tape(taken: Taken, rows: Array, tol: float, max_iter: int, halley: bool = False, n: int | None = None) -> Ends:
