@@ -107,7 +107,7 @@ class MergeTree {
     constexpr int most_tasks = 256;
     // Some tasks for each of many threads, but not so short that merging them is what takes the time.
     const double all_ns = nodes.block_ns() * static_cast<double>(n_blocks);
-    const double task_ns = std::clamp(all_ns / 64, 50'000.0, 900'000.0);
+    const double task_ns = std::clamp(all_ns / 24, 100'000.0, 900'000.0);
     constexpr Size most_bytes = Size{32} << 20;
     Task tasks[most_tasks];
     int highest = 0;
