@@ -151,7 +151,7 @@ bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) n
 
 template <class T>
 void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T>& x, Size first) noexcept {
-  constexpr Size width = widest_panel;
+  constexpr Size width = solved_band;
   const EliminationBlocks<T>& kernel = kernel_of<EliminationBlocks<T>>();
   const Size n = lu.rows, step = lu.step(), x_step = x.step(), cols = x.cols;
   for (Size k = first; k < n; k += width) {

@@ -15,8 +15,10 @@
 namespace mmlfast::drivers {
 
 // Columns of a panel (measured), a multiple of the lanes of both types; columns right of it go to threads by as many.
-inline constexpr Size widest_panel = 48, most_lanes = 16;
-constexpr Size panel_width(Size steps) { return steps < 256 ? 32 : widest_panel; }
+inline constexpr Size widest_panel = 96, most_lanes = 16;
+constexpr Size panel_width(Size steps) { return steps < 256 ? 32 : steps < 2048 ? 48 : widest_panel; }
+// Columns of a band of solutions, and rows that are solved for at a time.
+inline constexpr Size solved_band = 48;
 
 // A column-major matrix in working memory, with the zeros after its last row and column that the kernels want. Columns
 // are an odd number of lines apart, so that they spread over the caches.
@@ -55,7 +57,7 @@ void give_block(const T* from, Size step, T* item, const Layout& layout) noexcep
 template <class T>
 bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept;
 
-// x := u^-1 l^-1 x, by one thread; the rows of x before row `first`, a multiple of widest_panel, are zero. x.rows: of
+// x := u^-1 l^-1 x, by one thread; the rows of x before row `first`, a multiple of solved_band, are zero. x.rows: of
 // the whole matrix.
 template <class T>
 void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T>& x, Size first) noexcept;

@@ -11,7 +11,7 @@ namespace {
 // Calls body(first, x) -> void for bands of `cols` columns, where x is working memory for a band.
 template <class T, class Body>
 Outcome by_solved_bands(Size n, Size cols, Body&& body) {
-  constexpr Size band = widest_panel;
+  constexpr Size band = solved_band;
   const double ns = 0.03 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(std::min(band, cols));
   const Size bytes = checked_product(BlockMatrix<T>::elements(n, std::min(band, cols)), static_cast<Size>(sizeof(T)));
   return parallel_with_scratch(ceil_div(cols, band), ns, bytes, [&](Size block, void* scratch) {
