@@ -189,9 +189,14 @@ MMLFAST_INLINE void by_strips(std::ptrdiff_t from, std::ptrdiff_t to, Body&& bod
   if (j < to) body.template operator()<1, false>(j);
 }
 
+template <class T>
+MMLFAST_INLINE vec<T> gram_of_pair(const Reflected<T>& f, std::ptrdiff_t k) {
+  return dot<0>(f.x, k + 1, k, k + 1);
+}
+
 template <bool Forward, class T>
-MMLFAST_NOINLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const Columns<T>& y, std::ptrdiff_t from) {
-  const vec<T> gram = dot<0>(f.x, k + 1, k, k + 1);
+MMLFAST_NOINLINE void apply_pair(const Reflected<T>& f, std::ptrdiff_t k, const vec<T>& gram, const Columns<T>& y,
+                                 std::ptrdiff_t from) {
   by_strips(from, y.n, [&]<int S, bool Alone>(std::ptrdiff_t j) MMLFAST_INLINE_LAMBDA {
     apply_two<Forward, S, Alone>(f, k, gram, y, j);
   });
@@ -212,8 +217,10 @@ MMLFAST_NOINLINE void factor(const Reflected<T>& f, mask<T>& unsafe, const Colum
     make<Care, 0>(f, k, unsafe);
     apply_one<1, 0, true>(f, k, f.x, k + 1);
     make<Care, 0>(f, k + 1, unsafe);
-    if (k + 2 < n) apply_pair<true>(f, k, f.x, k + 2);
-    if (rhs != nullptr) apply_pair<true>(f, k, *rhs, 0);
+    if (k + 2 == n && rhs == nullptr) continue;
+    const vec<T> gram = gram_of_pair(f, k);
+    if (k + 2 < n) apply_pair<true>(f, k, gram, f.x, k + 2);
+    if (rhs != nullptr) apply_pair<true>(f, k, gram, *rhs, 0);
   }
   if (k < count) {
     make<Care, 0>(f, k, unsafe);
@@ -243,7 +250,7 @@ MMLFAST_INLINE void multiply(const Reflected<T>& f, const Columns<T>& y) {
     --k;
     apply_single(f, k, y, 0);
   }
-  for (; k > 0; k -= 2) apply_pair<false>(f, k - 2, y, 0);
+  for (; k > 0; k -= 2) apply_pair<false>(f, k - 2, gram_of_pair(f, k - 2), y, 0);
 }
 
 // Column k of H_k: 1 - factor v_k v_k, times the unit vector; the rows above are zero.
@@ -271,7 +278,7 @@ MMLFAST_NOINLINE void form_q(const Reflected<T>& f, std::ptrdiff_t p) {
   }
   for (; k > 0;) {
     k -= 2;
-    if (k + 2 < p) apply_pair<false>(f, k, y, k + 2);
+    if (k + 2 < p) apply_pair<false>(f, k, gram_of_pair(f, k), y, k + 2);
     unit_column<0>(f, k + 1, y);
     apply_one<1, 0, true>(f, k, y, k + 1);
     unit_column<0>(f, k, y);
