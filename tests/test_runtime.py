@@ -416,7 +416,7 @@ def test_no_leak(run_python):
 
 
 @linux
-@pytest.mark.skipif("libasan" in os.environ.get("LD_PRELOAD", ""), reason="the address sanitizer keeps what is freed")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="the address sanitizer keeps what is freed")
 def test_large_scratch_is_given_back(run_python):
     code = """
         import os

@@ -105,15 +105,40 @@ exec {zig} {kind} -target x86_64-linux-musl -dynamic "$@"
 NEWER = ["ac_cv_func_preadv2=no", "ac_cv_func_pwritev2=no", "ac_cv_func_statx=no"]
 
 
+def compilers(p: Part) -> tuple[str, str]:
+    _, zig = zig_of(p)
+    for name, kind in (("clang", "cc"), ("clang++", "c++")):
+        (p.folder / name).write_text(ZIG.format(zig=zig, kind=kind))
+        (p.folder / name).chmod(0o755)
+    return f"{p.folder}/clang", f"{p.folder}/clang++"
+
+
+def musl_library(p: Part, name: str, *options: str) -> None:
+    """What Python's own modules are linked with, of Debian's source: SciPy needs ctypes, and that libffi."""
+    build, done = p.folder / f"build-of-{name}", p.folder / f"libraries/{name}.done"
+    if not done.exists():
+        shutil.rmtree(build, ignore_errors=True)
+        shutil.copytree(debian_source(p, name), build, symlinks=True)
+        c, cxx = compilers(p)
+        flags = {"CC": c, "CXX": cxx, "CFLAGS": "-O1 -fPIC"}
+        p.run("autoreconf", "-i", cwd=build)
+        p.run(build / "configure", f"--prefix={p.folder}/libraries", *options, cwd=build, **flags)
+        p.run("make", f"-j{p.jobs}", "install", cwd=build, **flags)
+        done.touch()
+
+
 def musl_python(p: Part) -> Path:
     """A Python that is linked with musl, as wheels for Alpine Linux expect it, with those of NumPy and SciPy."""
     site, prefix = p.folder / "site", p.folder / "python"
     if not (prefix / "bin/python3.13").exists():
         build = p.folder / "build-of-python"
         build.mkdir(exist_ok=True)
+        musl_library(p, "libffi", "--disable-shared", "--disable-docs", "--disable-exec-static-tramp")
         less = ["--disable-test-modules", "--without-ensurepip", "--disable-ipv6", "OPT=-O1 -DNDEBUG -Wno-date-time"]
-        p.run(debian_source(p, "python3.13") / "configure", "-q", f"--prefix={prefix}", *less, *NEWER,
-              f"CC={p.folder}/clang", f"CXX={p.folder}/clang++", cwd=build)  # fmt: skip
+        c, cxx = compilers(p)
+        # Of the libraries of this machine, which are linked with glibc, nothing is to be found.
+        p.run(debian_source(p, "python3.13") / "configure", "-q", f"--prefix={prefix}", *less, *NEWER, f"CC={c}",
+              f"CXX={cxx}", cwd=build, PKG_CONFIG_LIBDIR=f"{p.folder}/libraries/lib/pkgconfig")  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)
     if not site.exists():
         needs = ["numpy", "scipy", "pybind11", "cython", "cython-cmake", *TEST_NEEDS]
@@ -123,13 +148,9 @@ def musl_python(p: Part) -> Path:
 
 @part("musl", "musl: Python of Debian's source and the package, built by zig, run under musl's own loader")
 def musl(p: Part) -> str:
-    p.packages("musl", "make", "cmake", "ninja-build")
-    _, zig = zig_of(p)
-    for name, kind in (("clang", "cc"), ("clang++", "c++")):
-        (p.folder / name).write_text(ZIG.format(zig=zig, kind=kind))
-        (p.folder / name).chmod(0o755)
+    p.packages("musl", "make", "cmake", "ninja-build", "pkg-config", "autoconf", "automake", "libtool", "libltdl-dev")
     python, source = musl_python(p), p.checkout()
-    p.build(python, source, source / "build/kept", (f"{p.folder}/clang", f"{p.folder}/clang++"))
+    p.build(python, source, source / "build/kept", compilers(p))
     loaded = p.run(python, "-c", "import mmlfast, scipy.linalg; print(open('/proc/self/maps').read())")
     libraries = {Path(line.split()[-1]).name for line in loaded.splitlines() if "/" in line}
     if not any(name.startswith("ld-musl") for name in libraries) or "libc.so.6" in libraries:

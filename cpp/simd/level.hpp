@@ -43,7 +43,7 @@ const Table& kernel_of();
 
 }  // namespace mmlfast
 
-#if defined(__x86_64__) || defined(_M_X64)
+#if (defined(__x86_64__) || defined(_M_X64)) && !defined(MMLFAST_ONE_LEVEL)
 #define MMLFAST_X86_LEVELS 1
 #define MMLFAST_KERNEL_TABLE(Table, name)  \
   namespace baseline {                     \
