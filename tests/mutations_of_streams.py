@@ -32,7 +32,6 @@ STREAMS: tuple[tuple[Any, ...], ...] = (
     (
         "cpp/kernels/covariance_narrow.hpp",
         "test_covariance.py test_moments.py",
-        ("counted * group + (whole % shift_every == 0 ? rows % group : 0)", "counted * group"),
         ("store(delta + j, step);", "store(delta + j, zero<double>());"),
         ("load(sum + e) + load(sum + half + e)", "load(sum + e) - load(sum + half + e)"),
         ("lanes_of_sum[j * group + r % group] += z;", ""),  # the last few rows
