@@ -8,7 +8,7 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
     (
         "cpp/drivers/neighbors_tree.cpp",
         "test_neighbors.py",
-        ("square == last.score && least < last.index", "false"),  # ties: the smaller number
+        ("square == last.score && least < last.index", "square < 0 && least < last.index"),  # ties: the smaller number
         ("return sum * (1 - 4", "return sum * (1.05 - 4"),  # a box is nearer than it is said to be
         ("count == answer_.k", "count + 1 == answer_.k"),  # the last place
         ("if (all >= k) std::nth", "if (all > k) std::nth"),  # the last of exactly k
@@ -18,7 +18,7 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
         "cpp/kernels/**/neighbors_tree.cpp",
         "test_neighbors.py",
         ("* width)) >= reach_", "* width)) > reach_"),  # ties that leave the last place open
-        ("if (index != first)", "if (true)"),  # a leaf twice
+        ("if (index != first)", "if (index + 1 != first)"),  # a leaf twice
         ("reach[l] > farthest_ ?", "reach[l] < farthest_ ?"),  # the reach of one query for all
         ("broadcast(box[0]) - query_[j]", "query_[j] - broadcast(box[0])"),
         ("i % at_once != 0; ++i)", "i % 2 != 0; ++i)"),  # keys of an earlier leaf
@@ -27,7 +27,7 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
         "cpp/drivers/neighbors_point_tree.cpp",
         "test_neighbors.py",
         ("all.join(read_box(level - 1, child), d_);", "all = read_box(level - 1, child);"),
-        ("std::clamp<Size>(to - i, 0, ", "std::clamp<Size>(to - i, 1, "),  # a panel without a point
+        ("least_[leaf] = std::min(least_[leaf], order_[i]);", "least_[leaf] = order_[i];"),  # ties: the smaller number
         ("std::exchange(blocks[b].next[bin], place)", "std::exchange(blocks[b].next[bin], place + b)"),
     ),
     (
