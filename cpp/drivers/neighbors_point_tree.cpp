@@ -192,7 +192,7 @@ void PointTree::select_ends(const Part& p, const Cut& cut, const Counts& ends) n
   Size done = begin(p.first_leaf);
   for (Size leaf = p.first_leaf + cut.n_leaves; leaf < p.first_leaf + p.n_leaves; leaf += cut.n_leaves) {
     const Size place = begin(leaf);
-    while (ends[bin] <= place) done = std::max<Size>(done, ends[bin++]);
+    while (static_cast<Size>(ends[bin]) <= place) done = std::max<Size>(done, ends[bin++]);
     if (done < place) select(done, place, ends[bin], cut.component);
     done = place;
   }

@@ -69,7 +69,7 @@ MMLFAST_INLINE void over_vectors(std::int64_t first, std::int64_t last, Body&& b
   const int count = static_cast<int>(last - i);
   body(
       [i, count](const auto* x) MMLFAST_INLINE_LAMBDA {
-        alignas(vec_bytes) std::remove_cvref_t<decltype(*x)> buffer[width] = {};
+        alignas(vec_bytes) std::remove_cvref_t<decltype(*x)> buffer[lanes<T>] = {};
         for (int l = 0; l < count; ++l) buffer[l] = x[i + l];
         if constexpr (std::is_same_v<T, double>)
           return load_as_double(buffer);
