@@ -59,7 +59,7 @@ def address_sanitizer(p: Part) -> str:
     newest = newest_clang(p, "libclang-rt-{}-dev")
     python, source = p.venv(*BUILD_NEEDS, *test_needs()), p.checkout()
     path = {"PATH": f"{python.parent}:{os.environ['PATH']}"}
-    p.run("cmake", "--preset", "sanitize", cwd=source, CC=f"clang-{newest}", CXX=f"clang++-{newest}", **path)
+    p.run("cmake", "--fresh", "--preset", "sanitize", cwd=source, CC=f"clang-{newest}", CXX=f"clang++-{newest}", **path)
     p.run("cmake", "--build", "--preset", "sanitize", "-j", str(p.jobs), cwd=source, **path)
     for module in (source / "build/sanitize").glob("*.so"):
         shutil.copy2(module, source / "src/mmlfast")
