@@ -10,13 +10,14 @@ using Index = std::ptrdiff_t;
 
 constexpr int lane_count = lanes<double>;
 
-// Columns that are eliminated together before the rest of the matrix hears of it. 16 products of 2^48 and a residue
-// stay below 2^53.
-constexpr Index panel = 8, most_products = 16;
-static_assert(panel <= most_products);
+// Columns that are eliminated together before the rest of the matrix hears of it, in two halves, the first of which is
+// taken off the second without a reduction. 16 products of 2^48 and a residue stay below 2^53.
+constexpr Index panel = 16, half = 8, most_products = 16;
+static_assert(panel == 2 * half && panel <= most_products);
 
-// Rows and columns of a block that is updated in registers.
-constexpr Index tile_rows = native_bytes == 64 ? 4 : 2, tile_cols = native_bytes == 64 ? 4 : 2;
+// Rows and columns that are updated in registers: sums and their operands fill 32 or 16 of them. A block of so many
+// columns of the pivot rows of a panel stays in the first cache.
+constexpr Index tile_rows = 4, tile_cols = native_bytes == 64 ? 4 : 2, block_cols = 16;
 
 // Rows that lie a multiple of 512 bytes apart would share a few sets of the cache.
 constexpr Index leading_dimension(Index n) { return n % 8 == 0 ? n + 1 : n; }
@@ -26,13 +27,21 @@ MMLFAST_INLINE D nearest(const D& x) {
   return (x + shift) - shift;
 }
 
+// The residue of least absolute value, for |x| <= 2^52 + 2^24. The quotient may be off by one next to ties, if |x| is
+// above 2^50: whatever leaves this file is a product of two residues, and the same at every level.
+template <int P>
+MMLFAST_INLINE vec<double, P> least(const vec<double, P>& x, const vec<double, P>& p,
+                                    const vec<double, P>& reciprocal) {
+  const vec<double, P> shift = broadcast<double, P>(0x1.8p52);
+  return fnma(fma(x, reciprocal, shift) - shift, p, x);
+}
+
 struct Modulus {
   D p, reciprocal;
 
   explicit Modulus(const double* prime) : p(load(prime)), reciprocal(broadcast(1.0) / p) {}
 
-  // The residue of least absolute value, for |x| <= 2^52 + 2^24. The quotient may be off by one at ties only.
-  MMLFAST_INLINE D reduce(const D& x) const { return fnma(nearest(x * reciprocal), p, x); }
+  MMLFAST_INLINE D reduce(const D& x) const { return least(x, p, reciprocal); }
 
   MMLFAST_INLINE D element(const D& low) const { return reduce(low); }
   MMLFAST_INLINE D element(const D& high, const D& low) const {
@@ -41,7 +50,7 @@ struct Modulus {
   }
 
   // Euclid's algorithm with least remainders, in all lanes until the last has ended. 0 for 0.
-  D inverse(const D& x) const {
+  MMLFAST_NOINLINE D inverse(const D& x) const {
     D r0 = p, r1 = x, s0 = zero<double>(), s1 = broadcast(1.0);
     for (;;) {
       const mask<double> going = r1 != zero<double>();
@@ -101,6 +110,33 @@ struct Factors {
     }
   }
 
+  // The inverses of the pivots in rows r .. and columns j .. end - 1 if no row is moved. One inverse of their product
+  // is the only chain of divisions: the block is eliminated without them, the rows that are left being multiplied by
+  // the pivot, so that pivot k is w[k][k] / before[k]. Returns how many there are before one is 0 in any lane: no row
+  // is moved before that.
+  Index foresee(Index r, Index j, Index end, D* inverses) const {
+    const Index size = end - j < m - r ? end - j : m - r;
+    D w[half][half], before[half + 1];  // before[k]: w[0][0] w[1][1] .. w[k - 1][k - 1]
+    for (Index x = 0; x < size; ++x)
+      for (Index y = 0; y < size; ++y) w[x][y] = mod.reduce(row(r + x)[j + y]);
+    before[0] = broadcast(1.0);
+    Index found = 0;
+    for (; found < size; ++found) {
+      const Index k = found;
+      const D by = w[k][k];
+      if (any(by == zero<double>())) break;
+      before[k + 1] = mod.reduce(before[k] * by);
+      for (Index x = k + 1; x < size; ++x)
+        for (Index y = k + 1; y < size; ++y) w[x][y] = mod.reduce(fnma(w[x][k], w[k][y], by * w[x][y]));
+    }
+    D rest = mod.inverse(before[found]);
+    for (Index k = found; k-- > 0;) {
+      inverses[k] = mod.reduce(mod.reduce(before[k] * before[k]) * rest);
+      rest = mod.reduce(rest * w[k][k]);
+    }
+    return found;
+  }
+
   // Column j, with its pivot in row r, is cleared below it; columns j + 1 .. end - 1 follow, and are not reduced yet: a
   // panel adds no more products than one number can hold.
   void eliminate(Index r, Index j, Index end) const {
@@ -122,37 +158,48 @@ struct Factors {
 
   // Rows i .. i + R - 1, columns c .. c + C - 1, less the products with `count` pivot rows from row `first` on.
   template <Index R, Index C>
-  MMLFAST_INLINE void update_tile(Index i, Index c, Index first, Index count, const Index* pivot) const {
-    D sum[R][C];
-    for (Index x = 0; x < R; ++x)
-      for (Index y = 0; y < C; ++y) sum[x][y] = row(i + x)[c + y];
-    for (Index k = 0; k < count; ++k) {
-      const D* u = row(first + k) + c;
-      D f[R];
-      for (Index x = 0; x < R; ++x) f[x] = row(i + x)[pivot[first + k]];
-      for (Index y = 0; y < C; ++y) {
-        const D right = u[y];
-        for (Index x = 0; x < R; ++x) sum[x][y] = fnma(f[x], right, sum[x][y]);
+  MMLFAST_INLINE void update_tile(Index i, Index c, Index first, Index count, const Index* pivot, bool reduce) const {
+    _Pragma("GCC unroll 1") for (int p = 0; p < vec_parts; ++p) {
+      vec<double, 1> sum[R][C];
+      for (Index x = 0; x < R; ++x)
+        for (Index y = 0; y < C; ++y) sum[x][y] = part_of(row(i + x)[c + y], p);
+      for (Index k = 0; k < count; ++k) {
+        const D* u = row(first + k) + c;
+        vec<double, 1> f[R];
+        for (Index x = 0; x < R; ++x) f[x] = part_of(row(i + x)[pivot[first + k]], p);
+        for (Index y = 0; y < C; ++y) {
+          const vec<double, 1> right = part_of(u[y], p);
+          for (Index x = 0; x < R; ++x) sum[x][y] = fnma(f[x], right, sum[x][y]);
+        }
       }
+      const vec<double, 1> prime = part_of(mod.p, p), reciprocal = part_of(mod.reciprocal, p);
+      if (reduce)
+        for (Index x = 0; x < R; ++x)
+          for (Index y = 0; y < C; ++y) sum[x][y] = least(sum[x][y], prime, reciprocal);
+      for (Index x = 0; x < R; ++x)
+        for (Index y = 0; y < C; ++y) row(i + x)[c + y].part[p] = sum[x][y].part[0];
     }
-    for (Index x = 0; x < R; ++x)
-      for (Index y = 0; y < C; ++y) row(i + x)[c + y] = mod.reduce(sum[x][y]);
   }
 
-  template <Index R>
-  MMLFAST_INLINE void update_rows(Index i, Index from, Index first, Index count, const Index* pivot) const {
-    Index c = from;
-    for (; c + tile_cols <= n; c += tile_cols) update_tile<R, tile_cols>(i, c, first, count, pivot);
-    for (; c < n; ++c) update_tile<R, 1>(i, c, first, count, pivot);
+  template <Index R, Index C>
+  MMLFAST_NOINLINE void update_rows(Index i, Index c, Index end, Index first, Index count, const Index* pivot,
+                                    bool reduce) const {
+    for (; c + C <= end; c += C) update_tile<R, C>(i, c, first, count, pivot, reduce);
+    for (; c < end; ++c) update_tile<R, 1>(i, c, first, count, pivot, reduce);
   }
 
-  // Columns from `from` on: the pivot rows first .. r - 1 of the last panel, then all rows below them.
-  void update_rest(Index from, Index first, Index r, const Index* pivot) const {
-    if (from >= n || r == first) return;
-    for (Index t = first + 1; t < r; ++t) update_rows<1>(t, from, first, t - first, pivot);
-    Index i = r;
-    for (; i + tile_rows <= m; i += tile_rows) update_rows<tile_rows>(i, from, first, r - first, pivot);
-    for (; i < m; ++i) update_rows<1>(i, from, first, r - first, pivot);
+  // Columns from .. end - 1: the pivot rows first .. r - 1, then all rows below them, these reduced if `reduce` says
+  // so.
+  void update(Index from, Index end, Index first, Index r, const Index* pivot, bool reduce) const {
+    if (r == first) return;
+    for (; from < end; from += block_cols) {
+      const Index to = from + block_cols < end ? from + block_cols : end;
+      for (Index t = first + 1; t < r; ++t) update_rows<1, 8>(t, from, to, first, t - first, pivot, true);
+      Index i = r;
+      for (; i + tile_rows <= m; i += tile_rows)
+        update_rows<tile_rows, tile_cols>(i, from, to, first, r - first, pivot, reduce);
+      for (; i < m; ++i) update_rows<1, 8>(i, from, to, first, r - first, pivot, reduce);
+    }
   }
 };
 
@@ -166,21 +213,27 @@ LaneBits echelon(const IntegerMatrix& a, Index m, Index n, const double* prime, 
   LaneBits bad = 0;
   Index r = 0;
   for (Index start = 0; start < n && r < m; start += panel) {
-    const Index end = start + panel < n ? start + panel : n, first = r;
-    for (Index j = start; j < end && r < m; ++j) {
-      if (r > first) f.reduce_column(r, j);
-      const Index i = f.find_pivot(r, j, bad);
-      if (i == m) continue;
-      f.exchange(r, i, order);
-      const D x = f.row(r)[j];
-      bad |= to_bitmask(x == zero<double>());
-      product = f.mod.reduce(product * x);
-      f.inverse[r] = f.mod.inverse(x);
-      pivot[r] = j;
-      f.eliminate(r, j, end);
-      ++r;
+    const Index stop = start + panel < n ? start + panel : n, top = r;
+    for (Index from = start; from < stop && r < m; from += half) {
+      const Index end = from + half < stop ? from + half : stop, first = r;
+      D foreseen[half];
+      const Index n_foreseen = f.foresee(r, from, end, foreseen);
+      for (Index j = from; j < end && r < m; ++j) {
+        if (r > top) f.reduce_column(r, j);
+        const Index i = f.find_pivot(r, j, bad);
+        if (i == m) continue;
+        f.exchange(r, i, order);
+        const D x = f.row(r)[j];
+        bad |= to_bitmask(x == zero<double>());
+        product = f.mod.reduce(product * x);
+        f.inverse[r] = j - from < n_foreseen ? foreseen[j - from] : f.mod.inverse(x);
+        pivot[r] = j;
+        f.eliminate(r, j, end);
+        ++r;
+      }
+      f.update(end, stop, first, r, pivot, false);
     }
-    f.update_rest(end, first, r, pivot);
+    f.update(stop, n, top, r, pivot, true);
   }
   *rank = r;
   store(value, product);
