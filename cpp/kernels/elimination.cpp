@@ -211,6 +211,15 @@ MMLFAST_INLINE mask<T> determinant_of_two(const T* const* item, const Layout& la
   return (larger > broadcast<T>(1 / sqrt_largest<T>)) & (larger < broadcast<T>(sqrt_largest<T>)) & (det != zero<T>());
 }
 
+// One number for each item; side by side, in one store.
+template <class T>
+MMLFAST_INLINE void put_numbers(T* const* to, const vec<T>& x) {
+  if (to[1] == to[0] + 1 && to[lanes<T> - 1] == to[0] + (lanes<T> - 1))
+    store(to[0], x);
+  else
+    scatter(to, x);
+}
+
 template <int N, class T>
 LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   const Group<N, T> f(a, layout, scratch);
@@ -225,7 +234,7 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
     const mask<T> safe = determinant_of_two(a, layout, accurate);
     product = select(f.singular, zero<T>(), select(safe, accurate, product));
   }
-  scatter(det, product);
+  put_numbers(det, product);
   return to_bitmask(f.singular);
 }
 
@@ -241,7 +250,7 @@ LaneBits determinant_by_columns(const T* const* a, const Layout& layout, T* cons
       return determinant_sized<0>(a, layout, det, scratch);
     result.part[p] = product.part[0];
   }
-  scatter(det, result);
+  put_numbers(det, result);
   return 0;
 }
 
