@@ -246,8 +246,14 @@ LaneBits determinant_by_columns(const T* const* a, const Layout& layout, T* cons
   ColumnFactors<N, T> f;
   for (int p = 0; p < vec_parts; ++p) {
     vec<T, 1> product;
-    if (!factor(f, matrix, p) || !plain_product(f, no_lanes<T, 1>(), product))
-      return determinant_sized<0>(a, layout, det, scratch);
+    bool sound;
+    if constexpr (N > 3) {
+      sound = factor(f, matrix, p);
+    } else {  // all in registers
+      factor_columns<N>(f, matrix, p);
+      sound = f.sound();
+    }
+    if (!sound || !plain_product(f, no_lanes<T, 1>(), product)) return determinant_sized<0>(a, layout, det, scratch);
     result.part[p] = product.part[0];
   }
   put_numbers(det, result);
@@ -339,7 +345,7 @@ template <class T>
 LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, void* memory) {
   vec<T>* scratch = static_cast<vec<T>*>(memory);
   return with_size<1, 8>(layout.rows, [&]<int N>(std::integral_constant<int, N>) {
-    if constexpr (goes_by_columns<N>)
+    if constexpr (goes_by_columns<N> || (N == 3 && native_bytes == 32))  // 16 registers are too few for whole groups
       return determinant_by_columns<N>(a, layout, det, scratch);
     else
       return determinant_sized<unrolls<N> ? N : 0>(a, layout, det, scratch);
