@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from cases import every_dtype, same_bits
+from interrupts import run_until, signalled
 
 import mmlfast as mf
 
@@ -56,3 +59,23 @@ def test_multipliers_of_large_matrices_are_at_most_one(dtype, rng):
         order = mf.linalg.lu(a, p_indices=True).P
         first = int(np.argmax(np.where(np.isnan(a[:, 0]), -1, np.abs(a[:, 0]))))
         assert order[first] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are of POSIX")
+@pytest.mark.parametrize("function", [mf.linalg.inv, mf.linalg.cholesky])
+def test_ctrl_c_ends_the_factors_of_one_matrix(function):
+    """Between panels: nothing of the result has been written by then."""
+
+    def handler():
+        raise KeyboardInterrupt
+
+    def attempt(k):
+        n = int(2000 * k ** (1 / 3))
+        a, out = np.eye(n), np.full((n, n), 7.0)
+        try:
+            signalled(lambda: function(a, out=out), handler)
+        except KeyboardInterrupt:
+            return bool((out == 7).all())
+        return False
+
+    run_until(attempt, most=6)

@@ -69,7 +69,7 @@ py::object number_items(const py::array& items, Size most) {
   Size count = 0;
   run_without_gil([&] {
     count = drivers::number_items(data, n, bytes, most, codes, firsts);
-    return Outcome{};
+    return Outcome{count == drivers::numbering_interrupted ? Outcome::Status::interrupted : Outcome::Status::ok};
   });
   if (count < 0) return py::none();
   return py::make_tuple(code, first[py::slice(0, count, 1)]);

@@ -29,18 +29,19 @@ Outcome in_blocks(Size n_items, const Batch<const T>& a, const Batch<T>& x) noex
   return run_matrices(n_items, order * order * order / 3 * flop_ns, bytes, Uses::own_code,
                       [&](Size i, void* scratch) -> Outcome {
                         const BlockMatrix<T> f{n, n, static_cast<T*>(scratch)};
-                        f.take_lower(a.item(i), a.layout);
-                        if (!cholesky_in_blocks(f)) {
-                          set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
-                          return {Outcome::Status::failed_items};
+                        Outcome factored = f.take_lower(a.item(i), a.layout);
+                        if (factored.ok()) factored = cholesky_in_blocks(f);
+                        if (!factored.ok()) {
+                          if (!factored.stopped()) set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN());
+                          return factored;
                         }
                         constexpr Size band = 32;
-                        parallel_blocks(ceil_div(n, band), order * order, [&](Size block) {
+                        const bool finished = parallel_blocks(ceil_div(n, band), order * order, [&](Size block) {
                           const Size first = block * band;
                           give_triangle(f, first, std::min(band, n - first), x.item(i), x.layout, true,
                                         [&](Size r, Size j) { return j <= r ? *f.at(r, j) : T{0}; });
                         });
-                        return {};
+                        return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
                       });
 }
 

@@ -255,11 +255,11 @@ Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, do
   const BlockWeights w(weights, rows);
   const auto leaf = AlignedBuffer<double>::zeros(shape.m2()), delta = AlignedBuffer<double>::zeros(shape.padded());
   if (!leaf || !delta) return no_memory;
-  const Commit commit;
+  const Commit commit;  // so nothing below is interrupted
   const double ns = static_cast<double>(rows) * row_ns(shape.d, full);
   const auto strip_tasks = [&](auto&& body) noexcept {
-    parallel_blocks((shape.strips + strips_per_task - 1) / strips_per_task, ns,
-                    [&](Size i) { body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task)); });
+    const auto task = [&](Size i) { body(i * strips_per_task, std::min(shape.strips, (i + 1) * strips_per_task)); };
+    static_cast<void>(parallel_blocks((shape.strips + strips_per_task - 1) / strips_per_task, ns, task));
   };
   if (w.total == 0) return {};
   strip_tasks([&](Size from, Size to) {
@@ -287,7 +287,7 @@ Outcome add_sequential(const CovarianceShape& shape, bool full, double* node, do
       kernel.products(shape, block, rows, i * strips_per_side, std::min(shape.strips, (i + 1) * strips_per_side),
                       j * strips_per_side, std::min(shape.strips, (j + 1) * strips_per_side), true, m2, nullptr, 0);
     };
-    parallel_blocks(sides * (sides + 1) / 2, ns, products);
+    static_cast<void>(parallel_blocks(sides * (sides + 1) / 2, ns, products));
   }
   return {};
 }

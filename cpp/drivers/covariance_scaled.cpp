@@ -87,19 +87,18 @@ bool has_far_column(const Table<double>& table) noexcept {
 
 namespace {
 
-// Exponents of the powers of two for the suspicious columns, 0 for all others; false if there are none but 0.
-inline bool find_exponents(const Table<double>& table, const bool* suspicious, double* exponents,
-                           AlignedBuffer<ColumnRange>& ranges) noexcept {
+// Exponents of the powers of two for the suspicious columns, 0 for all others; `some`: there are others than 0.
+Outcome find_exponents(const Table<double>& table, const bool* suspicious, double* exponents, bool& some) noexcept {
   constexpr Size rows_at_once = 512;
   const Size d = table.layout.cols, n_blocks = std::max<Size>(1, (table.layout.rows + rows_at_once - 1) / rows_at_once);
   const Size most = std::min<Size>(n_blocks, 256), per_task = (n_blocks + most - 1) / most;
   Size count = 0;
   for (Size j = 0; j < d; ++j) count += suspicious[j];
-  ranges = AlignedBuffer<ColumnRange>(checked_product(most, count));
-  if (!ranges) return false;
+  const AlignedBuffer<ColumnRange> ranges(checked_product(most, count));
+  if (!ranges) return no_memory;
   std::fill_n(ranges.data(), most * count, ColumnRange{});
   const double ns = static_cast<double>(table.layout.rows) * static_cast<double>(count) * 2;
-  parallel_blocks(most, ns, [&](Size task) {
+  const bool finished = parallel_blocks(most, ns, [&](Size task) {
     for (Size block = task * per_task; block < std::min(n_blocks, (task + 1) * per_task); ++block) {
       const Size from = block * rows_at_once;
       const Table<double> rows = table.rows(from, std::min(rows_at_once, table.layout.rows - from));
@@ -107,7 +106,8 @@ inline bool find_exponents(const Table<double>& table, const bool* suspicious, d
         if (suspicious[j]) ranges[task * count + k++].take(range_of(rows, j));
     }
   });
-  bool some = false;
+  if (!finished) return interrupted;
+  some = false;
   for (Size j = 0, k = 0; j < d; ++j) {
     exponents[j] = 0;
     if (!suspicious[j]) continue;
@@ -120,7 +120,7 @@ inline bool find_exponents(const Table<double>& table, const bool* suspicious, d
     exponents[j] = exponent;
     some = true;
   }
-  return some;
+  return {};
 }
 
 }  // namespace
@@ -135,14 +135,15 @@ Outcome scaled_moments(const Table<double>& table, Want want, const SafeSquares&
   if (first == d) return {};
   const AlignedBuffer<bool> suspicious(d);
   Numbers exponents(d);
-  AlignedBuffer<ColumnRange> ranges;
   if (!suspicious || !exponents) return no_memory;
   for (Size j = 0; j < d; ++j) suspicious[j] = j >= first && suspicion.of(shape, node, j);
   const Size node_size = shape.node_size(want == Want::covariance);
   result = Numbers(node_size);
   if (!result) return no_memory;
   std::copy_n(node, node_size, result.data());
-  if (!find_exponents(table, suspicious.data(), exponents.data(), ranges)) return {};
+  bool some;
+  const Outcome found = find_exponents(table, suspicious.data(), exponents.data(), some);
+  if (!found.ok() || !some) return found;
   const Size at_once = std::min(table.layout.rows, 8 * shape.rows);
   const Numbers rows(checked_product(at_once, d));
   if (!rows) return no_memory;

@@ -7,32 +7,37 @@ namespace {
 
 // Calls body(first column, columns) for bands of the columns of a matrix, by all threads where that is worth it.
 template <class Body>
-void by_bands(Size rows, Size cols, Body&& body) {
+bool by_bands(Size rows, Size cols, Body&& body) {
   constexpr Size band = 32;
   constexpr double element_ns = 0.3;
-  parallel_blocks(ceil_div(cols, band), element_ns * static_cast<double>(rows) * static_cast<double>(cols),
-                  [&](Size block) { body(block * band, std::min(band, cols - block * band)); });
+  return parallel_blocks(ceil_div(cols, band), element_ns * static_cast<double>(rows) * static_cast<double>(cols),
+                         [&](Size block) { body(block * band, std::min(band, cols - block * band)); });
 }
 
 template <class T>
 class BlockedLu {
  public:
   BlockedLu(const BlockMatrix<T>& a, std::int32_t* pivot)
-      : a_(a), steps_(std::min(a.rows, a.cols)), width_(panel_width(steps_)), pivot_(pivot), order_(orders()) {}
+      : a_(a),
+        steps_(std::min(a.rows, a.cols)),
+        width_(panel_width(steps_)),
+        pivot_(pivot),
+        multiplications_(static_cast<double>(a.rows) * static_cast<double>(a.cols) * static_cast<double>(steps_) / 3),
+        interrupted_(multiplications_),
+        order_(orders()) {}
 
   // Whether solutions have to divide by pivots.
   bool divides() const { return divides_; }
 
-  bool run() {
-    if (!order_) return false;
-    if (steps_ == 0) return true;
+  Outcome run() {
+    if (!order_) return {Outcome::Status::no_memory};
+    if (steps_ == 0) return {};
     factor(0);
-    const double work = static_cast<double>(a_.rows) * static_cast<double>(a_.cols) * static_cast<double>(steps_) / 3;
-    with_team(is_worth_a_team(work), [&](Team& team) {
-      for (Size first = 0; first < steps_; first += width_) right_of(first, team);
-      exchange_left(team);
+    const bool finished = with_team(is_worth_a_team(multiplications_), [&](Team& team) {
+      for (Size first = 0; first < steps_ && !interrupted_.stopped(); first += width_) right_of(first, team);
+      if (!interrupted_.stopped()) exchange_left(team);
     });
-    return true;
+    return {finished && !interrupted_.stopped() ? Outcome::Status::ok : Outcome::Status::interrupted};
   }
 
  private:
@@ -64,7 +69,8 @@ class BlockedLu {
   void right_of(Size first, Team& team) {
     const Size end = std::min(end_of(first), a_.cols), ahead = end < steps_ ? std::min(end_of(end), a_.cols) : end;
     const Size leading = ahead > end ? 1 : 0;
-    team.run(leading + ceil_div(a_.cols - ahead, width_), [&](Size block) {
+    const auto block_of_columns = [&](Size block) {
+      if (interrupted_.stopped()) return;
       if (block < leading) {
         apply(first, end, ahead);
         factor(end);
@@ -72,7 +78,8 @@ class BlockedLu {
         const Size from = ahead + (block - leading) * width_;
         apply(first, from, std::min(from + width_, a_.cols));
       }
-    });
+    };
+    team.run(leading + ceil_div(a_.cols - ahead, width_), block_of_columns, [&] { interrupted_.ask(); });
   }
 
   // The multipliers of a panel hear of the exchanges of all later ones at once: row i is then what row order[i] was.
@@ -110,6 +117,8 @@ class BlockedLu {
   const BlockMatrix<T>& a_;
   const Size steps_, width_;
   std::int32_t* const pivot_;
+  const double multiplications_;
+  InterruptedFactors interrupted_;
   bool divides_ = false;
   const ScratchLease order_;
   const EliminationBlocks<T>& kernel_ = kernel_of<EliminationBlocks<T>>();
@@ -118,8 +127,8 @@ class BlockedLu {
 }  // namespace
 
 template <class T>
-void BlockMatrix<T>::take(const T* item, const Layout& l, bool lower) const noexcept {
-  by_bands(rows, cols, [&](Size first, Size count) {
+Outcome BlockMatrix<T>::take(const T* item, const Layout& l, bool lower) const noexcept {
+  const bool finished = by_bands(rows, cols, [&](Size first, Size count) {
     const Size top = lower ? first : 0;
     const T* from = item + top * l.row_stride + first * l.col_stride;
     if (l.col_stride == 1 && l.row_stride != 1)
@@ -129,6 +138,7 @@ void BlockMatrix<T>::take(const T* item, const Layout& l, bool lower) const noex
     for (Size j = first; j < first + count; ++j) std::fill(at(rows, j), at(0, j + 1), T{0});
   });
   std::fill(at(0, cols), data + elements(rows, cols), T{0});
+  return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
 }
 
 template <class T>
@@ -142,11 +152,11 @@ void give_block(const T* from, Size step, T* item, const Layout& l) noexcept {
 }
 
 template <class T>
-bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept {
+Outcome lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept {
   BlockedLu<T> factors(a, pivot);
-  const bool good = factors.run();
+  const Outcome outcome = factors.run();
   *divides = factors.divides();
-  return good;
+  return outcome;
 }
 
 template <class T>
@@ -170,7 +180,7 @@ void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T
 }
 
 template <class T>
-bool cholesky_in_blocks(const BlockMatrix<T>& a) noexcept {
+Outcome cholesky_in_blocks(const BlockMatrix<T>& a) noexcept {
   const EliminationBlocks<T>& kernel = kernel_of<EliminationBlocks<T>>();
   const Size n = a.rows, width = panel_width(n), step = a.step();
   const auto end_of = [&](Size first) { return std::min(first + width, n); };
@@ -183,28 +193,32 @@ bool cholesky_in_blocks(const BlockMatrix<T>& a) noexcept {
     return kernel.cholesky(a.at(first, first), step, n - first, end_of(first) - first);
   };
   bool good = factor(0);
-  const double order = static_cast<double>(n);
-  with_team(is_worth_a_team(order * order * order / 6), [&](Team& team) {
-    for (Size first = 0; first + width < n && good; first += width) {
+  const double order = static_cast<double>(n), multiplications = order * order * order / 6;
+  InterruptedFactors interrupted(multiplications);
+  const bool finished = with_team(is_worth_a_team(multiplications), [&](Team& team) {
+    for (Size first = 0; first + width < n && good && !interrupted.stopped(); first += width) {
       const Size end = end_of(first), ahead = end_of(end);
       bool next = true;
-      team.run(1 + ceil_div(n - ahead, width), [&](Size block) {
+      const auto block_of_columns = [&](Size block) {
+        if (interrupted.stopped()) return;
         const Size from = end + block * width;
         apply(first, from, end_of(from));
         if (block == 0) next = factor(end);
-      });
+      };
+      team.run(1 + ceil_div(n - ahead, width), block_of_columns, [&] { interrupted.ask(); });
       good = next;
     }
   });
-  return good;
+  if (!finished || interrupted.stopped()) return {Outcome::Status::interrupted};
+  return {good ? Outcome::Status::ok : Outcome::Status::failed_items};
 }
 
 #define MMLFAST_INSTANTIATE(T)                                                                      \
-  template void BlockMatrix<T>::take(const T*, const Layout&, bool) const noexcept;                 \
+  template Outcome BlockMatrix<T>::take(const T*, const Layout&, bool) const noexcept;              \
   template void give_block(const T*, Size, T*, const Layout&) noexcept;                             \
-  template bool lu_in_blocks(const BlockMatrix<T>&, std::int32_t*, bool*) noexcept;                 \
+  template Outcome lu_in_blocks(const BlockMatrix<T>&, std::int32_t*, bool*) noexcept;              \
   template void solve_in_blocks(const BlockMatrix<T>&, bool, const BlockMatrix<T>&, Size) noexcept; \
-  template bool cholesky_in_blocks(const BlockMatrix<T>&) noexcept;
+  template Outcome cholesky_in_blocks(const BlockMatrix<T>&) noexcept;
 MMLFAST_INSTANTIATE(double)
 MMLFAST_INSTANTIATE(float)
 

@@ -4,11 +4,14 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 
 #include "drivers/common/column_major.hpp"
 #include "kernels/common/layout.hpp"
 #include "kernels/elimination_blocks.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/outcome.hpp"
 #include "runtime/sizes.hpp"
 #include "runtime/team.hpp"
 
@@ -38,13 +41,13 @@ struct BlockMatrix {
 
   Size step() const { return step(rows); }
   T* at(Size row, Size column) const { return data + column * step() + row; }
-  // A copy of a matrix, by all threads where that is worth it.
-  void take(const T* item, const Layout& layout) const noexcept { take(item, layout, false); }
+  // A copy of a matrix, by all threads where that is worth it. ok, or interrupted.
+  Outcome take(const T* item, const Layout& layout) const noexcept { return take(item, layout, false); }
   // Of a square matrix, the lower triangle, and something above it.
-  void take_lower(const T* item, const Layout& layout) const noexcept { take(item, layout, true); }
+  Outcome take_lower(const T* item, const Layout& layout) const noexcept { return take(item, layout, true); }
 
  private:
-  void take(const T* item, const Layout& layout, bool lower) const noexcept;
+  Outcome take(const T* item, const Layout& layout, bool lower) const noexcept;
 };
 
 // Rows and columns from `from` on, whose columns are `step` apart, to a matrix of this layout.
@@ -52,20 +55,19 @@ template <class T>
 void give_block(const T* from, Size step, T* item, const Layout& layout) noexcept;
 
 // LU with partial pivoting, in place: row k was exchanged with row pivot[k] >= k (from 0), for k < min(rows, cols), as
-// in LAPACK's getrf. `divides`: what solutions have to know. False if there is no
-// memory.
+// in LAPACK's getrf. `divides`: what solutions have to know.
 template <class T>
-bool lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept;
+Outcome lu_in_blocks(const BlockMatrix<T>& a, std::int32_t* pivot, bool* divides) noexcept;
 
 // x := u^-1 l^-1 x, by one thread; the rows of x before row `first`, a multiple of solved_band, are zero. x.rows: of
 // the whole matrix.
 template <class T>
 void solve_in_blocks(const BlockMatrix<T>& lu, bool divides, const BlockMatrix<T>& x, Size first) noexcept;
 
-// The lower Cholesky factor in place of the lower triangle; what is above it is written over. False if the matrix is
-// not positive definite.
+// The lower Cholesky factor in place of the lower triangle; what is above it is written over. failed_items: the matrix
+// is not positive definite.
 template <class T>
-bool cholesky_in_blocks(const BlockMatrix<T>& a) noexcept;
+Outcome cholesky_in_blocks(const BlockMatrix<T>& a) noexcept;
 
 // Rows r0 .. of one triangle of the factors, in tiles: of(r, j) is what those across the diagonal get.
 template <class T, class Of>
@@ -88,5 +90,22 @@ void give_triangle(const BlockMatrix<T>& f, Size r0, Size rows, T* to, const Lay
 
 // Multiplications that take longer than waking a thread.
 inline bool is_worth_a_team(double multiplications) { return multiplications > 1e6; }
+
+// The factors of one matrix: panels are not begun any more after Ctrl-C. Only matrices of many multiplications ask,
+// which come one after another (run_matrices), in the thread of the public call.
+class InterruptedFactors {
+ public:
+  explicit InterruptedFactors(double multiplications) : asks_(multiplications > 2e9) {}
+  // In the thread that leads the team, between blocks.
+  void ask() noexcept {
+    if (asks_ && timer_.interrupted()) stop_.store(true, std::memory_order_relaxed);
+  }
+  bool stopped() const noexcept { return stop_.load(std::memory_order_relaxed); }
+
+ private:
+  const bool asks_;
+  InterruptTimer timer_;
+  std::atomic<bool> stop_{false};
+};
 
 }  // namespace mmlfast::drivers

@@ -35,11 +35,13 @@ template <class T>
 Outcome LargeFactors<T>::factor(const T* item, const Layout& layout) {
   power = 0;
   for (bool again : {false, true}) {
-    lu.take(item, layout);
+    Outcome outcome = lu.take(item, layout);
+    if (!outcome.ok()) return outcome;
     // Reciprocals of the tiniest pivots would overflow, and the numbers have few digits: if the whole matrix is tiny it
     // is brought to the size of 1 by a power of two, which is exact, and factored again.
     if (again && lu.rows > max_lane_order) power = lift_tiny(lu.data, lu.step() * lu.cols);
-    if (!lu_in_blocks(lu, pivot, &divides)) return {Outcome::Status::no_memory};
+    outcome = lu_in_blocks(lu, pivot, &divides);
+    if (!outcome.ok()) return outcome;
     if (all_pivots_normal()) break;
   }
   singular = false;

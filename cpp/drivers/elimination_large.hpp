@@ -1,5 +1,5 @@
-// Elimination of matrices that do not go through the lanes, by our own blocks. Blocks of work should take well under 50
-// ms; one matrix takes all threads for as long as it takes, and cannot be interrupted.
+// Elimination of matrices that do not go through the lanes, by our own blocks. One matrix takes all threads, and a
+// large one asks for Ctrl-C between blocks of columns.
 #pragma once
 
 #include <algorithm>

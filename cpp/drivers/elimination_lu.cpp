@@ -80,7 +80,7 @@ Outcome lu_of_item(const LuCall<T>& call, Size i, const LuRoom<T>& room) {
   T* u = call.u.item(i);
   constexpr Size band = 32;
   const double ns = static_cast<double>(m) * static_cast<double>(n + k);
-  parallel_blocks(ceil_div(m, band), ns, [&](Size block) {
+  const bool finished = parallel_blocks(ceil_div(m, band), ns, [&](Size block) {
     const Size r0 = block * band, rows = std::min(band, m - r0), upper_rows = std::min(rows, k - r0);
     const auto entry = [&](Size r, Size j) { return *room.f.at(r, j); };
     give_triangle(room.f, r0, rows, l, ll, true,
@@ -93,6 +93,7 @@ Outcome lu_of_item(const LuCall<T>& call, Size i, const LuRoom<T>& room) {
       set_all(call.p->item(i) + r0 * pl.row_stride, Layout{rows, m, pl.row_stride, pl.col_stride}, T{0});
     }
   });
+  if (!finished) return {Outcome::Status::interrupted};
   if (factors.power != 0)
     for (Size r = 0; r < k; ++r)
       for (Size j = r; j < n; ++j) {

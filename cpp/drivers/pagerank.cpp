@@ -20,17 +20,21 @@ class Ordered {
     if (!data_) return;
     constexpr Size piece = 1 << 16;
     const Size n = links.n_nodes();
-    parallel_blocks(ceil_div(n, piece), 4 * static_cast<double>(n), [&](Size k) {
+    finished_ = parallel_blocks(ceil_div(n, piece), 4 * static_cast<double>(n), [&](Size k) {
       for (Size i = k * piece; i < std::min(n, (k + 1) * piece); ++i) data_[links.label()[i]] = from[i];
     });
     for (Size r = links.n_core(); r < n; ++r) of_rest_ += data_[r];
   }
-  bool ready() const { return static_cast<bool>(data_); }
+  Outcome outcome() const {
+    if (!finished_) return {Outcome::Status::interrupted};
+    return {data_ ? Outcome::Status::ok : Outcome::Status::no_memory};
+  }
   double* data() const { return data_.data(); }
   OrderedVector view() const { return {data_.data(), of_rest_}; }
 
  private:
   AlignedBuffer<double> data_;
+  bool finished_ = true;
   double of_rest_ = 0;
 };
 
@@ -61,9 +65,11 @@ Outcome pagerank(const Links& links, const RankVectors& vectors, const RankStop&
   const Ordered v(links, vectors.personalization), w(links, other ? vectors.dangling : nullptr);
   const bool started = vectors.start != nullptr;
   const Ordered start(links, vectors.start);
-  if (!v.ready() || (other && !w.ready()) || (started && !start.ready())) return {Outcome::Status::no_memory};
+  Outcome outcome = v.outcome();
+  if (other) outcome.join(w.outcome());
+  if (started) outcome.join(start.outcome());
+  if (!outcome.ok()) return outcome;
   const OrderedVector of_v = v.view(), of_w = other ? w.view() : of_v;
-  Outcome outcome;
   const bool led = with_team(sweep_ns(links) > worth_a_team_ns, [&](Team& team) {
     outcome = stop.damping > most_damping_in_float || started
                   ? rank_by_steps(links, {stop.damping, of_v.data, of_w.data}, started ? start.data() : of_v.data, stop,

@@ -238,7 +238,7 @@ template <class Items>
 MMLFAST_INLINE Numbers projection(const Items& items, bool any_range, LaneBits& zeros) {
   // y is multiplied by of[0] and divided by of[1] then; both are multiplied by of[2] in the end.
   Factors<3> f;
-  f.of[0] = f.of[2] = broadcast(1.0);
+  f.of[0] = f.of[1] = f.of[2] = broadcast(1.0);
   const auto square = [](const Numbers&, const Numbers& y, const Numbers& s, const Factors<3>& g) {
     const Numbers c = y * g.of[0];
     return fma(c, c, s);

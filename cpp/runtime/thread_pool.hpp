@@ -44,7 +44,7 @@ bool run_blocks(Size n_blocks, BlockFunction function, void* context, bool threa
 // `body` must not throw. `total_ns` is an estimate of the whole work. Returns false if the user
 // interrupted; some blocks were then not run.
 template <class Body>
-bool parallel_blocks(Size n_blocks, double total_ns, Body&& body) noexcept {
+[[nodiscard]] bool parallel_blocks(Size n_blocks, double total_ns, Body&& body) noexcept {
   using Plain = std::remove_reference_t<Body>;
   const detail::BlockFunction call = [](void* context, Size block) { (*static_cast<Plain*>(context))(block); };
   return detail::run_blocks(n_blocks, call, const_cast<void*>(static_cast<const void*>(&body)),

@@ -281,19 +281,20 @@ Size number_halves(const Make& make, Size n, Size most, std::uint32_t* code, std
   if (!own || !numbers[0] || !numbers[1]) return -1;
   constexpr Size block = 4096;
   std::atomic<bool> good = true;
-  parallel_blocks(middle < n ? 2 : 1, 4.0 * static_cast<double>(n), [&](Size half) {
+  bool finished = parallel_blocks(middle < n ? 2 : 1, 4.0 * static_cast<double>(n), [&](Size half) {
     const Size end = half == 0 ? middle : n;
     for (Size i = half == 0 ? 0 : middle; i < end && good; i += block)
       if (!numbers[half].take(i, std::min(block, end - i), code + i)) good = false;
   });
+  if (!finished) return numbering_interrupted;
   if (!good) return -1;
   for (Size k = 0; k < numbers[1].count(); ++k)
     if ((own[k] = numbers[0].number(own[k])) < 0) return -1;
-  parallel_blocks(ceil_div(n - middle, block), static_cast<double>(n - middle), [&](Size b) {
+  finished = parallel_blocks(ceil_div(n - middle, block), static_cast<double>(n - middle), [&](Size b) {
     const Size end = std::min(n, middle + (b + 1) * block);
     for (Size i = middle + b * block; i < end; ++i) code[i] = static_cast<std::uint32_t>(own[code[i]]);
   });
-  return numbers[0].count();
+  return finished ? numbers[0].count() : numbering_interrupted;
 }
 
 }  // namespace
@@ -308,7 +309,7 @@ Size number_items(const char* items, Size n, Size bytes, Size most, std::uint32_
   if (bytes != 8) return by_hashes(Items<0>{items, bytes});
   if (const Span span(items, n); SpanNumbering::suits(span)) {
     const auto make = [&](Size at_most, std::int64_t* to) { return SpanNumbering(span, items, n, at_most, to); };
-    if (const Size count = number_halves(make, n, most, code, first); count >= 0) return count;
+    if (const Size count = number_halves(make, n, most, code, first); count != -1) return count;
   }
   return by_hashes(Items<8>{items, 8});
 }

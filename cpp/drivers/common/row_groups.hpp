@@ -51,7 +51,8 @@ Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t*
 
 // Items of `bytes` bytes each that are equal byte by byte have one number: code[i] of item i, 0 upwards in the order in
 // which they come first; first[k] is where number k comes first. Returned is how many there are, or -1 if there are
-// more than `most`, or no memory. code has n numbers, first has `most`.
+// more than `most`, or no memory, or numbering_interrupted. code has n numbers, first has `most`.
+inline constexpr Size numbering_interrupted = -2;
 Size number_items(const char* items, Size n, Size bytes, Size most, std::uint32_t* code, std::int64_t* first) noexcept;
 
 // to[k] := the row order[k] of a table whose rows have `bytes` bytes and begin `step` bytes apart.
