@@ -671,7 +671,7 @@ class Copy:
     def bring_up_to_date(self, level: str) -> None:
         """Files that are as they were keep their times: they are not compiled again."""
         changes = {
-            "cpp/simd/level.hpp": [("#if defined(__x86_64__) || defined(_M_X64)", "#if 0")],
+            "cpp/simd/level.hpp": [("&& !defined(MMLFAST_ONE_LEVEL)", "&& 0")],
             "cpp/kernels/CMakeLists.txt": [
                 ("  set(levels baseline avx2 avx512)", "  set(levels baseline)"),
                 ("-march=x86-64-v2", f"-march=x86-64-{level}"),
