@@ -1,6 +1,8 @@
 // Rows of a table by the groups that they belong to.
 #pragma once
 
+#include <cstring>
+
 #include "runtime/outcome.hpp"
 #include "runtime/sizes.hpp"
 
@@ -27,13 +29,16 @@ struct GroupNumbers {
   bool (*read)(const GroupNumbers& numbers, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept;
 };
 
-// `read` for integers of type I.
+// `read` for integers of type I, which may lie at any address.
 template <class I>
 bool read_numbers(const GroupNumbers& numbers, Size from, Size to, Size n_groups, std::uint32_t* number) noexcept {
   const auto groups = static_cast<std::uint64_t>(n_groups), ranks = static_cast<std::uint64_t>(numbers.n_ranks);
-  const I* group = static_cast<const I*>(numbers.group);
+  const char* group = static_cast<const char*>(numbers.group);
+  constexpr Size bytes = sizeof(I);
   for (Size i = from; i < to; ++i) {
-    std::uint64_t k = static_cast<std::uint64_t>(group[i]) - numbers.least;
+    I own;
+    std::memcpy(&own, group + i * bytes, sizeof own);
+    std::uint64_t k = static_cast<std::uint64_t>(own) - numbers.least;
     if (numbers.rank != nullptr) {
       if (k >= ranks) return false;
       k = static_cast<std::uint64_t>(numbers.rank[k]);
