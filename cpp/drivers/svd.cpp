@@ -136,7 +136,8 @@ Outcome singular_values(Size n_items, const Batch<const T>& a, const Batch<T>& s
   const Size k = s.layout.rows;
   if (n_items == 0 || k == 0) return {};
   return for_each_values<T>(n_items, a, SingularValuesOf::item, [&](Size i, const T* values) -> Outcome {
-    from_columns(values, s.layout.rows, s.item(i), s.layout);
+    T* own = s.item(i);
+    for (Size r = 0; r < s.layout.rows; ++r) own[r * s.layout.row_stride] = values[r];
     return {};
   });
 }

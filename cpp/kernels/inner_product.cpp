@@ -84,9 +84,6 @@ struct ByRows {
   VectorStack<T> x, y;
   ptrdiff_t first, count, d;
 
-  static MMLFAST_INLINE Numbers components(const T* from, ptrdiff_t step, ptrdiff_t left) {
-    return step == 1 && left >= group ? load_as_double(from) : gathered(from, step, left);
-  }
   static MMLFAST_NOINLINE Numbers gathered(const T* from, ptrdiff_t step, ptrdiff_t left) {
     alignas(vec_bytes) double buffer[group] = {};
     for (int i = 0; i < group && i < left; ++i) buffer[i] = static_cast<double>(from[i * step]);
@@ -95,19 +92,27 @@ struct ByRows {
 
   template <class Factors, class Term>
   MMLFAST_INLINE Numbers sum(const Factors& factors, Term term) const {
+    // Components that are loaded; the others are gathered.
+    const ptrdiff_t whole = x.step == 1 && y.step == 1 ? d - d % group : 0;
     alignas(vec_bytes) double sums[group];
     for (int l = 0; l < group; ++l) {
       const ptrdiff_t item = first + l < count ? first + l : count - 1;
       const T *px = x.data + item * x.next, *py = y.data + item * y.next;
       const Factors own = factors.of_lane(l);
       Numbers s[4] = {};
-      for (ptrdiff_t k = 0; k < d; k += 4 * group) {
+      for (ptrdiff_t k = 0; k < whole; k += 4 * group) {
         _Pragma("GCC unroll 4") for (int c = 0; c < 4; ++c) {
           const ptrdiff_t at = k + c * group;
-          if (at < d)
-            s[c] = term(components(px + at * x.step, x.step, d - at), components(py + at * y.step, y.step, d - at),
-                        s[c], own);
+          if (at < whole) s[c] = term(load_as_double(px + at), load_as_double(py + at), s[c], own);
         }
+      }
+      if (whole < d) {
+        Numbers rest[4] = {s[0], s[1], s[2], s[3]};
+        for (ptrdiff_t at = whole; at < d; at += group) {
+          Numbers& to = rest[at / group % 4];
+          to = term(gathered(px + at * x.step, x.step, d - at), gathered(py + at * y.step, y.step, d - at), to, own);
+        }
+        for (int c = 0; c < 4; ++c) s[c] = rest[c];
       }
       sums[l] = reduce_add((s[0] + s[2]) + (s[1] + s[3]));
     }
