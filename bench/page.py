@@ -29,7 +29,7 @@ CHOSEN = (
     "autodiff-gradient-rosenbrock-10",
     "curve-fit-many-decay",
     "backprop-tiny",
-    "lu-one-500",
+    "det-batch-3-float64",
 )
 
 
