@@ -213,18 +213,6 @@ mutations(
     ("source[e] < target && source[e] >=", "source[e] >="),
 )
 mutations(
-    "cpp/kernels/**/inner_product.cpp",
-    "test_inner_product.py test_layouts.py",
-    ("first + l < count ? first + l : count - 1) * x.next", "first) * x.next"),
-    ("select(obtuse, cosine, sine)", "select(obtuse, sine, cosine)"),
-    ("-8.750608600031904122785e-1", "-8.750608600031904e-2"),
-    ("again() * up * up", "again() * up"),
-    ("gathered(px + at * x.step, x.step, d - at)", "gathered(px + at * x.step, x.step, group)"),
-    ("x * g.of[2], y * g.of[0]", "x, y * g.of[0]"),  # partial sums out of range
-    ("any_range && needs_scale(yy, f.of[0])) yy", "any_range && false) yy"),  # a direction out of range
-    ("items.d > 0 ? to_bitmask(yy", "items.d > 1 ? to_bitmask(yy"),  # one zero number as a direction
-)
-mutations(
     "cpp/kernels/**/matmul*",
     "test_matmul.py test_einsum.py test_layouts.py",
     ("if (r >= skip)", "if (r > skip)"),  # the last square of a row
