@@ -29,6 +29,7 @@ void prepare_for_values(SingularValuesOf what, T* a, Size m, Size n) noexcept {
       const double x = static_cast<double>(std::ldexp(a[i * n + j], -size));
       square += x * x;
     }
+    if (!std::isfinite(square)) continue;  // NaN, which the largest does not tell
     const int shift = size + std::ilogb(std::sqrt(square));
     for (Size i = 0; i < m; ++i) a[i * n + j] = std::ldexp(a[i * n + j], -shift);
   }
