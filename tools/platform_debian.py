@@ -20,21 +20,37 @@ def debian_mirror(p: Part) -> str:
     return p.run("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages").splitlines()[0]
 
 
+def other_debian(p: Part, folder: Path, suite: str, kind: str) -> list[str]:
+    """apt-get for a release of Debian that this machine need not be of; kind: deb or deb-src."""
+    p.packages("debian-archive-keyring", "xz-utils", "dpkg-dev")
+    for needed in ("lists/partial", "cache/archives/partial", "unpacked.part"):
+        (folder / needed).mkdir(parents=True, exist_ok=True)
+    (folder / "source.list").write_text(f"{kind} [signed-by={KEYRING}] {debian_mirror(p)} {suite} main\n")
+    options = {"Dir::Etc::SourceList": folder / "source.list", "Dir::Etc::SourceParts": "/dev/null",
+               "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache"}  # fmt: skip
+    apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in options.items())]
+    p.run(*apt, "update")
+    return apt
+
+
 def debian_source(p: Part, name: str, suite: str = "trixie") -> Path:
-    """The unpacked source of a package, of a release of Debian that this machine need not be of."""
+    """The unpacked source of a package."""
     folder = p.work / "sources" / name
     if not (folder / "unpacked").exists():
-        p.packages("debian-archive-keyring", "xz-utils", "dpkg-dev")
-        for needed in ("lists/partial", "cache/archives/partial", "unpacked.part"):
-            (folder / needed).mkdir(parents=True, exist_ok=True)
-        (folder / "source.list").write_text(f"deb-src [signed-by={KEYRING}] {debian_mirror(p)} {suite} main\n")
-        options = {"Dir::Etc::SourceList": folder / "source.list", "Dir::Etc::SourceParts": "/dev/null",
-                   "Dir::State::Lists": folder / "lists", "Dir::Cache": folder / "cache"}  # fmt: skip
-        apt = ["apt-get", "-q", *(f"-o{key}={value}" for key, value in options.items())]
-        p.run(*apt, "update")
-        p.run(*apt, "source", "--download-only", name, cwd=folder)
-        (packed,) = folder.glob(f"{name}_*.orig.tar.*z")
+        p.run(*other_debian(p, folder, suite, "deb-src"), "source", "--download-only", name, cwd=folder)
+        (packed,) = folder.glob(f"{name}_*.orig.tar.[bgx]z*")
         p.run("tar", "xf", packed, "--strip-components=1", "-C", folder / "unpacked.part")
+        (folder / "unpacked.part").rename(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def debian_package(p: Part, name: str, suite: str = "trixie") -> Path:
+    """The files of a package, beside those of this machine."""
+    folder = p.work / "packages" / name
+    if not (folder / "unpacked").exists():
+        p.run(*other_debian(p, folder, suite, "deb"), "download", name, cwd=folder)
+        (packed,) = folder.glob(f"{name}_*.deb")
+        p.run("dpkg", "-x", packed, folder / "unpacked.part")
         (folder / "unpacked.part").rename(folder / "unpacked")
     return folder / "unpacked"
 

@@ -8,7 +8,7 @@ import sysconfig
 import time
 from pathlib import Path
 
-from platform_debian import debian_source, wheels_for
+from platform_debian import debian_package, debian_source, wheels_for
 from platform_part import ROOT, TEST_NEEDS, Part, part
 
 # Of each system: the names of its wheels, whose NumPy has the headers that the bindings need.
@@ -113,15 +113,16 @@ def compilers(p: Part) -> tuple[str, str]:
     return f"{p.folder}/clang", f"{p.folder}/clang++"
 
 
-def musl_library(p: Part, name: str, *options: str) -> None:
-    """What Python's own modules are linked with, of Debian's source: SciPy needs ctypes, and that libffi."""
+def musl_library(p: Part, name: str, suite: str, *options: str) -> None:
+    """What Python's own modules are linked with, of Debian's source: SciPy needs ctypes and zlib."""
     build, done = p.folder / f"build-of-{name}", p.folder / f"libraries/{name}.done"
     if not done.exists():
         shutil.rmtree(build, ignore_errors=True)
-        shutil.copytree(debian_source(p, name), build, symlinks=True)
+        shutil.copytree(debian_source(p, name, suite), build, symlinks=True)
         c, cxx = compilers(p)
         flags = {"CC": c, "CXX": cxx, "CFLAGS": "-O1 -fPIC"}
-        p.run("autoreconf", "-i", cwd=build)
+        if not (build / "configure").exists():
+            p.run("autoreconf", "-i", cwd=build)
         p.run(build / "configure", f"--prefix={p.folder}/libraries", *options, cwd=build, **flags)
         p.run("make", f"-j{p.jobs}", "install", cwd=build, **flags)
         done.touch()
@@ -133,13 +134,19 @@ def musl_python(p: Part) -> Path:
     if not (prefix / "bin/python3.13").exists():
         build = p.folder / "build-of-python"
         build.mkdir(exist_ok=True)
-        musl_library(p, "libffi", "--disable-shared", "--disable-docs", "--disable-exec-static-tramp")
+        musl_library(p, "libffi", "trixie", "--disable-shared", "--disable-docs", "--disable-exec-static-tramp")
+        musl_library(p, "zlib", "bookworm", "--static")
         less = ["--disable-test-modules", "--without-ensurepip", "--disable-ipv6", "OPT=-O1 -DNDEBUG -Wno-date-time"]
         c, cxx = compilers(p)
         # Of the libraries of this machine, which are linked with glibc, nothing is to be found.
+        # CPython knows musl by a macro of musl's own stdarg.h, which zig's takes the place of.
         p.run(debian_source(p, "python3.13") / "configure", "-q", f"--prefix={prefix}", *less, *NEWER, f"CC={c}",
-              f"CXX={cxx}", cwd=build, PKG_CONFIG_LIBDIR=f"{p.folder}/libraries/lib/pkgconfig")  # fmt: skip
+              f"CXX={cxx}", f"CPP={c} -E -D__DEFINED_va_list", cwd=build,
+              PKG_CONFIG_LIBDIR=f"{p.folder}/libraries/lib/pkgconfig")  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)
+        # The loader of musl 1.2.5, as zig's headers are: wheels have relocations that 1.2.3 does not know.
+        loader = debian_package(p, "musl") / "usr/lib/x86_64-linux-musl/libc.so"
+        p.run("patchelf", "--set-interpreter", loader, prefix / "bin/python3.13")
     if not site.exists():
         needs = ["numpy", "scipy", "pybind11", "cython", "cython-cmake", *TEST_NEEDS]
         wheels_for(p, "313", ["musllinux_1_2_x86_64"], needs, site)
@@ -148,11 +155,13 @@ def musl_python(p: Part) -> Path:
 
 @part("musl", "musl: Python of Debian's source and the package, built by zig, run under musl's own loader")
 def musl(p: Part) -> str:
-    p.packages("musl", "make", "cmake", "ninja-build", "pkg-config", "autoconf", "automake", "libtool", "libltdl-dev")
+    p.packages(
+        "patchelf", "make", "cmake", "ninja-build", "pkg-config", "autoconf", "automake", "libtool", "libltdl-dev"
+    )
     python, source = musl_python(p), p.checkout()
     p.build(python, source, source / "build/kept", compilers(p))
     loaded = p.run(python, "-c", "import mmlfast, scipy.linalg; print(open('/proc/self/maps').read())")
     libraries = {Path(line.split()[-1]).name for line in loaded.splitlines() if "/" in line}
-    if not any(name.startswith("ld-musl") for name in libraries) or "libc.so.6" in libraries:
+    if "libc.so" not in libraries or "libc.so.6" in libraries:
         raise RuntimeError(f"not musl's loader: {sorted(libraries)}")
     return f"{p.smoke(python)}; {p.bits(python, levels=('avx2', ''))}"
