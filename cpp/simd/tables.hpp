@@ -64,8 +64,10 @@ MMLFAST_INLINE native<double> bracket_at(const TabulatedPolynomials<N>& t, nativ
   coefficients(t, index, [&](int k, const native<double>& c) MMLFAST_INLINE_LAMBDA {
     if (k == 0)
       first = c;
+    else if (k >= N - 2)
+      part[k % 2] = c;
     else
-      part[k % 2] = k >= N - 2 ? c : fma(part[k % 2], square, c);
+      part[k % 2] = fma(part[k % 2], square, c);
   });
   return fma(part[0], x, part[1]);
 }
