@@ -109,7 +109,12 @@ class Part:
         }  # fmt: skip
         said = [f"-D{name}={value}" for name, value in settings.items()]
         self.run("cmake", "-S", source, "-B", to, "-G", "Ninja", *said, *options)
-        self.run("cmake", "--build", to, f"-j{self.jobs}")
+        # Cython reads SciPy's declarations, which are to be those of the SciPy that will be called.
+        declarations = self.folder / "declarations"
+        declarations.mkdir(exist_ok=True)
+        if not (declarations / "scipy").exists():
+            (declarations / "scipy").symlink_to(self.folder / "site/scipy")
+        self.run("cmake", "--build", to, f"-j{self.jobs}", PYTHONPATH=str(declarations))
         built = self.folder / "built/mmlfast"
         shutil.rmtree(built, ignore_errors=True)
         shutil.copytree(source / "src/mmlfast", built)
