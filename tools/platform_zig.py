@@ -144,6 +144,7 @@ def musl_python(p: Part) -> Path:
               f"CXX={cxx}", f"CPP={c} -E -D__DEFINED_va_list", cwd=build,
               PKG_CONFIG_LIBDIR=f"{p.folder}/libraries/lib/pkgconfig")  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)
+        shutil.rmtree(p.folder / "source", ignore_errors=True)  # built for another one
         # The loader of musl 1.2.5, as zig's headers are: wheels have relocations that 1.2.3 does not know.
         loader = debian_package(p, "musl") / "usr/lib/x86_64-linux-musl/libc.so"
         p.run("patchelf", "--set-interpreter", loader, prefix / "bin/python3.13")
