@@ -163,7 +163,10 @@ class Part:
     def counted(self, said: str) -> str:
         """The last line of pytest. Tests that failed are named; they do not stop the part."""
         self.faults += [line.split(" - ")[0] for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
-        return last_line(said)
+        last = last_line(said)
+        if " passed" not in last:  # a sanitizer ends the process, whatever the exit code says then
+            raise RuntimeError(f"pytest did not come to its end:\n{said[-2000:]}")
+        return last
 
 
 def test_needs() -> list[str]:
