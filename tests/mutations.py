@@ -100,8 +100,8 @@ mutations(
 mutations(
     "cpp/kernels/elimination_blocks.cpp",
     "test_elimination.py test_elimination_large.py test_lu.py test_cholesky.py",
-    ("best && best >= 0 && rows[l] < at", "best && best >= 0 && rows[l] > at"),  # the last of equal pivots
-    ("at < static_cast<T>(count)", "true"),  # zeros after the last row as pivots
+    ("best && best >= 0 && row < at", "best && best >= 0 && row > at"),  # the last of equal pivots
+    ("return at < count ? at : none", "return at"),  # zeros after the last row as pivots
     ("a[j * ld + p] = t;", ""),
     ("if (!(square > 0)) return false", "if (square < 0) return false"),
     ("? row[i] / (pivot - native<T>{})", "? row[i] * (pivot - native<T>{})"),

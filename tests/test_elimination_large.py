@@ -79,3 +79,16 @@ def test_ctrl_c_ends_the_factors_of_one_matrix(function):
         return False
 
     run_until(attempt, most=6)
+
+
+@pytest.mark.slow
+def test_rows_of_float32_beyond_its_integers():
+    """2^24 + 1 is no number of float32: such rows were taken for their neighbours. A gigabyte of working memory."""
+    first = 1 << 24
+    for row in (first + 5, first + 33):
+        a = np.zeros((first + 64, 1), np.float32)
+        a[row] = 3
+        order, lower, upper = mf.linalg.lu(a, p_indices=True)
+        assert upper == 3
+        assert lower[order[row]] == 1
+        assert np.array_equal((lower @ upper)[order], a)

@@ -83,7 +83,8 @@ void set_python_error(Outcome outcome, const char* failed_items_message) noexcep
       PyErr_NoMemory();
       return;
     case Outcome::Status::too_large:
-      PyErr_SetString(PyExc_ValueError, "the problem is too large for the integers of this LAPACK");
+      PyErr_SetString(PyExc_ValueError,
+                      "the problem is too large for the integers that its rows and columns are counted in");
       return;
     case Outcome::Status::interrupted:
       if (PyErr_Occurred() == nullptr) PyErr_SetNone(PyExc_KeyboardInterrupt);

@@ -3,16 +3,13 @@
 #include <algorithm>
 #include <limits>
 
-#include "drivers/common/lane_batch.hpp"
 #include "drivers/common/matrix_batch.hpp"
 #include "drivers/elimination_blocks.hpp"
+#include "drivers/elimination_lanes.hpp"
 #include "kernels/cholesky.hpp"
 
 namespace mmlfast::drivers {
 namespace {
-
-// One or two items, which leave most lanes free, go to blocks, with the same bits, where those are faster (measured).
-constexpr bool goes_in_lanes(Size n, Size n_items) { return n <= 12 || (n <= 128 && n_items >= 3); }
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides only about threads.
 template <class T>
@@ -25,8 +22,8 @@ double lane_ns(Size n) {
 template <class T>
 Outcome in_blocks(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexcept {
   const Size n = a.layout.rows, bytes = checked_product(BlockMatrix<T>::elements(n, n), static_cast<Size>(sizeof(T)));
-  const double order = static_cast<double>(n), flop_ns = sizeof(T) == 8 ? 0.012 : 0.006;
-  return run_matrices(n_items, order * order * order / 3 * flop_ns, bytes, Uses::own_code,
+  const double order = static_cast<double>(n);
+  return run_matrices(n_items, order * order * order / 6 * multiply_add_ns<T>, bytes, Uses::own_code,
                       [&](Size i, void* scratch) -> Outcome {
                         const BlockMatrix<T> f{n, n, static_cast<T*>(scratch)};
                         Outcome factored = f.take_lower(a.item(i), a.layout);
@@ -55,7 +52,7 @@ Outcome cholesky(Size n_items, const Batch<const T>& a, const Batch<T>& x, bool 
   // The upper triangle of a matrix is the lower one of its transpose.
   const auto oriented = [&](const Layout& l) { return upper ? transposed(l) : l; };
   const Layout a_layout = oriented(a.layout), x_layout = oriented(x.layout);
-  if (!goes_in_lanes(n, n_items))
+  if (!goes_in_lanes(n, n_items, 3))
     return in_blocks<T>(n_items, {a.data, a.stride, a_layout}, {x.data, x.stride, x_layout});
   return run_in_lanes<T>(n_items, lane_ns<T>(n), kernel.scratch_vectors(n), [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);

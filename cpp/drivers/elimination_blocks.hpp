@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
+#include <limits>
 
 #include "drivers/common/column_major.hpp"
 #include "kernels/common/layout.hpp"
@@ -22,6 +23,10 @@ inline constexpr Size widest_panel = 96, most_lanes = 16;
 constexpr Size panel_width(Size steps) { return steps < 256 ? 32 : steps < 2048 ? 48 : widest_panel; }
 // Columns of a band of solutions, and rows that are solved for at a time.
 inline constexpr Size solved_band = 48;
+
+// Pivots are 32-bit numbers, and the vectors of a column are counted in T.
+template <class T>
+inline constexpr Size most_rows = sizeof(T) == 8 ? Size{std::numeric_limits<std::int32_t>::max()} : Size{1} << 28;
 
 // A column-major matrix in working memory, with the zeros after its last row and column that the kernels want. Columns
 // are an odd number of lines apart, so that they spread over the caches.
@@ -87,6 +92,10 @@ void give_triangle(const BlockMatrix<T>& f, Size r0, Size rows, T* to, const Lay
         for (Size j = j0; j < j0 + cols; ++j) to[r * layout.row_stride + j * layout.col_stride] = of(r, j);
   }
 }
+
+// On one thread, to a factor of two; decides only about threads.
+template <class T>
+inline constexpr double multiply_add_ns = sizeof(T) == 8 ? 0.024 : 0.012;
 
 // Multiplications that take longer than waking a thread.
 inline bool is_worth_a_team(double multiplications) { return multiplications > 1e6; }

@@ -11,10 +11,11 @@ namespace mmlfast::drivers {
 // most lanes free, only as long as a column of a block takes as long as all its lanes.
 inline constexpr Size largest_alone = 12;
 
-template <class T>
-constexpr bool goes_in_lanes(Size n, Size n_items) noexcept {
-  return n <= largest_alone || (n <= max_lane_order && n_items >= (n <= 32 ? 3 : 4));
+// `least`: items that fill the lanes well enough.
+constexpr bool goes_in_lanes(Size n, Size n_items, Size least) noexcept {
+  return n <= largest_alone || (n <= max_lane_order && n_items >= least);
 }
+constexpr bool goes_in_lanes(Size n, Size n_items) noexcept { return goes_in_lanes(n, n_items, n <= 32 ? 3 : 4); }
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides
 // only about threads.

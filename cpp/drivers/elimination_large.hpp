@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "drivers/common/batch.hpp"
 #include "drivers/common/column_major.hpp"
@@ -45,10 +44,10 @@ struct LargeFactors {
 template <class T, class Call>
 Outcome run_large(Size n_items, const Batch<const T>& a, double solutions, Call&& call) noexcept {
   const Size n = a.layout.rows;
-  if (n > std::numeric_limits<std::int32_t>::max()) return {Outcome::Status::too_large};
+  if (n > most_rows<T>) return {Outcome::Status::too_large};
   const Size matrix = BlockMatrix<T>::elements(n, n), numbers = checked_product(matrix, static_cast<Size>(sizeof(T)));
-  const double order = static_cast<double>(n), flop_ns = sizeof(T) == 8 ? 0.012 : 0.006;
-  const double item_ns = (order / 3 + solutions) * order * order * 2 * flop_ns;
+  const double order = static_cast<double>(n);
+  const double item_ns = (order / 3 + solutions) * order * order * multiply_add_ns<T>;
   return run_matrices(n_items, item_ns, numbers < 0 ? numbers : numbers + 4 * n, Uses::own_code,
                       [&](Size i, void* scratch) -> Outcome {
                         T* room = static_cast<T*>(scratch);

@@ -1,5 +1,4 @@
 #include <cmath>
-#include <limits>
 
 #include "drivers/elimination.hpp"
 #include "drivers/elimination_lanes.hpp"
@@ -112,13 +111,13 @@ template <class T>
 Outcome lu(const LuCall<T>& call) noexcept {
   const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
   if (m == 0 || call.n_items == 0) return {};
-  if (goes_in_lanes<T>(std::max(m, n), call.n_items)) return lu_in_lanes(call);
-  if (std::max(m, n) > std::numeric_limits<std::int32_t>::max()) return {Outcome::Status::too_large};
+  if (goes_in_lanes(std::max(m, n), call.n_items)) return lu_in_lanes(call);
+  if (std::max(m, n) > most_rows<T>) return {Outcome::Status::too_large};
   const bool permute = call.p == nullptr && call.index == nullptr;
   Divider counter;
   LuRoom<T>(m, n, permute, counter);
-  const double flops = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
-  return run_matrices(call.n_items, flops * (sizeof(T) == 8 ? 0.02 : 0.01), counter.used(), Uses::own_code,
+  const double most = static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
+  return run_matrices(call.n_items, most * multiply_add_ns<T>, counter.used(), Uses::own_code,
                       [&](Size i, void* scratch) -> Outcome {
                         Divider divider(scratch);
                         return lu_of_item(call, i, LuRoom<T>(m, n, permute, divider));

@@ -166,27 +166,31 @@ void solve_upper(const T* u, Index ld, bool divides, Index n, T* x, Index x_ld, 
 
 // ---- panels ----
 
-// The largest number seen so far in each lane, and where.
+// The largest number seen so far in each lane, and where: in which vector, counted from 0. (Rows of tall matrices would
+// be too many for the integers of float32.)
 template <class T>
 struct Largest {
-  vec<T> size = broadcast<T>(-1), row = zero<T>();
+  vec<T> size = broadcast<T>(-1), place = zero<T>();
 
-  MMLFAST_INLINE void consider(const vec<T>& x, const vec<T>& rows) {
+  MMLFAST_INLINE void consider(const vec<T>& x, const vec<T>& places) {
     const vec<T> candidate = abs(x);
     const mask<T> better = candidate > size;
     size = select(better, candidate, size);
-    row = select(better, rows, row);
+    place = select(better, places, place);
   }
 
   // The first row with the largest number; `none` if all of the first `count` are NaN.
   Index where(Index none, Index count) const {
-    alignas(vec_bytes) T sizes[lanes<T>], rows[lanes<T>];
+    alignas(vec_bytes) T sizes[lanes<T>], places[lanes<T>];
     store(sizes, size);
-    store(rows, row);
-    T best = -1, at = static_cast<T>(none);
-    for (int l = 0; l < lanes<T>; ++l)
-      if (sizes[l] > best || (sizes[l] == best && best >= 0 && rows[l] < at)) best = sizes[l], at = rows[l];
-    return at < static_cast<T>(count) ? static_cast<Index>(at) : none;
+    store(places, place);
+    T best = -1;
+    Index at = none;
+    for (int l = 0; l < lanes<T>; ++l) {
+      const Index row = static_cast<Index>(places[l]) * lanes<T> + l;
+      if (sizes[l] > best || (sizes[l] == best && best >= 0 && row < at)) best = sizes[l], at = row;
+    }
+    return at < count ? at : none;
   }
 };
 
@@ -195,10 +199,10 @@ template <class T>
 void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot, bool& divides) {
   T* const a = panel + first * ld + first;
   const Index left = rows - first, steps = left < strip<T> ? left : strip<T>;
-  const vec<T> numbers = lane_numbers<T>(), step = broadcast<T>(static_cast<T>(lanes<T>));
+  const vec<T> numbers = lane_numbers<T>(), one = broadcast<T>(1);
   Largest<T> largest;
-  vec<T> at = numbers;
-  for (Index i = 0; i < left; i += lanes<T>, at = at + step) largest.consider(load(a + i), at);
+  vec<T> at = zero<T>();
+  for (Index i = 0; i < left; i += lanes<T>, at = at + one) largest.consider(load(a + i), at);
   for (Index k = 0; k < steps; ++k) {
     const Index p = largest.where(k, left);
     pivot[first + k] = static_cast<std::int32_t>(first + p);
@@ -227,12 +231,13 @@ void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot, 
         const mask<T> below = numbers > broadcast(static_cast<T>(k));
         const vec<T> y = select(below, fnma(load(multiplier + i), u, x), x);
         store(c + i, y);
-        if (j == k + 1) largest.consider(select(below, y, not_a_number<T>()), numbers);
+        if (j == k + 1)
+          largest.consider(select(below, y, not_a_number<T>()), broadcast(static_cast<T>(start / lanes<T>)));
         i += lanes<T>;
       }
       if (j == k + 1) {
-        at = numbers + broadcast(static_cast<T>(i));
-        for (; i < left; i += lanes<T>, at = at + step) {
+        at = broadcast(static_cast<T>(i / lanes<T>));
+        for (; i < left; i += lanes<T>, at = at + one) {
           const vec<T> y = fnma(load(multiplier + i), u, load(c + i));
           store(c + i, y);
           largest.consider(y, at);
