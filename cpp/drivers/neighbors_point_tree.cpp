@@ -51,6 +51,7 @@ void PointTree::lay_out() noexcept {
   const Size numbers = 2 * BoxTree::children * d_;
   least_ = AlignedBuffer<std::uint32_t>(groups * BoxTree::children);
   boxes_ = AlignedBuffer<double>(checked_product(groups, numbers));
+  if (!boxes_) return;  // build() says so
   for (Size level = 0; level < tree_.n_levels; ++level)
     tree_.boxes[level] = boxes_.data() + of_level_[level] / BoxTree::children * numbers;
   tree_.panels = panels_.data();

@@ -97,5 +97,6 @@ def write(
         producer_version=_core.__version__,
     )
     onnx.checker.check_model(model)
+    data = model.SerializeToString()  # before a file that is there already is emptied
     with opened(path, "wb") as file:
-        file.write(model.SerializeToString())
+        file.write(data)
