@@ -2,50 +2,39 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import mmlfast as mf
 from bench.harness import Case, Job, Setup, Within
-
-Array = np.ndarray[Any, Any]
-
-
-def folder() -> Path:
-    beside = Path(__file__).resolve().parents[3] / "shared" / "data"
-    return Path(os.environ.get("MMLFAST_DATA") or beside) / "mnist"
+from mmlfast.tour._folder import folder
 
 
 @cache
-def digits(part: str) -> tuple[Array, Array]:
-    """Pixels of 0 to 255 in rows, and what they show."""
-    with gzip.open(folder() / f"{part}-images-idx3-ubyte.gz") as images:
-        pixels = np.frombuffer(images.read(), np.uint8, offset=16).reshape(-1, 784)
-    with gzip.open(folder() / f"{part}-labels-idx1-ubyte.gz") as labels:
-        return pixels, np.frombuffer(labels.read(), np.uint8, offset=8).astype(np.int64)
+def digits() -> Any:
+    """What to learn from, and what to read: MNIST's two sets."""
+    from mmlfast.tour._data import digits_to_read  # and with it scikit-learn
+
+    return digits_to_read(60_000)
 
 
 def learn(sizes: list[int], how: dict[str, Any]) -> mf.neural_network.Network:
-    pixels, labels = digits("train")
+    seen = digits()[0]
     net = mf.neural_network.Network(
         sizes, activation="relu", output="softmax", loss="cross_entropy", dtype="float32", seed=0
     )
-    net.standardize(pixels, per_column=False)
-    net.fit(pixels, labels, optimizer="adamw", beta2=0.99, schedule="one_cycle", **how)
+    net.standardize(seen.pixels, per_column=False)
+    net.fit(seen.pixels, seen.labels, optimizer="adamw", beta2=0.99, schedule="one_cycle", **how)
     return net
 
 
 def reading(sizes: list[int], misread: float, how: dict[str, Any], setup: Setup) -> Job:
-    pixels, labels = digits("t10k")
-    digits("train")
+    unseen = digits()[1]
 
     def error(net: Any) -> float:
-        return float(np.mean(net.predict(pixels) != labels))
+        return float(np.mean(net.predict(unseen.pixels) != unseen.labels))
 
     job = Job(error, "share of the test digits that are misread", limit=misread)
     job.ours(learn, sizes, how)
@@ -59,7 +48,7 @@ SHIFTED = {"batch_size": 256, "learning_rate": 0.003, "label_smoothing": 0.05, "
 
 # A network of another seed misreads up to 0.1 % of the digits more, or fewer.
 CASES: list[Case] = []
-if folder().is_dir():
+if (folder() / "mnist").is_dir():
     CASES = [
         Case(
             "digits-97",

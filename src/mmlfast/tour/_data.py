@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gzip
-import os
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from sklearn.datasets import load_digits, load_sample_images
 from sklearn.model_selection import train_test_split
+
+from mmlfast.tour._folder import folder
 
 Array = np.ndarray[Any, Any]
 
@@ -21,12 +21,6 @@ class Images(NamedTuple):
     pixels: Array  # uint8 or float64, shape (n, side * side)
     labels: Array
     side: int
-
-
-def folder() -> Path:
-    """Where the data sets are, or would be."""
-    beside = Path(__file__).resolve().parents[4] / "shared" / "data"
-    return Path(os.environ.get("MMLFAST_DATA") or beside)
 
 
 def written_digits(largest: int) -> Images:

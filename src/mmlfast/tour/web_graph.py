@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy import sparse
 
 import mmlfast as mf
-from mmlfast.tour._data import folder
+from mmlfast.tour._folder import folder
 from mmlfast.tour._frame import Skipped, Tour
 from mmlfast.tour._power import Walk
 
