@@ -85,7 +85,7 @@ def test_functions_of_a_loop_do_not_keep_its_arrays(use):
     del data
     gc.collect()
     n_bytes = 8 * ARRAY * kept._COPIES * sum(one() is not None for one in alive)
-    assert n_bytes <= kept.MOST_BYTES + 2 * 8 * ARRAY * kept._COPIES
+    assert n_bytes <= kept.MOST_BYTES + 8 * ARRAY * kept._COPIES
 
 
 def test_small_functions_stay_and_large_ones_go():

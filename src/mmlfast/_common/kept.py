@@ -39,6 +39,7 @@ class _Kept:
 
 _functions: dict[Any, _Kept] = {}
 _grown: list[_Kept] = []  # since room was made: one, and the last
+_shortcuts: list[Callable[[], None]] = []  # each empties what else keeps functions alive, which are in `_functions` too
 _lock = threading.RLock()  # comparing functions, and what goes with one, may be code of the user's
 _clock = itertools.count(1)
 
@@ -61,7 +62,8 @@ def kept(make: Callable[P, R]) -> Callable[P, R]:
     others. TypeError if one of them is not hashable.
 
     How much memory something takes is asked of its attribute `n_bytes`, if it has one, whenever room is needed; a dict
-    or list is what is in it. The last calls of all are remembered apart: again they are as quick as with lru_cache.
+    or list is what is in it. The last calls of all are remembered apart, until a function has to go: again they are as
+    quick as with lru_cache.
     """
 
     function: Callable[..., R] = make
@@ -74,7 +76,15 @@ def kept(make: Callable[P, R]) -> Callable[P, R]:
         return _keep(f, (function, f, *key), function(f, *key))
 
     # Two, since there are calls that ask for two things of one function.
-    return cast("Callable[P, R]", functools.lru_cache(maxsize=2)(kept_or_made))
+    shortcut = functools.lru_cache(maxsize=2)(kept_or_made)
+    _shortcuts.append(shortcut.cache_clear)
+    return cast("Callable[P, R]", shortcut)
+
+
+def when_functions_go(forget: Callable[[], None]) -> Callable[[], None]:
+    """A decorator: of what empties another shortcut to things that are kept."""
+    _shortcuts.append(forget)
+    return forget
 
 
 def _keep(f: Any, key: tuple[Any, ...], made: Any) -> Any:
@@ -96,12 +106,16 @@ def _make_room(last: _Kept) -> None:
     for kept in _grown[:-1]:
         kept.total = kept.n_bytes + sum(map(_bytes_of, list(kept.made.values())))
     del _grown[:-1]
-    if len(_functions) > MOST_FUNCTIONS:
+    before = len(_functions)
+    if before > MOST_FUNCTIONS:
         for f in sorted(_functions, key=lambda f: _functions[f].used)[: MOST_FUNCTIONS // 8]:
             del _functions[f]
     while sum(kept.total for kept in _functions.values()) - last.total > MOST_BYTES:
         # Many small ones have cost more time to make than a large one.
         del _functions[max(_functions, key=lambda f: _functions[f].total if _functions[f] is not last else -1)]
+    if len(_functions) < before:
+        for forget in _shortcuts:
+            forget()
 
 
 def _bytes_of(made: Any) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 
 import mmlfast.autodiff._transforms as transforms
 from mmlfast._common.fast_path import fast_path
+from mmlfast._common.kept import when_functions_go
 from mmlfast.autodiff._derived import Derived
 from mmlfast.autodiff._directions import made
 from mmlfast.autodiff._function import Function, as_result
@@ -60,6 +61,12 @@ def _remember(f: Callable[..., Any], slope: Slope) -> None:
     derivative._remember(tuple(_remembered))  # type: ignore[attr-defined]
 
 
+@when_functions_go
+def _forget() -> None:
+    _remembered.clear()
+    derivative._remember(())  # type: ignore[attr-defined]
+
+
 @fast_path()
 def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
     """The derivative of a function of one variable, at one point or at each of many.
@@ -96,10 +103,10 @@ def derivative(f: Callable[..., Any], x: Any, order: int = 1) -> Any:
         )
     try:
         slope = made(f, Slope, order)  # as derived does; one call less is a quarter of the time
-    except TypeError:
+        if order == 1 and type(x) is float:
+            _remember(f, slope)
+    except TypeError:  # not hashable
         slope = Slope(f, order)
-    if order == 1 and type(x) is float:
-        _remember(f, slope)
     if (isinstance(x, float) and order <= 1) or trace_of((x,)) is not None:  # a number: nothing to look at
         return slope(x)
     points = as_argument(x, "x").values
