@@ -33,6 +33,13 @@ GROUPS: tuple[tuple[Any, ...], ...] = (
         ("static_cast<double>(row[j]) != entry[1 + j]", "static_cast<double>(row[j]) != row[j]"),
     ),
     (
+        "cpp/drivers/covariance.cpp",
+        "test_moments.py test_covariance.py",
+        ("for (; (k >> l) & 1; ++l) {", "for (; (k >> l) & 3; ++l) {"),
+        ("; rest > 0) {", "; rest > 99) {"),
+        ("if ((n_blocks >> l) & 1) nodes.merge(current", "if ((n_blocks >> l) & 2) nodes.merge(current"),
+    ),
+    (
         "src/mmlfast/_common/groups.py",
         "test_groups.py",
         ("missing = categories.codes < 0", "missing = categories.codes < -1"),

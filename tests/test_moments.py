@@ -45,6 +45,12 @@ def test_any_chunking_gives_the_same_bits(d, dtype, rng):
         assert m.count == len(x)
         assert isinstance(m.count, int)
         assert mw.count == pytest.approx(w.sum(), rel=1e-14)
+    pair, weights = np.stack([x, x]), np.stack([w, w])  # each by one thread
+    same_bits(stats.covariance(pair)[1], expected)
+    same_bits(stats.variance(pair)[1], np.diagonal(expected))
+    same_bits(stats.mean(pair)[1], stats.mean(x))
+    same_bits(stats.covariance(pair, weights=weights)[1], weighted)
+    same_bits(stats.mean(pair, weights=weights)[1], stats.mean(x, weights=w))
 
 
 def test_single_rows(rng):

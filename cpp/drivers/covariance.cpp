@@ -16,13 +16,55 @@ namespace mmlfast::drivers {
 
 namespace {
 
+// The node of at most shape.rows rows.
+template <class T>
+void reduce_block_of(const CovarianceShape& shape, const Table<T>& table, Want want, const CovarianceWorkspace& work,
+                     double* node) noexcept {
+  const Layout& l = table.layout;
+  if (!shape.is_short(l.rows)) {
+    reduce_rows(shape, want, table, work, node);
+  } else if (want != Want::mean || !reduce_means(work.kernel, shape.short_shape(), table, work.block, node)) {
+    const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
+    reduce_few(work.kernel, shape, want == Want::covariance, table.data, l, packed, work.block, work.strips, node);
+  }
+}
+
+// The node of any number of rows by one thread, which Moments would make, in the memory of `work`: blocks in the same
+// tree, and what is left of the last one.
+template <class T>
+const double* reduce_blocks(const CovarianceNodes& nodes, const Table<T>& table, const CovarianceWorkspace& work,
+                            int levels) noexcept {
+  const Size rows = nodes.shape.rows, n_blocks = table.layout.rows / rows;
+  double* waiting[64];  // at l a node of 2^l blocks
+  for (int l = 0; l < levels; ++l) waiting[l] = work.nodes + l * nodes.size();
+  double* current = work.nodes + levels * nodes.size();
+  for (Size k = 0; k < n_blocks; ++k) {
+    reduce_block_of(nodes.shape, table.rows(k * rows, rows), nodes.want, work, current);
+    int l = 0;
+    for (; (k >> l) & 1; ++l) {
+      nodes.merge(waiting[l], current, work);
+      std::swap(waiting[l], current);
+    }
+    std::swap(waiting[l], current);
+  }
+  std::fill_n(current, nodes.size(), 0.0);
+  for (int l = levels; l-- > 0;)
+    if ((n_blocks >> l) & 1) nodes.merge(current, waiting[l], work);
+  if (const Size rest = table.layout.rows - n_blocks * rows; rest > 0) {
+    reduce_block_of(nodes.shape, table.rows(n_blocks * rows, rest), nodes.want, work, waiting[0]);
+    nodes.merge(current, waiting[0], work);
+  }
+  return current;
+}
+
 // write(item, shape, node, powers) for the node of a table. One whose numbers are too large or too small for `safe` is
 // that of the columns times 2^-powers[j]; else powers is null.
 template <class T, class Write>
-Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSquares& safe, Write&& write) noexcept {
-  const bool full = want == Want::covariance;
+Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSquares& safe, bool by_one_thread,
+                     Write&& write) noexcept {
   const Layout& l = table.layout;
-  const CovarianceShape shape(l.cols);
+  const CovarianceNodes nodes(l.cols, want);
+  const CovarianceShape& shape = nodes.shape;
   const auto written = [&](const double* node) noexcept -> Outcome {
     Numbers result, powers;
     Outcome outcome;
@@ -30,15 +72,12 @@ Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSqua
     if (outcome.ok()) write(item, shape, result ? result.data() : node, powers.data());
     return outcome;
   };
-  if (l.rows <= shape.rows && !shape.sequential) {
-    const CovarianceWorkspace work(shape, full, 0);
+  if (!shape.sequential && (by_one_thread || l.rows <= shape.rows)) {
+    const int levels = l.rows <= shape.rows ? 0 : std::bit_width(static_cast<std::uint64_t>(l.rows / shape.rows));
+    const CovarianceWorkspace work = nodes.request(levels);
     if (!work) return no_memory;
-    if (!shape.is_short(l.rows)) {
-      reduce_rows(shape, want, table, work, work.nodes);
-    } else if (want != Want::mean || !reduce_means(work.kernel, shape.short_shape(), table, work.block, work.nodes)) {
-      const double* packed = pack_weights(table.weights, table.weights_stride, l.rows, work.weights);
-      reduce_few(work.kernel, shape, full, table.data, l, packed, work.block, work.strips, work.nodes);
-    }
+    if (levels > 0) return written(reduce_blocks(nodes, table, work, levels));
+    reduce_block_of(shape, table, want, work, work.nodes);
     return written(work.nodes);
   }
   Moments moments(l.cols, want);
@@ -54,12 +93,14 @@ Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const 
                        const SafeSquares& safe, Write&& write) noexcept {
   const bool full = want == Want::covariance;
   const Layout& l = x.layout;
+  const double item_ns = 50 + static_cast<double>(l.rows) * row_ns(l.cols, full);
+  const bool threads_inside = item_ns > (n_items == 1 ? threading_threshold_ns : 2'000'000);
   const auto reduce_item = [&](Size item) noexcept -> Outcome {
     const double* w = weights.data == nullptr ? nullptr : weights.item(item);
-    return reduce_table(Table<T>{x.item(item), l, w, weights.layout.row_stride}, item, want, safe, write);
+    const Table<T> table{x.item(item), l, w, weights.layout.row_stride};
+    return reduce_table(table, item, want, safe, !threads_inside, write);
   };
-  const double item_ns = 50 + static_cast<double>(l.rows) * row_ns(l.cols, full);
-  if (n_items == 1 || item_ns > 2'000'000) {  // threads inside
+  if (n_items == 1 || threads_inside) {
     InterruptTimer timer;
     for (Size i = 0; i < n_items; ++i) {
       const Outcome outcome = reduce_item(i);
@@ -105,7 +146,7 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
             const Size item = first + std::countr_zero(left);
             const double* w = weighted ? weights.item(item) : nullptr;
             const Table<T> table{x.item(item), l, w, weights.layout.row_stride};
-            if (has_far_column(table)) of_left.join(reduce_table(table, item, want, safe, write));
+            if (has_far_column(table)) of_left.join(reduce_table(table, item, want, safe, true, write));
           }
         }
         return LaneBits{0};
