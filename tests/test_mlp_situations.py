@@ -18,7 +18,7 @@ from sklearn.neural_network import MLPRegressor as TheirRegressor
 
 import mmlfast as mf
 from mmlfast.neural_network import MLPClassifier, MLPRegressor, Network
-from mmlfast.neural_network._columns import columns, quantiles
+from mmlfast.neural_network._columns import columns, farthest, quantiles
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*converged yet")
 
@@ -451,6 +451,37 @@ def test_moments_of_columns(unit):
     assert_array_equal(
         quantiles(x[:, 0], w.astype(float), (0.1, 0.5, 0.9)), quantiles(np.repeat(x[:, 0], w), None, (0.1, 0.5, 0.9))
     )
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (700, 3), (900, 130), (3000, 784)])
+@pytest.mark.parametrize("together", [False, True])
+def test_moments_of_columns_do_not_depend_on_what_holds_the_numbers(shape, together):
+    numbers = RNG.integers(0, 256, shape, np.uint8)
+    numbers[:, 0] = 200
+    found = columns(numbers, together=together)
+    assert_allclose(found.mean, numbers.mean(axis=None if together else 0), rtol=1e-14)
+    assert_allclose(found.deviation, numbers.std(axis=None if together else 0), rtol=1e-13)
+    assert together or found.deviation[0] == 0
+    for other in (numbers.astype(np.float32), numbers.astype(np.float64), np.asfortranarray(numbers.astype(float))):
+        assert_array_equal(columns(other, together=together), found)
+    for power in (-900, -40, 1, 900):
+        assert_array_equal(columns(np.ldexp(numbers.astype(float), power), together=together), np.ldexp(found, power))
+    weighted = columns(numbers, np.full(shape[0], 3.0, np.float32), together=together)
+    assert_allclose(weighted, found, rtol=1e-13)
+
+
+def test_moments_of_columns_say_what_is_not_finite_and_not_what_does_not_count():
+    x = RNG.standard_normal((2000, 300))
+    w = np.ones(2000)
+    w[:1800] = 0  # more than one block
+    x[7, 3], x[1500, 4] = np.nan, np.inf
+    assert np.flatnonzero(~np.isfinite(columns(x).mean)).tolist() == [3, 4]
+    assert not np.isfinite(columns(x, together=True).mean).any()
+    some = columns(x, w)
+    assert_allclose(some, columns(x[1800:]), rtol=1e-12)
+    assert_allclose(farthest(x, w, some.mean), np.abs(x[1800:] - some.mean).max(axis=0))
+    with pytest.raises(ValueError, match="NaN or infinity"):
+        Network([300, 1]).standardize(x)
 
 
 def test_the_order_of_the_data_in_memory_changes_no_bit():

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mmlfast._common.errors import warn_caller
-from mmlfast.neural_network._columns import Columns, blocks, columns, quantiles
+from mmlfast.neural_network._columns import Columns, blocks, columns, farthest, quantiles
 
 Array = np.ndarray[Any, Any]
 
@@ -34,7 +34,7 @@ def _of_the_middle(x: Array, weights: Array | None, found: Columns, *, long_tail
     """Medians and spreads of the middle in place of what outliers have made of mean and deviation; and of the short
     side of the middle where the other has a long tail."""
     mean, deviation = found.mean.copy(), found.deviation.copy()
-    suspects = np.flatnonzero(found.farthest > 4 * found.deviation)
+    suspects = np.flatnonzero(farthest(x, weights, mean) > 4 * deviation)
     if len(x) > 2 * _SAMPLE:  # a look at some rows first
         some = x if weights is None else x[weights > 0]
         low, high = np.quantile(some[:: max(1, len(some) // _SAMPLE), suspects], (0.1, 0.9), axis=0)
@@ -47,7 +47,7 @@ def _of_the_middle(x: Array, weights: Array | None, found: Columns, *, long_tail
         has_tail = long_tails and short > 0 and max(below, above) > _LONG_TAIL * short
         if spread > 0 and (has_tail or deviation[j] > _OUTLIERS * spread):
             mean[j], deviation[j] = middle, min(_CROWDED * short, spread) if has_tail else spread
-    return Columns(mean, deviation, found.farthest)
+    return Columns(mean, deviation)
 
 
 def _is_image(x: Array) -> bool:
@@ -98,7 +98,7 @@ def _of_a_stream(n_rows: int, found: Columns) -> Columns:
     if n_rows < _FEW_ROWS:
         mean = np.where(size > _LARGEST, mean, 0.0)
         spread = np.where(size < 0.01, size, np.maximum(1.0, np.maximum(spread, size / 10)))
-    return Columns(mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0)), found.farthest)
+    return Columns(mean, np.where(spread > 0, spread, np.where(size > 0, size, 1.0)))
 
 
 @np.errstate(all="ignore")

@@ -12,7 +12,7 @@ import numpy as np
 import mmlfast.neural_network._training as training
 from mmlfast import _core
 from mmlfast._common.arrays import as_float
-from mmlfast.neural_network._columns import columns, first_not_finite
+from mmlfast.neural_network._columns import columns
 from mmlfast.neural_network._functions import (
     ACTIVATIONS,
     LOSSES,
@@ -259,9 +259,9 @@ class NetworkState:
     def _set_standardization(self, x: Array, per_column: bool) -> None:
         if not len(x):
             raise ValueError(f"x must hold at least one sample, got shape {x.shape}")
-        if first_not_finite(x) is not None:
+        mean, deviation = columns(x, together=not per_column)
+        if not np.isfinite(mean).all():
             raise ValueError("x holds NaN or infinity: leave such rows out")
-        mean, deviation, _ = columns(x, together=not per_column)
         with np.errstate(over="ignore"):
             scale = 1 / np.where(deviation == 0, 1.0, deviation)
         self._standardization = self._checked_standardization(mean.astype(self._dtype), scale.astype(self._dtype))
