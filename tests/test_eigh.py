@@ -14,7 +14,7 @@ from numpy.linalg import LinAlgError
 import mmlfast as mf
 from mmlfast._reference import eigh as reference
 
-SIZES = (*range(1, 18), 20, 21, 24, 31, 32, 33, 48, 64, 65, 80)
+SIZES = (*range(1, 18), 20, 21, 24, 31, 32, 33, 48, 64, 65, 80, 128)
 
 
 def symmetric(a, uplo="L"):
@@ -80,8 +80,8 @@ def test_every_matrix(case):
 @every_dtype
 @pytest.mark.parametrize("n", SIZES)
 def test_every_size(n, dtype, rng):
-    # 19 items: lanes for all sizes up to 64, with part-filled groups; 2: LAPACK from 21 on.
-    for batch in (19, 2):
+    # 19 items: lanes for all sizes up to 128, with part-filled groups; 2: LAPACK from 21 on.
+    for batch in (19 if n <= 80 else 16, 2):
         a = random_symmetric(rng, (batch, n, n), dtype)
         values, _ = assert_right(a)
         expected = np.linalg.eigvalsh(a.astype(float))
@@ -217,7 +217,7 @@ def test_hard_matrices(n, dtype, rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [4, 5, 8, 9, 16, 31])
+@pytest.mark.parametrize("n", [4, 5, 8, 9, 16, 31, 70])
 def test_blocks_do_not_look_at_their_neighbours(n, dtype, rng):
     """Tridiagonal matrices that fall apart at other rows, and at other scales, in every lane."""
     small = 1e-12 if dtype == np.float64 else 1e-4
@@ -237,7 +237,7 @@ def test_blocks_do_not_look_at_their_neighbours(n, dtype, rng):
 
 
 @every_dtype
-@pytest.mark.parametrize("n", [2, 3, 4, 9, 33])
+@pytest.mark.parametrize("n", [2, 3, 4, 9, 33, 70])
 def test_ends_of_the_range(n, dtype, rng):
     a = random_symmetric(rng, (20, n, n), dtype)
     a /= np.abs(a).max(axis=(-2, -1), keepdims=True)
@@ -364,6 +364,22 @@ def test_bad_numbers_in_lapack(n, rng):
             mf.linalg.eigvalsh(bad)
 
 
+@every_dtype
+@pytest.mark.parametrize("n", [65, 128])
+def test_bad_numbers_in_lanes_of_many_rows(n, dtype, rng):
+    a = random_symmetric(rng, (37, n, n), dtype)
+    expected = (*mf.linalg.eigh(a), mf.linalg.eigvalsh(a))
+    a[3, n - 1, 0], a[30, n // 2, n // 2] = np.nan, np.inf
+    others = np.isfinite(np.tril(a)).all(axis=(-2, -1))
+    for ours, plain in zip(
+        (*mf.linalg.eigh(a, errors="nan"), mf.linalg.eigvalsh(a, errors="nan")), expected, strict=True
+    ):
+        same_bits(ours[others], plain[others])
+        assert np.isnan(ours[[3, 30]]).all()
+    with pytest.raises(LinAlgError, match=r"a must be finite, but .* at batch index \(3,\), 2 of 37"):
+        mf.linalg.eigvalsh(a)
+
+
 def test_one_by_one():
     for value in (3.0, -0.0, np.inf, np.nan):
         values, vectors = mf.linalg.eigh([[value]])
@@ -433,8 +449,8 @@ def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
     same_at_every_level("""
         rng = np.random.default_rng(7)
         for dtype in (np.float64, np.float32):
-            for n in (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 31, 32, 40):
-                for count in (16, 17, 33, 2000 // n):
+            for n in (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 31, 32, 40, 65, 101):
+                for count in (16, 17, 33, 2000 // n) if n < 65 else (35,):
                     x = rng.standard_normal((count, n, n))
                     a = (x + x.swapaxes(-1, -2)).astype(dtype)
                     a[::7] *= dtype(1e-30)

@@ -278,6 +278,89 @@ def test_small_singular_values_of_graded_matrices(n, rng):
             np.testing.assert_allclose(found, exact, rtol=300 * n * unit(float))
 
 
+def hard_values(rng, m, n, dtype):
+    """(name, matrix) for which singular values alone are asked."""
+    k = min(m, n)
+    plain = rng.standard_normal((m, n))
+    near_one = 1 + 1e-13 * rng.standard_normal(k)
+    info = np.finfo(dtype)
+    yield "random", plain
+    for name, s in (
+        ("clustered", near_one),
+        ("two clusters", np.where(np.arange(k) < k // 2, near_one, 1e-6 * near_one)),
+        ("falling", np.logspace(0, -20, k)),
+        ("one is far", np.where(np.arange(k) == 0, 1, 1e-9)),
+        ("half rank", (np.arange(k) < k // 2) * 1.0),
+    ):
+        yield name, (cases.orthogonal(rng, m)[:, :k] * s) @ cases.orthogonal(rng, n)[:k]
+    yield "graded columns", plain * np.logspace(0, -25, n)
+    yield "graded rows", plain * np.logspace(-25, 0, m)[:, None]
+    yield "ones", np.ones((m, n))
+    yield "zero", np.zeros((m, n))
+    yield "identity", np.eye(m, n)
+    yield "bidiagonal", np.eye(m, n) + np.eye(m, n, 1)
+    yield "equal columns", np.repeat(plain[:, :1], n, axis=1)
+    yield "columns of zeros", plain * (np.arange(n) % 3 > 0)
+    yield "integers", rng.integers(-2, 3, (m, n)).astype(float)
+    yield "tiny", plain * float(info.tiny)
+    yield "huge", plain / np.abs(plain).max() * (float(info.max) / 300)
+    yield "denormal", cases.denormal(rng, m, n, dtype).astype(float)
+
+
+@every_dtype
+@pytest.mark.parametrize(
+    ("m", "n"), [(13, 13), (20, 17), (17, 20), (32, 32), (33, 33), (33, 64), (64, 64), (90, 65), (127, 127), (128, 128)]
+)
+def test_values_of_stacks(m, n, dtype, rng):
+    """By a bidiagonal form in lanes: right to rounding, whatever is in the lanes beside."""
+    with np.errstate(under="ignore"):
+        names, matrices = zip(*((name, a.astype(dtype)) for name, a in hard_values(rng, m, n, dtype)), strict=True)
+    a = np.array(matrices)
+    s, c, rank = la.svdvals(a), la.cond(a), la.matrix_rank(a)
+    assert np.all(s[:, 1:] <= s[:, :-1])
+    assert np.all(s[:, -1] >= 0)
+    for i, name in enumerate(names):
+        with cases.saying(name):
+            assert_same_values(s[i], a[i])
+            stack = np.stack([a[i]] * 17)
+            for ours, mixed in ((la.svdvals(stack), s[i]), (la.cond(stack), c[i]), (la.matrix_rank(stack), rank[i])):
+                same_bits(ours, np.broadcast_to(mixed, ours.shape))
+    k = min(m, n)
+    for name, expected in (("random", k), ("half rank", k // 2), ("graded columns", k)):
+        assert rank[names.index(name)] == expected, name
+    for name, expected in (("ones", 1), ("zero", 0), ("identity", k), ("tiny", k), ("huge", k)):
+        assert rank[names.index(name)] == expected, name
+    assert c[names.index("identity")] == pytest.approx(1, abs=10 * k * unit(dtype))
+    broken = a.copy()
+    broken[2, m - 1, 0], broken[5, 0, n - 1] = np.nan, np.inf
+    others = np.isfinite(broken).all(axis=(-2, -1))
+    same_bits(la.svdvals(broken)[others], s[others])
+    assert np.isnan(la.svdvals(broken)[[2, 5]]).all()
+    assert la.matrix_rank(broken, errors="nan")[[2, 5]].tolist() == [-1, -1]
+
+
+def test_powers_of_two_change_no_digit_of_values(rng):
+    for n in (13, 32, 40, 100):
+        a = rng.standard_normal((9, n, n))
+        s = la.svdvals(a)
+        for power in (-900, -31, 40, 900):
+            same_bits(la.svdvals(np.ldexp(a, power)), np.ldexp(s, power))
+
+
+@pytest.mark.parametrize(("m", "n"), [(13, 13), (70, 40), (40, 70), (129, 129), (400, 35)])
+def test_rank_in_units_at_the_ends_of_the_range(m, n, rng):
+    """One matrix by LAPACK; lengths of columns, of powers of two, beyond what squares or reciprocals can hold."""
+    a = rng.integers(-7, 8, (m, n)).astype(float)
+    a[:, n // 2] = a[:, :3].sum(axis=1)
+    powers = rng.integers(-1000, 1000, n)
+    powers[:4] = -1070, 1015, -1022, 0
+    assert la.matrix_rank(np.ldexp(a, powers)) == min(m, n - 1)
+    for bad in (np.nan, np.inf):
+        b = a.copy()
+        b[m // 2, n - 1] = bad
+        assert la.matrix_rank(b, errors="nan") == -1
+
+
 @every_matrix_market_file(largest=300)
 def test_matrix_market(path):
     a = read_matrix_market(path)
@@ -505,7 +588,7 @@ def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
     same_at_every_level("""
         rng = np.random.default_rng(7)
         for dtype in (np.float64, np.float32):
-            for m, n in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 8), (13, 13), (16, 16), (20, 4), (4, 20)):
+            for m, n in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 8), (13, 13), (16, 16), (20, 4), (35, 40), (79, 70)):
                 for count in (1 if n < 13 else 16, 17, 600 // n):  # fewer of 13 x 13 go to LAPACK
                     a = rng.standard_normal((count, m, n)).astype(dtype)
                     a[count // 2, 0] *= dtype(1e-30)

@@ -13,7 +13,7 @@ constexpr LaneOrders lane_orders{20, max_eigh_order};
 template <class T>
 double lane_ns(Size n, bool vectors) {
   const double d = static_cast<double>(n);
-  return (4 + d * d * (vectors ? 3 : 2.5) + d * d * d * (vectors ? 0.4 : 0.1)) * (static_cast<double>(sizeof(T)) / 8);
+  return (4 + d * d * (vectors ? 3 : 2.5) + d * d * d * (vectors ? 0.2 : 0.03)) * (static_cast<double>(sizeof(T)) / 8);
 }
 
 // The kernel reads the lower triangle: the upper one of a matrix is the lower one of its transpose.
@@ -23,7 +23,8 @@ template <class T, class Call>
 Outcome run_lanes(Size n_items, Size n, bool vectors, Call&& call) noexcept {
   constexpr int most = max_eigh_groups;
   const int at_once = static_cast<int>(std::min<Size>(most, ceil_div(n_items, items_per_group<T>)));
-  return run_in_lanes<T, most>(n_items, lane_ns<T>(n, vectors), kernel_of<Eigh<T>>().scratch_vectors(n, at_once),
+  return run_in_lanes<T, most>(n_items, lane_ns<T>(n, vectors),
+                               kernel_of<Eigh<T>>().scratch_vectors(n, at_once, vectors),
                                [&](Size first, Size count, void* scratch) {
                                  const int groups = static_cast<int>((count - 1) / items_per_group<T>) + 1;
                                  return call(groups, first, count, scratch);

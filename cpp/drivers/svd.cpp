@@ -15,14 +15,16 @@
 namespace mmlfast::drivers {
 namespace {
 
-// Where the lanes win, by measurement: min(m, n) for one item, for filled lanes with and without vectors; and the
-// longer side.
-constexpr Size always_in_lanes = 12, filled_lanes = 64, filled_lanes_values = 32, longest_in_lanes = 1024;
+// Where the lanes win, by measurement: min(m, n) for one item, for filled lanes with and without vectors; the longer
+// side; and without vectors, where more columns are many numbers, the size of an item whose lanes keep in cache.
+constexpr Size always_in_lanes = 12, filled_lanes = 64, filled_lanes_values = 128, longest_in_lanes = 1024,
+               most_in_lanes = 32 * longest_in_lanes;
 
 template <class T>
 bool use_lanes(const Layout& a, Size n_items, bool vectors) {
   const LaneOrders orders{always_in_lanes, vectors ? filled_lanes : filled_lanes_values};
-  return std::max(a.rows, a.cols) <= longest_in_lanes && orders.suit<T>(std::min(a.rows, a.cols), n_items);
+  return std::max(a.rows, a.cols) <= longest_in_lanes && (vectors || a.rows * a.cols <= most_in_lanes) &&
+         orders.suit<T>(std::min(a.rows, a.cols), n_items);
 }
 
 // One thread's share of the cost, good to a factor of two; decides only about threads.
@@ -30,8 +32,9 @@ template <class T>
 double lane_ns(const Layout& a, bool vectors) {
   const double k = static_cast<double>(std::min(a.rows, a.cols)),
                longer = static_cast<double>(std::max(a.rows, a.cols));
-  const double work = k * k * (k * (vectors ? 1.2 : 0.7) + longer * 0.5);
-  return (20 + work) * (static_cast<double>(sizeof(T)) / 8);
+  const bool reduced = !vectors && std::min(a.rows, a.cols) > most_turned_values;
+  const double work = reduced ? 6 + 0.1 * k + 0.5 * (longer - k) : k * (vectors ? 1.2 : 0.7) + longer * 0.5;
+  return (20 + k * k * work) * (static_cast<double>(sizeof(T)) / 8);
 }
 
 template <class T, class Call>
@@ -118,9 +121,9 @@ Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batc
   }
   if (!use_lanes<T>(a.layout, n_items, true)) {
     return without_failures(run_gesdd<T>(whole ? 'A' : 'S', n_items, a, [&](Size i, const SingularFactors<T>& f) {
-      from_columns(f.u, u.layout.cols, u.item(i), transposed(u.layout));
+      f.copy_u(u.item(i), u.layout);
       from_columns(f.s, s.layout.rows, s.item(i), s.layout);
-      from_columns(f.vh, vh.layout.cols, vh.item(i), transposed(vh.layout));
+      f.copy_vh(vh.item(i), vh.layout);
     }));
   }
   return without_failures(run_lanes<T>(n_items, a.layout, true, whole, [&](Size first, Size count, void* scratch) {

@@ -14,33 +14,81 @@
 
 namespace mmlfast::drivers {
 
-// Rows of n numbers to the scale of the singular values that are asked for.
+// The power of two that brings a column with this largest element and, after its division by the power of two in that
+// one, this sum of squares to a length between 1/2 and 2. In two factors, since it need not be a number of type T; 1
+// for a column without length: of zeros, with infinity or NaN.
 template <class T>
-void prepare_for_values(SingularValuesOf what, T* a, Size m, Size n) noexcept {
-  if (what == SingularValuesOf::item_times_power) multiply_by_power(a, m * n, safe_exponent(largest_finite(a, m * n)));
-  if (what != SingularValuesOf::columns_of_length_one) return;
-  for (Size j = 0; j < n; ++j) {
-    T largest = 0;
-    for (Size i = 0; i < m; ++i) largest = std::max(largest, std::fabs(a[i * n + j]));
-    if (!(largest > 0 && largest <= std::numeric_limits<T>::max())) continue;
-    const int size = std::ilogb(largest);
-    double square = 0;
-    for (Size i = 0; i < m; ++i) {
-      const double x = static_cast<double>(std::ldexp(a[i * n + j], -size));
-      square += x * x;
-    }
-    if (!std::isfinite(square)) continue;  // NaN, which the largest does not tell
-    const int shift = size + std::ilogb(std::sqrt(square));
-    for (Size i = 0; i < m; ++i) a[i * n + j] = std::ldexp(a[i * n + j], -shift);
+struct LengthFactor {
+  T first = 1, second = 1;
+
+  static LengthFactor power(int exponent) noexcept {
+    return {std::ldexp(T{1}, exponent / 2), std::ldexp(T{1}, exponent - exponent / 2)};
+  }
+  static int size(T largest) noexcept {
+    return largest > 0 && largest <= std::numeric_limits<T>::max() ? std::ilogb(largest) : 0;
+  }
+  static LengthFactor of(T largest, double square) noexcept {
+    if (!(square > 0 && std::isfinite(square))) return {};
+    return power(-size(largest) - std::ilogb(std::sqrt(square)));
+  }
+};
+
+// All columns of a (m x n) times that power. `Columns` of them at once, or of one `Rows` rows: chains of maxima and
+// sums that do not wait for each other.
+template <Size Columns, Size Rows, class T>
+void columns_to_length_one(T* a, Size m, Size n, Size row_step, Size column_step) noexcept {
+  constexpr Size chains = Columns * Rows;
+  for (Size first = 0; first < n; first += Columns, a += Columns * column_step) {
+    const Size count = std::min(Columns, n - first);
+    LengthFactor<T> factor[Columns];
+    T largest[chains] = {}, one[chains], two[chains];
+    double square[chains] = {};
+    const auto each = [&](auto&& body) {
+      for (Size i = 0; i < m; i += Rows) {
+        T* const x = a + i * row_step;
+        if (count == Columns && i + Rows <= m)
+          for (Size k = 0; k < chains; ++k) body(x[k], k);
+        else
+          for (Size k = 0; k < (Rows == 1 ? count : m - i); ++k) body(x[k], k);
+      }
+    };
+    const auto spread = [&] {
+      for (Size k = 0; k < chains; ++k) one[k] = factor[k / Rows].first, two[k] = factor[k / Rows].second;
+    };
+    each([&](const T& x, Size k) { largest[k] = std::max(largest[k], std::fabs(x)); });
+    for (Size k = 0; k < chains; ++k) largest[k - k % Rows] = std::max(largest[k - k % Rows], largest[k]);
+    for (Size j = 0; j < count; ++j) factor[j] = LengthFactor<T>::power(-LengthFactor<T>::size(largest[j * Rows]));
+    spread();
+    each([&](const T& x, Size k) {
+      const double scaled = static_cast<double>(x * one[k] * two[k]);
+      square[k] += scaled * scaled;
+    });
+    for (Size k = 0; k < chains; ++k) square[k - k % Rows] += k % Rows == 0 ? 0 : square[k];
+    for (Size j = 0; j < count; ++j) factor[j] = LengthFactor<T>::of(largest[j * Rows], square[j * Rows]);
+    spread();
+    each([&](T& x, Size k) { x = x * one[k] * two[k]; });
   }
 }
 
-// Of the transpose: a matrix in C order lies in memory as its transpose does in LAPACK's order, and its factors come
-// back as rows. u: rows of U, s: the values, vh: rows of V'; all NaN if the outcome is a failure.
+// The singular values and vectors that LAPACK gives; all NaN if the outcome is a failure. It is handed a tall matrix,
+// which it does faster: for m > n the item, so that U and V' are by columns; else the transpose, as it lies in memory,
+// so that they are by rows.
 template <class T>
 struct SingularFactors {
   T *u, *s, *vh;
   Outcome outcome;
+  bool by_columns;
+
+  void copy_u(T* to, const Layout& l) const { copy(u, to, l); }
+  void copy_vh(T* to, const Layout& l) const { copy(vh, to, l); }
+
+ private:
+  void copy(const T* from, T* to, const Layout& l) const {
+    if (by_columns)
+      from_columns(from, l.rows, to, l);
+    else
+      from_columns(from, l.cols, to, transposed(l));
+  }
 };
 
 // call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values only, of what is said.
@@ -54,8 +102,10 @@ Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<con
   const Size vh_size = job == 'N' ? 1 : checked_product(n, job == 'A' ? n : k);
   const Size a_size = checked_product(m, n);
   if (a_size < 0 || u_size < 0 || vh_size < 0) return {Outcome::Status::too_large};
-  const Size lwork =
-      workspace<T>([&](T* work) { routines->gesdd(job, n, m, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
+  const bool by_columns = m > n;
+  const Size rows = std::max(m, n);
+  const Size lwork = workspace<T>(
+      [&](T* work) { routines->gesdd(job, rows, k, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
   const auto padded = [](Size count) { return (count + 7) / 8 * 8; };
   const Size elements = padded(a_size) + padded(k) + padded(u_size) + padded(vh_size) + padded(lwork);
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
@@ -70,10 +120,19 @@ Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<con
     f.u = take(u_size);
     f.vh = take(vh_size);
     T* work = take(lwork);
-    to_columns(a.item(i), transposed(a.layout), copy, a.layout.cols);
-    prepare_for_values(what, copy, m, n);
+    f.by_columns = by_columns;
+    to_columns(a.item(i), by_columns ? a.layout : transposed(a.layout), copy, rows);
+    if (what == SingularValuesOf::item_times_power)
+      multiply_by_power(copy, a_size, safe_exponent(largest_finite(copy, a_size)));
+    if (what == SingularValuesOf::columns_of_length_one) {
+      if (by_columns)
+        columns_to_length_one<1, 16>(copy, m, n, 1, m);
+      else
+        columns_to_length_one<16, 1>(copy, m, n, n, 1);
+    }
+    T *const left = by_columns ? f.u : f.vh, *const right = by_columns ? f.vh : f.u;
     const bool failed =
-        !all_finite(copy, a_size) || routines->gesdd(job, n, m, copy, f.s, f.vh, f.u, work, lwork, x) != 0;
+        !all_finite(copy, a_size) || routines->gesdd(job, rows, k, copy, f.s, left, right, work, lwork, x) != 0;
     if (failed) {
       for (T* to = f.s; to < work; ++to) *to = std::numeric_limits<T>::quiet_NaN();
       f.outcome = {Outcome::Status::failed_items};

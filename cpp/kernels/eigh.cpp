@@ -7,10 +7,20 @@
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
-// a and q; d, e, tau, w
-constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n) { return 2 * n * leading_dimension(n) + 4 * n; }
+// The groups that are worked on at once: while one waits for its next rotation, the other goes on. With vectors, two
+// fill the cache beyond some order; without, they have the place of the matrix in turn.
+constexpr int groups_at_once(std::ptrdiff_t n, int groups, bool vectors) {
+  return groups == 2 && n > 3 && (!vectors || n <= 32) ? 2 : 1;
+}
 
-std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, int groups) { return groups * group_vectors(n); }
+// a and q of each group, or one a for all; d, e, tau, w
+constexpr std::ptrdiff_t square_vectors(std::ptrdiff_t n) { return n * leading_dimension(n); }
+constexpr std::ptrdiff_t group_vectors(std::ptrdiff_t n, bool vectors) {
+  return vectors ? 2 * square_vectors(n) + 4 * n : 4 * n;
+}
+std::ptrdiff_t scratch_vectors(std::ptrdiff_t n, int groups, bool vectors) {
+  return (vectors ? 0 : square_vectors(n)) + groups_at_once(n, groups, vectors) * group_vectors(n, vectors);
+}
 
 // Between these the squares of all that matters are normal numbers; lanes outside are scaled by a power of two.
 template <class T>
@@ -149,7 +159,9 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   vec<T> floor[Groups];
   mask<T> unconverged[Groups] = {};
   for (int k = 0; k < Groups; ++k) {
-    vec<T>*a = scratch + k * group_vectors(n), *q = a + n * ld, *d = q + n * ld, *e = d + n, *tau = e + n, *w = tau + n;
+    vec<T>* a = scratch + (Vectors ? k * group_vectors(n, true) : 0);
+    vec<T>*q = a + square_vectors(n), *d = q + (Vectors ? square_vectors(n) : k * group_vectors(n, false));
+    vec<T>*e = d + n, *tau = e + n, *w = tau + n;
     t[k] = {n, d, e, q, ld, tau, w};
     pack(items + k * lanes<T>, al, a, ld, 1);
     p[k] = prepare(a, n, ld);
@@ -168,17 +180,13 @@ LaneBits solve_any(const T* const* items, const Layout& al, T* const* values, st
   return bits;
 }
 
-// Where two groups at once are faster: while one waits for its next rotation, the other goes on. Beyond, both fill the
-// cache.
-constexpr bool pays_in_pairs(std::ptrdiff_t n) { return n <= 32; }
-
 template <bool Vectors, class T>
 LaneBits solve(int groups, const T* const* a, const Layout& al, T* const* values, std::ptrdiff_t values_stride,
                T* const* vectors, const Layout& vl, void* memory) {
   static_assert(max_eigh_groups == 2);
   vec<T>* scratch = static_cast<vec<T>*>(memory);
   const std::ptrdiff_t n = al.rows;
-  if (groups == 2 && n > 3 && pays_in_pairs(n))
+  if (groups_at_once(n, groups, Vectors) == 2)
     return solve_any<Vectors, 2>(a, al, values, values_stride, vectors, vl, scratch);
   LaneBits bits = 0;
   for (int k = 0; k < groups; ++k, a += lanes<T>, values += lanes<T>, vectors += lanes<T>) {

@@ -5,7 +5,7 @@
 //                 upper one pass the layout of the transpose)
 //   values   OUT  n per lane, values_stride apart, ascending
 //   vectors  OUT  n x n per lane, any strides: column k is a unit vector of value k. No output may overlap a.
-//   scratch  SCRATCH  scratch_vectors(n, groups) vectors of 64 bytes, 64-byte aligned
+//   scratch  SCRATCH  scratch_vectors(n, groups, vectors) vectors of 64 bytes, 64-byte aligned
 //   returns  bit l is set if lane l (counted through the groups) has no answer, which is then NaN: its triangle is not
 //            finite, or did not converge in 30 n sweeps, which has not been seen. For n <= 2 NaN is the answer, as in
 //            LAPACK, and no bit is set.
@@ -28,8 +28,8 @@
 //                                     which the rotations turn; `vectors` are the vectors of 64 bytes of one of them
 //
 // Flops: about 9 n^3 per item with vectors, 4/3 n^3 without; bytes: each item is read and written once, the scratch is
-// 128 n^2 bytes per group. Accumulation is in T with fused multiply-add. Accuracy: norm(A V - V L) <= 5 n u norm(A) and
-// norm(V'V - 1) <= 5 n u in practice; tests hold 10 n u.
+// 128 n^2 bytes per group with vectors, 64 n^2 for all groups without. Accumulation is in T with fused multiply-add.
+// Accuracy: norm(A V - V L) <= 5 n u norm(A) and norm(V'V - 1) <= 5 n u in practice; tests hold 10 n u.
 //
 // Sources: Golub and Van Loan, Matrix Computations, 4th ed., sections 8.3.1 and 8.3.5; H. Bowdler, R. S. Martin, C.
 // Reinsch and J. H. Wilkinson, The QR and QL algorithms for symmetric matrices, Numer. Math. 11, 1968; n = 3 after D.
@@ -44,7 +44,7 @@
 namespace mmlfast {
 
 // The largest n that the kernel takes.
-inline constexpr std::ptrdiff_t max_eigh_order = 64;
+inline constexpr std::ptrdiff_t max_eigh_order = 128;
 
 // Groups of lanes that one call can work on: each step of QL waits for the one before it, so two are better than one.
 inline constexpr int max_eigh_groups = 2;
@@ -70,7 +70,7 @@ inline constexpr int most_turned_vectors = 4;
 
 template <class T>
 struct Eigh {
-  std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t n, int groups);
+  std::ptrdiff_t (*scratch_vectors)(std::ptrdiff_t n, int groups, bool vectors);
   LaneBits (*eigh)(int groups, const T* const* a, const Layout& a_layout, T* const* values,
                    std::ptrdiff_t values_stride, T* const* vectors, const Layout& vectors_layout, void* scratch);
   LaneBits (*eigvalsh)(int groups, const T* const* a, const Layout& a_layout, T* const* values,

@@ -1,5 +1,6 @@
 #include "kernels/svd.hpp"
 
+#include "kernels/svd_bidiagonal.hpp"
 #include "kernels/svd_graded.hpp"
 #include "kernels/svd_jacobi.hpp"
 #include "kernels/svd_reflections.hpp"
@@ -24,6 +25,8 @@ inline constexpr T far_squares = sizeof(T) == 8 ? static_cast<T>(0x1p1000) : sta
 
 // Columns in units this far apart: what counts as zero beside the largest may count beside its own column.
 inline constexpr int uneven_ratio = 256;
+// And this far: what turns give of small singular values is worth their time.
+inline constexpr int uneven_values = 8;
 
 constexpr Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
 
@@ -31,23 +34,29 @@ constexpr Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_str
 template <class T>
 struct Group {
   std::ptrdiff_t rows, cols;
-  bool wide, vectors;
-  vec<T>*a, *tau;    // rows > cols: the reflections
-  Columns<T> core;   // cols x cols
-  vec<T>*u, *v;      // sorted vectors, cols x cols each
-  vec<T>* rest;      // what is left of the scratch memory
-  vec<T> power;      // the item was multiplied by 2^power
+  bool wide, vectors, reduces, turns;  // by a bidiagonal form, by Jacobi's turns
+  vec<T>*a, *tau;                      // rows > cols: the reflections
+  Columns<T> core;                     // cols x cols
+  vec<T>*u, *v;                        // sorted vectors, cols x cols each
+  vec<T>* rest;                        // what is left of the scratch memory
+  vec<T> power;                        // the item was multiplied by 2^power
   vec<T>* exponent;  // in the lanes of `far`: column j was multiplied by 2^-exponent[j], and power is 0
   bool graded = false;
   mask<T> finite, failed, far, uneven;
+  mask<T> reduced = no_lanes<T>();  // singular values, not squares of norms, are in `value`
+  vec<T>* value;
 
   Group(const T* const* item, const Layout& given, vec<T>* scratch, bool with_vectors, bool equilibrate = false)
       : wide(given.rows < given.cols), vectors(with_vectors) {
     const Layout layout = wide ? transposed(given) : given;
     rows = layout.rows;
     cols = layout.cols;
+    reduces = !vectors && cols > most_turned_values;
+    turns = !reduces || (cols <= most_graded_values && !equilibrate);
     const bool tall = rows > cols;
     const auto take = [&](std::ptrdiff_t count) { return (scratch += count) - count; };
+    // In this order: where they are not needed, norm and weight, and least to plan, are the memory of a bidiagonal
+    // form.
     core.norm = take(cols);
     core.weight = take(cols);
     core.least = take(cols);
@@ -60,12 +69,18 @@ struct Group {
     tau = tall ? take(cols) : nullptr;
     u = vectors ? take(cols * cols) : nullptr;
     v = vectors ? take(cols * cols) : nullptr;
+    value = vectors ? nullptr : take(cols);
     rest = scratch;
     const std::ptrdiff_t column = tall ? rows : core.height;
-    far = no_lanes<T>();
+    failed = far = no_lanes<T>();
+    if (reduces) reduce(item, layout, column, equilibrate);
+    if (all(reduced)) {
+      failed = failed | ~finite;
+      return;
+    }
     work(item, layout, column, equilibrate);
-    mask<T> again = failed & ~far;
-    if (any(uneven)) again = again | too_far();
+    mask<T> again = failed & ~far & ~reduced;
+    if (any(uneven)) again = again | (too_far() & ~reduced);
     if (any(again)) {
       far = far | again;
       work(item, layout, column, equilibrate);
@@ -79,17 +94,30 @@ struct Group {
   }
 
  private:
-  // The lanes of `far` are done column by column, and so are those that turn out to need it at once.
-  void work(const T* const* item, const Layout& layout, std::ptrdiff_t column, bool equilibrate) {
+  // The core of the items. The lanes of `far` are brought to scale column by column, and so are those that turn out to
+  // need it at once.
+  void prepare(const T* const* item, const Layout& layout, std::ptrdiff_t column, bool equilibrate) {
     pack(item, layout, a, 1, column);
     if (equilibrate && wide) level_rows(column);
     bring_to_middle(column, equilibrate && !wide);
     if (rows > cols) take_triangle();
     if (equilibrate && !wide) level_lengths();
+  }
+
+  void reduce(const T* const* item, const Layout& layout, std::ptrdiff_t column, bool equilibrate) {
+    prepare(item, layout, column, equilibrate);
+    reduced = turns ? ~(uneven & finite) : ~no_lanes<T>();
+    if (!any(reduced)) return;
+    failed = reduced & bidiagonal_values(cols, core.x, core.height, core.norm, core.least);
+    for (std::ptrdiff_t j = 0; j < cols; ++j) value[j] = core.norm[j];
+  }
+
+  void work(const T* const* item, const Layout& layout, std::ptrdiff_t column, bool equilibrate) {
+    prepare(item, layout, column, equilibrate);
     if (vectors)
       for (std::ptrdiff_t j = 0; j < cols; ++j)
         for (std::ptrdiff_t i = 0; i < cols; ++i) core.column(j)[cols + i] = broadcast<T>(static_cast<T>(i == j));
-    failed = orthogonalize(core, finite & ~far);
+    failed = (failed & reduced) | orthogonalize(core, finite & ~far & ~reduced);
     if (graded) failed = failed | orthogonalize_graded(core, exponent, far);
   }
 
@@ -163,9 +191,9 @@ struct Group {
       largest = max(of_column, largest);
       smallest = min(of_column, smallest);
     }
-    const vec<T> little = largest * broadcast<T>(static_cast<T>(1.0 / uneven_ratio));
+    const vec<T> little = largest * broadcast<T>(static_cast<T>(1.0 / (reduces ? uneven_values : uneven_ratio)));
     uneven = smallest < little;
-    if (any(uneven)) look_apart(column, largest, little);
+    if (any(uneven) && turns) look_apart(column, largest, little);
     split_exponent(largest, mantissa, size);
     const mask<T> separate = equilibrate ? finite : far;
     graded = any(separate);
@@ -198,8 +226,8 @@ struct Group {
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors, bool whole) {
   const std::ptrdiff_t rows = m > n ? m : n, cols = m > n ? n : m;
-  const std::ptrdiff_t group =
-      4 * cols + 7 * (cols / 2 + 1) + (vectors ? 4 : 1) * cols * cols + (rows > cols ? (rows + 1) * cols : 0);
+  const std::ptrdiff_t group = 4 * cols + 7 * (cols / 2 + 1) + (vectors ? 4 * cols * cols : cols * cols + cols) +
+                               (rows > cols ? (rows + 1) * cols : 0);
   if (!vectors) return group;
   const std::ptrdiff_t completion = 2 * cols * cols + cols, all_rows = rows * (whole ? rows : cols);
   return group + (completion > all_rows ? completion : all_rows);
@@ -334,10 +362,9 @@ LaneBits factors(const T* const* a, const Layout& a_layout, T* const* u, const L
   return to_bitmask(g.failed);
 }
 
+// The lengths of the columns in descending order.
 template <class T>
-LaneBits values(const T* const* a, const Layout& a_layout, SingularValuesOf what, T* const* s, const Layout& s_layout,
-                void* scratch) {
-  Group<T> g(a, a_layout, static_cast<vec<T>*>(scratch), false, what == SingularValuesOf::columns_of_length_one);
+void take_lengths(const Group<T>& g, SingularValuesOf what) {
   vec<T>* value = g.core.norm;
   for (std::ptrdiff_t j = 0; j < g.cols; ++j) value[j] = sqrt(value[j]);
   if (what == SingularValuesOf::item) {
@@ -355,6 +382,18 @@ LaneBits values(const T* const* a, const Layout& a_layout, SingularValuesOf what
       x = min(y, x);
     }
     value[j] = x;
+  }
+}
+
+template <class T>
+LaneBits values(const T* const* a, const Layout& a_layout, SingularValuesOf what, T* const* s, const Layout& s_layout,
+                void* scratch) {
+  Group<T> g(a, a_layout, static_cast<vec<T>*>(scratch), false, what == SingularValuesOf::columns_of_length_one);
+  vec<T>* value = g.core.norm;
+  if (!all(g.reduced)) take_lengths(g, what);
+  for (std::ptrdiff_t j = 0; j < g.cols && any(g.reduced); ++j) {
+    const vec<T> x = what == SingularValuesOf::item ? g.unscaled(g.value[j], j) : g.value[j];
+    value[j] = select(g.reduced, x, value[j]);
   }
   finish(value, g.cols, g.failed);
   unpack(s, s_layout, value, 1, 1);
