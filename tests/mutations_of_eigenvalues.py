@@ -6,10 +6,8 @@ from typing import Any
 
 EIGENVALUES: tuple[tuple[Any, ...], ...] = (
     (
-        "cpp/kernels/**/eigh*",
-        "test_eigh.py test_layouts.py",
-        ("sine = select(turns, b * inverse, zero<T>())", "sine = select(turns, -b * inverse, zero<T>())"),
-        ("spread * broadcast<T>(8) < abs(mean)", "spread > abs(mean)"),  # small diagonal elements lose their digits
+        "cpp/kernels/common/tridiagonal.hpp",
+        "test_eigh.py test_svd.py",
         (
             "unit_roundoff<T>) * (abs(here) + abs(next))",
             "unit_roundoff<T>) * broadcast<T>(64) * (abs(here) + abs(next))",
@@ -17,6 +15,13 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("delta < zero<T>(), delta - root, delta + root", "delta < zero<T>(), delta + root, delta - root"),
         ("if (k < n) rotate_columns<1>", "if (k + 1 < n) rotate_columns<1>"),
         ("while (2 * top < n) top *= 2", "while (4 * top < n) top *= 2"),  # the network of exchanges
+    ),
+    (
+        "cpp/kernels/**/eigh*",
+        "test_eigh.py test_layouts.py",
+        ("k * group_vectors(n, false))", "0)"),  # two groups of values in one place
+        ("sine = select(turns, b * inverse, zero<T>())", "sine = select(turns, -b * inverse, zero<T>())"),
+        ("spread * broadcast<T>(8) < abs(mean)", "spread > abs(mean)"),  # small diagonal elements lose their digits
         ("r < c ? row[c * ld + i + r]", "r < c ? row[r * ld + i + c]"),  # the triangle that is not there
         ("unit_roundoff<T> * (size_of(d[i])", "1000 * unit_roundoff<T> * (size_of(d[i])"),
         ("if (i + 1 < bottom) turn_two", "if (i + 2 < bottom) turn_two"),
@@ -36,5 +41,18 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("j >= players ? j - players : j", "j >= players ? j - players + 1 : j"),
         ("most_sweeps = 40", "most_sweeps = 5"),
         ("fma(t[1], m.p1q2, m.q1q2)", "fma(t[1], m.p1q2, m.p1p2)"),
+        ("turns ? ~(uneven & finite) : ~no_lanes<T>()", "~no_lanes<T>()"),  # columns of different sizes
+        ("select(g.reduced, x, value[j])", "x"),
+        ("const vec<T> now = fnma(factor[r], y, here)", "const vec<T> now = here"),  # the reflection from the right
+        ("if (rest == 0) return;\n", "if (rest <= 1) return;\n"),
+        ("(value[2 * n - 1 - j] - value[j]) *", "(value[2 * n - 1 - j] - value[0]) *"),
+    ),
+    (
+        "cpp/drivers/svd*",
+        "test_svd.py",
+        ("largest[k - k % Rows] = std::max(largest[k - k % Rows], largest[k])", "largest[k] = largest[k]"),
+        ("k % Rows == 0 ? 0 : square[k]", "0"),
+        ("exponent / 2), std::ldexp(T{1}, exponent - exponent / 2)", "exponent), std::ldexp(T{1}, 0)"),
+        ("by_columns = m > n;", "by_columns = m < n;"),
     ),
 )

@@ -588,7 +588,7 @@ def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
     same_at_every_level("""
         rng = np.random.default_rng(7)
         for dtype in (np.float64, np.float32):
-            for m, n in ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (8, 8), (13, 13), (16, 16), (20, 4), (35, 40), (79, 70)):
+            for m, n in ((1, 1), (2, 2), (3, 3), (4, 4), (8, 8), (13, 13), (16, 16), (20, 4), (35, 40), (79, 70)):
                 for count in (1 if n < 13 else 16, 17, 600 // n):  # fewer of 13 x 13 go to LAPACK
                     a = rng.standard_normal((count, m, n)).astype(dtype)
                     a[count // 2, 0] *= dtype(1e-30)

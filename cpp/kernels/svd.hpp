@@ -47,8 +47,8 @@ namespace mmlfast {
 enum class SingularValuesOf : int { item, item_times_power, columns_of_length_one };
 
 // Singular values without vectors: up to the first min(m, n) they come by Jacobi's turns; beyond, from a bidiagonal
-// form, where it is faster, which is right to rounding beside the largest one only. Up to the second, that is for lanes
-// whose columns (m >= n; else rows) are of about one size, or will be, and where turns promise no more either.
+// form (svd_bidiagonal.hpp), where that is faster, but right to rounding beside the largest one only. Up to the second,
+// lanes whose columns (m >= n; else rows) are of different sizes stay with turns; those of about one size lose nothing.
 inline constexpr std::ptrdiff_t most_turned_values = 12, most_graded_values = 32;
 
 template <class T>
