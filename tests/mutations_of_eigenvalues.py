@@ -54,5 +54,6 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("k % Rows == 0 ? 0 : square[k]", "0"),
         ("exponent / 2), std::ldexp(T{1}, exponent - exponent / 2)", "exponent), std::ldexp(T{1}, 0)"),
         ("by_columns = m > n;", "by_columns = m < n;"),
+        ("even.column(cols)[i] = zero<T>()", "even.column(cols)[i] = broadcast<T>(1)"),  # the column that is added
     ),
 )

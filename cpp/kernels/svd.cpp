@@ -28,6 +28,11 @@ inline constexpr int uneven_ratio = 256;
 // And this far: what turns give of small singular values is worth their time.
 inline constexpr int uneven_values = 8;
 
+// Many columns turn in blocks of two: where their number is odd, one of zeros, which never turns, is added. Below
+// this number that is no gain with AVX2, and the order of turns is to be the same at all levels.
+constexpr std::ptrdiff_t fewest_evened = 27;
+constexpr std::ptrdiff_t turned_columns(std::ptrdiff_t cols) { return cols >= fewest_evened ? cols + cols % 2 : cols; }
+
 constexpr Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
 
 // One group of items with rows >= cols: a wide matrix comes as its transpose.
@@ -55,16 +60,17 @@ struct Group {
     turns = !reduces || (cols <= most_graded_values && !equilibrate);
     const bool tall = rows > cols;
     const auto take = [&](std::ptrdiff_t count) { return (scratch += count) - count; };
+    const std::ptrdiff_t turned = turned_columns(cols);
     // In this order: where they are not needed, norm and weight, and least to plan, are the memory of a bidiagonal
     // form.
-    core.norm = take(cols);
-    core.weight = take(cols);
-    core.least = take(cols);
+    core.norm = take(turned);
+    core.weight = take(turned);
+    core.least = take(turned);
     exponent = take(cols);
-    core.plan = take(7 * (cols / 2 + 1));
+    core.plan = take(7 * (turned / 2 + 1));
     core.rows = core.cols = cols;
     core.height = vectors ? 2 * cols : cols;
-    core.x = take(core.height * cols);
+    core.x = take(core.height * turned);
     a = tall ? take(rows * cols) : core.x;
     tau = tall ? take(cols) : nullptr;
     u = vectors ? take(cols * cols) : nullptr;
@@ -117,7 +123,11 @@ struct Group {
     if (vectors)
       for (std::ptrdiff_t j = 0; j < cols; ++j)
         for (std::ptrdiff_t i = 0; i < cols; ++i) core.column(j)[cols + i] = broadcast<T>(static_cast<T>(i == j));
-    failed = (failed & reduced) | orthogonalize(core, finite & ~far & ~reduced);
+    Columns<T> even = core;
+    even.cols = turned_columns(cols);
+    if (even.cols > cols)
+      for (std::ptrdiff_t i = 0; i < core.height; ++i) even.column(cols)[i] = zero<T>();
+    failed = (failed & reduced) | orthogonalize(even, finite & ~far & ~reduced);
     if (graded) failed = failed | orthogonalize_graded(core, exponent, far);
   }
 
@@ -226,7 +236,9 @@ struct Group {
 template <class T>
 std::ptrdiff_t scratch_vectors(std::ptrdiff_t m, std::ptrdiff_t n, bool vectors, bool whole) {
   const std::ptrdiff_t rows = m > n ? m : n, cols = m > n ? n : m;
-  const std::ptrdiff_t group = 4 * cols + 7 * (cols / 2 + 1) + (vectors ? 4 * cols * cols : cols * cols + cols) +
+  const std::ptrdiff_t turned = turned_columns(cols), core = turned * cols;
+  const std::ptrdiff_t group = 3 * turned + cols + 7 * (turned / 2 + 1) +
+                               (vectors ? 2 * core + 2 * cols * cols : core + cols) +
                                (rows > cols ? (rows + 1) * cols : 0);
   if (!vectors) return group;
   const std::ptrdiff_t completion = 2 * cols * cols + cols, all_rows = rows * (whole ? rows : cols);

@@ -17,6 +17,9 @@ namespace mmlfast::MMLFAST_LEVEL {
 
 inline constexpr int most_sweeps = 40;
 
+// From so many columns on, if their number is even, blocks of two columns meet.
+inline constexpr std::ptrdiff_t fewest_in_blocks = 8;
+
 template <class T>
 struct Columns {
   vec<T>* x;              // column j: x + j * height
@@ -310,7 +313,7 @@ mask<T> orthogonalize(const Columns<T>& c, const mask<T>& wanted) {
   measure(c);
   for (int k = 0; k < most_sweeps && any(progress.active); ++k) {
     progress.calm = progress.active;
-    if (c.cols >= 8 && c.cols % 2 == 0)
+    if (c.cols >= fewest_in_blocks && c.cols % 2 == 0)
       sweep_blocks(c, progress);
     else if (c.cols > 1)
       sweep(c, progress);
