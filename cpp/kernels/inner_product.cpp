@@ -58,7 +58,7 @@ void pack_items(const VectorStack<T>& x, ptrdiff_t first, ptrdiff_t count, ptrdi
   const T* item[lanes<T>];
   for (int l = 0; l < lanes<T>; ++l) item[l] = x.data + (first + l < count ? first + l : count - 1) * x.next;
   vec<T>* rows = reinterpret_cast<vec<T>*>(to);
-  if (x.step == 1) return pack_run(item, 0, d, rows, 1);
+  if (x.step == 1) return pack_elements(item, 0, d, 1, rows, 1);  // a call takes 2 of 44 ns for 16-D
   for (ptrdiff_t k = 0; k < d; ++k) pack_run(item, k * x.step, 1, rows + k, 1);
 }
 

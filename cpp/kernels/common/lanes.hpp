@@ -14,9 +14,13 @@
 
 namespace mmlfast::MMLFAST_LEVEL {
 
-// Vectors from one row of n to the next. Rows that are a multiple of 1 KiB apart would put whole columns into a few
-// sets of the cache.
-constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) { return n % 8 == 0 && n >= 16 ? n + 1 : n; }
+// Vectors from one row of n to the next. Rows that are a multiple of 512 bytes apart would put whole columns into a few
+// sets of the cache; rows of one vector less make the processor take what is read along a column for what was written
+// one row up, since it first compares the last twelve bits of addresses.
+constexpr std::ptrdiff_t leading_dimension(std::ptrdiff_t n) {
+  if (n < 15) return n;
+  return n % 8 == 0 ? n + 1 : n % 8 == 7 ? n + 2 : n;
+}
 
 constexpr std::ptrdiff_t smaller(std::ptrdiff_t m, std::ptrdiff_t n) { return m < n ? m : n; }
 
