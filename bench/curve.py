@@ -10,16 +10,18 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 
-def parse() -> argparse.Namespace:
+def parse(levels: Iterable[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="bench/curve.py", description=(__doc__ or "").split("\n\n", 1)[1])
     parser.add_argument("--only", nargs="+", metavar="NAME", help="functions (default: all)")
     parser.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     parser.add_argument("--sizes", metavar="LIST", help="as 1-16,24,32 (default: thirty sizes from 1 to 128)")
     parser.add_argument("--pairs", type=int, default=3, metavar="N", help="samples per size (default 3)")
-    parser.add_argument("--simd", metavar="LEVEL", help="mmlfast at this level (avx2, ...), the peers at their best")
+    parser.add_argument("--simd", metavar="LEVEL", help="mmlfast at this level (avx2, ...)")
+    parser.add_argument("--peers", choices=tuple(levels), help="peers at this level (default: at their best)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results as JSON")
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the curves (needs matplotlib)")
     return parser.parse_args()
@@ -27,10 +29,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> int:
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-    options = parse()
-    from bench.harness.environment import available_cpus, restart
+    from bench.harness.environment import LEVELS, available_cpus, restart
 
-    restart(available_cpus(), options.simd)
+    options = parse(LEVELS)
+    restart(available_cpus(), options.simd, options.peers)
     if importlib.util.find_spec("mmlfast") is None:
         print("mmlfast is not installed here; in the checkout: pip install '.[bench]'", file=sys.stderr)
         return 2

@@ -13,7 +13,7 @@ def main() -> int:
     from bench.harness.environment import restart
 
     options = parse()
-    restart(options.threads, options.simd)  # a new process: whatever read the environment so far is gone
+    restart(options.threads, options.simd, options.peers)  # a new process: whatever read the environment so far is gone
     if importlib.util.find_spec("mmlfast") is None:
         print("mmlfast is not installed here; in the checkout: pip install '.[bench]'", file=sys.stderr)
         return 2

@@ -29,7 +29,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--list", action="store_true", help="list the cases and their goals, and stop")
     parser.add_argument("--quick", action="store_true", help="fewer samples; leaves the slow cases out")
     parser.add_argument("--threads", type=int, metavar="N", help="threads for everybody (default: the CPUs available)")
-    parser.add_argument("--simd", metavar="LEVEL", help="mmlfast at this level (avx2, ...), the peers at their best")
+    parser.add_argument("--simd", metavar="LEVEL", help="mmlfast at this level (avx2, ...)")
+    parser.add_argument(
+        "--peers", choices=tuple(environment.LEVELS), help="peers at this level (default: at their best)"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results as JSON")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary and all results as Markdown")
     parser.add_argument(

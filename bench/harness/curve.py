@@ -256,7 +256,7 @@ def draw(path: Path, results: dict[str, list[tuple[int, run_case.Result]]], abou
     panels.flat[0].legend(fontsize=8)
     figure.suptitle(
         f"time of the peer / time of mmlfast, batches of n x n {about['dtype']} problems\n"
-        f"{about['processor']}, {about['threads']} threads, {about['simd']}",
+        f"{about['processor']}, {about['threads']} threads, {about['simd']}, peers at {about['peers at']}",
         fontsize=9,
     )
     figure.supxlabel("n", fontsize=9)

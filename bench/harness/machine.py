@@ -67,6 +67,7 @@ def describe(threads: int, libraries: set[str], roof: Roof) -> dict[str, Any]:
         "python": platform.python_version(),
         "versions": {name: peers.version(name) for name in sorted({"mmlfast", "numpy", "scipy"} | libraries)},
         "blas": _blas(),
+        "peers at": environment.peers_level(),
         "removed from the environment": environment.removed_pins(),
         **roof.as_dict(),
     }
