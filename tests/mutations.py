@@ -578,6 +578,8 @@ mutations(
     ("return self._along(self.x0, self._difference(x))[1] / 2", "return self._along(self.x0, self._difference(x))[1]"),
 )
 
+mutations("cpp/runtime/thread_pool.cpp", "test_runtime.py", ("helper.kept_off, true)", "helper.kept_off, false)"))
+
 # ---- the rules of the house ----
 
 mutations("cpp/kernels/CMakeLists.txt", RULES, ("-march=x86-64-v3", "-march=native"))

@@ -226,6 +226,29 @@ def test_no_thread_before_the_first_large_call(run_python):
     run_python(code, MMLFAST_NUM_THREADS="3")
 
 
+@linux
+@pytest.mark.skipif(mf.get_num_threads() < 2, reason="needs two processors")
+def test_a_helper_does_not_stay_where_its_caller_works(run_python):
+    """The caller is moved to where the helper sleeps: the helper has to go elsewhere, and may go anywhere again."""
+    code = """
+        import os, time
+        import numpy as np
+        import mmlfast as mf
+        before = set(os.listdir("/proc/self/task"))
+        a = np.random.default_rng(3).standard_normal((300, 64, 64))
+        mf.linalg.matmul(a, a)
+        (helper,) = map(int, set(os.listdir("/proc/self/task")) - before)
+        place = lambda: int(open(f"/proc/self/task/{helper}/stat").read().rsplit(")", 1)[1].split()[36])
+        end = time.monotonic() + 20
+        here, anywhere = place(), os.sched_getaffinity(helper)
+        os.sched_setaffinity(0, {here})
+        while place() == here or os.sched_getaffinity(helper) != anywhere:
+            assert time.monotonic() < end
+            mf.linalg.matmul(a, a)
+    """
+    run_python(code, MMLFAST_NUM_THREADS="2")
+
+
 # ---- fork ----
 
 FORK = """

@@ -125,6 +125,7 @@ class Pool {
       job_.stop.store(false);
       places_ = threads - 1 < n_helpers_ ? threads - 1 : n_helpers_;
       ++generation_;
+      keep_off_this_cpu();
     }
     wake_.notify_all();
     job_.work([&] { return timer.interrupted(); });
@@ -136,10 +137,36 @@ class Pool {
   }
 
  private:
+  struct Helper {
+    int id = -1, cpu = -1;    // where it sleeps
+    bool drawn_here = false;  // it was found where a caller works
+    int kept_off = -1;        // a processor where it must not wake up
+  };
+
+  // A helper that sleeps where the caller is now, because one of them has been moved, would wake up there and get its
+  // turn when the caller has done everything: the system looks for another place only if that is idle at this moment,
+  // and draws a thread to the one that wakes it up.
+  void keep_off_this_cpu() noexcept {
+    const int cpu = this_cpu();
+    if (cpu < 0 || n_helpers_ >= available_cpus()) return;
+    for (int i = 0; i < n_helpers_; ++i) {
+      Helper& helper = helpers_[i];
+      helper.drawn_here = helper.drawn_here || helper.cpu == cpu;
+      if (!helper.drawn_here || helper.kept_off == cpu) continue;
+      allow_again(helper);
+      if (allow_cpu(helper.id, cpu, false)) helper.kept_off = cpu;
+    }
+  }
+
+  static void allow_again(Helper& helper) noexcept {
+    if (helper.kept_off >= 0) allow_cpu(helper.id, helper.kept_off, true);
+    helper.kept_off = -1;
+  }
+
   void grow(int wanted) noexcept {
     while (n_helpers_ < wanted) {
       try {
-        std::thread([this] { help(); }).detach();
+        std::thread([this, &helper = helpers_[n_helpers_]] { help(helper); }).detach();
       } catch (const std::system_error&) {
         return;  // no more threads to be had: those there are will do
       }
@@ -147,14 +174,19 @@ class Pool {
     }
   }
 
-  void help() noexcept {
+  void help(Helper& helper) noexcept {
     std::uint64_t seen = 0;
     std::unique_lock<std::mutex> guard(mutex_);
+    helper.id = this_thread_id();
     for (;;) {
-      wake_.wait(guard, [&] { return generation_ != seen && places_ > 0; });
+      wake_.wait(guard, [&] {
+        helper.cpu = this_cpu();
+        return generation_ != seen && places_ > 0;
+      });
       seen = generation_;
       --places_;
       ++inside_;
+      allow_again(helper);  // it is elsewhere now
       guard.unlock();
       job_.work([] { return false; });
       trim_thread_scratch();
@@ -168,6 +200,7 @@ class Pool {
   std::condition_variable wake_, idle_;
   std::uint64_t generation_ = 0;
   int n_helpers_ = 0, places_ = 0, inside_ = 0;
+  Helper helpers_[most_threads];
   Job job_;
 };
 

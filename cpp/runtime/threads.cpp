@@ -9,6 +9,11 @@
 #include <pthread.h>
 #endif
 #endif
+#if defined(__linux__)
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 namespace mmlfast {
 
@@ -33,6 +38,24 @@ void stop_thread() noexcept {
   for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
 }
 
+#endif
+
+#if defined(__linux__)
+int this_thread_id() noexcept { return static_cast<int>(syscall(SYS_gettid)); }
+int this_cpu() noexcept { return sched_getcpu(); }
+bool allow_cpu(int thread_id, int cpu, bool allowed) noexcept {
+  cpu_set_t set;
+  if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(thread_id, sizeof set, &set) != 0) return false;
+  if (allowed)
+    CPU_SET(static_cast<unsigned>(cpu), &set);
+  else
+    CPU_CLR(static_cast<unsigned>(cpu), &set);
+  return CPU_COUNT(&set) > 0 && sched_setaffinity(thread_id, sizeof set, &set) == 0;
+}
+#else
+int this_thread_id() noexcept { return -1; }
+int this_cpu() noexcept { return -1; }
+bool allow_cpu(int, int, bool) noexcept { return false; }
 #endif
 
 #if MMLFAST_NO_THREADS || defined(_WIN32)

@@ -28,6 +28,13 @@ void sleep_thread(int microseconds) noexcept;
 // This thread does nothing more, until the process ends.
 [[noreturn]] void stop_thread() noexcept;
 
+// A number for allow_cpu; the processor that this thread is on. -1 where the system does not say.
+int this_thread_id() noexcept;
+int this_cpu() noexcept;
+// Whether that thread of this process may run there; it goes elsewhere at once if not. False if nothing was changed:
+// there is nowhere else, or this system has no such thing.
+bool allow_cpu(int thread_id, int cpu, bool allowed) noexcept;
+
 // From now on fork() calls these, where there is a fork(); nullptr: nothing.
 void at_fork(void (*before)(), void (*in_parent)(), void (*in_child)()) noexcept;
 
