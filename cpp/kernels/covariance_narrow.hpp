@@ -268,6 +268,7 @@ bool reduce(const CovarianceShape& shape, Want want, const T* x, const Layout& l
   const std::ptrdiff_t d = l.cols;
   if (l.col_stride == 1 && l.row_stride >= d && !(l.row_stride == 1 && want == Want::mean)) {
     alignas(vec_bytes) double shift[group * most + 8], sum[group * most + 8];
+    for (std::ptrdiff_t j = 0; j < most; j += 8) store(shift + j, zero<double>());
     for (std::ptrdiff_t j = 0; j < d; ++j) shift[j] = static_cast<double>(x[j]);
     repeat_rows(d, shift);
     add_groups(x, l, shift_every, shift, sum);
