@@ -212,7 +212,7 @@ void sweep(const Columns<T>& c, Progress<T>& progress) {
 }
 
 // Four columns: two blocks p, q of two. Both columns of p meet both of q, one pair after the other on their inner
-// products, in one pass over memory.
+// products, in one pass over memory; part by part of the vectors, so that all that stays fits the registers.
 template <class T>
 struct Meeting {
   vec<T> p1q1, p2q2, p1q2, p2q1, p1p2, q1q2;
@@ -222,22 +222,25 @@ struct Meeting {
 template <class T>
 MMLFAST_INLINE void meet(const vec<T>* p, const vec<T>* q, std::ptrdiff_t height, std::ptrdiff_t rows, Meeting<T>& m) {
   const vec<T>*p2 = p + height, *q2 = q + height;
-  vec<T> sum[6] = {};  // not in m, where the compiler would store them in every step
-  for (std::ptrdiff_t i = 0; i < rows; ++i) {
-    const vec<T> a = p[i], b = p2[i], c = q[i], d = q2[i];
-    sum[0] = fma(a, c, sum[0]);
-    sum[1] = fma(b, d, sum[1]);
-    sum[2] = fma(a, d, sum[2]);
-    sum[3] = fma(b, c, sum[3]);
-    sum[4] = fma(a, b, sum[4]);
-    sum[5] = fma(c, d, sum[5]);
+  for (int part = 0; part < vec_parts; ++part) {
+    vec<T, 1> sum[6] = {};  // not in m, where the compiler would store them in every step
+    for (std::ptrdiff_t i = 0; i < rows; ++i) {
+      const vec<T, 1> a = part_of(p[i], part), b = part_of(p2[i], part), c = part_of(q[i], part),
+                      d = part_of(q2[i], part);
+      sum[0] = fma(a, c, sum[0]);
+      sum[1] = fma(b, d, sum[1]);
+      sum[2] = fma(a, d, sum[2]);
+      sum[3] = fma(b, c, sum[3]);
+      sum[4] = fma(a, b, sum[4]);
+      sum[5] = fma(c, d, sum[5]);
+    }
+    m.p1q1.part[part] = sum[0].part[0];
+    m.p2q2.part[part] = sum[1].part[0];
+    m.p1q2.part[part] = sum[2].part[0];
+    m.p2q1.part[part] = sum[3].part[0];
+    m.p1p2.part[part] = sum[4].part[0];
+    m.q1q2.part[part] = sum[5].part[0];
   }
-  m.p1q1 = sum[0];
-  m.p2q2 = sum[1];
-  m.p1q2 = sum[2];
-  m.p2q1 = sum[3];
-  m.p1p2 = sum[4];
-  m.q1q2 = sum[5];
 }
 
 template <class T>
@@ -258,15 +261,18 @@ MMLFAST_INLINE bool plan_meeting(const Columns<T>& c, std::ptrdiff_t p, std::ptr
 
 template <class T>
 MMLFAST_INLINE void turn(vec<T>* __restrict p, vec<T>* __restrict q, std::ptrdiff_t height, const Meeting<T>& m) {
-  vec<T> t[8];
-  _Pragma("GCC unroll 8") for (int k = 0; k < 8; ++k) t[k] = m.tangent[k];
-  for (std::ptrdiff_t i = 0; i < height; ++i) {
-    const vec<T> a = p[i], b = p[height + i], c = q[i], d = q[height + i];
-    const vec<T> a1 = fnma(t[0], c, a), c1 = fma(t[1], a, c), b1 = fnma(t[2], d, b), d1 = fma(t[3], b, d);
-    p[i] = fnma(t[4], d1, a1);
-    q[height + i] = fma(t[5], a1, d1);
-    p[height + i] = fnma(t[6], c1, b1);
-    q[i] = fma(t[7], b1, c1);
+  for (int part = 0; part < vec_parts; ++part) {
+    vec<T, 1> t[8];
+    _Pragma("GCC unroll 8") for (int k = 0; k < 8; ++k) t[k] = part_of(m.tangent[k], part);
+    for (std::ptrdiff_t i = 0; i < height; ++i) {
+      auto &x = p[i].part[part], &x2 = p[height + i].part[part], &y = q[i].part[part], &y2 = q[height + i].part[part];
+      const vec<T, 1> a{x}, b{x2}, c{y}, d{y2};
+      const vec<T, 1> a1 = fnma(t[0], c, a), c1 = fma(t[1], a, c), b1 = fnma(t[2], d, b), d1 = fma(t[3], b, d);
+      x = fnma(t[4], d1, a1).part[0];
+      y2 = fma(t[5], a1, d1).part[0];
+      x2 = fnma(t[6], c1, b1).part[0];
+      y = fma(t[7], b1, c1).part[0];
+    }
   }
 }
 
@@ -286,23 +292,32 @@ void sweep_blocks(const Columns<T>& c, Progress<T>& progress) {
   const Tournament tournament(blocks);
   const std::ptrdiff_t from = blocks % 2, to = blocks / 2 + from;
   Meeting<T>* meetings = reinterpret_cast<Meeting<T>*>(c.plan);
+  const auto meet_in = [&](std::ptrdiff_t round, std::ptrdiff_t i) {
+    if (round == tournament.players) return;
+    const std::ptrdiff_t p = 2 * tournament.first(round, i), q = 2 * tournament.second(round, i, blocks);
+    meet(c.column(p), c.column(q), c.height, c.rows, meetings[i]);
+  };
+  for (std::ptrdiff_t i = from; i < to; ++i) meet_in(0, i);
   for (std::ptrdiff_t round = 0; round < tournament.players; ++round) {
     const auto first = [&](std::ptrdiff_t i) { return 2 * tournament.first(round, i); };
     const auto second = [&](std::ptrdiff_t i) { return 2 * tournament.second(round, i, blocks); };
-    for (std::ptrdiff_t i = from; i < to; ++i)
-      meet(c.column(first(i)), c.column(second(i)), c.height, c.rows, meetings[i]);
     std::uint64_t turning = 0;
     for (std::ptrdiff_t i = from; i < to; ++i)
       turning |= std::uint64_t{plan_meeting(c, first(i), second(i), progress, meetings[i])} << i;
+    // The columns of pair i in the next round are those of the pairs i - 1 and i + 1, which have just been in the
+    // cache.
     for (std::ptrdiff_t i = from; i < to; ++i) {
-      if (!(turning >> i & 1)) continue;
-      const std::ptrdiff_t p = first(i), q = second(i);
-      turn(c.column(p), c.column(q), c.height, meetings[i]);
-      measure_again(c, p);
-      measure_again(c, p + 1);
-      measure_again(c, q);
-      measure_again(c, q + 1);
+      if (turning >> i & 1) {
+        const std::ptrdiff_t p = first(i), q = second(i);
+        turn(c.column(p), c.column(q), c.height, meetings[i]);
+        measure_again(c, p);
+        measure_again(c, p + 1);
+        measure_again(c, q);
+        measure_again(c, q + 1);
+      }
+      if (i > from) meet_in(round + 1, i - 1);
     }
+    meet_in(round + 1, to - 1);
   }
 }
 
