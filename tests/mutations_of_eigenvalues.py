@@ -41,6 +41,7 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("j >= players ? j - players : j", "j >= players ? j - players + 1 : j"),
         ("most_sweeps = 40", "most_sweeps = 5"),
         ("fma(t[1], m.p1q2, m.q1q2)", "fma(t[1], m.p1q2, m.p1p2)"),
+        ("even.column(cols)[i] = zero<T>()", "even.column(cols)[i] = broadcast<T>(1)"),  # the column that is added
         ("turns ? ~(uneven & finite) : ~no_lanes<T>()", "~no_lanes<T>()"),  # columns of different sizes
         ("select(g.reduced, x, value[j])", "x"),
         ("const vec<T> now = fnma(factor[r], y, here)", "const vec<T> now = here"),  # the reflection from the right
@@ -54,6 +55,5 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("k % Rows == 0 ? 0 : square[k]", "0"),
         ("exponent / 2), std::ldexp(T{1}, exponent - exponent / 2)", "exponent), std::ldexp(T{1}, 0)"),
         ("by_columns = m > n;", "by_columns = m < n;"),
-        ("even.column(cols)[i] = zero<T>()", "even.column(cols)[i] = broadcast<T>(1)"),  # the column that is added
     ),
 )

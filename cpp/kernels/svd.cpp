@@ -29,8 +29,8 @@ inline constexpr int uneven_ratio = 256;
 inline constexpr int uneven_values = 8;
 
 // Many columns turn in blocks of two: where their number is odd, one of zeros, which never turns, is added. Below
-// this number that is no gain with AVX2, and the order of turns is to be the same at all levels.
-constexpr std::ptrdiff_t fewest_evened = 27;
+// this number that is no gain.
+constexpr std::ptrdiff_t fewest_evened = 13;
 constexpr std::ptrdiff_t turned_columns(std::ptrdiff_t cols) { return cols >= fewest_evened ? cols + cols % 2 : cols; }
 
 constexpr Layout transposed(const Layout& l) { return {l.cols, l.rows, l.col_stride, l.row_stride}; }
