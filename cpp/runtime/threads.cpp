@@ -46,6 +46,8 @@ int this_cpu() noexcept { return sched_getcpu(); }
 bool allow_cpu(int thread_id, int cpu, bool allowed) noexcept {
   cpu_set_t set;
   if (cpu < 0 || cpu >= CPU_SETSIZE || sched_getaffinity(thread_id, sizeof set, &set) != 0) return false;
+  if ((CPU_ISSET(static_cast<unsigned>(cpu), &set) != 0) == allowed)
+    return false;  // what others forbid is not allowed later
   if (allowed)
     CPU_SET(static_cast<unsigned>(cpu), &set);
   else
