@@ -17,7 +17,8 @@ from numpy.linalg import LinAlgError
 
 import mmlfast as mf
 from mmlfast._reference import exact_elimination as reference
-from mmlfast.linalg._exact_elimination import matrix_rank_exact, null_space_exact
+from mmlfast.linalg import _exact_elimination
+from mmlfast.linalg._exact_elimination import combine_residues, matrix_rank_exact, null_space_exact
 
 INTEGERS = ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8"]
 # The primes that the residues are taken for, in their order.
@@ -725,3 +726,22 @@ def test_law_row_echelon_of_itself(m, n, seed):
     # A row more that depends on the others, or another order of them, changes nothing.
     more = np.concatenate([a[::-1], a[:1] * 3 - a[-1:]])
     np.testing.assert_array_equal(mf.linalg.row_echelon(more).form[:m], first.form)
+
+
+@pytest.mark.parametrize("at_once", [1 << 20, 50])
+@pytest.mark.parametrize("most", [1 << 12, 7])
+def test_residues_of_many_primes_make_integers(most, at_once, monkeypatch):
+    monkeypatch.setattr(_exact_elimination, "_MOST_HALVES", most)
+    monkeypatch.setattr(_exact_elimination, "_SUMS_AT_ONCE", at_once)
+    sieve = np.ones(6000, bool)
+    for k in range(2, 80):
+        sieve[k * k :: k] = False
+    divisors = np.flatnonzero(sieve)[2:]
+    known = [p for p in range(2**25 - 1, 2**25 - 4000, -1) if (p % divisors).all()]
+    for count in (1, 2, 13, 14, 15, 16, 17, 40, 101):
+        primes = np.array(known[:count])
+        half = math.prod(known[:count]) // 2
+        expected = [0, 1, -1, half, -half, half - 1, *(half * k // 7 for k in range(-6, 6))]
+        residues = np.array([[x % p for x in expected] for p in known[:count]])
+        assert combine_residues(primes, residues) == expected
+        assert combine_residues(primes, residues[:, :0]) == []

@@ -7,7 +7,7 @@ of `mmlfast.linalg`; `det` and `slogdet` have loops of their own for integers.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -102,12 +102,45 @@ def combine_residues(primes: Array, residues: Array) -> list[int]:
     product = math.prod(moduli.tolist())
     parts = [product // m for m in moduli.tolist()]
     weights = [part * pow(part, -1, m) for part, m in zip(parts, moduli.tolist(), strict=True)]
-    half = product // 2
-    found = []
-    for column in x.T.tolist():
-        value = sum(map(int.__mul__, column, weights)) % product
+    half, found = product // 2, []
+    for value in _weighted_sums(x, weights, product) if len(weights) > _FEW_WEIGHTS else _few_weighted_sums(x, weights):
+        value %= product
         found.append(value - product if value > half else value)
     return found
+
+
+# Up to here products of Python's integers are quicker.
+_FEW_WEIGHTS = 7
+# Digits of 16 bits times halves of 25 bits, so many of them added up, are whole numbers of float64.
+_DIGIT, _HALF, _MOST_HALVES = 16, 25, 1 << (53 - 16 - 25)
+_SUMS_AT_ONCE = 1 << 20
+
+
+def _few_weighted_sums(x: Array, weights: list[int]) -> Iterator[int]:
+    for column in x.T.tolist():
+        yield sum(map(int.__mul__, column, weights))
+
+
+def _weighted_sums(x: Array, weights: list[int], most: int) -> Iterator[int]:
+    """The sum of the weights, which are below `most`, times the numbers of each column, below 2^50. A product of
+    matrices: of the halves of the numbers, and the digits of the weights."""
+    halves = np.concatenate([x & (2**_HALF - 1), x >> _HALF]).astype(np.float64)
+    width = 4 * -(-(most.bit_length() + _HALF) // (4 * _DIGIT))
+    texts = [w.to_bytes(2 * width, "little") for weight in (weights, [w << _HALF for w in weights]) for w in weight]
+    digits = np.frombuffer(b"".join(texts), "<u2").reshape(len(texts), width).astype(np.float64)
+    step = max(1, _SUMS_AT_ONCE // width)
+    for start in range(0, x.shape[1], step):
+        some = halves[:, start : start + step].T
+        sums = [0] * len(some)
+        for first in range(0, len(texts), _MOST_HALVES):
+            part = slice(first, first + _MOST_HALVES)
+            # Each fourth digit is 64 bits further: four integers, as bytes.
+            apart = _core.matmul(some[:, part], digits[part]).astype("<u8").reshape(len(some), -1, 4)
+            for k in range(4):
+                text, size = apart[:, :, k].tobytes(), 2 * width
+                for i in range(len(some)):
+                    sums[i] += int.from_bytes(text[i * size : (i + 1) * size], "little") << (k * _DIGIT)
+        yield from sums
 
 
 def quotient(numerator: int, denominator: int) -> float:
