@@ -432,3 +432,18 @@ def test_texts_that_differ_in_one_place(rng):
         found = group_rows("f", labels, 5000)
         np.testing.assert_array_equal(found.labels, np.unique(labels))
         np.testing.assert_array_equal(found.order, np.argsort(labels, kind="stable"))
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u4", "i8", "u8"])
+def test_range_of_integers(dtype, rng):
+    info = np.iinfo(dtype)
+    for n in (1, 2, 3, 4, 5, 9, 16384, 16386, 50_001):
+        x = rng.integers(info.min, info.max, n, dtype, endpoint=True)
+        for at in {0, n // 2, n - 1}:
+            for value in (info.min, info.max):
+                y = x.copy()
+                y[at] = value
+                assert _core.range_of_integers(y) == (y.min(), y.max())
+    for wrong in (x.astype("i2"), x[:0], x[::2], x.astype(float)):
+        with pytest.raises(ValueError, match="range_of_integers"):
+            _core.range_of_integers(wrong)

@@ -43,6 +43,22 @@ drivers::GroupNumbers numbers_of(const py::array& group, std::uint64_t least, co
   return numbers;
 }
 
+// (least, largest) of native integers of 32 or 64 bits without gaps, at least one.
+py::tuple range_of_integers(const py::array& x) {
+  const auto call = [&](auto least) -> py::tuple {
+    auto largest = least;
+    const char* items = static_cast<const char*>(x.data());
+    run_without_gil([&] { return drivers::range_of_integers(items, x.size(), least, largest); });
+    return py::make_tuple(least, largest);
+  };
+  const bool is_signed = x.dtype().kind() == 'i';
+  require((is_signed || x.dtype().kind() == 'u') && (x.flags() & py::array::c_style) != 0 && x.size() > 0 &&
+              (x.itemsize() == 4 || x.itemsize() == 8),
+          "range_of_integers: integers of 32 or 64 bits without gaps are wanted");
+  if (x.itemsize() == 4) return is_signed ? call(std::int32_t{}) : call(std::uint32_t{});
+  return is_signed ? call(std::int64_t{}) : call(std::uint64_t{});
+}
+
 // (order, offsets) of the rows.
 py::tuple order_by_group(const py::array& group, std::uint64_t least, Size n_groups, const py::object& rank) {
   require(n_groups >= 0, "order_by_group: no number of groups");
@@ -146,6 +162,7 @@ py::object sums_of_groups(int what, const py::array& table, const py::array& gro
 
 void add_row_groups(PyObject* module) {
   py::module_ m = module_of(module);
+  m.def("range_of_integers", &range_of_integers);
   m.def("order_by_group", &order_by_group);
   m.def("number_items", &number_items);
   m.def("gather_rows", &gather_rows);

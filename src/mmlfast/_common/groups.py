@@ -304,7 +304,8 @@ def _number(function: str, labels: Array, name: str) -> LabelNumbers:
     if kind in "iubMm":
         whole = np.ascontiguousarray(labels, labels.dtype.newbyteorder("="))
         whole = whole.view(np.int64) if kind in "Mm" else whole.view(np.uint8) if kind == "b" else whole
-        least, largest = int(whole.min()), int(whole.max())
+        wide = whole.itemsize >= 4
+        least, largest = _core.range_of_integers(whole) if wide else (int(whole.min()), int(whole.max()))
         if largest - least < max(_FEW, 4 * whole.size):
             return LabelNumbers(whole, least, largest - least + 1, None, None, labels)
     if kind in "iuMmUS" or (kind == "f" and labels.itemsize <= 8):
