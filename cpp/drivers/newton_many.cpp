@@ -1,5 +1,6 @@
 #include "drivers/newton_many.hpp"
 
+#include <atomic>
 #include <bit>
 #include <limits>
 
@@ -37,8 +38,11 @@ struct Work {
 };
 
 void gather(const NewtonStarts& starts, const Size* items, Size lanes, bool first, const Work& work) noexcept {
-  for (Size i = 0; i < starts.width; ++i)
-    for (Size l = 0; l < lanes; ++l) work.x[i * lanes + l] = starts.x[items[l] * starts.width + i];
+  for (Size i = 0; i < starts.width; ++i) {
+    const bool moved = !first && i < starts.n;
+    const double* from = (moved ? starts.x : starts.begin) + i;
+    for (Size l = 0; l < lanes; ++l) work.x[i * lanes + l] = from[items[l] * (moved ? starts.n : starts.width)];
+  }
   std::fill_n(work.lanes.status, lanes, 0.0);
   if (first) {
     constexpr double far = std::numeric_limits<double>::infinity();
@@ -53,24 +57,41 @@ void gather(const NewtonStarts& starts, const Size* items, Size lanes, bool firs
   }
 }
 
-void scatter(const NewtonStarts& starts, const Size* items, Size count, Size lanes, std::int32_t done,
-             const Work& work) noexcept {
+// How all have ended so far.
+struct Ends {
+  std::atomic<Size> n_converged = 0;
+  std::atomic<bool> doubtful = false;
+};
+
+void scatter(const NewtonStarts& starts, const Size* items, Size count, Size lanes, std::int32_t done, const Work& work,
+             Ends& ends) noexcept {
+  constexpr std::int32_t few_steps = 2;
+  Size n_converged = 0;
+  bool doubtful = false;
   for (Size l = 0; l < count; ++l) {
     const Size item = items[l];
-    for (Size i = 0; i < starts.n; ++i) starts.x[item * starts.width + i] = work.x[i * lanes + l];
+    for (Size i = 0; i < starts.n; ++i) starts.x[item * starts.n + i] = work.x[i * lanes + l];
     const auto status = static_cast<std::int8_t>(work.lanes.status[l]);
     starts.status[item] = status;
     starts.n_iter[item] = status == 0 ? done : static_cast<std::int32_t>(work.lanes.n_iter[l]);
+    const bool converged = status == static_cast<std::int8_t>(NewtonStatus::converged),
+               stalled = status == static_cast<std::int8_t>(NewtonStatus::stalled);
+    n_converged += converged || stalled;
+    doubtful = doubtful || stalled || (converged && starts.n_iter[item] <= few_steps);
     if (status != 0) continue;
     starts.moved[item] = work.lanes.moved[l];
     for (Size i = 0; i < starts.n; ++i) starts.checkpoint[item * starts.n + i] = work.lanes.checkpoint[i * lanes + l];
   }
+  ends.n_converged += n_converged;
+  if (doubtful) ends.doubtful = true;
 }
 
 }  // namespace
 
 Outcome newton_many(const TapeProgram& program, const double* const* parameters, const NewtonStarts& starts, double tol,
-                    Size max_iter) noexcept {
+                    Size max_iter, Size& n_converged, bool& doubtful) noexcept {
+  n_converged = 0;
+  doubtful = false;
   if (starts.count == 0) return {};
   const TapeProgram::Numbers numbers = program.numbers();
   if (const Outcome outcome = prepare_tape(program, numbers, parameters, {}); !outcome.ok()) return outcome;
@@ -80,7 +101,8 @@ Outcome newton_many(const TapeProgram& program, const double* const* parameters,
   Work(program, starts, nullptr, bytes);
   const double ns = static_cast<double>(group) *
                     (program.layout().ns_per_point + 1.0 + 2.0 * static_cast<double>(starts.n * starts.n));
-  return in_rounds<group>(
+  Ends ends;
+  const Outcome outcome = in_rounds<group>(
       starts.count, max_iter, Rounds(first_round, ns), bytes, [&](Size item) { return starts.status[item] == 0; },
       [&](const Size* items, Size count, Size done, Size until, void* memory) {
         Size unused;
@@ -96,8 +118,11 @@ Outcome newton_many(const TapeProgram& program, const double* const* parameters,
                                     std::has_single_bit(static_cast<std::uint64_t>(k + 1)), k >= first_looked_at};
           if (kernel.step(starts.n, lanes, work.results, bends, work.lanes, settings, work.scratch) == 0) break;
         }
-        scatter(starts, items, count, lanes, static_cast<std::int32_t>(until), work);
+        scatter(starts, items, count, lanes, static_cast<std::int32_t>(until), work, ends);
       });
+  n_converged = ends.n_converged;
+  doubtful = ends.doubtful;
+  return outcome;
 }
 
 }  // namespace mmlfast::drivers

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 
 #include "drivers/common/parallel.hpp"
 #include "runtime/interrupt.hpp"
@@ -34,6 +35,7 @@ Outcome in_rounds(Size n_items, Size max_steps, const Rounds& r, Size scratch_by
   for (;;) {
     const Size until = std::min(max_steps, done + steps), n_groups = ceil_div(n_running, group);
     const double group_ns = r.ns_per_step * static_cast<double>(until - done);
+    std::atomic<Size> left = 0;
     const Outcome outcome = parallel_with_scratch(n_groups, group_ns, scratch_bytes, [&](Size g, void* scratch) {
       Size items[group];
       const Size count = std::min(group, n_running - g * group);
@@ -42,13 +44,13 @@ Outcome in_rounds(Size n_items, Size max_steps, const Rounds& r, Size scratch_by
         items[l] = running ? running[position] : position;
       }
       advance(items, count, done, until, scratch);
+      Size run_on = 0;
+      for (Size l = 0; l < count; ++l) run_on += still_runs(items[l]);
+      if (run_on > 0) left += run_on;
     });
     if (!outcome.ok()) return outcome;
     if (timer.interrupted()) return {Outcome::Status::interrupted};
     if (until == max_steps) return {};
-
-    Size left = 0;
-    for (Size p = 0; p < n_running; ++p) left += still_runs(running ? running[p] : p);
     if (left == 0) return {};
     if (!running) {
       running = AlignedBuffer<Size>(left);

@@ -75,6 +75,7 @@ class Ends(NamedTuple):
     x: Array
     status: Array
     n_iter: Array
+    all_converged: bool = False  # as is known already
 
 
 def newton_many(
@@ -138,7 +139,7 @@ def newton_many(
     step = 4 * _EPS if tol is None else max(as_real(tol, "tol"), 4 * _EPS)
     if not isinstance(args, tuple):
         args = (args,)
-    starts = np.array(as_float(x0, "x0"), np.float64, order="C")
+    starts = np.require(as_float(x0, "x0"), np.float64, ("C", "A"))
     own = any(isinstance(a, np.ndarray) and a.ndim for a in args)
     if own and fprime is None and (found := as_one_number(f, starts, args, step, limit)) is not None:
         return _answer(found[1], starts, 0, EXACT, found[0], disp)
@@ -182,20 +183,21 @@ def _calls_python(taken: Taken) -> bool:
 def _answer(ends: Ends, starts: Array, n: int, derivatives: str, taken: Taken, disp: bool) -> NewtonMany:
     lead = starts.shape[:-1] if n else starts.shape
     status = ends.status.reshape(lead)
-    good = (status == CONVERGED) | (status == STALLED)
+    good = np.ones(lead, bool) if ends.all_converged else (status == CONVERGED) | (status == STALLED)
     last = ends.x.reshape(starts.shape)
-    everywhere = bool(good.all())
+    everywhere = ends.all_converged or bool(good.all())
     x = last if everywhere else np.where(good[..., np.newaxis] if n else good, last, np.nan)
-    message = (
-        f"{summary(ends.status)}. {why(taken)}".rstrip(" ") if derivatives != GIVEN else summary(ends.status) + "."
-    )
+    counts = summary(ends.status, everywhere)
+    message = f"{counts}. {why(taken)}".rstrip(" ") if derivatives != GIVEN else counts + "."
     if disp and not everywhere:
         warn_caller(f"newton_many: {message}")
     return NewtonMany(x, good, status, ends.n_iter.reshape(lead), last, derivatives, message)
 
 
-def summary(status: Array) -> str:
+def summary(status: Array, all_converged: bool = False) -> str:
     """How many ended how."""
+    if all_converged:
+        return f"{status.size} of {status.size} starts have converged"
     counts = [int(np.count_nonzero(status == k)) for k in range(len(MEANINGS))]
     good = counts[CONVERGED] + counts[STALLED]
     parts = [f"{good} of {status.size} starts have converged"]
@@ -254,29 +256,30 @@ class _Scattered:
 
 
 def by_tape(taken: Taken, rows: Array, tol: float, max_iter: int, halley: bool = False, n: int | None = None) -> Ends:
-    """rows: (starts, numbers), of which the first n (all of them, if not said) are unknowns, the others constants; they
-    are written over."""
+    """rows: (starts, numbers), of which the first n (all of them, if not said) are unknowns, the others constants."""
     assert taken.recorded is not None
     n = rows.shape[1] if n is None else n
     one = "value, slope, curvature" if halley else "value, slope"
     compiled = taken.recorded.compiled(one if n == 1 else "value, jacobian")
     count = len(rows)
-    x = rows
-    checkpoint, moved = np.empty((count, n)), np.empty(count)
+    x, checkpoint, moved = np.empty((count, n)), np.empty((count, n)), np.empty(count)
     n_iter, status = np.zeros(count, np.int32), np.zeros(count, np.int8)
     parameters = tuple(taken.parameters)
-    _core.newton_many(compiled.program, parameters, x, checkpoint, moved, n_iter, status, tol, max_iter)
-    doubtful = _doubtful(status, n_iter)
-    if n == 1 and doubtful.any():
+    n_converged, some_doubtful = _core.newton_many(
+        compiled.program, parameters, rows, x, checkpoint, moved, n_iter, status, tol, max_iter
+    )
+    if n == 1 and some_doubtful:
+        doubtful = _doubtful(status, n_iter)
         values = taken.recorded.compiled("value").program
 
         def of(points: Array) -> Array:
-            moved_rows = x[doubtful].copy()
+            moved_rows = rows[doubtful]
             moved_rows[:, 0] = points
             return np.asarray(values.batch(moved_rows, *parameters))[:, 0]
 
         status[doubtful] = checked(of, x[doubtful, 0], status[doubtful])
-    return Ends(x[:, :n], status, n_iter)
+        n_converged -= int(np.count_nonzero(status[doubtful] == NO_ROOT))
+    return Ends(x, status, n_iter, n_converged == count)
 
 
 def _doubtful(status: Array, n_iter: Array) -> Array:
