@@ -48,14 +48,31 @@ Outcome without_failures(Outcome outcome) {
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }
 
-// take(i, s) -> Outcome for each item, with its k >= 1 singular values, of what is said.
-template <class T, class Take>
-Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf what, Take&& take) noexcept {
+// What is done with the singular values of item i: function(i, s) -> Outcome, which outlives this. Not a template
+// parameter, so that what runs it is compiled once.
+template <class T>
+class Take {
+ public:
+  template <class Function>
+  Take(const Function& function) noexcept
+      : function_(&function),
+        call_([](const void* f, Size i, const T* s) -> Outcome { return (*static_cast<const Function*>(f))(i, s); }) {}
+  Outcome operator()(Size i, const T* s) const { return call_(function_, i, s); }
+
+ private:
+  const void* function_;
+  Outcome (*call_)(const void*, Size, const T*);
+};
+
+// take(i, s) for each item, with its k >= 1 singular values, of what is said.
+template <class T>
+Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf what, const Take<T>& take) noexcept {
   const Svd<T>& kernel = kernel_of<Svd<T>>();
   const Size k = std::min(a.layout.rows, a.layout.cols);
   if (!use_lanes<T>(a.layout, n_items, false)) {
     JoinedOutcome taken;
-    Outcome outcome = run_gesdd<T>('N', what, n_items, a, [&](Size i, const SingularFactors<T>& f) {
+    const auto prepare = [&](T* item, bool by_columns) { prepare_for_values(what, item, a.layout, by_columns); };
+    Outcome outcome = run_gesdd<T>('N', n_items, a, prepare, [&](Size i, const SingularFactors<T>& f) {
       if (!take(i, f.s).ok()) taken.join({Outcome::Status::failed_items, i});
     });
     outcome = without_failures(outcome);

@@ -70,6 +70,19 @@ void columns_to_length_one(T* a, Size m, Size n, Size row_step, Size column_step
   }
 }
 
+// An item in memory, as run_gesdd has it, to the scale of the singular values that are asked for.
+template <class T>
+void prepare_for_values(SingularValuesOf what, T* item, const Layout& l, bool by_columns) noexcept {
+  const Size m = l.rows, n = l.cols;
+  if (what == SingularValuesOf::item_times_power)
+    multiply_by_power(item, m * n, safe_exponent(largest_finite(item, m * n)));
+  if (what != SingularValuesOf::columns_of_length_one) return;
+  if (by_columns)
+    columns_to_length_one<1, 16>(item, m, n, 1, m);
+  else
+    columns_to_length_one<16, 1>(item, m, n, n, 1);
+}
+
 // The singular values and vectors that LAPACK gives; all NaN if the outcome is a failure. It is handed a tall matrix,
 // which it does faster: for m > n the item, so that U and V' are by columns; else the transpose, as it lies in memory,
 // so that they are by rows.
@@ -91,9 +104,10 @@ struct SingularFactors {
   }
 };
 
-// call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values only, of what is said.
-template <class T, class Call>
-Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
+// prepare(copy, by_columns) and call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values
+// only.
+template <class T, class Prepare, class Call>
+Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Prepare&& prepare, Call&& call) noexcept {
   const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n);
   if (!fits_blas_int(m) || !fits_blas_int(n)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* routines = lapack_routines<T>();
@@ -122,14 +136,7 @@ Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<con
     T* work = take(lwork);
     f.by_columns = by_columns;
     to_columns(a.item(i), by_columns ? a.layout : transposed(a.layout), copy, rows);
-    if (what == SingularValuesOf::item_times_power)
-      multiply_by_power(copy, a_size, safe_exponent(largest_finite(copy, a_size)));
-    if (what == SingularValuesOf::columns_of_length_one) {
-      if (by_columns)
-        columns_to_length_one<1, 16>(copy, m, n, 1, m);
-      else
-        columns_to_length_one<16, 1>(copy, m, n, n, 1);
-    }
+    prepare(copy, by_columns);
     T *const left = by_columns ? f.u : f.vh, *const right = by_columns ? f.vh : f.u;
     const bool failed =
         !all_finite(copy, a_size) || routines->gesdd(job, rows, k, copy, f.s, left, right, work, lwork, x) != 0;
@@ -147,7 +154,7 @@ Outcome run_gesdd(char job, SingularValuesOf what, Size n_items, const Batch<con
 
 template <class T, class Call>
 Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
-  return run_gesdd<T>(job, SingularValuesOf::item, n_items, a, call);
+  return run_gesdd<T>(job, n_items, a, [](T*, bool) {}, call);
 }
 
 }  // namespace mmlfast::drivers
