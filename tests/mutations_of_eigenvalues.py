@@ -52,7 +52,6 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         "cpp/drivers/svd*",
         "test_svd.py",
         ("largest[k - k % Rows] = std::max(largest[k - k % Rows], largest[k])", "largest[k] = largest[k]"),
-        ("k % Rows == 0 ? 0 : square[k]", "0"),
         ("exponent / 2), std::ldexp(T{1}, exponent - exponent / 2)", "exponent), std::ldexp(T{1}, 0)"),
         ("by_columns = m > n;", "by_columns = m < n;"),
     ),

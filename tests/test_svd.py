@@ -351,14 +351,27 @@ def test_powers_of_two_change_no_digit_of_values(rng):
 def test_rank_in_units_at_the_ends_of_the_range(m, n, rng):
     """One matrix by LAPACK; lengths of columns, of powers of two, beyond what squares or reciprocals can hold."""
     a = rng.integers(-7, 8, (m, n)).astype(float)
-    a[:, n // 2] = a[:, :3].sum(axis=1)
+    a[:, -1] = a[:, 5:8].sum(axis=1)
     powers = rng.integers(-1000, 1000, n)
-    powers[:4] = -1070, 1015, -1022, 0
-    assert la.matrix_rank(np.ldexp(a, powers)) == min(m, n - 1)
+    powers[:5] = -1070, 1015, -1022, 0, 0
+    a = np.ldexp(a, powers)
+    a[:, 4] *= 1e-250  # and one number, whose square is not one, in its column
+    a[5, 4] = 1e250
+    assert la.matrix_rank(a) == min(m, n - 1)
     for bad in (np.nan, np.inf):
         b = a.copy()
         b[m // 2, n - 1] = bad
         assert la.matrix_rank(b, errors="nan") == -1
+
+
+@pytest.mark.parametrize("n", [3, 6, 8, 11, 20])
+def test_columns_too_far_apart_for_one_scale(n, rng):
+    grades = 10.0 ** rng.permuted(np.linspace(-290, 290, n))
+    a = cases.orthogonal(rng, n) * grades * rng.uniform(1, 9, n)
+    exact = np.sort(np.linalg.norm(a / grades, axis=0) * grades)[::-1]
+    stack = np.stack([a] * 9)
+    for found in (la.svdvals(stack)[0], la.svd(stack).S[8]):
+        np.testing.assert_allclose(found, exact, rtol=300 * n * unit(float))
 
 
 @every_matrix_market_file(largest=300)
