@@ -374,10 +374,17 @@ bool RFactor::restore(const std::vector<double>& from) {
 template <class T>
 Outcome r_of_rows(const T* table, const Layout& layout, double* r) noexcept {
   const RFactorNodes nodes{layout.cols};
-  if (layout.rows <= nodes.block_rows() && layout.cols > 0) {  // one block: the same without a state
-    const Workspace work = nodes.request_for_merging();
+  if (layout.rows < 2 * nodes.block_rows() && layout.cols > 0) {  // a block, and part of one: the same without a state
+    const Workspace work = nodes.request(0);
     if (!work) return no_memory;
-    leaf(table, layout, work, r);
+    const Table<T> rows{table, layout};
+    const Size first = std::min(layout.rows, nodes.block_rows()), rest = layout.rows - first;
+    leaf(table, rows.rows(0, first).layout, work, r);
+    if (rest > 0) {
+      const Table<T> others = rows.rows(first, rest);
+      leaf(others.data, others.layout, work, work.nodes);
+      nodes.merge(r, work.nodes, work);
+    }
     make_diagonal_nonnegative(r, layout.cols);
     return {};
   }
