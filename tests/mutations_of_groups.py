@@ -42,8 +42,9 @@ GROUPS: tuple[tuple[Any, ...], ...] = (
         "cpp/drivers/newton_many.cpp",
         "test_newton_many.py test_newton.py",
         ("const bool moved = !first && i < starts.n;", "const bool moved = false;"),  # from the beginning again
-        ("n_converged += converged || stalled;", "n_converged += converged;"),
-        ("(converged && starts.n_iter[item] <= few_steps)", "(converged && starts.n_iter[item] < 0)"),
+        ("n_converged += converged || stalled;", "n_converged += status != 0;"),
+        ("doubtful = doubtful || stalled || (converged", "doubtful = doubtful || (converged"),
+        ("few_steps = 2;", "few_steps = 0;"),
     ),
     (
         "cpp/drivers/common/rounds.hpp",

@@ -484,6 +484,15 @@ def test_moments_of_columns_say_what_is_not_finite_and_not_what_does_not_count()
         Network([300, 1]).standardize(x)
 
 
+def test_numbers_that_are_all_the_same_have_no_deviation():
+    for value in (0.1, 0.7, 1e8 + 0.1, 3.3e-300):
+        for shape in ((5, 3), (5, 7), (4000, 400)):
+            for together in (False, True):
+                found = columns(np.full(shape, value), together=together)
+                assert not found.deviation.any()
+                assert_allclose(found.mean, value, rtol=1e-15)
+
+
 def test_the_order_of_the_data_in_memory_changes_no_bit():
     rng = np.random.default_rng(5)
     x = rng.normal(size=(300, 3)) * [1.0, 1e3, 1e-3]

@@ -77,6 +77,8 @@ def test_ends_that_are_no_roots():
     assert newton_many(lambda x: x**2 + 1, [0.0, 0.7]).status.tolist() == [3, 0]
     assert newton_many(lambda x: x**2 - 4, [np.nan, 1.0, np.inf]).status.tolist() == [4, 1, 4]
     assert newton_many(np.tan, [np.pi / 2, np.pi / 2 - 1e-7]).status.tolist() == [6, 6]  # a pole is no root
+    for pole in (np.pi / 2, np.pi / 2 - 1e-7):  # at rest after a step, and by rounding
+        assert newton_many(np.tan, [pole]).status.tolist() == [6]
     assert not newton_many(lambda x: np.exp(-x), [1.0]).converged.any()
 
 
