@@ -216,6 +216,8 @@ mutations(
     "cpp/kernels/**/matmul*",
     "test_matmul.py test_einsum.py test_layouts.py",
     ("if (r >= skip)", "if (r > skip)"),  # the last square of a row
+    ("load_first(b + whole * Width, columns)", "load_first(b + whole * Width, columns - 1)"),
+    ("(vectors - 1) * full : full", "(vectors - 1) * full - 1 : full"),
     ("if (++r == m) r = 0, ++item", "if (++r == m) r = 1, ++item"),
     (
         "for (; k < depth; ++k)\n    for (int r = 0; r < squares * w",

@@ -156,6 +156,19 @@ def test_copies_in_groups(dtype, rng):
         same_bits(mf.linalg.matmul(a, turned[0], out=out)[1], mf.linalg.matmul(a[1], b[0]))
 
 
+@every_dtype
+def test_columns_of_a_wide_matrix(dtype, rng):
+    """Rows far apart are copied, but not those whose last register is half empty; what lies behind them is NaN."""
+    a, wide = numbers(rng, 2, 40, 33, dtype=dtype), np.full((2, 33, 300), np.nan, dtype)
+    for n in (*range(1, 70), 130, 137):
+        b = numbers(rng, 2, 33, n, dtype=dtype)
+        wide[..., :n] = b
+        out = np.full_like(wide, -7, shape=(2, 40, 300))
+        same_bits(mf.linalg.matmul(a, wide[..., :n], out=out[..., :n]), mf.linalg.matmul(a, b))
+        assert (out[..., n:] == -7).all()
+        wide[..., :n] = np.nan
+
+
 def test_broadcasting_is_numpys(rng):
     for shapes in (
         ((3,), (3,)),

@@ -27,10 +27,11 @@ inline constexpr int most_narrow_rows = native_bytes == 16 ? 4 : 8;
 
 enum class Columns { whole, partial };
 
-// Rows x Vectors registers of C. `columns` is the number of columns if they do not fill the only vector.
+// Rows x Vectors registers of C. `columns` is the number of columns in the last of them if they do not fill it.
 template <class T, int Width, int Vectors, Columns kind, int Rows>
 void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c, int columns) {
   using Row = narrow<T, Width>;
+  constexpr int whole = kind == Columns::whole ? Vectors : Vectors - 1;
   Row sum[Rows][Vectors];
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = Row::zero();
@@ -41,11 +42,8 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
   [[maybe_unused]] const std::ptrdiff_t a_next = strides.a_next, b_next = strides.b_next, c_next = strides.c_next;
   const auto step = [&]() MMLFAST_INLINE_LAMBDA {
     Row row[Vectors];
-    if constexpr (kind == Columns::whole) {
-      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) row[v] = Row::load(b + v * Width);
-    } else {
-      row[0] = Row::load_first(b, columns);
-    }
+    _Pragma("GCC unroll 4") for (int v = 0; v < whole; ++v) row[v] = Row::load(b + v * Width);
+    if constexpr (whole < Vectors) row[whole] = Row::load_first(b + whole * Width, columns);
     _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
       const Row x = Row::broadcast(a[r * a_row]);
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v] = fma(x, row[v], sum[r][v]);
@@ -71,11 +69,8 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
     if constexpr (Width == lanes<T>) {
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(c + r * c_row + v * Width, c_next);
     }
-    if constexpr (kind == Columns::whole) {
-      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) sum[r][v].store(c + r * c_row + v * Width);
-    } else {
-      sum[r][0].store_first(c + r * c_row, columns);
-    }
+    _Pragma("GCC unroll 4") for (int v = 0; v < whole; ++v) sum[r][v].store(c + r * c_row + v * Width);
+    if constexpr (whole < Vectors) sum[r][whole].store_first(c + r * c_row + whole * Width, columns);
   }
 }
 
@@ -113,14 +108,15 @@ template <class T>
 void last_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
                 int columns) {
   constexpr int full = lanes<T>, half = full / 2, quarter = full / 4;
+  constexpr bool masks_cost = native_bytes < 64;
   constexpr int half_rows = native_bytes == 16 ? 3 : most_narrow_rows;
   if (columns > half)
     panel<T, full, 1, Columns::partial, tile_rows>(rows, depth, strides, a, b, c, columns);
-  else if (columns == half)
+  else if (masks_cost && columns == half)
     panel<T, half, 1, Columns::whole, half_rows>(rows, depth, strides, a, b, c, columns);
   else if (columns > quarter)
     panel<T, half, 1, Columns::partial, half_rows>(rows, depth, strides, a, b, c, columns);
-  else if (columns == quarter)
+  else if (masks_cost && columns == quarter)
     panel<T, quarter, 1, Columns::whole, most_narrow_rows>(rows, depth, strides, a, b, c, columns);
   else
     panel<T, quarter, 1, Columns::partial, most_narrow_rows>(rows, depth, strides, a, b, c, columns);
@@ -137,15 +133,21 @@ void copy_panel(std::ptrdiff_t depth, const T* b, std::ptrdiff_t b_row, std::ptr
     }
 }
 
-// One panel of whole vectors, copied first if `copies`.
+// One panel of `Vectors` registers, copied first if `copies`; `columns` are in the last of them. Where masks cost next
+// to nothing, one and two whole registers are masked too: one copy of the code is enough.
 template <int Vectors, class T>
-void whole_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
-                 T* work, bool copies) {
+void wide_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
+                T* work, bool copies, int columns) {
   constexpr int full = lanes<T>;
-  if (!copies) return panel<T, full, Vectors, Columns::whole, tile_rows>(rows, depth, strides, a, b, c, 0);
-  const Strides close{strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next};
+  const auto run = [&](const Strides& s, const T* from) {
+    if constexpr (Vectors != 2)
+      if (columns == full) return panel<T, full, Vectors, Columns::whole, tile_rows>(rows, depth, s, a, from, c, full);
+    if constexpr (Vectors > 1)
+      panel<T, full, Vectors, Columns::partial, tile_rows>(rows, depth, s, a, from, c, columns);
+  };
+  if (!copies) return run(strides, b);
   copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, work);
-  panel<T, full, Vectors, Columns::whole, tile_rows>(rows, depth, close, a, work, c, 0);
+  run({strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next}, work);
 }
 
 // c = a b for one item. `work`: depth * 3 vectors.
@@ -156,30 +158,31 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, co
   // Narrow panels meet in fewer sets of the cache (measured).
   constexpr std::ptrdiff_t far = tile_vectors == 1 ? 512 : 1088;
   const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) >= far;
-  std::ptrdiff_t left = cols / full;
   const auto advance = [&](int vectors) {
-    left -= vectors;
+    cols -= vectors * full;
     b += vectors * full;
     c += vectors * full;
   };
-  while (left > 0) {
-    if constexpr (tile_vectors == 3) {
-      if (left == 3 || left > 4) {
-        whole_panel<3>(rows, depth, strides, a, b, c, work, copies);
-        advance(3);
-        continue;
-      }
-      if (left >= 2) {
-        whole_panel<2>(rows, depth, strides, a, b, c, work, copies);
-        advance(2);
-        continue;
-      }
+  if constexpr (tile_vectors == 3) {
+    // Columns that do not fill a register are in one tile with those before them, unless these are copied.
+    while (cols > full) {
+      const std::ptrdiff_t registers = copies && cols >= 2 * full ? cols / full : (cols + full - 1) / full;
+      const int vectors = registers == 3 || registers > 4 ? 3 : 2;
+      const int columns = cols < vectors * full ? static_cast<int>(cols) - (vectors - 1) * full : full;
+      const bool copied = copies && columns == full;
+      if (vectors == 3)
+        wide_panel<3>(rows, depth, strides, a, b, c, work, copied, columns);
+      else
+        wide_panel<2>(rows, depth, strides, a, b, c, work, copied, columns);
+      advance(vectors);
     }
-    whole_panel<1>(rows, depth, strides, a, b, c, work, copies);
-    advance(1);
+  } else {
+    while (cols >= full) {
+      wide_panel<1>(rows, depth, strides, a, b, c, work, copies, full);
+      advance(1);
+    }
   }
-  if (const int columns = static_cast<int>(cols % full); columns > 0)
-    last_panel(rows, depth, strides, a, b, c, columns);
+  if (cols > 0) last_panel(rows, depth, strides, a, b, c, static_cast<int>(cols));
 }
 
 // Square matrices of a size known to the compiler, one row of B and of C per register, one item after another.
