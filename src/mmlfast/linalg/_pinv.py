@@ -13,6 +13,7 @@ from mmlfast._common.arrays import as_array, as_float, explain_matrix, ndarray
 from mmlfast._common.fast_path import fast_path
 from mmlfast.linalg._column_units import default_rtol, length_exponents, orthonormal, unevenness
 from mmlfast.linalg._elimination import inv
+from mmlfast.linalg._matmul import matmul
 from mmlfast.linalg._svd import svd
 
 Array = np.ndarray[Any, Any]
@@ -132,7 +133,8 @@ def _pinv_from_factors(matrix: Any, rcond: Any, hermitian: bool, given: bool) ->
         power: Any = 0 if near_one else np.frexp(largest)[1]
         sizes = s if near_one else np.ldexp(s, -power)
         reciprocal = 1 / sizes if all_kept else np.divide(1, sizes, out=np.zeros_like(s), where=kept)
-        x: Array = vh.mT @ (reciprocal[..., None] * u.mT)
+        # Not NumPy's: its threads go on looking for work, in the way of ours.
+        x: Array = matmul(vh.mT, reciprocal[..., None] * u.mT)
         if not near_one:
             x = np.ldexp(x, -power[..., None])
     if given or hermitian or all_kept:
