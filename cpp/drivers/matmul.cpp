@@ -9,6 +9,7 @@ namespace mmlfast::drivers {
 namespace {
 
 constexpr double block_ns = 50'000;
+constexpr double longest_ns = 1'000'000;  // of an item that is not cut
 
 template <class T>
 Batch<T> transposed(const Batch<T>& x) {
@@ -38,7 +39,8 @@ Batch<T> tall(Size n_items, const Batch<T>& x) {
   return {x.data, 0, {m * n_items, x.layout.cols, m == 1 ? x.stride : x.layout.row_stride, x.layout.col_stride}};
 }
 
-// Calls run(first, count, row, rows, scratch) for pieces of the batch of roughly block_ns: whole items, or rows of one.
+// Calls run(first, count, row, rows, scratch) for pieces of the batch of roughly block_ns: whole items, or rows of one
+// if there are too few for all threads (each piece of an item copies the same panels of b).
 template <class T, class Run>
 Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements, Run&& run) noexcept {
   constexpr Size row_unit = 48;  // a multiple of the heights of all tiles
@@ -48,7 +50,7 @@ Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements
       run(Size{0}, Size{1}, Size{0}, rows, static_cast<T*>(scratch));
     });
   Size per_block = 1, rows_per_block = rows, pieces = 1;
-  if (item_ns < block_ns) {
+  if (item_ns < block_ns || (item_ns < longest_ns && n_items >= 8 * get_num_threads())) {
     per_block = std::min(n_items, std::max<Size>(1, static_cast<Size>(block_ns / item_ns)));
   } else {
     const Size units = ceil_div(rows, row_unit);
