@@ -45,18 +45,18 @@ drivers::GroupNumbers numbers_of(const py::array& group, std::uint64_t least, co
 
 // (least, largest) of native integers of 32 or 64 bits without gaps, at least one.
 py::tuple range_of_integers(const py::array& x) {
-  const auto call = [&](auto least) -> py::tuple {
-    auto largest = least;
-    const char* items = static_cast<const char*>(x.data());
-    run_without_gil([&] { return drivers::range_of_integers(items, x.size(), least, largest); });
-    return py::make_tuple(least, largest);
-  };
   const bool is_signed = x.dtype().kind() == 'i';
   require((is_signed || x.dtype().kind() == 'u') && (x.flags() & py::array::c_style) != 0 && x.size() > 0 &&
               (x.itemsize() == 4 || x.itemsize() == 8),
           "range_of_integers: integers of 32 or 64 bits without gaps are wanted");
-  if (x.itemsize() == 4) return is_signed ? call(std::int32_t{}) : call(std::uint32_t{});
-  return is_signed ? call(std::int64_t{}) : call(std::uint64_t{});
+  const auto range = [&](auto least) -> py::tuple {
+    auto largest = least;
+    const char* items = static_cast<const char*>(x.data());
+    run_without_gil([&] { return drivers::range_of_integers(items, x.size(), is_signed, least, largest); });
+    const py::int_ middle(is_signed ? std::uint64_t{1} << (8 * sizeof least - 1) : 0);
+    return py::make_tuple(py::int_(least) - middle, py::int_(largest) - middle);
+  };
+  return x.itemsize() == 4 ? range(std::uint32_t{}) : range(std::uint64_t{});
 }
 
 // (order, offsets) of the rows.

@@ -57,11 +57,31 @@ const double* reduce_blocks(const CovarianceNodes& nodes, const Table<T>& table,
   return current;
 }
 
+// A function of which the code that calls it need not know more than how: it is compiled once for all of them.
+template <class Result, class... Arguments>
+class Callback {
+ public:
+  template <class F>
+  Callback(const F& f) noexcept
+      : f_(&f), call_([](const void* known, Arguments... arguments) noexcept -> Result {
+          return (*static_cast<const F*>(known))(arguments...);
+        }) {}
+  Result operator()(Arguments... arguments) const noexcept { return call_(f_, arguments...); }
+
+ private:
+  const void* f_;
+  Result (*call_)(const void*, Arguments...) noexcept;
+};
+
+using WriteNode = Callback<void, Size, const CovarianceShape&, const double*, const double*>;
+template <class T>
+using CallLanes = Callback<LaneBits, const T* const*, const double* const*, Size, Size, double*>;
+
 // write(item, shape, node, powers) for the node of a table. One whose numbers are too large or too small for `safe` is
 // that of the columns times 2^-powers[j]; else powers is null.
-template <class T, class Write>
+template <class T>
 Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSquares& safe, bool by_one_thread,
-                     Write&& write) noexcept {
+                     const WriteNode& write) noexcept {
   const Layout& l = table.layout;
   const CovarianceNodes nodes(l.cols, want);
   const CovarianceShape& shape = nodes.shape;
@@ -88,9 +108,9 @@ Outcome reduce_table(const Table<T>& table, Size item, Want want, const SafeSqua
 }
 
 // `reduce_table` of every table.
-template <class T, class Write>
+template <class T>
 Outcome for_each_table(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, Want want,
-                       const SafeSquares& safe, Write&& write) noexcept {
+                       const SafeSquares& safe, const WriteNode& write) noexcept {
   const bool full = want == Want::covariance;
   const Layout& l = x.layout;
   const double item_ns = 50 + static_cast<double>(l.rows) * row_ns(l.cols, full);
@@ -117,14 +137,13 @@ bool in_lanes(Size n_items, const Layout& table) noexcept {
   return n_items >= 5 && CovarianceShape(table.cols).is_short(table.rows);
 }
 
-// call(kernel, item pointers, weight pointers or null, first, count, scratch) -> LaneBits for eight tables after the
+// call(item pointers, weight pointers or null, first, count, scratch) -> LaneBits for eight tables after the
 // other; those that it returns go through `reduce_table`, if they have a column that needs a power of two.
-template <class T, class Call, class Write>
+template <class T>
 Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<const double>& weights, Want want,
-                            const SafeSquares& safe, Call&& call, Write&& write) noexcept {
+                            const SafeSquares& safe, const CallLanes<T>& call, const WriteNode& write) noexcept {
   const Layout& l = x.layout;
   const bool weighted = weights.data != nullptr;
-  const auto& kernel = kernel_of<CovarianceInLanes<T>>();
   const double item_ns = 10 + static_cast<double>(l.rows) * row_ns(l.cols, want == Want::covariance) * 0.25;
   // Enough for reduce_table too, which otherwise might ask for more, and move what the next group works in.
   const Size scratch_bytes =
@@ -137,9 +156,9 @@ Outcome for_each_lane_group(Size n_items, const Batch<const T>& x, const Batch<c
         const LaneItems<const T> items(x, first, count);
         LaneBits left;
         if (weighted) {
-          left = call(kernel, items.item, LaneItems<const double>(weights, first, count).item, first, count, scratch);
+          left = call(items.item, LaneItems<const double>(weights, first, count).item, first, count, scratch);
         } else {
-          left = call(kernel, items.item, nullptr, first, count, scratch);
+          left = call(items.item, nullptr, first, count, scratch);
         }
         if constexpr (sizeof(T) == 8) {
           for (left &= occupied(count); left != 0; left &= left - 1) {
@@ -164,12 +183,13 @@ Outcome covariance(Size n_items, const Batch<const T>& x, const Batch<const doub
     write_covariance(shape, node, powers, *ddof.item(i), cov.item(i), cov.layout);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::covariance, safe_squares, write);
-  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+  const auto& kernel = kernel_of<CovarianceInLanes<T>>();
+  const auto call = [&](auto items, auto w, Size first, Size count, double* scratch) {
     return kernel.covariance(items, x.layout, w, weights.layout.row_stride,
                              LaneItems<const double>(ddof, first, count).item, LaneItems<T>(cov, first, count).item,
                              cov.layout, scratch);
   };
-  return for_each_lane_group(n_items, x, weights, Want::covariance, safe_squares, call, write);
+  return for_each_lane_group<T>(n_items, x, weights, Want::covariance, safe_squares, call, write);
 }
 
 template <class T>
@@ -179,11 +199,12 @@ Outcome correlation(Size n_items, const Batch<const T>& x, const Batch<const dou
     write_correlation(shape, node, cor.item(i), cor.layout);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::covariance, safe_products, write);
-  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+  const auto& kernel = kernel_of<CovarianceInLanes<T>>();
+  const auto call = [&](auto items, auto w, Size first, Size count, double* scratch) {
     return kernel.correlation(items, x.layout, w, weights.layout.row_stride, LaneItems<T>(cor, first, count).item,
                               cor.layout, scratch);
   };
-  return for_each_lane_group(n_items, x, weights, Want::covariance, safe_products, call, write);
+  return for_each_lane_group<T>(n_items, x, weights, Want::covariance, safe_products, call, write);
 }
 
 template <class T>
@@ -193,12 +214,13 @@ Outcome variance(Size n_items, const Batch<const T>& x, const Batch<const double
     write_variance(shape, node, powers, *ddof.item(i), root, var.item(i), var.layout.row_stride);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::variance, safe_squares, write);
-  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+  const auto& kernel = kernel_of<CovarianceInLanes<T>>();
+  const auto call = [&](auto items, auto w, Size first, Size count, double* scratch) {
     return (root ? kernel.deviation : kernel.variance)(
         items, x.layout, w, weights.layout.row_stride, LaneItems<const double>(ddof, first, count).item,
         LaneItems<T>(var, first, count).item, var.layout.row_stride, scratch);
   };
-  return for_each_lane_group(n_items, x, weights, Want::variance, safe_squares, call, write);
+  return for_each_lane_group<T>(n_items, x, weights, Want::variance, safe_squares, call, write);
 }
 
 template <class T>
@@ -208,11 +230,12 @@ Outcome mean(Size n_items, const Batch<const T>& x, const Batch<const double>& w
     write_mean(shape, node, powers, result.item(i), result.layout.row_stride);
   };
   if (!in_lanes(n_items, x.layout)) return for_each_table(n_items, x, weights, Want::mean, safe_squares, write);
-  const auto call = [&](const auto& kernel, auto items, auto w, Size first, Size count, double* scratch) {
+  const auto& kernel = kernel_of<CovarianceInLanes<T>>();
+  const auto call = [&](auto items, auto w, Size first, Size count, double* scratch) {
     return kernel.mean(items, x.layout, w, weights.layout.row_stride, LaneItems<T>(result, first, count).item,
                        result.layout.row_stride, scratch);
   };
-  return for_each_lane_group(n_items, x, weights, Want::mean, safe_squares, call, write);
+  return for_each_lane_group<T>(n_items, x, weights, Want::mean, safe_squares, call, write);
 }
 
 Outcome affine_covariance(Size n_items, const Batch<const double>& a, const Batch<const double>& c,

@@ -15,19 +15,20 @@ constexpr double ns_per_row = 3;
 
 }  // namespace
 
-template <class I>
-Outcome range_of_integers(const char* items, Size n, I& least, I& largest) noexcept {
+template <class U>
+Outcome range_of_integers(const char* items, Size n, bool is_signed, U& least, U& largest) noexcept {
   constexpr Size at_once = 16384, chains = 4;
   constexpr double ns_each = 0.4;
-  const auto item = [items](Size i) {
-    I x;
+  const U turned = is_signed ? static_cast<U>(U{1} << (8 * sizeof(U) - 1)) : U{0};
+  const auto item = [items, turned](Size i) {
+    U x;
     std::memcpy(&x, items + i * static_cast<Size>(sizeof x), sizeof x);
-    return x;
+    return static_cast<U>(x ^ turned);
   };
-  std::atomic<I> low = item(0), high = item(0);
+  std::atomic<U> low = item(0), high = item(0);
   const bool finished = parallel_blocks(ceil_div(n, at_once), ns_each * static_cast<double>(n), [&](Size block) {
     const Size from = block * at_once, to = std::min(n, from + at_once);
-    I lows[chains], highs[chains];
+    U lows[chains], highs[chains];
     std::fill_n(lows, chains, item(from));
     std::fill_n(highs, chains, item(from));
     const auto take = [&](Size i, Size c) {
@@ -38,10 +39,10 @@ Outcome range_of_integers(const char* items, Size n, I& least, I& largest) noexc
     for (; i + chains <= to; i += chains)
       for (Size c = 0; c < chains; ++c) take(i + c, c);
     for (; i < to; ++i) take(i, 0);
-    const I own_low = *std::min_element(lows, lows + chains), own_high = *std::max_element(highs, highs + chains);
-    for (I x = low; own_low < x && !low.compare_exchange_weak(x, own_low);) {
+    const U own_low = *std::min_element(lows, lows + chains), own_high = *std::max_element(highs, highs + chains);
+    for (U x = low; own_low < x && !low.compare_exchange_weak(x, own_low);) {
     }
-    for (I x = high; own_high > x && !high.compare_exchange_weak(x, own_high);) {
+    for (U x = high; own_high > x && !high.compare_exchange_weak(x, own_high);) {
     }
   });
   least = low;
@@ -49,10 +50,8 @@ Outcome range_of_integers(const char* items, Size n, I& least, I& largest) noexc
   return {finished ? Outcome::Status::ok : Outcome::Status::interrupted};
 }
 
-template Outcome range_of_integers(const char*, Size, std::int32_t&, std::int32_t&) noexcept;
-template Outcome range_of_integers(const char*, Size, std::int64_t&, std::int64_t&) noexcept;
-template Outcome range_of_integers(const char*, Size, std::uint32_t&, std::uint32_t&) noexcept;
-template Outcome range_of_integers(const char*, Size, std::uint64_t&, std::uint64_t&) noexcept;
+template Outcome range_of_integers(const char*, Size, bool, std::uint32_t&, std::uint32_t&) noexcept;
+template Outcome range_of_integers(const char*, Size, bool, std::uint64_t&, std::uint64_t&) noexcept;
 
 Outcome order_by_group(const GroupNumbers& numbers, Size n_groups, std::int64_t* order, std::int64_t* offsets,
                        bool& known) noexcept {

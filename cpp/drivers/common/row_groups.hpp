@@ -49,9 +49,10 @@ bool read_numbers(const GroupNumbers& numbers, Size from, Size to, Size n_groups
   return true;
 }
 
-// The least and the largest of n > 0 integers of type I, which may lie at any address.
-template <class I>
-Outcome range_of_integers(const char* items, Size n, I& least, I& largest) noexcept;
+// The least and the largest of n > 0 integers of 32 or 64 bits with their first bit turned if they are signed: in this
+// way they are in order as unsigned ones. They may lie at any address.
+template <class U>
+Outcome range_of_integers(const char* items, Size n, bool is_signed, U& least, U& largest) noexcept;
 
 // order and offsets of n_groups groups, some of which may be empty; offsets has n_groups + 1 numbers. `known` becomes
 // false if a number is no group.
