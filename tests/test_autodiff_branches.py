@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-import threading
 
 import numpy as np
 import pytest
 from cases import saying
+from in_threads import in_threads
 
 from mmlfast.autodiff import (
     TracingError,
@@ -236,11 +236,7 @@ def test_branches_in_threads():
             if not np.array_equal(g(x), [2, 0, 0] if x[0] > x[1] else [0, 3, 0]):
                 wrong.append(x)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(work, range(4))
     assert not wrong
 
 

@@ -28,6 +28,7 @@ import pytest
 import scipy.sparse
 from cases import saying
 from derivatives import close, differences, same
+from in_threads import in_threads
 
 from mmlfast.autodiff import derivative, grad, hessian, jacobian, jvp, trace, value_and_grad, vjp
 
@@ -546,11 +547,7 @@ def test_every_change_at_once_from_threads():
                 wrong.append(p)
 
     expected = {p: make(p)(X) for p in (2, 3, 4, 5)}
-    workers = [threading.Thread(target=work, args=(p,)) for p in expected]
-    for w in workers:
-        w.start()
-    for w in workers:
-        w.join()
+    in_threads(work, expected)
     assert not wrong
 
 

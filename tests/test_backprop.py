@@ -7,13 +7,13 @@ import copy
 import io
 import math
 import pickle
-import threading
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_threads import in_threads
 from interrupts import interrupt
 
 import mmlfast as mf
@@ -200,6 +200,13 @@ def test_relu_has_slope_zero_at_zero():
 # ---- training ----
 
 
+def fits_as_the_reference(net, layers, names, x, y, how):
+    losses = net.fit(x, y, **how)
+    want_layers, want_losses = reference.fit(layers, names, x, y, **how)
+    np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
+    assert largest_difference(list(zip(net.weights, net.biases, strict=True)), want_layers) < 1e-11
+
+
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("output", ["identity", "softmax"])
 @pytest.mark.parametrize(("n", "batch_size"), [(100, 32), (33, 33), (31, 100), (7, 1), (400, 150), (65, 8)])
@@ -209,12 +216,7 @@ def test_fit_step_for_step(rng, n, batch_size, output, momentum):
     x, y = samples(rng, n, sizes, output)
     how: dict[str, Any] = {"epochs": 3, "batch_size": batch_size, "learning_rate": 0.1, "momentum": momentum}
     for shuffle in (True, False):
-        trained = copy.copy(net)
-        losses = trained.fit(x, y, shuffle=shuffle, seed=11, **how)
-        want_layers, want_losses = reference.fit(layers, names, x, y, shuffle=shuffle, seed=11, **how)
-        np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
-        got = list(zip(trained.weights, trained.biases, strict=True))
-        assert largest_difference(got, want_layers) < 1e-11
+        fits_as_the_reference(copy.copy(net), layers, names, x, y, how | {"shuffle": shuffle, "seed": 11})
 
 
 @pytest.mark.parametrize("sizes", [[40, 20, 3], [2, 9, 2], [1, 40, 1], [2, 3, 1], [1, 8, 2], [2, 7, 7, 1], [17, 1]])
@@ -223,10 +225,7 @@ def test_fit_step_for_step_at_other_widths(rng, sizes, activation):
     net, layers, names = make(rng, sizes, activation, "identity")
     x, y = samples(rng, 45, sizes, "identity")
     how: dict[str, Any] = {"epochs": 3, "batch_size": 18, "learning_rate": 0.02, "momentum": 0.5}
-    losses = net.fit(x, y, **how)
-    want_layers, want_losses = reference.fit(layers, names, x, y, **how)
-    np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
-    assert largest_difference(list(zip(net.weights, net.biases, strict=True)), want_layers) < 1e-11
+    fits_as_the_reference(net, layers, names, x, y, how)
 
 
 def test_fit_of_a_network_with_a_phase_for_the_update(rng):
@@ -235,10 +234,7 @@ def test_fit_of_a_network_with_a_phase_for_the_update(rng):
     net, layers, names = make(rng, sizes, "tanh", "identity")
     x, y = samples(rng, 140, sizes, "identity")
     how: dict[str, Any] = {"epochs": 1, "batch_size": 130, "learning_rate": 0.01, "momentum": 0.5}
-    losses = net.fit(x, y, **how)
-    want_layers, want_losses = reference.fit(layers, names, x, y, **how)
-    np.testing.assert_allclose(losses, want_losses, rtol=1e-11)
-    assert largest_difference(list(zip(net.weights, net.biases, strict=True)), want_layers) < 1e-11
+    fits_as_the_reference(net, layers, names, x, y, how)
 
 
 def test_fit_repeats_and_depends_on_seed(rng):
@@ -643,19 +639,13 @@ def test_many_python_threads_at_once(rng):
     """Each trains its own network; one of them has the pool, the others work alone."""
     x, y = samples(rng, 300, [50, 60, 5], "softmax")
 
-    def train() -> list[np.ndarray[Any, Any]]:
+    def train(_: int) -> list[np.ndarray[Any, Any]]:
         net = Network([50, 60, 5], output="softmax", loss="cross_entropy")
         net.fit(x, y, epochs=3, batch_size=100, learning_rate=0.1)
         return net.weights
 
-    want, results = train(), []
-    workers = [threading.Thread(target=lambda: results.append(train())) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert len(results) == 8
-    for weights in results:
+    want = train(0)
+    for weights in in_threads(train, range(8)):
         for a, b in zip(weights, want, strict=True):
             np.testing.assert_array_equal(a, b)
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 import copy
 import math
 import sys
-import threading
 
 import numpy as np
 import pytest
 from cases import every_dtype, every_layout, misaligned, same_bits
+from in_threads import in_threads
 from tables import WIDTHS, block_rows, error, exact, table
 
 import mmlfast as mf
@@ -508,20 +508,14 @@ def test_baseline_is_right_too(run_python):
 def test_threads_may_share_moments(rng):
     x = rng.standard_normal((8, 1000, 5))
     m = Moments()
-    start = threading.Barrier(8)
 
     def work(k):
-        start.wait()
         for part in np.split(x[k], 10):
             m.update(part)
             m.covariance()
             copy.copy(m).merge(m)
 
-    workers = [threading.Thread(target=work, args=(k,)) for k in range(8)]
-    for w in workers:
-        w.start()
-    for w in workers:
-        w.join()
+    in_threads(work, range(8))
     assert m.count == 8000
     assert error(m.covariance(), stats.covariance(x.reshape(-1, 5))) < 1e-13
 

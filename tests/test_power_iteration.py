@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from cases import every_batch_size, every_case, every_dtype, every_layout, poisoned, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_threads import in_threads
 from interrupts import interrupt
 
 import mmlfast as mf
@@ -610,17 +611,7 @@ def test_other_threads_run_meanwhile(rng):
 def test_many_python_threads_get_the_same_answer(rng):
     a, s = gapped(rng, 500, 7), sp.csr_array(gapped(rng, 300))
     expected = power_iteration(a), power_iteration(s)
-    results = [None] * 8
-
-    def work(i):
-        results[i] = power_iteration(a), power_iteration(s)
-
-    workers = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for w in workers:
-        w.start()
-    for w in workers:
-        w.join()
-    for result in results:
+    for result in in_threads(lambda _: (power_iteration(a), power_iteration(s)), range(8)):
         same_pair(result[0], expected[0])
         same_pair(result[1], expected[1])
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from in_threads import in_threads
 
 import mmlfast as mf
 from mmlfast import _core
@@ -176,24 +177,18 @@ print("done")
 
 def test_threads_take_turns(threads: Callable[[int | None], None]) -> None:
     """Updates and readings from eight threads: every row counts once, and what is read is a whole number of updates."""
-    import threading
-
     threads(2)
     x = np.ones((501, 3))
     m, r, wrong = Moments(), RFactor(), []
 
-    def work() -> None:
+    def work(_: int) -> None:
         for _ in range(40):
             m.update(x)
             r.update(x)
             if m.count % 501 or r.count % 501 or m.covariance().any():
                 wrong.append(m.count)
 
-    workers = [threading.Thread(target=work) for _ in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(work, range(8))
     assert not wrong
     assert m.count == r.count == 8 * 40 * 501
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gc
 import sys
-import threading
 import weakref
 
 import numpy as np
 import pytest
 from cases import saying
+from in_threads import in_threads
 from interrupts import interrupt
 from scipy.optimize import rosen, rosen_der
 
@@ -527,18 +527,14 @@ def test_threads_of_python_share_a_program(rng):
     want = program.batch(points)
     wrong = []
 
-    def work():
+    def work(_):
         for _ in range(20):
             if not np.array_equal(program.batch(points), want):
                 wrong.append("batch")
             if not all(np.array_equal(program(x), y) for x, y in zip(points, want, strict=True)):
                 wrong.append("one")
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(work, range(4))
     assert not wrong
 
 

@@ -68,7 +68,7 @@ class Bfgs {
   bool run(const double* diagonal) noexcept {
     kernel_.diagonal(b_, n_, stride_, diagonal);
     if (!evaluate(x_, result_.value, g_)) return false;
-    if (!is_finite(result_.value, g_)) return ends(BfgsEnd::not_finite);
+    if (!all_finite(result_.value, g_, n_)) return ends(BfgsEnd::not_finite);
     largest_ = std::fabs(result_.value);
     InterruptTimer timer;
     bool fresh = true;
@@ -120,7 +120,6 @@ class Bfgs {
     ++result_.n_evaluations;
     return f_.evaluate(x, value, gradient);
   }
-  bool is_finite(double value, const double* g) const noexcept { return std::isfinite(value) && all_finite(g, n_); }
   bool is_zero(const double* g) const noexcept {
     return std::all_of(g, g + n_, [](double v) { return v == 0; });
   }
@@ -181,7 +180,7 @@ class Bfgs {
         found = t;
         return true;
       }
-      if (!is_finite(t.value, trial_g_)) {
+      if (!all_finite(t.value, trial_g_, n_)) {
         high = {at, std::numeric_limits<double>::infinity(), 0};
         has_high = true;
         at = low.at + 0.2 * (at - low.at);

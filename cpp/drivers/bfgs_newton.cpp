@@ -30,7 +30,7 @@ class Newton {
 
   bool run() noexcept {
     if (!evaluate(x_, result_.value, g_)) return false;
-    if (!is_finite(result_.value, g_)) return ends(NewtonEnd::not_finite);
+    if (!all_finite(result_.value, g_, n_)) return ends(NewtonEnd::not_finite);
     keep(result_.value);
     result_.decrease = infinity;
     InterruptTimer timer;
@@ -76,7 +76,6 @@ class Newton {
     ++result_.n_evaluations;
     return f_.evaluate(x, value, gradient);
   }
-  bool is_finite(double value, const double* g) const noexcept { return std::isfinite(value) && all_finite(g, n_); }
   // Values so far: the largest of all, and of the last ones.
   void keep(double value) noexcept {
     before_[n_kept_++ % most_before] = std::fabs(value);
@@ -220,7 +219,7 @@ class Newton {
         result_.value = value;
         return true;
       }
-      const double gained = is_finite(value, trial_g_) ? gain(value) : -infinity;
+      const double gained = all_finite(value, trial_g_, n_) ? gain(value) : -infinity;
       const double ratio = result_.decrease > 0 ? gained / result_.decrease : -infinity;
       if (ratio < 0.25)
         radius_ = 0.25 * length;

@@ -5,9 +5,7 @@
 namespace mmlfast::drivers {
 
 RowResiduals::RowResiduals(const RowModel& model) noexcept
-    : ResidualFunction(model.m, model.values->layout().group_sizes[1]),
-      model_(model),
-      derivatives_(checked_product(n_residuals(), n_parameters())) {
+    : TracedResiduals(model.m, model.values->layout().group_sizes[1]), model_(model) {
   if (!derivatives_) outcome_ = {Outcome::Status::no_memory};
 }
 

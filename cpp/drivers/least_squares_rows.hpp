@@ -22,7 +22,7 @@ struct RowModel {
   TapeCallback callback;
 };
 
-class RowResiduals : public ResidualFunction {
+class RowResiduals : public TracedResiduals {
  public:
   explicit RowResiduals(const RowModel& model) noexcept;
 
@@ -31,15 +31,10 @@ class RowResiduals : public ResidualFunction {
   Answer second_derivative(const double* p, const double* v, double* r_vv) noexcept override;
   Answer precise_residuals(const double* p, double* r) noexcept override;
 
-  // Not ok after an answer of `false` or `stop`.
-  const Outcome& outcome() const noexcept { return outcome_; }
-
  private:
   void weigh(double* r) const noexcept { weigh_residuals(model_.weights, model_.whitening, n_residuals(), r); }
 
   RowModel model_;
-  AlignedBuffer<double> derivatives_;
-  Outcome outcome_;
 };
 
 }  // namespace mmlfast::drivers

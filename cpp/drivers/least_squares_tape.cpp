@@ -6,11 +6,10 @@
 namespace mmlfast::drivers {
 
 TapeResiduals::TapeResiduals(const TapeModel& model) noexcept
-    : ResidualFunction(model.values->layout().n_outputs, model.values->layout().group_sizes[0]),
+    : TracedResiduals(model.values->layout().n_outputs, model.values->layout().group_sizes[0]),
       model_(model),
       values_(*model.values, model.data, model.callback),
       jacobian_(*model.jacobian, model.data, model.callback),
-      derivatives_(checked_product(n_residuals(), n_parameters())),
       data_(model.n_data + 1) {
   outcome_ = values_.outcome();
   outcome_.join(jacobian_.outcome());

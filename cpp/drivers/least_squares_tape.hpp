@@ -27,7 +27,21 @@ struct TapeModel {
 // r by weights and by the inverse of a triangle, where there are such.
 void weigh_residuals(const double* weights, const double* whitening, Size m, double* r) noexcept;
 
-class TapeResiduals : public ResidualFunction {
+// What residuals of traced models have in common.
+class TracedResiduals : public ResidualFunction {
+ public:
+  // Not ok after an answer of `false` or `stop`.
+  const Outcome& outcome() const noexcept { return outcome_; }
+
+ protected:
+  TracedResiduals(Size n_residuals, Size n_parameters) noexcept
+      : ResidualFunction(n_residuals, n_parameters), derivatives_(checked_product(n_residuals, n_parameters)) {}
+
+  AlignedBuffer<double> derivatives_;
+  Outcome outcome_;
+};
+
+class TapeResiduals : public TracedResiduals {
  public:
   TapeResiduals(const TapeModel& model) noexcept;
 
@@ -36,18 +50,13 @@ class TapeResiduals : public ResidualFunction {
   Answer second_derivative(const double* p, const double* v, double* r_vv) noexcept override;
   Answer precise_residuals(const double* p, double* r) noexcept override;
 
-  // Not ok after an answer of `false` or `stop`.
-  const Outcome& outcome() const noexcept { return outcome_; }
-
  private:
   void weigh(double* r) const noexcept;
 
   TapeModel model_;
   TapeEvaluator values_, jacobian_;
-  AlignedBuffer<double> derivatives_;
   AlignedBuffer<Double2> precise_;
   AlignedBuffer<const double*> data_;
-  Outcome outcome_;
 };
 
 }  // namespace mmlfast::drivers

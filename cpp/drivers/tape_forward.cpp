@@ -61,10 +61,14 @@ class Forward {
         determinant(run);
         break;
       case TapeOp::callback:
+        if (g_.jacobian_of(r).empty()) {
+          fault_ = tape_no_jacobian;
+          return;
+        }
         callback(run, g_.jacobian_of(r));
         break;
       default:
-        if (tape_is_norm_power(g_, run) && !has_leaf(run.operand[0])) {
+        if (tape_is_norm_power(g_, run, leaf_)) {
           norm_power(run);
           break;
         }
@@ -72,11 +76,6 @@ class Forward {
           if (tape_differentiable(run.op, k)) elementwise(run, k);
     }
     finish(run);
-  }
-  bool has_leaf(const TapeOperand& ids) const {
-    for (std::int32_t i = 0; i < ids.size; ++i)
-      if (leaf_[place(ids[i])] != 0) return true;
-    return false;
   }
 
   void norm_power(const TapeRun& run) {
@@ -86,13 +85,11 @@ class Forward {
     const TapeNormPower p = tape_norm_power(g_, run, which);
     TapeFlow flow;
     TapeIds factors;
-    std::size_t at = 0;
-    for (std::size_t n = 0; n < which.size(); ++n)
-      for (std::int32_t j = 0; j < p.terms[n]; ++j, ++at) {
-        if (tangent_[place(p.x[at])] < 0) continue;
-        push(flow, run.first + which[n], p.x[at]);
-        factors.push_back(p.slope[at]);
-      }
+    p.each([&](std::size_t n, TapeId x, TapeId slope) {
+      if (tangent_[place(x)] < 0) return;
+      push(flow, run.first + which[n], x);
+      factors.push_back(slope);
+    });
     sums_.add_products(flow, factors);
   }
   void finish(const TapeRun& run) {
@@ -232,10 +229,6 @@ class Forward {
   }
 
   void callback(const TapeRun& run, TapeView jacobian) {
-    if (jacobian.empty()) {
-      fault_ = tape_no_jacobian;
-      return;
-    }
     TapeFlow flow;
     TapeIds factors;
     const std::int32_t width = run.operand[0].size;

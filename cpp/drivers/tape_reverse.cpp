@@ -66,17 +66,16 @@ class Reverse {
       case TapeOp::determinant:
         return determinant(run);
       case TapeOp::callback:
+        if (g_.jacobian_of(r).empty()) {
+          fault_ = tape_no_jacobian;
+          return;
+        }
         return callback(run, g_.jacobian_of(r));
       default:
-        if (tape_is_norm_power(g_, run) && !has_leaf(run.operand[0])) return norm_power(run);
+        if (tape_is_norm_power(g_, run, leaf_)) return norm_power(run);
         for (int k = 0; k < run.n_operands(); ++k)
           if (tape_differentiable(run.op, k)) elementwise(run, k);
     }
-  }
-  bool has_leaf(const TapeOperand& ids) const {
-    for (std::int32_t i = 0; i < ids.size; ++i)
-      if (leaf_[place(ids[i])] != 0) return true;
-    return false;
   }
 
   void norm_power(const TapeRun& run) {
@@ -86,13 +85,11 @@ class Reverse {
     const TapeNormPower p = tape_norm_power(g_, run, which);
     TapeFlow flow;
     TapeIds factors;
-    std::size_t at = 0;
-    for (std::size_t n = 0; n < which.size(); ++n)
-      for (std::int32_t j = 0; j < p.terms[n]; ++j, ++at) {
-        if (depends_[place(p.x[at])] == 0) continue;
-        push(flow, p.x[at], which[n]);
-        factors.push_back(p.slope[at]);
-      }
+    p.each([&](std::size_t n, TapeId x, TapeId slope) {
+      if (depends_[place(x)] == 0) return;
+      push(flow, x, which[n]);
+      factors.push_back(slope);
+    });
     adjoints_.add_products(flow, factors);
   }
 
@@ -186,10 +183,6 @@ class Reverse {
   }
 
   void callback(const TapeRun& run, TapeView jacobian) {
-    if (jacobian.empty()) {
-      fault_ = tape_no_jacobian;
-      return;
-    }
     TapeFlow flow;
     TapeIds factors;
     const std::int32_t width = run.operand[0].size;

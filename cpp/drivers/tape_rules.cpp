@@ -367,10 +367,11 @@ TapeIds tape_chosen(TapeGraph& graph, const TapeElements& elements, int k) {
   return graph.emit(TapeOp::less_equal, low, high, {}, 0, static_cast<std::int32_t>(elements.y.size()));
 }
 
-bool tape_is_norm_power(const TapeGraph& graph, const TapeRun& run) noexcept {
+bool tape_is_norm_power(const TapeGraph& graph, const TapeRun& run, const std::vector<std::uint8_t>& leaf) noexcept {
   if (run.op != TapeOp::power && (run.op != TapeOp::integer_power || run.aux <= 2)) return false;
   for (std::int32_t i = 0; i < run.count; ++i) {
-    if (graph.run_of(run.operand[0][i]).op != TapeOp::norm) return false;
+    const TapeId norm = run.operand[0][i];
+    if (graph.run_of(norm).op != TapeOp::norm || leaf[static_cast<std::size_t>(norm)] != 0) return false;
     if (run.op == TapeOp::integer_power) continue;
     const TapeId exponent = run.operand[1][i];
     if (!graph.is_constant(exponent) || !(graph.constant_value(exponent) > 2)) return false;

@@ -33,13 +33,22 @@ void tape_spread_dependence(const TapeGraph& graph, const TapeRun& run, std::vec
 // plain: it is t times a finite constant, so 0 where t is 0.
 TapeIds tape_rule(TapeGraph& graph, const TapeElements& elements, int k, TapeView t, bool& plain);
 
-// Is the run norm(x) ** k, k > 2? It is smooth where the norm is not: its derivatives are taken past the norm.
-bool tape_is_norm_power(const TapeGraph& graph, const TapeRun& run) noexcept;
+// Is the run norm(x) ** k, k > 2? It is smooth where the norm is not: its derivatives are taken past the norm, unless
+// that is a leaf (a byte for each value).
+bool tape_is_norm_power(const TapeGraph& graph, const TapeRun& run, const std::vector<std::uint8_t>& leaf) noexcept;
 // For element i of such a run, which[n] = i: the numbers x of the norm, and what t is multiplied by for each of them,
 // k norm ** (k - 2) x. Those of one element stand next to each other, as many as terms[n].
 struct TapeNormPower {
   TapeIds x, slope;
   std::vector<std::int32_t> terms;
+
+  // call(n, x, slope) for each of them.
+  template <class Call>
+  void each(Call&& call) const {
+    std::size_t at = 0;
+    for (std::size_t n = 0; n < terms.size(); ++n)
+      for (std::int32_t j = 0; j < terms[n]; ++j, ++at) call(n, x[at], slope[at]);
+  }
 };
 TapeNormPower tape_norm_power(TapeGraph& graph, const TapeRun& run, const std::vector<std::int32_t>& which);
 

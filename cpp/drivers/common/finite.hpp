@@ -24,4 +24,9 @@ bool all_finite(const T* x, Size n) noexcept {
   return (carried & sign) == 0;
 }
 
+// A value and its gradient.
+inline bool all_finite(double value, const double* gradient, Size n) noexcept {
+  return all_finite(&value, 1) && all_finite(gradient, n);
+}
+
 }  // namespace mmlfast::drivers

@@ -5,7 +5,7 @@ Which number is where is not decided when the function is recorded: every compar
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -104,36 +104,28 @@ def _quantiles(t: Trace, a: Any, q: Any, scale: float, axis: Any, method: Any, k
     return np.stack(found).reshape(probability.shape + shape)
 
 
-@rule(np.quantile)
-def _quantile(
-    t: Trace,
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: Any = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Any = None,
-) -> Ids:
-    return _quantiles(t, a, q, 1.0, axis, method, keepdims, weights)
+def _quantile_rule(scale: float) -> Callable[..., Ids]:
+    """q is a probability times `scale`."""
+
+    def quantile(
+        t: Trace,
+        a: Any,
+        q: Any,
+        axis: Any = None,
+        out: Any = None,
+        overwrite_input: bool = False,
+        method: Any = "linear",
+        keepdims: bool = False,
+        *,
+        weights: Any = None,
+    ) -> Ids:
+        return _quantiles(t, a, q, scale, axis, method, keepdims, weights)
+
+    return quantile
 
 
-@rule(np.percentile)
-def _percentile(
-    t: Trace,
-    a: Any,
-    q: Any,
-    axis: Any = None,
-    out: Any = None,
-    overwrite_input: bool = False,
-    method: Any = "linear",
-    keepdims: bool = False,
-    *,
-    weights: Any = None,
-) -> Ids:
-    return _quantiles(t, a, q, 100.0, axis, method, keepdims, weights)
+rule(np.quantile)(_quantile_rule(1.0))
+rule(np.percentile)(_quantile_rule(100.0))
 
 
 @rule(np.interp)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,33 +32,37 @@ def _with_initial(combine: u.Rule, t: Trace, result: Ids, initial: Any) -> Ids:
     return result if initial is None else combine(t, result, t.ids_of(initial))
 
 
-@rule(np.sum)
-def sum_of(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Ids:
-    return _with_initial(u.add, t, t.reduction(_SUM, _chosen(t, t.ids_of(a), where, 0.0), axis, keepdims), initial)
+def _rule_of_total(
+    total: Callable[[Trace, Ids, Any, bool], Ids], combine: u.Rule, neutral: float
+) -> Callable[..., Ids]:
+    """The rule of a sum or a product: what combines two numbers, and what changes none."""
+
+    def total_of(
+        t: Trace,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        keepdims: bool = False,
+        initial: Any = None,
+        where: Any = True,
+    ) -> Ids:
+        found = total(t, _chosen(t, t.ids_of(a), where, neutral), axis, keepdims)
+        return _with_initial(combine, t, found, initial)
+
+    return total_of
 
 
-@rule(np.prod)
-def product_of(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
-) -> Ids:
-    product = t.fold(OPS["multiply"], _chosen(t, t.ids_of(a), where, 1.0), axis, keepdims, 1.0)
-    return _with_initial(u.multiply, t, product, initial)
+def _sum(t: Trace, ids: Ids, axis: Any, keepdims: bool) -> Ids:
+    return t.reduction(_SUM, ids, axis, keepdims)
+
+
+def _product(t: Trace, ids: Ids, axis: Any, keepdims: bool) -> Ids:
+    return t.fold(OPS["multiply"], ids, axis, keepdims, 1.0)
+
+
+sum_of = rule(np.sum)(_rule_of_total(_sum, u.add, 0.0))
+product_of = rule(np.prod)(_rule_of_total(_product, u.multiply, 1.0))
 
 
 def _extreme(t: Trace, op: str, a: Any, axis: Any, keepdims: bool, initial: Any, where: Any) -> Ids:
@@ -74,26 +79,14 @@ def _extreme(t: Trace, op: str, a: Any, axis: Any, keepdims: bool, initial: Any,
 
 @rule(np.max, np.amax)
 def _max(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
+    t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Ids:
     return _extreme(t, "maximum", a, axis, keepdims, initial, where)
 
 
 @rule(np.min, np.amin)
 def _min(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-    initial: Any = None,
-    where: Any = True,
+    t: Trace, a: Any, axis: Any = None, out: Any = None, keepdims: bool = False, initial: Any = None, where: Any = True
 ) -> Ids:
     return _extreme(t, "minimum", a, axis, keepdims, initial, where)
 
@@ -137,14 +130,7 @@ def _count(t: Trace, a: Ids, axis: Any, keepdims: bool, where: Any) -> Ids:
 
 @rule(np.mean)
 def mean_of(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    keepdims: bool = False,
-    *,
-    where: Any = True,
+    t: Trace, a: Any, axis: Any = None, dtype: Any = None, out: Any = None, keepdims: bool = False, *, where: Any = True
 ) -> Ids:
     ids = _chosen(t, t.ids_of(a), where, 0.0)
     return u.divide(t, t.reduction(_SUM, ids, axis, keepdims), _count(t, ids, axis, keepdims, where))
@@ -189,45 +175,41 @@ def _degrees_of_freedom(t: Trace, a: Ids, axis: Any, keepdims: bool, ddof: Any, 
     return u.maximum(t, u.subtract(t, n, t.scalar(float(lost))), t.scalar(0.0))
 
 
-@rule(np.var)
-def variance_of(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: Any = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Ids:
-    ids = t.ids_of(a)
-    d = _deviations(t, ids, axis, where, mean)
-    squares = t.reduction(_DOT, d, axis, keepdims, d)
-    return u.divide(t, squares, _degrees_of_freedom(t, ids, axis, keepdims, ddof, correction, where))
+def _rule_of_spread(spread: Callable[[Trace, Ids, Any, bool, Ids], Ids]) -> Callable[..., Ids]:
+    """The rule of a variance or a standard deviation, from the deviations and the degrees of freedom."""
+
+    def spread_of(
+        t: Trace,
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        keepdims: bool = False,
+        *,
+        where: Any = True,
+        mean: Any = None,
+        correction: Any = None,
+    ) -> Ids:
+        ids = t.ids_of(a)
+        deviations = _deviations(t, ids, axis, where, mean)
+        freedom = _degrees_of_freedom(t, ids, axis, keepdims, ddof, correction, where)
+        return spread(t, deviations, axis, keepdims, freedom)
+
+    return spread_of
 
 
-@rule(np.std)
-def deviation_of(
-    t: Trace,
-    a: Any,
-    axis: Any = None,
-    dtype: Any = None,
-    out: Any = None,
-    ddof: Any = 0,
-    keepdims: bool = False,
-    *,
-    where: Any = True,
-    mean: Any = None,
-    correction: Any = None,
-) -> Ids:
-    """The norm of the deviations, whose slope is finite where all are equal."""
-    ids = t.ids_of(a)
-    length = t.reduction(_NORM, _deviations(t, ids, axis, where, mean), axis, keepdims)
-    freedom = _degrees_of_freedom(t, ids, axis, keepdims, ddof, correction, where)
-    return u.divide(t, length, t.unary(OPS["sqrt"], freedom))
+def _variance(t: Trace, deviations: Ids, axis: Any, keepdims: bool, freedom: Ids) -> Ids:
+    return u.divide(t, t.reduction(_DOT, deviations, axis, keepdims, deviations), freedom)
+
+
+def _deviation(t: Trace, deviations: Ids, axis: Any, keepdims: bool, freedom: Ids) -> Ids:
+    """By their norm, whose slope is finite where all are equal."""
+    return u.divide(t, t.reduction(_NORM, deviations, axis, keepdims), t.unary(OPS["sqrt"], freedom))
+
+
+variance_of = rule(np.var)(_rule_of_spread(_variance))
+deviation_of = rule(np.std)(_rule_of_spread(_deviation))
 
 
 @rule(np.cov)

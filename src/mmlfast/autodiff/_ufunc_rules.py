@@ -168,32 +168,9 @@ UFUNCS: dict[np.ufunc, Callable[..., Any]] = {
     np.matmul: matmul,
 }
 _OF_ONE_NUMBER = [
-    "sign",
-    "sqrt",
-    "cbrt",
-    "exp",
-    "exp2",
-    "expm1",
-    "log",
-    "log2",
-    "log10",
-    "log1p",
-    "sin",
-    "cos",
-    "tan",
-    "arcsin",
-    "arccos",
-    "arctan",
-    "sinh",
-    "cosh",
-    "tanh",
-    "arcsinh",
-    "arccosh",
-    "arctanh",
-    "floor",
-    "ceil",
-    "trunc",
-    "rint",
+    *("sign", "sqrt", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p"),
+    *("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh"),
+    *("floor", "ceil", "trunc", "rint"),
 ]
 UFUNCS |= {getattr(np, name): _unary(name) for name in _OF_ONE_NUMBER}
 # What _core.TracedNumbers does by itself for operands of one shape that are no booleans: these are one operation each.
@@ -221,20 +198,9 @@ for _name, _subscripts in (
 MASKS = frozenset(
     getattr(np, name)
     for name in [
-        "less",
-        "less_equal",
-        "greater",
-        "greater_equal",
-        "equal",
-        "not_equal",
-        "logical_and",
-        "logical_or",
-        "logical_not",
-        "logical_xor",
-        "isnan",
-        "isinf",
-        "isfinite",
-        "signbit",
+        *("less", "less_equal", "greater", "greater_equal", "equal", "not_equal"),
+        *("logical_and", "logical_or", "logical_not", "logical_xor"),
+        *("isnan", "isinf", "isfinite", "signbit"),
     ]
 )
 

@@ -128,8 +128,7 @@ def _refuse_shapes(columns: Array, values: Array, one_variable: bool) -> NoRetur
 
 def _from_errors(sigma: Array, n: int, omit: bool) -> tuple[Array, int]:
     """Weights 4**power / sigma**2 of about one, and this power."""
-    errors = np.broadcast_to(sigma, (n,)) if sigma.ndim == 0 else sigma
-    _check_rows("sigma", errors, n)
+    errors = _one_for_each_row("sigma", sigma, n)
     wrong = ~(errors > 0)
     if omit:
         wrong &= ~np.isnan(errors)
@@ -146,9 +145,7 @@ def _from_errors(sigma: Array, n: int, omit: bool) -> tuple[Array, int]:
 
 
 def _checked_weights(weights: Array, n: int, omit: bool) -> Array:
-    w = weights.astype(np.float64, copy=False)
-    w = np.broadcast_to(w, (n,)) if w.ndim == 0 else w
-    _check_rows("weights", w, n)
+    w = _one_for_each_row("weights", weights.astype(np.float64, copy=False), n)
     wrong = ~((w >= 0) & (w < np.inf))
     if omit:
         wrong &= ~np.isnan(w)
@@ -160,9 +157,12 @@ def _checked_weights(weights: Array, n: int, omit: bool) -> Array:
     return np.where(np.isnan(w), 0, w) if omit else w
 
 
-def _check_rows(name: str, a: Array, n: int) -> None:
+def _one_for_each_row(name: str, given: Array, n: int) -> Array:
+    """One number counts for all rows."""
+    a = np.broadcast_to(given, (n,)) if given.ndim == 0 else given
     if a.shape[-1] != n:
         raise ValueError(f"linear_fit: {name} must have one number for each of the {n} rows, got shape {a.shape}")
+    return a
 
 
 def _flat(columns: Array, values: Array, counts: Array | None) -> tuple[Table, tuple[int, ...]]:

@@ -38,7 +38,8 @@ def constrained_minimum(
 ) -> Any:
     """The result of `minimize(constraints=...)`."""
     if box is None and all(c.is_equation for c in constraints):
-        return _under_equations(fun, constraints, x0, args, derivatives, max_iter, stepped)
+        problem = Problem(fun, equations_of(constraints), x0, args, *derivatives)
+        return _under_equations(problem, x0, max_iter, stepped)
     parts = [(c.fun, c.args, c.jac) for c in constraints]
     problem = Problem(fun, parts, x0, args, *derivatives, None if box is None else (box.lower, box.upper))
     try:
@@ -62,16 +63,7 @@ def _guarded(stepped: Callable[[Array, float], Any] | None) -> Callable[[Array, 
     return told
 
 
-def _under_equations(
-    fun: Callable[..., Any],
-    constraints: list[Constraint],
-    x0: Array,
-    args: tuple[Any, ...],
-    derivatives: tuple[Any, Any],
-    max_iter: int,
-    stepped: Callable[[Array, float], Any] | None,
-) -> Any:
-    problem = Problem(fun, equations_of(constraints), x0, args, *derivatives)
+def _under_equations(problem: Problem, x0: Array, max_iter: int, stepped: Callable[[Array, float], Any] | None) -> Any:
     if stepped is None and (found := problem.compiled_minimum(x0, max_iter)) is not None:
         return _certain(problem, found)
     try:

@@ -141,7 +141,7 @@ def curve_fit_many(
             raise TypeError("ydata is a Dask array: the results are new Dask arrays, leave out= away")
         return fit_lazily(curve_fit_many, f, xdata, ydata, p0, sigma, bounds, options)
     if groups is not None:
-        return fit_groups(f, xdata, ydata, p0, sigma, bounds, groups, out, options)
+        return fit_groups(f, xdata, ydata, sigma, groups, p0, bounds, out, options)
     y, lead, n = take_y(ydata)
     if labelled(xdata, ydata, sigma):
         check_labels("curve_fit_many", ydata=(ydata, "kn", "n"), xdata=(xdata, "n", "n"), sigma=(sigma, "kn", "n"))

@@ -24,10 +24,10 @@ def fit_groups(
     f: Callable[..., Any],
     xdata: Any,
     ydata: Any,
-    p0: Any,
     sigma: Any,
-    bounds: Any,
     groups: Any,
+    p0: Any,
+    bounds: Any,
     out: Any,
     options: dict[str, Any],
 ) -> CurveFitMany:

@@ -10,7 +10,7 @@ import numpy as np
 from mmlfast._common.arrays import as_float, as_integer, as_real
 from mmlfast._common.errors import warn_caller
 from mmlfast.optimize._callables import GIVEN, ComplexResult, Taken, given_is_wrong, take, why
-from mmlfast.optimize._newton_arrays import array_answer, newton_of_array, newton_of_complex
+from mmlfast.optimize._newton_arrays import Settings, array_answer, newton_of_array, newton_of_complex
 from mmlfast.optimize._newton_many import (
     ATTAINABLE,
     CONVERGED,
@@ -108,14 +108,15 @@ def newton(
     wanted = _wanted(tol, rtol)
     given: Any = args
     args = tuple(given) if isinstance(given, list | tuple) else (given,)
+    settings = Settings(args, limit, wanted, full_output, disp)
     if not _is_complex(x0):
         start = np.array(as_float(x0, "x0"), np.float64)
         try:
-            return _of_real(func, start, fprime, fprime2, x1, args, limit, wanted, full_output, disp)
+            return _of_real(func, start, fprime, fprime2, x1, settings)
         except ComplexResult:
             pass
     ends = newton_of_complex(func, fprime, fprime2, np.asarray(x0, np.complex128), args, limit)
-    return array_answer(ends, np.shape(x0), full_output, disp)
+    return array_answer(ends, np.shape(x0), settings)
 
 
 def _is_complex(x0: Any) -> bool:
@@ -130,20 +131,16 @@ def _of_real(
     fprime: Callable[..., Any] | None,
     fprime2: Callable[..., Any] | None,
     x1: Any,
-    args: tuple[Any, ...],
-    limit: int,
-    wanted: tuple[float, float],
-    full_output: bool,
-    disp: bool,
+    settings: Settings,
 ) -> Any:
     if start.ndim and start.size != 1:
-        return newton_of_array(func, start, fprime, fprime2, args, limit, wanted, full_output, disp)
+        return newton_of_array(func, start, fprime, fprime2, settings)
     number = start.reshape(())
     if x1 is not None:
-        run = _secant(func, float(number), as_real(x1, "x1"), args, limit)
+        run = _secant(func, float(number), as_real(x1, "x1"), settings.args, settings.limit)
     else:
-        run = _of_number(func, fprime, fprime2, start, args, limit)
-    return _number_answer(run, wanted, full_output, disp, start.shape)
+        run = _of_number(func, fprime, fprime2, start, settings.args, settings.limit)
+    return _number_answer(run, settings, start.shape)
 
 
 def _wanted(tol: float | None, rtol: float) -> tuple[float, float]:
@@ -304,18 +301,17 @@ def _secant(func: Callable[..., Any], x0: float, x1: float, args: tuple[Any, ...
     return _Run(path, status, last, taken.calls, "none: the secant method", "", "secant")
 
 
-def _number_answer(
-    run: _Run, wanted: tuple[float, float], full_output: bool, disp: bool, shape: tuple[int, ...]
-) -> Any:
+def _number_answer(run: _Run, settings: Settings, shape: tuple[int, ...]) -> Any:
     root = run.path[-1]
+    absolute, relative = settings.wanted
     converged = run.status in (CONVERGED, STALLED)
-    if run.status == RUNNING and run.last_step <= wanted[0] + wanted[1] * abs(root):
-        converged = abs(root) > run.last_step or root == 0 or wanted[0] <= abs(root)
+    if run.status == RUNNING and run.last_step <= absolute + relative * abs(root):
+        converged = abs(root) > run.last_step or root == 0 or absolute <= abs(root)
     message = _explained(run, converged)
-    if not converged and disp:
+    if not converged and settings.disp:
         raise RuntimeError(f"newton: {message}")
     answer: Any = np.full(shape, root) if shape else float(root)
-    if not full_output:
+    if not settings.full_output:
         if not converged:
             warn_caller(f"newton: {message}")
         return answer

@@ -30,6 +30,16 @@ Array = np.ndarray[Any, Any]
 _MANY = 64
 
 
+class Settings(NamedTuple):
+    """What a call of `newton` says beside its functions and its start."""
+
+    args: tuple[Any, ...]
+    limit: int
+    wanted: tuple[float, float]
+    full_output: bool
+    disp: bool
+
+
 class NewtonArray(NamedTuple):
     """What `newton` gives for an array of starts with ``full_output=True``.
 
@@ -66,14 +76,11 @@ def newton_of_array(
     x0: Array,
     fprime: Callable[..., Any] | None,
     fprime2: Callable[..., Any] | None,
-    args: tuple[Any, ...],
-    limit: int,
-    wanted: tuple[float, float],
-    full_output: bool,
-    disp: bool,
+    settings: Settings,
 ) -> Any:
+    args, limit = settings.args, settings.limit
     if fprime is None and x0.size >= _MANY and (found := as_one_number(func, x0, args, ATTAINABLE, limit)) is not None:
-        return array_answer(found[1], x0.shape, full_output, disp)
+        return array_answer(found[1], x0.shape, settings)
     taken = take(func, x0, args, name="func", traced=fprime is None)
     if taken.first.size != x0.size:
         raise ValueError(
@@ -81,7 +88,7 @@ def newton_of_array(
         )
     jacobian = first_at(fprime, args)(x0) if fprime is not None else None
     if x0.ndim == 1 and _is_system(taken, x0, jacobian):
-        return _system_answer(taken, fprime, x0, limit, wanted, full_output, disp)
+        return _system_answer(taken, fprime, x0, settings)
     if fprime is not None:
         slope = first_at(fprime, args)
     elif taken.recorded is not None:
@@ -91,7 +98,7 @@ def newton_of_array(
     value = taken.value if taken.recorded is not None else taken.called
     bend = first_at(fprime2, args) if fprime2 is not None else None
     ends = of_arrays(value, slope, x0, ATTAINABLE, limit, bend)
-    return array_answer(ends, x0.shape, full_output, disp, why(taken) if fprime is None else "")
+    return array_answer(ends, x0.shape, settings, why(taken) if fprime is None else "")
 
 
 def _second_of(program: Callable[[Array], list[Array]]) -> Callable[[Array], Array]:
@@ -123,31 +130,23 @@ def _is_system(taken: Taken, x0: Array, jacobian: Array | None) -> bool:
     return not np.array_equal(after[1:], taken.first.reshape(-1)[1:], equal_nan=True)
 
 
-def array_answer(ends: Ends, shape: tuple[int, ...], full_output: bool, disp: bool, note: str = "") -> Any:
+def array_answer(ends: Ends, shape: tuple[int, ...], settings: Settings, note: str = "") -> Any:
     status = ends.status.reshape(shape)
     good = (status == CONVERGED) | (status == STALLED)
     message = f"{summary(status)}. {note}".rstrip(" ")
-    if not good.any() and good.size and disp and not full_output:
+    if not good.any() and good.size and settings.disp and not settings.full_output:
         raise RuntimeError(f"newton: {message}")
     root = np.where(good, ends.x.reshape(shape), np.nan)
-    if not good.all() and not full_output:
+    if not good.all() and not settings.full_output:
         warn_caller(f"newton: {message}")
     if not root.ndim:
         root = root[()]
-    if not full_output:
+    if not settings.full_output:
         return root
     return NewtonArray(root, good, status == NO_SLOPE, status, ends.n_iter.reshape(shape), message)
 
 
-def _system_answer(
-    taken: Taken,
-    fprime: Callable[..., Any] | None,
-    x0: Array,
-    limit: int,
-    wanted: tuple[float, float],
-    full_output: bool,
-    disp: bool,
-) -> Any:
+def _system_answer(taken: Taken, fprime: Callable[..., Any] | None, x0: Array, settings: Settings) -> Any:
     jacobian: Callable[[Array], Array] = taken.jacobian
     note = why(taken) if fprime is None else ""
     if fprime is not None:
@@ -155,14 +154,15 @@ def _system_answer(
         note = given_is_wrong(taken, jacobian(x0), x0, "fprime")
     path = [x0]
     value = taken.value if taken.recorded is not None else taken.called
-    x, status, n_iter = of_one(value, jacobian, x0, ATTAINABLE, limit, path)
+    x, status, n_iter = of_one(value, jacobian, x0, ATTAINABLE, settings.limit, path)
     last = float(np.abs(path[-1] - path[-2]).max()) if len(path) > 1 else np.inf
+    absolute, relative = settings.wanted
     good = status in (CONVERGED, STALLED)
-    good = good or (status == RUNNING and last <= wanted[0] + wanted[1] * float(np.abs(x).max()))
+    good = good or (status == RUNNING and last <= absolute + relative * float(np.abs(x).max()))
     message = f"{'converged' if good else MEANINGS[status]} in {n_iter} steps. {note}".rstrip(" ")
-    if not good and disp:
+    if not good and settings.disp:
         raise RuntimeError(f"newton: a system of {x.size} equations: {message}")
-    if not full_output:
+    if not settings.full_output:
         if not good:
             warn_caller(f"newton: {message}")
         return x

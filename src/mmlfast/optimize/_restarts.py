@@ -350,24 +350,7 @@ def other_minima(
     problem: Problem, first: Any, search: Callable[[Array, int], Any], most: int, *, always: bool = False
 ) -> tuple[Any, int, list[str]]:
     """The lowest of the first search's end and those of searches from other starts, if the first is no minimum, or
-    always.
-
-    Parameters
-    ----------
-    first : SquaresMinimum
-    search : callable
-        search(start, most) -> SquaresMinimum.
-    most : int
-        The most evaluations of all searches.
-
-    Returns
-    -------
-    minimum : SquaresMinimum
-    n_evaluations : int
-        Of all searches.
-    words : list of str
-        What was done.
-    """
+    always. Takes and gives what `robust_minimum` does, but for search(start, most), which has no factor."""
     used = first.n_evaluations
     if (_is_good(first) and not always) or (first.status == 0 and problem.loss is None) or first.status in (-1, -2):
         return first, used, []
