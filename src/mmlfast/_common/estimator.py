@@ -9,12 +9,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmlfast._common import estimator_alone as _estimator_alone
 from mmlfast._common.arrays import as_array, check_digits, check_real, is_dask, refuse_dask
 from mmlfast._common.errors import ConvergenceWarning
 from mmlfast._common.labels import check_columns
 
-if TYPE_CHECKING:
+try:
+    import sklearn.utils.validation as _validation
+except ImportError:
+    _validation = None
+# What came last, in 1.6: who has it has all that is needed.
+_HAS_SCIKIT_LEARN = hasattr(_validation, "validate_data")
+
+if TYPE_CHECKING or not _HAS_SCIKIT_LEARN:
     from mmlfast._common.estimator_alone import (
         BaseEstimator,
         ClassifierMixin,
@@ -26,27 +32,15 @@ if TYPE_CHECKING:
         validate_data,
     )
 else:
-    try:
-        from sklearn.base import (
-            BaseEstimator,
-            ClassifierMixin,
-            ClassNamePrefixFeaturesOutMixin,
-            RegressorMixin,
-            TransformerMixin,
-        )
-        from sklearn.utils.metaestimators import available_if
-        from sklearn.utils.validation import check_is_fitted, validate_data
-    except ImportError:
-        from mmlfast._common.estimator_alone import (
-            BaseEstimator,
-            ClassifierMixin,
-            ClassNamePrefixFeaturesOutMixin,
-            RegressorMixin,
-            TransformerMixin,
-            available_if,
-            check_is_fitted,
-            validate_data,
-        )
+    from sklearn.base import (
+        BaseEstimator,
+        ClassifierMixin,
+        ClassNamePrefixFeaturesOutMixin,
+        RegressorMixin,
+        TransformerMixin,
+    )
+    from sklearn.utils.metaestimators import available_if
+    from sklearn.utils.validation import check_is_fitted, validate_data
 
 __all__ = [
     "BaseEstimator",
@@ -76,7 +70,7 @@ EstimatorConvergenceWarning = _both_warnings()
 
 def has_scikit_learn() -> bool:
     """Whether the base classes are scikit-learn's."""
-    return BaseEstimator is not _estimator_alone.BaseEstimator
+    return _HAS_SCIKIT_LEARN
 
 
 def validate_rows(

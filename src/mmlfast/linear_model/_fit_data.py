@@ -129,14 +129,8 @@ def _refuse_shapes(columns: Array, values: Array, one_variable: bool) -> NoRetur
 def _from_errors(sigma: Array, n: int, omit: bool) -> tuple[Array, int]:
     """Weights 4**power / sigma**2 of about one, and this power."""
     errors = _one_for_each_row("sigma", sigma, n)
-    wrong = ~(errors > 0)
-    if omit:
-        wrong &= ~np.isnan(errors)
-    if wrong.any():
-        raise ValueError(
-            f"linear_fit: sigma must be positive, got {first_entry('sigma', errors, wrong)}: "
-            f"infinite is the sigma of a row that does not count"
-        )
+    must = "be positive", "infinite is the sigma of a row that does not count"
+    _refuse("sigma", errors, ~(errors > 0), omit, must)
     finite = errors[np.isfinite(errors)]
     power = int(np.frexp(finite.min())[1]) if finite.size else 0
     with np.errstate(over="ignore", under="ignore"):
@@ -146,15 +140,18 @@ def _from_errors(sigma: Array, n: int, omit: bool) -> tuple[Array, int]:
 
 def _checked_weights(weights: Array, n: int, omit: bool) -> Array:
     w = _one_for_each_row("weights", weights.astype(np.float64, copy=False), n)
-    wrong = ~((w >= 0) & (w < np.inf))
-    if omit:
-        wrong &= ~np.isnan(w)
-    if wrong.any():
-        raise ValueError(
-            f"linear_fit: weights must not be negative, infinite or NaN, got {first_entry('weights', w, wrong)}: "
-            f"0 is the weight of a row that does not count"
-        )
+    must = "not be negative, infinite or NaN", "0 is the weight of a row that does not count"
+    _refuse("weights", w, ~((w >= 0) & (w < np.inf)), omit, must)
     return np.where(np.isnan(w), 0, w) if omit else w
+
+
+def _refuse(name: str, a: Array, wrong: Array, omit: bool, must: tuple[str, str]) -> None:
+    """Numbers that are wrong; what is missing is not if it is to be omitted. `must`: the rule, and the way out."""
+    if omit:
+        wrong = wrong & ~np.isnan(a)
+    if wrong.any():
+        rule, way_out = must
+        raise ValueError(f"linear_fit: {name} must {rule}, got {first_entry(name, a, wrong)}: {way_out}")
 
 
 def _one_for_each_row(name: str, given: Array, n: int) -> Array:
