@@ -24,24 +24,19 @@ def gradient(graph, y, x):
     return graph.vjp(y, constant(graph, 1.0), x)
 
 
+def unit_vectors(graph, n):
+    """Ids of the rows of a unit matrix, -1 where it is 0."""
+    return np.where(np.eye(n, dtype=bool), constant(graph, 1.0), -1).astype(np.int32)
+
+
 def forward(graph, y, x):
     """Ids of the Jacobian, a column after the other."""
-    columns = []
-    for j in range(len(x)):
-        tangents = np.full(len(x), -1, dtype=np.int32)
-        tangents[j] = constant(graph, 1.0)[0]
-        columns.append(graph.jvp(x, tangents, y))
-    return np.stack(columns, axis=1)
+    return np.stack([graph.jvp(x, tangents, y) for tangents in unit_vectors(graph, len(x))], axis=1)
 
 
 def reverse(graph, y, x):
     """Ids of the Jacobian, a row after the other."""
-    rows = []
-    for i in range(len(y)):
-        seeds = np.full(len(y), -1, dtype=np.int32)
-        seeds[i] = constant(graph, 1.0)[0]
-        rows.append(graph.vjp(y, seeds, x))
-    return np.stack(rows)
+    return np.stack([graph.vjp(y, seeds, x) for seeds in unit_vectors(graph, len(y))])
 
 
 def both_gradients(write, *points):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast.optimize._constraints import Constraint, equations_of
 from mmlfast.optimize._inequalities import Outcome, Rows, minimum_within
-from mmlfast.optimize._kkt import Minimum, Problem, point_at
+from mmlfast.optimize._kkt import Minimum, Problem, point_at, result_at
 from mmlfast.optimize._lagrange import as_point, checked, lagrange_result
 from mmlfast.optimize._sqp import searched_minimum
 from mmlfast.optimize._trust_region import Box
@@ -80,29 +80,11 @@ def _under_equations(problem: Problem, x0: Array, max_iter: int, stepped: Callab
 
 
 def _certain(problem: Problem, found: Minimum) -> Any:
-    from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
-
-    free = problem.n > problem.m
-    return OptimizeResult(
-        x=found.x,
-        fun=found.value,
-        jac=found.gradient,
-        multipliers=found.multipliers,
-        kind="minimum",
-        constraints=found.c,
-        success=True,
-        status=0,
-        message=f"minimum: {ALL_POSITIVE if free else ISOLATED}.",
-        nit=found.n_iter,
-        nfev=problem.f.nfev,
-        njev=problem.f.njev,
-        derivatives=problem.derivatives,
-    )
+    message = f"minimum: {ALL_POSITIVE if problem.n > problem.m else ISOLATED}."
+    return result_at(problem, found, True, message, multipliers=found.multipliers, kind="minimum", nit=found.n_iter)
 
 
 def _result(problem: Problem, rows: Rows, outcome: Outcome) -> Any:
-    from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
-
     look, p = outcome.look, outcome.look.p
     found = not outcome.reason
     of_bounds = np.zeros(problem.n)
@@ -119,23 +101,17 @@ def _result(problem: Problem, rows: Rows, outcome: Outcome) -> Any:
             message += "; the gradients of the active ones depend on each other: multipliers are not unique"
     else:
         message = f"not converged: {outcome.reason}"
-    return OptimizeResult(
-        x=p.x,
-        fun=p.value,
-        jac=p.gradient,
+    return result_at(
+        problem,
+        p,
+        found,
+        f"{message}. {problem.note}".rstrip(" "),
         multipliers=look.multipliers[: rows.m],
         bound_multipliers=of_bounds,
-        constraints=p.c,
         kind=outcome.kind if found else "not stationary",
         residual=look.residual,
         violation=float(np.abs(rows.violation(rows.values(p))).max(initial=0.0)),
-        success=found,
-        status=0 if found else 1,
-        message=f"{message}. {problem.note}".rstrip(" "),
         nit=outcome.n_iter,
-        nfev=problem.f.nfev,
-        njev=problem.f.njev,
-        derivatives=problem.derivatives,
     )
 
 
@@ -148,19 +124,5 @@ def _depend(rows: Rows, working: Array, p: Any) -> bool:
 
 
 def _stopped(problem: Problem, x: Array) -> Any:
-    from scipy.optimize import OptimizeResult
-
-    p = point_at(problem, x)
-    return OptimizeResult(
-        x=x,
-        fun=p.value,
-        jac=p.gradient,
-        constraints=p.c,
-        kind="not stationary",
-        success=False,
-        status=1,
-        message="not converged: the callback has stopped it",
-        nfev=problem.f.nfev,
-        njev=problem.f.njev,
-        derivatives=problem.derivatives,
-    )
+    message = "not converged: the callback has stopped it"
+    return result_at(problem, point_at(problem, x), False, message, kind="not stationary")

@@ -215,6 +215,25 @@ def point_at(problem: Problem, x: Array) -> Point:
     return Point(x, value, gradient, problem.values(x), problem.jacobian(x))
 
 
+def result_at(problem: Problem, p: Point | Minimum, success: bool, message: str, **own: Any) -> Any:
+    """What every answer to a problem with constraints says of the point where it has ended, and what is its own."""
+    from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
+
+    return OptimizeResult(
+        x=p.x,
+        fun=p.value,
+        jac=p.gradient,
+        **own,
+        constraints=p.c,
+        success=success,
+        status=0 if success else 1,
+        message=message,
+        nfev=problem.f.nfev,
+        njev=problem.f.njev,
+        derivatives=problem.derivatives,
+    )
+
+
 class Geometry(NamedTuple):
     """The constraints near a point, in scaled variables y = d x and with rows of length one."""
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from mmlfast._common.arrays import as_integer
 from mmlfast.optimize._constraints import equations_of, take_constraints
-from mmlfast.optimize._kkt import Negative, Problem, first_scales, geometry, point_at
+from mmlfast.optimize._kkt import Negative, Problem, first_scales, geometry, point_at, result_at
 from mmlfast.optimize._objective import as_start
 from mmlfast.optimize._sqp import IRREGULAR, Stop, minimum_under
 from mmlfast.optimize._verdict import verdict
@@ -147,8 +147,6 @@ def as_point(problem: Problem, stop: Stop) -> LagrangePoint:
 
 
 def lagrange_result(problem: Problem, stop: Stop, points: list[LagrangePoint]) -> Any:
-    from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
-
     best = points[0] if points else None
     x = best.x if best is not None else stop.p.x
     p = point_at(problem, x)
@@ -163,21 +161,15 @@ def lagrange_result(problem: Problem, stop: Stop, points: list[LagrangePoint]) -
                 f"; the gradients of the {problem.m} constraints depend on each other (rank {g.rank}): multipliers are "
                 f"not unique, these are of least norm"
             )
-    return OptimizeResult(
-        x=x,
-        fun=p.value,
-        jac=p.gradient,
+    return result_at(
+        problem,
+        p,
+        best is not None,
+        f"{message}. {problem.note}".rstrip(" "),
         multipliers=multipliers,
         kind=best.kind if best is not None else "not stationary",
         points=points,
-        constraints=p.c,
-        success=best is not None,
-        status=0 if best is not None else 1,
-        message=f"{message}. {problem.note}".rstrip(" "),
         nit=stop.n_iter,
-        nfev=problem.f.nfev,
-        njev=problem.f.njev,
-        derivatives=problem.derivatives,
     )
 
 
