@@ -58,14 +58,14 @@ class Forward {
       case TapeOp::solve:
         return solve(run);
       case TapeOp::determinant:
-        determinant(run);
+        by_jacobian(run, tape_cofactors(g_, run));
         break;
       case TapeOp::callback:
         if (g_.jacobian_of(r).empty()) {
           fault_ = tape_no_jacobian;
           return;
         }
-        callback(run, g_.jacobian_of(r));
+        by_jacobian(run, g_.jacobian_of(r));
         break;
       default:
         if (tape_is_norm_power(g_, run, leaf_)) {
@@ -216,19 +216,8 @@ class Forward {
     for (std::int32_t i = 0; i < run.count; ++i) set(run.first + i, ids[place(i)], mask[place(i)]);
   }
 
-  void determinant(const TapeRun& run) {
-    const TapeIds cofactors = tape_cofactors(g_, run);
-    TapeFlow flow;
-    TapeIds factors;
-    for (std::int32_t i = 0; i < run.operand[0].size; ++i) {
-      if (!active(run, 0, i)) continue;
-      push(flow, run.first, run.operand[0][i]);
-      factors.push_back(cofactors[place(i)]);
-    }
-    sums_.add_products(flow, factors);
-  }
-
-  void callback(const TapeRun& run, TapeView jacobian) {
+  // The Jacobian has a row for each value of the run.
+  void by_jacobian(const TapeRun& run, TapeView jacobian) {
     TapeFlow flow;
     TapeIds factors;
     const std::int32_t width = run.operand[0].size;

@@ -64,13 +64,13 @@ class Reverse {
       case TapeOp::solve:
         return solve(run);
       case TapeOp::determinant:
-        return determinant(run);
+        return by_jacobian(run, tape_cofactors(g_, run));
       case TapeOp::callback:
         if (g_.jacobian_of(r).empty()) {
           fault_ = tape_no_jacobian;
           return;
         }
-        return callback(run, g_.jacobian_of(r));
+        return by_jacobian(run, g_.jacobian_of(r));
       default:
         if (tape_is_norm_power(g_, run, leaf_)) return norm_power(run);
         for (int k = 0; k < run.n_operands(); ++k)
@@ -169,26 +169,14 @@ class Reverse {
     adjoints_.add(to, adjoints_.masked(TapeIds{id}, masks)[0], mask);
   }
 
-  // det(A): bar det inv(A)'.
-  void determinant(const TapeRun& run) {
-    const TapeIds cofactors = tape_cofactors(g_, run);
-    TapeFlow flow;
-    TapeIds factors;
-    for (std::int32_t i = 0; i < run.operand[0].size; ++i) {
-      if (!wanted(run, 0, i)) continue;
-      push(flow, run.operand[0][i], 0);
-      factors.push_back(cofactors[place(i)]);
-    }
-    adjoints_.add_products(flow, factors);
-  }
-
-  void callback(const TapeRun& run, TapeView jacobian) {
+  // The Jacobian has a row for each value of the run.
+  void by_jacobian(const TapeRun& run, TapeView jacobian) {
     TapeFlow flow;
     TapeIds factors;
     const std::int32_t width = run.operand[0].size;
     for (std::int32_t i = 0; i < run.count; ++i)
       for (std::int32_t j = 0; j < width && bars_[place(i)] >= 0; ++j) {
-        if (depends_[place(run.operand[0][j])] == 0) continue;
+        if (!wanted(run, 0, j)) continue;
         push(flow, run.operand[0][j], i);
         factors.push_back(jacobian[place(i) * place(width) + place(j)]);
       }
