@@ -69,6 +69,13 @@ def test_basins_of_the_cube_roots():
     assert np.mean(near.all(axis=-1)) > 0.99  # between basins a rounding decides
 
 
+def test_a_triple_root_in_the_rounding_of_f_is_no_pole():
+    starts = np.random.default_rng(3).uniform(-9, 9, 500)
+    found = newton_many(lambda x: ((x - 3) * x + 3) * x - 1, starts)
+    assert found.converged.all()
+    np.testing.assert_allclose(found.x, 1, rtol=1e-3)
+
+
 @quiet
 def test_ends_that_are_no_roots():
     found = newton_many(lambda x: x**3 - 2 * x + 2, [0.0, -2.0, 0.1])  # 0 and 1 lead to each other
@@ -77,7 +84,8 @@ def test_ends_that_are_no_roots():
     assert newton_many(lambda x: x**2 + 1, [0.0, 0.7]).status.tolist() == [3, 0]
     assert newton_many(lambda x: x**2 - 4, [np.nan, 1.0, np.inf]).status.tolist() == [4, 1, 4]
     assert newton_many(np.tan, [np.pi / 2, np.pi / 2 - 1e-7]).status.tolist() == [6, 6]  # a pole is no root
-    for pole in (np.pi / 2, np.pi / 2 - 1e-7):  # at rest after a step, and by rounding
+    # At rest after a step; by rounding; and where what is looked at beside it is the pole.
+    for pole in (np.pi / 2, np.pi / 2 - 1e-7, -89.53548891981178, 17.278765073417567):
         assert newton_many(np.tan, [pole]).status.tolist() == [6]
     assert not newton_many(lambda x: np.exp(-x), [1.0]).converged.any()
 

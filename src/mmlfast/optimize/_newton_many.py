@@ -288,11 +288,12 @@ def _doubtful(status: Array, n_iter: Array) -> Array:
 
 
 def checked(f: Callable[[Array], Array], x: Array, status: Array) -> Array:
-    """A root is where f is smaller than a little beside it."""
+    """A root is where f is smaller than a little beside it: further away than a pole at which steps are small, and than
+    where f is rounding alone beside a root of several times."""
     with np.errstate(all="ignore"):
-        beside = 1e-6 * np.abs(x)
+        beside = 1e-4 * np.abs(x)
         here, right, left = np.abs(f(x)), np.abs(f(x + beside)), np.abs(f(x - beside))
-        is_root = (here == 0) | (here < 0.75 * np.maximum(right, left)) | (beside == 0)
+        is_root = (here == 0) | (here < 0.75 * np.fmax(right, left)) | (beside == 0)
     return np.asarray(np.where(is_root, status, NO_ROOT), np.int8)
 
 
