@@ -484,6 +484,15 @@ def test_moments_of_columns_say_what_is_not_finite_and_not_what_does_not_count()
         Network([300, 1]).standardize(x)
 
 
+@pytest.mark.parametrize("unit", [2.0**-1000, 1e-300, 1e300, 1e307])
+@pytest.mark.parametrize("together", [False, True])
+def test_moments_of_columns_do_not_depend_on_the_unit_of_weights(unit, together):
+    x, w = RNG.standard_normal((90, 5)) * [1e-300, 1e-150, 1.0, 1e150, 1e300], RNG.uniform(0.1, 1, 90)
+    expected = columns(x, w, together=together)
+    assert np.isfinite(expected).all()
+    assert_allclose(columns(x, w * unit, together=together), expected, rtol=1e-12)
+
+
 def test_numbers_that_are_all_the_same_have_no_deviation():
     for value in (0.1, 0.7, 1e8 + 0.1, 3.3e-300):
         for shape in ((5, 3), (5, 7), (4000, 400)):

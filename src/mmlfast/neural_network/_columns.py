@@ -50,8 +50,11 @@ def columns(x: Array, weights: Array | None = None, *, together: bool = False) -
     finite. Bytes, float32 and float64 of the same numbers give the same bits."""
     shares, means, deviations = [], [], []
     place: Array | None = None  # for rows as float64: a new one for each block would be new pages of memory
+    # An even power of two brings weights near 1: their unit does not matter, nor do sums of them overflow.
+    power = 0 if weights is None else int(np.frexp(np.float64(weights.max(initial=0)))[1]) // 2 * 2
     for rows, w in blocks(x, weights):
-        share = len(rows) if w is None else float(w.sum(dtype=np.float64))
+        w = None if w is None else np.ldexp(w.astype(np.float64), -power)
+        share = len(rows) if w is None else float(w.sum())
         if share > 0:
             if x.dtype != np.float64:
                 place = np.empty(rows.shape) if place is None else place[: len(rows)]
@@ -78,8 +81,8 @@ def _of_block(rows: Array, weights: Array | None) -> tuple[Array, Array]:
     if weights is None:
         means, deviations = [_core.mean(t) for t in tables], [_core.std(t, 0.0) for t in tables]
     else:
-        w = weights.astype(np.float64)
-        means, deviations = [_core.weighted_mean(t, w) for t in tables], [_core.weighted_std(t, w, 0.0) for t in tables]
+        means = [_core.weighted_mean(t, weights) for t in tables]
+        deviations = [_core.weighted_std(t, weights, 0.0) for t in tables]
     return np.concatenate([a.ravel() for a in means]), np.concatenate([a.ravel() for a in deviations])
 
 
