@@ -484,6 +484,27 @@ def test_estimators_take_sparse_columns_of_pandas(rng: np.random.Generator) -> N
     assert list(fitted.feature_names_in_) == ["c0", "c1", "c2"]
 
 
+@pytest.mark.parametrize("shape", [(9, 4), (5, 40), (300, 1000)])
+def test_nan_in_a_frame_is_all_that_pca_complains_about(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    pd = pytest.importorskip("pandas")
+    x = rng.standard_normal(shape)
+    x[3, 1] = np.nan
+    for solver in ("auto", "full", "arpack"):
+        with pytest.raises(ValueError, match="Input X contains NaN"):  # and warnings are errors
+            mf.decomposition.PCA(2, svd_solver=solver).fit(pd.DataFrame(x).add_prefix("c"))
+
+
+def test_labels_are_forgotten_when_an_estimator_is_fitted_to_rows_without(rng: np.random.Generator) -> None:
+    pd, sparse = pytest.importorskip("pandas"), pytest.importorskip("scipy.sparse")
+    x = rng.standard_normal((9, 4))
+    first, other = pd.DataFrame(x, columns=[5, 6, 7, 8]), pd.DataFrame(x, columns=[1, 2, 3, 4])
+    for again in (x, x.astype(np.float32), sparse.csr_array(x)):
+        pca = mf.decomposition.PCA(2).fit(first)
+        with pytest.raises(ValueError, match="other labels"):
+            pca.transform(other)
+        same_bits(pca.fit(again).transform(other), pca.transform(x))
+
+
 def test_estimators_refuse_what_functions_refuse() -> None:
     rows = np.eye(3)
     fields = np.array([(1.0, 2.0)], dtype=[("a", "f8"), ("b", "f8")])

@@ -52,6 +52,7 @@ __all__ = [
     "available_if",
     "check_is_fitted",
     "has_scikit_learn",
+    "refuse_not_finite",
     "validate_rows",
 ]
 
@@ -107,14 +108,33 @@ def validate_rows(
         if reset:
             estimator._column_labels = known
         if has_scikit_learn() and hasattr(X, "columns"):  # the frame has the names, the table the numbers
-            from sklearn.utils.validation import check_array
-
             validate_data(estimator, X, reset=reset, skip_check_array=True)
-            return check_array(table, estimator=estimator, input_name="X", **how)
+            return _checked_alone(estimator, table, **how)
         X = table
-    elif isinstance(getattr(X, "data", None), np.ndarray):
-        check_digits(X.data, "X")
+    else:
+        if isinstance(getattr(X, "data", None), np.ndarray):
+            check_digits(X.data, "X")
+        if reset:
+            estimator._column_labels = None
     return validate_data(estimator, X, reset=reset, accept_sparse=accept_sparse, **how)
+
+
+def refuse_not_finite(estimator: Any, rows: Any) -> None:
+    """ValueError of scikit-learn if there is NaN or infinity in rows that `validate_rows` gave with ``finite=False``.
+
+    Their columns are not compared again: the names were those of a frame that the rows are made from.
+    """
+    if has_scikit_learn():
+        _checked_alone(estimator, rows, accept_sparse=("csr", "csc"))
+    else:
+        validate_data(estimator, rows, reset=False, accept_sparse=("csr", "csc"))
+
+
+def _checked_alone(estimator: Any, table: Any, **how: Any) -> Any:
+    """Numbers without a look at what the estimator knows of its columns."""
+    from sklearn.utils.validation import check_array
+
+    return check_array(table, estimator=estimator, input_name="X", **how)
 
 
 def _is_plain(estimator: Any, X: Any, reset: bool, min_samples: int, finite: bool) -> bool:
@@ -127,5 +147,7 @@ def _is_plain(estimator: Any, X: Any, reset: bool, min_samples: int, finite: boo
         return False
     if not reset and (getattr(estimator, "_column_labels", None) or getattr(estimator, "n_features_in_", None) != d):
         return False
+    if not finite:
+        return True
     with np.errstate(all="ignore"):
-        return not finite or bool(np.isfinite(X.sum()))
+        return bool(np.isfinite(X.sum()))

@@ -10,7 +10,7 @@ import numpy as np
 
 from mmlfast._common.arrays import float_dtype
 from mmlfast._common.errors import warn_caller
-from mmlfast._common.estimator import validate_rows
+from mmlfast._common.estimator import refuse_not_finite, validate_rows
 from mmlfast._common.row_blocks import RowBlocks, is_stream, mapped
 from mmlfast.decomposition._centred_rows import CentredRows
 from mmlfast.decomposition._dimension import likely_dimension
@@ -239,7 +239,7 @@ class PCA(PCABase):
             self._fit_moments(moments, partial(refined, blocks) if again else None, dtype)
         except ValueError:
             if isinstance(rows, np.ndarray) and mapped(rows) is None:
-                validate_rows(self, rows, reset=False)  # says where NaN or infinity is
+                refuse_not_finite(self, rows)  # says where NaN or infinity is
             raise
         if interrupted:
             raise KeyboardInterrupt(f"PCA.fit was stopped: it is fitted to the {moments.count} rows read so far")
@@ -280,7 +280,7 @@ class PCA(PCABase):
     def _fit_gram(self, rows: Any) -> None:
         mean = column_means(rows)
         if not np.isfinite(mean).all():
-            validate_rows(self, rows, reset=False)  # raises
+            refuse_not_finite(self, rows)  # raises
         n, d = rows.shape
         dtype = float_dtype(rows)
         self._finish(by_gram(rows, mean, self._upper_bound(n, d), dtype.itemsize), mean, n, dtype)
@@ -290,7 +290,7 @@ class PCA(PCABase):
         k = int(self._upper_bound(n, d))
         operator = CentredRows(rows, blocks)
         if not np.isfinite(operator.total):
-            validate_rows(self, rows, reset=False)
+            refuse_not_finite(self, rows)
             raise ValueError("Input X contains NaN or infinity, or overflows float64")
         pairs = dominant_eigenpairs(
             operator,

@@ -206,7 +206,7 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
                 f"{type(self).__name__}: Found array with dim {X.ndim}, while dim <= 2 is required: "
                 f"X.reshape(len(X), -1) makes a row of each sample"
             )
-        rows: Array = X if not reset and self._is_plain(X) else validate_rows(self, X, reset=reset, finite=False)
+        rows: Array = validate_rows(self, X, reset=reset, finite=False)
         found = first_not_finite(rows)
         if found is not None:
             row, column = found
@@ -217,18 +217,6 @@ class BaseMLP(CheckedParameters, PublishedWeights, BaseEstimator):
                 f"{column if names is None else repr(str(names[column]))}: leave such rows out, or fill them in"
             )
         return rows
-
-    def _is_plain(self, X: Any) -> bool:
-        """An array about which scikit-learn's checks would have nothing to say."""
-        return (
-            type(X) is np.ndarray
-            and X.dtype.type in (np.float64, np.float32)
-            and X.dtype.isnative
-            and X.ndim == 2
-            and X.shape[0] > 0
-            and X.shape[1] == self.n_features_in_
-            and not hasattr(self, "feature_names_in_")
-        )
 
     def _held_out(self, rows: Array, targets: Array, share: Array | None, given: Any) -> Any:
         """Rows to train on, and those to validate on."""
