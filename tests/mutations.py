@@ -580,7 +580,12 @@ mutations(
     ("return self._along(self.x0, self._difference(x))[1] / 2", "return self._along(self.x0, self._difference(x))[1]"),
 )
 
-mutations("cpp/runtime/thread_pool.cpp", "test_runtime.py", ("helper.kept_off, true)", "helper.kept_off, false)"))
+mutations(
+    "cpp/runtime/thread_pool.cpp",
+    "test_runtime.py",
+    ("helper.kept_off, true)", "helper.kept_off, false)"),
+    ("allow_again(helper);  // it is awake", "// it is awake"),
+)
 
 # ---- the rules of the house ----
 

@@ -138,10 +138,13 @@ class Pool {
 
  private:
   struct Helper {
-    int id = -1, cpu = -1;    // where it sleeps
-    bool drawn_here = false;  // it was found where a caller works
-    int kept_off = -1;        // a processor where it must not wake up
+    int id = -1, cpu = -1;  // where it sleeps
+    int wary_calls = 0;     // so many it is kept off where their callers work: it was found there
+    int kept_off = -1;      // a processor where it must not wake up
   };
+
+  // System calls are made for each helper in each of these; where there are many, few are still drawn to a caller.
+  static constexpr int most_wary_calls = 64;
 
   // A helper that sleeps where the caller is now, because one of them has been moved, would wake up there and get its
   // turn when the caller has done everything: the system looks for another place only if that is idle at this moment,
@@ -151,8 +154,10 @@ class Pool {
     if (cpu < 0 || n_helpers_ >= available_cpus()) return;
     for (int i = 0; i < n_helpers_; ++i) {
       Helper& helper = helpers_[i];
-      helper.drawn_here = helper.drawn_here || helper.cpu == cpu;
-      if (!helper.drawn_here || helper.kept_off == cpu) continue;
+      if (helper.cpu == cpu) helper.wary_calls = most_wary_calls;
+      if (helper.wary_calls == 0) continue;
+      --helper.wary_calls;
+      if (helper.kept_off == cpu) continue;
       allow_again(helper);
       if (allow_cpu(helper.id, cpu, false)) helper.kept_off = cpu;
     }
@@ -181,12 +186,12 @@ class Pool {
     for (;;) {
       wake_.wait(guard, [&] {
         helper.cpu = this_cpu();
+        allow_again(helper);  // it is awake, in time or not, and what others now say of its processors holds
         return generation_ != seen && places_ > 0;
       });
       seen = generation_;
       --places_;
       ++inside_;
-      allow_again(helper);  // it is elsewhere now
       guard.unlock();
       job_.work([] { return false; });
       trim_thread_scratch();
