@@ -17,6 +17,7 @@ GROUPS: tuple[tuple[Any, ...], ...] = (
         ),
         ("shift = others == 0 ? 0 : std::countr_zero(others);", "shift = 5;"),
         ("block_of_[static_cast<Size>(at >> block_bits)];", "block_of_[0];"),
+        ("return span.last < std::uint64_t{1}", "return span.last + 1 <= std::uint64_t{1}"),
         ("capacity_ *= 4;", ""),
     ),
     (

@@ -59,6 +59,13 @@ def test_more_groups_than_sixteen_bits(rng):
     np.testing.assert_array_equal(found.labels, np.unique(labels))
 
 
+@pytest.mark.parametrize("far", [np.uint64([0, 2**64 - 1, 5]), np.int64([-1, 0, 10**15]), np.int64([-1, 0, -(2**63)])])
+def test_labels_at_both_ends_of_what_64_bits_hold(far):
+    """As unsigned numbers, which -1 and 0 are too: one more than their distance was taken for a table of no places."""
+    labels = np.tile(far, 4)
+    checked(labels, labels.tolist())
+
+
 def test_integers_beyond_two_to_the_53_stay_apart():
     labels = np.array([2**53 + 1, 2**53, 2**63 - 1, -(2**63), 2**53 + 1])
     checked(labels, labels.tolist())

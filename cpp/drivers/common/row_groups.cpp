@@ -220,7 +220,7 @@ class Numbering {
 // Numbers that lie near each other, as addresses of objects do: their places in a table of all between the least and
 // the largest, which share the bits below `shift`.
 struct Span {
-  std::uint64_t least = 0, size = 0;
+  std::uint64_t least = 0, last = 0;  // the last place
   int shift = 0;
 
   Span(const char* items, Size n) noexcept {
@@ -239,7 +239,7 @@ struct Span {
       others |= w ^ one;
     }
     shift = others == 0 ? 0 : std::countr_zero(others);
-    size = ((largest - least) >> shift) + 1;
+    last = (largest - least) >> shift;
   }
 };
 
@@ -253,7 +253,7 @@ class SpanNumbering {
         most_(most),
         most_blocks_(std::max<Size>(4 * n >> block_bits, 16)),
         first_(first),
-        block_of_(Table::zeros(static_cast<Size>(span.size >> block_bits) + 1)),
+        block_of_(Table::zeros(static_cast<Size>(span.last >> block_bits) + 1)),
         table_(Table::zeros(capacity_ << block_bits)) {}
 
   explicit operator bool() const noexcept { return block_of_ && table_; }
@@ -282,7 +282,7 @@ class SpanNumbering {
     }
     return place - 1;
   }
-  static bool suits(const Span& span) noexcept { return span.size <= std::uint64_t{1} << (block_bits + 20); }
+  static bool suits(const Span& span) noexcept { return span.last < std::uint64_t{1} << (block_bits + 20); }
 
  private:
   using Table = AlignedBuffer<std::uint32_t>;
