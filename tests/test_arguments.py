@@ -498,11 +498,15 @@ def test_labels_are_forgotten_when_an_estimator_is_fitted_to_rows_without(rng: n
     pd, sparse = pytest.importorskip("pandas"), pytest.importorskip("scipy.sparse")
     x = rng.standard_normal((9, 4))
     first, other = pd.DataFrame(x, columns=[5, 6, 7, 8]), pd.DataFrame(x, columns=[1, 2, 3, 4])
-    for again in (x, x.astype(np.float32), sparse.csr_array(x)):
-        pca = mf.decomposition.PCA(2).fit(first)
-        with pytest.raises(ValueError, match="other labels"):
-            pca.transform(other)
-        same_bits(pca.fit(again).transform(other), pca.transform(x))
+    named = pd.DataFrame(x, columns=list("abcd"))
+    for again in (lambda: x, lambda: x.astype(np.float32), lambda: sparse.csr_array(x), lambda: iter([x[:5], x[5:]])):
+        for pca in (mf.decomposition.PCA(2), mf.decomposition.IncrementalPCA(2)):
+            pca.fit(first)
+            with pytest.raises(ValueError, match="other labels"):
+                pca.transform(other)
+            same_bits(pca.fit(again()).transform(other), pca.transform(x))
+            assert not hasattr(pca.fit(named).fit(again()), "feature_names_in_")
+            same_bits(pca.transform(other), pca.transform(x))
 
 
 def test_estimators_refuse_what_functions_refuse() -> None:

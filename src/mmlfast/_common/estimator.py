@@ -51,6 +51,7 @@ __all__ = [
     "TransformerMixin",
     "available_if",
     "check_is_fitted",
+    "forget_labels",
     "has_scikit_learn",
     "refuse_not_finite",
     "validate_rows",
@@ -117,6 +118,12 @@ def validate_rows(
         if reset:
             estimator._column_labels = None
     return validate_data(estimator, X, reset=reset, accept_sparse=accept_sparse, **how)
+
+
+def forget_labels(estimator: Any) -> None:
+    """Of the columns of a frame that an estimator was fitted to before."""
+    for name in ("feature_names_in_", "_column_labels"):
+        vars(estimator).pop(name, None)
 
 
 def refuse_not_finite(estimator: Any, rows: Any) -> None:

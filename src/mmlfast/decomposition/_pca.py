@@ -10,7 +10,7 @@ import numpy as np
 
 from mmlfast._common.arrays import float_dtype
 from mmlfast._common.errors import warn_caller
-from mmlfast._common.estimator import refuse_not_finite, validate_rows
+from mmlfast._common.estimator import forget_labels, refuse_not_finite, validate_rows
 from mmlfast._common.row_blocks import RowBlocks, is_stream, mapped
 from mmlfast.decomposition._centred_rows import CentredRows
 from mmlfast.decomposition._dimension import likely_dimension
@@ -213,6 +213,7 @@ class PCA(PCABase):
     def _take_in(self, X: Any) -> tuple[Any, RowBlocks]:
         """The rows, with the cheap part of the checks: NaN shows in the moments."""
         if is_stream(X):
+            forget_labels(self)
             return X, RowBlocks(X, verbose=self.verbose)
         if hasattr(X, "tocsr"):
             if self.svd_solver in ("full", "randomized"):
