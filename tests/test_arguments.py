@@ -509,6 +509,17 @@ def test_labels_are_forgotten_when_an_estimator_is_fitted_to_rows_without(rng: n
             same_bits(pca.transform(other), pca.transform(x))
 
 
+@pytest.mark.parametrize("huge", [2**1024, -(10**5000), 2**1024 - 1], ids=["least", "far", "rounded"])
+def test_integers_beyond_float64_are_refused_by_name(huge: int) -> None:
+    for rows in ([[huge, 1], [1, 2]], [[huge, 1.5], [1, 2]]):
+        for function, name in ((la.det, "a"), (la.row_echelon, "a"), (mf.stats.mean, "x"), (mf.geometry.norm, "x")):
+            with pytest.raises(TypeError, match=rf"^{name} holds an integer of \d+ bits, and float64 ends"):
+                function(rows)
+    with pytest.raises(TypeError, match="damping must be a number that float64 can hold"):
+        mf.graph.pagerank(np.eye(2), huge)
+    assert la.det([[2**1000, 0], [0, 1]]) == 2.0**1000
+
+
 def test_estimators_refuse_what_functions_refuse() -> None:
     rows = np.eye(3)
     fields = np.array([(1.0, 2.0)], dtype=[("a", "f8"), ("b", "f8")])

@@ -257,15 +257,18 @@ def _numbers(a: Array, name: str) -> Array:
         if not isinstance(value, int | float | np.number | np.bool_):
             way_out = ": .astype(float) rounds it to float64" if isinstance(value, Decimal | Fraction) else ""
             raise TypeError(f"{name} must hold real numbers, got {type(value).__name__} ({value!r:.40}){way_out}")
-        if (
-            isinstance(value, int | np.integer)
-            and abs(value := int(value)) > LARGEST_EXACT
-            and int(float(value)) != value
-        ):
-            raise TypeError(
-                f"{name} holds the integer {value}, which float64 would round: say with "
-                f".astype(float) that rounding is meant"
-            )
+        if isinstance(value, int | np.integer) and abs(value := int(value)) > LARGEST_EXACT:
+            try:
+                rounded = int(float(value))
+            except OverflowError:
+                raise TypeError(
+                    f"{name} holds an integer of {int(value).bit_length()} bits, and float64 ends at 2**1024: divide first"
+                ) from None
+            if rounded != value:
+                raise TypeError(
+                    f"{name} holds the integer {value}, which float64 would round: say with "
+                    f".astype(float) that rounding is meant"
+                )
     return a.astype(np.float64)
 
 
@@ -362,6 +365,8 @@ def as_real(value: Any, name: str) -> float:
     if not isinstance(value, str | bytes):
         try:
             return float(value)
+        except OverflowError:
+            raise TypeError(f"{name} must be a number that float64 can hold: it ends at 2**1024") from None
         except (TypeError, ValueError):
             pass
     kind = "the complex number " if isinstance(value, complex | np.complexfloating) else ""
