@@ -592,20 +592,23 @@ def test_interrupt(name):
     assert power_iteration(np.eye(3)).converged
 
 
-def test_other_threads_run_meanwhile(rng):
-    ticks = 0
-    done = threading.Event()
+def test_other_threads_run_meanwhile():
+    """Calls with more and more to do, until Python runs three times during one."""
+    for count in (4000, 20_000, 100_000, 500_000):
+        ticks, done = 0, threading.Event()
 
-    def work():
-        quiet(np.stack([HOPELESS["rotation"]] * 4000), max_iter=100_000)
-        done.set()
+        def work(matrices=np.stack([HOPELESS["rotation"]] * count), done=done):
+            quiet(matrices, max_iter=100_000)
+            done.set()
 
-    thread = threading.Thread(target=work)
-    thread.start()
-    while not done.wait(0.001):
-        ticks += 1
-    thread.join()
-    assert ticks > 2
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not done.wait(0.001):
+            ticks += 1
+        thread.join()
+        if ticks > 2:
+            return
+    raise AssertionError(ticks)
 
 
 def test_many_python_threads_get_the_same_answer(rng):
