@@ -595,9 +595,9 @@ def test_interrupt(name):
 def test_other_threads_run_meanwhile():
     """Calls with more and more to do, until Python runs three times during one."""
     for count in (4000, 20_000, 100_000, 500_000):
-        ticks, done = 0, threading.Event()
+        ticks, done, matrices = 0, threading.Event(), np.stack([HOPELESS["rotation"]] * count)
 
-        def work(matrices=np.stack([HOPELESS["rotation"]] * count), done=done):
+        def work(matrices=matrices, done=done):
             quiet(matrices, max_iter=100_000)
             done.set()
 
