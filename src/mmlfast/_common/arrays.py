@@ -262,7 +262,8 @@ def _numbers(a: Array, name: str) -> Array:
                 rounded = int(float(value))
             except OverflowError:
                 raise TypeError(
-                    f"{name} holds an integer of {int(value).bit_length()} bits, and float64 ends at 2**1024: divide first"
+                    f"{name} holds an integer of {int(value).bit_length()} bits, and float64 ends at 2**1024: "
+                    "divide first"
                 ) from None
             if rounded != value:
                 raise TypeError(
