@@ -108,7 +108,8 @@ class Part:
             "pybind11_DIR": f"{self.folder}/site/pybind11/share/cmake/pybind11",
         }  # fmt: skip
         said = [f"-D{name}={value}" for name, value in settings.items()]
-        self.run("cmake", "-S", source, "-B", to, "-G", "Ninja", *said, *options)
+        # Afresh: the Python may be another than the last time.
+        self.run("cmake", "--fresh", "-S", source, "-B", to, "-G", "Ninja", *said, *options)
         # Cython reads SciPy's declarations, which are to be those of the SciPy that will be called.
         declarations = self.folder / "declarations"
         declarations.mkdir(exist_ok=True)
