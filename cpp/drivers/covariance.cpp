@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "drivers/common/function_ref.hpp"
 #include "drivers/common/lane_batch.hpp"
 #include "drivers/common/parallel.hpp"
 #include "drivers/covariance_moments.hpp"
@@ -57,25 +58,9 @@ const double* reduce_blocks(const CovarianceNodes& nodes, const Table<T>& table,
   return current;
 }
 
-// A function of which the code that calls it need not know more than how: it is compiled once for all of them.
-template <class Result, class... Arguments>
-class Callback {
- public:
-  template <class F>
-  Callback(const F& f) noexcept
-      : f_(&f), call_([](const void* known, Arguments... arguments) noexcept -> Result {
-          return (*static_cast<const F*>(known))(arguments...);
-        }) {}
-  Result operator()(Arguments... arguments) const noexcept { return call_(f_, arguments...); }
-
- private:
-  const void* f_;
-  Result (*call_)(const void*, Arguments...) noexcept;
-};
-
-using WriteNode = Callback<void, Size, const CovarianceShape&, const double*, const double*>;
+using WriteNode = FunctionRef<void, Size, const CovarianceShape&, const double*, const double*>;
 template <class T>
-using CallLanes = Callback<LaneBits, const T* const*, const double* const*, Size, Size, double*>;
+using CallLanes = FunctionRef<LaneBits, const T* const*, const double* const*, Size, Size, double*>;
 
 // write(item, shape, node, powers) for the node of a table. One whose numbers are too large or too small for `safe` is
 // that of the columns times 2^-powers[j]; else powers is null.

@@ -65,7 +65,7 @@ struct Ends {
 
 void scatter(const NewtonStarts& starts, const Size* items, Size count, Size lanes, std::int32_t done, const Work& work,
              Ends& ends) noexcept {
-  constexpr std::int32_t few_steps = 2;
+  constexpr std::int32_t few_steps = 2;  // as _doubtful() of optimize/_newton_many.py has it, which says why
   Size n_converged = 0;
   bool doubtful = false;
   for (Size l = 0; l < count; ++l) {

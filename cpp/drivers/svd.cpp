@@ -6,6 +6,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "drivers/common/function_ref.hpp"
 #include "drivers/common/lane_batch.hpp"
 #include "drivers/rfactor.hpp"
 #include "drivers/svd_lapack.hpp"
@@ -48,21 +49,9 @@ Outcome without_failures(Outcome outcome) {
   return outcome.status == Outcome::Status::failed_items ? Outcome{} : outcome;
 }
 
-// What is done with the singular values of item i: function(i, s) -> Outcome, which outlives this. Not a template
-// parameter, so that what runs it is compiled once.
+// Outcome of an item and its singular values.
 template <class T>
-class Take {
- public:
-  template <class Function>
-  Take(const Function& function) noexcept
-      : function_(&function),
-        call_([](const void* f, Size i, const T* s) -> Outcome { return (*static_cast<const Function*>(f))(i, s); }) {}
-  Outcome operator()(Size i, const T* s) const { return call_(function_, i, s); }
-
- private:
-  const void* function_;
-  Outcome (*call_)(const void*, Size, const T*);
-};
+using Take = FunctionRef<Outcome, Size, const T*>;
 
 // take(i, s) for each item, with its k >= 1 singular values, of what is said.
 template <class T>
