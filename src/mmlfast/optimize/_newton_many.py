@@ -283,7 +283,8 @@ def by_tape(taken: Taken, rows: Array, tol: float, max_iter: int, halley: bool =
 
 
 def _doubtful(status: Array, n_iter: Array) -> Array:
-    """Those that may have come to rest beside a pole, where steps are small as well."""
+    """Those that may have come to rest beside a pole, where steps are small as well: `scatter` of
+    drivers/newton_many.cpp looks by the same rule whether there are some."""
     return np.asarray((status == STALLED) | ((status == CONVERGED) & (n_iter <= 2)))
 
 
