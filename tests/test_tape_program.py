@@ -124,6 +124,21 @@ def test_numbers_of_points(rng, threads):
                 np.testing.assert_array_equal(program.batch(points[:n]), alone[:n])
 
 
+@pytest.mark.parametrize("n_results", [1, 7, 700])
+def test_batches_larger_than_the_cache(rng, threads, n_results):
+    """What is wanted next is asked for ahead, up to the ends of the arrays: the bits of the points taken a few at once.
+    700 results of a block are too many for that."""
+    graph, value, gradient = rosenbrock(6)
+    for outputs in (np.resize(np.concatenate([gradient, value]), n_results), graph.constants(np.ones(n_results))):
+        program = TapeProgram(graph, outputs)
+        n = 150_000 // (6 + n_results) + 13
+        points = rng.normal(size=(n, 6))
+        few = np.concatenate([program.batch(points[i : i + 100]) for i in range(0, n, 100)])
+        for n_threads in (1, 3):
+            threads(n_threads)
+            np.testing.assert_array_equal(program.batch(points), few)
+
+
 def test_many_slots(rng):
     """More than fit the cache: fewer rows in a block, the same bits."""
     n = 1500

@@ -1,6 +1,7 @@
 #include "drivers/tape.hpp"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "drivers/common/parallel.hpp"
 #include "drivers/tape_blocks.hpp"
@@ -65,20 +66,78 @@ Outcome one_after_the_other(const TapeProgram& program, const TapeProgram::Numbe
   return {};
 }
 
-// The blocks of some points, in memory of the calling thread.
-void run_blocks(const TapeProgram& program, const double* fixed, Size n_points, const double* x, double* result,
-                double* memory) noexcept {
-  const TapeLayout& layout = program.layout();
-  const Tape& kernel = kernel_of<Tape>();
-  const Size n = layout.group_sizes[0], m = layout.n_outputs, most = program.rows() * tape_lanes;
-  TapeBlock block(program, fixed, most, memory);
-  for (Size first = 0; first < n_points; first += most) {
-    const Size points = std::min(most, n_points - first), slot = block.set_points(points);
-    kernel.load(x + first * n, n, n, points, memory, slot);
-    block.run();
-    kernel.store(memory, slot, layout.results.data(), m, points, result + first * m, m);
+// Lines of memory that are wanted next, a share of them at each of some calls: what is on its way while a block is
+// computed is not waited for before and after it.
+class LinesAhead {
+ public:
+  LinesAhead(const double* from, Size numbers, Size calls) noexcept
+      : at_(reinterpret_cast<std::uintptr_t>(from)),
+        end_(at_ + static_cast<std::uintptr_t>(numbers) * sizeof(double)),
+        share_(static_cast<std::uintptr_t>(numbers / (numbers_of_line * calls) + 1) * line) {}
+
+  void to_read() noexcept {  // into the second cache: the first one is for the block at hand
+    for (const std::uintptr_t stop = next_stop(); at_ < stop; at_ += line) __builtin_prefetch(address(), 0, 2);
   }
-}
+  void to_write() noexcept {
+    for (const std::uintptr_t stop = next_stop(); at_ < stop; at_ += line) __builtin_prefetch(address(), 1, 3);
+  }
+
+ private:
+  static constexpr std::uintptr_t line = 64;
+  static constexpr Size numbers_of_line = 8;
+  std::uintptr_t next_stop() const noexcept { return std::min(at_ + share_, end_); }
+  const void* address() const noexcept { return reinterpret_cast<const void*>(at_); }
+
+  std::uintptr_t at_, end_, share_;
+};
+
+// The points of a batch that a thread takes at once, in blocks, in memory of its own.
+class Blocks {
+ public:
+  Blocks(const TapeProgram& program, const double* fixed, Size n_points, const double* x, double* result) noexcept
+      : program_(program), fixed_(fixed), n_points_(n_points), x_(x), result_(result) {
+    // What lies in the second cache is there soon enough, and the results of a block must not push out its numbers.
+    constexpr Size second_cache = 1024 * 1024, most_results = 64 * 1024;
+    const std::vector<TapeStep>& steps = program.layout().per_point.block;
+    calls_ = std::count_if(steps.begin(), steps.end(), [](const TapeStep& s) { return !(s.access & tape_does_next); });
+    is_far_ = calls_ > 0 && n_points * (n_ + m_) * Size{sizeof(double)} > second_cache;
+    fetches_results_ = is_far_ && most_ * m_ * Size{sizeof(double)} < most_results;
+  }
+
+  void run(Size first, Size end, double* memory) const noexcept {
+    TapeBlock block(program_, fixed_, most_, memory);
+    for (; first < end; first += most_) run_block(block, first, std::min(most_, end - first), memory);
+  }
+
+ private:
+  void run_block(TapeBlock& block, Size first, Size points, double* memory) const noexcept {
+    const Size slot = block.set_points(points);
+    double* to = result_ + first * m_;
+    kernel_.load(x_ + first * n_, n_, n_, points, memory, slot);
+    if (is_far_) {
+      const Size behind = first + points;
+      LinesAhead next(x_ + behind * n_, std::min(most_, n_points_ - behind) * n_, calls_);
+      LinesAhead results(to, fetches_results_ ? points * m_ : 0, calls_);
+      block.run([&] {
+        next.to_read();
+        results.to_write();
+      });
+    } else {
+      block.run();
+    }
+    kernel_.store(memory, slot, program_.layout().results.data(), m_, points, to, m_);
+  }
+
+  const TapeProgram& program_;
+  const double* fixed_;
+  Size n_points_;
+  const double* x_;
+  double* result_;
+  const Tape& kernel_ = kernel_of<Tape>();
+  Size n_ = program_.layout().group_sizes[0], m_ = program_.layout().n_outputs;
+  Size most_ = program_.rows() * tape_lanes, calls_;
+  bool is_far_, fetches_results_;
+};
 
 }  // namespace
 
@@ -123,14 +182,14 @@ Outcome evaluate_tape_batch(const TapeProgram& program, Size n_points, const dou
   if (layout.calls_python) return one_after_the_other(program, numbers, n_points, x, result, callback);
   const Size n = layout.group_sizes[0], m = layout.n_outputs, block = program.rows() * tape_lanes;
   const Size bytes = TapeBlock::bytes(program, block);
+  const Blocks blocks(program, numbers.fixed(), n_points, x, result);
   // Pieces of some 10 us, so that what is done once for each of them is little.
   const double ns = layout.ns_per_point + 0.3 * static_cast<double>(n + m) + 0.1;
   const Size piece = block * static_cast<Size>(std::clamp(10'000 / (ns * static_cast<double>(block)), 1.0, 1024.0));
   return parallel_with_scratch(ceil_div(n_points, piece), ns * static_cast<double>(piece), bytes,
                                [&](Size i, void* memory) {
                                  const Size first = i * piece;
-                                 run_blocks(program, numbers.fixed(), std::min(piece, n_points - first), x + first * n,
-                                            result + first * m, static_cast<double*>(memory));
+                                 blocks.run(first, std::min(first + piece, n_points), static_cast<double*>(memory));
                                });
 }
 

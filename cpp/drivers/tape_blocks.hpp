@@ -49,11 +49,17 @@ class TapeBlock : NonCopyable {
   double* input(Size k) const noexcept { return memory_ + k * slot_; }
   const double* output(Size k) const noexcept { return memory_ + layout_.results[static_cast<std::size_t>(k)] * slot_; }
   void run() const noexcept { run(layout_.per_point.block); }
+  // With a call of between() after each of its functions.
+  template <class Between>
+  void run(Between&& between) const noexcept {
+    const std::vector<TapeStep>& steps = layout_.per_point.block;
+    run_steps(steps.data(), steps.data() + steps.size(), frame(), between);
+  }
 
  private:
+  TapeFrame frame() const noexcept { return {memory_, slot_, fixed_, spread_, layout_.lists.data(), scratch_}; }
   void run(const std::vector<TapeStep>& steps) const noexcept {
-    run_steps(steps.data(), steps.data() + steps.size(),
-              {memory_, slot_, fixed_, spread_, layout_.lists.data(), scratch_});
+    run_steps(steps.data(), steps.data() + steps.size(), frame());
   }
 
   const TapeLayout& layout_;

@@ -64,6 +64,20 @@ std::int32_t tape_block_rows(const TapeLayout& layout) noexcept {
   return best;
 }
 
+namespace {
+
+// The same for points that are taken in from memory and results that are given back there, which go through the first
+// cache as well: as many as leave room for all of that, unless those were less than a few.
+std::int32_t batch_rows(const TapeLayout& layout) noexcept {
+  constexpr Size vector_bytes = 64, level_1_bytes = 32 * 1024, few = 8;
+  const Size n_inputs = layout.group_sizes.empty() ? 0 : layout.group_sizes[0];
+  const Size numbers = std::max(layout.n_slots_without_padding + n_inputs + layout.n_outputs, Size{1});
+  return static_cast<std::int32_t>(
+      std::min<Size>(tape_block_rows(layout), std::max(few, level_1_bytes / (vector_bytes * numbers))));
+}
+
+}  // namespace
+
 TapeListing tape_ready(const TapeGraph& graph, TapeView outputs, const char*& fault, bool as_written) {
   TapeListing listing = tape_pruned(tape_listing(graph, outputs));
   fault = find_fault(listing);
@@ -98,7 +112,7 @@ void TapeProgram::lay_out(const TapeListing& listing, const std::vector<std::int
       if (other.n_slots <= std::max(slots_in_cache, 2 * layout_.n_slots)) layout_ = std::move(other);
     }
   }
-  rows_ = tape_block_rows(layout_);
+  rows_ = batch_rows(layout_);
   own_ = fresh_numbers();
 }
 

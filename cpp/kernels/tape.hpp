@@ -87,9 +87,16 @@ struct TapeStep {
 };
 static_assert(sizeof(TapeStep) == 24 + sizeof(TapeFunction));
 
-// From `step` to `end`.
+// From `step` to `end`, with a call of between() after each function.
+template <class Between>
+inline void run_steps(const TapeStep* step, const TapeStep* end, const TapeFrame& frame, Between&& between) {
+  for (; step != end; step += step->access & tape_does_next ? 2 : 1) {
+    step->function(*step, frame);
+    between();
+  }
+}
 inline void run_steps(const TapeStep* step, const TapeStep* end, const TapeFrame& frame) {
-  for (; step != end; step += step->access & tape_does_next ? 2 : 1) step->function(*step, frame);
+  run_steps(step, end, frame, [] {});
 }
 
 struct Tape {

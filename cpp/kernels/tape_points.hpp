@@ -3,17 +3,19 @@
 //
 // Columns are taken in groups of G, at most half a native register where that has eight lanes: pieces of G numbers of
 // several rows fill a register, and G registers are transposed in blocks of G by G. The last group overlaps the one
-// before it; nothing outside of the rows is read or written.
+// before it; nothing outside of the rows is read or written. Pieces that are read are at most half a register, so that
+// loads put them together, and pieces that are written are taken apart by stores: a third less to shuffle.
 #pragma once
 
 #include "kernels/tape.hpp"
-#include "simd/vec.hpp"
+#include "simd/narrow.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::tape_points {
 
 using Size = std::ptrdiff_t;
 inline constexpr int width = native_lanes<double>;
 inline constexpr int most_columns = width < 4 ? width : 4;
+inline constexpr int loaded_columns = width < 4 ? width : width / 2;
 
 template <int G>
 struct piece_of {
@@ -27,12 +29,11 @@ struct piece_of<1> {
 };
 
 namespace op {
-template <class Piece, int... I>
-MMLFAST_INLINE auto joined(const Piece& a, const Piece& b, std::integer_sequence<int, I...>) {
-  return __builtin_shufflevector(a, b, I...);
-}
 template <int G, int Begin, class Register>
 MMLFAST_INLINE typename piece_of<G>::type taken(const Register& x) {
+#if defined(__AVX512F__)
+  if constexpr (G == 2 && Begin > 0) return quarter<Begin / 2>(x);
+#endif
   const Register copy = x;
   return reinterpret_cast<const typename piece_of<G>::unaligned*>(&copy)[Begin / G];
 }
@@ -45,8 +46,7 @@ MMLFAST_INLINE auto join_pieces(const double* from, Size stride) {
     return static_cast<typename piece_of<G>::type>(*reinterpret_cast<const typename piece_of<G>::unaligned*>(from));
   } else {
     constexpr int half = Count / 2;
-    return op::joined(join_pieces<G, half>(from, stride), join_pieces<G, half>(from + half * stride, stride),
-                      std::make_integer_sequence<int, G * Count>{});
+    return joined(join_pieces<G, half>(from, stride), join_pieces<G, half>(from + half * stride, stride));
   }
 }
 // In place: blocks of G by G, side by side in G registers. Neighbours first: what takes two registers and gives a third
@@ -84,7 +84,8 @@ MMLFAST_NOINLINE void load_columns(const double* x, Size row_stride, Size tail_c
       double* to = slots + p * width;
       if constexpr (Tail) load_group<2>(points + tail_column, row_stride, to + tail_column * slot, slot);
       _Pragma("GCC unroll 4") for (int g = 0; g < Groups; ++g) {
-        load_group<most_columns>(points, row_stride, to, slot);
+        _Pragma("GCC unroll 2") for (int c = 0; c < most_columns; c += loaded_columns)
+            load_group<loaded_columns>(points + c, row_stride, to + c * slot, slot);
         points += most_columns;
         to += most_columns * slot;
         // From one group to the next: multiples of the strides would need more registers than there are.

@@ -155,4 +155,26 @@ MMLFAST_INLINE narrow<T, Count> fma(const narrow<T, Count>& a, const narrow<T, C
   return r;
 }
 
+// ---- registers in pieces ----
+
+// Two halves as one. Where the second one comes from memory, its load puts them together; shuffles of registers would
+// wait for the one place where some processors have them.
+#if defined(__AVX512F__)
+// (By a mask of all: GCC 12 warns of the value that the others leave undefined.)
+MMLFAST_INLINE __m512d joined(__m256d a, __m256d b) {
+  return _mm512_maskz_insertf64x4(0xFF, _mm512_castpd256_pd512(a), b, 1);
+}
+#endif
+#if defined(__AVX__)
+MMLFAST_INLINE __m256d joined(__m128d a, __m128d b) { return _mm256_insertf128_pd(_mm256_castpd128_pd256(a), b, 1); }
+#endif
+
+// Numbers 2 K and 2 K + 1, which a store takes from where they are.
+#if defined(__AVX512F__)
+template <int K>
+MMLFAST_INLINE __m128d quarter(__m512d x) {
+  return _mm512_maskz_extractf64x2_pd(0xFF, x, K);
+}
+#endif
+
 }  // namespace mmlfast::MMLFAST_LEVEL
