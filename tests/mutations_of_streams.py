@@ -18,6 +18,15 @@ STREAMS: tuple[tuple[Any, ...], ...] = (
         ("const T* from = x + (done + first)", "const T* from = x + (done + 0 * first)"),
     ),
     (
+        "cpp/kernels/projection_residual.hpp",
+        "test_inner_product.py test_projection.py test_layouts.py",
+        ("within <= square / 2", "within <= 2 * square"),  # of rows in the span
+        ("square >= 0x1p-899", "square >= 0"),
+        ("squares[first + i] = square[i] - within[i]", "squares[first + i] = square[i] + within[i]"),
+        ("if (k < d) subtract", "if (k + 1 < d) subtract"),  # an odd number of components
+        ("if (is_known(square[i], within[i])) continue;", ""),
+    ),
+    (
         "cpp/kernels/common/gapless_rows.hpp",
         "test_projection.py test_matmul.py",
         ("(Q * w + L) % D == K", "(Q * w + L + 1) % D == K"),

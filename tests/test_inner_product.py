@@ -333,6 +333,33 @@ def test_reconstruction_error_in_one_reading(d, m, dtype, rng):
     np.testing.assert_allclose(g.reconstruction_error(x, stack[:, None])[0], got, rtol=1e-5, atol=1e-12)
 
 
+@every_dtype
+@pytest.mark.parametrize(("d", "m"), [(20, 1), (64, 8), (64, 9), (300, 5), (300, 40)])
+def test_reconstruction_error_of_what_is_nearly_nothing(d, m, dtype, rng):
+    """Rows in the span, of which rounding is all that is left, beside others; at the ends of the range too."""
+    basis = rng.standard_normal((d, m)).astype(dtype)
+    x = (rng.standard_normal((75, m)).astype(dtype) @ basis.T).astype(dtype)
+    x[::3] += (1e-6 * rng.standard_normal((25, d))).astype(dtype)
+    x[7], x[20] = 0, rng.standard_normal(d)
+    x[40] = basis[:, 0] * dtype(4)
+    q = basis.astype(np.longdouble)
+    for j in range(m):
+        for _ in range(2):
+            q[:, j] -= q[:, :j] @ (q[:, :j].T @ q[:, j])
+        q[:, j] /= np.sqrt((q[:, j] ** 2).sum())
+    rest = x - (x @ q) @ q.T
+    right = np.sqrt((rest**2).sum(axis=1))
+    length = np.sqrt((x.astype(np.longdouble) ** 2).sum(axis=1))
+    got = g.reconstruction_error(x, basis)
+    assert got[7] == 0
+    narrow = np.finfo(dtype).eps / 2 * right if dtype == np.float32 else 0
+    assert (np.abs(got - right) <= 16 * 2.0**-53 * length + narrow).all()
+    if dtype == np.float64:
+        for exponent in (-1000, -500, *range(-453, -447), -300, 490, 900):
+            scaled = g.reconstruction_error(np.ldexp(x, exponent), basis)
+            np.testing.assert_allclose(scaled, np.ldexp(got, exponent), rtol=1e-12, atol=np.ldexp(1e-14, exponent))
+
+
 @pytest.mark.parametrize("kind", ["none", "matrix", "weights"])
 def test_residuals_are_orthogonal_in_the_metric(kind, rng):
     metric = {"none": None, "matrix": spd(rng, 6), "weights": rng.uniform(0.5, 2, 6)}[kind]

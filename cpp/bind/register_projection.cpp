@@ -36,8 +36,8 @@ class Operands {
 template <class T>
 Outcome residual(GufuncFrame& f) {
   const auto x = f.column<const T>(0);
-  const auto first = f.matrix<const double>(0, 1), second = f.matrix<const double>(0, 1);
-  return drivers::projection_residual<T>(f.n_items(), x, first, second, f.number<double>());
+  const auto q = f.matrix<const double>(0, 1);
+  return drivers::projection_residual<T>(f.n_items(), x, q, f.number<double>());
 }
 
 }  // namespace
@@ -74,8 +74,8 @@ void register_projection(PyObject* m) {
                return Operands<T>(Step::matrix, f).in_matrix(0, 1).in_matrix(0, 1).out_matrix(0, 0).run();
              }));
   const auto length = []<class T>(GufuncFrame& f) { return residual<T>(f); };
-  const std::array residuals{loop_of<float>('f', "tdd->d", length), loop_of<double>('d', "tdd->d", length)};
-  add_gufunc(m, {"projection_residual", "(d),(d,m),(d,m)->()", nullptr}, residuals);
+  const std::array residuals{loop_of<float>('f', "td->d", length), loop_of<double>('d', "td->d", length)};
+  add_gufunc(m, {"projection_residual", "(d),(d,m)->()", nullptr}, residuals);
 }
 
 }  // namespace mmlfast::bind

@@ -179,16 +179,16 @@ Outcome projection(const ProjectionCall<T>& call) noexcept {
 }
 
 template <class T>
-Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<const double>& f,
-                            const Batch<const double>& e, const Batch<double>& length) noexcept {
+Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<const double>& q,
+                            const Batch<double>& length) noexcept {
   if (n_items == 0) return {};
-  const Sizes s{f.layout.rows, f.layout.cols};
+  const Sizes s{q.layout.rows, q.layout.cols};
   const Projection<T>& kernel = kernel_of<Projection<T>>();
   const InnerProduct<double>& products = kernel_of<InnerProduct<double>>();
-  // Points that share their factors are taken together.
-  const Size together = f.stride == 0 && e.stride == 0 ? n_items : 1;
+  // Points that share their basis are taken together.
+  const Size together = q.stride == 0 ? n_items : 1;
   for (Size first = 0; first < n_items; first += together) {
-    Packed<double> packed(s, f.item(first), f.layout, e.item(first), e.layout);
+    Packed<double> packed(s, q.item(first), q.layout, q.item(first), q.layout);
     if (!packed.memory) return {Outcome::Status::no_memory};
     packed.negate_second(s);
     const Size d_row = packed.factors.d_row;
@@ -218,8 +218,8 @@ template Outcome projection<double>(const ProjectionCall<double>&) noexcept;
 template Outcome projection<float>(const ProjectionCall<float>&) noexcept;
 
 template Outcome projection_residual<double>(Size, const Batch<const double>&, const Batch<const double>&,
-                                             const Batch<const double>&, const Batch<double>&) noexcept;
+                                             const Batch<double>&) noexcept;
 template Outcome projection_residual<float>(Size, const Batch<const float>&, const Batch<const double>&,
-                                            const Batch<const double>&, const Batch<double>&) noexcept;
+                                            const Batch<double>&) noexcept;
 
 }  // namespace mmlfast::drivers

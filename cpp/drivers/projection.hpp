@@ -22,10 +22,10 @@ struct ProjectionCall {
 template <class T>
 Outcome projection(const ProjectionCall<T>& call) noexcept;
 
-// The length of what two projections with F and E leave of x: x (d) of T, F and E (d x m) -> a number. In one reading
-// of the points, where they share F and E.
+// The length of what the projection onto the span of Q leaves of x: x (d) of T, Q (d x m, orthonormal columns or zero
+// ones) -> a number. In one reading of the points, where they share Q.
 template <class T>
-Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<const double>& f,
-                            const Batch<const double>& e, const Batch<double>& length) noexcept;
+Outcome projection_residual(Size n_items, const Batch<const T>& x, const Batch<const double>& q,
+                            const Batch<double>& length) noexcept;
 
 }  // namespace mmlfast::drivers

@@ -7,6 +7,7 @@
 #include "kernels/common/lanes.hpp"
 #include "kernels/common/product.hpp"
 #include "kernels/common/with_size.hpp"
+#include "kernels/projection_residual.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
@@ -287,31 +288,56 @@ void widen_rows(const T* from, const Layout& l, double* to, std::ptrdiff_t row) 
   }
 }
 
-// The sum of squares of each row of d_row numbers.
-inline void squares_of_rows(const double* r, std::ptrdiff_t rows, std::ptrdiff_t d_row, double* squares) {
-  for (std::ptrdiff_t i = 0; i < rows; ++i, r += d_row) {
-    vec<double> sum[2] = {zero<double>(), zero<double>()};
-    for (std::ptrdiff_t k = 0, c = 0; k < d_row; k += lanes<double>, c ^= 1) {
-      const vec<double> x = load(r + k);
-      sum[c] = fma(x, x, sum[c]);
-    }
-    squares[i] = reduce_add(sum[0] + sum[1]);
+// The sum of squares of a row of whole vectors.
+inline double square_of_row(const double* x, std::ptrdiff_t n) {
+  vec<double> sum[2] = {zero<double>(), zero<double>()};
+  for (std::ptrdiff_t k = 0, c = 0; k < n; k += lanes<double>, c ^= 1) {
+    const vec<double> own = load(x + k);
+    sum[c] = fma(own, own, sum[c]);
   }
+  return reduce_add(sum[0] + sum[1]);
 }
 
 template <class T>
-void residual(const T* x, const Layout& l, const PointFactors<double>& f, double* residuals, double* squares,
-              void* scratch) {
+void residual_of_pieces(const T* x, const Layout& l, const PointFactors<double>& f, double* residuals, double* squares,
+                        void* scratch) {
   in_pieces(l.rows, l.cols, f, [&](std::ptrdiff_t first, std::ptrdiff_t rows) {
     const T* from = x + first * l.row_stride;
-    double *r = residuals + first * f.d_row, *c = static_cast<double*>(scratch);
+    double *r = residuals + first * f.d_row, *c = static_cast<double*>(scratch), *of_piece = squares + first;
+    const auto coefficients = [&] {
+      product<double>(rows, f.m_row, l.cols, {r, f.d_row, 1, f.first, f.m_row, c, f.m_row});
+    };
+    const auto subtract = [&] {
+      product<double>(rows, f.d_row, f.m, {c, f.m_row, 1, f.second, f.d_row, r, f.d_row}, Start::c);
+    };
     fetch_piece<0>(from, rows, l.row_stride);
     widen_rows(from, Layout{rows, l.cols, l.row_stride, l.col_stride}, r, f.d_row);
-    for (int twice = 0; twice < 2; ++twice) {
-      product<double>(rows, f.m_row, l.cols, {r, f.d_row, 1, f.first, f.m_row, c, f.m_row});
-      product<double>(rows, f.d_row, f.m, {c, f.m_row, 1, f.second, f.d_row, r, f.d_row}, Start::c);
+    coefficients();
+    subtract();
+    coefficients();
+    bool all_known = true;
+    for (std::ptrdiff_t i = 0; i < rows; ++i) {
+      const double square = square_of_row(r + i * f.d_row, f.d_row), within = square_of_row(c + i * f.m_row, f.m_row);
+      const bool known = is_known(square, within);
+      all_known &= known;
+      of_piece[i] = known ? square - within : -1;
     }
-    squares_of_rows(r, rows, f.d_row, squares + first);
+    if (all_known) return;
+    subtract();
+    for (std::ptrdiff_t i = 0; i < rows; ++i)
+      if (of_piece[i] < 0) of_piece[i] = square_of_row(r + i * f.d_row, f.d_row);
+  });
+}
+
+template <class T>
+void residual(const T* x, const Layout& l, const PointFactors<double>& f, double* r, double* squares, void* scratch) {
+  constexpr std::ptrdiff_t most = 256;  // components of a group of points that stay in the first cache
+  const std::ptrdiff_t m = l.cols <= most ? f.m : 0;
+  with_size<1, most_directions_in_registers>(m, [&]<int M>(std::integral_constant<int, M>) {
+    if constexpr (M > 0)
+      residual_in_lanes<M>(x, l, f, r, squares, scratch);
+    else
+      residual_of_pieces(x, l, f, r, squares, scratch);
   });
 }
 

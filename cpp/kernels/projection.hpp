@@ -25,11 +25,15 @@
 // Points of 2, 3 or 4 numbers without gaps go through registers with points in lanes, from memory to memory; others are
 // a product with the factors' rows in lanes, which needs no transposing.
 //
-// residual(): x less its projection, and of that the same again, in float64. The factors are F and -E.
+// residual(): the length of x less its projection onto the span of Q, in float64. The factors are Q and -Q. What is
+// left of the span in r = x - Q (Q'x) is rounding: the square is |r|^2 - |Q'r|^2, and where that would cancel or leaves
+// the range of float64, r - Q (Q'r) is computed.
 //   x         IN       points x d, any strides
-//   r         OUT      points x d_row, what is behind the first d numbers of a row is 0 if all are finite
-//   squares   OUT      the sums of squares of its rows; those that leave the range of float64 do so here
-//   scratch   SCRATCH  as for points(), of float64
+//   squares   OUT      the squares of the lengths; those that leave the range of float64 do so here
+//   r         OUT      points x d_row: in rows whose square is not normal, or is below 2^-900, d numbers of that length
+//   scratch   SCRATCH  as for points(), of float64; at least 16 points
+// Flops: 6 d m a point, and 2 d m where r is computed again. Up to 8 directions: points in lanes, each residual made
+// and used at once; more: products with the factors' rows in lanes.
 //
 // Accuracy: the error of a projection is a small multiple of u |x| for the dot product, times the square root of the
 // condition of M for a metric; nearly dependent columns of B change only what their span is.

@@ -158,9 +158,9 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
 
     Notes
     -----
-    It is the length of the residual, which is projected once more, and not the root of ``|x|**2 - |p|**2``, of which
-    nothing would be left for a point near the span: the error is a small multiple of ``u * norm(x)``, that of `u` of
-    float64 for float32 too.
+    It is the length of the residual, less what rounding has left of the span in it, and not the root of
+    ``|x|**2 - |p|**2``, of which nothing would be left for a point near the span: the error is a small multiple of
+    ``u * norm(x)``, that of `u` of float64 for float32 too.
 
     Examples
     --------
@@ -177,7 +177,7 @@ def reconstruction_error(x: ArrayLike, basis: ArrayLike, metric: ArrayLike | Mah
     _check_points("reconstruction_error", points, vectors)
     f = _factors("reconstruction_error", vectors.astype(np.float64, copy=False), metric)
     if metric is None and vectors.ndim == 2:
-        return rounded(_core.projection_residual(points, f.dual, f.primal), dtype)
+        return rounded(_core.projection_residual(points, f.primal), dtype)
     wide = points.astype(np.float64, copy=False)
     within = np.asarray(_core.projection_apply(wide, f.dual, f.primal))
     with np.errstate(all="ignore"):
