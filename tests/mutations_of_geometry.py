@@ -39,13 +39,23 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
         "cpp/kernels/**/neighbors.cpp",
         "test_neighbors.py test_layouts.py",
         ("zeros += sum[0] * T{0};", ""),  # what is not finite, in a reading for few queries
-        ("moves = own > shifted", "moves = own > list"),
-        ("first_point + l", "first_point + l + (l > 6)"),
         (
             "broadcast(o.limit[query + r]); },\n        [&](int r, double* scores)",
             "broadcast(o.limit[query]); },\n        [&](int r, double* scores)",
         ),
         ("i + c < count ? i + c : count - 1", "i"),
+    ),
+    (
+        "cpp/kernels/neighbors_candidates.hpp",
+        "test_neighbors.py test_layouts.py",
+        ("moves = own > shifted", "moves = own > list"),
+        ("first_point + l)", "first_point + l + (l > 6))"),
+    ),
+    (
+        "cpp/kernels/neighbors_scan.cpp",
+        "test_neighbors.py test_layouts.py",
+        ("o, panel + p, query", "o, panel, query"),  # the second panel of a tile
+        ("panel + panels_at_once <= o.last_panel", "true"),  # an odd number of panels
     ),
     (
         "cpp/kernels/**/distances.cpp",

@@ -388,6 +388,23 @@ def test_same_bits_at_every_level(same_at_every_level):
     )
 
 
+def test_dot_products_of_the_processor_change_nothing(run_python, fused_simd_levels):
+    """Where no level is named, a scan uses what the processor has beyond the levels. Odd and even numbers of panels."""
+    code = """
+    import hashlib
+    import numpy as np
+    import mmlfast as mf
+
+    rng = np.random.default_rng(7)
+    for n, m, d, k in ((300, 2990, 17, 5), (300, 3000, 64, 10), (50, 2984, 33, 40), (13, 65, 8, 3)):
+        x, y = rng.standard_normal((n, d)), rng.standard_normal((m, d))
+        for a, b in ((x, y), (x.round(), y.round())):
+            found = mf.geometry.knn(a, b, k)
+            print(hashlib.sha256(b"".join(np.ascontiguousarray(part).tobytes() for part in found)).hexdigest())
+    """
+    assert len({run_python(code, MMLFAST_SIMD=level) for level in ("", *fused_simd_levels)}) == 1
+
+
 def search_for_ever(x):
     while True:
         knn(x, x, 10)

@@ -132,7 +132,7 @@ class QuantizedSearch {
   QuantizedSearch(const QuantizedPoints<T>& points, const NeighborAnswer<T>& answer) noexcept
       : points_(points), x_(answer.x), y_(answer.y), answer_(answer) {
     const Size tile = kernel_.query_rows;
-    capacity_ = std::min(2 * answer.k, y_.count) + 3 * panel_points;
+    capacity_ = std::min(2 * answer.k, y_.count) + 3 * points_of_tile;
     // A block is well below 50 ms of work, its candidates stay in L2, and there are some blocks for every thread.
     const double work = 2e9 / (static_cast<double>(y_.count) * static_cast<double>(y_.d));
     Size rows = static_cast<Size>(std::min(120.0, work));
@@ -203,9 +203,9 @@ class QuantizedSearch {
                                               w.best,
                                               w.slack};
     NeighborCursor cursor{0, 0};
-    while (kernel_.scan(operands, cursor)) {
+    while (best_scan().scan(operands, cursor)) {
       for (Size q = std::max<Size>(0, cursor.query - kernel_.query_rows); q < cursor.query; ++q)
-        if (w.count[q] > capacity_ - panel_points) make_room(w, q, first + q);
+        if (w.count[q] > capacity_ - points_of_tile) make_room(w, q, first + q);
     }
     for (Size q = 0; q < n; ++q) {
       if (w.query[q].inside)
@@ -273,7 +273,7 @@ class QuantizedSearch {
   void make_room(const Workspace& w, Size q, Size row) const noexcept {
     rule_out(w, q);
     Size& count = w.count[q];
-    if (count <= (answer_.k + capacity_ - panel_points) / 2) return;
+    if (count <= (answer_.k + capacity_ - points_of_tile) / 2) return;
     measure_candidates(w, q, row);
     const Size k = answer_.k;
     std::nth_element(w.measured, w.measured + k - 1, w.measured + count, nearer);

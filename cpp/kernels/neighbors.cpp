@@ -2,13 +2,12 @@
 
 #include "kernels/common/fma.hpp"
 #include "kernels/common/one_vector_tile.hpp"
+#include "kernels/neighbors_candidates.hpp"
 #include "simd/math/floating_point.hpp"
-#include "simd/pairs.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
 
-using std::int32_t;
 using std::ptrdiff_t;
 using std::uint32_t;
 
@@ -48,94 +47,9 @@ double square_from_centre(const T* row, ptrdiff_t d, const double* centre) {
   return reduce_add(square);
 }
 
-// Enters a score in the list of the best ones, which is in descending order behind a highest one.
-MMLFAST_INLINE void enter(int32_t score, int32_t* best) {
-  const Pairs list = load_pairs(best), shifted = load_pairs(best - 1), own = broadcast_pair(score);
-  const mask<float> stays = list > own, moves = own > shifted;
-  store_sums(best, select_sums(stays, list, select_sums(moves, shifted, own)));
-}
-
-template <class Word>
-MMLFAST_INLINE void take(const NeighborScan<Word>& o, ptrdiff_t query, uint32_t hits, const Word* scores,
-                         ptrdiff_t first_point) {
-  NeighborCandidate<Word>* to = o.candidates + query * o.capacity;
-  ptrdiff_t count = o.count[query];
-  for (; hits != 0; hits &= hits - 1) {
-    const int l = __builtin_ctz(hits);
-    to[count++] = {scores[l], static_cast<uint32_t>(first_point + l)};
-    if constexpr (sizeof(Word) == 4) {
-      if (o.k > 0) enter(scores[l], o.best + query * best_length + best_start);
-    }
-  }
-  o.count[query] = count;
-  if constexpr (sizeof(Word) == 4) {
-    if (o.k > 0) {
-      const int32_t limit = o.best[query * best_length + best_start + o.k - 1] - o.slack[query];
-      if (limit > o.limit[query]) o.limit[query] = limit;
-    }
-  }
-}
-
-// All tiles from the cursor on. tile(panel, query) returns whether the memory for some query's candidates is nearly
-// full.
-template <class Word, class Tile>
-MMLFAST_INLINE bool all_tiles(const NeighborScan<Word>& o, NeighborCursor& cursor, Tile tile) {
-  for (; cursor.panel < o.last_panel; ++cursor.panel, cursor.query = 0) {
-    while (cursor.query < o.n_queries) {
-      const ptrdiff_t query = cursor.query;
-      cursor.query += rows_of_tile;
-      if (tile(cursor.panel, query)) return true;
-    }
-  }
-  return false;
-}
-
-// Takes the candidates of a tile. near(r) is a mask, save(r, scores) puts the scores of row r in memory. Returns
-// whether the memory for some query's candidates is nearly full.
-template <ptrdiff_t Points, class Word, class Near, class Save>
-MMLFAST_INLINE bool take_tile(const NeighborScan<Word>& o, ptrdiff_t panel, ptrdiff_t query, Near near, Save save) {
-  auto some = near(0);
-  _Pragma("GCC unroll 16") for (int r = 1; r < rows_of_tile; ++r) some = some | near(r);
-  if (__builtin_expect(!any(some), 1)) return false;
-  uint32_t hits[rows_of_tile];
-  _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) hits[r] = to_bitmask(near(r));
-  alignas(vec_bytes) Word scores[rows_of_tile][Points];
-  uint32_t rows = 0;
-  _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) {
-    save(r, scores[r]);
-    rows |= static_cast<uint32_t>(hits[r] != 0) << r;
-  }
-  bool full = false;
-  for (; rows != 0; rows &= rows - 1) {
-    const int r = __builtin_ctz(rows);
-    take(o, query + r, hits[r], scores[r], panel * Points);
-    full |= o.count[query + r] > o.capacity - panel_points;
-  }
-  return full;
-}
-
-bool scan(const NeighborScan<int32_t>& o, NeighborCursor& cursor) {
-  const ptrdiff_t length = o.length;
-  return all_tiles(o, cursor, [&](ptrdiff_t panel, ptrdiff_t query) {
-    const int32_t *x = o.x + query * length, *y = o.y + panel * length * panel_points;
-    Pairs sum[rows_of_tile];
-    Pairs start = load_pairs(o.half + panel * panel_points);
-    MMLFAST_EACH_PART start.part[p] = -start.part[p];
-    _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) sum[r] = start;
-    _Pragma("GCC unroll 2") for (ptrdiff_t k = 0; k < length; ++k, y += panel_points) {
-      const Pairs point = load_pairs(y);
-      _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) sum[r] =
-          add_products(broadcast_pair(x[r * length + k]), point, sum[r]);
-    }
-    return take_tile<panel_points>(
-        o, panel, query, [&](int r) { return sum[r] > broadcast_pair(o.limit[query + r]); },
-        [&](int r, int32_t* scores) { store_sums(scores, sum[r]); });
-  });
-}
-
 bool scan_directly(const NeighborScan<double>& o, NeighborCursor& cursor) {
   const ptrdiff_t length = o.length;
-  return all_tiles(o, cursor, [&](ptrdiff_t panel, ptrdiff_t query) {
+  return all_tiles(o, cursor, 1, [&](ptrdiff_t panel, ptrdiff_t query) {
     const double *x = o.x + query * length, *y = o.y + panel * length * direct_panel_points;
     vec<double> sum[rows_of_tile];
     _Pragma("GCC unroll 16") for (int r = 0; r < rows_of_tile; ++r) sum[r] = zero<double>();
@@ -147,7 +61,7 @@ bool scan_directly(const NeighborScan<double>& o, NeighborCursor& cursor) {
       }
     }
     return take_tile<direct_panel_points>(
-        o, panel, query, [&](int r) { return sum[r] < broadcast(o.limit[query + r]); },
+        o, panel, query, panel_points, [&](int r) { return sum[r] < broadcast(o.limit[query + r]); },
         [&](int r, double* scores) { store(scores, sum[r]); });
   });
 }
@@ -231,7 +145,7 @@ void pack(const T* rows, ptrdiff_t count, ptrdiff_t d, double* panel) {
 
 }  // namespace
 
-MMLFAST_DEFINE_TABLES(Neighbors, neighbors, rows_of_tile, quantize<T>, square_from_centre<T>, scan,
-                      squared_distances<T>, near_rows<T>, pack<T>, scan_directly)
+MMLFAST_DEFINE_TABLES(Neighbors, neighbors, rows_of_tile, quantize<T>, square_from_centre<T>, squared_distances<T>,
+                      near_rows<T>, pack<T>, scan_directly)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

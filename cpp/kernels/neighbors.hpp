@@ -17,8 +17,8 @@
 //   limit    IN       a query takes points with x y - half > limit (the nearer, the larger)
 //   best     IN OUT   the k best scores that each query has taken: they raise its limit, to the k-th less `slack`
 //   candidates, count OUT  what each query has taken; room for `capacity` each
-//   returns false when all is done, true when some query of the tile just done has less than 16 places left: the
-//   caller makes room and calls again with the same cursor
+//   returns false when all is done, true when some query of the tile just done has less than points_of_tile places left
+//   (scan_directly: panel_points): the caller makes room and calls again with the same cursor
 // squared_distances: from one row to chosen rows, sum (x_k - y_k)^2 in float64
 // near_rows: the rows of y whose squared distance from x, in T, is at most `limit`: a filter for few queries, which
 //   leaves the points where they are. d >= panel_points. Returns how many; `index` has room for `count`. The relative
@@ -39,11 +39,12 @@
 #pragma once
 
 #include "kernels/common/layout.hpp"
-#include "simd/level.hpp"
+#include "simd/dot_products.hpp"
 
 namespace mmlfast {
 
-inline constexpr std::ptrdiff_t panel_points = 16, direct_panel_points = 8;
+// Of the panels of scan and scan_directly; and what a tile of scan may take for a query.
+inline constexpr std::ptrdiff_t panel_points = 16, direct_panel_points = 8, points_of_tile = 32;
 // A half that no limit lets pass: sums of products stay within 2^30 of zero.
 inline constexpr std::int32_t unreachable = 1 << 30, lowest_limit = -unreachable;
 
@@ -86,7 +87,6 @@ struct Neighbors {
   std::ptrdiff_t query_rows;  // of a tile
   QuantizedLength (*quantize)(const T* row, std::ptrdiff_t d, const double* centre, double scale, std::int16_t* q);
   double (*square_from_centre)(const T* row, std::ptrdiff_t d, const double* centre);
-  bool (*scan)(const NeighborScan<std::int32_t>& operands, NeighborCursor& cursor);
   void (*squared_distances)(const T* x, const T* y, std::ptrdiff_t d, const std::uint32_t* index, std::ptrdiff_t count,
                             double* squares);
   // Those of the rows whose squares in T do not exceed the limit; `in_range`, which is left alone else, becomes false
@@ -98,6 +98,23 @@ struct Neighbors {
   bool (*scan_directly)(const NeighborScan<double>& operands, NeighborCursor& cursor);
 };
 
+// Apart from the others, since it is compiled once more for processors with dot products.
+struct NeighborsScan {
+  bool (*scan)(const NeighborScan<std::int32_t>& operands, NeighborCursor& cursor);
+};
+
 MMLFAST_KERNEL_TABLES(Neighbors, neighbors)
+MMLFAST_KERNEL_TABLE(NeighborsScan, neighbors_scan)
+
+#if MMLFAST_X86_LEVELS
+namespace avx512_vnni {
+extern const NeighborsScan neighbors_scan;
+}
+inline const NeighborsScan& best_scan() {
+  return simd::dot_products() ? avx512_vnni::neighbors_scan : kernel_of<NeighborsScan>();
+}
+#else
+inline const NeighborsScan& best_scan() { return kernel_of<NeighborsScan>(); }
+#endif
 
 }  // namespace mmlfast

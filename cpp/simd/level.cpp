@@ -1,5 +1,7 @@
 #include "simd/level.hpp"
 
+#include "simd/dot_products.hpp"
+
 #include <cstdlib>
 #include <cstring>
 
@@ -59,19 +61,23 @@ Level detect() noexcept {
   if ((saved & 0xe6) != 0xe6 || !all(seven.b, f | dq | cd | bw | vl)) return Level::avx2;
   return Level::avx512;
 }
+// To be asked only where the level is AVX-512.
+bool detect_dot_products() noexcept { return all(cpuid(7, 0).c, 1u << 11); }
 #else
 Level detect() noexcept { return Level::baseline; }
+bool detect_dot_products() noexcept { return false; }
 #endif
 
 struct Choice {
   Level level;
   const char* refused;
+  bool dot_products = false;
 };
 
 Choice choose() noexcept {
   const Level best = detected();
   const char* wanted = std::getenv("MMLFAST_SIMD");
-  if (wanted == nullptr || *wanted == '\0') return {best, nullptr};
+  if (wanted == nullptr || *wanted == '\0') return {best, nullptr, best == Level::avx512 && detect_dot_products()};
   for (int i = 0; i < n_levels; ++i) {
     const Level level = static_cast<Level>(i);
     if (std::strcmp(wanted, names[i]) == 0 && compiled(level) && level <= best) return {level, nullptr};
@@ -96,6 +102,8 @@ Level detected() noexcept {
 }
 
 Level current() noexcept { return choice().level; }
+
+bool dot_products() noexcept { return choice().dot_products; }
 
 const char* refused_request() noexcept { return choice().refused; }
 

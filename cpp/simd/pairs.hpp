@@ -56,10 +56,22 @@ MMLFAST_INLINE Pairs broadcast_pair(std::int32_t x) {
   return r;
 }
 
+MMLFAST_INLINE Pairs negative(const Pairs& x) {
+  Pairs r;
+  MMLFAST_EACH_PART r.part[p] = -x.part[p];
+  return r;
+}
+
 // sum + a0 b0 + a1 b1 in each of sixteen places. The pairs must not be (-32768, -32768) both.
 MMLFAST_INLINE Pairs add_products(const Pairs& a, const Pairs& b, const Pairs& sum) {
   Pairs r;
+#if defined(__AVX512VNNI__)
+  r.part[0] = reinterpret_cast<native_bits<float>>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sum.part[0]),
+                                                                       reinterpret_cast<__m512i>(a.part[0]),
+                                                                       reinterpret_cast<__m512i>(b.part[0])));
+#else
   MMLFAST_EACH_PART r.part[p] = sum.part[p] + op::multiply_pairs(a.part[p], b.part[p]);
+#endif
   return r;
 }
 
