@@ -62,7 +62,11 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
         "test_distances.py test_layouts.py",
         ("from == 0 ? sum[r][p] : total[r * Panels + p] + sum[r][p]", "sum[r][p]"),  # more than 64 columns
         ("square < smallest_square<T> ? 0x1p600", "square < smallest_square<T> ? 0x1p500"),
-        ("for (; r < rows; ++r) add_squares<1", "for (; r + 1 < rows; ++r) add_squares<1"),
+        ("while (r < rows) next", "while (r + 1 < rows) next"),
+        ("i < w.taken ? w.root[i] : w.result(i, squared)", "w.root[i]"),  # too few steps for all roots
+        ("zeros = fma(own, zero<T>(), zeros);", ""),  # squares that are infinite
+        ("least = smaller(own, least);", ""),
+        ("own.zeros = zero<T>();", "own.zeros = own.zeros;"),
         ("panels + j * d, d}", "panels, d}"),
     ),
     (

@@ -8,13 +8,14 @@
 //     panels   IN       as packed, one after the other, of `count` rows in all
 //     out      OUT      rows x count, any strides: the distances or, with `squared`, their squares
 //
-// Flops: 3 d per pair, and a square root. Bytes: 128 components of a panel stay in L1 for 48 rows of x, and those in L2
-// for all panels, if there are not too many. On processors that subtract and multiply-add in different units, this is
-// as fast as a matrix product of the same size, without its cancellation. Accumulation in T: blocks of 64 components,
-// each one chain of fused multiply-adds, added one after another. Accuracy: relative error at most (d / 128 + 34) u for
-// every pair, near or far from the origin, typically sqrt(d) u / 2; a distance whose square is out of range is computed
-// again in scaled float64, and so is such a square. Rows that are equal are at distance 0, and the distances of x to y
-// are those of y to x to the bit. NaN and infinity propagate within their pair.
+// Flops: 3 d per pair, and a square root, which is taken while the next sums are made. Bytes: 128 components of a panel
+// stay in L1 for 48 rows of x, and those in L2 for all panels, if there are not too many. On processors that subtract
+// and multiply-add in different units, this is as fast as a matrix product of the same size, without its cancellation;
+// where both share two ports (Intel's, with AVX-512), it takes twice as long. Accumulation in T: blocks of 64
+// components, each one chain of fused multiply-adds, added one after another. Accuracy: relative error at most (d / 128
+// + 34) u for every pair, near or far from the origin, typically sqrt(d) u / 2; a distance whose square is out of range
+// is computed again in scaled float64, and so is such a square. Rows that are equal are at distance 0, and the
+// distances of x to y are those of y to x to the bit. NaN and infinity propagate within their pair.
 //
 // Source: direct evaluation; N. J. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.1.
 //
