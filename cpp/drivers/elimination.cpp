@@ -53,8 +53,8 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
     });
   }
   double rcond = 1;
-  // The first columns of b, over which x may be written, and of x.
-  const AlignedBuffer<T> looked_at(look ? 2 * n : 0);
+  // The first columns of b, over which x may be written, and of x, and the solution for the probe.
+  const AlignedBuffer<T> looked_at(look ? 3 * n : 0);
   if (!looked_at) return {Outcome::Status::no_memory};
   const auto column = [&](const T* item, Size step, T* to) {
     for (Size r = 0; r < n; ++r) to[r] = item[r * step];
@@ -62,10 +62,11 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   const Outcome outcome = run_large<T>(n_items, a, static_cast<double>(m), [&](Size i, const LargeFactors<T>& f) {
     if (f.singular) return set_all(x.item(i), x.layout, std::numeric_limits<T>::quiet_NaN()), Outcome{};
     if (look) column(b.item(i), b.layout.row_stride, looked_at.data());
-    const Outcome solved = f.solve(b.item(i), b.layout, x.item(i), x.layout);
+    T *of_x = looked_at.data() + n, *probe = looked_at.data() + 2 * n;
+    const Outcome solved = f.solve(b.item(i), b.layout, x.item(i), x.layout, look ? probe : nullptr);
     if (look && solved.ok()) {
-      column(x.item(i), x.layout.row_stride, looked_at.data() + n);
-      rcond = f.reciprocal_condition(a.item(i), a.layout, looked_at.data() + n, looked_at.data());
+      column(x.item(i), x.layout.row_stride, of_x);
+      rcond = f.reciprocal_condition(a.item(i), a.layout, probe, of_x, looked_at.data());
     }
     return solved;
   });

@@ -1,19 +1,23 @@
 #include "drivers/elimination_large.hpp"
 
+#include <atomic>
 #include <limits>
 
 #include "drivers/elimination_condition.hpp"
 #include "runtime/aligned_buffer.hpp"
+#include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {
 namespace {
 
-// Calls body(first, x) -> void for bands of `cols` columns, where x is working memory for a band.
+// Calls body(first, x) -> void for bands of `cols` columns, where x is working memory for a band, with room for one
+// column more.
 template <class T, class Body>
 Outcome by_solved_bands(Size n, Size cols, Body&& body) {
   constexpr Size band = solved_band;
-  const double ns = 0.03 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(std::min(band, cols));
-  const Size bytes = checked_product(BlockMatrix<T>::elements(n, std::min(band, cols)), static_cast<Size>(sizeof(T)));
+  const Size most = std::min(band, cols);
+  const double ns = 0.03 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(most);
+  const Size bytes = checked_product(BlockMatrix<T>::elements(n, most + 1), static_cast<Size>(sizeof(T)));
   return parallel_with_scratch(ceil_div(cols, band), ns, bytes, [&](Size block, void* scratch) {
     body(block * band, BlockMatrix<T>{n, std::min(band, cols - block * band), static_cast<T*>(scratch)});
   });
@@ -51,8 +55,14 @@ Outcome LargeFactors<T>::factor(const T* item, const Layout& layout) {
 
 template <class T>
 void LargeFactors<T>::solve_band(const T* b, const Layout& layout, Size first, const BlockMatrix<T>& x) const {
+  to_columns(b + first * layout.col_stride, Layout{lu.rows, x.cols, layout.row_stride, layout.col_stride}, x.data,
+             x.step());
+  solve_columns(x);
+}
+
+template <class T>
+void LargeFactors<T>::solve_columns(const BlockMatrix<T>& x) const {
   const Size n = lu.rows;
-  to_columns(b + first * layout.col_stride, Layout{n, x.cols, layout.row_stride, layout.col_stride}, x.data, x.step());
   for (Size j = 0; j < x.cols; ++j) {
     T* c = x.at(0, j);
     std::fill(c + n, c + x.step(), T{0});
@@ -65,12 +75,31 @@ void LargeFactors<T>::solve_band(const T* b, const Layout& layout, Size first, c
 }
 
 template <class T>
-Outcome LargeFactors<T>::solve(const T* b, const Layout& b_layout, T* x, const Layout& x_layout) const {
+Outcome LargeFactors<T>::solve(const T* b, const Layout& b_layout, T* x, const Layout& x_layout, T* probe) const {
   return by_solved_bands<T>(lu.rows, b_layout.cols, [&](Size first, const BlockMatrix<T>& band) {
-    solve_band(b, b_layout, first, band);
+    if (first == 0 && probe != nullptr)
+      solve_with_probe(b, b_layout, band, probe);
+    else
+      solve_band(b, b_layout, first, band);
     from_columns(band.data, band.step(), x + first * x_layout.col_stride,
                  Layout{band.rows, band.cols, x_layout.row_stride, x_layout.col_stride});
   });
+}
+
+// Together the factors, which no cache holds, are read once.
+template <class T>
+void LargeFactors<T>::solve_with_probe(const T* b, const Layout& layout, const BlockMatrix<T>& x, T* answer) const {
+  const Size n = lu.rows;
+  const BlockMatrix<T> with_probe{n, x.cols + 1, x.data}, own{n, 1, x.at(0, x.cols)};
+  for (Size i = 0; i < n; ++i) own.data[i] = probes<T>.number[i % probe_numbers];
+  if (power == 0) {
+    to_columns(b, Layout{n, x.cols, layout.row_stride, layout.col_stride}, x.data, x.step());
+    solve_columns(with_probe);
+  } else {  // what is tiny is lifted each for itself
+    solve_columns(own);
+    solve_band(b, layout, 0, x);
+  }
+  std::copy_n(own.data, n, answer);
 }
 
 // The columns of u^-1 l^-1 are those of the inverse in another order.
@@ -92,21 +121,35 @@ Outcome LargeFactors<T>::invert(T* x, const Layout& layout) const {
 }
 
 template <class T>
-double LargeFactors<T>::reciprocal_condition(const T* item, const Layout& layout, const T* x, const T* b) const {
+bool LargeFactors<T>::looks_good(const Solved<T>& s, const Layout& layout) const {
+  const Limits<T> limits(s.n);
+  if (layout.col_stride != 1) return drivers::looks_good(s.a, layout, s.y, s.x, s.b, 1);
+  constexpr Size band = 64;
+  std::atomic<bool> good{true};
+  const double numbers = static_cast<double>(s.n) * static_cast<double>(s.n);
+  const HeldInterrupts held;  // the answer is there, and this takes a hundredth of it
+  static_cast<void>(parallel_blocks(ceil_div(s.n, band), 0.5 * numbers, [&](Size block) {
+    const Size first = block * band;
+    Solved<T> part = s;
+    part.rows = std::min(band, s.n - first);
+    part.a += first * s.row;
+    part.b += first;
+    if (!kernel_of<Elimination<T>>().looks_good(part, limits.condition, limits.backward))
+      good.store(false, std::memory_order_relaxed);
+  }));
+  return good.load(std::memory_order_relaxed);
+}
+
+template <class T>
+double LargeFactors<T>::reciprocal_condition(const T* item, const Layout& layout, const T* y, const T* x,
+                                             const T* b) const {
   constexpr Size more = 7;
   const Size n = lu.rows;
-  const AlignedBuffer<T> right(checked_product(n, more)), room(BlockMatrix<T>::elements(n, more));
-  if (!right || !room) return 1;
-  const BlockMatrix<T> y{n, 1, room.data()}, several{n, more, room.data()};
-  for (Size i = 0; i < n; ++i) right[i] = probes<T>.number[i % probe_numbers];
-  solve_band(right.data(), Layout{n, 1, 1, n}, 0, y);
-  const Limits<T> limits(n);
-  const Solved<T> solved{n, layout.row_stride, item, y.data, x, b, 1};
-  if (layout.col_stride == 1 ? kernel_of<Elimination<T>>().looks_good(solved, limits.condition, limits.backward)
-                             : looks_good(item, layout, y.data, x, b, 1))
-    return 1;
+  if (looks_good(Solved<T>{n, n, layout.row_stride, item, y, x, b, 1}, layout)) return 1;
   const Scales scales(item, layout);
-  if (!scales.good()) return 1;
+  const AlignedBuffer<T> right(checked_product(n, more)), room(BlockMatrix<T>::elements(n, more));
+  if (!scales.good() || !right || !room) return 1;
+  const BlockMatrix<T> several{n, more, room.data()};
   std::uint64_t state = 0x9e3779b97f4a7c15;
   for (Size i = 0; i < n; ++i) {
     const T sum = std::ldexp(scaled_row_sum(item, layout, scales, i), -scales.row(i));

@@ -9,6 +9,7 @@
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
 #include "drivers/elimination_blocks.hpp"
+#include "kernels/elimination.hpp"
 
 namespace mmlfast::drivers {
 
@@ -26,17 +27,22 @@ struct LargeFactors {
 
   Outcome factor(const T* item, const Layout& layout);
 
-  // x := a^-1 b.
-  Outcome solve(const T* b, const Layout& b_layout, T* x, const Layout& x_layout) const;
+  // x := a^-1 b. `probe`: null, or n numbers for the solution whose right-hand side is probes<T>, again and again.
+  Outcome solve(const T* b, const Layout& b_layout, T* x, const Layout& x_layout, T* probe) const;
   Outcome invert(T* x, const Layout& layout) const;
 
-  // 1, or the reciprocal condition number to warn of; `item` is the matrix itself, and x the solution for b. The first
-  // look costs a hundredth of the factors.
-  double reciprocal_condition(const T* item, const Layout& layout, const T* x, const T* b) const;
+  // 1, or the reciprocal condition number to warn of; `item` is the matrix itself, y the solution for the probe and x
+  // the one for b. The first look reads the matrix once.
+  double reciprocal_condition(const T* item, const Layout& layout, const T* y, const T* x, const T* b) const;
 
  private:
   // Columns [first, first + x.cols) of b, whose rows are exchanged.
   void solve_band(const T* b, const Layout& layout, Size first, const BlockMatrix<T>& x) const;
+  // x := a^-1 x, for columns whose numbers lie one after another.
+  void solve_columns(const BlockMatrix<T>& x) const;
+  // The first columns of b and, in the column of x after them, the probe.
+  void solve_with_probe(const T* b, const Layout& layout, const BlockMatrix<T>& x, T* answer) const;
+  bool looks_good(const Solved<T>& s, const Layout& layout) const;
   bool all_pivots_normal() const;
 };
 

@@ -356,7 +356,7 @@ template <class T>
 bool looks_good(const Solved<T>& s, T condition, T backward) {
   int good = 1;  // without branches
   const T* row = s.a;
-  for (std::ptrdiff_t r = 0; r < s.n; ++r, row += s.row) {
+  for (std::ptrdiff_t r = 0; r < s.rows; ++r, row += s.row) {
     vec<T> size = zero<T>(), plain = zero<T>(), absolute = zero<T>();
     const auto add = [&](const vec<T>& a, const vec<T>& y, const vec<T>& x) MMLFAST_INLINE_LAMBDA {
       const vec<T> product = a * x;

@@ -33,10 +33,11 @@ namespace mmlfast {
 // The largest n that the lanes are meant for; larger matrices go to elimination_blocks.
 inline constexpr std::ptrdiff_t max_lane_order = 128;
 
-// One matrix of any order whose rows are contiguous, and solutions of a y = z, z being of the size of 1, and a x = b.
+// Some rows of a matrix of any order, which are contiguous, and solutions of a y = z, z being of the size of 1, and
+// a x = b.
 template <class T>
 struct Solved {
-  std::ptrdiff_t n, row;  // numbers from row to row
+  std::ptrdiff_t rows, n, row;  // n columns; numbers from row to row
   const T *a, *y, *x, *b;
   std::ptrdiff_t step;  // from number to number of b
 };
