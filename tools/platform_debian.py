@@ -38,7 +38,8 @@ def debian_source(p: Part, name: str, suite: str = "trixie") -> Path:
     folder = p.work / "sources" / name
     if not (folder / "unpacked").exists():
         p.run(*other_debian(p, folder, suite, "deb-src"), "source", "--download-only", name, cwd=folder)
-        (packed,) = folder.glob(f"{name}_*.orig.tar.[bgx]z*")
+        # Beside it there may be its signature.
+        (packed,) = (path for path in folder.glob(f"{name}_*.orig.tar.*") if path.suffix in (".bz2", ".gz", ".xz"))
         p.run("tar", "xf", packed, "--strip-components=1", "-C", folder / "unpacked.part")
         (folder / "unpacked.part").rename(folder / "unpacked")
     return folder / "unpacked"
