@@ -104,7 +104,7 @@ def free_threaded(p: Part) -> str:
               "--disable-test-modules", "--with-ensurepip=install", "OPT=-O1 -DNDEBUG", cwd=build)  # fmt: skip
         p.run("make", "-s", f"-j{p.jobs}", "install", cwd=build)
     ours = p.venv(python=python)
-    # The newest of what is large may have no wheel for it any more, and would be compiled.
+    # The newest of what is large, or in Rust, may have no wheel for it any more, and would be compiled.
     pip = (ours, "-m", "pip", "install", "-q", f"--only-binary={LARGE}")
     p.run(*pip, *BUILD_NEEDS, *TEST_NEEDS)
     missing = [name for name in test_needs() if "ERROR" in p.run(*pip, name, allowed=(0, 1))]
@@ -118,7 +118,7 @@ def free_threaded(p: Part) -> str:
     return f"Python {told.strip()}t; {hammer}; {found}; no wheel of {', '.join(missing) or 'nothing'}"
 
 
-LARGE = "numpy,scipy,scikit-learn,pandas,matplotlib,polars,polars-runtime-32,polars-runtime-compat"
+LARGE = "numpy,scipy,scikit-learn,pandas,matplotlib,hypothesis,polars,polars-runtime-32,polars-runtime-compat"
 
 ARM_PACKAGES = [
     "python3.11", "python3.11-minimal", "libpython3.11-minimal", "libpython3.11-stdlib", "libpython3.11-dev",
