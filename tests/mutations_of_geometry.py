@@ -66,7 +66,6 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
         ("i < w.taken ? w.root[i] : w.result(i, squared)", "w.root[i]"),  # too few steps for all roots
         ("zeros = fma(own, zero<T>(), zeros);", ""),  # squares that are infinite
         ("least = smaller(own, least);", ""),
-        ("own.zeros = zero<T>();", "own.zeros = own.zeros;"),
         ("panels + j * d, d}", "panels, d}"),
     ),
     (

@@ -22,9 +22,8 @@ STREAMS: tuple[tuple[Any, ...], ...] = (
         "test_inner_product.py test_projection.py test_layouts.py",
         ("within <= square / 2", "within <= 2 * square"),  # of rows in the span
         ("square >= 0x1p-899", "square >= 0"),
-        ("squares[first + i] = square[i] - within[i]", "squares[first + i] = square[i] + within[i]"),
         ("if (k < d) subtract", "if (k + 1 < d) subtract"),  # an odd number of components
-        ("if (is_known(square[i], within[i])) continue;", ""),
+        ("item[i] = x + (first + smaller(i, count - 1))", "item[i] = x + first"),
     ),
     (
         "cpp/kernels/common/gapless_rows.hpp",
