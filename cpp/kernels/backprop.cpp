@@ -4,6 +4,7 @@
 #include "kernels/backprop_samples.hpp"
 #include "kernels/backprop_update.hpp"
 #include "kernels/common/product.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

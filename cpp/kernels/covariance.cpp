@@ -7,6 +7,7 @@
 #include "kernels/covariance_means.hpp"
 #include "kernels/covariance_narrow.hpp"
 #include "kernels/covariance_shift.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -10,6 +10,7 @@
 #include "kernels/common/with_size.hpp"
 #include "kernels/covariance.hpp"
 #include "kernels/covariance_shift.hpp"
+#include "simd/transpose.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::narrow_blocks {

@@ -2,6 +2,7 @@
 
 #include "kernels/common/fma.hpp"
 #include "simd/math/logarithm.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -5,6 +5,7 @@
 #include "kernels/matmul_points.hpp"
 #include "kernels/matmul_stripes.hpp"
 #include "kernels/matmul_tile.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "kernels/matmul.hpp"
 #include "simd/narrow.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::striped {
 

@@ -4,6 +4,7 @@
 #include "kernels/common/one_vector_tile.hpp"
 #include "kernels/neighbors_candidates.hpp"
 #include "simd/math/floating_point.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {

@@ -9,6 +9,7 @@
 
 #include "kernels/tape.hpp"
 #include "simd/narrow.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::tape_points {
 

@@ -7,6 +7,7 @@
 #include "kernels/common/with_size.hpp"
 #include "kernels/tape.hpp"
 #include "kernels/tape_functions.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::tape_reductions {
 

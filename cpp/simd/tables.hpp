@@ -3,6 +3,7 @@
 #pragma once
 
 #include "simd/bits.hpp"
+#include "simd/transpose.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 

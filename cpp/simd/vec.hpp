@@ -398,24 +398,38 @@ MMLFAST_INLINE vec<T, P> min(const vec<T, P>& a, const vec<T, P>& b) {
 
 // ---- across lanes ----
 
+namespace op {
+// Of a register of N lanes, or what is left of one. By way of memory the compiler would load in one piece what it has
+// just stored in two, and wait for it.
+template <class T, int N, class Register, class Join, int... I>
+MMLFAST_INLINE T joined(const Register& x, Join&& join, std::integer_sequence<int, I...>) {
+  if constexpr (N == 2) {
+    return join(x[0], x[1]);
+  } else {
+    const auto half = join(__builtin_shufflevector(x, x, I...), __builtin_shufflevector(x, x, (I + N / 2)...));
+    return joined<T, N / 2>(half, join, std::make_integer_sequence<int, N / 4>{});
+  }
+}
+}  // namespace op
+
 // The lanes joined in a fixed tree: (i, i + n/2), then (i, i + n/4), ...
 template <class T, class Join>
 MMLFAST_INLINE T reduce(const vec<T>& a, Join&& join) {
-  alignas(vec_bytes) T x[lanes<T>];
-  store(x, a);
-  _Pragma("GCC unroll 4") for (int half = lanes<T> / 2; half > 0; half /= 2) {
-    for (int i = 0; i < half; ++i) x[i] = join(x[i], x[i + half]);
+  vec<T> x = a;
+  _Pragma("GCC unroll 4") for (int half = vec_parts / 2; half > 0; half /= 2) {
+    _Pragma("GCC unroll 4") for (int p = 0; p < half; ++p) x.part[p] = join(x.part[p], x.part[p + half]);
   }
-  return x[0];
+  constexpr int n = native_lanes<T>;
+  return op::joined<T, n>(x.part[0], join, std::make_integer_sequence<int, n / 2>{});
 }
 template <class T>
 MMLFAST_INLINE T reduce_add(const vec<T>& a) {
-  return reduce(a, [](T x, T y) MMLFAST_INLINE_LAMBDA { return x + y; });
+  return reduce(a, [](const auto& x, const auto& y) MMLFAST_INLINE_LAMBDA { return x + y; });
 }
 // Of lanes without NaN.
 template <class T>
 MMLFAST_INLINE T reduce_max(const vec<T>& a) {
-  return reduce(a, [](T x, T y) MMLFAST_INLINE_LAMBDA { return x > y ? x : y; });
+  return reduce(a, [](const auto& x, const auto& y) MMLFAST_INLINE_LAMBDA { return x > y ? x : y; });
 }
 
 template <class T>
@@ -461,36 +475,6 @@ MMLFAST_INLINE void store_part(T* to, const Register& x) {
     typedef T half __attribute__((vector_size(native_bytes / 2), aligned(sizeof(T)), may_alias));
     *reinterpret_cast<half*>(to) = __builtin_convertvector(x, plain);
   }
-}
-
-// ---- transposition of a square of native registers ----
-
-namespace op {
-// One stage of the butterfly on rows r and r + half: exchanges the off-diagonal blocks of `half`
-// columns.
-template <class T, int Half, int... I>
-MMLFAST_INLINE void exchange(native<T>& a, native<T>& b, std::integer_sequence<int, I...>) {
-  constexpr int n = native_lanes<T>;
-  const native<T> low = __builtin_shufflevector(a, b, ((I & Half) ? (I - Half) + n : I)...);
-  const native<T> high = __builtin_shufflevector(a, b, ((I & Half) ? I + n : I + Half)...);
-  a = low;
-  b = high;
-}
-
-template <class T, int Half>
-MMLFAST_INLINE void transpose_stage(native<T>* row) {
-  constexpr int n = native_lanes<T>;
-  _Pragma("GCC unroll 16") for (int r = 0; r < n; ++r) {
-    if ((r & Half) == 0) exchange<T, Half>(row[r], row[r + Half], std::make_integer_sequence<int, n>{});
-  }
-  if constexpr (Half > 1) transpose_stage<T, Half / 2>(row);
-}
-}  // namespace op
-
-// In place: element j of row i becomes element i of row j, for native_lanes<T> rows.
-template <class T>
-MMLFAST_INLINE void transpose_native(native<T>* row) {
-  op::transpose_stage<T, native_lanes<T> / 2>(row);
 }
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "kernels/common/layout.hpp"
+#include "simd/transpose.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {

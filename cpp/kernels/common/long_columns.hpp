@@ -8,6 +8,7 @@
 #include "kernels/common/layout.hpp"
 #include "kernels/common/product.hpp"
 #include "kernels/common/short_rows.hpp"
+#include "simd/transpose.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::long_columns {

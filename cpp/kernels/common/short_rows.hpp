@@ -3,6 +3,7 @@
 #pragma once
 
 #include "kernels/common/layout.hpp"
+#include "simd/transpose.hpp"
 #include "simd/vec.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::short_rows {
