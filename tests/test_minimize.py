@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from problems import PROBLEMS, booth, extended_rosenbrock, goldstein_price, himmelblau, rosenbrock
 
 from mmlfast.autodiff import grad, hessian
-from mmlfast.optimize import least_squares, minimize, newton, newton_many
+from mmlfast.optimize import _minimize, least_squares, minimize, newton, newton_many
 from mmlfast.optimize._objective import Objective
 
 # Where a method, from the start of the set, ends in a place from which it says that it is no minimum.
@@ -397,6 +397,36 @@ def test_compiled_newton_takes_the_steps_of_the_one_that_is_written_out(monkeypa
         assert_allclose(r.x, s.x, rtol=1e-6, atol=1e-9)
         assert abs(r.nit - s.nit) <= 3
         assert r.nfev - s.nfev == pytest.approx(0, abs=4)
+
+
+@pytest.mark.parametrize("method", ["newton", "bfgs", "gd"])
+def test_clear_minima_are_judged_as_by_eigenvalues(method, monkeypatch):
+    """Without eigenvalues where a bound of the least one does; the other way says the same of all kinds of ends."""
+    cases = [
+        (rosenbrock, np.full(10, 0.5)),
+        (himmelblau, np.array([0.1, -3.0])),
+        (lambda x: x[0] ** 2 - x[1] ** 2 + x[1] ** 4, np.array([1.0, 0.0])),
+        (lambda x: 1e-9 * x[0] ** 2 + x[1] ** 2, np.array([1.0, 2.0])),
+        (lambda x: (x[0] + x[1] - 1) ** 2, np.array([5.0, 2.0])),
+        (lambda x: np.exp(-x[0]) + x[1] ** 2, np.array([0.0, 1.0])),
+        (lambda x: np.abs(x[0]) + x[1] ** 2, np.array([0.7, 1.0])),
+        (lambda x: np.sum(x**4) + x[0], np.array([3.0, 0.5])),
+        (lambda x: np.sum(x**3), np.array([0.5, 0.25])),
+        (lambda x: np.sum((x - 3.0) ** 2), np.zeros(60)),
+    ]
+    ends, eigenvalues = [], []
+    of_curvature = _minimize.curvature_of
+    monkeypatch.setattr(_minimize, "curvature_of", lambda *given: eigenvalues.append(1) or of_curvature(*given))
+    for by_eigenvalues in (False, True):
+        if by_eigenvalues:
+            monkeypatch.setattr(_minimize, "clear_minimum", lambda *_: None)
+        eigenvalues.clear()
+        minimize(*cases[1], method=method)
+        assert bool(eigenvalues) == by_eigenvalues
+        ends.append([minimize(f, x0, method=method) for f, x0 in cases])
+    for quick, slow in zip(*ends, strict=True):
+        assert (quick.success, quick.kind, quick.message) == (slow.success, slow.kind, slow.message)
+        assert_array_equal(quick.x, slow.x)
 
 
 def test_compiled_newton_stops_for_callbacks_limits_and_bad_starts():

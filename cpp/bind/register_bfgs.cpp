@@ -5,6 +5,7 @@
 #include "bind/registers.hpp"
 #include "bind/tape_arguments.hpp"
 #include "drivers/bfgs_equations.hpp"
+#include "drivers/bfgs_minimum.hpp"
 #include "drivers/bfgs_newton.hpp"
 
 namespace mmlfast::bind {
@@ -245,11 +246,24 @@ py::object minimum_under_equations(const py::object& function, const py::tuple& 
   return py::make_tuple(x, gradient, c, multipliers, scales, result.value, result.n_iter, result.n_evaluations);
 }
 
+// (whether the gradient is not zero, what is left to gain, the step there, the way, the size, the curvature on the
+// way), or None unless the Hessian is without a doubt that of a minimum.
+py::object clear_minimum(const py::array& h, const py::array& gradient, const py::array& x, const py::array& start,
+                         double part) {
+  const Size n = x.size();
+  drivers::ClearMinimum found;
+  raise_unless_ok(drivers::clear_minimum(doubles_of(h, n * n, "h"), doubles_of(gradient, n, "gradient"),
+                                         doubles_of(x, n, "x"), doubles_of(start, n, "start"), n, part, found));
+  if (!found.is_clear) return py::none();
+  return py::make_tuple(found.pulls, found.gain, found.step, found.way, found.size, found.curvature_on_way);
+}
+
 }  // namespace
 
 void register_bfgs(PyObject* module) {
   module_of(module).def("bfgs", &bfgs);
   module_of(module).def("newton_minimum", &newton_minimum);
+  module_of(module).def("clear_minimum", &clear_minimum);
   module_of(module).def("minimum_under_equations", &minimum_under_equations);
 }
 

@@ -46,4 +46,11 @@ T* work_of(const py::array& a, Size size, const char* name) {
   return static_cast<T*>(PyArray_DATA(as_array(a.ptr())));
 }
 
+// The same, to be read.
+inline const double* doubles_of(const py::array& a, Size size, const char* name) {
+  if (!py::isinstance<py::array_t<double>>(a) || a.size() != size || !PyArray_ISCARRAY_RO(as_array(a.ptr())))
+    throw py::type_error(std::string(name) + ": not a C-contiguous array of float64 of this size");
+  return static_cast<const double*>(PyArray_DATA(as_array(a.ptr())));
+}
+
 }  // namespace mmlfast::bind

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "drivers/bfgs_model.hpp"
+#include "drivers/bfgs_positive.hpp"
 #include "drivers/common/finite.hpp"
 #include "drivers/eigh.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -108,35 +109,14 @@ class Newton {
     return true;
   }
 
-  // The model's own minimum, by L D L', if it is within the radius and all curvature is certainly more than rounding
-  // (the inverse of L bounds the least eigenvalue); else false.
+  // The model's own minimum, by L D L', if it is within the radius and all curvature is certainly more than rounding;
+  // else false.
   bool take_newton_step() noexcept {
-    double *l = model_.vectors, *inverse = inverse_, *d = model_.values, trace = 0, squares = 0, decrease = 0;
-    for (Size j = 0; j < n_; ++j) {
-      for (Size i = j; i < n_; ++i) {
-        double sum = scaled_[i * n_ + j];
-        for (Size k = 0; k < j; ++k) sum -= l[i * n_ + k] * (l[j * n_ + k] * d[k]);
-        if (i == j && !(sum > 0)) return false;
-        if (i == j) d[j] = sum;
-        l[i * n_ + j] = sum / d[j];
-      }
-      trace += scaled_[j * n_ + j];
-    }
-    for (Size j = 0; j < n_; ++j)  // row j of `inverse`: column j of the inverse of L
-      for (Size i = j; i < n_; ++i) {
-        double sum = i == j ? 1 : 0;
-        for (Size k = j; k < i; ++k) sum -= l[i * n_ + k] * inverse[j * n_ + k];
-        inverse[j * n_ + i] = sum;
-        squares += sum * sum / d[i];
-      }
-    if (!(1 > 1e3 * static_cast<double>(n_) * eps * trace * squares)) return false;
-    for (Size i = 0; i < n_; ++i) {
-      double sum = 0;
-      for (Size j = 0; j <= i; ++j) sum += inverse[j * n_ + i] * slope_[j];
-      trial_[i] = sum / d[i];
-      decrease += 0.5 * sum * trial_[i];
-    }
-    for (Size j = 0; j < n_; ++j) size_[j] = -dot(inverse + j * n_ + j, trial_ + j, n_ - j);
+    PositiveMatrix positive{n_, model_.vectors, inverse_, model_.values};
+    if (!positive.factor(scaled_)) return false;
+    if (!positive.is_certainly_more_than(1e3 * static_cast<double>(n_) * eps)) return false;
+    const double decrease = positive.reduce(slope_, trial_);
+    for (Size j = 0; j < n_; ++j) size_[j] = -positive.expand(trial_, j);
     if (!(length_of(size_, n_) <= radius_)) return false;
     model_.inside = true;
     model_.flat = false;

@@ -312,6 +312,9 @@ def network_fit_many(spec: NetworkSpec, members: list[tuple[Any, ...]], done: _A
 def newton_minimum(
     arg0: object, arg1: object, arg2: tuple[_Array, ...], arg3: _Array, arg4: float, arg5: int, arg6: object, /
 ) -> tuple[_Array, _Array, int, int, int, int, float, float, float]: ...
+def clear_minimum(
+    arg0: _Array, arg1: _Array, arg2: _Array, arg3: _Array, arg4: float, /
+) -> tuple[bool, float, float, float, float, float] | None: ...
 def minimum_under_equations(
     arg0: TapeProgram,
     arg1: tuple[_Array, ...],
@@ -594,7 +597,7 @@ class QuickFit:
     ) -> None: ...
     def __call__(
         self, arg0: object, arg1: object, arg2: object, arg3: object, arg4: object, arg5: bool, /
-    ) -> tuple[_Array, _Array, _Array, bytes, bytes, float, int, int, int] | None: ...
+    ) -> tuple[_Array, _Array, _Array, bytes, bytes, float, int, int, int, float] | None: ...
 
 class SquaresMinimum:
     """What minimize_squares gives."""

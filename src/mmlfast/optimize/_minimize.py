@@ -18,7 +18,16 @@ from mmlfast.optimize._constrained import constrained_minimum
 from mmlfast.optimize._constraints import take_constraints
 from mmlfast.optimize._gradient_descent import descent_minimum
 from mmlfast.optimize._objective import Objective, as_start, source
-from mmlfast.optimize._stationary_points import Curvature, curvature_of, kind_by, lower_beside, lower_on_the_way
+from mmlfast.optimize._stationary_points import (
+    LEAST_ON_THE_WAY,
+    ClearMinimum,
+    Curvature,
+    clear_minimum,
+    curvature_of,
+    kind_by,
+    lower_beside,
+    lower_on_the_way,
+)
 from mmlfast.optimize._trust_region import NO_END, Box, End, newton_minimum
 
 Array = np.ndarray[Any, Any]
@@ -224,11 +233,13 @@ def _parameters(callback: Callable[..., Any]) -> tuple[str, ...]:
 
 
 class _Found(NamedTuple):
-    """Where an iteration has ended, the Hessian there, and its eigenvalues, if it is small and finite."""
+    """Where an iteration has ended, the Hessian there, and its eigenvalues, if it is small and finite and they are
+    needed to see whether that is a minimum."""
 
     end: Any
     hessian: Any
     curvature: Curvature | None
+    clear: ClearMinimum | None = None
 
 
 def _look(f: Objective, end: Any, box: Box | None) -> _Found:
@@ -236,6 +247,10 @@ def _look(f: Objective, end: Any, box: Box | None) -> _Found:
     most = _MOST_LOOKED_AT if f.taken.recorded is not None else _MOST_BY_DIFFERENCES
     if hessian is None and end.converged and f.n <= most and np.isfinite(end.x).all():
         hessian = f.hessian(end.x)
+    if box is None and end.converged and isinstance(hessian, np.ndarray):
+        clear = clear_minimum(hessian, end.gradient, end.x, f.start)
+        if clear is not None and (end.n_iter < _SLOW or clear.on_the_way > LEAST_ON_THE_WAY * _level(f, end)):
+            return _Found(end, hessian, None, clear)
     if not isinstance(hessian, np.ndarray) or f.n > _MOST_LOOKED_AT or not np.isfinite(hessian).all():
         return _Found(end, hessian, None)
     free = np.ones(f.n, bool) if box is None else ~box.held(end.x, end.gradient)
@@ -257,13 +272,17 @@ def _run(f: Objective, start: Array, method: str, tol: float, limit: int, box: B
         return found
 
 
+def _level(f: Objective, end: Any) -> float:
+    return max(abs(f.first), abs(float(end.value)))
+
+
 def _lower_beside(f: Objective, found: _Found, box: Box | None) -> Array | None:
     """A point that is lower than a stationary one, along directions without curvature: there higher derivatives decide
     (a monkey saddle), or fun changes by jumps."""
     end, curvature = found.end, found.curvature
     if not end.converged or f.taken.is_noisy or curvature is None or not curvature.free.any():
         return None
-    level = max(abs(f.first), abs(end.value))
+    level = _level(f, end)
     beside = lower_beside(f.value, end.x, end.value, curvature, level, box)
     if beside is None and end.n_iter >= _SLOW:
         way = end.x - f.start
@@ -299,8 +318,12 @@ def _result(f: Objective, found: _Found, method: str, follow: _Follower) -> Any:
 def _looked_at(f: Objective, found: _Found, method: str, follow: _Follower) -> Any:
     from scipy.optimize import OptimizeResult  # takes a while to import, and not all need it
 
-    end, hessian, curvature = found
+    end, hessian, curvature, clear = found
     kind, converged, reason = "", bool(end.converged), end.reason
+    if clear is not None:
+        kind = "minimum"
+        if clear.pulls and (missing := _what_is_left(f, end, clear.gain, 0.0, clear[2:5])):
+            converged, reason = False, missing
     if curvature is not None:
         free = curvature.free
         kind = kind_by(curvature.values, f.taken.recorded is not None)[0] if free.any() else "minimum"
@@ -348,18 +371,28 @@ def _why_not_stationary(f: Objective, curvature: Curvature, end: Any) -> str:
     slopes = slope @ vectors
     lengths = np.abs(values)
     curved = lengths > 1e-6 * lengths.max()
-    level, size, pull = max(abs(float(end.value)), abs(f.first)), _length((d * end.x)[free]), 0.0
+    size, pull = _length((d * end.x)[free]), 0.0
     if not curved.all():
         pull = float(np.abs(slopes[~curved]).max()) * size
         slopes, lengths = slopes[curved], lengths[curved]
     steps = slopes / lengths
-    if not (float(slopes @ steps) <= 1e-7 * level and pull <= 1e-6 * level):
+    reach = _length(steps), _length((d * (end.x - f.start))[free]), size
+    return _what_is_left(f, end, float(slopes @ steps), pull, reach, bool(free.all()))
+
+
+def _what_is_left(
+    f: Objective, end: Any, gain: float, pull: float, reach: tuple[float, ...], all_free: bool = True
+) -> str:
+    """gain: along the directions with curvature, and `pull`, along the others. reach: how far the model's minimum is,
+    the start, and zero."""
+    step, way, size = reach
+    level = _level(f, end)
+    if not (gain <= 1e-7 * level and pull <= 1e-6 * level):
         return "the slope is not zero there (a kink, or no smallest value)"
     # Steps as long as ever where f does not fall any more, or lower still twice as far away: exp(-x) has no minimum.
-    step, way = _length(steps), _length((d * (end.x - f.start))[free])
     if f.derivatives != DIFFERENCES and step > 1e-4 * max(way, 1e-8 * size):
         return NO_END
-    if 0 < end.value <= 1e-9 * level and free.all():
+    if 0 < end.value <= 1e-9 * level and all_free:
         further = f.value(2 * end.x - f.start)
         if further < 0.5 * end.value or (further < end.value <= _UNDERFLOW * level):
             return NO_END

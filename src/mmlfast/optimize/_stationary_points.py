@@ -160,6 +160,10 @@ def curvature_scales(h: Array) -> Array:
     return np.where(d > 0, d, 1.0)
 
 
+# Beside the value: with this curvature, what the shortest step of `lower_on_the_way` costs is far above rounding.
+LEAST_ON_THE_WAY = 2e-4
+
+
 class Curvature(NamedTuple):
     """A Hessian in units of which its entries are about one, by eigenvalues and directions of the free variables."""
 
@@ -174,6 +178,31 @@ def curvature_of(h: Array, free: Array) -> Curvature:
     scaled = h / d[:, None] / d
     values, vectors = _core.eigh(scaled if free.all() else scaled[np.ix_(free, free)])
     return Curvature(d, free, values, vectors)
+
+
+class ClearMinimum(NamedTuple):
+    """What `_minimize` asks about a point whose Hessian is without a doubt that of a minimum. Lengths are in units of
+    which the curvature is about one."""
+
+    pulls: bool  # the gradient is not zero
+    gain: float  # what is left to gain, by the model, twice
+    step: float  # to where that is
+    way: float  # from the start
+    size: float  # from zero
+    on_the_way: float  # the curvature is no less where variables are measured by how far they have come
+
+
+# As far from what `kind_by` calls zero, and from being flat, as roundings or differences could bring an eigenvalue.
+_CLEAR = 2e-5
+_MOST_AT_A_GLANCE = 40
+
+
+def clear_minimum(h: Array, gradient: Array, x: Array, start: Array) -> ClearMinimum | None:
+    """Without eigenvalues; None if these have to decide."""
+    if len(x) > _MOST_AT_A_GLANCE or not h.flags.c_contiguous:
+        return None
+    found = _core.clear_minimum(h, gradient, x, start, _CLEAR)
+    return None if found is None else ClearMinimum._make(found)
 
 
 def kind_of(h: Array, exact: bool = True) -> tuple[str, str]:
@@ -240,7 +269,7 @@ def lower_on_the_way(
     if not moved.size:
         return None
     values, vectors = _core.eigh((h if free.all() else h[np.ix_(free, free)]) * moved[:, np.newaxis] * moved)
-    if values[0] > 2e-4 * level:  # what the shortest step below costs is far above rounding
+    if values[0] > LEAST_ON_THE_WAY * level:
         return None
     for length in (1e-2, 1e-3):
         for sign in (1.0, -1.0):
