@@ -541,6 +541,23 @@ def test_the_quick_way_gives_the_same_bits():
             assert pickle.loads(pickle.dumps(again)).dof == 47
 
 
+def test_the_quick_way_is_not_gone_in_vain_where_the_last_step_was_short(monkeypatch):
+    """One fit of twelve ends so, at a minimum: it was then made once more, the long way."""
+
+    def f(x, a, b, c):
+        return a * np.exp(-b * x) + c
+
+    x = np.linspace(0, 4, 10_000)
+    y = f(x, 2.5, 1.3, 0.5) + 0.05 * np.random.default_rng(1).standard_normal(10_000)
+    first = curve_fit(f, x, y, [1, 1, 1])
+    assert first.status == 3
+    monkeypatch.setattr("mmlfast.optimize._curve_fit.search", None)
+    again = curve_fit(f, x, y, [1, 1, 1])
+    assert_array_equal(again.params, first.params)
+    assert_array_equal(again.covariance, first.covariance)
+    assert (again.status, again.message) == (first.status, first.message)
+
+
 @pytest.mark.parametrize("is_absolute", [False, True])
 def test_the_quick_way_with_errors_of_the_points(is_absolute):
     def f(x, a, b, c):

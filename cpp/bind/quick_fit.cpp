@@ -240,7 +240,7 @@ class QuickFit {
       if (!std::isfinite(covariance[i])) return py::none();
     }
     return py::make_tuple(popt, pcov, residuals, factor(work.data()), order(pivots.data()), 2 * answer.cost,
-                          static_cast<int>(answer.status), answer.n_evaluations, answer.n_jacobians);
+                          static_cast<int>(answer.status), answer.n_evaluations, answer.n_jacobians, answer.optimality);
   }
 
   // Less than half of what a constant leaves: Python then tries other ways down.

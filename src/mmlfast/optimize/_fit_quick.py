@@ -18,6 +18,7 @@ from mmlfast.optimize._fit_model import EXACT, Curve
 from mmlfast.optimize._fit_points import PointTape
 from mmlfast.optimize._fit_result import CurveFit, Outcome
 from mmlfast.optimize._fit_tape import FitTape
+from mmlfast.optimize._restarts import are_steps_only_short
 
 Array = np.ndarray[Any, Any]
 
@@ -52,12 +53,12 @@ class QuickFit:
             with np.errstate(all="ignore"):
                 found = self._core(self._plain, x, y, p0, sigma, is_absolute)
         # What an exact fit determines, and ends where steps only were short, are looked at more closely.
-        if found is None or found[5] == 0.0 or found[6] == 3:
+        if found is None or found[5] == 0.0 or are_steps_only_short(found[6], found[9]):
             return None
         return CurveFit(found[:2], (self, found, sigma, is_absolute))
 
     def outcome(self, found: Any, sigma: Any, is_absolute: bool) -> Outcome:
-        _, _, residuals, factor, order, chi_squared, status, n_evaluations, n_jacobians = found
+        _, _, residuals, factor, order, chi_squared, status, n_evaluations, n_jacobians, _ = found
         n = len(self._names)
         active = np.zeros(n, np.int8)
         r = np.frombuffer(factor).reshape(n, n).T

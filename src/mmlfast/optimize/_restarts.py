@@ -208,12 +208,17 @@ def lower_nearby(problem: Problem, x: Array, cost: float) -> Array | None:
     return found
 
 
+def are_steps_only_short(status: int, optimality: float) -> bool:
+    """Whether a search ended because its steps were short, and not where residuals are orthogonal to derivatives."""
+    return status == 3 and optimality > _NOT_AT_RIGHT_ANGLES
+
+
 def with_new_scales(first: Any, search: Callable[[Array, int], Any], most: int) -> Any:
     """Steps may be short because of where the search came from: the scales of parameters are the largest influence that
     they have had, 1e47 for a rate at exp(100). If the end of them is no minimum, on from there as from a new start."""
     best = first
     for _ in range(_MOST_SEARCHES):
-        if not (best.status == 3 and best.optimality > _NOT_AT_RIGHT_ANGLES and best.cost > 0):
+        if not (are_steps_only_short(best.status, best.optimality) and best.cost > 0):
             break
         other = search(best.x, most)
         if not (other.status >= 0 and other.cost < best.cost * (1 - 1e-6)):
