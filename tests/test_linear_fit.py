@@ -286,6 +286,19 @@ def test_batches_broadcast(rng):
     assert empty.covariance.shape == (0, 2, 2)
 
 
+def test_errors_of_one_line_are_those_of_a_batch(rng):
+    """Of one line they are computed without arrays."""
+    for x0, size, n in ((0.0, 1.0, 20), (1.7e9, 60.0, 7), (0.0, 1e-200, 5), (1e150, 1e140, 4), (0.0, 1.0, 2)):
+        x, y = x0 + size * rng.standard_normal(n), rng.standard_normal(n)
+        for design in ({}, {"degree": 1}, {"sigma": np.ones(n)}, {"sigma": np.ones(n), "absolute_sigma": True}):
+            one, batch = linear_fit(x, y, **design), linear_fit(x, y[None], **design)
+            np.testing.assert_array_equal(one.standard_errors, batch.standard_errors[0])
+    big = linear_fit(2**60 + 1000 * np.arange(9), y := rng.standard_normal(9))
+    np.testing.assert_array_equal(
+        big.standard_errors, linear_fit(2**60 + 1000 * np.arange(9), y[None]).standard_errors[0]
+    )
+
+
 @every_layout
 def test_layouts(layout, rng):
     x, y = rng.standard_normal((30, 3)), rng.standard_normal(30)

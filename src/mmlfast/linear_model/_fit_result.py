@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -213,9 +214,26 @@ class LinearFit:
             (self._record[..., self._at.status] == DEPENDENT) & ~np.isnan(self._record[..., self._at.centred.start])
         )
 
+    def _errors_of_one_line(self) -> Array | None:
+        """As `standard_errors` has them, to the bit, without arrays; None if these numbers are no ordinary ones."""
+        at, record = self._at, self._record.tolist()
+        v00, v01, v10, v11 = record[at.root]
+        centre, dof = record[at.centre.start] + self._origin, record[at.n_rows] - record[at.rank]
+        v00, v01 = v00 - centre * v10, v01 - centre * v11
+        first, second = math.sqrt(v00 * v00 + v01 * v01), math.sqrt(v10 * v10 + v11 * v11)
+        if not (dof > 0 and SMALL < first < LARGE and SMALL < second < LARGE):
+            return None
+        deviation = record[at.residual_norm] / math.sqrt(dof)
+        return np.array([first * deviation, second * deviation])
+
     @property
     def standard_errors(self) -> Array:
         """Roots of the diagonal of `covariance`."""
+        is_one_line = self._record.ndim == 1 and self._design.n_coefficients == 2 and self._design.intercept
+        if is_one_line and not (self._absolute or self._power):
+            found = self._errors_of_one_line()
+            if found is not None:
+                return found
         v, deviation = self._root(True), self._deviation()[..., None]
         with np.errstate(all="ignore"):
             size = np.sqrt(np.square(v).sum(axis=-1))
