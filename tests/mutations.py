@@ -330,8 +330,8 @@ mutations(
 mutations(
     "cpp/*/gradient_descent*",
     "test_gradient_descent.py",
-    ("select(runs, fma(momentum, step, to), load(state.at + e))", "select(runs, to, load(state.at + e))"),
-    ("store(state.x + e, all_run ? to : select(runs, to, x));", "store(state.x + e, to);"),
+    ("nesterov ? fma(momentum, step, next) : next", "next"),
+    ("const Part next = all_run ? to : select(runs, to, x);", "const Part next = to;"),
     ("may_arrive = any(arrived);", "may_arrive = all(arrived);"),
     ("any(runs & (arrived | lost |", "any(runs & (arrived |"),
     ("abs(change) <= tol * max(abs(x), abs(x - start))", "abs(change) <= tol"),

@@ -95,16 +95,16 @@ Outcome gradient_descent(const TapeProgram& program, const double* const* parame
       runs.count, most, Rounds(first_round, ns), bytes, [&](Size item) { return runs.status[item] == 0; },
       [&](const Size* items, Size count, Size done, Size until, void* memory) {
         Size unused;
-        const Work work(program, runs.n, memory, unused);
+        Work work(program, runs.n, memory, unused);
         TapeBlock block(program, numbers.fixed(), group, work.tape);
         const Size lanes = block.set_points(count);
         for (Size k = 0; k < program.layout().n_outputs; ++k) work.results[k] = block.output(k);
+        if (!tries) work.at = block.input(0);  // each step writes the points anew
         gather(runs, items, lanes, form, work);
         const DescentLanes state = work.lanes();
-        const double* points = form == DescentForm::momentum ? work.x : work.at;
         Size evaluations = 0;
         for (Size k = done; k < until; ++k) {
-          std::copy_n(points, runs.n * lanes, block.input(0));
+          if (tries) std::copy_n(work.at, runs.n * lanes, block.input(0));
           block.run();
           ++evaluations;
           const Size running =

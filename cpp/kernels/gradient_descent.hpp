@@ -7,10 +7,10 @@
 //   state      IN, OUT  x, velocity, at (n rows), gradient (n rows) and value for backtracking, rate, n_iter, status
 //                       (DescentStatus as numbers)
 //              IN       start (n rows), momentum, tol
-//                       Lanes whose status is not `running` are left as they are.
+//                       Lanes whose status is not `running` are left as they are, except for `at`.
 //   Returns how many lanes still run.
 //
-// fixed:         v = momentum v - rate g(at), x = x + v; Nesterov's form at = x + momentum v, else the points are x
+// fixed:         v = momentum v - rate g(at), x = x + v; at = x, in Nesterov's form x + momentum v; at is OUT only
 // backtracking:  at = x - rate g(x); if that is low enough (Armijo; where values differ by rounding only, by slopes), x
 //                = at and the rate is doubled, else halved. The first call of all, or after a pause (`fresh`), takes at
 //                = x for what it is.
