@@ -82,7 +82,7 @@ def mutations(where: str, tests: str, *changes: tuple[str, str]) -> None:
 
 mutations(
     "cpp/kernels/**/elimination*",
-    "test_elimination.py test_lu.py test_condition.py test_layouts.py",
+    "test_elimination.py test_cofactors.py test_lu.py test_condition.py test_layouts.py",
     ("reduce_add(size) * condition < static_cast<T>(0.5)", "reduce_add(size) * condition < 1e9"),
     ("distance = right - reduce_add(plain)", "distance = 0 * right"),
     ("candidate > best", "candidate < best"),  # the smallest pivot
@@ -90,7 +90,9 @@ mutations(
     ("lane | (pivot_size < broadcast<T>(smallest))", "lane"),  # reciprocals of tiny pivots
     ("(abs(product) > low)", "(product == product)"),  # partial products that underflow
     ("scale_by_power(product, exponent)", "product"),
-    ("only_lane<T>(l), row[s], taken[s]", "only_lane<T>(0), row[s], taken[s]"),
+    ("fma(a, b, -right) + fnma(c, d, right)", "fma(a, b, -right)"),
+    ("size * broadcast<T, P>(inverse_error) > bound", "size == size"),  # elimination may meet a zero
+    ("take_lane<L>(taken[s], row[s]", "take_lane<0>(taken[s], row[s]"),
     ("select(here, upper[s], lower)", "lower"),  # an exchange that only copies
     ("for (; j < to; ++j) exchange_strip<1>", "for (; j + 1 < to; ++j) exchange_strip<1>"),
     ("k + v], u[v][s]", "k], u[v][s]"),  # within a panel of more than two columns

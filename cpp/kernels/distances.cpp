@@ -2,7 +2,6 @@
 
 #include "kernels/common/lanes.hpp"
 #include "kernels/common/one_vector_tile.hpp"
-#include "simd/least.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -77,7 +76,7 @@ struct Waiting {
   MMLFAST_INLINE bool is_done() const { return taken == rows * panels; }
   MMLFAST_INLINE vec<T> result(ptrdiff_t i, bool squared) {
     const vec<T> own = square[i];
-    least = smaller(own, least);
+    least = min(own, least);
     zeros = fma(own, zero<T>(), zeros);
     return squared ? own : sqrt(own);
   }

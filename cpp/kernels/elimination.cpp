@@ -1,6 +1,7 @@
 #include "kernels/elimination.hpp"
 
 #include "kernels/common/with_size.hpp"
+#include "kernels/elimination_cofactors.hpp"
 #include "kernels/elimination_columns.hpp"
 #include "kernels/elimination_panels.hpp"
 #include "kernels/elimination_small.hpp"
@@ -88,8 +89,7 @@ LaneBits solve_by_columns(const T* const* a, const Layout& a_layout, const T* co
   pack_sized<N, N>(a, a_layout, matrix);
   pack_sized<N, 1>(b, b_layout, rhs);
   ColumnFactors<N, T> f[vec_parts];
-  for (int p = 0; p < vec_parts; ++p)
-    if (!factor(f[p], matrix, p)) return solve_any(a, a_layout, b, b_layout, x, x_layout, scratch);
+  if (!factor(f, matrix)) return solve_any(a, a_layout, b, b_layout, x, x_layout, scratch);
   ColumnRows<N, T> c[vec_parts];
   unrolled(0, vec_parts, [&](int p) MMLFAST_INLINE_LAMBDA {
     unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[p][i] = part_of(rhs[i], p); });
@@ -152,19 +152,16 @@ LaneBits inverse_by_columns(const T* const* a, const Layout& a_layout, T* const*
                             vec<T>* scratch) {
   vec<T> matrix[N * N], inverse[N * N];
   pack_sized<N, N>(a, a_layout, matrix);
-  ColumnFactors<N, T> f;
+  ColumnFactors<N, T> f[vec_parts];
+  if (!factor(f, matrix)) return inverse_any(a, a_layout, x, x_layout, scratch);
   for (int p = 0; p < vec_parts; ++p) {
-    if (!factor(f, matrix, p)) return inverse_any(a, a_layout, x, x_layout, scratch);
     ColumnRows<N, T> order;
-    move_multipliers(f, order);
-    invert(f, order, inverse, p);
+    move_multipliers(f[p], order);
+    invert(f[p], order, inverse, p);
   }
   unpack_sized<N, N>(x, x_layout, inverse);
   return 0;
 }
-
-template <class T>
-inline constexpr T sqrt_largest = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
 
 // The product of the pivots, zero for a singular lane. False if in some other lane it left the range where no partial
 // product overflows or underflows.
@@ -199,16 +196,22 @@ MMLFAST_INLINE void split_product(const F& f, vec<T>& mantissa, vec<T>& exponent
   exponent = select(f.singular, zero<T>(), exponent);
 }
 
-// The determinants of 2 x 2 matrices to two units in the last place, where neither product leaves the range (Jeannerod,
-// Louvet and Muller, Math. Comp. 82 (2013), on Kahan's algorithm): elimination would lose what cancels. Returns the
-// lanes where det is usable.
+// Determinants by cofactors, and the lanes where they are to be taken instead of what elimination gave: elimination
+// says which are zero.
 template <class T>
-MMLFAST_INLINE mask<T> determinant_of_two(const T* const* item, const Layout& layout, vec<T>& det) {
-  vec<T> a[2][2];
-  pack_sized<2, 2>(item, layout, &a[0][0]);
-  const vec<T> down = a[0][0] * a[1][1], up = a[0][1] * a[1][0], larger = max(abs(down), abs(up));
-  det = fma(a[0][0], a[1][1], -up) + fnma(a[0][1], a[1][0], up);
-  return (larger > broadcast<T>(1 / sqrt_largest<T>)) & (larger < broadcast<T>(sqrt_largest<T>)) & (det != zero<T>());
+MMLFAST_NOINLINE mask<T> better_by_cofactors(const T* const* item, const Layout& layout, const mask<T>& singular,
+                                             vec<T>& det) {
+  return with_size<2, most_by_cofactors>(layout.rows, [&]<int N>(std::integral_constant<int, N>) {
+    if constexpr (N == 0) {
+      return no_lanes<T>();
+    } else {
+      vec<T> matrix[N * N];
+      pack_sized<N, N>(item, layout, matrix);
+      const Cofactors<T, vec_parts> c = cofactors<N>(matrix);
+      det = c.det;
+      return c.usable & ~singular;
+    }
+  });
 }
 
 // One number for each item; side by side, in one store.
@@ -229,13 +232,24 @@ LaneBits determinant_sized(const T* const* a, const Layout& layout, T* const* de
     split_product(f, product, exponent);
     product = scale_by_power(product, exponent);
   }
-  if constexpr (N == 2) {
-    vec<T> accurate;
-    const mask<T> safe = determinant_of_two(a, layout, accurate);
-    product = select(f.singular, zero<T>(), select(safe, accurate, product));
+  if constexpr (N == 0) {
+    vec<T> better = product;
+    product = select(better_by_cofactors(a, layout, f.singular, better), better, product);
   }
   put_numbers(det, product);
   return to_bitmask(f.singular);
+}
+
+// The same answers as determinant_sized<0>, which is needed only where a pivot might be zero or a number leaves the
+// range.
+template <int N, class T>
+LaneBits determinant_by_cofactors(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
+  vec<T> matrix[N * N];
+  pack_sized<N, N>(a, layout, matrix);
+  const Cofactors<T, vec_parts> c = cofactors<N>(matrix);
+  if (!all(c.regular)) return determinant_sized<0>(a, layout, det, scratch);
+  put_numbers(det, c.det);
+  return 0;
 }
 
 // The same operations in the same order as determinant_sized<0>: bit-identical.
@@ -243,19 +257,14 @@ template <int N, class T>
 LaneBits determinant_by_columns(const T* const* a, const Layout& layout, T* const* det, vec<T>* scratch) {
   vec<T> matrix[N * N], result;
   pack_sized<N, N>(a, layout, matrix);
-  ColumnFactors<N, T> f;
+  ColumnFactors<N, T> f[vec_parts];
+  bool sound = factor(f, matrix);
   for (int p = 0; p < vec_parts; ++p) {
     vec<T, 1> product;
-    bool sound;
-    if constexpr (N > 3) {
-      sound = factor(f, matrix, p);
-    } else {  // all in registers
-      factor_columns<N>(f, matrix, p);
-      sound = f.sound();
-    }
-    if (!sound || !plain_product(f, no_lanes<T, 1>(), product)) return determinant_sized<0>(a, layout, det, scratch);
+    sound = sound && plain_product(f[p], no_lanes<T, 1>(), product);
     result.part[p] = product.part[0];
   }
+  if (!sound) return determinant_sized<0>(a, layout, det, scratch);
   put_numbers(det, result);
   return 0;
 }
@@ -265,12 +274,10 @@ LaneBits log_determinant(const T* const* a, const Layout& layout, T* const* sign
   const Group<0, T> f(a, layout, static_cast<vec<T>*>(scratch));
   vec<T> mantissa, exponent;
   split_product(f, mantissa, exponent);
-  if (layout.rows == 2) {
-    vec<T> accurate;
-    const mask<T> safe = determinant_of_two(a, layout, accurate) & ~f.singular;
-    mantissa = select(safe, accurate, mantissa);
-    exponent = select(safe, zero<T>(), exponent);
-  }
+  vec<T> better = mantissa;
+  const mask<T> taken = better_by_cofactors(a, layout, f.singular, better);
+  mantissa = select(taken, better, mantissa);
+  exponent = select(taken, zero<T>(), exponent);
   const vec<T> s = select(mantissa == zero<T>(), zero<T>(), copysign(broadcast<T>(1), mantissa));
   scatter(sign, select(mantissa != mantissa, mantissa, s));
   const vec<T> low = exponent * broadcast<T>(Format<T>::ln2_low);
@@ -345,7 +352,9 @@ template <class T>
 LaneBits determinant(const T* const* a, const Layout& layout, T* const* det, void* memory) {
   vec<T>* scratch = static_cast<vec<T>*>(memory);
   return with_size<1, 8>(layout.rows, [&]<int N>(std::integral_constant<int, N>) {
-    if constexpr (goes_by_columns<N> || (N == 3 && native_bytes == 32))  // 16 registers are too few for whole groups
+    if constexpr (N >= 2 && N <= most_by_cofactors)
+      return determinant_by_cofactors<N>(a, layout, det, scratch);
+    else if constexpr (goes_by_columns<N>)
       return determinant_by_columns<N>(a, layout, det, scratch);
     else
       return determinant_sized<unrolls<N> ? N : 0>(a, layout, det, scratch);

@@ -2,11 +2,15 @@
 // while its N rows stay in registers, one native register each, then its own pivots are found. Nothing but the factors
 // is written, and the exchanges of rows, half of the work of elimination in lanes, go without a load or a store.
 //
-// The parts of a vector are worked on in turn, so that 16 registers hold a column of 8 rows. Every element sees the
-// same operations in the same order as in elimination_small.hpp and elimination_panels.hpp, hence has the same bits.
+// The parts of a vector are worked on one by one, so that 16 registers hold a column of 8 rows, and in turn at each
+// column, whose steps wait for each other. Every element sees the same operations in the same order as in
+// elimination_small.hpp and elimination_panels.hpp, hence has the same bits.
 #pragma once
 
+#include <utility>
+
 #include "kernels/elimination_small.hpp"
+#include "simd/bits.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 
@@ -36,20 +40,25 @@ struct ColumnFactors {
   }
 };
 
+// The same exchanges as by selections from row to row, which would wait for each other: in each lane at most one row
+// differs from what it is to become.
 template <int N, int K, class T>
-MMLFAST_INLINE void exchange_rows(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
-  const vec<T, 1> upper = c[K];
+MMLFAST_INLINE void exchange_rows(const mask<T, 1> (&here)[N], ColumnRows<N, T>& c) {
+  const bits<T, 1> upper = as_bits(c[K]);
+  bits<T, 1> moved[2] = {};
   unrolled(K + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
-    const vec<T, 1> lower = c[i];
-    c[K] = select(f.here[K][i], lower, c[K]);
-    c[i] = select(f.here[K][i], upper, lower);
+    const bits<T, 1> lower = as_bits(c[i]);
+    const bits<T, 1> difference = (upper ^ lower) & here[i];
+    c[i] = from_bits<T>(lower ^ difference);
+    moved[i % 2] = moved[i % 2] ^ difference;
   });
+  c[K] = from_bits<T>(upper ^ (moved[0] ^ moved[1]));
 }
 
 // Step K, exchange and elimination, applied to a column.
 template <int N, int K, class T>
 MMLFAST_INLINE void apply_step(const ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
-  exchange_rows<N, K>(f, c);
+  exchange_rows<N, K>(f.here[K], c);
   unrolled(K + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = fnma(f.column[K][i], c[K], c[i]); });
 }
 
@@ -69,39 +78,43 @@ MMLFAST_INLINE void find_pivots(ColumnFactors<N, T>& f, ColumnRows<N, T>& c) {
   f.smallest = J == 0 ? size : min(size, f.smallest);
   f.largest = J == 0 ? size : max(size, f.largest);
   // The division starts before it is known which row has the pivot; its sign comes later.
-  const vec<T, 1> reciprocal = broadcast<T, 1>(1) / size, upper = c[J];
+  const vec<T, 1> reciprocal = broadcast<T, 1>(1) / size;
   // The first of equal pivots is taken.
-  const mask<T, 1> stays = abs(upper) == size;
-  mask<T, 1> found = stays;
+  const mask<T, 1> stays = abs(c[J]) == size;
+  mask<T, 1> missing = ~stays, here[N];
   unrolled(J + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA {
-    const mask<T, 1> equal = abs(c[i]) == size, here = equal & ~found;
-    found = found | equal;
-    f.here[J][i] = here;
-    c[J] = select(here, c[i], c[J]);
-    c[i] = select(here, upper, c[i]);
+    f.here[J][i] = here[i] = (abs(c[i]) == size) & missing;
+    missing = missing & ~here[i];
   });
-  f.exchanged[J] = found & ~stays;
+  exchange_rows<N, J>(here, c);
+  f.exchanged[J] = ~(stays | missing);
   f.reciprocal[J] = copysign(reciprocal, c[J]);
   unrolled(J + 1, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = c[i] * f.reciprocal[J]; });
 }
 
-template <int N, int J = 0, class T>
-MMLFAST_INLINE void factor_columns(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
-  if constexpr (J < N) {
-    ColumnRows<N, T> c;
-    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = part_of(a[i * N + J], part); });
-    apply_steps<N, J>(f, c);
-    find_pivots<N, J>(f, c);
-    unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { f.column[J][i] = c[i]; });
-    factor_columns<N, J + 1>(f, a, part);
-  }
+// Column J of part `part` of the matrices a[i * N + j].
+template <int N, int J, class T>
+MMLFAST_NOINLINE void factor_column(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
+  ColumnRows<N, T> c;
+  unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { c[i] = part_of(a[i * N + J], part); });
+  apply_steps<N, J>(f, c);
+  find_pivots<N, J>(f, c);
+  unrolled(0, N, [&](int i) MMLFAST_INLINE_LAMBDA { f.column[J][i] = c[i]; });
 }
 
-// The factors of part `part` of the matrices a[i * N + j]. One copy of this code serves all callers.
+// The factors of all parts. False if one of them is not sound. One copy of this code serves all callers.
 template <int N, class T>
-MMLFAST_NOINLINE bool factor(ColumnFactors<N, T>& f, const vec<T>* a, int part) {
-  factor_columns<N>(f, a, part);
-  return f.sound();
+MMLFAST_NOINLINE bool factor(ColumnFactors<N, T> (&f)[vec_parts], const vec<T>* a) {
+  bool sound = true;
+  const auto columns = [&]<int... J>(std::integer_sequence<int, J...>) MMLFAST_INLINE_LAMBDA {
+    const auto column = [&]<int Own>(std::integral_constant<int, Own>) MMLFAST_INLINE_LAMBDA {
+      for (int p = 0; p < vec_parts; ++p) factor_column<N, Own>(f[p], a, p);
+    };
+    (column(std::integral_constant<int, J>{}), ...);
+  };
+  columns(std::make_integer_sequence<int, N>{});
+  for (int p = 0; p < vec_parts; ++p) sound = sound && f[p].sound();
+  return sound;
 }
 
 // c := A^-1 c, all parts side by side: every step waits for the one before it.
@@ -121,7 +134,7 @@ MMLFAST_INLINE void substitute(const ColumnFactors<N, T> (&f)[vec_parts], Column
 template <int N, int K = 0, class T>
 MMLFAST_INLINE void exchange_rows_after(const ColumnFactors<N, T>& f, int done, ColumnRows<N, T>& c) {
   if constexpr (K < N - 1) {
-    if (K > done) exchange_rows<N, K>(f, c);
+    if (K > done) exchange_rows<N, K>(f.here[K], c);
     exchange_rows_after<N, K + 1>(f, done, c);
   }
 }

@@ -1,7 +1,6 @@
 #include "kernels/neighbors_tree.hpp"
 
 #include "simd/bits.hpp"
-#include "simd/least.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL {
 namespace {
@@ -71,7 +70,7 @@ class Search {
     vec<double> square = zero<double>();
     for (ptrdiff_t j = 0; j < d(); ++j, boxes += 2 * width) {
       const vec<double> below = broadcast(low_[j]) - load(boxes + width), above = load(boxes) - broadcast(high_[j]),
-                        gap = larger(larger(below, above), zero<double>());
+                        gap = max(max(below, above), zero<double>());
       square = fma(gap, gap, square);
     }
     return square;
@@ -80,7 +79,7 @@ class Search {
     vec<double> square = zero<double>();
     for (ptrdiff_t j = 0; j < d(); ++j, box += 2 * width) {
       const vec<double> below = query_[j] - broadcast(box[width]), above = broadcast(box[0]) - query_[j],
-                        gap = larger(larger(below, above), zero<double>());
+                        gap = max(max(below, above), zero<double>());
       square = fma(gap, gap, square);
     }
     return square;
@@ -144,8 +143,8 @@ class Search {
       for (ptrdiff_t i = 0; i <= o_.k; ++i) {
         vec<double> listed = load(o_.list + i * width);
         _Pragma("GCC unroll 4") for (int c = 0; c < at_once; ++c) {
-          const vec<double> moved = larger(key[c], listed);
-          listed = smaller(key[c], listed);
+          const vec<double> moved = max(key[c], listed);
+          listed = min(key[c], listed);
           key[c] = moved;
         }
         store(o_.list + i * width, listed);

@@ -44,6 +44,24 @@ MMLFAST_INLINE bits<T, P> operator>>(const bits<T, P>& a, int count) {
   return r;
 }
 
+// The bits of the lanes of m; those of the other lanes are zero.
+template <class T, int P>
+MMLFAST_INLINE bits<T, P> operator&(const bits<T, P>& a, const mask<T, P>& m) {
+  bits<T, P> r;
+#if defined(__AVX512F__)
+  MMLFAST_EACH_PART_OF(P) {
+    const __m512i whole = reinterpret_cast<__m512i>(a.part[p]);
+    if constexpr (sizeof(T) == 8)
+      r.part[p] = reinterpret_cast<native_bits<T>>(_mm512_maskz_mov_epi64(m.part[p], whole));
+    else
+      r.part[p] = reinterpret_cast<native_bits<T>>(_mm512_maskz_mov_epi32(m.part[p], whole));
+  }
+#else
+  MMLFAST_EACH_PART_OF(P) r.part[p] = a.part[p] & m.part[p];
+#endif
+  return r;
+}
+
 // The lanes that have this one bit.
 template <class T, int P>
 MMLFAST_INLINE mask<T, P> has_bit(const bits<T, P>& a, typename native_of<T>::integer bit) {

@@ -191,6 +191,11 @@ MMLFAST_INLINE __mmask16 compare(__m512 a, __m512 b) {
 }
 MMLFAST_INLINE __m512d select(__mmask8 m, __m512d a, __m512d b) { return _mm512_mask_blend_pd(m, b, a); }
 MMLFAST_INLINE __m512 select(__mmask16 m, __m512 a, __m512 b) { return _mm512_mask_blend_ps(m, b, a); }
+// Of a comparison into a mask register and a selection GCC does not make the one instruction that does both.
+MMLFAST_INLINE __m512d max(__m512d a, __m512d b) { return _mm512_maskz_max_pd(static_cast<__mmask8>(-1), a, b); }
+MMLFAST_INLINE __m512 max(__m512 a, __m512 b) { return _mm512_maskz_max_ps(static_cast<__mmask16>(-1), a, b); }
+MMLFAST_INLINE __m512d min(__m512d a, __m512d b) { return _mm512_maskz_min_pd(static_cast<__mmask8>(-1), a, b); }
+MMLFAST_INLINE __m512 min(__m512 a, __m512 b) { return _mm512_maskz_min_ps(static_cast<__mmask16>(-1), a, b); }
 #elif defined(__FMA__)
 MMLFAST_INLINE __m256d fma(__m256d a, __m256d b, __m256d c) { return _mm256_fmadd_pd(a, b, c); }
 MMLFAST_INLINE __m256 fma(__m256 a, __m256 b, __m256 c) { return _mm256_fmadd_ps(a, b, c); }
@@ -332,20 +337,6 @@ MMLFAST_INLINE mask<T, P> no_lanes() {
   return mask<T, P>{};
 }
 
-// True in lane l alone. For loops over the lanes that are unrolled, where it is a constant.
-template <class T>
-MMLFAST_INLINE mask<T> only_lane(int l) {
-  mask<T> r;
-#if defined(__AVX512F__)
-  r.part[0] = static_cast<std::remove_reference_t<decltype(r.part[0])>>(1 << l);
-#else
-  MMLFAST_EACH_PART {
-    for (int i = 0; i < native_lanes<T>; ++i) r.part[p][i] = p * native_lanes<T> + i == l ? -1 : 0;
-  }
-#endif
-  return r;
-}
-
 // Lane i of the mask as bit i.
 template <class T, int P>
 MMLFAST_INLINE std::uint32_t to_bitmask(const mask<T, P>& m) {
@@ -386,15 +377,25 @@ MMLFAST_INLINE bool all(const mask<T, P>& m) {
   return to_bitmask(together) == (1u << native_lanes<T>)-1;
 }
 
-// b where a is NaN, like the x86 instruction: a > b ? a : b.
-template <class T, int P>
-MMLFAST_INLINE vec<T, P> max(const vec<T, P>& a, const vec<T, P>& b) {
-  return select(a > b, a, b);
-}
-template <class T, int P>
-MMLFAST_INLINE vec<T, P> min(const vec<T, P>& a, const vec<T, P>& b) {
-  return select(a < b, a, b);
-}
+// b where one is NaN or both are zero, like the x86 instruction: a > b ? a : b, a < b ? a : b.
+#if defined(__AVX512F__)
+#define MMLFAST_EXTREME(name, symbol)                                     \
+  template <class T, int P>                                               \
+  MMLFAST_INLINE vec<T, P> name(const vec<T, P>& a, const vec<T, P>& b) { \
+    vec<T, P> r;                                                          \
+    MMLFAST_EACH_PART_OF(P) r.part[p] = op::name(a.part[p], b.part[p]);   \
+    return r;                                                             \
+  }
+#else
+#define MMLFAST_EXTREME(name, symbol)                                     \
+  template <class T, int P>                                               \
+  MMLFAST_INLINE vec<T, P> name(const vec<T, P>& a, const vec<T, P>& b) { \
+    return select(a symbol b, a, b);                                      \
+  }
+#endif
+MMLFAST_EXTREME(max, >)
+MMLFAST_EXTREME(min, <)
+#undef MMLFAST_EXTREME
 
 // ---- across lanes ----
 
