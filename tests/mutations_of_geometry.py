@@ -65,7 +65,7 @@ GEOMETRY: tuple[tuple[Any, ...], ...] = (
         ("while (r < rows) next", "while (r + 1 < rows) next"),
         ("i < w.taken ? w.root[i] : w.result(i, squared)", "w.root[i]"),  # too few steps for all roots
         ("zeros = fma(own, zero<T>(), zeros);", ""),  # squares that are infinite
-        ("least = smaller(own, least);", ""),
+        ("least = min(own, least);", ""),
         ("panels + j * d, d}", "panels, d}"),
     ),
     (
