@@ -77,3 +77,41 @@ def test_det_is_zero_where_inv_says_singular(n, dtype, rng):
     assert np.count_nonzero(singular) > 100
     np.testing.assert_array_equal(mf.linalg.det(a) == 0, singular)
     np.testing.assert_array_equal(mf.linalg.slogdet(a).sign == 0, singular)
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [2, 3])
+def test_det_of_an_exactly_singular_matrix_is_zero_or_a_rounding_error(n, dtype):
+    """As `inv` says: elimination of [[1, 1], [3, 3]] leaves a rounding error for a pivot, cofactors leave nothing."""
+    p, q, k = (x.ravel() for x in np.meshgrid(*[np.arange(1, 20)] * 3))
+    a = np.tile(np.eye(n, dtype=dtype), (len(p), 1, 1))
+    a[:, :2, 0], a[:, :2, 1] = np.stack([p, p * k], 1), np.stack([q, q * k], 1)
+    d = mf.linalg.det(a)
+    assert (np.abs(d) <= 4 * np.finfo(dtype).eps * p * q * k).all()
+    singular = np.isnan(mf.linalg.inv(a, errors="nan")).any(axis=(1, 2))
+    np.testing.assert_array_equal(d == 0, singular)
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [2, 3])
+def test_det_by_cofactors_up_to_the_ends_of_its_range(n, dtype, rng, fused_simd_levels):
+    """Entries and determinants of the sizes that the docstring names, each column in units of its own."""
+    if _core.build_config()["simd_in_use"] not in fused_simd_levels:
+        pytest.skip("needs a fused multiply-add")
+    top, low = (249, -499) if dtype == np.float64 else (29, -59)
+    a = np.ldexp(rng.uniform(-1, 1, (600, n, n)), rng.integers(low, top, (600, 1, n))).astype(dtype)
+    unit = Fraction(float(np.finfo(dtype).eps)) / 2
+    held = 0
+    for ours, item in zip(mf.linalg.det(a), a, strict=True):
+        x = [[Fraction(float(value)) for value in row] for row in item]
+        if n == 2:
+            true = x[0][0] * x[1][1] - x[0][1] * x[1][0]
+            size = abs(true) * 2
+        else:
+            minors = [x[i][1] * x[j][2] - x[i][2] * x[j][1] for i, j in ((1, 2), (0, 2), (0, 1))]
+            terms = [x[0][0] * minors[0], -x[1][0] * minors[1], x[2][0] * minors[2]]
+            true, size = sum(terms, Fraction(0)), 6 * sum(map(abs, terms), Fraction(0))
+        if abs(true) > Fraction(2) ** low:
+            held += 1
+            assert abs(Fraction(float(ours)) - true) <= unit * size
+    assert held > 100

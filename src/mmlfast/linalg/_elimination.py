@@ -201,10 +201,11 @@ def det(a: ArrayLike, *, out: Array | None = None) -> Any:
     -------
     scalar or ndarray, shape (...)
         The determinants. Of floating point: exactly 0 where elimination meets a pivot of zero; the product of the
-        pivots is kept as mantissa and exponent, so it overflows only where the determinant does; 2 x 2 determinants are
-        right to two units in the last place, 3 x 3 are those of a matrix whose first column differs by a few rounding
-        errors of each entry. Of integers: the float64 next to the exact value, so 0 if and only if the matrix is
-        singular.
+        pivots is kept as mantissa and exponent, so it overflows only where the determinant does. For entries below
+        2^250 and determinants above 2^-499 (float32: 2^30 and 2^-59) 2 x 2 are right to two units in the last place,
+        3 x 3 are those of a matrix whose first column differs by a few rounding errors of each entry. Of a matrix that
+        is exactly singular elimination may leave a rounding error instead of a pivot of zero, hence so does this. Of
+        integers: the float64 next to the exact value, so 0 if and only if the matrix is singular.
 
     Raises
     ------
