@@ -106,6 +106,26 @@ def test_many_runs_are_single_runs():
     assert "3 of 3" in starts.message
 
 
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_derivatives_that_are_the_variables_themselves(nesterov):
+    """No step may write over a derivative that another variable has still to read."""
+
+    def swapped(v):
+        return v[0] * v[1] + v[2] * v[4] + v[3] ** 2 / 2
+
+    def turned(v):
+        return v[0] * v[3] + v[1] * v[2] + 0.5 * v[4] ** 2 + v[4]
+
+    for f in (swapped, turned):
+        for count in (1, 9):
+            starts = np.random.default_rng(count).standard_normal((count, 5))
+            r = gradient_descent(
+                f, starts, learning_rate=0.1, momentum=0.5, nesterov=nesterov, path=True, max_iter=7, tol=0
+            )
+            for start, path in zip(starts, r.path, strict=True):
+                assert_allclose(path, reference(grad(f), start, 0.1, 0.5, nesterov, 7), rtol=1e-13, atol=1e-14)
+
+
 def test_theory_of_the_plane_of_rate_and_momentum():
     """A run on a parabola of curvature h converges just where 0 < rate * h < 2 (1 + momentum)."""
     rates, momenta = np.linspace(0.02, 4.1, 60)[:, np.newaxis], np.linspace(0, 0.9, 20)

@@ -76,6 +76,14 @@ void keep(const DescentRuns& runs, const Size* items, Size count, Size lanes, Si
   }
 }
 
+// Whether a step may write its points where the tape reads them. Not if a derivative is there too, in the row of a
+// variable before its own: of x[0] * x[1] they are the rows of the points in the other order.
+bool takes_points_in_place(const TapeLayout& layout) noexcept {
+  for (Size k = 0; k < layout.n_outputs; ++k)
+    if (layout.results[static_cast<std::size_t>(k)] < k) return false;
+  return true;
+}
+
 }  // namespace
 
 Outcome gradient_descent(const TapeProgram& program, const double* const* parameters, const DescentRuns& runs,
@@ -85,6 +93,7 @@ Outcome gradient_descent(const TapeProgram& program, const double* const* parame
   if (const Outcome outcome = prepare_tape(program, numbers, parameters, {}); !outcome.ok()) return outcome;
   const GradientDescent& kernel = kernel_of<GradientDescent>();
   const bool tries = form == DescentForm::backtracking;
+  const bool in_place = !tries && takes_points_in_place(program.layout());
   const auto limit = static_cast<double>(max_iter);
   Size bytes = 0;
   Work(program, runs.n, nullptr, bytes);
@@ -99,12 +108,12 @@ Outcome gradient_descent(const TapeProgram& program, const double* const* parame
         TapeBlock block(program, numbers.fixed(), group, work.tape);
         const Size lanes = block.set_points(count);
         for (Size k = 0; k < program.layout().n_outputs; ++k) work.results[k] = block.output(k);
-        if (!tries) work.at = block.input(0);  // each step writes the points anew
+        if (in_place) work.at = block.input(0);  // each step writes the points anew
         gather(runs, items, lanes, form, work);
         const DescentLanes state = work.lanes();
         Size evaluations = 0;
         for (Size k = done; k < until; ++k) {
-          if (tries) std::copy_n(work.at, runs.n * lanes, block.input(0));
+          if (!in_place) std::copy_n(work.at, runs.n * lanes, block.input(0));
           block.run();
           ++evaluations;
           const Size running =
