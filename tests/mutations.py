@@ -330,19 +330,6 @@ mutations(
 )
 
 mutations(
-    "cpp/*/gradient_descent*",
-    "test_gradient_descent.py",
-    ("nesterov ? fma(momentum, step, next) : next", "next"),
-    ("const Part next = all_run ? to : select(runs, to, x);", "const Part next = to;"),
-    ("may_arrive = any(arrived);", "may_arrive = all(arrived);"),
-    ("any(runs & (arrived | lost |", "any(runs & (arrived |"),
-    ("abs(change) <= tol * max(abs(x), abs(x - start))", "abs(change) <= tol"),
-    ("select(goes, rate + rate, rate * broadcast(0.5))", "select(goes, rate, rate * broadcast(0.5))"),
-    ("there <= here - broadcast(gains) * rate * square", "there == there"),
-    ("static_cast<Size>(work.n_iter[l])", "static_cast<Size>(0)"),
-)
-
-mutations(
     "cpp/*/bfgs*",
     "test_bfgs.py test_minimize.py",
     ("broadcast(c * s[i] - rho * q[i])", "broadcast(c * s[i])"),

@@ -1,11 +1,24 @@
-"""Mutations of fits, least squares and minima under equations, for tests/mutations.py: the files, the tests that have
-to notice, and texts with what they become."""
+"""Mutations of descent, fits, least squares and minima under equations, for tests/mutations.py: the files, the tests
+that have to notice, and texts with what they become."""
 
 from __future__ import annotations
 
 from typing import Any
 
 FITS: tuple[tuple[Any, ...], ...] = (
+    (
+        "cpp/*/gradient_descent*",
+        "test_gradient_descent.py",
+        ("nesterov ? fma(momentum, step, next) : next", "next"),
+        ("const Part next = all_run ? to : select(runs, to, x);", "const Part next = to;"),
+        ("may_arrive = any(arrived);", "may_arrive = all(arrived);"),
+        ("any(runs & (arrived | lost |", "any(runs & (arrived |"),
+        ("abs(change) <= tol * max(abs(x), abs(x - start))", "abs(change) <= tol"),
+        ("select(goes, rate + rate, rate * broadcast(0.5))", "select(goes, rate, rate * broadcast(0.5))"),
+        ("there <= here - broadcast(gains) * rate * square", "there == there"),
+        ("static_cast<Size>(work.n_iter[l])", "static_cast<Size>(0)"),
+        ("(k)] < k) return false", "(k)] < k) return true"),  # a derivative that is written over
+    ),
     (
         "cpp/kernels/least_squares.cpp",
         "test_least_squares.py test_strd_nonlinear.py",
