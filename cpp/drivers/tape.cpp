@@ -1,10 +1,10 @@
 #include "drivers/tape.hpp"
 
 #include <algorithm>
-#include <cstdint>
 
 #include "drivers/common/parallel.hpp"
 #include "drivers/tape_blocks.hpp"
+#include "kernels/common/fetch_ahead.hpp"
 #include "runtime/interrupt.hpp"
 
 namespace mmlfast::drivers {
@@ -66,31 +66,6 @@ Outcome one_after_the_other(const TapeProgram& program, const TapeProgram::Numbe
   return {};
 }
 
-// Lines of memory that are wanted next, a share of them at each of some calls: what is on its way while a block is
-// computed is not waited for before and after it.
-class LinesAhead {
- public:
-  LinesAhead(const double* from, Size numbers, Size calls) noexcept
-      : at_(reinterpret_cast<std::uintptr_t>(from)),
-        end_(at_ + static_cast<std::uintptr_t>(numbers) * sizeof(double)),
-        share_(static_cast<std::uintptr_t>(numbers / (numbers_of_line * calls) + 1) * line) {}
-
-  void to_read() noexcept {  // into the second cache: the first one is for the block at hand
-    for (const std::uintptr_t stop = next_stop(); at_ < stop; at_ += line) __builtin_prefetch(address(), 0, 2);
-  }
-  void to_write() noexcept {
-    for (const std::uintptr_t stop = next_stop(); at_ < stop; at_ += line) __builtin_prefetch(address(), 1, 3);
-  }
-
- private:
-  static constexpr std::uintptr_t line = 64;
-  static constexpr Size numbers_of_line = 8;
-  std::uintptr_t next_stop() const noexcept { return std::min(at_ + share_, end_); }
-  const void* address() const noexcept { return reinterpret_cast<const void*>(at_); }
-
-  std::uintptr_t at_, end_, share_;
-};
-
 // The points of a batch that a thread takes at once, in blocks, in memory of its own.
 class Blocks {
  public:
@@ -116,8 +91,9 @@ class Blocks {
     kernel_.load(x_ + first * n_, n_, n_, points, memory, slot);
     if (is_far_) {
       const Size behind = first + points;
-      LinesAhead next(x_ + behind * n_, std::min(most_, n_points_ - behind) * n_, calls_);
-      LinesAhead results(to, fetches_results_ ? points * m_ : 0, calls_);
+      constexpr Size number = sizeof(double);
+      FetchAhead next(x_ + behind * n_, std::min(most_, n_points_ - behind) * n_ * number, calls_);
+      FetchAhead results(to, fetches_results_ ? points * m_ * number : 0, calls_);
       block.run([&] {
         next.to_read();
         results.to_write();

@@ -246,7 +246,7 @@ void products_of_columns(const CovarianceShape& shape, const double* block, Inde
     const Index ni = d - i < tile_rows ? d - i : tile_rows;
     for (Index j = i; j < d; j += 4) {
       const Index nj = d - j < 4 ? d - j : 4;
-      fetch.tile();
+      fetch.to_read();
       dots_by_size[ni - 1][nj - 1](block + i * shape.stride, block + j * shape.stride, shape.stride, vectors, out);
       for (Index k = 0; k < ni; ++k) {
         for (Index l = 0; l < nj; ++l) {
@@ -301,7 +301,7 @@ void products_of_strips(const CovarianceShape& shape, const double* block, Index
         const double* b[3] = {};
         double* c[3] = {};
         count = next_registers(registers - q0);
-        fetch.tile();
+        fetch.to_read();
         for (Index q = 0; q < count; ++q) {
           const Index sj = first + (q0 + q) / vec_parts, part = (q0 + q) % vec_parts * width;
           b[q] = block + sj * strip + part;

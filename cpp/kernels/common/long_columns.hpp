@@ -289,7 +289,7 @@ void add_gram_in_lanes(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, st
                        const void* next, std::ptrdiff_t ahead) {
   FetchAhead fetch(next, ahead, n * (n + gram_tile) / (2 * gram_rows * gram_tile) + 1);
   each_tile(n, [&](auto k_size, auto c_size, std::ptrdiff_t k, std::ptrdiff_t j) {
-    fetch.tile();
+    fetch.to_read();
     add_tile<k_size(), c_size()>(columns + k * ld, columns + j * ld, ld, rows, sums);
     sums += k_size() * c_size() * lanes<T>;
   });
@@ -351,7 +351,7 @@ void solve_upper(T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t
 #endif
   FetchAhead fetch(next, ahead, n / width + 1);
   const auto solve = [&](auto size) {
-    fetch.tile();
+    fetch.to_read();
     solve_columns<size()>(columns, ld, n, rows, r, reciprocal, j);
     j += size();
   };
