@@ -360,6 +360,27 @@ def test_reconstruction_error_of_what_is_nearly_nothing(d, m, dtype, rng):
             np.testing.assert_allclose(scaled, np.ldexp(got, exponent), rtol=1e-12, atol=np.ldexp(1e-14, exponent))
 
 
+@pytest.mark.parametrize(("d", "m"), [(20, 1), (64, 8), (64, 9), (250, 3), (4000, 1), (3000, 12)])
+def test_reconstruction_error_at_every_height_above_the_span(d, m, rng):
+    """What rounding leaves of the span in the residual is taken off where it counts: alone it is up to 40 units here."""
+    basis = rng.uniform(0.5, 1, (d, m))
+    q = basis.astype(np.longdouble)
+    for j in range(m):
+        for _ in range(2):
+            q[:, j] -= q[:, :j] @ (q[:, :j].T @ q[:, j])
+        q[:, j] /= np.sqrt((q[:, j] ** 2).sum())
+    x = rng.uniform(0.5, 1, (75, m)) @ basis.T
+    x += np.exp2(-np.arange(75.0))[:, None] * rng.standard_normal((75, d))
+    wide = x.astype(np.longdouble)
+    rest = wide - (wide @ q) @ q.T
+    right = np.sqrt(((rest - (rest @ q) @ q.T) ** 2).sum(axis=1))
+    length = np.sqrt((wide**2).sum(axis=1))
+    assert right.min() < 2.0**-50 * length[-1]
+    assert (np.abs(g.reconstruction_error(x, basis) - right) <= 2.0**-53 * (length + 16 * right)).all()
+    order = rng.permutation(75)  # each point for itself, whatever its neighbours are
+    same_bits(g.reconstruction_error(x[order], basis), g.reconstruction_error(x, basis)[order])
+
+
 @pytest.mark.parametrize("kind", ["none", "matrix", "weights"])
 def test_residuals_are_orthogonal_in_the_metric(kind, rng):
     metric = {"none": None, "matrix": spd(rng, 6), "weights": rng.uniform(0.5, 2, 6)}[kind]

@@ -313,10 +313,20 @@ void residual_of_pieces(const T* x, const Layout& l, const PointFactors<double>&
     fetch_piece<0>(from, rows, l.row_stride);
     widen_rows(from, Layout{rows, l.cols, l.row_stride, l.col_stride}, r, f.d_row);
     coefficients();
+    for (std::ptrdiff_t i = 0; i < rows; ++i) of_piece[i] = square_of_row(r + i * f.d_row, f.d_row);  // of points
     subtract();
+    bool all_long = true;
+    for (std::ptrdiff_t i = 0; i < rows; ++i) {
+      const double square = square_of_row(r + i * f.d_row, f.d_row);
+      const bool enough = is_long(square, of_piece[i]);
+      all_long &= enough;
+      of_piece[i] = enough ? square : -1;
+    }
+    if (all_long) return;
     coefficients();
     bool all_known = true;
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
+      if (of_piece[i] >= 0) continue;
       const double square = square_of_row(r + i * f.d_row, f.d_row), within = square_of_row(c + i * f.m_row, f.m_row);
       const bool known = is_known(square, within);
       all_known &= known;
