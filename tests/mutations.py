@@ -107,6 +107,9 @@ mutations(
     ("a[j * ld + p] = t;", ""),
     ("if (!(square > 0)) return false", "if (square < 0) return false"),
     ("? row[i] / (pivot - native<T>{})", "? row[i] * (pivot - native<T>{})"),
+    ("exchange(panel + first * ld, ld, left, pivot, next, end_of(next, right));", ""),
+    ("if (i + w < rows)\n    slab<2>", "if (i + w > rows)\n    slab<2>"),  # rows that fill a register and a part
+    ("r += Steps * o.r_row", "r += o.r_row"),
 )
 mutations(
     "cpp/drivers/**/elimination_[bl]*.cpp",

@@ -59,7 +59,11 @@ class BlockedLu {
     const Size end = last_row(first), depth = end - first, rows = a_.rows - end, step = a_.step();
     for (Size j = from; j < to; ++j) {
       T* c = a_.at(0, j);
-      for (Size k = first; k < end; ++k) std::swap(c[k], c[pivot_[k]]);
+      const T* coming = c + 2 * step;  // rows that are exchanged lie anywhere; what is not there does no harm
+      for (Size k = first; k < end; ++k) {
+        __builtin_prefetch(coming + pivot_[k], 1, 3);
+        std::swap(c[k], c[pivot_[k]]);
+      }
     }
     T* x = a_.at(first, from);
     kernel_.solve_lower(a_.at(first, first), step, depth, x, step, to - from);

@@ -1,5 +1,7 @@
 #include "kernels/elimination_blocks.hpp"
 
+#include <type_traits>
+
 #include "kernels/common/fma.hpp"
 #include "simd/math/logarithm.hpp"
 #include "simd/transpose.hpp"
@@ -74,15 +76,51 @@ MMLFAST_NOINLINE void slab(const Operands<T>& o, const T* l, T* c, Index c_ld, I
   for (; j < cols; ++j) tile<1, Registers>(o, l, o.r + j * o.r_col, c + j * c_ld, c_ld);
 }
 
+// The same for the columns of a few solutions: long columns of l side by side, as many as the registers hold numbers of
+// r for, so that l is read once and in order.
+template <int Columns, class T>
+MMLFAST_NOINLINE void long_columns(const Operands<T>& o, const T* l, const T* r, T* c, Index c_ld, Index rows) {
+  constexpr int w = native_lanes<T>, most = 8 / Columns;
+  const auto some = [&]<int Steps>(std::integral_constant<int, Steps>) MMLFAST_INLINE_LAMBDA {
+    native<T> right[Columns][Steps];
+    _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) {
+      _Pragma("GCC unroll 8") for (int k = 0; k < Steps; ++k) right[j][k] = r[k * o.r_row + j * o.r_col] - native<T>{};
+    }
+    for (Index i = 0; i < rows; i += w) {
+      native<T> x[Columns];
+      _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) x[j] = load_native(c + j * c_ld + i);
+      _Pragma("GCC unroll 8") for (int k = 0; k < Steps; ++k) {
+        const native<T> left = load_native(l + k * o.ld + i);
+        _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) x[j] = op::fnma(left, right[j][k], x[j]);
+      }
+      _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) store_native(c + j * c_ld + i, x[j]);
+    }
+    l += Steps * o.ld;
+    r += Steps * o.r_row;
+  };
+  Index k = 0;
+  for (; k + most <= o.depth; k += most) some(std::integral_constant<int, most>{});
+  for (; k < o.depth; ++k) some(std::integral_constant<int, 1>{});
+}
+
 template <class T>
 void update(const T* l, Index ld, Index rows, Index depth, const T* r, Index r_row, Index r_col, T* c, Index c_ld,
             Index cols) {
   constexpr int w = native_lanes<T>;
   const Operands<T> o{ld, depth, r, r_row, r_col};
+  if (cols < tile_columns && rows > 2 * depth) {
+    Index j = 0;
+    for (; j + 2 <= cols; j += 2) long_columns<2>(o, l, r + j * r_col, c + j * c_ld, c_ld, rows);
+    if (j < cols) long_columns<1>(o, l, r + j * r_col, c + j * c_ld, c_ld, rows);
+    return;
+  }
   Index i = 0;
   for (; i + (tile_registers - 1) * w < rows; i += tile_registers * w)
     slab<tile_registers>(o, l + i, c + i, c_ld, cols);
-  for (; i < rows; i += w) slab<1>(o, l + i, c + i, c_ld, cols);
+  if (i + w < rows)
+    slab<2>(o, l + i, c + i, c_ld, cols);
+  else if (i < rows)
+    slab<1>(o, l + i, c + i, c_ld, cols);
 }
 
 // ---- triangles ----
@@ -250,28 +288,36 @@ void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot, 
   }
 }
 
+// Rows first .. end - 1 of `cols` columns are exchanged with their pivots.
+template <class T>
+void exchange(T* c, Index ld, Index cols, const std::int32_t* pivot, Index first, Index end) {
+  for (Index j = 0; j < cols; ++j, c += ld)
+    for (Index k = first; k < end; ++k) {
+      const T t = c[k];
+      c[k] = c[pivot[k]];
+      c[pivot[k]] = t;
+    }
+}
+
+// Columns first .. first + width - 1, from row `first` on: their left half, what it means to the right one, and that.
+template <class T>
+void lu_columns(T* panel, Index ld, Index rows, Index first, Index width, std::int32_t* pivot, bool& divides) {
+  if (width <= strip<T>) return lu_strip(panel, ld, rows, first, pivot, divides);
+  const Index left = (width / strip<T> + 1) / 2 * strip<T>, right = width - left, next = first + left;
+  const auto end_of = [&](Index from, Index cols) { return from + cols < rows ? from + cols : rows; };
+  lu_columns(panel, ld, rows, first, left, pivot, divides);
+  exchange(panel + next * ld, ld, right, pivot, first, end_of(first, left));
+  solve_lower(panel + first * ld + first, ld, end_of(first, left) - first, panel + next * ld + first, ld, right);
+  if (next >= rows) return;
+  update(panel + first * ld + next, ld, rows - next, left, panel + next * ld + first, 1, ld, panel + next * ld + next,
+         ld, right);
+  lu_columns(panel, ld, rows, next, right, pivot, divides);
+  exchange(panel + first * ld, ld, left, pivot, next, end_of(next, right));
+}
+
 template <class T>
 bool lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot, bool divides) {
-  for (Index first = 0; first < width && first < rows; first += strip<T>) {
-    lu_strip(panel, ld, rows, first, pivot, divides);
-    const Index steps = rows - first < strip<T> ? rows - first : strip<T>;
-    for (Index j = 0; j < width; ++j) {
-      if (j == first) j += strip<T>;
-      if (j >= width) break;
-      T* c = panel + j * ld;
-      for (Index k = first; k < first + steps; ++k) {
-        const T t = c[k];
-        c[k] = c[pivot[k]];
-        c[pivot[k]] = t;
-      }
-    }
-    const Index next = first + strip<T>;
-    if (next >= width) break;
-    T* right = panel + next * ld + first;
-    const T* l = panel + first * ld + first;
-    solve_block<false>(l, ld, false, steps, right, ld, width - next);
-    if (next < rows) update(l + strip<T>, ld, rows - next, strip<T>, right, 1, ld, right + strip<T>, ld, width - next);
-  }
+  lu_columns(panel, ld, rows, 0, width, pivot, divides);
   return divides;
 }
 
@@ -326,8 +372,11 @@ template <class T>
 void transpose(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Index cols) {
   constexpr int w = native_lanes<T>;
   Index i = 0;
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T)), ahead = 16;
   for (; i + w <= rows; i += w) {
     Index j = 0;
+    for (int r = 0; r < w; ++r)  // of rows to come; what is not there does no harm
+      for (Index k = 0; k < cols; k += line) __builtin_prefetch(from + (i + ahead + r) * from_ld + k, 0, 3);
     for (; j + w <= cols; j += w) {
       native<T> square[w];
       for (int r = 0; r < w; ++r) square[r] = load_native(from + (i + r) * from_ld + j);
