@@ -39,7 +39,7 @@ ptrdiff_t elements_of_copies(ptrdiff_t count, ptrdiff_t elements) {
 template <class T>
 ptrdiff_t scratch_elements(ptrdiff_t count, ptrdiff_t m, ptrdiff_t k, ptrdiff_t n) {
   const ptrdiff_t larger = m > n ? m : n;
-  return elements_of_copies<T>(count, k * larger) + elements_of_copies<T>(count, m * n) + 3 * lanes<T> * k +
+  return elements_of_copies<T>(count, k * larger) + elements_of_copies<T>(count, m * n) + 4 * lanes<T> * k +
          whole_vectors<T>(k);
 }
 
@@ -106,6 +106,14 @@ S transposed(const S& s) {
   return {s.data, s.stride, {s.layout.cols, s.layout.rows, s.layout.col_stride, s.layout.row_stride}};
 }
 
+// Of matrices without gaps in them and between them; else 0.
+template <class T>
+ptrdiff_t bytes_of_item(const MatrixStack<const T>& x) {
+  const Layout& l = x.layout;
+  const bool gapless = (l.row_stride == l.cols && l.col_stride == 1) || (l.col_stride == l.rows && l.row_stride == 1);
+  return gapless && x.stride == l.rows * l.cols ? x.stride * static_cast<ptrdiff_t>(sizeof(T)) : 0;
+}
+
 // B and C in contiguous rows.
 template <class T>
 void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const MatrixStack<const T>& b,
@@ -116,10 +124,26 @@ void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const Matrix
       if constexpr (N > 0) tiled::squares<N>(count, a, b, c);
     });
   const auto bytes = [](ptrdiff_t elements) { return elements * static_cast<ptrdiff_t>(sizeof(T)); };
-  const tiled::Strides strides{a.layout.row_stride, a.layout.col_stride, b.layout.row_stride, c.layout.row_stride,
-                               bytes(a.stride),     bytes(b.stride),     bytes(c.stride)};
-  for (ptrdiff_t i = 0; i < count; ++i)
-    tiled::multiply(m, n, k, strides, a.data + i * a.stride, b.data + i * b.stride, c.data + i * c.stride, work);
+  const tiled::Ahead ahead = tiled::ahead_of(count, bytes((m + n) * k));
+  tiled::Next next;
+  if (ahead == tiled::Ahead::once) {
+    constexpr ptrdiff_t columns = tile_vectors * lanes<T>;
+    next = {bytes_of_item(a), bytes_of_item(b), k, (m + tile_rows - 1) / tile_rows * ((n + columns - 1) / columns)};
+  }
+  const tiled::Strides strides{a.layout.row_stride,
+                               a.layout.col_stride,
+                               b.layout.row_stride,
+                               c.layout.row_stride,
+                               bytes(a.stride),
+                               bytes(b.stride),
+                               bytes(c.stride),
+                               ahead,
+                               &next};
+  for (ptrdiff_t i = 0; i < count; ++i) {
+    const T *own_a = a.data + i * a.stride, *own_b = b.data + i * b.stride;
+    next.start(own_a, own_b);
+    tiled::multiply(m, n, k, strides, own_a, own_b, c.data + i * c.stride, work);
+  }
 }
 
 template <class T>

@@ -31,7 +31,7 @@
 // |b|, elementwise. NaN and infinity go where the formula takes them.
 //
 // Flops: 2 m k n per item. Bytes: each operand once per item; copies of B or C once more. For n <= 8 memory is the
-// limit outside of L2; above, a tile of up to 8 x 3 vectors of C stays in registers over all of k.
+// limit outside of L2; above, a tile of up to 8 x 3 or 6 x 4 vectors of C stays in registers over all of k.
 //
 // Source: Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34 (2008), section 4.
 //

@@ -7,20 +7,61 @@
 
 namespace mmlfast::MMLFAST_LEVEL::tiled {
 
-// From row to row and from column to column; passed beside the pointers, which change from tile to tile.
-struct Strides {
-  std::ptrdiff_t a_row, a_col, b_row, c_row;
-  std::ptrdiff_t a_next, b_next, c_next;  // bytes to the next item
-};
-
 // Asks for the line at p + bytes, which may be anywhere: what is not there does no harm.
 MMLFAST_INLINE void fetch(const void* p, std::ptrdiff_t bytes) {
   const auto address = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes);
   __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
 }
 
-// Items of more columns of A than this are not fetched ahead (measured).
-inline constexpr std::ptrdiff_t most_fetched = 32;
+// What of the next item is asked for while this one is multiplied. Small ones are asked for anew in each tile; of
+// larger ones each line is asked for once; what is larger still the processor foresees by itself, and so it does for
+// single items. (Measured. Narrow tiles have time enough to ask anew, whatever the size.)
+enum class Ahead { anew, once, nothing };
+inline constexpr bool asks_anew_always = tile_vectors != 3;
+inline constexpr std::ptrdiff_t most_anew = 9'216, most_once = 65'536;  // bytes of A and B
+
+constexpr Ahead ahead_of(std::ptrdiff_t count, std::ptrdiff_t bytes) {
+  if (asks_anew_always || bytes <= most_anew) return Ahead::anew;
+  return count > 1 && bytes <= most_once ? Ahead::once : Ahead::nothing;
+}
+
+// A and B of the next item, each line once: a share in every tile, a line or less in every step.
+class Next {
+ public:
+  Next() = default;
+  // The bytes of A and of B that follow those of this item, and the number of tiles, which may be an estimate.
+  Next(std::ptrdiff_t a_bytes, std::ptrdiff_t b_bytes, std::ptrdiff_t depth, std::ptrdiff_t tiles)
+      : a_bytes_(a_bytes), b_bytes_(b_bytes), share_((a_bytes + b_bytes) / tiles) {
+    step_ = share_ < 64 * depth ? share_ / depth + 1 : 64;
+  }
+  // For an item with these operands.
+  void start(const void* a, const void* b) {
+    a_left_ = a_bytes_;
+    b_ = reinterpret_cast<std::uintptr_t>(b) + static_cast<std::uintptr_t>(b_bytes_);
+    at_ = a_left_ > 0 ? reinterpret_cast<std::uintptr_t>(a) + static_cast<std::uintptr_t>(a_bytes_) : b_;
+  }
+  // Returns where the steps of a tile begin to fetch. What is too much for them is fetched here.
+  MMLFAST_INLINE std::uintptr_t tile(std::ptrdiff_t depth) {
+    const std::uintptr_t from = at_;
+    for (std::ptrdiff_t more = 64 * depth; more < share_; more += 64) fetch(reinterpret_cast<const void*>(at_), more);
+    at_ += static_cast<std::uintptr_t>(share_);
+    if (a_left_ > 0 && (a_left_ -= share_) <= 0) at_ = b_;
+    return from;
+  }
+  std::uintptr_t step() const { return static_cast<std::uintptr_t>(step_); }
+
+ private:
+  std::ptrdiff_t a_bytes_ = 0, b_bytes_ = 0, share_ = 0, step_ = 0, a_left_ = 0;
+  std::uintptr_t at_ = 0, b_ = 0;
+};
+
+// From row to row and from column to column; passed beside the pointers, which change from tile to tile.
+struct Strides {
+  std::ptrdiff_t a_row, a_col, b_row, c_row;
+  std::ptrdiff_t a_next, b_next, c_next;  // bytes to the next item
+  Ahead ahead;
+  Next* next;  // if each line is asked for once
+};
 
 // Tiles have tile_rows rows; of narrow rows, one register each:
 inline constexpr int most_narrow_rows = native_bytes == 16 ? 4 : 8;
@@ -53,18 +94,24 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
   };
   std::ptrdiff_t k = 0;
   if constexpr (Width == lanes<T>) {
-    // The next item: a tile of A is as many lines as it has columns. The processor foresees too little of small items;
-    // of larger ones it would be told of the same lines again and again.
-    constexpr bool always = Rows < 5 || tile_vectors == 1;
-    const std::ptrdiff_t fetched = always || depth <= most_fetched ? depth : 0;
-    for (; k < fetched; ++k) {
-      fetch(a_tile + k * lanes<T>, a_next);
-      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
-      step();
+    if (asks_anew_always || strides.ahead == Ahead::anew) {
+      for (; k < depth; ++k) {
+        fetch(a_tile + k * lanes<T>, a_next);  // a tile of A is as many lines as it has columns
+        _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
+        step();
+      }
+    } else if (strides.ahead == Ahead::once) {
+      std::uintptr_t line = strides.next->tile(depth);
+      for (const std::uintptr_t further = strides.next->step(); k < depth; ++k, line += further) {
+        __builtin_prefetch(reinterpret_cast<const void*>(line), 0, 2);
+        step();
+      }
+    } else {
+      for (; k < depth; ++k) step();
     }
-    if constexpr (always) k = depth;
+  } else {
+    for (; k < depth; ++k) step();
   }
-  for (; k < depth; ++k) step();
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     if constexpr (Width == lanes<T>) {
       _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(c + r * c_row + v * Width, c_next);
@@ -138,19 +185,27 @@ void copy_panel(std::ptrdiff_t depth, const T* b, std::ptrdiff_t b_row, std::ptr
 template <int Vectors, class T>
 void wide_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, T* c,
                 T* work, bool copies, int columns) {
-  constexpr int full = lanes<T>;
+  constexpr int full = lanes<T>, height = Vectors == 4 ? 6 : tile_rows;
   const auto run = [&](const Strides& s, const T* from) {
     if constexpr (Vectors != 2)
-      if (columns == full) return panel<T, full, Vectors, Columns::whole, tile_rows>(rows, depth, s, a, from, c, full);
-    if constexpr (Vectors > 1)
-      panel<T, full, Vectors, Columns::partial, tile_rows>(rows, depth, s, a, from, c, columns);
+      if (columns == full) return panel<T, full, Vectors, Columns::whole, height>(rows, depth, s, a, from, c, full);
+    if constexpr (Vectors > 1) panel<T, full, Vectors, Columns::partial, height>(rows, depth, s, a, from, c, columns);
   };
   if (!copies) return run(strides, b);
   copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, work);
-  run({strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next}, work);
+  run({strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next, strides.ahead,
+       strides.next},
+      work);
 }
 
-// c = a b for one item. `work`: depth * 3 vectors.
+// How many of these registers the next panel of columns takes: two, three, or four in tiles of six rows, which load
+// least for a multiplication; longer rows are better off with three (measured).
+constexpr int panel_vectors(std::ptrdiff_t registers) {
+  if (registers == 4 || registers == 7 || registers == 8 || registers == 10) return 4;
+  return registers == 2 ? 2 : 3;
+}
+
+// c = a b for one item. `work`: depth * 4 vectors.
 template <class T>
 void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, const Strides& strides, const T* a,
               const T* b, T* c, T* work) {
@@ -167,10 +222,12 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, co
     // Columns that do not fill a register are in one tile with those before them, unless these are copied.
     while (cols > full) {
       const std::ptrdiff_t registers = copies && cols >= 2 * full ? cols / full : (cols + full - 1) / full;
-      const int vectors = registers == 3 || registers > 4 ? 3 : 2;
+      const int vectors = panel_vectors(registers);
       const int columns = cols < vectors * full ? static_cast<int>(cols) - (vectors - 1) * full : full;
       const bool copied = copies && columns == full;
-      if (vectors == 3)
+      if (vectors == 4)
+        wide_panel<4>(rows, depth, strides, a, b, c, work, copied, columns);
+      else if (vectors == 3)
         wide_panel<3>(rows, depth, strides, a, b, c, work, copied, columns);
       else
         wide_panel<2>(rows, depth, strides, a, b, c, work, copied, columns);
