@@ -362,7 +362,7 @@ def test_reconstruction_error_of_what_is_nearly_nothing(d, m, dtype, rng):
 
 @pytest.mark.parametrize(("d", "m"), [(20, 1), (64, 8), (64, 9), (250, 3), (4000, 1), (3000, 12)])
 def test_reconstruction_error_at_every_height_above_the_span(d, m, rng):
-    """What rounding leaves of the span in the residual is taken off where it counts: alone it is up to 40 units here."""
+    """What rounding leaves of the span in the residual is taken off where it counts: alone up to 40 units here."""
     basis = rng.uniform(0.5, 1, (d, m))
     q = basis.astype(np.longdouble)
     for j in range(m):
