@@ -47,12 +47,32 @@ def a_cell(value: Any) -> Any:
     return (lambda: value).__closure__[0]  # type: ignore[index]
 
 
+def power(x: Any, n: int = 2, *, scale: int = 3) -> Any:
+    return scale * x**n
+
+
+parts = (power.__code__, power.__defaults__, power.__kwdefaults__)
 thing, names, numbers, table, cell = Thing(), {"k": 1, "z": 2}, [1, 2, 3], np.arange(6.0).reshape(2, 3), a_cell(5)
 
 CHANGES = {
     "item": (("item", names, "k", names["k"]), lambda: names.update(k=3), lambda: names.update(k=1)),
     "item that is not there": (("item", names, "new"), lambda: names.update(new=3), lambda: names.pop("new")),
     "attribute": (("attribute", thing, "k", 1), lambda: setattr(thing, "k", 2), lambda: delattr(thing, "k")),
+    "code of a function": (
+        ("function", power, None, parts),
+        lambda: setattr(power, "__code__", kept.__code__),
+        lambda: setattr(power, "__code__", parts[0]),
+    ),
+    "defaults of a function": (
+        ("function", power, None, parts),
+        lambda: setattr(power, "__defaults__", None),
+        lambda: setattr(power, "__defaults__", parts[1]),
+    ),
+    "defaults by keyword of a function": (
+        ("function", power, None, parts),
+        lambda: setattr(power, "__kwdefaults__", {"scale": 3}),
+        lambda: setattr(power, "__kwdefaults__", parts[2]),
+    ),
     "cell": (
         ("cell", cell, None, 5),
         lambda: setattr(cell, "cell_contents", 6),
@@ -119,6 +139,8 @@ def test_what_raises_while_it_is_compared_has_changed() -> None:
         ("sequence", numbers, None, numbers),
         ("mapping", {}, (1,), ()),
         ("cell", 3, None, 3),
+        ("function", len, None, (1, 2, 3)),
+        ("function", power, None, (1, 2)),
         ("call", 3, ()),
         ("call", len, 3),
     ],

@@ -18,6 +18,7 @@ struct Check {
   enum class Kind : std::uint8_t {
     item,       // owner[key] is value, in a dictionary; value nullptr: there is no such key
     attribute,  // owner.key is value
+    function,   // owner, of Python, has the __code__, __defaults__ and __kwdefaults__ of value, a tuple
     cell,       // the variable of a closure is value; nullptr: it is empty
     sequence,   // owner, a list, holds the elements of value, a tuple, and no others
     mapping,    // owner, a dictionary, has the keys of key and the values of value, two tuples, in this order

@@ -258,11 +258,7 @@ class _Look:
         self.snapshot.append(("function", code))
         if len(self.seen) > 1 and _is_fixed_file(code.co_filename):
             return
-        self.quick += [
-            ("attribute", f, "__code__", code),
-            ("attribute", f, "__defaults__", defaults),
-            ("attribute", f, "__kwdefaults__", by_keyword),
-        ]
+        self.quick.append(("function", f, "", (code, defaults, by_keyword)))
         self.waiting += (by_keyword, defaults)
         for cell in f.__closure__ or ():
             try:
