@@ -18,7 +18,7 @@ MMLFAST_INLINE void fetch(const void* p, std::ptrdiff_t bytes) {
 // single items. (Measured. Narrow tiles have time enough to ask anew, whatever the size.)
 enum class Ahead { anew, once, nothing };
 inline constexpr bool asks_anew_always = tile_vectors != 3;
-inline constexpr std::ptrdiff_t most_anew = 9'216, most_once = 65'536;  // bytes of A and B
+inline constexpr std::ptrdiff_t most_anew = 9'216, most_once = 83'000;  // bytes of A and B
 
 constexpr Ahead ahead_of(std::ptrdiff_t count, std::ptrdiff_t bytes) {
   if (asks_anew_always || bytes <= most_anew) return Ahead::anew;
