@@ -52,7 +52,7 @@ Outcome cholesky(Size n_items, const Batch<const T>& a, const Batch<T>& x, bool 
   // The upper triangle of a matrix is the lower one of its transpose.
   const auto oriented = [&](const Layout& l) { return upper ? transposed(l) : l; };
   const Layout a_layout = oriented(a.layout), x_layout = oriented(x.layout);
-  if (!goes_in_lanes(n, n_items, 3))
+  if (!goes_in_lanes<T>(n, 0, n_items, 3))
     return in_blocks<T>(n_items, {a.data, a.stride, a_layout}, {x.data, x.stride, x_layout});
   return run_in_lanes<T>(n_items, lane_ns<T>(n), kernel.scratch_vectors(n), [&](Size first, Size count, void* scratch) {
     const LaneItems<const T> a_items(a, first, count);

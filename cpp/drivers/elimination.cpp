@@ -45,7 +45,7 @@ Outcome solve(Size n_items, const Batch<const T>& a, const Batch<const T>& b, co
   const bool look = n_items == 1 && n > 1 && a.data != x.data;
   if (look && n <= largest_alone) return solve_one(a, b, x);
   const Elimination<T>& kernel = kernel_of<Elimination<T>>();
-  if (goes_in_lanes(n, n_items)) {
+  if (goes_in_lanes<T>(n, m, n_items)) {
     return run_lanes<T>(n_items, n, m, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count), b_items(b, first, count);
       const LaneItems<T> x_items(x, first, count);
@@ -79,7 +79,7 @@ Outcome inverse(Size n_items, const Batch<const T>& a, const Batch<T>& x) noexce
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const bool look = n_items == 1 && n > 1 && a.data != x.data;  // as above
-  if (goes_in_lanes(n, n_items)) {
+  if (goes_in_lanes<T>(n, n, n_items)) {
     const Outcome outcome = run_lanes<T>(n_items, n, n, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> x_items(x, first, count);
@@ -116,7 +116,7 @@ Outcome determinant(Size n_items, const Batch<const T>& a, const Batch<T>& det) 
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *det.item(i) = 1;
-  } else if (goes_in_lanes(n, n_items)) {
+  } else if (goes_in_lanes<T>(n, 0, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> det_items(det, first, count);
@@ -139,7 +139,7 @@ Outcome log_determinant(Size n_items, const Batch<const T>& a, const Batch<T>& s
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *sign.item(i) = 1, *logabs.item(i) = 0;
-  } else if (goes_in_lanes(n, n_items)) {
+  } else if (goes_in_lanes<T>(n, 0, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       const LaneItems<const T> a_items(a, first, count);
       const LaneItems<T> sign_items(sign, first, count), log_items(logabs, first, count);
@@ -163,7 +163,7 @@ Outcome is_exactly_singular(Size n_items, const Batch<const T>& a, const Batch<b
   Outcome outcome;
   if (n == 0) {
     for (Size i = 0; i < n_items; ++i) *singular.item(i) = false;
-  } else if (goes_in_lanes(n, n_items)) {
+  } else if (goes_in_lanes<T>(n, 0, n_items)) {
     outcome = run_lanes<T>(n_items, n, 0, [&](Size first, Size count, void* scratch) {
       if (count < 1) return LaneBits{0};  // never: GCC 12 asks for it
       T unused[items_per_group<T>];

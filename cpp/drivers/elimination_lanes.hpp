@@ -6,16 +6,22 @@
 
 namespace mmlfast::drivers {
 
-// Measured (bench/curve.py goes across all of them): lanes that are filled, or nearly so, are twice as fast as blocks
-// up to 128 rows, where the factors of a group begin to leave the second-level cache; one or two items, which leave
+// Measured (bench/curve.py goes across all of them): lanes that are filled, or nearly so, are up to four times as fast
+// as blocks, until the factors of a group leave the caches (Elimination::fastest_lanes); one or two items, which leave
 // most lanes free, only as long as a column of a block takes as long as all its lanes.
 inline constexpr Size largest_alone = 12;
 
-// `least`: items that fill the lanes well enough.
-constexpr bool goes_in_lanes(Size n, Size n_items, Size least) noexcept {
-  return n <= largest_alone || (n <= max_lane_order && n_items >= least);
+// Matrices of n rows, of each of which the result has `columns` columns. `least`: items that fill the lanes well
+// enough.
+template <class T>
+bool goes_in_lanes(Size n, Size columns, Size n_items, Size least) noexcept {
+  const FastestLanes most = kernel_of<Elimination<T>>().fastest_lanes;
+  return n <= largest_alone || (n <= (2 * columns < n ? most.few : most.many) && n_items >= least);
 }
-constexpr bool goes_in_lanes(Size n, Size n_items) noexcept { return goes_in_lanes(n, n_items, n <= 32 ? 3 : 4); }
+template <class T>
+bool goes_in_lanes(Size n, Size columns, Size n_items) noexcept {
+  return goes_in_lanes<T>(n, columns, n_items, n <= 32 ? 3 : 4);
+}
 
 // One thread's share of the measured costs of the lane kernel, good to a factor of two; decides
 // only about threads.

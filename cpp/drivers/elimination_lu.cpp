@@ -111,7 +111,7 @@ template <class T>
 Outcome lu(const LuCall<T>& call) noexcept {
   const Size m = call.a.layout.rows, n = call.a.layout.cols, k = std::min(m, n);
   if (m == 0 || call.n_items == 0) return {};
-  if (goes_in_lanes(std::max(m, n), call.n_items)) return lu_in_lanes(call);
+  if (goes_in_lanes<T>(std::max(m, n), n, call.n_items)) return lu_in_lanes(call);
   if (std::max(m, n) > most_rows<T>) return {Outcome::Status::too_large};
   const bool permute = call.p == nullptr && call.index == nullptr;
   Divider counter;

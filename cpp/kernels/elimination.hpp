@@ -36,6 +36,12 @@ namespace mmlfast {
 // The largest n that the lanes are meant for; larger matrices go to elimination_blocks.
 inline constexpr std::ptrdiff_t max_lane_order = 128;
 
+// Up to how many rows lanes are faster than blocks (elimination_blocks.hpp), which give the same bits: for results of a
+// few columns, or none, and for those of as many as the matrix has.
+struct FastestLanes {
+  std::ptrdiff_t few, many;
+};
+
 // Some rows of a matrix of any order, which are contiguous, and solutions of a y = z, z being of the size of 1, and
 // a x = b.
 template <class T>
@@ -65,6 +71,7 @@ struct Elimination {
   // Whether in every row the sum of |a y|, times `condition`, is below 1/2, and |b - a x| at most `backward` times the
   // sum of |b| and all |a x|.
   bool (*looks_good)(const Solved<T>& s, T condition, T backward);
+  FastestLanes fastest_lanes;
 };
 
 MMLFAST_KERNEL_TABLES(Elimination, elimination)
