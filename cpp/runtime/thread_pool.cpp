@@ -86,6 +86,13 @@ bool run_in_pool(detail::BlockFunction, void*, Size, int, InterruptTimer&) noexc
 
 #else
 
+// For one that looks again and again.
+void pause_cpu() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#endif
+}
+
 struct Job {
   detail::BlockFunction function = nullptr;
   void* context = nullptr;
@@ -129,10 +136,18 @@ class Pool {
     }
     wake_.notify_all();
     job_.work([&] { return timer.interrupted(); });
-    // Nobody may join from here on; those inside are each at most one block away from leaving.
+    // Nobody may join from here on; those inside are each at most one block away from leaving: watching them for that
+    // long is faster than to sleep and to be woken up.
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      places_ = 0;
+    }
+    for (int looks = 0; looks < 1000; ++looks) {
+      if (inside_.load(std::memory_order_acquire) == 0) return true;
+      pause_cpu();
+    }
     std::unique_lock<std::mutex> guard(mutex_);
-    places_ = 0;
-    idle_.wait(guard, [&] { return inside_ == 0; });
+    idle_.wait(guard, [&] { return inside_.load(std::memory_order_acquire) == 0; });
     return true;
   }
 
@@ -191,12 +206,12 @@ class Pool {
       });
       seen = generation_;
       --places_;
-      ++inside_;
+      inside_.fetch_add(1, std::memory_order_relaxed);
       guard.unlock();
       job_.work([] { return false; });
       trim_thread_scratch();
       guard.lock();
-      if (--inside_ == 0) idle_.notify_one();
+      if (inside_.fetch_sub(1, std::memory_order_release) == 1) idle_.notify_one();
     }
   }
 
@@ -204,7 +219,8 @@ class Pool {
   std::mutex mutex_;  // guards what follows
   std::condition_variable wake_, idle_;
   std::uint64_t generation_ = 0;
-  int n_helpers_ = 0, places_ = 0, inside_ = 0;
+  int n_helpers_ = 0, places_ = 0;
+  std::atomic<int> inside_{0};  // changed with the mutex held
   Helper helpers_[most_threads];
   Job job_;
 };
