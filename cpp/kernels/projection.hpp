@@ -32,8 +32,8 @@
 //   squares   OUT      the squares of the lengths; those that leave the range of float64 do so here
 //   r         OUT      points x d_row: in rows whose square is not normal, or is below 2^-900, d numbers of that length
 //   scratch   SCRATCH  as for points(), of float64; at least 16 points
-// Flops: 4 d m a point, 2 d m where r is short, and 2 d m where it is computed again. Up to 8 directions: points in lanes, each residual made
-// and used at once; more: products with the factors' rows in lanes.
+// Flops: 4 d m a point, 2 d m where r is short, and 2 d m where it is computed again. Up to 8 directions: points in
+// lanes, each residual made and used at once; more: products with the factors' rows in lanes.
 //
 // Accuracy: the error of a projection is a small multiple of u |x| for the dot product, times the square root of the
 // condition of M for a metric; nearly dependent columns of B change only what their span is.
