@@ -21,8 +21,10 @@ STREAMS: tuple[tuple[Any, ...], ...] = (
         "cpp/kernels/projection_residual.hpp",
         "test_inner_product.py test_projection.py test_layouts.py",
         ("within <= square / 2", "within <= 2 * square"),  # of rows in the span
-        ("square >= 0x1p-899 && square <=", "square >= 0 && square <="),
-        ("square >= 0x1p-72 * of_point", "square >= 0 * of_point"),  # and what rounding leaves of the span in others
+        ("square >= 0x1p-899 && square <= __DBL_MAX__ && within", "square >= 0 && square <= __DBL_MAX__ && within"),
+        ("square >= share * of_point", "square >= 0 * of_point"),  # and what rounding leaves of the span in others
+        ("square >= 0x1p-899 && square <= __DBL_MAX__;", "square >= 0x1p-899;"),  # squares that overflow
+        ("share > 0x1p-72 ? share : 0x1p-72", "0x1p-72"),  # many components
         ("if (is_long(first[i], whole[i])) continue", ""),  # of those beside them
         ("if (k < d) subtract", "if (k + 1 < d) subtract"),  # an odd number of components
         ("item[i] = x + (first + smaller(i, count - 1))", "item[i] = x + first"),

@@ -381,6 +381,31 @@ def test_reconstruction_error_at_every_height_above_the_span(d, m, rng):
     same_bits(g.reconstruction_error(x[order], basis), g.reconstruction_error(x, basis)[order])
 
 
+@pytest.mark.parametrize("d", [300, 4096, 65536, 300_000])
+def test_reconstruction_error_where_all_roundings_have_one_sign(d, rng):
+    """As in sums of numbers that are all equal but one: more of the span is left the more components there are."""
+    basis, level = np.ones((d, 1)), rng.uniform(0.1, 1, (20, 1))
+    x = np.broadcast_to(level, (20, d)).copy()
+    x[:, d // 3] *= 1 + 2.0**-35 * np.sqrt(d)
+    wide = x.astype(np.longdouble)
+    rest = wide - wide.mean(axis=1, keepdims=True)
+    right = np.sqrt(((rest - rest.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
+    length = np.sqrt((wide**2).sum(axis=1))
+    assert (np.abs(g.reconstruction_error(x, basis) - right) <= 2.0**-51 * length).all()
+
+
+@pytest.mark.parametrize(("d", "m"), [(3, 1), (20, 3), (40, 9)])
+def test_reconstruction_error_where_squares_just_overflow(d, m, rng):
+    q = np.linalg.qr(rng.standard_normal((d, m)))[0]
+    x = rng.standard_normal((5000, d))
+    for _ in range(2):
+        x -= x @ q @ q.T
+    x += 1e-8 * rng.standard_normal((5000, m)) @ q.T
+    largest = np.sqrt(np.finfo(float).max)
+    x *= (largest / np.sqrt((x**2).sum(axis=1)))[:, None]
+    np.testing.assert_allclose(g.reconstruction_error(x, q), largest, rtol=1e-12)
+
+
 @pytest.mark.parametrize("kind", ["none", "matrix", "weights"])
 def test_residuals_are_orthogonal_in_the_metric(kind, rng):
     metric = {"none": None, "matrix": spd(rng, 6), "weights": rng.uniform(0.5, 2, 6)}[kind]

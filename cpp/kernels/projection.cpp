@@ -301,6 +301,7 @@ inline double square_of_row(const double* x, std::ptrdiff_t n) {
 template <class T>
 void residual_of_pieces(const T* x, const Layout& l, const PointFactors<double>& f, double* residuals, double* squares,
                         void* scratch) {
+  const double share = long_share(l.cols);
   in_pieces(l.rows, l.cols, f, [&](std::ptrdiff_t first, std::ptrdiff_t rows) {
     const T* from = x + first * l.row_stride;
     double *r = residuals + first * f.d_row, *c = static_cast<double*>(scratch), *of_piece = squares + first;
@@ -318,7 +319,7 @@ void residual_of_pieces(const T* x, const Layout& l, const PointFactors<double>&
     bool all_long = true;
     for (std::ptrdiff_t i = 0; i < rows; ++i) {
       const double square = square_of_row(r + i * f.d_row, f.d_row);
-      const bool enough = is_long(square, of_piece[i]);
+      const bool enough = is_long(square, of_piece[i], share);
       all_long &= enough;
       of_piece[i] = enough ? square : -1;
     }

@@ -26,14 +26,15 @@
 // a product with the factors' rows in lanes, which needs no transposing.
 //
 // residual(): the length of x less its projection onto the span of Q, in float64. The factors are Q and -Q. What is
-// left of the span in r = x - Q (Q'x) is rounding of x. Where r is longer than 2^-36 x that does not count; else the
-// square is |r|^2 - |Q'r|^2, and where that would cancel or leaves the range of float64, r - Q (Q'r) is computed.
+// left of the span in r = x - Q (Q'x) is rounding of x. Where r is longer than 2^-36 x, or d^2 2^-58 x if that is more,
+// that does not count; else the square is |r|^2 - |Q'r|^2, and where that would cancel or leaves the range of float64,
+// r - Q (Q'r) is computed.
 //   x         IN       points x d, any strides
 //   squares   OUT      the squares of the lengths; those that leave the range of float64 do so here
 //   r         OUT      points x d_row: in rows whose square is not normal, or is below 2^-900, d numbers of that length
 //   scratch   SCRATCH  as for points(), of float64; at least 16 points
-// Flops: 4 d m a point, 2 d m where r is short, and 2 d m where it is computed again. Up to 8 directions: points in
-// lanes, each residual made and used at once; more: products with the factors' rows in lanes.
+// Flops: 4 d m a point, 2 d m more where r is short, and 2 d m more where it is computed again. Up to 8 directions and
+// 256 components: points in lanes, each residual made and used at once; more: products with the factors' rows in lanes.
 //
 // Accuracy: the error of a projection is a small multiple of u |x| for the dot product, times the square root of the
 // condition of M for a metric; nearly dependent columns of B change only what their span is.

@@ -9,11 +9,18 @@ namespace mmlfast::MMLFAST_LEVEL {
 
 inline constexpr int most_directions_in_registers = 8;
 
-// Whether a residual is so long, next to its point, that what is left of the span in it does not count, which is what
-// rounding of the point leaves (for up to 2^20 components less than 2^-43 of it): at 2^-36 that changes the length by
-// less than 2^-51 of the point. Its square is in range then.
-MMLFAST_INLINE bool is_long(double square, double of_point) {
-  return square >= 0x1p-72 * of_point && square >= 0x1p-899 && of_point <= __DBL_MAX__;
+// The square of the length, next to its point, from which on a residual of d components is long. Sums of d products
+// round to d 2^-54 of the point (if each rounding has the same sign), and so much of the span is left in the residual.
+// It makes a residual of d^2 2^-58 of the point longer by less than 2^-51 of the point. (2^-36: up to 2^11 components.)
+constexpr double long_share(std::ptrdiff_t d) {
+  const double root = 0x1p-29 * static_cast<double>(d), share = root * root * root * root;
+  return share > 0x1p-72 ? share : 0x1p-72;
+}
+
+// Whether a residual is so long, next to its point, that what is left of the span in it does not count. Its square is
+// in range then.
+MMLFAST_INLINE bool is_long(double square, double of_point, double share = 0x1p-72) {
+  return square >= share * of_point && square >= 0x1p-899 && square <= __DBL_MAX__;
 }
 
 // Of a shorter one, of which the square `within` is in the span again: whether it is known by their difference, which
