@@ -97,6 +97,7 @@ mutations(
     ("for (; j < to; ++j) exchange_strip<1>", "for (; j + 1 < to; ++j) exchange_strip<1>"),
     ("k + v], u[v][s]", "k], u[v][s]"),  # within a panel of more than two columns
     ("search.consider(i, row += f.ld, 0)", "search.consider(i, row + f.ld, 0)"),
+    ("select(entry == entry, abs(entry), broadcast<T>(-1))", "abs(entry)"),  # NaN as a pivot
     ("j < i ? entry : broadcast<T>(static_cast<T>(i == j))", "j <= i ? entry : zero<T>()"),
 )
 mutations(
@@ -110,6 +111,7 @@ mutations(
     ("exchange(panel + first * ld, ld, left, pivot, next, end_of(next, right));", ""),
     ("if (i + w < rows)\n    slab<2>", "if (i + w > rows)\n    slab<2>"),  # rows that fill a register and a part
     ("r += Steps * o.r_row", "r += o.r_row"),
+    ("steps = pivots - first < strip<T> ? pivots - first : strip<T>", "steps = left < strip<T> ? left : strip<T>"),
 )
 mutations(
     "cpp/drivers/**/elimination_[bl]*.cpp",

@@ -252,3 +252,21 @@ def test_law_determinant_is_the_product_of_the_diagonal(n, seed):
     p, _, upper = mf.linalg.lu(a)
     product = np.prod(np.diag(upper)) * np.linalg.det(p)
     assert mf.linalg.det(a) == pytest.approx(product, rel=1e-12, abs=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(20, 20), (20, 13), (13, 20), (69, 69), (97, 75), (75, 97)])
+@every_dtype
+def test_a_nan_stays_in_its_row(shape, dtype, rng):
+    """It is no pivot where there is a number, alone, in lanes or in blocks; the other rows are factored as they are."""
+    a = rng.standard_normal((9, *shape)).astype(dtype)
+    for item in a[1:]:
+        item[rng.integers(shape[0]), rng.integers(shape[1])] = np.nan
+    p, lower, upper = mf.linalg.lu(a)
+    for i, item in enumerate(a):
+        for one, of_batch in zip(mf.linalg.lu(item), (p[i], lower[i], upper[i]), strict=True):
+            np.testing.assert_array_equal(one, of_batch)
+        finite = np.isfinite(item).all(axis=1)
+        product = (lower[i] @ upper[i])[p[i].argmax(axis=1)][finite]
+        np.testing.assert_allclose(
+            np.where(np.isfinite(product), product, item[finite]), item[finite], atol=1000 * unit_roundoff(dtype)
+        )

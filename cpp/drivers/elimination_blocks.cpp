@@ -50,7 +50,8 @@ class BlockedLu {
   // The panel of columns from `first` on, whose numbers are up to date.
   void factor(Size first) {
     std::int32_t pivot[widest_panel];
-    divides_ = kernel_.lu(a_.at(first, first), a_.step(), a_.rows - first, end_of(first) - first, pivot, divides_);
+    divides_ = kernel_.lu(a_.at(first, first), a_.step(), a_.rows - first, end_of(first) - first, pivot,
+                          last_row(first) - first, divides_);
     for (Size k = first; k < last_row(first); ++k) pivot_[k] = static_cast<std::int32_t>(first) + pivot[k - first];
   }
 

@@ -233,11 +233,11 @@ struct Largest {
   }
 };
 
-// Columns first .. first + strip<T> - 1, from row `first` on.
+// Columns first .. first + strip<T> - 1, from row `first` on; column `pivots` and those after it have no pivot.
 template <class T>
-void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot, bool& divides) {
+void lu_strip(T* panel, Index ld, Index rows, Index first, std::int32_t* pivot, Index pivots, bool& divides) {
   T* const a = panel + first * ld + first;
-  const Index left = rows - first, steps = left < strip<T> ? left : strip<T>;
+  const Index left = rows - first, steps = pivots - first < strip<T> ? pivots - first : strip<T>;
   const vec<T> numbers = lane_numbers<T>(), one = broadcast<T>(1);
   Largest<T> largest;
   vec<T> at = zero<T>();
@@ -301,23 +301,24 @@ void exchange(T* c, Index ld, Index cols, const std::int32_t* pivot, Index first
 
 // Columns first .. first + width - 1, from row `first` on: their left half, what it means to the right one, and that.
 template <class T>
-void lu_columns(T* panel, Index ld, Index rows, Index first, Index width, std::int32_t* pivot, bool& divides) {
-  if (width <= strip<T>) return lu_strip(panel, ld, rows, first, pivot, divides);
+void lu_columns(T* panel, Index ld, Index rows, Index first, Index width, std::int32_t* pivot, Index pivots,
+                bool& divides) {
+  if (width <= strip<T>) return lu_strip(panel, ld, rows, first, pivot, pivots, divides);
   const Index left = (width / strip<T> + 1) / 2 * strip<T>, right = width - left, next = first + left;
-  const auto end_of = [&](Index from, Index cols) { return from + cols < rows ? from + cols : rows; };
-  lu_columns(panel, ld, rows, first, left, pivot, divides);
+  const auto end_of = [&](Index from, Index cols) { return from + cols < pivots ? from + cols : pivots; };
+  lu_columns(panel, ld, rows, first, left, pivot, pivots, divides);
   exchange(panel + next * ld, ld, right, pivot, first, end_of(first, left));
   solve_lower(panel + first * ld + first, ld, end_of(first, left) - first, panel + next * ld + first, ld, right);
-  if (next >= rows) return;
+  if (next >= pivots) return;
   update(panel + first * ld + next, ld, rows - next, left, panel + next * ld + first, 1, ld, panel + next * ld + next,
          ld, right);
-  lu_columns(panel, ld, rows, next, right, pivot, divides);
+  lu_columns(panel, ld, rows, next, right, pivot, pivots, divides);
   exchange(panel + first * ld, ld, left, pivot, next, end_of(next, right));
 }
 
 template <class T>
-bool lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot, bool divides) {
-  lu_columns(panel, ld, rows, 0, width, pivot, divides);
+bool lu(T* panel, Index ld, Index rows, Index width, std::int32_t* pivot, Index pivots, bool divides) {
+  lu_columns(panel, ld, rows, 0, width, pivot, pivots, divides);
   return divides;
 }
 

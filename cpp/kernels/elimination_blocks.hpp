@@ -10,7 +10,10 @@
 //   divides           whether a pivot of an earlier panel had no reciprocal that is a normal number: from there on all
 //                     numbers are divided by pivots, else multiplied
 //   returns the same for the next panel
-//   pivot    OUT      min(rows, width) numbers: row k was exchanged with row pivot[k], counted from the panel's first
+//   pivot    OUT      `pivots` numbers: row k was exchanged with row pivot[k], counted from the panel's first
+//   pivots            at most min(rows, width): columns after them are those after the matrix's last one (whose NaN
+//   would
+//                     exchange rows), or those right of its last row
 // cholesky: the lower factor of a panel, in place; its upper triangle is written over without meaning
 //   panel    IN, OUT  rows x width
 //   returns false at a pivot that is not positive
@@ -47,7 +50,8 @@ namespace mmlfast {
 
 template <class T>
 struct EliminationBlocks {
-  bool (*lu)(T* panel, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t width, std::int32_t* pivot, bool divides);
+  bool (*lu)(T* panel, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t width, std::int32_t* pivot,
+             std::ptrdiff_t pivots, bool divides);
   bool (*cholesky)(T* panel, std::ptrdiff_t ld, std::ptrdiff_t rows, std::ptrdiff_t width);
   void (*solve_lower)(const T* l, std::ptrdiff_t ld, std::ptrdiff_t n, T* x, std::ptrdiff_t x_ld, std::ptrdiff_t cols);
   void (*solve_upper)(const T* u, std::ptrdiff_t ld, bool divides, std::ptrdiff_t n, T* x, std::ptrdiff_t x_ld,

@@ -181,7 +181,8 @@ struct PivotSearch {
   vec<T> size, row, entries[panel_width];
 
   MMLFAST_INLINE void start(std::ptrdiff_t i, const vec<T>* panel_row, int column) {
-    size = abs(panel_row[column]);
+    const vec<T> entry = panel_row[column];
+    size = select(entry == entry, abs(entry), broadcast<T>(-1));  // NaN is no pivot where there is a number
     row = broadcast(numbers<T>.value[i]);
     for (int s = 0; s < panel_width; ++s) entries[s] = panel_row[s];
   }
