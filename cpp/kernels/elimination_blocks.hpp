@@ -11,9 +11,8 @@
 //                     numbers are divided by pivots, else multiplied
 //   returns the same for the next panel
 //   pivot    OUT      `pivots` numbers: row k was exchanged with row pivot[k], counted from the panel's first
-//   pivots            at most min(rows, width): columns after them are those after the matrix's last one (whose NaN
-//   would
-//                     exchange rows), or those right of its last row
+//   pivots            at most min(rows, width): columns from there on have none. They lie after the last column of the
+//                     matrix, where NaN would exchange rows, or to the right of its last row
 // cholesky: the lower factor of a panel, in place; its upper triangle is written over without meaning
 //   panel    IN, OUT  rows x width
 //   returns false at a pivot that is not positive
