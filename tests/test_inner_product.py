@@ -394,6 +394,15 @@ def test_reconstruction_error_where_all_roundings_have_one_sign(d, rng):
     assert (np.abs(g.reconstruction_error(x, basis) - right) <= 2.0**-51 * length).all()
 
 
+@pytest.mark.parametrize("d", [20, 200, 300, 4096])
+def test_reconstruction_error_of_what_is_in_the_span(d, rng):
+    """All of the residual is in the span, so the difference of the squares is nothing, or less."""
+    basis, level = np.ones((d, 1)), rng.uniform(0.1, 1, (300, 1))
+    x = np.broadcast_to(level, (300, d)).copy()
+    g.reconstruction_error(np.ldexp(rng.standard_normal((300, d)), 700), basis)  # what is left in the scratch memory
+    assert (g.reconstruction_error(x, basis) <= 2.0**-51 * np.sqrt(d) * level[:, 0]).all()
+
+
 @pytest.mark.parametrize(("d", "m"), [(3, 1), (20, 3), (40, 9)])
 def test_reconstruction_error_where_squares_just_overflow(d, m, rng):
     q = np.linalg.qr(rng.standard_normal((d, m)))[0]

@@ -76,8 +76,8 @@ MMLFAST_NOINLINE void slab(const Operands<T>& o, const T* l, T* c, Index c_ld, I
   for (; j < cols; ++j) tile<1, Registers>(o, l, o.r + j * o.r_col, c + j * c_ld, c_ld);
 }
 
-// The same for the columns of a few solutions: long columns of l side by side, as many as the registers hold numbers of
-// r for, so that l is read once and in order.
+// The same for one or two columns of c, those of a few solutions: several whole columns of l at a time, whose numbers
+// of r stay in registers, so that l is read once and in order. (Tiles would read a few rows of all its columns.)
 template <int Columns, class T>
 MMLFAST_NOINLINE void long_columns(const Operands<T>& o, const T* l, const T* r, T* c, Index c_ld, Index rows) {
   constexpr int w = native_lanes<T>, most = 8 / Columns;
@@ -299,7 +299,8 @@ void exchange(T* c, Index ld, Index cols, const std::int32_t* pivot, Index first
     }
 }
 
-// Columns first .. first + width - 1, from row `first` on: their left half, what it means to the right one, and that.
+// Factors columns first .. first + width - 1, from row `first` on: the left half of them, then the right half, to which
+// the left one is applied first; both have the row exchanges of the other.
 template <class T>
 void lu_columns(T* panel, Index ld, Index rows, Index first, Index width, std::int32_t* pivot, Index pivots,
                 bool& divides) {

@@ -198,8 +198,8 @@ void wide_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& stride
       work);
 }
 
-// How many of these registers the next panel of columns takes: two, three, or four in tiles of six rows, which load
-// least for a multiplication; longer rows are better off with three (measured).
+// How many of these registers the next panel of columns takes: three, in tiles of eight rows, are the fastest
+// (measured); four, in tiles of six rows, where threes would leave one register over, or two of eight.
 constexpr int panel_vectors(std::ptrdiff_t registers) {
   if (registers == 4 || registers == 7 || registers == 8 || registers == 10) return 4;
   return registers == 2 ? 2 : 3;
