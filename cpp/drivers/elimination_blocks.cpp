@@ -60,7 +60,7 @@ class BlockedLu {
     const Size end = last_row(first), depth = end - first, rows = a_.rows - end, step = a_.step();
     for (Size j = from; j < to; ++j) {
       T* c = a_.at(0, j);
-      const T* coming = c + 2 * step;  // rows that are exchanged lie anywhere; what is not there does no harm
+      const T* coming = c + (j + 2 < to ? 2 * step : 0);  // rows that are exchanged lie anywhere
       for (Size k = first; k < end; ++k) {
         __builtin_prefetch(coming + pivot_[k], 1, 3);
         std::swap(c[k], c[pivot_[k]]);

@@ -33,7 +33,8 @@
 
 namespace mmlfast {
 
-// The largest n that the lanes are meant for; larger matrices go to elimination_blocks.
+// The largest n that the lanes are meant for; larger matrices go to elimination_blocks, and so do smaller ones beyond
+// `fastest_lanes`.
 inline constexpr std::ptrdiff_t max_lane_order = 128;
 
 // Up to how many rows lanes are faster than blocks (elimination_blocks.hpp), which give the same bits: for results of a

@@ -1,5 +1,6 @@
 #include "kernels/elimination_blocks.hpp"
 
+#include <cstdint>
 #include <type_traits>
 
 #include "kernels/common/fma.hpp"
@@ -56,6 +57,13 @@ MMLFAST_INLINE void tile(const Operands<T>& o, const T* l, const T* r, T* c, Ind
   }
 }
 
+// Asks for the line of from[at], which may be anywhere: what is not there does no harm.
+template <class T>
+MMLFAST_INLINE void fetch_line(const T* from, Index at) {
+  const auto bytes = static_cast<std::uintptr_t>(at * static_cast<Index>(sizeof(T)));
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + bytes), 0, 3);
+}
+
 // The next tile's lines come while this one is worked on.
 template <int Columns, class T>
 MMLFAST_INLINE void fetch_tile(const T* c, Index c_ld, Index bytes) {
@@ -108,7 +116,7 @@ void update(const T* l, Index ld, Index rows, Index depth, const T* r, Index r_r
             Index cols) {
   constexpr int w = native_lanes<T>;
   const Operands<T> o{ld, depth, r, r_row, r_col};
-  if (cols < tile_columns && rows > 2 * depth) {
+  if (cols < tile_columns && rows > 2 * depth) {  // shorter ones are in the first cache, where tiles are as fast
     Index j = 0;
     for (; j + 2 <= cols; j += 2) long_columns<2>(o, l, r + j * r_col, c + j * c_ld, c_ld, rows);
     if (j < cols) long_columns<1>(o, l, r + j * r_col, c + j * c_ld, c_ld, rows);
@@ -377,8 +385,8 @@ void transpose(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Ind
   constexpr Index line = 64 / static_cast<Index>(sizeof(T)), ahead = 16;
   for (; i + w <= rows; i += w) {
     Index j = 0;
-    for (int r = 0; r < w; ++r)  // of rows to come; what is not there does no harm
-      for (Index k = 0; k < cols; k += line) __builtin_prefetch(from + (i + ahead + r) * from_ld + k, 0, 3);
+    for (int r = 0; r < w; ++r)  // of rows to come
+      for (Index k = 0; k < cols; k += line) fetch_line(from, (i + ahead + r) * from_ld + k);
     for (; j + w <= cols; j += w) {
       native<T> square[w];
       for (int r = 0; r < w; ++r) square[r] = load_native(from + (i + r) * from_ld + j);

@@ -32,7 +32,7 @@
 // pivot where there is a number.
 //
 // Flops: rows width^2 for a panel, 2 rows cols depth for an update, in tiles of 8 x 3 (AVX2: 4 x 3) registers that are
-// loaded and stored once.
+// loaded and stored once; of fewer columns than a tile has, every 4 or 8 steps.
 //
 // Source: Golub and Van Loan, Matrix Computations, 4th ed., algorithm 3.4.1 and section 3.2.11 (block outer products);
 // Goto and van de Geijn, Anatomy of high-performance matrix multiplication, ACM TOMS 34 (2008), section 4.
