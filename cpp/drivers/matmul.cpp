@@ -146,22 +146,26 @@ namespace {
 // A long sum is cut into pieces of a fixed length, whose sums are added in order.
 constexpr Size inner_piece = 32'768;
 
+// The pieces of all items are shared out at once.
 template <class T>
-Outcome long_vecdot(const Batch<const T>& x, const Batch<const T>& y, T* sum) noexcept {
+Outcome long_vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, const Batch<T>& sum) noexcept {
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
-  const Size k = x.layout.rows, pieces = ceil_div(k, inner_piece);
-  const AlignedBuffer<T> sums(pieces);
+  const Size k = x.layout.rows, pieces = ceil_div(k, inner_piece), blocks = checked_product(n_items, pieces);
+  const AlignedBuffer<T> sums(blocks);
   if (sums.data() == nullptr) return {Outcome::Status::no_memory};
   const Size bytes = inner_scratch_elements * static_cast<Size>(sizeof(T));
   const Outcome outcome =
-      parallel_with_scratch(pieces, 0.3 * static_cast<double>(inner_piece), bytes, [&](Size piece, void* scratch) {
-        const Size first = piece * inner_piece, rows = std::min(inner_piece, k - first);
-        kernel.inner(1, part(x, 0, first, rows), part(y, 0, first, rows), {&sums[piece], 0, {1, 1, 1, 1}},
+      parallel_with_scratch(blocks, 0.3 * static_cast<double>(inner_piece), bytes, [&](Size block, void* scratch) {
+        const Size item = block / pieces, first = block % pieces * inner_piece, rows = std::min(inner_piece, k - first);
+        kernel.inner(1, part(x, item, first, rows), part(y, item, first, rows), {&sums[block], 0, {1, 1, 1, 1}},
                      static_cast<T*>(scratch));
       });
   if (!outcome.ok()) return outcome;
-  *sum = sums[0];
-  for (Size piece = 1; piece < pieces; ++piece) *sum += sums[piece];
+  for (Size item = 0; item < n_items; ++item) {
+    T* total = sum.item(item);
+    *total = sums[item * pieces];
+    for (Size piece = 1; piece < pieces; ++piece) *total += sums[item * pieces + piece];
+  }
   return {};
 }
 
@@ -171,13 +175,7 @@ template <class T>
 Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, const Batch<T>& sum) noexcept {
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size k = x.layout.rows;
-  if (k > inner_piece) {
-    for (Size item = 0; item < n_items; ++item) {
-      const Outcome outcome = long_vecdot<T>({x.item(item), 0, x.layout}, {y.item(item), 0, y.layout}, sum.item(item));
-      if (!outcome.ok()) return outcome;
-    }
-    return {};
-  }
+  if (k > inner_piece) return n_items == 0 ? Outcome{} : long_vecdot<T>(n_items, x, y, sum);
   const double item_ns = 2 + 0.3 * static_cast<double>(k) * (static_cast<double>(sizeof(T)) / 8);
   return in_pieces<T>(n_items, 1, std::min(item_ns, block_ns * 0.99), inner_scratch_elements,
                       [&](Size first, Size count, Size, Size, T* scratch) {
