@@ -113,6 +113,12 @@ mutations(
     ("r += Steps * o.r_row", "r += o.r_row"),
     ("steps = pivots - first < strip<T> ? pivots - first : strip<T>", "steps = left < strip<T> ? left : strip<T>"),
 )
+mutations("cpp/drivers/matmul.cpp", "test_matmul.py", ("block % pieces * inner_piece", "0 * block"))
+mutations(
+    "cpp/bind/watch.cpp",
+    "test_traced_call.py",
+    ("for (Py_ssize_t k = 0; k < 3; ++k)", "for (Py_ssize_t k = 0; k < 2; ++k)"),  # defaults by keyword
+)
 mutations(
     "cpp/drivers/**/elimination_[bl]*.cpp",
     "test_elimination.py test_elimination_large.py test_lu.py test_cholesky.py",

@@ -1,8 +1,8 @@
 #include "kernels/elimination_blocks.hpp"
 
-#include <cstdint>
 #include <type_traits>
 
+#include "kernels/common/fetch_ahead.hpp"
 #include "kernels/common/fma.hpp"
 #include "simd/math/logarithm.hpp"
 #include "simd/transpose.hpp"
@@ -55,13 +55,6 @@ MMLFAST_INLINE void tile(const Operands<T>& o, const T* l, const T* r, T* c, Ind
   _Pragma("GCC unroll 8") for (int j = 0; j < Columns; ++j) {
     _Pragma("GCC unroll 4") for (int v = 0; v < Registers; ++v) store_native(c + j * c_ld + v * w, x[j][v]);
   }
-}
-
-// Asks for the line of from[at], which may be anywhere: what is not there does no harm.
-template <class T>
-MMLFAST_INLINE void fetch_line(const T* from, Index at) {
-  const auto bytes = static_cast<std::uintptr_t>(at * static_cast<Index>(sizeof(T)));
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(from) + bytes), 0, 3);
 }
 
 // The next tile's lines come while this one is worked on.
@@ -386,7 +379,8 @@ void transpose(const T* from, Index from_ld, T* to, Index to_ld, Index rows, Ind
   for (; i + w <= rows; i += w) {
     Index j = 0;
     for (int r = 0; r < w; ++r)  // of rows to come
-      for (Index k = 0; k < cols; k += line) fetch_line(from, (i + ahead + r) * from_ld + k);
+      for (Index k = 0; k < cols; k += line)
+        fetch_line<0, 3>(from, ((i + ahead + r) * from_ld + k) * static_cast<Index>(sizeof(T)));
     for (; j + w <= cols; j += w) {
       native<T> square[w];
       for (int r = 0; r < w; ++r) square[r] = load_native(from + (i + r) * from_ld + j);

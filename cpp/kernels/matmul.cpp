@@ -1,5 +1,6 @@
 #include "kernels/matmul.hpp"
 
+#include "kernels/common/fetch_ahead.hpp"
 #include "kernels/common/fma.hpp"
 #include "kernels/common/with_size.hpp"
 #include "kernels/matmul_points.hpp"
@@ -141,7 +142,7 @@ void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const Matrix
                                &next};
   for (ptrdiff_t i = 0; i < count; ++i) {
     const T *own_a = a.data + i * a.stride, *own_b = b.data + i * b.stride;
-    next.start(own_a, own_b);
+    if (ahead == tiled::Ahead::once) next.start(own_a, own_b);
     tiled::multiply(m, n, k, strides, own_a, own_b, c.data + i * c.stride, work);
   }
 }
@@ -218,7 +219,7 @@ vec<T> dots_in_lanes(ptrdiff_t depth, const T* const* row, const T* const* x, bo
       native<T> square[w], other[w];
       for (int r = 0; r < w; ++r) {
         square[r] = *reinterpret_cast<const Unaligned*>(row[p * w + r] + e);
-        tiled::fetch(row[p * w + r] + e, ahead);
+        fetch_line<0, 2>(row[p * w + r] + e, ahead);
       }
       transpose_native<T>(square);
       if (shared) {
@@ -266,7 +267,7 @@ void medium_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y,
   T sum[Rows] = {};
   for (ptrdiff_t start = 0; start < depth; start += line) {
     const ptrdiff_t end = start + line < depth ? start + line : depth;
-    _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) tiled::fetch(a + r * a_row + start, ahead);
+    _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) fetch_line<0, 2>(a + r * a_row + start, ahead);
     for (ptrdiff_t k = start; k < end; ++k) {
       const T v = x[k];
       _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) sum[r] = fma(a[r * a_row + k], v, sum[r]);
@@ -329,7 +330,7 @@ void band_dots(ptrdiff_t depth, const T* a, ptrdiff_t a_row, const T* x, T* y, p
       for (int r = 0; r < w; ++r) {
         const T* from = a + (s * w + r) * a_row + k;
         square[r] = *reinterpret_cast<const Unaligned*>(from);
-        tiled::fetch(from, ahead);
+        fetch_line<0, 2>(from, ahead);
       }
       transpose_native<T>(square);
       for (int r = 0; r < w; ++r) sum[s] = op::fma(square[r], x[k + r] - native<T>{}, sum[s]);

@@ -1,17 +1,12 @@
 // Rows of C = A B: tiles of C in registers, with B and C in contiguous rows. Part of kernels/matmul.
 #pragma once
 
+#include "kernels/common/fetch_ahead.hpp"
 #include "kernels/common/product.hpp"
 #include "kernels/matmul.hpp"
 #include "simd/narrow.hpp"
 
 namespace mmlfast::MMLFAST_LEVEL::tiled {
-
-// Asks for the line at p + bytes, which may be anywhere: what is not there does no harm.
-MMLFAST_INLINE void fetch(const void* p, std::ptrdiff_t bytes) {
-  const auto address = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes);
-  __builtin_prefetch(reinterpret_cast<const void*>(address), 0, 2);
-}
 
 // What of the next item is asked for while this one is multiplied. Small ones are asked for anew in each tile; of
 // larger ones each line is asked for once; what is larger still the processor foresees by itself, and so it does for
@@ -43,7 +38,8 @@ class Next {
   // Returns where the steps of a tile begin to fetch. What is too much for them is fetched here.
   MMLFAST_INLINE std::uintptr_t tile(std::ptrdiff_t depth) {
     const std::uintptr_t from = at_;
-    for (std::ptrdiff_t more = 64 * depth; more < share_; more += 64) fetch(reinterpret_cast<const void*>(at_), more);
+    for (std::ptrdiff_t more = 64 * depth; more < share_; more += 64)
+      fetch_line<0, 2>(reinterpret_cast<const void*>(at_), more);
     at_ += static_cast<std::uintptr_t>(share_);
     if (a_left_ > 0 && (a_left_ -= share_) <= 0) at_ = b_;
     return from;
@@ -96,8 +92,8 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
   if constexpr (Width == lanes<T>) {
     if (asks_anew_always || strides.ahead == Ahead::anew) {
       for (; k < depth; ++k) {
-        fetch(a_tile + k * lanes<T>, a_next);  // a tile of A is as many lines as it has columns
-        _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(b + v * Width, b_next);
+        fetch_line<0, 2>(a_tile + k * lanes<T>, a_next);  // a tile of A is as many lines as it has columns
+        _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch_line<0, 2>(b + v * Width, b_next);
         step();
       }
     } else if (strides.ahead == Ahead::once) {
@@ -114,7 +110,7 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
   }
   _Pragma("GCC unroll 8") for (int r = 0; r < Rows; ++r) {
     if constexpr (Width == lanes<T>) {
-      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch(c + r * c_row + v * Width, c_next);
+      _Pragma("GCC unroll 4") for (int v = 0; v < Vectors; ++v) fetch_line<0, 2>(c + r * c_row + v * Width, c_next);
     }
     _Pragma("GCC unroll 4") for (int v = 0; v < whole; ++v) sum[r][v].store(c + r * c_row + v * Width);
     if constexpr (whole < Vectors) sum[r][whole].store_first(c + r * c_row + whole * Width, columns);
@@ -175,7 +171,7 @@ template <class T>
 void copy_panel(std::ptrdiff_t depth, const T* b, std::ptrdiff_t b_row, std::ptrdiff_t b_next, int vectors, T* to) {
   for (std::ptrdiff_t k = 0; k < depth; ++k, b += b_row)
     for (int v = 0; v < vectors; ++v, to += lanes<T>) {
-      fetch(b + v * lanes<T>, b_next);
+      fetch_line<0, 2>(b + v * lanes<T>, b_next);
       store(to, load(b + v * lanes<T>));
     }
 }

@@ -8,6 +8,13 @@
 
 namespace mmlfast {
 
+// Asks for the line at p + bytes, which may be anywhere.
+template <int Write, int Locality>
+__attribute__((always_inline)) inline void fetch_line(const void* p, std::ptrdiff_t bytes) noexcept {
+  const auto address = reinterpret_cast<std::uintptr_t>(p) + static_cast<std::uintptr_t>(bytes);
+  __builtin_prefetch(reinterpret_cast<const void*>(address), Write, Locality);
+}
+
 class FetchAhead {
  public:
   __attribute__((always_inline)) FetchAhead(const void* next, std::ptrdiff_t bytes, std::ptrdiff_t calls) noexcept
