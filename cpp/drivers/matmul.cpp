@@ -51,7 +51,10 @@ Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements
     });
   Size per_block = 1, rows_per_block = rows, pieces = 1;
   if (item_ns < block_ns || (item_ns < longest_ns && n_items >= 8 * get_num_threads())) {
-    per_block = std::min(n_items, std::max<Size>(1, static_cast<Size>(block_ns / item_ns)));
+    // A thread asks for the next item of its block while it works on one: some eight of them, and at least four blocks
+    // for each thread.
+    const Size threads = get_num_threads(), rounds = std::max<Size>(4, n_items / (8 * threads));
+    per_block = std::min(n_items, std::max(ceil_div(n_items, rounds * threads), static_cast<Size>(block_ns / item_ns)));
   } else {
     const Size units = ceil_div(rows, row_unit);
     const Size units_per_block = std::max<Size>(1, static_cast<Size>(static_cast<double>(units) * block_ns / item_ns));
@@ -122,11 +125,12 @@ Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, c
   return products(n_items, a, b, c);
 }
 
-// As fast as the matrices come out of the caches: a second thread helps from memory only.
+// As fast as the matrices come out of a thread's own caches, or out of what lies behind them.
 template <class T>
-double striped_ns(Size m, Size k) {
-  const double dm = static_cast<double>(m), dk = static_cast<double>(k);
-  return 2 + static_cast<double>(sizeof(T)) / 8 * (0.04 * dm * dk + 0.2 * (dm + dk));
+double striped_ns(Size n_items, Size m, Size k) {
+  const double dm = static_cast<double>(m), dk = static_cast<double>(k), size = sizeof(T);
+  const double ns_per_byte = static_cast<double>(n_items) * dm * dk * size < 1e6 ? 0.005 : 0.04;
+  return 2 + size * (ns_per_byte * dm * dk + 0.025 * (dm + dk));
 }
 
 template <class T>
@@ -134,7 +138,7 @@ Outcome matvec(Size n_items, const Batch<const T>& a, const Batch<const T>& x, c
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = y.layout.rows, k = a.layout.cols;
   if (k < least_striped || m == 0 || n_items == 0) return matmul(n_items, a, x, y);
-  return in_pieces<T>(n_items, m, striped_ns<T>(m, k), kernel.striped_scratch(k),
+  return in_pieces<T>(n_items, m, striped_ns<T>(n_items, m, k), kernel.striped_scratch(k),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
                         kernel.striped(count, part(a, first, row, rows), part(x, first, 0, k),
                                        part(y, first, row, rows), scratch);

@@ -126,23 +126,36 @@ void multiply_items(ptrdiff_t count, const MatrixStack<const T>& a, const Matrix
     });
   const auto bytes = [](ptrdiff_t elements) { return elements * static_cast<ptrdiff_t>(sizeof(T)); };
   const tiled::Ahead ahead = tiled::ahead_of(count, bytes((m + n) * k));
-  tiled::Next next;
-  if (ahead == tiled::Ahead::once) {
-    constexpr ptrdiff_t columns = tile_vectors * lanes<T>;
-    next = {bytes_of_item(a), bytes_of_item(b), k, (m + tile_rows - 1) / tile_rows * ((n + columns - 1) / columns)};
-  }
-  const tiled::Strides strides{a.layout.row_stride,
-                               a.layout.col_stride,
-                               b.layout.row_stride,
-                               c.layout.row_stride,
-                               bytes(a.stride),
-                               bytes(b.stride),
-                               bytes(c.stride),
-                               ahead,
-                               &next};
+  constexpr ptrdiff_t columns = tile_vectors * lanes<T>;
+  const ptrdiff_t panels = (n + columns - 1) / columns, tiles = (m + tile_rows - 1) / tile_rows;
+  const bool asks_for_rows =
+      ahead != tiled::Ahead::anew && a.layout.col_stride == 1 && a.layout.row_stride == k && panels > 1;
+  tiled::Lines next, rows;
+  tiled::Strides strides{a.layout.row_stride,
+                         a.layout.col_stride,
+                         b.layout.row_stride,
+                         c.layout.row_stride,
+                         bytes(a.stride),
+                         bytes(b.stride),
+                         bytes(c.stride),
+                         ahead,
+                         &next,
+                         nullptr};
   for (ptrdiff_t i = 0; i < count; ++i) {
     const T *own_a = a.data + i * a.stride, *own_b = b.data + i * b.stride;
-    if (ahead == tiled::Ahead::once) next.start(own_a, own_b);
+    const bool by_rows = i == 0 && asks_for_rows;  // nobody has asked for the first item
+    strides.in_first_panel = by_rows ? &rows : nullptr;
+    if (by_rows) {
+      rows = tiled::Lines::of_next_rows(bytes(tile_rows * k), k);
+      rows.start(own_a, own_b);
+    }
+    if (ahead == tiled::Ahead::once) {
+      if (i <= 1)
+        next =
+            tiled::Lines::of_next_item(bytes_of_item(a), bytes_of_item(b), k, tiles * (by_rows ? panels - 1 : panels));
+      next.start(own_a, own_b);
+      if (i == count - 1) strides.ahead = tiled::Ahead::nothing;  // what is next may be another thread's
+    }
     tiled::multiply(m, n, k, strides, own_a, own_b, c.data + i * c.stride, work);
   }
 }
@@ -415,7 +428,7 @@ struct Stripes {
         sum[v] = fma(striped::first(x + i, k - i), striped::first(y + i, k - i), sum[v]);
     }
   }
-  T total() const { return striped::total((sum[0] + sum[1]) + (sum[2] + sum[3])); }
+  vec<T> all() const { return (sum[0] + sum[1]) + (sum[2] + sum[3]); }
 };
 
 template <class T>
@@ -423,7 +436,7 @@ T long_inner(ptrdiff_t k, const T* x, ptrdiff_t x_stride, const T* y, ptrdiff_t 
   Stripes<T> stripes;
   if (x_stride == 1 && y_stride == 1) {
     stripes.add(k, x, y);
-    return stripes.total();
+    return striped::total(stripes.all());
   }
   for (ptrdiff_t i = 0; i < k; i += inner_block) {
     const ptrdiff_t count = k - i < inner_block ? k - i : inner_block;
@@ -433,7 +446,7 @@ T long_inner(ptrdiff_t k, const T* x, ptrdiff_t x_stride, const T* y, ptrdiff_t 
     }
     stripes.add(count, scratch, scratch + inner_block);
   }
-  return stripes.total();
+  return striped::total(stripes.all());
 }
 
 template <class T>
@@ -450,7 +463,19 @@ void inner(ptrdiff_t count, const MatrixStack<const T>& x, const MatrixStack<con
       sum.data[i * sum.stride] = s;
     }
   } else {
-    for (ptrdiff_t i = 0; i < count; ++i)
+    constexpr int w = native_lanes<T>;
+    ptrdiff_t i = 0;
+    if (x_stride == 1 && y_stride == 1)
+      for (; i + w <= count; i += w) {
+        vec<T> all[w];
+        for (int r = 0; r < w; ++r) {
+          Stripes<T> stripes;
+          stripes.add(k, x.data + (i + r) * x.stride, y.data + (i + r) * y.stride);
+          all[r] = stripes.all();
+        }
+        striped::store_totals(all, sum.data + i * sum.stride, sum.stride);
+      }
+    for (; i < count; ++i)
       sum.data[i * sum.stride] =
           long_inner(k, x.data + i * x.stride, x_stride, y.data + i * y.stride, y_stride, scratch);
   }

@@ -42,6 +42,22 @@ MMLFAST_INLINE T total(const vec<T>& x) {
   return fold<T, native_lanes<T> / 2>(one_part(x), std::make_integer_sequence<int, native_lanes<T>>{});
 }
 
+// The totals of a register's worth of vectors, to y, y_step apart.
+template <class T>
+MMLFAST_INLINE void store_totals(const vec<T>* sum, T* y, ptrdiff_t y_step) {
+  constexpr int w = native_lanes<T>;
+  native<T> row[w];
+  _Pragma("GCC unroll 16") for (int r = 0; r < w; ++r) row[r] = one_part(sum[r]);
+  transpose_native<T>(row);
+  _Pragma("GCC unroll 4") for (int half = w / 2; half > 0; half /= 2) {
+    _Pragma("GCC unroll 16") for (int c = 0; c < half; ++c) row[c] = row[c] + row[c + half];
+  }
+  if (y_step == 1)
+    *reinterpret_cast<typename native_of<T>::unaligned*>(y) = row[0];
+  else
+    for (int r = 0; r < w; ++r) y[r * y_step] = row[0][r];
+}
+
 // Rows sums of row r of a (rows a_row apart) times x. Rows is 1 or native_lanes<T>; both add in the same order.
 template <int Rows, class T>
 MMLFAST_INLINE void rows_times(ptrdiff_t k, const T* a, ptrdiff_t a_row, const T* x, T* y, ptrdiff_t y_row) {
@@ -59,20 +75,10 @@ MMLFAST_INLINE void rows_times(ptrdiff_t k, const T* a, ptrdiff_t a_row, const T
     _Pragma("GCC unroll 16") for (int r = 0; r < Rows; ++r) sum[r] =
         fma(first(a + r * a_row + i, k - i), factor, sum[r]);
   }
-  if constexpr (Rows == 1) {
+  if constexpr (Rows == 1)
     *y = total(sum[0]);
-  } else {
-    native<T> row[w];
-    _Pragma("GCC unroll 16") for (int r = 0; r < w; ++r) row[r] = one_part(sum[r]);
-    transpose_native<T>(row);
-    _Pragma("GCC unroll 4") for (int half = w / 2; half > 0; half /= 2) {
-      _Pragma("GCC unroll 16") for (int c = 0; c < half; ++c) row[c] = row[c] + row[c + half];
-    }
-    if (y_row == 1)
-      *reinterpret_cast<typename native_of<T>::unaligned*>(y) = row[0];
-    else
-      for (int r = 0; r < w; ++r) y[r * y_row] = row[0][r];
-  }
+  else
+    store_totals(sum, y, y_row);
 }
 
 // Numbers of scratch for one row, or a few, of a matrix that is not in rows, and for a vector with gaps.

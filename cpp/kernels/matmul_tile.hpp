@@ -9,25 +9,31 @@
 namespace mmlfast::MMLFAST_LEVEL::tiled {
 
 // What of the next item is asked for while this one is multiplied. Small ones are asked for anew in each tile; of
-// larger ones each line is asked for once; what is larger still the processor foresees by itself, and so it does for
-// single items. (Measured. Narrow tiles have time enough to ask anew, whatever the size.)
+// larger ones each line is asked for once; the largest would push this item out of the second cache. (Measured. Narrow
+// tiles have time enough to ask anew, whatever the size.)
 enum class Ahead { anew, once, nothing };
 inline constexpr bool asks_anew_always = tile_vectors != 3;
-inline constexpr std::ptrdiff_t most_anew = 9'216, most_once = 83'000;  // bytes of A and B
+inline constexpr std::ptrdiff_t most_anew = 9'216, most_once = 400'000;  // bytes of A and B
 
 constexpr Ahead ahead_of(std::ptrdiff_t count, std::ptrdiff_t bytes) {
   if (asks_anew_always || bytes <= most_anew) return Ahead::anew;
   return count > 1 && bytes <= most_once ? Ahead::once : Ahead::nothing;
 }
 
-// A and B of the next item, each line once: a share in every tile, a line or less in every step.
-class Next {
+// Memory that is asked for line by line, each once: a share in every tile, a line or less in every step.
+class Lines {
  public:
-  Next() = default;
-  // The bytes of A and of B that follow those of this item, and the number of tiles, which may be an estimate.
-  Next(std::ptrdiff_t a_bytes, std::ptrdiff_t b_bytes, std::ptrdiff_t depth, std::ptrdiff_t tiles)
-      : a_bytes_(a_bytes), b_bytes_(b_bytes), share_((a_bytes + b_bytes) / tiles) {
-    step_ = share_ < 64 * depth ? share_ / depth + 1 : 64;
+  Lines() = default;
+  // The bytes of A and of B that follow those of an item, in so many tiles, which may be an estimate.
+  static Lines of_next_item(std::ptrdiff_t a_bytes, std::ptrdiff_t b_bytes, std::ptrdiff_t depth,
+                            std::ptrdiff_t tiles) {
+    return {a_bytes, b_bytes, (a_bytes + b_bytes) / tiles, depth};
+  }
+  // The rows of A behind each tile, until the end of the panel.
+  static Lines of_next_rows(std::ptrdiff_t tile_bytes, std::ptrdiff_t depth) {
+    Lines rows{tile_bytes, 0, tile_bytes, depth};
+    rows.a_ends_ = false;
+    return rows;
   }
   // For an item with these operands.
   void start(const void* a, const void* b) {
@@ -41,14 +47,18 @@ class Next {
     for (std::ptrdiff_t more = 64 * depth; more < share_; more += 64)
       fetch_line<0, 2>(reinterpret_cast<const void*>(at_), more);
     at_ += static_cast<std::uintptr_t>(share_);
-    if (a_left_ > 0 && (a_left_ -= share_) <= 0) at_ = b_;
+    if (a_ends_ && a_left_ > 0 && (a_left_ -= share_) <= 0) at_ = b_;
     return from;
   }
   std::uintptr_t step() const { return static_cast<std::uintptr_t>(step_); }
 
  private:
+  Lines(std::ptrdiff_t a_bytes, std::ptrdiff_t b_bytes, std::ptrdiff_t share, std::ptrdiff_t depth)
+      : a_bytes_(a_bytes), b_bytes_(b_bytes), share_(share), step_(share < 64 * depth ? share / depth + 1 : 64) {}
+
   std::ptrdiff_t a_bytes_ = 0, b_bytes_ = 0, share_ = 0, step_ = 0, a_left_ = 0;
   std::uintptr_t at_ = 0, b_ = 0;
+  bool a_ends_ = true;
 };
 
 // From row to row and from column to column; passed beside the pointers, which change from tile to tile.
@@ -56,7 +66,8 @@ struct Strides {
   std::ptrdiff_t a_row, a_col, b_row, c_row;
   std::ptrdiff_t a_next, b_next, c_next;  // bytes to the next item
   Ahead ahead;
-  Next* next;  // if each line is asked for once
+  Lines* once;            // what is asked for once
+  Lines* in_first_panel;  // instead, in the first panel of columns; or null
 };
 
 // Tiles have tile_rows rows; of narrow rows, one register each:
@@ -97,8 +108,8 @@ void tile(std::ptrdiff_t depth, const Strides& strides, const T* a, const T* b, 
         step();
       }
     } else if (strides.ahead == Ahead::once) {
-      std::uintptr_t line = strides.next->tile(depth);
-      for (const std::uintptr_t further = strides.next->step(); k < depth; ++k, line += further) {
+      std::uintptr_t line = strides.once->tile(depth);
+      for (const std::uintptr_t further = strides.once->step(); k < depth; ++k, line += further) {
         __builtin_prefetch(reinterpret_cast<const void*>(line), 0, 2);
         step();
       }
@@ -189,9 +200,10 @@ void wide_panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const Strides& stride
   };
   if (!copies) return run(strides, b);
   copy_panel(depth, b, strides.b_row, strides.b_next, Vectors, work);
-  run({strides.a_row, strides.a_col, Vectors * full, strides.c_row, strides.a_next, 0, strides.c_next, strides.ahead,
-       strides.next},
-      work);
+  Strides s = strides;
+  s.b_row = Vectors * full;
+  s.b_next = 0;
+  run(s, work);
 }
 
 // How many of these registers the next panel of columns takes: three, in tiles of eight rows, are the fastest
@@ -209,10 +221,19 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, co
   // Narrow panels meet in fewer sets of the cache (measured).
   constexpr std::ptrdiff_t far = tile_vectors == 1 ? 512 : 1088;
   const bool copies = rows >= 24 && depth >= 32 && strides.b_row * static_cast<std::ptrdiff_t>(sizeof(T)) >= far;
+  Strides asking_for_rows;
+  const Strides* s = &strides;
+  if (strides.in_first_panel != nullptr) {
+    asking_for_rows = strides;
+    asking_for_rows.ahead = Ahead::once;
+    asking_for_rows.once = strides.in_first_panel;
+    s = &asking_for_rows;
+  }
   const auto advance = [&](int vectors) {
     cols -= vectors * full;
     b += vectors * full;
     c += vectors * full;
+    s = &strides;
   };
   if constexpr (tile_vectors == 3) {
     // Columns that do not fill a register are in one tile with those before them, unless these are copied.
@@ -222,20 +243,20 @@ void multiply(std::ptrdiff_t rows, std::ptrdiff_t cols, std::ptrdiff_t depth, co
       const int columns = cols < vectors * full ? static_cast<int>(cols) - (vectors - 1) * full : full;
       const bool copied = copies && columns == full;
       if (vectors == 4)
-        wide_panel<4>(rows, depth, strides, a, b, c, work, copied, columns);
+        wide_panel<4>(rows, depth, *s, a, b, c, work, copied, columns);
       else if (vectors == 3)
-        wide_panel<3>(rows, depth, strides, a, b, c, work, copied, columns);
+        wide_panel<3>(rows, depth, *s, a, b, c, work, copied, columns);
       else
-        wide_panel<2>(rows, depth, strides, a, b, c, work, copied, columns);
+        wide_panel<2>(rows, depth, *s, a, b, c, work, copied, columns);
       advance(vectors);
     }
   } else {
     while (cols >= full) {
-      wide_panel<1>(rows, depth, strides, a, b, c, work, copies, full);
+      wide_panel<1>(rows, depth, *s, a, b, c, work, copies, full);
       advance(1);
     }
   }
-  if (cols > 0) last_panel(rows, depth, strides, a, b, c, static_cast<int>(cols));
+  if (cols > 0) last_panel(rows, depth, *s, a, b, c, static_cast<int>(cols));
 }
 
 // Square matrices of a size known to the compiler, one row of B and of C per register, one item after another.
