@@ -26,6 +26,18 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("unit_roundoff<T> * (size_of(d[i])", "1000 * unit_roundoff<T> * (size_of(d[i])"),
         ("if (i + 1 < bottom) turn_two", "if (i + 2 < bottom) turn_two"),
         ("T* y = z + (from + 1) * step;", "T* y = z + from * step;"),  # the rows that are turned afterwards
+        ("product = product * (difference / load(gaps));", "product = product * difference;"),  # z of the roots
+        ("<= 0x1p-52 * (tau < 0 ? -tau : tau)", "<= 0x1p-20 * (tau < 0 ? -tau : tau)"),  # a root too early
+    ),
+    (
+        "cpp/drivers/eigh_divide.cpp",
+        "test_eigh.py",
+        ("above || node.coupling > 0 ? x : -x", "x"),
+        ("if (side[here] != side[last]) side[here] = both;", ""),
+        ("nothing = 8 * u *", "nothing = 8e4 * u *"),  # what is not zero is dropped
+        ("nothing = 8 * u *", "nothing = 0 * u *"),  # poles that are equal
+        ("std::inplace_merge(order, order + k, order + n, less);", ""),
+        ("d[row] -= std::fabs(e[row - 1]);", ""),
     ),
     (
         "cpp/kernels/**/svd*",

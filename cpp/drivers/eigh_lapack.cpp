@@ -6,6 +6,7 @@
 
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
+#include "drivers/eigh_divide.hpp"
 #include "drivers/eigh_sweeps.hpp"
 #include "drivers/qr_panels.hpp"
 #include "runtime/lapack_table.hpp"
@@ -30,12 +31,13 @@ T copy_lower(const T* from, const Layout& l, T* to) {
   return nothing == 0 ? largest : std::numeric_limits<T>::infinity();
 }
 
-// Up to where the threads of OpenBLAS gain nothing (measured: one of them is up to twice as fast from 160 to 300 rows).
-constexpr Size most_serial_rows = 400;
+// Up to where the threads of OpenBLAS gain nothing (measured: one of them is up to twice as fast from 160 to 300 rows;
+// they also go on looking for work long after its last call, in the way of ours).
+constexpr Size most_serial_rows = 700;
 
 // Up to where the vectors of the tridiagonal form come faster from QL than from divide and conquer (measured: with
 // AVX-512 up to 280 rows, with AVX2 up to 170).
-constexpr Size most_swept_rows = 192;
+constexpr Size most_swept_rows = 96;
 
 // One matrix after another; matrices in all orders are brought to the same one, to get the same bits.
 template <class T>
@@ -45,40 +47,42 @@ struct LapackEigh {
   Size n;
   bool vectors;
   Size row = spread_stride<T>(n + lanes), column = spread_stride<T>(n);  // as in large_qr
-  Size lwork, liwork = vectors ? 3 + 5 * n : 1;
+  Size lwork;
 
   LapackEigh(const LapackRoutines<T>& table, Size order, bool with_vectors)
       : routines(table), n(order), vectors(with_vectors) {
     T a, w;
     std::int64_t unused[2];
-    lwork = vectors ? std::max({1 + 4 * n + n * n, n * row,
-                                workspace<T>([&](T* work) { routines.sytrd(n, &a, &w, &w, &w, work, -1); })})
+    lwork = vectors ? std::max(n * row, workspace<T>([&](T* work) { routines.sytrd(n, &a, &w, &w, &w, work, -1); }))
                     : std::max(2 * n + 1, workspace<T>([&](T* work) {
                                  routines.syevd(false, false, n, &a, &w, work, -1, unused, -1);
                                }));
   }
   // The memory of one matrix.
   struct Room {
-    explicit Room(Size n) : sweeps(n) {}
-    std::int64_t* integers = nullptr;
+    explicit Room(Size n) : sweeps(n), divide(n) {}
     T *a = nullptr, *w = nullptr, *work = nullptr;  // the matrix, the eigenvalues
     // For vectors: the tridiagonal form, its vectors, the panels.
     T *e = nullptr, *tau = nullptr, *z = nullptr, *v = nullptr, *t = nullptr;
     TridiagonalSweeps<T> sweeps;
+    TridiagonalDivide<T> divide;
   };
   Room lay_out(Divider& divider) const {
     Room room(n);
-    const Size square = checked_product(n, n), by_panels = panels() ? 1 : 0;
-    room.integers = divider.take<std::int64_t>(liwork);
+    const Size square = checked_product(n, n);
     room.a = divider.take<T>(square);
     room.w = divider.take<T>(n);
     room.work = divider.take<T>(lwork);
+    if (!vectors) return room;
     room.e = divider.take<T>(n);
     room.tau = divider.take<T>(n);
-    room.z = divider.take<T>(vectors ? square : 0);
-    room.v = divider.take<T>(by_panels * n * column);
-    room.t = divider.take<T>(by_panels * width * (n + width));
-    if (vectors && n <= most_swept_rows) room.sweeps.lay_out(divider);
+    room.z = divider.take<T>(square);
+    room.v = divider.take<T>(n * column);
+    room.t = divider.take<T>(width * (n + width));
+    if (swept())
+      room.sweeps.lay_out(divider);
+    else
+      room.divide.lay_out(divider);
     return room;
   }
   Size bytes() const {
@@ -87,45 +91,44 @@ struct LapackEigh {
     return divider.used();
   }
 
-  // False if there is no answer.
-  bool run(const T* item, const Layout& l, T* values, Size stride, T* to, const Layout& vl, void* scratch,
-           bool threaded) const {
+  Outcome run(const T* item, const Layout& l, T* values, Size stride, T* to, const Layout& vl, void* scratch,
+              bool threaded) const {
     Divider divider(scratch);
     const Room room = lay_out(divider);
     T *a = room.a, *w = room.w;
     const T largest = copy_lower(item, l, a);
-    bool good = std::isfinite(largest);
-    const int exponent = good && vectors ? far_exponent(largest) : 0;
-    if (good && !vectors) good = routines.syevd(false, false, n, a, w, room.work, lwork, room.integers, liwork) == 0;
-    if (good && vectors) {
+    const bool finite = std::isfinite(largest);
+    const int exponent = finite && vectors ? far_exponent(largest) : 0;
+    Outcome outcome{Outcome::Status::failed_items};
+    if (finite && vectors) {
       for (Size j = 0; j < n; ++j) multiply_by_power(a + j * n + j, n - j, -exponent);
-      good = solve(room, to, vl, threaded);
+      outcome = solve(room, to, vl, threaded);
+    } else if (finite) {
+      std::int64_t unused[2];
+      if (routines.syevd(false, false, n, a, w, room.work, lwork, unused, 1) == 0) outcome = {};
     }
+    const bool good = outcome.ok();
     const T nan = std::numeric_limits<T>::quiet_NaN();
     multiply_by_power(w, good ? n : 0, exponent);
     for (Size k = 0; k < n; ++k) values[k * stride] = good ? w[k] : nan;
     if (vectors && !good) set_all(to, vl, nan);
-    return good;
+    return outcome;
   }
 
  private:
-  // Faster than LAPACK's (measured) where the threads of OpenBLAS, which go on looking for work long after its last
-  // call, are not in the way of ours.
-  bool panels() const { return vectors && n <= most_serial_rows; }
+  bool swept() const { return n <= most_swept_rows; }
 
-  bool solve(const Room& r, T* to, const Layout& vl, bool threaded) const {
-    if (routines.sytrd(n, r.a, r.w, r.e, r.tau, r.work, lwork) != 0) return false;
-    bool good = n <= most_swept_rows || routines.stedc(n, r.w, r.e, r.z, r.work, lwork, r.integers, liwork) == 0;
-    if (good && panels()) {
-      with_team(threaded, [&](Team& team) {
-        if (n <= most_swept_rows) good = r.sweeps.solve(team, r.w, r.e, r.z, r.work);
-        if (good) bring_back(team, r, to, vl);
-      });
-    } else if (good) {
-      good = routines.ormtr(n, r.a, r.tau, r.z, r.work, lwork) == 0;
-      from_columns(r.z, n, to, vl);
-    }
-    return good;
+  Outcome solve(const Room& r, T* to, const Layout& vl, bool threaded) const {
+    Outcome outcome{Outcome::Status::failed_items};
+    if (routines.sytrd(n, r.a, r.w, r.e, r.tau, r.work, lwork) != 0) return outcome;
+    with_team(threaded, [&](Team& team) {
+      if (!swept())
+        outcome = r.divide.solve(team, r.w, r.e, r.z, r.work);
+      else if (r.sweeps.solve(team, r.w, r.e, r.z, n, r.work))
+        outcome = {};
+      if (outcome.ok()) bring_back(team, r, to, vl);
+    });
+    return outcome;
   }
 
   // The eigenvectors of the matrix out of those of its tridiagonal form, by panels of sytrd's reflections.
@@ -175,10 +178,9 @@ Outcome eigh_by_lapack(Size n_items, const Batch<const T>& a, const Batch<T>& va
       order * order * order * (vectors != nullptr ? 0.6 : 0.25) * (static_cast<double>(sizeof(T)) / 8);
   const Uses uses = n <= most_serial_rows ? Uses::serial_lapack : Uses::lapack;
   return run_matrices(n_items, item_ns, solver.bytes(), uses, [&](Size i, void* scratch) -> Outcome {
-    const bool good = solver.run(a.item(i), a.layout, values.item(i), values.layout.row_stride,
-                                 vectors == nullptr ? nullptr : vectors->item(i),
-                                 vectors == nullptr ? a.layout : vectors->layout, scratch, item_ns > 1e6);
-    return {good ? Outcome::Status::ok : Outcome::Status::failed_items};
+    return solver.run(a.item(i), a.layout, values.item(i), values.layout.row_stride,
+                      vectors == nullptr ? nullptr : vectors->item(i), vectors == nullptr ? a.layout : vectors->layout,
+                      scratch, item_ns > 1e6);
   });
 }
 

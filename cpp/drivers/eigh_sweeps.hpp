@@ -27,10 +27,10 @@ class TridiagonalSweeps {
     order_ = divider.take<std::int32_t>(n_);
   }
 
-  // The eigenvalues, ascending, in place of d, and the eigenvectors in the columns of z (n x n); e (n numbers) is
-  // overwritten. `turned` are n round_up(n, lanes) numbers of scratch.
+  // The eigenvalues, ascending, in place of d, and the eigenvectors in the columns of z (n x n, z_column numbers from
+  // one to the next); e (n numbers) is overwritten. `turned` are n round_up(n, lanes) numbers of scratch.
   // False if there is no answer.
-  bool solve(Team& team, T* d, T* e, T* z, T* turned) const noexcept {
+  bool solve(Team& team, T* d, T* e, T* z, Size z_column, T* turned) const noexcept {
     const Eigh<T>& kernel = kernel_of<Eigh<T>>();
     T size = 0;
     for (Size i = 0; i < n_; ++i) size = std::max({size, std::fabs(d[i]), i < n_ - 1 ? std::fabs(e[i]) : T{0}});
@@ -49,14 +49,14 @@ class TridiagonalSweeps {
       if (last && !finished) return false;
       if (finished) {
         put_in_order(d);
-        write_out(turned, at_once, z);
+        write_out(turned, at_once, z, z_column);
       }
       team.run(n_blocks(), [&](Team::Block block) {
         const Rows rows = rows_of(block);
         T* const block_z = turned + rows.first * n_;
         if (!begun) set_identity(block_z, rows);
         kernel.turn(rotations, block_z, static_cast<int>(rows.stride / lanes));
-        if (finished) write_out(block_z, rows, z);
+        if (finished) write_out(block_z, rows, z, z_column);
       });
     }
     std::sort(d, d + n_);
@@ -96,9 +96,9 @@ class TridiagonalSweeps {
               [&](std::int32_t i, std::int32_t j) { return d[i] < d[j] || (d[i] == d[j] && i < j); });
   }
 
-  void write_out(const T* from, const Rows& rows, T* z) const noexcept {
+  void write_out(const T* from, const Rows& rows, T* z, Size z_column) const noexcept {
     const Size count = std::min(rows.stride, n_ - rows.first);
-    for (Size k = 0; k < n_; ++k) std::copy_n(from + order_[k] * rows.stride, count, z + k * n_ + rows.first);
+    for (Size k = 0; k < n_; ++k) std::copy_n(from + order_[k] * rows.stride, count, z + k * z_column + rows.first);
   }
 
   Size n_, most_rotations_, most_sweeps_;

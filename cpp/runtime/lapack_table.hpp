@@ -29,11 +29,6 @@ struct LapackRoutines {
   Int (*syevd)(bool vectors, bool upper, Int n, T* a, T* w, T* work, Int lwork, void* iwork, Int liwork);
   // The lower triangle to tridiagonal form: d, e (n - 1), reflections below the subdiagonal and tau (n - 1).
   Int (*sytrd)(Int n, T* a, T* d, T* e, T* tau, T* work, Int lwork);
-  // Eigenvalues (ascending, in d) and eigenvectors z (n x n) of a tridiagonal matrix by divide and conquer; e is
-  // overwritten. lwork 1 + 4 n + n^2, liwork 3 + 5 n.
-  Int (*stedc)(Int n, T* d, T* e, T* z, T* work, Int lwork, void* iwork, Int liwork);
-  // z (n x n) := Q z, from sytrd's reflections.
-  Int (*ormtr)(Int n, const T* a, const T* tau, T* z, T* work, Int lwork);
   // SVD; job is 'A', 'S' or 'N'. u is m x m or m x k, vt n x n or k x n (k = min(m, n)). iwork 8 k.
   Int (*gesdd)(char job, Int m, Int n, T* a, T* s, T* u, T* vt, T* work, Int lwork, void* iwork);
   // The number (0-based) that entry i of a jpvt stands for.
@@ -41,7 +36,7 @@ struct LapackRoutines {
 };
 
 struct LapackTable {
-  static constexpr int current_version = 6;
+  static constexpr int current_version = 7;
   int version;
   LapackRoutines<double> f64;
   LapackRoutines<float> f32;

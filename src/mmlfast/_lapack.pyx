@@ -27,8 +27,6 @@ cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
         int64_t (*gelsd)(int64_t, int64_t, int64_t, T*, T*, T*, T, int64_t*, T*, int64_t, void*) noexcept nogil
         int64_t (*syevd)(cbool, cbool, int64_t, T*, T*, T*, int64_t, void*, int64_t) noexcept nogil
         int64_t (*sytrd)(int64_t, T*, T*, T*, T*, T*, int64_t) noexcept nogil
-        int64_t (*stedc)(int64_t, T*, T*, T*, T*, int64_t, void*, int64_t) noexcept nogil
-        int64_t (*ormtr)(int64_t, const T*, const T*, T*, T*, int64_t) noexcept nogil
         int64_t (*gesdd)(char, int64_t, int64_t, T*, T*, T*, T*, T*, int64_t, void*) noexcept nogil
         int64_t (*index)(const void*, int64_t) noexcept nogil
     cdef struct LapackTable:
@@ -132,28 +130,6 @@ cdef int64_t sytrd(
     return info
 
 
-cdef int64_t stedc(
-    int64_t n, real* d, real* e, real* z, real* work, int64_t lwork, void* iwork, int64_t liwork
-) noexcept nogil:
-    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, int_length = <blas_int> liwork, info = 0
-    if real is double:
-        lp.dstedc(b"I", &order, d, e, z, &order, work, &length, <blas_int*> iwork, &int_length, &info)
-    else:
-        lp.sstedc(b"I", &order, d, e, z, &order, work, &length, <blas_int*> iwork, &int_length, &info)
-    return info
-
-
-cdef int64_t ormtr(
-    int64_t n, const real* a, const real* tau, real* z, real* work, int64_t lwork
-) noexcept nogil:
-    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, info = 0
-    if real is double:
-        lp.dormtr(b"L", b"L", b"N", &order, &order, <double*> a, &order, <double*> tau, z, &order, work, &length, &info)
-    else:
-        lp.sormtr(b"L", b"L", b"N", &order, &order, <float*> a, &order, <float*> tau, z, &order, work, &length, &info)
-    return info
-
-
 cdef int64_t gesdd(
     char job, int64_t m, int64_t n, real* a, real* s, real* u, real* vt, real* work, int64_t lwork, void* iwork
 ) noexcept nogil:
@@ -174,8 +150,6 @@ cdef void fill(Routines[real]* routines) noexcept:
     routines.gelsd = gelsd[real]
     routines.syevd = syevd[real]
     routines.sytrd = sytrd[real]
-    routines.stedc = stedc[real]
-    routines.ormtr = ormtr[real]
     routines.gesdd = gesdd[real]
     routines.index = pivot_index
 
