@@ -88,6 +88,20 @@ def test_agrees_with_numpy(shape, mode, dtype, rng):
     np.testing.assert_allclose(tau, expected_tau, rtol=0, atol=tolerance * condition)
 
 
+@pytest.mark.parametrize("shape", [(1600, 1550), (1550, 1600)], ids=str)
+def test_panels_of_many_reflections(shape, rng):
+    """From 1536 columns on they are wider."""
+    a = rng.standard_normal(shape)
+    q, r = mf.linalg.qr(a)
+    expected = np.linalg.qr(a)
+    assert np.linalg.norm(a - q @ r) <= 1e-14 * np.linalg.norm(a)
+    assert np.linalg.norm(q.T @ q - np.eye(1550)) <= 1e-13
+    np.testing.assert_allclose(q, expected.Q, atol=1e-10)
+    np.testing.assert_allclose(r, expected.R, atol=1e-10 * np.abs(r).max())
+    h, _ = mf.linalg.qr(a, "raw")
+    np.testing.assert_array_equal(np.triu(h.T)[:1550], r)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (3, 3), (6, 4), (4, 6), (9, 9), (30, 7)], ids=str)
 def test_agrees_with_reference(shape, rng):
     a = rng.standard_normal(shape)

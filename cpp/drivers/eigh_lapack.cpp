@@ -42,10 +42,11 @@ constexpr Size most_swept_rows = 96;
 // One matrix after another; matrices in all orders are brought to the same one, to get the same bits.
 template <class T>
 struct LapackEigh {
-  static constexpr Size lanes = items_per_group<T>, width = panel_width;
+  static constexpr Size lanes = items_per_group<T>;
   const LapackRoutines<T>& routines;
   Size n;
   bool vectors;
+  Size width = reflections_of_panel(n);
   Size row = spread_stride<T>(n + lanes), column = spread_stride<T>(n);  // as in large_qr
   Size lwork;
 

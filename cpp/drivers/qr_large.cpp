@@ -15,10 +15,10 @@ namespace {
 // The shapes and the pieces of scratch memory of one item; p columns of Q, or 0.
 template <class T>
 struct LargeQr {
-  static constexpr Size lanes = items_per_group<T>, width = panel_width;
+  static constexpr Size lanes = items_per_group<T>;
   const Qr<T>& kernel;
   Size m, n, p;
-  Size k = std::min(m, n);
+  Size k = std::min(m, n), width = reflections_of_panel(k);
   // The last vector of a row may be written past its end.
   Size row = spread_stride<T>(std::max(n, p) + lanes), column = spread_stride<T>(m);
 

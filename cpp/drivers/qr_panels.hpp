@@ -13,7 +13,9 @@
 
 namespace mmlfast::drivers {
 
-inline constexpr Size panel_width = 32;
+// Reflections of a panel (measured): with more of them, what no cache holds is read less often.
+inline constexpr Size widest_panel_of_reflections = 64;
+constexpr Size reflections_of_panel(Size reflections) { return reflections < 1536 ? 32 : widest_panel_of_reflections; }
 
 // The power of two to divide by where squares of numbers up to the largest could leave the range.
 template <class T>
@@ -55,7 +57,7 @@ struct Panel {
 template <class T>
 void apply_panel(const Panel<T>& p, bool transposed, T* c, Size row, Size cols, Size first) noexcept {
   constexpr Size lanes = items_per_group<T>;
-  alignas(64) T room[2 * panel_width * (most_in_strip + 1) * lanes];
+  alignas(64) T room[2 * widest_panel_of_reflections * (most_in_strip + 1) * lanes];
   kernel_of<Qr<T>>().apply(p.v, p.column, p.rows, p.count, p.m, transposed, c, row, cols, first, room);
 }
 
