@@ -26,18 +26,38 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("unit_roundoff<T> * (size_of(d[i])", "1000 * unit_roundoff<T> * (size_of(d[i])"),
         ("if (i + 1 < bottom) turn_two", "if (i + 2 < bottom) turn_two"),
         ("T* y = z + (from + 1) * step;", "T* y = z + from * step;"),  # the rows that are turned afterwards
-        ("product = product * (difference / load(gaps));", "product = product * difference;"),  # z of the roots
-        ("<= 0x1p-52 * (tau < 0 ? -tau : tau)", "<= 0x1p-20 * (tau < 0 ? -tau : tau)"),  # a root too early
+    ),
+    (
+        "cpp/kernels/poles.cpp",
+        "test_eigh.py test_svd.py",
+        ("gaps[j - first] = 1;", "gaps[j - first] = 2;"),  # the z of the roots
+        ("weight[first + i] = z[first + i] < 0 ? -size : size;", "weight[first + i] = size;"),
+        ("if (step <= 0x1p-52 * size_of(tau)) break;", "if (step <= 0x1p-20 * size_of(tau)) break;"),  # too early
+        ("return less * ((x + origin) + tau);", "return less * (x + origin);"),
+        ("difference[i] *= d[i];", ""),
+    ),
+    (
+        "cpp/drivers/divided.hpp",
+        "test_eigh.py test_svd.py",
+        ("if (sides[here] != sides[last]) sides[here] = both;", ""),
+        ("std::inplace_merge(to, to + k, to + n, less);", ""),
+        ("pole_[node.place + 1] = std::max(pole_[node.place + 1], nothing / 2);", ";"),
+        ("if (std::is_sorted(order_, order_ + n_)) return;", "return;"),
     ),
     (
         "cpp/drivers/eigh_divide.cpp",
         "test_eigh.py",
-        ("above || node.coupling > 0 ? x : -x", "x"),
-        ("if (side[here] != side[last]) side[here] = both;", ""),
+        ("above || coupling > 0 ? x : -x", "x"),
         ("nothing = 8 * u *", "nothing = 8e4 * u *"),  # what is not zero is dropped
-        ("nothing = 8 * u *", "nothing = 0 * u *"),  # poles that are equal
-        ("std::inplace_merge(order, order + k, order + n, less);", ""),
         ("d[row] -= std::fabs(e[row - 1]);", ""),
+    ),
+    (
+        "cpp/drivers/svd_divide.cpp",
+        "test_svd.py",
+        ("side[upper] = Joints<T>::both;", ""),
+        ("nothing = std::max(8 * u_of_T * largest", "nothing = std::max(8e4 * u_of_T * largest"),
+        ("if (std::fabs(element[upper]) <= nothing) element[upper] = nothing;", ""),
+        ("above ? alpha : beta", "alpha"),
     ),
     (
         "cpp/kernels/**/svd*",

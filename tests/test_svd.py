@@ -219,6 +219,60 @@ def test_hard_rectangles(m, n, dtype, rng):
 
 
 @every_dtype
+@pytest.mark.parametrize(("m", "n"), [(97, 97), (130, 97), (98, 140), (200, 200), (301, 301)])
+def test_hard_matrices_that_are_divided(m, n, dtype, rng):
+    """Equal and nearly equal values, values that are zero, and blocks that hang together by little or nothing."""
+    k = min(m, n)
+    u, v = np.linalg.qr(rng.standard_normal((m, k)))[0], np.linalg.qr(rng.standard_normal((n, k)))[0]
+    off = 10.0 ** -rng.uniform(0, 17, k)
+    spectra = {
+        "clusters": np.sort(rng.integers(1, 4, k) * 1.0)[::-1],
+        "tight": 1 + 1e-12 * np.arange(k),
+        "equal": np.ones(k),
+        "graded": 10.0 ** -np.linspace(0, 18, k),
+        "rank 5": np.where(np.arange(k) < 5, 2.0, 0),
+        "two scales": np.where(np.arange(k) < k // 2, 1.0, 1e-12),
+    }
+    matrices = [(name, (u * values) @ v.T) for name, values in spectra.items()]
+    eye = np.eye(m, n)
+    matrices += [
+        ("random", rng.standard_normal((m, n))),
+        ("identity", eye),
+        ("zero", 0 * eye),
+        ("ones", np.ones((m, n))),
+        ("shift", np.eye(m, n, 1)),
+        ("bidiagonal", eye + np.eye(m, n, 1)),
+        ("ones above", eye - np.triu(np.ones((m, n)), 1)),
+        ("zero columns", rng.standard_normal((m, n)) * (np.arange(n) % 3 > 0)),
+        ("zero rows", rng.standard_normal((m, n)) * (np.arange(m) % 3 > 0)[:, None]),
+        ("zeros and ones", rng.integers(0, 2, (m, n)) * 1.0),
+        ("rank 1", np.outer(u[:, 0], v[:, 0])),
+        ("weak couplings", np.pad(np.diag(rng.standard_normal(k)) + np.diag(off[1:], 1), ((0, m - k), (0, n - k)))),
+        ("all sizes", np.pad(np.diag(off[::-1]) + np.diag(off[1:], 1), ((0, m - k), (0, n - k)))),
+        ("in the middle only", np.pad(np.diag(np.arange(k) * (np.arange(k) // 40 == 1)), ((0, m - k), (0, n - k)))),
+        ("huge", rng.standard_normal((m, n)) * (1e300 if dtype == np.float64 else 1e36)),
+        ("tiny", rng.standard_normal((m, n)) * (1e-300 if dtype == np.float64 else 1e-36)),
+    ]
+    for name, matrix in matrices:
+        with np.errstate(under="ignore"):
+            a = matrix.astype(dtype)
+        for whole in (False, True) if name in ("random", "rank 5") else (False,):
+            result = la.svd(a, full_matrices=whole)
+            try:
+                assert_decomposes(a, result, whole)
+                assert_same_values(result[1], a)
+            except AssertionError as error:
+                raise AssertionError(f"{name}, {whole}: {error}") from None
+
+
+def test_singular_values_of_a_chain_are_known():
+    """Ones on the diagonal and beside it: 2 cos(k pi / (2 n + 1))."""
+    n = 500
+    s = la.svd(np.eye(n) + np.eye(n, k=1))[1]
+    assert np.abs(s - 2 * np.cos(np.arange(1, n + 1) * np.pi / (2 * n + 1))).max() < 16 * 2 * 2.0**-53  # of the norm, 2
+
+
+@every_dtype
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (3, 3), (8, 8), (20, 20), (40, 40), (9, 4), (4, 9), (60, 40)])
 def test_deficient_matrices(m, n, dtype, rng):
     """U and V are orthonormal also for singular values of zero, exact or in rounding."""
@@ -607,6 +661,15 @@ def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
                     a[count // 2, 0] *= dtype(1e-30)
                     a[count // 3] = 0
                     digest(*mf.linalg.svd(a), mf.linalg.svdvals(a), mf.linalg.pinv(a), mf.linalg.cond(a))
+    """)
+
+
+def test_same_bits_of_one_matrix_that_is_divided(same_at_every_level):
+    same_at_every_level("""
+        rng = np.random.default_rng(8)
+        for dtype in (np.float64, np.float32):
+            for m, n in ((97, 97), (150, 130), (180, 260), (400, 400)):
+                digest(*mf.linalg.svd(rng.standard_normal((m, n)).astype(dtype)))
     """)
 
 

@@ -8,7 +8,7 @@
 #include "drivers/common/matrix_batch.hpp"
 #include "drivers/eigh_divide.hpp"
 #include "drivers/eigh_sweeps.hpp"
-#include "drivers/qr_panels.hpp"
+#include "drivers/reflections.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {
@@ -42,12 +42,10 @@ constexpr Size most_swept_rows = 96;
 // One matrix after another; matrices in all orders are brought to the same one, to get the same bits.
 template <class T>
 struct LapackEigh {
-  static constexpr Size lanes = items_per_group<T>;
   const LapackRoutines<T>& routines;
   Size n;
   bool vectors;
-  Size width = reflections_of_panel(n);
-  Size row = spread_stride<T>(n + lanes), column = spread_stride<T>(n);  // as in large_qr
+  Size row = ReflectionPanels<T>::row_step(n);
   Size lwork;
 
   LapackEigh(const LapackRoutines<T>& table, Size order, bool with_vectors)
@@ -61,12 +59,13 @@ struct LapackEigh {
   }
   // The memory of one matrix.
   struct Room {
-    explicit Room(Size n) : sweeps(n), divide(n) {}
+    explicit Room(Size n) : sweeps(n), divide(n), reflections(n, n - 1, 1) {}
     T *a = nullptr, *w = nullptr, *work = nullptr;  // the matrix, the eigenvalues
-    // For vectors: the tridiagonal form, its vectors, the panels.
-    T *e = nullptr, *tau = nullptr, *z = nullptr, *v = nullptr, *t = nullptr;
+    // For vectors: the tridiagonal form and its vectors.
+    T *e = nullptr, *tau = nullptr, *z = nullptr;
     TridiagonalSweeps<T> sweeps;
     TridiagonalDivide<T> divide;
+    ReflectionPanels<T> reflections;  // of sytrd
   };
   Room lay_out(Divider& divider) const {
     Room room(n);
@@ -78,8 +77,7 @@ struct LapackEigh {
     room.e = divider.take<T>(n);
     room.tau = divider.take<T>(n);
     room.z = divider.take<T>(square);
-    room.v = divider.take<T>(n * column);
-    room.t = divider.take<T>(width * (n + width));
+    room.reflections.lay_out(divider);
     if (swept())
       room.sweeps.lay_out(divider);
     else
@@ -127,40 +125,16 @@ struct LapackEigh {
         outcome = r.divide.solve(team, r.w, r.e, r.z, r.work);
       else if (r.sweeps.solve(team, r.w, r.e, r.z, n, r.work))
         outcome = {};
-      if (outcome.ok()) bring_back(team, r, to, vl);
+      if (!outcome.ok()) return;
+      r.reflections.gather(team, r.a, 1, n, r.tau);
+      const Qr<T>& kernel = kernel_of<Qr<T>>();
+      r.reflections.apply(
+          team, r.work, n, [&](Size c, Size own) { kernel.gather(r.z + c * n, Layout{own, n, n, 1}, r.work + c, row); },
+          [&](Size c, Size own) {
+            kernel.copy_out(r.work + c, row, to + c * vl.col_stride, Layout{n, own, vl.row_stride, vl.col_stride});
+          });
     });
     return outcome;
-  }
-
-  // The eigenvectors of the matrix out of those of its tridiagonal form, by panels of sytrd's reflections.
-  void bring_back(Team& team, const Room& r, T* to, const Layout& vl) const {
-    const Qr<T>& kernel = kernel_of<Qr<T>>();
-    const Size reflections = n - 1, n_panels = ceil_div(reflections, width);
-    // Reflection j has its 1 in row j + 1: panel by panel, from the row of the first 1 on.
-    team.run(n_panels, [&](Team::Block panel) {
-      const Size first = panel * width, count = std::min(width, reflections - first), rows = n - 1 - first;
-      T* to_panel = r.v + first * column;
-      for (Size j = 0; j < count; ++j) {
-        T* to_column = to_panel + j * column;
-        const T* from = r.a + (first + j) * n + first + 1;
-        std::fill_n(to_column, j, T{0});
-        to_column[j] = 1;
-        std::copy(from + j + 1, from + rows, to_column + j + 1);
-        std::fill(to_column + rows, to_column + round_up(rows, lanes), T{0});
-      }
-      kernel.join(to_panel, column, rows, count, r.tau + first, r.t + first * width);
-    });
-    T* const x = r.work;
-    for_each_strip<T>(team, n, 0, n, 0, [&](Size c, Size cols) {
-      const Size own = std::min(cols, n - c);
-      kernel.gather(r.z + c * n, Layout{own, n, n, 1}, x + c, row);
-      for (Size panel = n_panels; panel-- > 0;) {
-        const Size first = panel * width, count = std::min(width, reflections - first);
-        const Panel<T> p{r.v + first * column, r.t + first * width, column, n - 1 - first, count};
-        apply_panel(p, false, x + (first + 1) * row + c, row, cols, 0);
-      }
-      kernel.copy_out(x + c, row, to + c * vl.col_stride, Layout{n, own, vl.row_stride, vl.col_stride});
-    });
   }
 };
 

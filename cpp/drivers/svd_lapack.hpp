@@ -1,5 +1,5 @@
-// The part of the SVD driver that hands matrices to SciPy's LAPACK (gesdd), after a look for NaN and infinity, on which
-// it may never return.
+// The part of the SVD driver that hands matrices to SciPy's LAPACK (gesdd), or to divide and conquer of our own
+// (svd_large), after a look for NaN and infinity, on which LAPACK may never return.
 #pragma once
 
 #include <cmath>
@@ -9,6 +9,7 @@
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/finite.hpp"
 #include "drivers/common/matrix_batch.hpp"
+#include "drivers/svd_large.hpp"
 #include "kernels/svd.hpp"
 #include "runtime/lapack_table.hpp"
 
@@ -118,9 +119,19 @@ Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Prepare&& pre
   if (a_size < 0 || u_size < 0 || vh_size < 0) return {Outcome::Status::too_large};
   const bool by_columns = m > n;
   const Size rows = std::max(m, n);
-  const Size lwork = workspace<T>(
-      [&](T* work) { routines->gesdd(job, rows, k, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
-  const auto padded = [](Size count) { return (count + 7) / 8 * 8; };
+  const bool divided = job != 'N' && LargeSvd<T>::suits(rows, k);
+  const LargeSvd<T> large_shape(rows, k, job == 'A' ? rows : k, *routines);
+  Size lwork = 0;
+  if (divided) {
+    LargeSvd<T> large = large_shape;
+    Divider divider;
+    large.lay_out(divider);
+    lwork = divider.used() < 0 ? most_memory : ceil_div(divider.used(), static_cast<Size>(sizeof(T)));
+  } else {
+    lwork = workspace<T>(
+        [&](T* work) { routines->gesdd(job, rows, k, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
+  }
+  const auto padded = [](Size count) { return round_up(count, 16); };
   const Size elements = padded(a_size) + padded(k) + padded(u_size) + padded(vh_size) + padded(lwork);
   const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
   const double order = static_cast<double>(k), longer = static_cast<double>(std::max(m, n));
@@ -138,16 +149,22 @@ Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Prepare&& pre
     to_columns(a.item(i), by_columns ? a.layout : transposed(a.layout), copy, rows);
     prepare(copy, by_columns);
     T *const left = by_columns ? f.u : f.vh, *const right = by_columns ? f.vh : f.u;
-    const bool failed =
-        !all_finite(copy, a_size) || routines->gesdd(job, rows, k, copy, f.s, left, right, work, lwork, x) != 0;
-    if (failed) {
-      for (T* to = f.s; to < work; ++to) *to = std::numeric_limits<T>::quiet_NaN();
+    if (!all_finite(copy, a_size)) {
+      f.outcome = {Outcome::Status::failed_items};
+    } else if (divided) {
+      LargeSvd<T> large = large_shape;
+      Divider divider(work);
+      large.lay_out(divider);
+      f.outcome = large.solve(copy, f.s, left, right, item_ns > 4e6);
+    } else if (routines->gesdd(job, rows, k, copy, f.s, left, right, work, lwork, x) != 0) {
       f.outcome = {Outcome::Status::failed_items};
     }
+    if (!f.outcome.ok()) std::fill(f.s, work, std::numeric_limits<T>::quiet_NaN());
     call(i, static_cast<const SingularFactors<T>&>(f));
     return f.outcome;
   };
-  constexpr double most_serial_ns = 5e6;  // measured: more BLAS threads gain nothing up to there
+  // Measured: more BLAS threads gain nothing up to there.
+  const double most_serial_ns = divided ? 350e6 : 5e6;
   const Uses uses = item_ns < most_serial_ns ? Uses::serial_lapack : Uses::lapack;
   return run_matrices(n_items, item_ns, bytes < 0 ? bytes : bytes + 64 * k + 64, uses, one);
 }

@@ -1,6 +1,5 @@
 #include "kernels/eigh.hpp"
 
-#include "kernels/eigh_divide.hpp"
 #include "kernels/eigh_small.hpp"
 #include "kernels/eigh_sweeps.hpp"
 #include "kernels/eigh_tridiagonal.hpp"
@@ -214,7 +213,6 @@ LaneBits eigvalsh(int groups, const T* const* a, const Layout& al, T* const* val
 
 }  // namespace
 
-MMLFAST_DEFINE_TABLES(Eigh, eigh, scratch_vectors, eigh<T>, eigvalsh<T>, sweep_until_full<T>, turn<T>,
-                      divided::pole_root, divided::joined_weights, divided::joined_vector<T>)
+MMLFAST_DEFINE_TABLES(Eigh, eigh, scratch_vectors, eigh<T>, eigvalsh<T>, sweep_until_full<T>, turn<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

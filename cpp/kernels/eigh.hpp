@@ -27,18 +27,6 @@
 //   other,
 //                                     which the rotations turn; `vectors` are the vectors of 64 bytes of one of them
 //
-// For a diagonal matrix d plus rho z z', as it comes from a tridiagonal one that is divided in two
-// (drivers/eigh_divide), with k ascending d, no two of which are equal, z without zeros, and eight more numbers before
-// and behind those k, zeros for z and -infinity and infinity for d:
-//   pole_root         difference  OUT  d[i] less eigenvalue j, each to rounding, for 0 <= i < round_up(k, 8)
-//                     returns eigenvalue j, which is between d[j] and d[j + 1]
-//   joined_weights    differences IN   those of all eigenvalues, `stride` numbers from one to the next
-//                     weight      OUT  weight[i] for first <= i < first + 8: of the z, up to a factor, that has exactly
-//                                      these eigenvalues (Gu and Eisenstat)
-//   joined_vector     weight      IN   round_up(k, 8) numbers, zeros behind the first k
-//                     difference  IN, OUT  those of one eigenvalue; overwritten
-//                     vector      OUT  its eigenvector, of length one, in another order: element i is that of order[i]
-//
 // Flops: about 9 n^3 per item with vectors, 4/3 n^3 without; bytes: each item is read and written once, the scratch is
 // 128 n^2 bytes per group with vectors, 64 n^2 for all groups without. Accumulation is in T with fused multiply-add.
 // Accuracy: norm(A V - V L) <= 5 n u norm(A) and norm(V'V - 1) <= 5 n u in practice; tests hold 10 n u.
@@ -90,12 +78,6 @@ struct Eigh {
   bool (*sweep_until_full)(std::ptrdiff_t n, T* d, T* e, T floor, std::ptrdiff_t& first, Rotations<T>& r, T* z,
                            std::ptrdiff_t vectors);
   void (*turn)(const Rotations<T>& r, T* z, int vectors);
-  double (*pole_root)(std::ptrdiff_t k, std::ptrdiff_t j, const double* d, const double* z, double rho,
-                      double* difference);
-  void (*joined_weights)(std::ptrdiff_t k, std::ptrdiff_t first, const double* d, const double* z,
-                         const double* differences, std::ptrdiff_t stride, double* weight);
-  void (*joined_vector)(std::ptrdiff_t k, const double* weight, double* difference, const std::int32_t* order,
-                        T* vector);
 };
 
 MMLFAST_KERNEL_TABLES(Eigh, eigh)

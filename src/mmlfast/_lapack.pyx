@@ -27,6 +27,8 @@ cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
         int64_t (*gelsd)(int64_t, int64_t, int64_t, T*, T*, T*, T, int64_t*, T*, int64_t, void*) noexcept nogil
         int64_t (*syevd)(cbool, cbool, int64_t, T*, T*, T*, int64_t, void*, int64_t) noexcept nogil
         int64_t (*sytrd)(int64_t, T*, T*, T*, T*, T*, int64_t) noexcept nogil
+        int64_t (*gebrd)(int64_t, int64_t, T*, T*, T*, T*, T*, T*, int64_t) noexcept nogil
+        int64_t (*lasdq)(cbool, int64_t, T*, T*, T*, int64_t, T*, int64_t, T*) noexcept nogil
         int64_t (*gesdd)(char, int64_t, int64_t, T*, T*, T*, T*, T*, int64_t, void*) noexcept nogil
         int64_t (*index)(const void*, int64_t) noexcept nogil
     cdef struct LapackTable:
@@ -130,6 +132,34 @@ cdef int64_t sytrd(
     return info
 
 
+cdef int64_t gebrd(
+    int64_t m, int64_t n, real* a, real* d, real* e, real* tauq, real* taup, real* work, int64_t lwork
+) noexcept nogil:
+    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, length = <blas_int> lwork, info = 0
+    if real is double:
+        lp.dgebrd(&rows, &columns, a, &rows, d, e, tauq, taup, work, &length, &info)
+    else:
+        lp.sgebrd(&rows, &columns, a, &rows, d, e, tauq, taup, work, &length, &info)
+    return info
+
+
+cdef int64_t lasdq(
+    cbool wide, int64_t n, real* d, real* e, real* vt, int64_t ldvt, real* u, int64_t ldu, real* work
+) noexcept nogil:
+    cdef blas_int order = <blas_int> n, more = 1 if wide else 0, columns = order + more, none = 0, one = 1, info = 0
+    cdef blas_int vt_step = <blas_int> ldvt, u_step = <blas_int> ldu
+    cdef real nothing[1]
+    if real is double:
+        lp.dlasdq(
+            b"U", &more, &order, &columns, &order, &none, d, e, vt, &vt_step, u, &u_step, nothing, &one, work, &info
+        )
+    else:
+        lp.slasdq(
+            b"U", &more, &order, &columns, &order, &none, d, e, vt, &vt_step, u, &u_step, nothing, &one, work, &info
+        )
+    return info
+
+
 cdef int64_t gesdd(
     char job, int64_t m, int64_t n, real* a, real* s, real* u, real* vt, real* work, int64_t lwork, void* iwork
 ) noexcept nogil:
@@ -150,6 +180,8 @@ cdef void fill(Routines[real]* routines) noexcept:
     routines.gelsd = gelsd[real]
     routines.syevd = syevd[real]
     routines.sytrd = sytrd[real]
+    routines.gebrd = gebrd[real]
+    routines.lasdq = lasdq[real]
     routines.gesdd = gesdd[real]
     routines.index = pivot_index
 

@@ -1,0 +1,88 @@
+// The SVD of one matrix, not much taller than wide: LAPACK's reduction to bidiagonal form, divide and conquer of that
+// (drivers/svd_divide.hpp), and its vectors brought back by panels of reflections.
+#pragma once
+
+#include "drivers/reflections.hpp"
+#include "drivers/svd_divide.hpp"
+
+namespace mmlfast::drivers {
+
+template <class T>
+class LargeSvd {
+ public:
+  // Of m x n, m >= n, with p columns of U.
+  LargeSvd(Size m, Size n, Size p, const LapackRoutines<T>& routines) noexcept
+      : m_(m), n_(n), p_(p), routines_(routines), divide_(n, routines), left_(m, n, 0), right_(n, n - 1, 1) {}
+
+  // Where it is faster than LAPACK's (measured): much taller ones are better off with a QR first.
+  static bool suits(Size m, Size n) noexcept { return n >= 97 && m < n + n / 2; }
+
+  // Also asks for the size of LAPACK's scratch memory.
+  void lay_out(Divider& divider) noexcept {
+    const auto wanted = [&](T* work) {
+      return routines_.gebrd(m_, n_, nullptr, nullptr, nullptr, nullptr, nullptr, work, -1);
+    };
+    work_size_ = std::max(
+        {workspace<T>(wanted), checked_product(m_, left_.row_step(p_)), checked_product(n_, right_.row_step(n_))});
+    for (T** list : {&d_, &e_, &left_tau_, &right_tau_}) *list = divider.take<T>(n_);
+    work_ = divider.take<T>(work_size_);
+    for (T** square : {&u_, &v_}) *square = divider.take<T>(checked_product(n_, n_));
+    divide_.lay_out(divider);
+    left_.lay_out(divider);
+    right_.lay_out(divider);
+  }
+
+  // a (m x n, by columns, finite) is overwritten. s: descending; u (m x p) and vt (n x n) by columns. failed_items if
+  // there is no answer.
+  Outcome solve(T* a, T* s, T* u, T* vt, bool threaded) const noexcept {
+    const int exponent = far_exponent(largest_finite(a, m_ * n_));
+    multiply_by_power(a, m_ * n_, -exponent);
+    if (routines_.gebrd(m_, n_, a, d_, e_, left_tau_, right_tau_, work_, work_size_) != 0)
+      return {Outcome::Status::failed_items};
+    Outcome outcome;
+    with_team(threaded, [&](Team& team) {
+      outcome = divide_.solve(team, d_, e_, u_, v_, work_);
+      if (!outcome.ok()) return;
+      left_.gather(team, a, 1, m_, left_tau_);
+      bring_back(team, left_, m_, u_, p_, u, 1, m_);
+      right_.gather(team, a, m_, 1, right_tau_);
+      bring_back(team, right_, n_, v_, n_, vt, n_, 1);
+    });
+    for (Size k = 0; k < n_; ++k) s[k] = d_[n_ - 1 - k];
+    multiply_by_power(s, n_, exponent);
+    return outcome;
+  }
+
+ private:
+  // Vectors of n numbers, in rows and in the order of ascending values, behind them zeros up to `rows`, or those of the
+  // identity from number n on. Number i of vector c goes to to[i * step + c * next].
+  void bring_back(Team& team, const ReflectionPanels<T>& panels, Size rows, const T* vectors, Size columns, T* to,
+                  Size step, Size next) const noexcept {
+    const Qr<T>& kernel = kernel_of<Qr<T>>();
+    const Size row = panels.row_step(columns);
+    T* const x = work_;
+    panels.apply(
+        team, x, columns,
+        [&](Size c, Size own) {
+          const Size from_vectors = std::clamp<Size>(n_ - c, 0, own);
+          if (from_vectors > 0)
+            kernel.gather(vectors + (n_ - 1 - c) * n_, Layout{from_vectors, n_, -n_, 1}, x + c, row);
+          for (Size i = 0; i < rows; ++i) {
+            T* const in_row = x + i * row + c;
+            std::fill(in_row + (i < n_ ? from_vectors : 0), in_row + round_up(own, items_per_group<T>), T{0});
+            if (i >= n_ && i >= c && i < c + own) in_row[i - c] = 1;
+          }
+        },
+        [&](Size c, Size own) { kernel.copy_out(x + c, row, to + c * next, Layout{rows, own, step, next}); });
+  }
+
+  Size m_, n_, p_;
+  const LapackRoutines<T>& routines_;
+  BidiagonalDivide<T> divide_;
+  ReflectionPanels<T> left_, right_;
+  Size work_size_ = 0;
+  T *d_ = nullptr, *e_ = nullptr, *left_tau_ = nullptr, *right_tau_ = nullptr, *work_ = nullptr, *u_ = nullptr,
+    *v_ = nullptr;
+};
+
+}  // namespace mmlfast::drivers
