@@ -29,8 +29,8 @@ struct LapackRoutines {
   Int (*syevd)(bool vectors, bool upper, Int n, T* a, T* w, T* work, Int lwork, void* iwork, Int liwork);
   // The lower triangle to tridiagonal form: d, e (n - 1), reflections below the subdiagonal and tau (n - 1).
   Int (*sytrd)(Int n, T* a, T* d, T* e, T* tau, T* work, Int lwork);
-  // A tall matrix (m >= n) to upper bidiagonal form: d, e (n - 1), reflections below the diagonal with tauq (n), and right
-  // of the one beside it with taup (n).
+  // A tall matrix (m >= n) to upper bidiagonal form: d, e (n - 1), reflections below the diagonal with tauq (n), and
+  // right of the one beside it with taup (n).
   Int (*gebrd)(Int m, Int n, T* a, T* d, T* e, T* tauq, T* taup, T* work, Int lwork);
   // SVD of an upper bidiagonal matrix, with a column more than its n rows if `wide`, by QR sweeps: singular values
   // (in any order, in d); vt (of as many rows as columns) and u (n x n) are multiplied. e is overwritten; work 4 n.

@@ -83,12 +83,15 @@ def svd(
 
     Matrices with ``k <= 12``, and stacks of matrices with ``k <= 64`` (without vectors 32), are done by one-sided
     Jacobi, whose small singular values are right to nearly all digits where scaling the columns (``m >= n``; else the
-    rows) makes the matrix well-conditioned. Others go to LAPACK's gesdd. Signs of singular vectors may differ from
-    NumPy's.
+    rows) makes the matrix well-conditioned. Others are reduced to bidiagonal form by LAPACK, which does the rest too
+    (gesdd) for ``k < 97``, for long matrices and without vectors; else that is divided and conquered [2]_. Signs of
+    singular vectors may differ from NumPy's.
 
     References
     ----------
     .. [1] J. Demmel and K. Veselic, Jacobi's method is more accurate than QR, SIAM J. Matrix Anal. Appl. 13 (1992).
+    .. [2] M. Gu and S. C. Eisenstat, A divide-and-conquer algorithm for the bidiagonal SVD, SIAM J. Matrix Anal. Appl.
+       16 (1995).
 
     Examples
     --------
