@@ -72,7 +72,7 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     Matrices of 2 and 3 rows are solved in closed form, larger ones by reduction to tridiagonal form and QL,
     all in SIMD lanes. Of matrices of more than 128 rows (20, if there are few) LAPACK makes the tridiagonal
     form; its eigenvectors come from QL up to 96 rows, else from divide and conquer [2]_, and are brought back by
-    reflections of our own up to 400 rows. As in NumPy, NaN in a matrix of one or two rows gives NaN and in a larger one
+    its reflections, all threads working. As in NumPy, NaN in a matrix of one or two rows gives NaN and in a larger one
     an error. NumPy's LAPACK does not always find it from 33 rows on; here it is found.
 
     References
