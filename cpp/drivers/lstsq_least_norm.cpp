@@ -75,7 +75,7 @@ Outcome triples_by_lapack(const Matrix& g, Size n, double* s, Size* order) noexc
   AlignedBuffer<double> right(checked_product(p, k));
   if (!right) return no_memory;
   const Batch<const double> b{g.data, 0, {p, n, g.ld, 1}};
-  return run_gesdd('S', 1, b, [&](Size, const auto& f) {
+  return run_svd('S', 1, b, [&](Size, const auto& f) {
     for (Size i = 0; i < p; ++i) {
       order[i] = i;
       s[i] = f.s[i];

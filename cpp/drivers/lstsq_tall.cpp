@@ -131,7 +131,7 @@ class TallLstsq {
       square = {copy.data(), 0, {n_, n_, n_, 1}};
     }
     const Outcome outcome =
-        run_gesdd('N', 1, square, [&](Size, const auto& factors) { std::copy_n(factors.s, n_, s.data()); });
+        run_svd('N', 1, square, [&](Size, const auto& factors) { std::copy_n(factors.s, n_, s.data()); });
     if (!outcome.ok()) return outcome;
     if (one_scale) smallest = s[n_ - 1];
     multiply_by_power(s.data(), n_, largest);

@@ -61,7 +61,7 @@ Outcome for_each_values(Size n_items, const Batch<const T>& a, SingularValuesOf 
   if (!use_lanes<T>(a.layout, n_items, false)) {
     JoinedOutcome taken;
     const auto prepare = [&](T* item, bool by_columns) { prepare_for_values(what, item, a.layout, by_columns); };
-    Outcome outcome = run_gesdd<T>('N', n_items, a, prepare, [&](Size i, const SingularFactors<T>& f) {
+    Outcome outcome = run_svd<T>('N', n_items, a, prepare, [&](Size i, const SingularFactors<T>& f) {
       if (!take(i, f.s).ok()) taken.join({Outcome::Status::failed_items, i});
     });
     outcome = without_failures(outcome);
@@ -126,7 +126,7 @@ Outcome svd(Size n_items, const Batch<const T>& a, const Batch<T>& u, const Batc
     return {};
   }
   if (!use_lanes<T>(a.layout, n_items, true)) {
-    return without_failures(run_gesdd<T>(whole ? 'A' : 'S', n_items, a, [&](Size i, const SingularFactors<T>& f) {
+    return without_failures(run_svd<T>(whole ? 'A' : 'S', n_items, a, [&](Size i, const SingularFactors<T>& f) {
       f.copy_u(u.item(i), u.layout);
       from_columns(f.s, s.layout.rows, s.item(i), s.layout);
       f.copy_vh(vh.item(i), vh.layout);

@@ -71,7 +71,7 @@ void columns_to_length_one(T* a, Size m, Size n, Size row_step, Size column_step
   }
 }
 
-// An item in memory, as run_gesdd has it, to the scale of the singular values that are asked for.
+// An item in memory, as run_svd has it, to the scale of the singular values that are asked for.
 template <class T>
 void prepare_for_values(SingularValuesOf what, T* item, const Layout& l, bool by_columns) noexcept {
   const Size m = l.rows, n = l.cols;
@@ -105,73 +105,95 @@ struct SingularFactors {
   }
 };
 
-// prepare(copy, by_columns) and call(i, factors) for each item. job: 'A' whole factors, 'S' reduced ones, 'N' values
-// only.
+// What one matrix needs: of `rows` rows and k <= rows columns, by columns. job: 'A' whole factors, 'S' reduced ones,
+// 'N' values only.
+template <class T>
+class SvdRoom {
+ public:
+  SvdRoom(char job, Size rows, Size k, const LapackRoutines<T>& routines) noexcept
+      : job_(job), rows_(rows), k_(k), routines_(routines), large_(rows, k, job == 'A' ? rows : k, routines) {}
+
+  // Faster by code of our own.
+  bool is_divided() const noexcept { return job_ != 'N' && LargeSvd<T>::suits(rows_, k_); }
+
+  void lay_out(Divider& divider) noexcept {
+    copy = divider.take<T>(checked_product(rows_, k_));
+    s = divider.take<T>(k_);
+    left = divider.take<T>(left_size());
+    right = divider.take<T>(right_size());
+    if (is_divided()) return large_.lay_out(divider);
+    work_size_ = workspace<T>(
+        [&](T* work) { routines_.gesdd(job_, rows_, k_, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
+    work_ = divider.take<T>(work_size_);
+    integers_ = divider.take<std::int64_t>(8 * k_);
+  }
+
+  // The factors of `copy`, which is overwritten; all NaN if the outcome is a failure.
+  Outcome solve(bool threaded) const noexcept {
+    Outcome outcome{Outcome::Status::failed_items};
+    if (all_finite(copy, rows_ * k_)) {
+      if (is_divided())
+        outcome = large_.solve(copy, s, left, right, threaded);
+      else if (routines_.gesdd(job_, rows_, k_, copy, s, left, right, work_, work_size_, integers_) == 0)
+        outcome = {};
+    }
+    if (outcome.ok()) return outcome;
+    constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+    std::fill_n(s, k_, nan);
+    std::fill_n(left, left_size(), nan);
+    std::fill_n(right, right_size(), nan);
+    return outcome;
+  }
+
+  T *copy = nullptr, *s = nullptr, *left = nullptr, *right = nullptr;
+
+ private:
+  Size left_size() const noexcept { return job_ == 'N' ? 1 : checked_product(rows_, job_ == 'A' ? rows_ : k_); }
+  Size right_size() const noexcept { return job_ == 'N' ? 1 : checked_product(k_, k_); }
+
+  char job_;
+  Size rows_, k_, work_size_ = 0;
+  const LapackRoutines<T>& routines_;
+  LargeSvd<T> large_;
+  T* work_ = nullptr;
+  std::int64_t* integers_ = nullptr;
+};
+
+// prepare(copy, by_columns) and call(i, factors) for each item.
 template <class T, class Prepare, class Call>
-Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Prepare&& prepare, Call&& call) noexcept {
-  const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n);
-  if (!fits_blas_int(m) || !fits_blas_int(n)) return {Outcome::Status::too_large};
+Outcome run_svd(char job, Size n_items, const Batch<const T>& a, Prepare&& prepare, Call&& call) noexcept {
+  const Size m = a.layout.rows, n = a.layout.cols, k = std::min(m, n), rows = std::max(m, n);
+  if (!fits_blas_int(rows)) return {Outcome::Status::too_large};
   const LapackRoutines<T>* routines = lapack_routines<T>();
   if (routines == nullptr) return {Outcome::Status::no_lapack};
-  const Size u_size = job == 'N' ? 1 : checked_product(m, job == 'A' ? m : k);
-  const Size vh_size = job == 'N' ? 1 : checked_product(n, job == 'A' ? n : k);
-  const Size a_size = checked_product(m, n);
-  if (a_size < 0 || u_size < 0 || vh_size < 0) return {Outcome::Status::too_large};
   const bool by_columns = m > n;
-  const Size rows = std::max(m, n);
-  const bool divided = job != 'N' && LargeSvd<T>::suits(rows, k);
-  const LargeSvd<T> large_shape(rows, k, job == 'A' ? rows : k, *routines);
-  Size lwork = 0;
-  if (divided) {
-    LargeSvd<T> large = large_shape;
-    Divider divider;
-    large.lay_out(divider);
-    lwork = divider.used() < 0 ? most_memory : ceil_div(divider.used(), static_cast<Size>(sizeof(T)));
-  } else {
-    lwork = workspace<T>(
-        [&](T* work) { routines->gesdd(job, rows, k, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
-  }
-  const auto padded = [](Size count) { return round_up(count, 16); };
-  const Size elements = padded(a_size) + padded(k) + padded(u_size) + padded(vh_size) + padded(lwork);
-  const Size bytes = checked_product(elements, static_cast<Size>(sizeof(T)));
-  const double order = static_cast<double>(k), longer = static_cast<double>(std::max(m, n));
+  SvdRoom<T> shape(job, rows, k, *routines);
+  Divider divider;
+  shape.lay_out(divider);
+  if (divider.used() < 0) return {Outcome::Status::too_large};
+  const double order = static_cast<double>(k), longer = static_cast<double>(rows);
   const double item_ns = order * order * longer * (job == 'N' ? 0.3 : 1.0) * (sizeof(T) == 8 ? 1.0 : 0.5) + 2000;
   const auto one = [&](Size i, void* scratch) -> Outcome {
-    T* x = static_cast<T*>(scratch);
-    const auto take = [&](Size count) { return (x += padded(count)) - padded(count); };
-    T* copy = take(a_size);
-    SingularFactors<T> f;
-    f.s = take(k);
-    f.u = take(u_size);
-    f.vh = take(vh_size);
-    T* work = take(lwork);
-    f.by_columns = by_columns;
-    to_columns(a.item(i), by_columns ? a.layout : transposed(a.layout), copy, rows);
-    prepare(copy, by_columns);
-    T *const left = by_columns ? f.u : f.vh, *const right = by_columns ? f.vh : f.u;
-    if (!all_finite(copy, a_size)) {
-      f.outcome = {Outcome::Status::failed_items};
-    } else if (divided) {
-      LargeSvd<T> large = large_shape;
-      Divider divider(work);
-      large.lay_out(divider);
-      f.outcome = large.solve(copy, f.s, left, right, item_ns > 4e6);
-    } else if (routines->gesdd(job, rows, k, copy, f.s, left, right, work, lwork, x) != 0) {
-      f.outcome = {Outcome::Status::failed_items};
-    }
-    if (!f.outcome.ok()) std::fill(f.s, work, std::numeric_limits<T>::quiet_NaN());
+    SvdRoom<T> room(job, rows, k, *routines);
+    Divider pieces(scratch);
+    room.lay_out(pieces);
+    to_columns(a.item(i), by_columns ? a.layout : transposed(a.layout), room.copy, rows);
+    prepare(room.copy, by_columns);
+    SingularFactors<T> f{
+        by_columns ? room.left : room.right, room.s, by_columns ? room.right : room.left, {}, by_columns};
+    f.outcome = room.solve(item_ns > 4e6);
     call(i, static_cast<const SingularFactors<T>&>(f));
     return f.outcome;
   };
   // Measured: more BLAS threads gain nothing up to there.
-  const double most_serial_ns = divided ? 350e6 : 5e6;
+  const double most_serial_ns = shape.is_divided() ? 350e6 : 5e6;
   const Uses uses = item_ns < most_serial_ns ? Uses::serial_lapack : Uses::lapack;
-  return run_matrices(n_items, item_ns, bytes < 0 ? bytes : bytes + 64 * k + 64, uses, one);
+  return run_matrices(n_items, item_ns, divider.used(), uses, one);
 }
 
 template <class T, class Call>
-Outcome run_gesdd(char job, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
-  return run_gesdd<T>(job, n_items, a, [](T*, bool) {}, call);
+Outcome run_svd(char job, Size n_items, const Batch<const T>& a, Call&& call) noexcept {
+  return run_svd<T>(job, n_items, a, [](T*, bool) {}, call);
 }
 
 }  // namespace mmlfast::drivers
