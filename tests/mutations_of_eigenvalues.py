@@ -28,7 +28,7 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("T* y = z + (from + 1) * step;", "T* y = z + from * step;"),  # the rows that are turned afterwards
     ),
     (
-        "cpp/kernels/poles.cpp",
+        "cpp/kernels/eigh_poles.cpp",
         "test_eigh.py test_svd.py",
         ("gaps[j - first] = 1;", "gaps[j - first] = 2;"),  # the z of the roots
         ("weight[first + i] = z[first + i] < 0 ? -size : size;", "weight[first + i] = size;"),
@@ -37,7 +37,7 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("difference[i] *= d[i];", ""),
     ),
     (
-        "cpp/drivers/divided.hpp",
+        "cpp/drivers/common/joints.hpp",
         "test_eigh.py test_svd.py",
         ("if (sides[here] != sides[last]) sides[here] = both;", ""),
         ("std::inplace_merge(to, to + k, to + n, less);", ""),

@@ -2,7 +2,7 @@
 // blocks for QL (drivers/eigh_sweeps.hpp), whose answers are joined two by two, over the threads of a team.
 #pragma once
 
-#include "drivers/divided.hpp"
+#include "drivers/common/joints.hpp"
 #include "drivers/eigh_sweeps.hpp"
 
 namespace mmlfast::drivers {
@@ -12,7 +12,7 @@ namespace mmlfast::drivers {
 // eigenvectors of the blocks that is a diagonal matrix plus rho z z'.
 //
 // Source: J. J. M. Cuppen, A divide and conquer method for the symmetric tridiagonal eigenproblem, Numer. Math. 36,
-// 1981; see also kernels/poles.hpp.
+// 1981; see also kernels/eigh_poles.hpp.
 template <class T>
 class TridiagonalDivide {
  public:

@@ -8,7 +8,7 @@
 #include "drivers/common/matrix_batch.hpp"
 #include "drivers/eigh_divide.hpp"
 #include "drivers/eigh_sweeps.hpp"
-#include "drivers/reflections.hpp"
+#include "drivers/qr_reflections.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {

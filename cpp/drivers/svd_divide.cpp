@@ -94,7 +94,7 @@ Outcome BidiagonalDivide<T>::join(Team& team, const Range& r, T alpha, T beta, T
   side[upper] = Joints<T>::both;
   u[row * n_ + row] = 1;
   if (r.wide) {
-    const double other = in_row(r.end), length = std::hypot(element[upper], other);
+    const double other = in_row(r.end), length = length_of(element[upper], other);
     if (length > 0) joints_.turn_rows(v, row, r.end, r.begin, columns, element[upper] / length, other / length);
     element[upper] = length;
   }

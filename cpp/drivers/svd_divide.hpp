@@ -2,7 +2,7 @@
 // divided into blocks for LAPACK's QR sweeps, whose answers are joined two by two, over the threads of a team.
 #pragma once
 
-#include "drivers/divided.hpp"
+#include "drivers/common/joints.hpp"
 #include "runtime/lapack_table.hpp"
 
 namespace mmlfast::drivers {
@@ -12,7 +12,7 @@ namespace mmlfast::drivers {
 // the vectors of both blocks the matrix is a diagonal one with that row as its first.
 //
 // Source: M. Gu and S. C. Eisenstat, A divide-and-conquer algorithm for the bidiagonal SVD, SIAM J. Matrix Anal. Appl.
-// 16, 1995; see also kernels/poles.hpp.
+// 16, 1995; see also kernels/eigh_poles.hpp.
 template <class T>
 class BidiagonalDivide {
  public:

@@ -2,7 +2,7 @@
 // (drivers/svd_divide.hpp), and its vectors brought back by panels of reflections.
 #pragma once
 
-#include "drivers/reflections.hpp"
+#include "drivers/qr_reflections.hpp"
 #include "drivers/svd_divide.hpp"
 
 namespace mmlfast::drivers {

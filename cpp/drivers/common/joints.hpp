@@ -1,5 +1,5 @@
 // What divide and conquer of one matrix (eigh_divide, svd_divide) does where two halves are joined: deflation, the
-// roots and vectors of what is left (kernels/poles.hpp), and the products with the vectors of the halves.
+// roots and vectors of what is left (kernels/eigh_poles.hpp), and the products with the vectors of the halves.
 #pragma once
 
 #include <algorithm>
@@ -8,8 +8,8 @@
 #include <limits>
 #include <numeric>
 
+#include "kernels/eigh_poles.hpp"
 #include "kernels/matmul.hpp"
-#include "kernels/poles.hpp"
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/outcome.hpp"
 #include "runtime/sizes.hpp"
@@ -24,6 +24,12 @@ inline Size blocks_of(Size n) noexcept {
   Size blocks = 1;
   while (ceil_div(n, blocks) > most_undivided) blocks *= 2;
   return blocks;
+}
+
+// hypot's last bits are the system's.
+inline double length_of(double x, double y) noexcept {
+  const double longer = std::max(std::fabs(x), std::fabs(y)), shorter = std::min(std::fabs(x), std::fabs(y));
+  return longer == 0 ? 0 : longer * std::sqrt(1 + (shorter / longer) * (shorter / longer));
 }
 
 // Rows begin .. end of an n x n matrix, and the columns of as many: vectors that are zero from column `middle` on, or
@@ -95,7 +101,7 @@ class Joints {
         continue;
       }
       if (last >= 0) {
-        const double length = std::hypot(elements[here], elements[last]);
+        const double length = length_of(elements[here], elements[last]);
         const double c = elements[here] / length, s = -elements[last] / length;
         if (are_near(last, here, c, s)) {
           elements[here] = length;

@@ -1,4 +1,4 @@
-#include "kernels/poles.hpp"
+#include "kernels/eigh_poles.hpp"
 
 #include "kernels/common/fma.hpp"
 #include "simd/vec.hpp"
@@ -247,6 +247,6 @@ void two_vectors(ptrdiff_t k, const double* d, const double* weight, double* dif
 
 }  // namespace
 
-MMLFAST_DEFINE_TABLES(Poles, poles, root, weights, vector<T>, two_vectors<T>)
+MMLFAST_DEFINE_TABLES(Poles, eigh_poles, root, weights, vector<T>, two_vectors<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

@@ -52,6 +52,6 @@ struct Poles {
                       const std::int32_t* order, T* left, T* right);
 };
 
-MMLFAST_KERNEL_TABLES(Poles, poles)
+MMLFAST_KERNEL_TABLES(Poles, eigh_poles)
 
 }  // namespace mmlfast
