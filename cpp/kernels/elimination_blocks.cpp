@@ -66,12 +66,19 @@ MMLFAST_INLINE void fetch_tile(const T* c, Index c_ld, Index bytes) {
   }
 }
 
+// The rows of l behind these come as well, some columns with each tile: each of their lines is far from the one before
+// it, and the first tile would wait for all of them.
 template <int Registers, class T>
 MMLFAST_NOINLINE void slab(const Operands<T>& o, const T* l, T* c, Index c_ld, Index cols) {
-  Index j = 0;
+  constexpr Index rows = Registers * native_lanes<T>, line = 64 / static_cast<Index>(sizeof(T));
+  const Index share = cols < tile_columns ? 0 : o.depth / (cols / tile_columns) + 1;
+  Index j = 0, next = 0;
   for (; j + tile_columns <= cols; j += tile_columns) {
     if (j + 2 * tile_columns <= cols)
       fetch_tile<tile_columns>(c + (j + tile_columns) * c_ld, c_ld, Registers * native_bytes);
+    for (const Index end = next + share < o.depth ? next + share : o.depth; next < end; ++next)
+      for (Index i = rows; i < 2 * rows; i += line)
+        fetch_line<0, 2>(l, (next * o.ld + i) * static_cast<Index>(sizeof(T)));
     tile<tile_columns, Registers>(o, l, o.r + j * o.r_col, c + j * c_ld, c_ld);
   }
   for (; j < cols; ++j) tile<1, Registers>(o, l, o.r + j * o.r_col, c + j * c_ld, c_ld);
