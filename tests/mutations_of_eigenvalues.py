@@ -43,18 +43,20 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("std::inplace_merge(to, to + k, to + n, less);", ""),
         ("pole_[node.place + 1] = std::max(pole_[node.place + 1], nothing / 2);", ";"),
         ("if (std::is_sorted(order_, order_ + n_)) return;", "return;"),
+        ("least_in_joint = 0x1p-250", "least_in_joint = 0x1p-500"),
     ),
     (
         "cpp/drivers/eigh_divide.cpp",
         "test_eigh.py",
         ("above || coupling > 0 ? x : -x", "x"),
-        ("nothing = 8 * u *", "nothing = 8e4 * u *"),  # what is not zero is dropped
+        ("std::max(8 * u *", "std::max(8e4 * u *"),  # what is not zero is dropped
         ("d[row] -= std::fabs(e[row - 1]);", ""),
     ),
     (
         "cpp/drivers/svd_divide.cpp",
         "test_svd.py",
         ("side[upper] = Joints<T>::both;", ""),
+        ("if (length > least_in_joint)", "if (length > 0)"),
         ("nothing = std::max(8 * u_of_T * largest", "nothing = std::max(8e4 * u_of_T * largest"),
         ("if (std::fabs(element[upper]) <= nothing) element[upper] = nothing;", ""),
         ("above ? alpha : beta", "alpha"),

@@ -249,6 +249,20 @@ def test_hard_matrices_that_are_divided(n, dtype, rng):
             raise AssertionError(f"{name}: {error}") from None
 
 
+@every_dtype
+@pytest.mark.parametrize("n", [98, 192])
+@pytest.mark.parametrize("place", [0, 60, -1])
+def test_parts_that_are_tiny_beside_one_number(n, place, dtype, rng):
+    """Quotients in a part overflowed, and equal values in it were not seen: columns of zeros, or NaN."""
+    for t in (1e-20, 1e-36, 1e-42) if dtype == np.float32 else (1e-150, 1e-200, 1e-300, 1e-305, 1e-310, 5e-324):
+        for sizes in (np.ones(n), 10.0 ** rng.uniform(-10, 10, n), rng.integers(0, 5, n) * 1.0):
+            with np.errstate(under="ignore"):
+                band = (t * sizes * rng.choice([-1.0, 1.0], n)).astype(dtype)
+            for d in (np.zeros(n, dtype), band[::-1].copy()):
+                d[place] = 1
+                assert_right(np.diag(d) + np.diag(band[1:], 1) + np.diag(band[1:], -1))
+
+
 @pytest.mark.parametrize("n", [97, 128, 385, 1000])
 def test_eigenvalues_of_a_chain_are_known(n):
     """2 - 2 cos(k pi / (n + 1)), and vectors of sines."""

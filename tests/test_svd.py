@@ -265,6 +265,24 @@ def test_hard_matrices_that_are_divided(m, n, dtype, rng):
                 raise AssertionError(f"{name}, {whole}: {error}") from None
 
 
+@every_dtype
+@pytest.mark.parametrize("n", [97, 192])
+@pytest.mark.parametrize("place", [0, 60, -1])
+def test_parts_that_are_tiny_beside_one_number(n, place, dtype, rng):
+    """Squares of quotients in a part overflowed, and turns by denormal lengths were none."""
+    for t in (1e-20, 1e-36, 1e-42) if dtype == np.float32 else (1e-150, 1e-200, 1e-300, 1e-310, 1e-320, 5e-324):
+        for sizes in (np.ones(n), 10.0 ** rng.uniform(-10, 10, n), rng.standard_normal(n)):
+            with np.errstate(under="ignore"):
+                band = (t * sizes).astype(dtype)
+                d = (t * rng.standard_normal(n)).astype(dtype)
+            d[place] = 1
+            for a in (np.diag(band[::-1] * (np.arange(n) != place % n)) + np.diag(band[1:], 1), np.diag(band[1:], 1)):
+                a[place, place] = 1
+                assert_decomposes(a, la.svd(a))
+            a = np.diag(d) + np.diag(band[1:], 1)
+            assert_decomposes(a, la.svd(a))
+
+
 def test_singular_values_of_a_chain_are_known():
     """Ones on the diagonal and beside it: 2 cos(k pi / (2 n + 1))."""
     n = 500

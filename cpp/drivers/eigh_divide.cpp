@@ -1,6 +1,10 @@
 #include "drivers/eigh_divide.hpp"
 
+#include <algorithm>
 #include <cassert>
+#include <cmath>
+#include <limits>
+#include <numeric>
 
 namespace mmlfast::drivers {
 
@@ -13,11 +17,11 @@ void TridiagonalDivide<T>::lay_out(Divider& divider) noexcept {
 
 template <class T>
 Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z, T* work) const noexcept {
-  T size = 0;
-  for (Size i = 0; i < n_; ++i) size = std::max({size, std::fabs(d[i]), i < n_ - 1 ? std::fabs(e[i]) : T{0}});
-  if (!std::isfinite(size)) return {Outcome::Status::failed_items};
-  const T unit = size > 0 ? std::ldexp(T{1}, std::ilogb(size)) : T{1};
-  for (Size i = 0; i < n_; ++i) d[i] /= unit, e[i] /= unit;
+  T unit = unit_of_diagonals(d, e, n_);
+  if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
+  if (unit == 0) unit = 1;
+  for (Size i = 0; i < n_; ++i) d[i] /= unit;
+  for (Size i = 0; i < n_ - 1; ++i) e[i] /= unit;
   const auto bound = [&](Size block, Size blocks) { return n_ * block / blocks; };
   for (Size block = 1; block < blocks_; ++block) {
     const Size row = bound(block, blocks_);
@@ -81,7 +85,7 @@ Outcome TridiagonalDivide<T>::join(Team& team, const DividedNode& node, double c
   std::inplace_merge(order, order + upper, order + n,
                      [&](std::int32_t i, std::int32_t j) { return value[i] < value[j]; });
   const double rho = 2 * std::fabs(coupling), u = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-  const double nothing = 8 * u * std::max(largest, rho * longest);
+  const double nothing = std::max(8 * u * std::max(largest, rho * longest), least_in_joint);
   // A turn of two rows leaves gap * c * s beside the diagonal.
   const Joint joint = joints_.deflate(
       node, n, -1, rho > 0 ? nothing / rho : std::numeric_limits<double>::infinity(),

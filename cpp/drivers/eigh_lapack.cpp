@@ -35,9 +35,8 @@ T copy_lower(const T* from, const Layout& l, T* to) {
 // they also go on looking for work long after its last call, in the way of ours).
 constexpr Size most_serial_rows = 700;
 
-// Up to where the vectors of the tridiagonal form come faster from QL than from divide and conquer (measured: with
-// AVX-512 up to 280 rows, with AVX2 up to 170).
-constexpr Size most_swept_rows = 96;
+// Up to where the vectors of the tridiagonal form come as fast from QL as from divide and conquer (measured).
+constexpr Size most_swept_rows = least_divided - 1;
 
 // One matrix after another; matrices in all orders are brought to the same one, to get the same bits.
 template <class T>

@@ -1,7 +1,11 @@
 // Vectors multiplied by the reflections that LAPACK has reduced a matrix with, in panels, over the threads of a team.
 #pragma once
 
+#include <algorithm>
+
 #include "drivers/qr_panels.hpp"
+#include "kernels/common/spread_stride.hpp"
+#include "runtime/aligned_buffer.hpp"
 
 namespace mmlfast::drivers {
 

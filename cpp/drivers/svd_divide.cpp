@@ -1,5 +1,11 @@
 #include "drivers/svd_divide.hpp"
 
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
 namespace mmlfast::drivers {
 
 template <class T>
@@ -23,17 +29,15 @@ typename BidiagonalDivide<T>::Range BidiagonalDivide<T>::range(Size i, Size rang
 
 template <class T>
 Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v, T* work) const noexcept {
-  T size = 0;
-  for (Size i = 0; i < n_; ++i) size = std::max({size, std::fabs(d[i]), i < n_ - 1 ? std::fabs(e[i]) : T{0}});
-  if (!std::isfinite(size)) return {Outcome::Status::failed_items};
-  if (size == 0) {
+  const T unit = unit_of_diagonals(d, e, n_);
+  if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
+  if (unit == 0) {
     for (T* vectors : {u, v}) {
       std::fill_n(vectors, n_ * n_, T{0});
       for (Size i = 0; i < n_; ++i) vectors[i * (n_ + 1)] = 1;
     }
     return {};
   }
-  const T unit = std::ldexp(T{1}, std::ilogb(size));
   for (Size i = 0; i < n_; ++i) d[i] /= unit;
   for (Size i = 0; i < n_ - 1; ++i) e[i] /= unit;
   JoinedOutcome outcome;
@@ -55,6 +59,7 @@ Outcome BidiagonalDivide<T>::solve_block(const Range& r, T* d, T* e, T* u, T* v,
   const Size n = r.end - r.begin, columns = n + (r.wide ? 1 : 0);
   for (T* rows : {u, v}) std::fill_n(rows + r.begin * n_, columns * n_, T{0});
   T *const by_columns = work + r.begin * n_, *const sweeps = by_columns + columns * columns;
+  assert(columns * columns + 4 * n <= columns * n_);  // what other blocks leave to this one
   std::fill_n(by_columns, columns * columns, T{0});
   for (Size i = 0; i < columns; ++i) by_columns[i * (columns + 1)] = 1;
   T* const own_u = u + r.begin * n_ + r.begin;
@@ -95,12 +100,12 @@ Outcome BidiagonalDivide<T>::join(Team& team, const Range& r, T alpha, T beta, T
   u[row * n_ + row] = 1;
   if (r.wide) {
     const double other = in_row(r.end), length = length_of(element[upper], other);
-    if (length > 0) joints_.turn_rows(v, row, r.end, r.begin, columns, element[upper] / length, other / length);
+    if (length > least_in_joint)
+      joints_.turn_rows(v, row, r.end, r.begin, columns, element[upper] / length, other / length);
     element[upper] = length;
   }
-  // Of what is 1 in size a number so small is nothing, whatever is in this part.
   const double u_of_T = static_cast<double>(std::numeric_limits<T>::epsilon()) / 2;
-  const double nothing = std::max(8 * u_of_T * largest, 0x1p-500);
+  const double nothing = std::max(8 * u_of_T * largest, least_in_joint);
   if (std::fabs(element[upper]) <= nothing) element[upper] = nothing;
   for (Size i = upper; i < n - 1; ++i) order[i] = order[i + 1] + static_cast<std::int32_t>(upper + 1);
   std::inplace_merge(order, order + upper, order + n - 1,

@@ -84,8 +84,8 @@ void prepare_for_values(SingularValuesOf what, T* item, const Layout& l, bool by
     columns_to_length_one<16, 1>(item, m, n, n, 1);
 }
 
-// The singular values and vectors that LAPACK gives; all NaN if the outcome is a failure. It is handed a tall matrix,
-// which it does faster: for m > n the item, so that U and V' are by columns; else the transpose, as it lies in memory,
+// Singular values and vectors; all NaN if the outcome is a failure. LAPACK is handed a tall matrix, which it does
+// faster: for m > n the item, so that U and V' are by columns; else the transpose, as it lies in memory,
 // so that they are by rows.
 template <class T>
 struct SingularFactors {
@@ -111,7 +111,11 @@ template <class T>
 class SvdRoom {
  public:
   SvdRoom(char job, Size rows, Size k, const LapackRoutines<T>& routines) noexcept
-      : job_(job), rows_(rows), k_(k), routines_(routines), large_(rows, k, job == 'A' ? rows : k, routines) {}
+      : job_(job), rows_(rows), k_(k), routines_(routines), large_(rows, k, job == 'A' ? rows : k, routines) {
+    if (!is_divided())
+      work_size_ = workspace<T>(
+          [&](T* work) { routines_.gesdd(job, rows, k, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
+  }
 
   // Faster by code of our own.
   bool is_divided() const noexcept { return job_ != 'N' && LargeSvd<T>::suits(rows_, k_); }
@@ -122,8 +126,6 @@ class SvdRoom {
     left = divider.take<T>(left_size());
     right = divider.take<T>(right_size());
     if (is_divided()) return large_.lay_out(divider);
-    work_size_ = workspace<T>(
-        [&](T* work) { routines_.gesdd(job_, rows_, k_, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
     work_ = divider.take<T>(work_size_);
     integers_ = divider.take<std::int64_t>(8 * k_);
   }
@@ -174,7 +176,7 @@ Outcome run_svd(char job, Size n_items, const Batch<const T>& a, Prepare&& prepa
   const double order = static_cast<double>(k), longer = static_cast<double>(rows);
   const double item_ns = order * order * longer * (job == 'N' ? 0.3 : 1.0) * (sizeof(T) == 8 ? 1.0 : 0.5) + 2000;
   const auto one = [&](Size i, void* scratch) -> Outcome {
-    SvdRoom<T> room(job, rows, k, *routines);
+    SvdRoom<T> room = shape;
     Divider pieces(scratch);
     room.lay_out(pieces);
     to_columns(a.item(i), by_columns ? a.layout : transposed(a.layout), room.copy, rows);

@@ -2,6 +2,9 @@
 // (drivers/svd_divide.hpp), and its vectors brought back by panels of reflections.
 #pragma once
 
+#include <algorithm>
+
+#include "drivers/common/column_major.hpp"
 #include "drivers/qr_reflections.hpp"
 #include "drivers/svd_divide.hpp"
 
@@ -12,20 +15,19 @@ class LargeSvd {
  public:
   // Of m x n, m >= n, with p columns of U.
   LargeSvd(Size m, Size n, Size p, const LapackRoutines<T>& routines) noexcept
-      : m_(m), n_(n), p_(p), routines_(routines), divide_(n, routines), left_(m, n, 0), right_(n, n - 1, 1) {}
+      : m_(m), n_(n), p_(p), routines_(routines), divide_(n, routines), left_(m, n, 0), right_(n, n - 1, 1) {
+    if (suits(m, n))
+      lapack_size_ = workspace<T>(
+          [&](T* work) { return routines_.gebrd(m, n, nullptr, nullptr, nullptr, nullptr, nullptr, work, -1); });
+  }
 
   // Where it is faster than LAPACK's (measured): much taller ones are better off with a QR first.
-  static bool suits(Size m, Size n) noexcept { return n >= 97 && m < n + n / 2; }
+  static bool suits(Size m, Size n) noexcept { return n >= least_divided && m < n + n / 2; }
 
-  // Also asks for the size of LAPACK's scratch memory.
   void lay_out(Divider& divider) noexcept {
-    const auto wanted = [&](T* work) {
-      return routines_.gebrd(m_, n_, nullptr, nullptr, nullptr, nullptr, nullptr, work, -1);
-    };
-    work_size_ = std::max(
-        {workspace<T>(wanted), checked_product(m_, left_.row_step(p_)), checked_product(n_, right_.row_step(n_))});
     for (T** list : {&d_, &e_, &left_tau_, &right_tau_}) *list = divider.take<T>(n_);
-    work_ = divider.take<T>(work_size_);
+    const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
+    work_ = divider.take<T>(left < 0 || right < 0 ? -1 : std::max({lapack_size_, left, right}));
     for (T** square : {&u_, &v_}) *square = divider.take<T>(checked_product(n_, n_));
     divide_.lay_out(divider);
     left_.lay_out(divider);
@@ -37,7 +39,7 @@ class LargeSvd {
   Outcome solve(T* a, T* s, T* u, T* vt, bool threaded) const noexcept {
     const int exponent = far_exponent(largest_finite(a, m_ * n_));
     multiply_by_power(a, m_ * n_, -exponent);
-    if (routines_.gebrd(m_, n_, a, d_, e_, left_tau_, right_tau_, work_, work_size_) != 0)
+    if (routines_.gebrd(m_, n_, a, d_, e_, left_tau_, right_tau_, work_, lapack_size_) != 0)
       return {Outcome::Status::failed_items};
     Outcome outcome;
     with_team(threaded, [&](Team& team) {
@@ -48,6 +50,7 @@ class LargeSvd {
       right_.gather(team, a, m_, 1, right_tau_);
       bring_back(team, right_, n_, v_, n_, vt, n_, 1);
     });
+    if (!outcome.ok()) return outcome;
     for (Size k = 0; k < n_; ++k) s[k] = d_[n_ - 1 - k];
     multiply_by_power(s, n_, exponent);
     return outcome;
@@ -80,7 +83,7 @@ class LargeSvd {
   const LapackRoutines<T>& routines_;
   BidiagonalDivide<T> divide_;
   ReflectionPanels<T> left_, right_;
-  Size work_size_ = 0;
+  Size lapack_size_ = 0;
   T *d_ = nullptr, *e_ = nullptr, *left_tau_ = nullptr, *right_tau_ = nullptr, *work_ = nullptr, *u_ = nullptr,
     *v_ = nullptr;
 };

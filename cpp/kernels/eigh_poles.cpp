@@ -180,7 +180,8 @@ double root_in(ptrdiff_t k, ptrdiff_t j, const double* d, const double* z, doubl
   return place.origin + place.tau;
 }
 
-double root(Space space, ptrdiff_t k, ptrdiff_t j, const double* d, const double* z, double rho, double* difference) {
+double root_of_poles(Space space, ptrdiff_t k, ptrdiff_t j, const double* d, const double* z, double rho,
+                     double* difference) {
   return space == Space::values ? root_in<Space::values>(k, j, d, z, rho, difference)
                                 : root_in<Space::squares>(k, j, d, z, rho, difference);
 }
@@ -226,7 +227,7 @@ double divide_weights(ptrdiff_t k, const double* weight, double* difference) {
 }
 
 template <class T>
-void vector(ptrdiff_t k, const double* weight, double* difference, const std::int32_t* order, T* vector) {
+void vector_of_root(ptrdiff_t k, const double* weight, double* difference, const std::int32_t* order, T* vector) {
   const double inverse = divide_weights(k, weight, difference);
   for (ptrdiff_t i = 0; i < k; ++i) vector[i] = static_cast<T>(difference[order[i]] * inverse);
 }
@@ -234,7 +235,7 @@ void vector(ptrdiff_t k, const double* weight, double* difference, const std::in
 template <class T>
 void two_vectors(ptrdiff_t k, const double* d, const double* weight, double* difference, const std::int32_t* order,
                  T* left, T* right) {
-  vector(k, weight, difference, order, right);
+  vector_of_root(k, weight, difference, order, right);
   double square = 1;
   difference[0] = -1;
   for (ptrdiff_t i = 1; i < k; ++i) {
@@ -247,6 +248,6 @@ void two_vectors(ptrdiff_t k, const double* d, const double* weight, double* dif
 
 }  // namespace
 
-MMLFAST_DEFINE_TABLES(Poles, eigh_poles, root, weights, vector<T>, two_vectors<T>)
+MMLFAST_DEFINE_TABLES(Poles, eigh_poles, root_of_poles, weights, vector_of_root<T>, two_vectors<T>)
 
 }  // namespace mmlfast::MMLFAST_LEVEL

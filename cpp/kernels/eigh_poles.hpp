@@ -12,9 +12,8 @@
 //                returns y, root j, which is between d[j] and d[j + 1]
 //   weights      differences  IN   those of all roots, `stride` numbers from one to the next
 //                weight       OUT  weight[i] for first <= i < first + pole_margin, < k: of the z, up to a factor, that
-//                has
-//                                  exactly these roots (Gu and Eisenstat): vectors from it are orthogonal however
-//                                  close two roots are
+//                                  has exactly these roots (Gu and Eisenstat): vectors from it are orthogonal
+//                                  however close two roots are
 //   vector       difference   IN, OUT  those of one root; overwritten
 //                vector       OUT  its eigenvector, of length one: element i is that of order[i]
 //   two_vectors  difference   IN, OUT  those of one root; overwritten

@@ -1,6 +1,8 @@
 // Rows of C = A B: tiles of C in registers, with B and C in contiguous rows. Part of kernels/matmul.
 #pragma once
 
+#include <cstdint>
+
 #include "kernels/common/fetch_ahead.hpp"
 #include "kernels/common/product.hpp"
 #include "kernels/matmul.hpp"

@@ -112,7 +112,7 @@ void apply(const T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, const T* t, bo
            ptrdiff_t cols, ptrdiff_t first, T* work) {
   const ptrdiff_t row = cols + lanes<T>;
   T *w = work, *tw = work + n * row;
-  product<T>(n, cols, rows - first, {v + first, ld, 1, c + first * c_row, c_row, w, row});
+  product<T, true>(n, cols, rows - first, {v + first, ld, 1, c + first * c_row, c_row, w, row});
   product<T>(n, cols, n, {t, transposed ? 1 : n, transposed ? n : 1, w, row, tw, row});
   product<T>(rows, cols, n, {v, 1, ld, tw, row, c, c_row}, Start::c);
 }

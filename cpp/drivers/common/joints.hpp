@@ -17,7 +17,21 @@
 
 namespace mmlfast::drivers {
 
-inline constexpr Size most_undivided = 48;  // rows that are left to other methods
+// Rows of a block that is left to other methods, and of a matrix that is divided: into four blocks or more.
+inline constexpr Size most_undivided = 48, least_divided = 2 * most_undivided + 1;
+
+// In a matrix whose largest number is between 1 and 2 this is nothing, however small everything else in a part of it
+// may be: squares of what is divided by it, and its own, are normal numbers.
+inline constexpr double least_in_joint = 0x1p-250;
+
+// A power of two by which the largest of the numbers on both diagonals is divided; 0 if they are all zero, infinity or
+// NaN if they are not finite.
+template <class T>
+T unit_of_diagonals(const T* d, const T* e, Size n) noexcept {
+  T size = 0;
+  for (Size i = 0; i < n; ++i) size = std::max({size, std::fabs(d[i]), i < n - 1 ? std::fabs(e[i]) : T{0}});
+  return size > 0 && std::isfinite(size) ? std::ldexp(T{1}, std::ilogb(size)) : size;
+}
 
 // Blocks, a power of two, of at most so many rows.
 inline Size blocks_of(Size n) noexcept {
