@@ -51,10 +51,11 @@ Outcome in_pieces(Size n_items, Size rows, double item_ns, Size scratch_elements
     });
   Size per_block = 1, rows_per_block = rows, pieces = 1;
   if (item_ns < block_ns || (item_ns < longest_ns && n_items >= 8 * get_num_threads())) {
-    // A thread asks for the next item of its block while it works on one: some eight of them, and at least four blocks
-    // for each thread.
+    // Some eight blocks for each thread, since a helper comes late to a short job; four of several items where these
+    // are large, since a thread asks for the next item of its block while it works on one.
     const Size threads = get_num_threads(), rounds = std::max<Size>(4, n_items / (8 * threads));
-    per_block = std::min(n_items, std::max(ceil_div(n_items, rounds * threads), static_cast<Size>(block_ns / item_ns)));
+    const Size short_block = std::min(static_cast<Size>(block_ns / item_ns), n_items / (8 * threads));
+    per_block = std::max(ceil_div(n_items, rounds * threads), short_block);
   } else {
     const Size units = ceil_div(rows, row_unit);
     const Size units_per_block = std::max<Size>(1, static_cast<Size>(static_cast<double>(units) * block_ns / item_ns));
@@ -180,7 +181,7 @@ Outcome vecdot(Size n_items, const Batch<const T>& x, const Batch<const T>& y, c
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size k = x.layout.rows;
   if (k > inner_piece) return n_items == 0 ? Outcome{} : long_vecdot<T>(n_items, x, y, sum);
-  const double item_ns = 2 + 0.3 * static_cast<double>(k) * (static_cast<double>(sizeof(T)) / 8);
+  const double item_ns = 2 + 0.08 * static_cast<double>(k) * static_cast<double>(sizeof(T));
   return in_pieces<T>(n_items, 1, std::min(item_ns, block_ns * 0.99), inner_scratch_elements,
                       [&](Size first, Size count, Size, Size, T* scratch) {
                         kernel.inner(count, part(x, first, 0, k), part(y, first, 0, k), part(sum, first, 0, 1),
