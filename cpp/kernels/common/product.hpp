@@ -90,7 +90,7 @@ void run(std::ptrdiff_t depth, const ProductOperands<T>& o, const T* a, const T*
 template <int Vectors, bool Ahead, class T>
 void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const ProductOperands<T>& o, const T* a, const T* b, T* c,
            const T* from, std::ptrdiff_t from_row, bool add, const T* next) {
-  // In equal shares, a line a step at most.
+  // In equal shares, a line a step at most; lower tiles at the end ask for nothing.
   const std::ptrdiff_t tiles = Ahead ? (rows + tile_rows - 1) / tile_rows : 1;
   const std::ptrdiff_t share = Ahead ? (depth + tiles - 1) / tiles : 0;
   Coming coming{next, 0, next == nullptr ? 0 : share * Vectors};
@@ -105,12 +105,12 @@ void panel(std::ptrdiff_t rows, std::ptrdiff_t depth, const ProductOperands<T>& 
   const auto is_full = [&] { return rows >= tile_rows && !(tile_rows == 6 && rows == 8); };
   while (is_full()) run<tile_rows, Vectors, Ahead>(depth, o, a, b, c, from, from_row, add, coming), advance(tile_rows);
   if constexpr (tile_rows > 4) {
-    while (rows >= 4) run<4, Vectors, Ahead>(depth, o, a, b, c, from, from_row, add, coming), advance(4);
+    while (rows >= 4) run<4, Vectors, false>(depth, o, a, b, c, from, from_row, add, coming), advance(4);
   }
   if constexpr (tile_rows > 2) {
-    while (rows >= 2) run<2, Vectors, Ahead>(depth, o, a, b, c, from, from_row, add, coming), advance(2);
+    while (rows >= 2) run<2, Vectors, false>(depth, o, a, b, c, from, from_row, add, coming), advance(2);
   }
-  while (rows >= 1) run<1, Vectors, Ahead>(depth, o, a, b, c, from, from_row, add, coming), advance(1);
+  while (rows >= 1) run<1, Vectors, false>(depth, o, a, b, c, from, from_row, add, coming), advance(1);
 }
 
 }  // namespace tile
