@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "drivers/common/diagonals.hpp"
+
 namespace mmlfast::drivers {
 
 template <class T>
@@ -17,11 +19,8 @@ void TridiagonalDivide<T>::lay_out(Divider& divider) noexcept {
 
 template <class T>
 Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z, T* work) const noexcept {
-  T unit = unit_of_diagonals(d, e, n_);
+  const T unit = divide_by_unit(d, e, n_);
   if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
-  if (unit == 0) unit = 1;
-  for (Size i = 0; i < n_; ++i) d[i] /= unit;
-  for (Size i = 0; i < n_ - 1; ++i) e[i] /= unit;
   const auto bound = [&](Size block, Size blocks) { return n_ * block / blocks; };
   for (Size block = 1; block < blocks_; ++block) {
     const Size row = bound(block, blocks_);

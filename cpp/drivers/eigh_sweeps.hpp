@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "drivers/common/batch.hpp"
+#include "drivers/common/diagonals.hpp"
 #include "kernels/eigh.hpp"
 #include "runtime/aligned_buffer.hpp"
 #include "runtime/team.hpp"
@@ -32,11 +33,8 @@ class TridiagonalSweeps {
   // False if there is no answer.
   bool solve(Team& team, T* d, T* e, T* z, Size z_column, T* turned) const noexcept {
     const Eigh<T>& kernel = kernel_of<Eigh<T>>();
-    T size = 0;
-    for (Size i = 0; i < n_; ++i) size = std::max({size, std::fabs(d[i]), i < n_ - 1 ? std::fabs(e[i]) : T{0}});
-    if (!std::isfinite(size)) return false;
-    const T unit = size > 0 ? std::ldexp(T{1}, std::ilogb(size)) : T{1};
-    for (Size i = 0; i < n_; ++i) d[i] /= unit, e[i] /= unit;
+    const T unit = divide_by_unit(d, e, n_);
+    if (!std::isfinite(unit)) return false;
     const T floor = sizeof(T) == 8 ? static_cast<T>(0x1p-120) : static_cast<T>(0x1p-50);
     Rotations<T> rotations{rotation_, sweep_, most_rotations_, most_sweeps_, 0, 30 * n_};
     Size first = 0;

@@ -6,6 +6,8 @@
 #include <limits>
 #include <numeric>
 
+#include "drivers/common/diagonals.hpp"
+
 namespace mmlfast::drivers {
 
 template <class T>
@@ -29,7 +31,7 @@ typename BidiagonalDivide<T>::Range BidiagonalDivide<T>::range(Size i, Size rang
 
 template <class T>
 Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v, T* work) const noexcept {
-  const T unit = unit_of_diagonals(d, e, n_);
+  const T unit = divide_by_unit(d, e, n_);
   if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
   if (unit == 0) {
     for (T* vectors : {u, v}) {
@@ -38,8 +40,6 @@ Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v, T* work) 
     }
     return {};
   }
-  for (Size i = 0; i < n_; ++i) d[i] /= unit;
-  for (Size i = 0; i < n_ - 1; ++i) e[i] /= unit;
   JoinedOutcome outcome;
   team.run(blocks_, [&](Team::Block block) { outcome.join(solve_block(range(block, blocks_), d, e, u, v, work)); });
   for (Size ranges = blocks_ / 2; ranges > 0 && outcome.get().ok(); ranges /= 2)

@@ -24,15 +24,6 @@ inline constexpr Size most_undivided = 48, least_divided = 2 * most_undivided + 
 // may be: squares of what is divided by it, and its own, are normal numbers.
 inline constexpr double least_in_joint = 0x1p-250;
 
-// A power of two by which the largest of the numbers on both diagonals is divided; 0 if they are all zero, infinity or
-// NaN if they are not finite.
-template <class T>
-T unit_of_diagonals(const T* d, const T* e, Size n) noexcept {
-  T size = 0;
-  for (Size i = 0; i < n; ++i) size = std::max({size, std::fabs(d[i]), i < n - 1 ? std::fabs(e[i]) : T{0}});
-  return size > 0 && std::isfinite(size) ? std::ldexp(T{1}, std::ilogb(size)) : size;
-}
-
 // Blocks, a power of two, of at most so many rows.
 inline Size blocks_of(Size n) noexcept {
   Size blocks = 1;
@@ -144,17 +135,13 @@ class Joints {
     const Size k = joint.kept;
     const double *const pole = pole_ + node.place, *const size = size_ + node.place;
     double *const weight = weight_ + node.place, *const difference = difference_ + node.begin * stride_;
-    constexpr Size at_once = pole_margin;
-    const auto each = [&](auto&& one) {
-      team.run(ceil_div(k, at_once), [&](Team::Block block) {
-        for (Size j = block * at_once; j < std::min(k, (block + 1) * at_once); ++j) one(j);
-      });
-    };
-    each([&](Size j) { value_[node.begin + j] = kernel.root(space, k, j, pole, size, rho, difference + j * stride_); });
-    team.run(ceil_div(k, at_once), [&](Team::Block block) {
-      kernel.weights(space, k, block * at_once, pole, size, difference, stride_, weight);
+    for_each(team, k, [&](Size j) {
+      value_[node.begin + j] = kernel.root(space, k, j, pole, size, rho, difference + j * stride_);
     });
-    each([&](Size j) { to_vectors(j, pole, weight, difference + j * stride_, group_ + node.begin); });
+    team.run(ceil_div(k, pole_margin), [&](Team::Block block) {
+      kernel.weights(space, k, block * pole_margin, pole, size, difference, stride_, weight);
+    });
+    for_each(team, k, [&](Size j) { to_vectors(j, pole, weight, difference + j * stride_, group_ + node.begin); });
   }
 
   // The vectors of a node in the rows of z (n x n): those that are joined by `factor` (kept x kept), then the others,
@@ -166,13 +153,14 @@ class Joints {
     T* const vectors = z + node.begin * n_ + node.begin;
     T *const upper = work + node.begin * n_, *const lower = upper + joint.upper * left,
              *const others = lower + joint.lower * right;
-    for (Size i = 0; i < k; ++i) {
-      const T* const from = vectors + row[group[i]] * n_;
+    for_each(team, node.size(), [&](Size i) {
+      const T* const from = vectors + row[i < k ? group[i] : i] * n_;
+      if (i >= k) std::copy_n(from, columns, others + (i - k) * columns);
       if (i < joint.upper) std::copy_n(from, left, upper + i * left);
-      if (i >= k - joint.lower) std::copy_n(from + left, right, lower + (i - (k - joint.lower)) * right);
-    }
-    for (Size i = k; i < node.size(); ++i) std::copy_n(vectors + row[i] * n_, columns, others + (i - k) * columns);
-    for (Size i = k; i < node.size(); ++i) std::copy_n(others + (i - k) * columns, columns, vectors + i * n_);
+      if (i < k && i >= k - joint.lower) std::copy_n(from + left, right, lower + (i - (k - joint.lower)) * right);
+    });
+    for_each(team, node.size() - k,
+             [&](Size i) { std::copy_n(others + i * columns, columns, vectors + (k + i) * n_); });
     JoinedOutcome outcome;
     constexpr Size height = 48;
     team.run(2 * ceil_div(k, height), [&](Team::Block block) {
@@ -202,14 +190,8 @@ class Joints {
   // Rows of z in the order of the values of the whole matrix.
   void sort_rows(Team& team, T* z, T* work) const noexcept {
     if (std::is_sorted(order_, order_ + n_)) return;
-    constexpr Size at_once = 16;
-    const auto each = [&](auto&& one) {
-      team.run(ceil_div(n_, at_once), [&](Team::Block block) {
-        for (Size i = block * at_once; i < std::min(n_, (block + 1) * at_once); ++i) one(i);
-      });
-    };
-    each([&](Size i) { std::copy_n(z + order_[i] * n_, n_, work + i * n_); });
-    each([&](Size i) { std::copy_n(work + i * n_, n_, z + i * n_); });
+    for_each(team, n_, [&](Size i) { std::copy_n(z + order_[i] * n_, n_, work + i * n_); });
+    for_each(team, n_, [&](Size i) { std::copy_n(work + i * n_, n_, z + i * n_); });
   }
 
   // Rows i and j of z, `columns` of them.
@@ -224,6 +206,15 @@ class Joints {
   }
 
  private:
+  // one(i) for all i < count, some by each thread.
+  template <class One>
+  static void for_each(Team& team, Size count, One&& one) noexcept {
+    constexpr Size at_once = 8;
+    team.run(ceil_div(count, at_once), [&](Team::Block block) {
+      for (Size i = block * at_once; i < std::min(count, (block + 1) * at_once); ++i) one(i);
+    });
+  }
+
   void group_rows(const DividedNode& node, Joint& joint) const noexcept {
     const std::int32_t* const row = row_ + node.begin;
     std::int32_t* to = group_ + node.begin;
