@@ -126,11 +126,11 @@ Outcome matmul(Size n_items, const Batch<const T>& a, const Batch<const T>& b, c
   return products(n_items, a, b, c);
 }
 
-// As fast as the matrices come out of a thread's own caches, or out of what lies behind them.
+// As fast as so many matrices come out of a thread's own caches, or out of what lies behind them.
 template <class T>
-double striped_ns(Size n_items, Size m, Size k) {
+double striped_ns(Size matrices, Size m, Size k) {
   const double dm = static_cast<double>(m), dk = static_cast<double>(k), size = sizeof(T);
-  const double ns_per_byte = static_cast<double>(n_items) * dm * dk * size < 1e6 ? 0.005 : 0.04;
+  const double ns_per_byte = static_cast<double>(matrices) * dm * dk * size < 1e6 ? 0.005 : 0.04;
   return 2 + size * (ns_per_byte * dm * dk + 0.025 * (dm + dk));
 }
 
@@ -139,7 +139,7 @@ Outcome matvec(Size n_items, const Batch<const T>& a, const Batch<const T>& x, c
   const Matmul<T>& kernel = kernel_of<Matmul<T>>();
   const Size m = y.layout.rows, k = a.layout.cols;
   if (k < least_striped || m == 0 || n_items == 0) return matmul(n_items, a, x, y);
-  return in_pieces<T>(n_items, m, striped_ns<T>(n_items, m, k), kernel.striped_scratch(k),
+  return in_pieces<T>(n_items, m, striped_ns<T>(a.stride == 0 ? 1 : n_items, m, k), kernel.striped_scratch(k),
                       [&](Size first, Size count, Size row, Size rows, T* scratch) {
                         kernel.striped(count, part(a, first, row, rows), part(x, first, 0, k),
                                        part(y, first, row, rows), scratch);
