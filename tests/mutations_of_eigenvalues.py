@@ -37,6 +37,36 @@ EIGENVALUES: tuple[tuple[Any, ...], ...] = (
         ("difference[i] *= d[i];", ""),
     ),
     (
+        "cpp/kernels/common/long_columns.hpp",
+        "test_qr.py test_eigh.py test_svd.py",
+        ("alpha < 0 ? length : -length", "alpha < 0 ? -length : length"),  # cancels
+        ("if (largest(c, rows) == 0) {", "if (true) {"),  # columns too small to be squared
+    ),
+    (
+        "cpp/kernels/eigh_reduction.cpp",
+        "test_eigh.py test_svd.py",
+        ("y[tile + k] += own[k];", ""),
+        ("(part - before % parts + parts) % parts", "part"),  # tiles of other threads
+        ("r + rows_at_once > first", "r > first"),  # rows that begin in the middle of what is multiplied at once
+        ("broadcast<T>(tau * tau / 2 * product)", "broadcast<T>(tau * product)"),
+        ("fma(r, next_right, fma(l, next_left, other[k]))", "fma(r, next_left, fma(l, next_right, other[k]))"),
+        ("store(next + i, x + load(next + i));", ""),
+    ),
+    (
+        "cpp/drivers/eigh_reduction.cpp",
+        "test_eigh.py",
+        ("std::copy_n(v(0), width * row_, v(2 * width));", ""),
+        ("rows[i * row_ + j] = rows[j * row_ + i];", ""),  # the other triangle, which may be anything
+        ("std::fill(next_ + begin, next_ + j, T{0});", ""),
+    ),
+    (
+        "cpp/drivers/svd_reduction.cpp",
+        "test_svd.py",
+        ("std::fill(x(k) + begin, x(k) + rows_, T{0});", ""),
+        ("gather_rows(j + 1);", ""),
+        ("std::fill_n(products_, columns_, T{0});", ""),
+    ),
+    (
         "cpp/drivers/common/joints.hpp",
         "test_eigh.py test_svd.py",
         ("if (sides[here] != sides[last]) sides[here] = both;", ""),

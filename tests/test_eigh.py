@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import cases
 import mpmath
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from cases import LAYOUTS, every_batch_size, every_case, every_dtype, every_matrix_market_file, same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from interrupts import run_until, signalled
 from numpy.linalg import LinAlgError
 
 import mmlfast as mf
@@ -524,7 +527,77 @@ def test_same_bits_of_one_matrix_that_is_divided(same_at_every_level):
                 x = rng.standard_normal((n, n))
                 digest(*mf.linalg.eigh((x + x.T).astype(dtype)))
                 digest(*mf.linalg.eigh(np.diag(x[0]).astype(dtype) + dtype(1)))
+            for n in (22, 64, 257, 300, 800):
+                x = rng.standard_normal((n, n)).astype(dtype)
+                digest(mf.linalg.eigvalsh(x + x.T))
     """)
+
+
+def test_one_matrix_of_any_size_needs_no_lapack(run_python):
+    printed = run_python("""
+        import sys, numpy as np, mmlfast as mf
+        for n in (3, 24, 90, 300):
+            mf.linalg.eigh(np.ones((n, n))), mf.linalg.eigvalsh(np.ones((n, n)))
+        print("scipy.linalg" in sys.modules)
+    """)
+    assert printed.split() == ["False"]
+
+
+@every_dtype
+@pytest.mark.parametrize("n", [21, 33, 48, 49, 50, 97, 257, 273, 290])
+def test_one_matrix_whose_columns_are_done_early(n, dtype, rng):
+    """Reflections of columns that are zero already, in any place of a panel, and of columns that are nearly so."""
+    x = rng.standard_normal((n, n))
+    full = x + x.T
+    far = np.abs(np.subtract.outer(np.arange(n), np.arange(n)))
+    tiny = 1e-300 if dtype == np.float64 else 1e-30
+    for a in (
+        np.where(far <= 1, full, 0),
+        np.where(far <= 2, full, 0),
+        np.where(far <= 1, full, full * tiny),
+        np.where(np.minimum.outer(np.arange(n), np.arange(n)) < n // 2, 0, full),
+        np.where(np.maximum.outer(np.arange(n), np.arange(n)) > n // 2, np.diag(np.arange(n)), full),
+        np.where(np.arange(n) % 3 == 0, 0, np.where(np.arange(n)[:, None] % 3 == 0, 0, full)),
+    ):
+        a = a.astype(dtype)
+        w, v = mf.linalg.eigh(a)
+        size = np.linalg.norm(a.astype(float), 2)
+        bound = 10 * n * np.finfo(dtype).eps / 2
+        assert np.linalg.norm(a.astype(float) @ v - v.astype(float) * w, 2) <= bound * size
+        assert np.linalg.norm(v.T.astype(float) @ v - np.eye(n), 2) <= bound
+        assert np.abs(mf.linalg.eigvalsh(a) - np.linalg.eigvalsh(a.astype(float))).max() <= bound * size
+
+
+def test_one_matrix_beside_numbers_that_are_not_its_own(rng):
+    """The other triangle is not read, and neither what lies between the rows; n columns fill no whole vectors."""
+    for n in (21, 47, 98, 130, 259):
+        x = rng.standard_normal((n, n))
+        wide = np.full((n, n + 5), np.nan)
+        wide[:, :n] = np.tril(x + x.T) + np.triu(np.full((n, n), np.nan), 1)
+        lower = wide[:, :n]
+        values, vectors = mf.linalg.eigh(x + x.T)
+        for a, triangle in ((lower, "L"), (np.asfortranarray(lower), "L"), (lower.T, "U")):
+            same_bits(mf.linalg.eigh(a, UPLO=triangle)[0], values)
+            same_bits(mf.linalg.eigh(a, UPLO=triangle)[1], vectors)
+        turned = lower[::-1, ::-1].T  # negative strides
+        assert np.abs(mf.linalg.eigvalsh(turned) - values).max() < 1e-12 * np.abs(values).max()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are of POSIX")
+@pytest.mark.parametrize("function", [mf.linalg.eigh, mf.linalg.eigvalsh, mf.linalg.svd])
+def test_ctrl_c_ends_the_decomposition_of_one_matrix(function):
+    def handler():
+        raise KeyboardInterrupt
+
+    def attempt(k):
+        n = int(400 * k ** (1 / 3))
+        try:
+            signalled(lambda: function(np.ones((n, n)) + np.diag(np.arange(n, dtype=float))), handler)
+        except KeyboardInterrupt:
+            return True
+        return False
+
+    run_until(attempt)
 
 
 def test_baseline_is_right_too(run_python):

@@ -686,9 +686,36 @@ def test_same_bits_of_one_matrix_that_is_divided(same_at_every_level):
     same_at_every_level("""
         rng = np.random.default_rng(8)
         for dtype in (np.float64, np.float32):
-            for m, n in ((97, 97), (150, 130), (180, 260), (400, 400)):
+            for m, n in ((97, 97), (150, 130), (180, 260), (400, 400), (600, 300), (97, 388)):
                 digest(*mf.linalg.svd(rng.standard_normal((m, n)).astype(dtype)))
     """)
+
+
+@every_dtype
+@pytest.mark.parametrize("shape", [(97, 97), (112, 111), (260, 130), (257, 257), (300, 290), (500, 129)])
+def test_one_matrix_whose_columns_and_rows_are_done_early(shape, dtype, rng):
+    """Reflections of columns and rows that are zero already, in any place of a panel, and of some nearly so."""
+    m, n = shape
+    full = rng.standard_normal(shape)
+    below = np.arange(m)[:, None] - np.arange(n)
+    tiny = 1e-300 if dtype == np.float64 else 1e-30
+    for a in (
+        np.where((below <= 0) & (below >= -1), full, 0),
+        np.where(below <= 0, full, 0),
+        np.where((below <= 0) & (below >= -1), full, full * tiny),
+        np.where(below == 0, full, 0),
+        np.where(np.arange(n) % 3 == 0, 0, full),
+        np.where(np.arange(m)[:, None] % 3 == 0, 0, full),
+        np.where((np.arange(m)[:, None] < n // 2) == (np.arange(n) < n // 2), full, 0),
+    ):
+        a = a.astype(dtype)
+        u, s, vh = mf.linalg.svd(a, full_matrices=False)
+        size = np.linalg.norm(a.astype(float), 2)
+        bound = 10 * m * np.finfo(dtype).eps / 2
+        assert np.linalg.norm(a - (u.astype(float) * s) @ vh, 2) <= bound * size
+        for vectors in (u, vh.T):
+            assert np.linalg.norm(vectors.T.astype(float) @ vectors - np.eye(n), 2) <= bound
+        assert np.abs(s - np.linalg.svd(a.astype(float), compute_uv=False)).max() <= bound * size
 
 
 def test_baseline_is_right_too(run_python):

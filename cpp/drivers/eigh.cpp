@@ -1,7 +1,7 @@
 #include "drivers/eigh.hpp"
 
 #include "drivers/common/lane_batch.hpp"
-#include "drivers/eigh_lapack.hpp"
+#include "drivers/eigh_large.hpp"
 #include "kernels/eigh.hpp"
 
 namespace mmlfast::drivers {
@@ -40,7 +40,7 @@ Outcome eigh(Size n_items, const Batch<const T>& a, Triangle triangle, const Bat
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const Batch<const T> lower{a.data, a.stride, oriented(a.layout, triangle)};
-  if (!lane_orders.suit<T>(n, n_items)) return eigh_by_lapack<T>(n_items, lower, values, &vectors);
+  if (!lane_orders.suit<T>(n, n_items)) return large_eigh<T>(n_items, lower, values, &vectors);
   return run_lanes<T>(n_items, n, true, [&](int groups, Size first, Size count, void* scratch) {
     const LaneItems<const T, max_eigh_groups> a_items(lower, first, count);
     const LaneItems<T, max_eigh_groups> values_items(values, first, count), vectors_items(vectors, first, count);
@@ -55,7 +55,7 @@ Outcome eigvalsh(Size n_items, const Batch<const T>& a, Triangle triangle, const
   const Size n = a.layout.rows;
   if (n == 0 || n_items == 0) return {};
   const Batch<const T> lower{a.data, a.stride, oriented(a.layout, triangle)};
-  if (!lane_orders.suit<T>(n, n_items)) return eigh_by_lapack<T>(n_items, lower, values, nullptr);
+  if (!lane_orders.suit<T>(n, n_items)) return large_eigh<T>(n_items, lower, values, nullptr);
   return run_lanes<T>(n_items, n, false, [&](int groups, Size first, Size count, void* scratch) {
     const LaneItems<const T, max_eigh_groups> a_items(lower, first, count);
     const LaneItems<T, max_eigh_groups> values_items(values, first, count);

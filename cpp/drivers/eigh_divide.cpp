@@ -96,10 +96,12 @@ Outcome TridiagonalDivide<T>::join(Team& team, const DividedNode& node, double c
         value[j] = low * s * s + high * c * c;
       });
   T* const factor = factor_ + node.begin * n_;
-  joints_.find(team, node, joint, Space::values, rho,
-               [&](Size j, const double*, const double* weight, double* difference, const std::int32_t* group) {
-                 kernel_of<Poles<T>>().vector(joint.kept, weight, difference, group, factor + j * joint.kept);
-               });
+  const Outcome found =
+      joints_.find(team, node, joint, Space::values, rho,
+                   [&](Size j, const double*, const double* weight, double* difference, const std::int32_t* group) {
+                     kernel_of<Poles<T>>().vector(joint.kept, weight, difference, group, factor + j * joint.kept);
+                   });
+  if (!found.ok()) return found;
   const Outcome outcome = joints_.multiply(team, node, n, joint, factor, z, work);
   joints_.put_in_order(node, joint);
   return outcome;

@@ -35,8 +35,7 @@ class TridiagonalSweeps {
     const Eigh<T>& kernel = kernel_of<Eigh<T>>();
     const T unit = divide_by_unit(d, e, n_);
     if (!std::isfinite(unit)) return false;
-    const T floor = sizeof(T) == 8 ? static_cast<T>(0x1p-120) : static_cast<T>(0x1p-50);
-    Rotations<T> rotations{rotation_, sweep_, most_rotations_, most_sweeps_, 0, 30 * n_};
+    Rotations<T> rotations = none_yet();
     Size first = 0;
     e[n_ - 1] = 0;
     const Rows at_once = rows_at_once();
@@ -62,7 +61,27 @@ class TridiagonalSweeps {
     return true;
   }
 
+  // The eigenvalues alone, likewise.
+  bool solve_values(T* d, T* e) const noexcept {
+    const T unit = divide_by_unit(d, e, n_);
+    if (!std::isfinite(unit)) return false;
+    Rotations<T> rotations = none_yet();
+    Size first = 0;
+    e[n_ - 1] = 0;
+    while (!kernel_of<Eigh<T>>().sweep_until_full(n_, d, e, floor, first, rotations, nullptr, 0)) {
+    }
+    if (first < n_ - 1) return false;
+    std::sort(d, d + n_);
+    for (Size i = 0; i < n_; ++i) d[i] *= unit;
+    return true;
+  }
+
  private:
+  // Couplings up to there are none beside a largest number of 1 to 2.
+  static constexpr T floor = sizeof(T) == 8 ? static_cast<T>(0x1p-120) : static_cast<T>(0x1p-50);
+
+  Rotations<T> none_yet() const noexcept { return {rotation_, sweep_, most_rotations_, most_sweeps_, 0, 30 * n_}; }
+
   static constexpr Size lanes = items_per_group<T>;
   static constexpr Size most_rotations = Size{32} << 10;  // half of what the second-level cache holds
 

@@ -1,8 +1,9 @@
-// Vectors multiplied by the reflections that LAPACK has reduced a matrix with, in panels, over the threads of a team.
+// Vectors multiplied by the reflections that a matrix was reduced with, in panels, over the threads of a team.
 #pragma once
 
 #include <algorithm>
 
+#include "drivers/common/stops.hpp"
 #include "drivers/qr_panels.hpp"
 #include "kernels/common/spread_stride.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -27,37 +28,40 @@ class ReflectionPanels {
   // Numbers from row to row of the vectors, of which there are `columns`.
   static Size row_step(Size columns) noexcept { return spread_stride<T>(columns + items_per_group<T>); }
 
-  // What is behind the 1 of reflection j begins at a + j * next + (j + first + 1) * step, and goes on in steps of
-  // `step`.
-  void gather(Team& team, const T* a, Size step, Size next, const T* tau) const noexcept {
+  // Reflection j: its 1 and what comes behind it.
+  void put(Size j, const T* from) const noexcept {
+    const Size panel = j / width_, before = j % width_;
+    T* const column = v_ + j * column_;
+    std::fill_n(column, before, T{0});
+    std::copy_n(from, rows_ - first_ - j, column + before);
+    const Size rows = rows_ - first_ - panel * width_;
+    std::fill(column + rows, column + round_up(rows, items_per_group<T>), T{0});
+  }
+
+  // When all are there.
+  void join(Team& team, const T* tau) const noexcept {
     team.run(ceil_div(count_, width_), [&](Team::Block panel) {
       const Panel<T> p = at(panel);
-      T* const to_panel = v_ + panel * width_ * column_;
-      for (Size j = 0; j < p.count; ++j) {
-        T* const column = to_panel + j * column_;
-        const Size number = panel * width_ + j;
-        const T* const from = a + number * next + (number + first_ + 1) * step;
-        std::fill_n(column, j, T{0});
-        column[j] = 1;
-        for (Size i = j + 1; i < p.rows; ++i) column[i] = from[(i - j - 1) * step];
-        std::fill(column + p.rows, column + round_up(p.rows, items_per_group<T>), T{0});
-      }
-      kernel_of<Qr<T>>().join(to_panel, column_, p.rows, p.count, tau + panel * width_, t_ + panel * width_ * width_);
+      kernel_of<Qr<T>>().join(p.v, column_, p.rows, p.count, tau + panel * width_, t_ + panel * width_ * width_);
     });
   }
 
   // x := H_0 H_1 .. x for `columns` columns, in rows row_step(columns) apart. take_in(c, own) puts columns c .. c + own
   // into x, with zeros or numbers up to whole vectors; give_out(c, own) is called when they are done.
   template <class TakeIn, class GiveOut>
-  void apply(Team& team, T* x, Size columns, TakeIn&& take_in, GiveOut&& give_out) const noexcept {
+  Outcome apply(Team& team, T* x, Size columns, TakeIn&& take_in, GiveOut&& give_out) const noexcept {
     const Size row = row_step(columns);
+    JoinedOutcome outcome;
     for_each_strip<T>(team, rows_, 0, columns, 0, [&](Size c, Size cols) {
       const Size own = std::min(cols, columns - c);
       take_in(c, own);
-      for (Size panel = ceil_div(count_, width_); panel-- > 0;)
+      for (Size panel = ceil_div(count_, width_); panel-- > 0;) {
+        if (stops(outcome)) return;
         apply_panel(at(panel), false, x + (panel * width_ + first_) * row + c, row, cols, 0);
+      }
       give_out(c, own);
     });
+    return outcome.get();
   }
 
  private:

@@ -120,10 +120,12 @@ Outcome BidiagonalDivide<T>::join(Team& team, const Range& r, T alpha, T beta, T
       });
   T *const left = left_ + r.begin * n_, *const right = right_ + r.begin * n_;
   const Size k = joint.kept;
-  joints_.find(team, node, joint, Space::squares, 1,
-               [&](Size j, const double* pole, const double* weight, double* difference, const std::int32_t* group) {
-                 kernel_of<Poles<T>>().two_vectors(k, pole, weight, difference, group, left + j * k, right + j * k);
-               });
+  const Outcome found = joints_.find(
+      team, node, joint, Space::squares, 1,
+      [&](Size j, const double* pole, const double* weight, double* difference, const std::int32_t* group) {
+        kernel_of<Poles<T>>().two_vectors(k, pole, weight, difference, group, left + j * k, right + j * k);
+      });
+  if (!found.ok()) return found;
   Outcome outcome = joints_.multiply(team, node, n, joint, left, u, work);
   outcome.join(joints_.multiply(team, node, columns, joint, right, v, work));
   joints_.put_in_order(node, joint);

@@ -130,7 +130,7 @@ class SvdRoom {
     integers_ = divider.take<std::int64_t>(8 * k_);
   }
 
-  // The factors of `copy`, which is overwritten; all NaN if the outcome is a failure.
+  // The factors of `copy`, which is overwritten; all NaN if the outcome is a failure; nothing if it was stopped.
   Outcome solve(bool threaded) const noexcept {
     Outcome outcome{Outcome::Status::failed_items};
     if (all_finite(copy, rows_ * k_)) {
@@ -139,7 +139,7 @@ class SvdRoom {
       else if (routines_.gesdd(job_, rows_, k_, copy, s, left, right, work_, work_size_, integers_) == 0)
         outcome = {};
     }
-    if (outcome.ok()) return outcome;
+    if (outcome.ok() || outcome.stopped()) return outcome;
     constexpr T nan = std::numeric_limits<T>::quiet_NaN();
     std::fill_n(s, k_, nan);
     std::fill_n(left, left_size(), nan);
@@ -174,7 +174,8 @@ Outcome run_svd(char job, Size n_items, const Batch<const T>& a, Prepare&& prepa
   shape.lay_out(divider);
   if (divider.used() < 0) return {Outcome::Status::too_large};
   const double order = static_cast<double>(k), longer = static_cast<double>(rows);
-  const double item_ns = order * order * longer * (job == 'N' ? 0.3 : 1.0) * (sizeof(T) == 8 ? 1.0 : 0.5) + 2000;
+  const double per_number = shape.is_divided() ? 0.3 + 30 / longer : job == 'N' ? 0.3 : 1.0;  // one thread's
+  const double item_ns = order * order * longer * per_number * (sizeof(T) == 8 ? 1.0 : 0.5) + 2000;
   const auto one = [&](Size i, void* scratch) -> Outcome {
     SvdRoom<T> room = shape;
     Divider pieces(scratch);
@@ -184,12 +185,11 @@ Outcome run_svd(char job, Size n_items, const Batch<const T>& a, Prepare&& prepa
     SingularFactors<T> f{
         by_columns ? room.left : room.right, room.s, by_columns ? room.right : room.left, {}, by_columns};
     f.outcome = room.solve(item_ns > 4e6);
-    call(i, static_cast<const SingularFactors<T>&>(f));
+    if (!f.outcome.stopped()) call(i, static_cast<const SingularFactors<T>&>(f));
     return f.outcome;
   };
-  // Measured: more BLAS threads gain nothing up to there.
-  const double most_serial_ns = shape.is_divided() ? 350e6 : 5e6;
-  const Uses uses = item_ns < most_serial_ns ? Uses::serial_lapack : Uses::lapack;
+  // Measured: more BLAS threads gain nothing up to there. What is divided has LAPACK's sweeps for small blocks only.
+  const Uses uses = shape.is_divided() || item_ns < 5e6 ? Uses::serial_lapack : Uses::lapack;
   return run_matrices(n_items, item_ns, divider.used(), uses, one);
 }
 

@@ -1,4 +1,5 @@
-// The SVD of one matrix, not much taller than wide: LAPACK's reduction to bidiagonal form, divide and conquer of that
+// The SVD of one matrix, not much taller than wide: reduction to bidiagonal form
+// (drivers/svd_reduction.hpp), divide and conquer of that
 // (drivers/svd_divide.hpp), and its vectors brought back by panels of reflections.
 #pragma once
 
@@ -7,6 +8,7 @@
 #include "drivers/common/column_major.hpp"
 #include "drivers/qr_reflections.hpp"
 #include "drivers/svd_divide.hpp"
+#include "drivers/svd_reduction.hpp"
 
 namespace mmlfast::drivers {
 
@@ -15,23 +17,23 @@ class LargeSvd {
  public:
   // Of m x n, m >= n, with p columns of U.
   LargeSvd(Size m, Size n, Size p, const LapackRoutines<T>& routines) noexcept
-      : m_(m), n_(n), p_(p), routines_(routines), divide_(n, routines), left_(m, n, 0), right_(n, n - 1, 1) {
-    if (suits(m, n))
-      lapack_size_ = workspace<T>(
-          [&](T* work) { return routines_.gebrd(m, n, nullptr, nullptr, nullptr, nullptr, nullptr, work, -1); });
-  }
+      : m_(m), n_(n), p_(p), reduction_(m, n), divide_(n, routines), left_(m, n, 0), right_(n, n - 1, 1) {}
 
-  // Where it is faster than LAPACK's (measured): much taller ones are better off with a QR first.
-  static bool suits(Size m, Size n) noexcept { return n >= least_divided && m < n + n / 2; }
+  // Where it is faster than LAPACK's (measured): taller ones are better off with a QR first.
+  static bool suits(Size m, Size n) noexcept { return n >= least_divided && m <= 4 * n; }
 
   void lay_out(Divider& divider) noexcept {
     for (T** list : {&d_, &e_, &left_tau_, &right_tau_}) *list = divider.take<T>(n_);
-    const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
-    work_ = divider.take<T>(left < 0 || right < 0 ? -1 : std::max({lapack_size_, left, right}));
-    for (T** square : {&u_, &v_}) *square = divider.take<T>(checked_product(n_, n_));
-    divide_.lay_out(divider);
     left_.lay_out(divider);
     right_.lay_out(divider);
+    // The matrix is not needed any more when the rest is.
+    Divider rest = divider;
+    reduction_.lay_out(divider);
+    const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
+    work_ = rest.take<T>(left < 0 || right < 0 ? -1 : std::max(left, right));
+    for (T** square : {&u_, &v_}) *square = rest.take<T>(checked_product(n_, n_));
+    divide_.lay_out(rest);
+    divider.take_more(rest);
   }
 
   // a (m x n, by columns, finite) is overwritten. s: descending; u (m x p) and vt (n x n) by columns. failed_items if
@@ -39,16 +41,16 @@ class LargeSvd {
   Outcome solve(T* a, T* s, T* u, T* vt, bool threaded) const noexcept {
     const int exponent = far_exponent(largest_finite(a, m_ * n_));
     multiply_by_power(a, m_ * n_, -exponent);
-    if (routines_.gebrd(m_, n_, a, d_, e_, left_tau_, right_tau_, work_, lapack_size_) != 0)
-      return {Outcome::Status::failed_items};
     Outcome outcome;
     with_team(threaded, [&](Team& team) {
-      outcome = divide_.solve(team, d_, e_, u_, v_, work_);
+      outcome = reduction_.run(team, a, d_, e_, left_tau_, right_tau_, left_, right_);
+      if (outcome.ok()) outcome = divide_.solve(team, d_, e_, u_, v_, work_);
       if (!outcome.ok()) return;
-      left_.gather(team, a, 1, m_, left_tau_);
-      bring_back(team, left_, m_, u_, p_, u, 1, m_);
-      right_.gather(team, a, m_, 1, right_tau_);
-      bring_back(team, right_, n_, v_, n_, vt, n_, 1);
+      left_.join(team, left_tau_);
+      outcome = bring_back(team, left_, m_, u_, p_, u, 1, m_);
+      if (!outcome.ok()) return;
+      right_.join(team, right_tau_);
+      outcome = bring_back(team, right_, n_, v_, n_, vt, n_, 1);
     });
     if (!outcome.ok()) return outcome;
     for (Size k = 0; k < n_; ++k) s[k] = d_[n_ - 1 - k];
@@ -59,12 +61,12 @@ class LargeSvd {
  private:
   // Vectors of n numbers, in rows and in the order of ascending values, behind them zeros up to `rows`, or those of the
   // identity from number n on. Number i of vector c goes to to[i * step + c * next].
-  void bring_back(Team& team, const ReflectionPanels<T>& panels, Size rows, const T* vectors, Size columns, T* to,
-                  Size step, Size next) const noexcept {
+  Outcome bring_back(Team& team, const ReflectionPanels<T>& panels, Size rows, const T* vectors, Size columns, T* to,
+                     Size step, Size next) const noexcept {
     const Qr<T>& kernel = kernel_of<Qr<T>>();
     const Size row = panels.row_step(columns);
     T* const x = work_;
-    panels.apply(
+    return panels.apply(
         team, x, columns,
         [&](Size c, Size own) {
           const Size from_vectors = std::clamp<Size>(n_ - c, 0, own);
@@ -80,10 +82,9 @@ class LargeSvd {
   }
 
   Size m_, n_, p_;
-  const LapackRoutines<T>& routines_;
+  BidiagonalReduction<T> reduction_;
   BidiagonalDivide<T> divide_;
   ReflectionPanels<T> left_, right_;
-  Size lapack_size_ = 0;
   T *d_ = nullptr, *e_ = nullptr, *left_tau_ = nullptr, *right_tau_ = nullptr, *work_ = nullptr, *u_ = nullptr,
     *v_ = nullptr;
 };

@@ -32,35 +32,6 @@ void copy_out(const T* from, ptrdiff_t ld, T* a, const Layout& l) {
   long_columns::scatter(from, ld, a, flipped(l));
 }
 
-// c[j] and what is below it, with zeros above, become beta and v (v[j] = 1). Returns tau.
-template <class T>
-T reflect(T* c, ptrdiff_t j, ptrdiff_t rows, T& beta) {
-  constexpr T least = sizeof(T) == 8 ? static_cast<T>(0x1p-900) : static_cast<T>(0x1p-80);
-  constexpr T up = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
-  T alpha = c[j], scaled = 1;
-  c[j] = 0;
-  T square = long_columns::subtract<T>(c, 0, 0, nullptr, c, rows);
-  if (square < least) {
-    if (long_columns::largest(c, rows) == 0) {
-      beta = alpha;
-      c[j] = 1;
-      return 0;
-    }
-    // Squares that vanish beside alpha's are none too few; beside a small alpha they are taken again, larger.
-    for (int k = 0; k < 2 && alpha * alpha + square < least; ++k) {
-      long_columns::scale(c, rows, up);
-      alpha *= up;
-      scaled *= up;
-      square = long_columns::subtract<T>(c, 0, 0, nullptr, c, rows);
-    }
-  }
-  const T length = __builtin_sqrt(alpha * alpha + square), image = alpha < 0 ? length : -length;
-  beta = image / scaled;
-  long_columns::scale(c, rows, 1 / (alpha - image));
-  c[j] = 1;
-  return (image - alpha) / image;
-}
-
 // Column j of M = -T, and the zeros of row j. T's recurrence T(0:j, j) = -tau T V'v reads M(0:j, j) = -tau M V'v.
 template <class T>
 void next_of_m(const T* v, ptrdiff_t ld, ptrdiff_t padded, ptrdiff_t n, ptrdiff_t j, T tau, T* t) {
@@ -96,7 +67,7 @@ void factor(T* v, ptrdiff_t ld, ptrdiff_t rows, ptrdiff_t n, T* r, T* t) {
       r[j * n + i] = 0;
       c[i] = 0;
     }
-    const T tau = reflect(c, j, padded, r[j * n + j]);
+    const T tau = long_columns::reflect(c, j, padded, r[j * n + j]);
     next_of_m(v, ld, padded, n, j, tau, t);
   }
 }

@@ -69,6 +69,11 @@ class Divider {
     return piece;
   }
 
+  // What `other` took from the same memory may lie where this one's pieces are; both fit.
+  void take_more(const Divider& other) noexcept {
+    used_ = used_ < 0 || other.used_ < 0 ? -1 : std::max(used_, other.used_);
+  }
+
   // Bytes taken so far; -1 if they do not fit a Size.
   Size used() const noexcept { return used_; }
 

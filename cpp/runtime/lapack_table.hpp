@@ -25,13 +25,6 @@ struct LapackRoutines {
   Int (*geqp3)(Int m, Int n, T* a, void* jpvt, T* tau, T* work, Int lwork);
   // Least squares of minimum norm by the SVD; b has max(m, n) rows, singular values in s.
   Int (*gelsd)(Int m, Int n, Int nrhs, T* a, T* b, T* s, T rcond, Int* rank, T* work, Int lwork, void* iwork);
-  // Eigenvalues (ascending, in w) and, with `vectors`, eigenvectors in place of a; reads one triangle.
-  Int (*syevd)(bool vectors, bool upper, Int n, T* a, T* w, T* work, Int lwork, void* iwork, Int liwork);
-  // The lower triangle to tridiagonal form: d, e (n - 1), reflections below the subdiagonal and tau (n - 1).
-  Int (*sytrd)(Int n, T* a, T* d, T* e, T* tau, T* work, Int lwork);
-  // A tall matrix (m >= n) to upper bidiagonal form: d, e (n - 1), reflections below the diagonal with tauq (n), and
-  // right of the one beside it with taup (n).
-  Int (*gebrd)(Int m, Int n, T* a, T* d, T* e, T* tauq, T* taup, T* work, Int lwork);
   // SVD of an upper bidiagonal matrix, with a column more than its n rows if `wide`, by QR sweeps: singular values
   // (in any order, in d); vt (of as many rows as columns) and u (n x n) are multiplied. e is overwritten; work 4 n.
   Int (*lasdq)(bool wide, Int n, T* d, T* e, T* vt, Int ldvt, T* u, Int ldu, T* work);
@@ -42,7 +35,7 @@ struct LapackRoutines {
 };
 
 struct LapackTable {
-  static constexpr int current_version = 7;
+  static constexpr int current_version = 8;
   int version;
   LapackRoutines<double> f64;
   LapackRoutines<float> f32;

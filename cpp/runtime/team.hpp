@@ -90,9 +90,10 @@ class Team {
   }
 
   bool alone_ = false, threaded_ = false;
+  // One line of the cache, which a helper has to get from the leader's.
+  alignas(64) std::atomic<std::uint64_t> state_{0};
   detail::BlockFunction function_ = nullptr;
   void* context_ = nullptr;
-  alignas(64) std::atomic<std::uint64_t> state_{0};
   alignas(64) std::atomic<Block> done_{0};
   alignas(64) std::atomic<bool> over_{false};
 };

@@ -25,9 +25,6 @@ cdef extern from "runtime/lapack_table.hpp" namespace "mmlfast" nogil:
         int64_t (*ormqr)(cbool, int64_t, int64_t, int64_t, const T*, const T*, T*, T*, int64_t) noexcept nogil
         int64_t (*geqp3)(int64_t, int64_t, T*, void*, T*, T*, int64_t) noexcept nogil
         int64_t (*gelsd)(int64_t, int64_t, int64_t, T*, T*, T*, T, int64_t*, T*, int64_t, void*) noexcept nogil
-        int64_t (*syevd)(cbool, cbool, int64_t, T*, T*, T*, int64_t, void*, int64_t) noexcept nogil
-        int64_t (*sytrd)(int64_t, T*, T*, T*, T*, T*, int64_t) noexcept nogil
-        int64_t (*gebrd)(int64_t, int64_t, T*, T*, T*, T*, T*, T*, int64_t) noexcept nogil
         int64_t (*lasdq)(cbool, int64_t, T*, T*, T*, int64_t, T*, int64_t, T*) noexcept nogil
         int64_t (*gesdd)(char, int64_t, int64_t, T*, T*, T*, T*, T*, int64_t, void*) noexcept nogil
         int64_t (*index)(const void*, int64_t) noexcept nogil
@@ -108,41 +105,6 @@ cdef int64_t gelsd(
     return info
 
 
-cdef int64_t syevd(
-    cbool vectors, cbool upper, int64_t n, real* a, real* w, real* work, int64_t lwork, void* iwork, int64_t liwork
-) noexcept nogil:
-    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, int_length = <blas_int> liwork, info = 0
-    cdef char* job = b"V" if vectors else b"N"
-    cdef char* uplo = b"U" if upper else b"L"
-    if real is double:
-        lp.dsyevd(job, uplo, &order, a, &order, w, work, &length, <blas_int*> iwork, &int_length, &info)
-    else:
-        lp.ssyevd(job, uplo, &order, a, &order, w, work, &length, <blas_int*> iwork, &int_length, &info)
-    return info
-
-
-cdef int64_t sytrd(
-    int64_t n, real* a, real* d, real* e, real* tau, real* work, int64_t lwork
-) noexcept nogil:
-    cdef blas_int order = <blas_int> n, length = <blas_int> lwork, info = 0
-    if real is double:
-        lp.dsytrd(b"L", &order, a, &order, d, e, tau, work, &length, &info)
-    else:
-        lp.ssytrd(b"L", &order, a, &order, d, e, tau, work, &length, &info)
-    return info
-
-
-cdef int64_t gebrd(
-    int64_t m, int64_t n, real* a, real* d, real* e, real* tauq, real* taup, real* work, int64_t lwork
-) noexcept nogil:
-    cdef blas_int rows = <blas_int> m, columns = <blas_int> n, length = <blas_int> lwork, info = 0
-    if real is double:
-        lp.dgebrd(&rows, &columns, a, &rows, d, e, tauq, taup, work, &length, &info)
-    else:
-        lp.sgebrd(&rows, &columns, a, &rows, d, e, tauq, taup, work, &length, &info)
-    return info
-
-
 cdef int64_t lasdq(
     cbool wide, int64_t n, real* d, real* e, real* vt, int64_t ldvt, real* u, int64_t ldu, real* work
 ) noexcept nogil:
@@ -178,9 +140,6 @@ cdef void fill(Routines[real]* routines) noexcept:
     routines.ormqr = ormqr[real]
     routines.geqp3 = geqp3[real]
     routines.gelsd = gelsd[real]
-    routines.syevd = syevd[real]
-    routines.sytrd = sytrd[real]
-    routines.gebrd = gebrd[real]
     routines.lasdq = lasdq[real]
     routines.gesdd = gesdd[real]
     routines.index = pivot_index

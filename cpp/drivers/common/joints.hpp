@@ -8,6 +8,7 @@
 #include <limits>
 #include <numeric>
 
+#include "drivers/common/stops.hpp"
 #include "kernels/eigh_poles.hpp"
 #include "kernels/matmul.hpp"
 #include "runtime/aligned_buffer.hpp"
@@ -129,19 +130,23 @@ class Joints {
   // The new values, in the first rows of the node, and the vectors in terms of the old ones: to_vectors(j, k, pole,
   // weight, difference, group) is called for each.
   template <class ToVectors>
-  void find(Team& team, const DividedNode& node, const Joint& joint, Space space, double rho,
-            ToVectors&& to_vectors) const noexcept {
+  Outcome find(Team& team, const DividedNode& node, const Joint& joint, Space space, double rho,
+               ToVectors&& to_vectors) const noexcept {
     const Poles<T>& kernel = kernel_of<Poles<T>>();
     const Size k = joint.kept;
     const double *const pole = pole_ + node.place, *const size = size_ + node.place;
     double *const weight = weight_ + node.place, *const difference = difference_ + node.begin * stride_;
+    JoinedOutcome outcome;
     for_each(team, k, [&](Size j) {
+      if (stops(outcome)) return;
       value_[node.begin + j] = kernel.root(space, k, j, pole, size, rho, difference + j * stride_);
     });
+    if (outcome.stopped()) return outcome.get();
     team.run(ceil_div(k, pole_margin), [&](Team::Block block) {
       kernel.weights(space, k, block * pole_margin, pole, size, difference, stride_, weight);
     });
     for_each(team, k, [&](Size j) { to_vectors(j, pole, weight, difference + j * stride_, group_ + node.begin); });
+    return {};
   }
 
   // The vectors of a node in the rows of z (n x n): those that are joined by `factor` (kept x kept), then the others,
@@ -164,6 +169,7 @@ class Joints {
     JoinedOutcome outcome;
     constexpr Size height = 48;
     team.run(2 * ceil_div(k, height), [&](Team::Block block) {
+      if (stops(outcome)) return;
       const Size first = block / 2 * height, rows = std::min(height, k - first);
       T* const to = vectors + first * n_;
       const T* const from = factor + first * k;

@@ -193,6 +193,35 @@ T largest(const T* v, std::ptrdiff_t rows) {
   return r;
 }
 
+// c[j] and what is below it, with zeros above, become beta and v (v[j] = 1). Returns tau.
+template <class T>
+T reflect(T* c, std::ptrdiff_t j, std::ptrdiff_t rows, T& beta) {
+  constexpr T least = sizeof(T) == 8 ? static_cast<T>(0x1p-900) : static_cast<T>(0x1p-80);
+  constexpr T up = sizeof(T) == 8 ? static_cast<T>(0x1p500) : static_cast<T>(0x1p60);
+  T alpha = c[j], scaled = 1;
+  c[j] = 0;
+  T square = subtract<T>(c, 0, 0, nullptr, c, rows);
+  if (square < least) {
+    if (largest(c, rows) == 0) {
+      beta = alpha;
+      c[j] = 1;
+      return 0;
+    }
+    // Squares that vanish beside alpha's are none too few; beside a small alpha they are taken again, larger.
+    for (int k = 0; k < 2 && alpha * alpha + square < least; ++k) {
+      scale(c, rows, up);
+      alpha *= up;
+      scaled *= up;
+      square = subtract<T>(c, 0, 0, nullptr, c, rows);
+    }
+  }
+  const T length = __builtin_sqrt(alpha * alpha + square), image = alpha < 0 ? length : -length;
+  beta = image / scaled;
+  scale(c, rows, 1 / (alpha - image));
+  c[j] = 1;
+  return (image - alpha) / image;
+}
+
 template <int C, class T>
 MMLFAST_INLINE void gram_columns(const T* columns, std::ptrdiff_t ld, std::ptrdiff_t n, std::ptrdiff_t rows,
                                  std::ptrdiff_t j, T* gram) {
