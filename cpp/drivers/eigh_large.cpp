@@ -13,7 +13,7 @@ namespace mmlfast::drivers {
 namespace {
 
 // Up to where the vectors of the tridiagonal form come as fast from QL as from divide and conquer (measured).
-constexpr Size most_swept_rows = least_divided - 1;
+constexpr Size most_swept_rows = 96;
 
 // A matrix to tridiagonal form, the eigenvalues and vectors of that, and the vectors brought back by the reflections.
 template <class T>

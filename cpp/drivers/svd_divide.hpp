@@ -1,5 +1,6 @@
-// Singular values and vectors of one square upper bidiagonal matrix, of 97 rows or more, by divide and conquer: it is
-// divided into blocks for LAPACK's QR sweeps, whose answers are joined two by two, over the threads of a team.
+// Singular values and vectors of one square upper bidiagonal matrix, of more than most_undivided rows, by divide and
+// conquer: it is divided into blocks for LAPACK's QR sweeps, whose answers are joined two by two, over the threads of a
+// team.
 #pragma once
 
 #include "drivers/common/joints.hpp"

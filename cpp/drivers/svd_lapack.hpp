@@ -111,14 +111,22 @@ template <class T>
 class SvdRoom {
  public:
   SvdRoom(char job, Size rows, Size k, const LapackRoutines<T>& routines) noexcept
-      : job_(job), rows_(rows), k_(k), routines_(routines), large_(rows, k, job == 'A' ? rows : k, routines) {
+      : job_(job),
+        rows_(rows),
+        k_(k),
+        routines_(routines),
+        large_(rows, k,
+               job == 'N'   ? 0
+               : job == 'A' ? rows
+                            : k,
+               routines) {
     if (!is_divided())
       work_size_ = workspace<T>(
           [&](T* work) { routines_.gesdd(job, rows, k, nullptr, nullptr, nullptr, nullptr, work, -1, nullptr); });
   }
 
   // Faster by code of our own.
-  bool is_divided() const noexcept { return job_ != 'N' && LargeSvd<T>::suits(rows_, k_); }
+  bool is_divided() const noexcept { return LargeSvd<T>::suits(rows_, k_, job_ != 'N'); }
 
   void lay_out(Divider& divider) noexcept {
     copy = divider.take<T>(checked_product(rows_, k_));

@@ -15,36 +15,53 @@ namespace mmlfast::drivers {
 template <class T>
 class LargeSvd {
  public:
-  // Of m x n, m >= n, with p columns of U.
+  // Of m x n, m >= n, with p columns of U; 0: the values alone.
   LargeSvd(Size m, Size n, Size p, const LapackRoutines<T>& routines) noexcept
-      : m_(m), n_(n), p_(p), reduction_(m, n), divide_(n, routines), left_(m, n, 0), right_(n, n - 1, 1) {}
+      : m_(m),
+        n_(n),
+        p_(p),
+        routines_(routines),
+        reduction_(m, n),
+        divide_(n, routines),
+        left_(m, n, 0),
+        right_(n, n - 1, 1) {}
 
   // Where it is faster than LAPACK's (measured): taller ones are better off with a QR first.
-  static bool suits(Size m, Size n) noexcept { return n >= least_divided && m <= 4 * n; }
+  static bool suits(Size m, Size n, bool vectors) noexcept { return n > (vectors ? most_undivided : 16) && m <= 4 * n; }
 
   void lay_out(Divider& divider) noexcept {
     for (T** list : {&d_, &e_, &left_tau_, &right_tau_}) *list = divider.take<T>(n_);
-    left_.lay_out(divider);
-    right_.lay_out(divider);
+    if (p_ > 0) {
+      left_.lay_out(divider);
+      right_.lay_out(divider);
+    }
     // The matrix is not needed any more when the rest is.
     Divider rest = divider;
     reduction_.lay_out(divider);
-    const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
-    work_ = rest.take<T>(left < 0 || right < 0 ? -1 : std::max(left, right));
-    for (T** square : {&u_, &v_}) *square = rest.take<T>(checked_product(n_, n_));
-    divide_.lay_out(rest);
+    if (p_ == 0) {
+      work_ = rest.take<T>(4 * n_);
+    } else {
+      const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
+      work_ = rest.take<T>(left < 0 || right < 0 ? -1 : std::max(left, right));
+      for (T** square : {&u_, &v_}) *square = rest.take<T>(checked_product(n_, n_));
+      divide_.lay_out(rest);
+    }
     divider.take_more(rest);
   }
 
-  // a (m x n, by columns, finite) is overwritten. s: descending; u (m x p) and vt (n x n) by columns. failed_items if
+  // a (m x n, by columns, finite) is overwritten. s: descending; u (m x p) and vt (n x n) by columns,
+  // unless p is 0. failed_items if
   // there is no answer.
   Outcome solve(T* a, T* s, T* u, T* vt, bool threaded) const noexcept {
     const int exponent = far_exponent(largest_finite(a, m_ * n_));
     multiply_by_power(a, m_ * n_, -exponent);
     Outcome outcome;
     with_team(threaded, [&](Team& team) {
-      outcome = reduction_.run(team, a, d_, e_, left_tau_, right_tau_, left_, right_);
-      if (outcome.ok()) outcome = divide_.solve(team, d_, e_, u_, v_, work_);
+      const bool vectors = p_ > 0;
+      outcome = reduction_.run(team, a, d_, e_, left_tau_, right_tau_, vectors ? &left_ : nullptr,
+                               vectors ? &right_ : nullptr);
+      if (!outcome.ok() || !vectors) return;
+      outcome = divide_.solve(team, d_, e_, u_, v_, work_);
       if (!outcome.ok()) return;
       left_.join(team, left_tau_);
       outcome = bring_back(team, left_, m_, u_, p_, u, 1, m_);
@@ -52,6 +69,7 @@ class LargeSvd {
       right_.join(team, right_tau_);
       outcome = bring_back(team, right_, n_, v_, n_, vt, n_, 1);
     });
+    if (outcome.ok() && p_ == 0) outcome = find_values();
     if (!outcome.ok()) return outcome;
     for (Size k = 0; k < n_; ++k) s[k] = d_[n_ - 1 - k];
     multiply_by_power(s, n_, exponent);
@@ -59,6 +77,13 @@ class LargeSvd {
   }
 
  private:
+  // Ascending, in place of d.
+  Outcome find_values() const noexcept {
+    if (routines_.lasdq(false, n_, d_, e_, nullptr, 1, nullptr, 1, work_) != 0) return {Outcome::Status::failed_items};
+    std::sort(d_, d_ + n_);
+    return {};
+  }
+
   // Vectors of n numbers, in rows and in the order of ascending values, behind them zeros up to `rows`, or those of the
   // identity from number n on. Number i of vector c goes to to[i * step + c * next].
   Outcome bring_back(Team& team, const ReflectionPanels<T>& panels, Size rows, const T* vectors, Size columns, T* to,
@@ -82,6 +107,7 @@ class LargeSvd {
   }
 
   Size m_, n_, p_;
+  const LapackRoutines<T>& routines_;
   BidiagonalReduction<T> reduction_;
   BidiagonalDivide<T> divide_;
   ReflectionPanels<T> left_, right_;

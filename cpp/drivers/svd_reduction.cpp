@@ -43,12 +43,12 @@ void BidiagonalReduction<T>::gather_rows(Size from) const noexcept {
 }
 
 template <class T>
-void BidiagonalReduction<T>::reflect_column(Size j, T& tau, T& d, const ReflectionPanels<T>& left) const noexcept {
+void BidiagonalReduction<T>::reflect_column(Size j, T& tau, T& d, const ReflectionPanels<T>* left) const noexcept {
   const Size begin = j / tile * tile, k = j % width;
   std::fill(next_column_ + begin, next_column_ + j, T{0});
   tau = kernel_of<Reduction<T>>().reflect(next_column_ + begin, j - begin, rows_ - begin, d);
   std::copy(next_column_ + begin, next_column_ + rows_, v(k) + begin);
-  left.put(j, next_column_ + j);
+  if (left != nullptr) left->put(j, next_column_ + j);
 }
 
 // y: A' v, less what the reflections before have to do with it; and row j.
@@ -130,7 +130,7 @@ void BidiagonalReduction<T>::update(Team& team, Size from) const noexcept {
 
 template <class T>
 Outcome BidiagonalReduction<T>::run(Team& team, const T* a, T* d, T* e, T* left_tau, T* right_tau,
-                                    const ReflectionPanels<T>& left, const ReflectionPanels<T>& right) const noexcept {
+                                    const ReflectionPanels<T>* left, const ReflectionPanels<T>* right) const noexcept {
   const Reduction<T>& kernel = kernel_of<Reduction<T>>();
   InterruptTimer timer;
   team.run(columns_ / tile, [&](Team::Block t) {
@@ -153,7 +153,7 @@ Outcome BidiagonalReduction<T>::run(Team& team, const T* a, T* d, T* e, T* left_
     std::fill(next_row_ + begin, next_row_ + j + 1, T{0});
     right_tau[j] = kernel.reflect(next_row_ + begin, j + 1 - begin, columns_ - begin, e[j]);
     std::copy(next_row_ + begin, next_row_ + columns_, u(k) + begin);
-    right.put(j, next_row_ + j + 1);
+    if (right != nullptr) right->put(j, next_row_ + j + 1);
     find_x(team, j, right_tau[j]);
     if (k == width - 1) {
       update(team, j + 1);

@@ -20,10 +20,10 @@ class BidiagonalReduction {
   // What it needs beside its arguments.
   void lay_out(Divider& divider) noexcept;
 
-  // a: m x n by columns, finite. n numbers d, n - 1 numbers e; the reflections go to `left` and `right`, with their
-  // tau (n and n - 1).
-  Outcome run(Team& team, const T* a, T* d, T* e, T* left_tau, T* right_tau, const ReflectionPanels<T>& left,
-              const ReflectionPanels<T>& right) const noexcept;
+  // a: m x n by columns, finite. n numbers d, n - 1 numbers e, n and n - 1 numbers tau; the reflections go to `left`
+  // and `right`, if these are not nullptr.
+  Outcome run(Team& team, const T* a, T* d, T* e, T* left_tau, T* right_tau, const ReflectionPanels<T>* left,
+              const ReflectionPanels<T>* right) const noexcept;
 
  private:
   static constexpr Size tile = reduction_tile, width = most_in_reduction;
@@ -35,7 +35,7 @@ class BidiagonalReduction {
   T* y(Size k) const noexcept { return short_ + k * short_row_; }
   T* u(Size k) const noexcept { return short_ + (width + k) * short_row_; }
 
-  void reflect_column(Size j, T& tau, T& d, const ReflectionPanels<T>& left) const noexcept;
+  void reflect_column(Size j, T& tau, T& d, const ReflectionPanels<T>* left) const noexcept;
   void find_y(Team& team, Size j, T tau) const noexcept;
   void find_x(Team& team, Size j, T tau) const noexcept;
   void update(Team& team, Size from) const noexcept;

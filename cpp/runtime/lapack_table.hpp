@@ -26,7 +26,8 @@ struct LapackRoutines {
   // Least squares of minimum norm by the SVD; b has max(m, n) rows, singular values in s.
   Int (*gelsd)(Int m, Int n, Int nrhs, T* a, T* b, T* s, T rcond, Int* rank, T* work, Int lwork, void* iwork);
   // SVD of an upper bidiagonal matrix, with a column more than its n rows if `wide`, by QR sweeps: singular values
-  // (in any order, in d); vt (of as many rows as columns) and u (n x n) are multiplied. e is overwritten; work 4 n.
+  // (in any order, in d); vt (of as many rows as columns) and u (n x n) are multiplied, unless nullptr. e is
+  // overwritten; work 4 n.
   Int (*lasdq)(bool wide, Int n, T* d, T* e, T* vt, Int ldvt, T* u, Int ldu, T* work);
   // SVD; job is 'A', 'S' or 'N'. u is m x m or m x k, vt n x n or k x n (k = min(m, n)). iwork 8 k.
   Int (*gesdd)(char job, Int m, Int n, T* a, T* s, T* u, T* vt, T* work, Int lwork, void* iwork);

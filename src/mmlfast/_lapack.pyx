@@ -110,14 +110,15 @@ cdef int64_t lasdq(
 ) noexcept nogil:
     cdef blas_int order = <blas_int> n, more = 1 if wide else 0, columns = order + more, none = 0, one = 1, info = 0
     cdef blas_int vt_step = <blas_int> ldvt, u_step = <blas_int> ldu
+    cdef blas_int right = none if vt == NULL else columns, left = none if u == NULL else order
     cdef real nothing[1]
     if real is double:
         lp.dlasdq(
-            b"U", &more, &order, &columns, &order, &none, d, e, vt, &vt_step, u, &u_step, nothing, &one, work, &info
+            b"U", &more, &order, &right, &left, &none, d, e, vt, &vt_step, u, &u_step, nothing, &one, work, &info
         )
     else:
         lp.slasdq(
-            b"U", &more, &order, &columns, &order, &none, d, e, vt, &vt_step, u, &u_step, nothing, &one, work, &info
+            b"U", &more, &order, &right, &left, &none, d, e, vt, &vt_step, u, &u_step, nothing, &one, work, &info
         )
     return info
 

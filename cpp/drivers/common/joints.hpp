@@ -18,8 +18,8 @@
 
 namespace mmlfast::drivers {
 
-// Rows of a block that is left to other methods, and of a matrix that is divided: into four blocks or more.
-inline constexpr Size most_undivided = 48, least_divided = 2 * most_undivided + 1;
+// Rows of a block that is left to other methods.
+inline constexpr Size most_undivided = 48;
 
 // In a matrix whose largest number is between 1 and 2 this is nothing, however small everything else in a part of it
 // may be: squares of what is divided by it, and its own, are normal numbers.
