@@ -533,16 +533,6 @@ def test_same_bits_of_one_matrix_that_is_divided(same_at_every_level):
     """)
 
 
-def test_one_matrix_of_any_size_needs_no_lapack(run_python):
-    printed = run_python("""
-        import sys, numpy as np, mmlfast as mf
-        for n in (3, 24, 90, 300):
-            mf.linalg.eigh(np.ones((n, n))), mf.linalg.eigvalsh(np.ones((n, n)))
-        print("scipy.linalg" in sys.modules)
-    """)
-    assert printed.split() == ["False"]
-
-
 @every_dtype
 @pytest.mark.parametrize("n", [21, 33, 48, 49, 50, 97, 257, 273, 290])
 def test_one_matrix_whose_columns_are_done_early(n, dtype, rng):

@@ -593,8 +593,10 @@ def test_scipy_is_imported_only_for_large_problems(run_python):
         mf.linalg.solve(np.stack([np.eye(32)] * 10), np.ones(32))
         mf.linalg.inv(np.eye(100))
         mf.linalg.cholesky(np.eye(100))
+        mf.linalg.eigh(np.eye(300))
+        mf.linalg.eigvalsh(np.eye(300))
         assert "scipy.linalg" not in sys.modules
-        mf.linalg.eigh(np.eye(100))
+        mf.linalg.svd(np.eye(100))
         assert "scipy.linalg" in sys.modules
         assert mf.show_config("dicts")["LAPACK loaded"]
     """

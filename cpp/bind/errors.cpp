@@ -21,6 +21,19 @@ bool user_interrupted() {
   return with_gil([] { return PyErr_CheckSignals() != 0; });
 }
 
+// Of the `threading` module; before that is imported, which takes longer than most of this one, the thread that imports
+// this one, as `threading` would say from then on.
+unsigned long ident_of_main_thread() {
+  PyObject* threading = PyDict_GetItemString(PyImport_GetModuleDict(), "threading");  // borrowed
+  if (threading == nullptr) return PyThread_get_thread_ident();
+  PyObject* thread = PyObject_CallMethod(threading, "main_thread", nullptr);
+  PyObject* ident = thread == nullptr ? nullptr : PyObject_GetAttrString(thread, "ident");
+  const unsigned long number = ident == nullptr ? 0 : PyLong_AsUnsignedLong(ident);
+  Py_XDECREF(ident);
+  Py_XDECREF(thread);
+  return number;
+}
+
 const LapackTable* import_lapack() {
   PyObject* capsule = attribute_of_module("mmlfast._lapack", "capsule");
   const void* table = capsule == nullptr ? nullptr : PyCapsule_GetPointer(capsule, "mmlfast.lapack_table");
@@ -115,13 +128,7 @@ bool warn_if_ill_conditioned(Outcome outcome) noexcept {
 
 void install_runtime_hooks() {
   lin_alg_error = checked(attribute_of_module("numpy.linalg", "LinAlgError"));
-  PyObject* find_main = checked(attribute_of_module("threading", "main_thread"));
-  PyObject* thread = PyObject_CallNoArgs(find_main);
-  PyObject* ident = thread == nullptr ? nullptr : PyObject_GetAttrString(thread, "ident");
-  main_thread = ident == nullptr ? 0 : PyLong_AsUnsignedLong(ident);
-  Py_XDECREF(ident);
-  Py_XDECREF(thread);
-  Py_DECREF(find_main);
+  main_thread = ident_of_main_thread();
   if (PyErr_Occurred() != nullptr) throw PythonError{};
   // The thread that forks is the main one of the child.
   at_fork(nullptr, nullptr, [] { main_thread.store(PyThread_get_thread_ident()); });

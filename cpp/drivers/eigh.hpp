@@ -1,4 +1,5 @@
-// Symmetric eigenproblems for batches of any size: lanes for small matrices, SciPy's LAPACK for large ones.
+// Symmetric eigenproblems for batches of any size: lanes for small matrices, one after another for large ones
+// (drivers/eigh_large.hpp).
 #pragma once
 
 #include "drivers/common/batch.hpp"

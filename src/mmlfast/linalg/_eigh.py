@@ -70,9 +70,9 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     Notes
     -----
     Matrices of 2 and 3 rows are solved in closed form, larger ones by reduction to tridiagonal form and QL,
-    all in SIMD lanes. Of matrices of more than 128 rows (20, if there are few) LAPACK makes the tridiagonal
-    form; its eigenvectors come from QL up to 96 rows, else from divide and conquer [2]_, and are brought back by
-    its reflections, all threads working. As in NumPy, NaN in a matrix of one or two rows gives NaN and in a larger one
+    all in SIMD lanes. Those of more than 128 rows (20, if there are few) are done one by one, all threads working:
+    panels of reflections [3]_ make the tridiagonal form, whose eigenvectors come from QL up to 96 rows, else from
+    divide and conquer [2]_. As in NumPy, NaN in a matrix of one or two rows gives NaN and in a larger one
     an error. NumPy's LAPACK does not always find it from 33 rows on; here it is found.
 
     References
@@ -80,6 +80,8 @@ def eigh(a: ArrayLike, UPLO: str = "L", *, errors: str = "raise") -> EighResult:
     .. [1] G. H. Golub and C. F. Van Loan, Matrix Computations, 4th ed., section 8.3 (the symmetric QR algorithm).
     .. [2] M. Gu and S. C. Eisenstat, A divide-and-conquer algorithm for the symmetric tridiagonal eigenproblem,
        SIAM J. Matrix Anal. Appl. 16 (1995).
+    .. [3] J. J. Dongarra, D. C. Sorensen and S. J. Hammarling, Block reduction of matrices to condensed forms for
+       eigenvalue computations, J. Comput. Appl. Math. 27 (1989).
 
     Examples
     --------

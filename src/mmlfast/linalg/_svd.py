@@ -83,8 +83,9 @@ def svd(
 
     Matrices with ``k <= 12``, and stacks of matrices with ``k <= 64`` (without vectors 32), are done by one-sided
     Jacobi, whose small singular values are right to nearly all digits where scaling the columns (``m >= n``; else the
-    rows) makes the matrix well-conditioned. Others are reduced to bidiagonal form by LAPACK, which does the rest too
-    (gesdd) for ``k < 97``, for long matrices and without vectors; else that is divided and conquered [2]_. Signs of
+    rows) makes the matrix well-conditioned. Others are reduced to bidiagonal form, which is divided and conquered [2]_;
+    LAPACK does it all (gesdd) for ``k <= 48`` and where one side is more than four times the other. Values alone are
+    LAPACK's from that form on (dqds), or altogether for ``k <= 16`` and from twice as long as wide on. Signs of
     singular vectors may differ from NumPy's.
 
     References
