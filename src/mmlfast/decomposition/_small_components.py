@@ -45,26 +45,38 @@ class ExactProduct:
 
     def __init__(self, v: Array) -> None:
         self.bits = (53 - max(v.shape[0], 1).bit_length()) // 2
-        high = leading_bits(v, self.bits, axis=0)
-        self.high = high
-        self.both = np.concatenate([v - high, v])
+        self.v = v
+        self.high = leading_bits(v, self.bits)
+        self.rest = v - self.high
 
     def __call__(self, x: Array, shift: Array) -> Array:
-        x = x.astype(np.float64, copy=False)
+        x = np.array(x.T, np.float64, order="C")  # NumPy is slow along short rows
+        shift = np.atleast_2d(shift).T
         difference = x - shift
-        high = leading_bits(difference, self.bits, axis=1)
-        # The rest of the difference, with what rounding left out of it (Knuth's TwoSum).
+        high = leading_bits(difference, self.bits)
+        rest = difference - high
+        # And what rounding left out of the difference (Knuth's TwoSum).
         back = difference - x
-        rest = (difference - high) + ((x - (difference - back)) - (shift + back))
-        result: Array = high @ self.high + np.concatenate([high, rest], axis=1) @ self.both
-        return result
+        difference -= back
+        x -= difference
+        back += shift
+        x -= back
+        rest += x
+        small: Array = high.T @ self.rest
+        small += rest.T @ self.v
+        small += high.T @ self.high
+        return small
 
 
-def leading_bits(x: Array, bits: int, axis: int) -> Array:
-    """`x` rounded to multiples of 2^-bits of the largest number along the axis, rounded up to a power of two."""
-    largest = np.abs(x).max(axis=axis, keepdims=True, initial=0)
+def leading_bits(x: Array, bits: int) -> Array:
+    """`x` rounded to multiples of 2^-bits of the largest number of its column, rounded up to a power of two."""
+    largest = np.maximum(x.max(axis=0, initial=0), -x.min(axis=0, initial=0))
     grid = np.ldexp(1.5, np.frexp(largest)[1] + (52 - bits))
-    return np.where(np.isfinite(grid), (x + grid) - grid, x)
+    rounded: Array = x + grid
+    rounded -= grid
+    if not np.isfinite(grid).all():
+        np.copyto(rounded, x, where=~np.isfinite(grid))
+    return rounded
 
 
 def refined(blocks: Iterable[Array], shift: Array, directions: Array) -> tuple[Array, Array]:
@@ -94,7 +106,7 @@ def scores_factor(blocks: Iterable[Array], shift: Array, directions: Array) -> R
     product = ExactProduct(directions)
     state = RFactor(directions.shape[1] + 1)
     for block in blocks:
-        for start, stop in spans(block.shape, 8, 1 << 21):
+        for start, stop in spans(block.shape, 8, 1 << 18):  # stays in a processor's own cache
             scores = product(block[start:stop], shift)
             state.update(np.concatenate([np.ones((len(scores), 1)), scores], axis=1))
     return state
