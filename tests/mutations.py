@@ -243,7 +243,10 @@ mutations(
     ("here > ratio", "here >= ratio"),
     ("size[i] += magnitude(f) * growth", "size[i] += 0"),
     ("is_pivot[j] = ratio > tol", "is_pivot[j] = ratio > 0"),
-    ("Index i = 0; i < t; ++i", "Index i = 1; i < t; ++i"),
+    ("Index i = begin; i < t; ++i", "Index i = begin + 1; i < t; ++i"),
+    ("exchange_numbers(factors + k, 0, (best - rank) * widest_window);", ";"),
+    ("product<T>(1, r.ld - end, count,", "product<T>(1, r.ld - end, count / 2,"),  # a row that is used as it was
+    ("{scratch, widest_window, 1, r.at(begin) + from", "{scratch, widest_window, 1, r.at(0) + from"),
 )
 mutations(
     "cpp/kernels/**/power_iteration.cpp",

@@ -78,6 +78,25 @@ def test_against_the_reference(dtype, rng):
                 np.testing.assert_allclose(result.form, form, atol=tolerance * max(1, np.abs(form).max()))
 
 
+@every_dtype
+@pytest.mark.parametrize(("m", "n", "rank"), [(70, 70, 70), (66, 131, 50), (131, 90, 60), (97, 160, 97), (65, 257, 33)])
+def test_windows_of_columns(m, n, rank, dtype, rng):
+    """Pivots anywhere in a window and columns without one, against the reference, which goes column by column."""
+    a = rng.standard_normal((m, rank)) @ rng.standard_normal((rank, n))
+    a[:, rng.integers(0, n, n // 5)] = 0
+    a[:, 40:45] = a[:, :1]
+    a = a.astype(dtype)
+    tol = max(m, n) * float(np.finfo(dtype).eps)
+    for reduced in (True, False):
+        form, pivots, _ = float_reference.row_echelon(a.astype(float), tol, reduced)
+        result = mf.linalg.row_echelon(a, reduced=reduced)
+        check_form(a, result, reduced)
+        if dtype is np.float64:
+            assert result.pivots == pivots
+            tolerance = 1000 * n * tol * np.linalg.cond(a[:, list(pivots)])
+            np.testing.assert_allclose(result.form, form, atol=tolerance * max(1, np.abs(form).max()))
+
+
 def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
     same_at_every_level("""
         rng = np.random.default_rng(3)
@@ -87,6 +106,7 @@ def test_same_bits_at_every_level_and_thread_count(same_at_every_level):
                 a[7, -1] = a[7, 0]
                 for reduced in (True, False):
                     digest(*mf.linalg.row_echelon(a, reduced=reduced), *mf.linalg.row_echelon(a, tol=0.01))
+            digest(*mf.linalg.row_echelon(rng.standard_normal((130, 150)).astype(dtype)))
     """)
 
 

@@ -686,12 +686,9 @@ def test_same_bits_of_one_matrix_that_is_divided(same_at_every_level):
     same_at_every_level("""
         rng = np.random.default_rng(8)
         for dtype in (np.float64, np.float32):
-            for m, n in ((97, 97), (150, 130), (180, 260), (400, 400), (600, 300), (97, 388)):
+            for m, n in ((97, 97), (150, 130), (180, 260), (400, 400), (600, 300), (97, 388), (190, 64), (49, 50)):
                 digest(*mf.linalg.svd(rng.standard_normal((m, n)).astype(dtype)))
-            for m, n in ((20, 18), (33, 64), (130, 128), (300, 270), (400, 400)):
-                digest(mf.linalg.svdvals(rng.standard_normal((m, n)).astype(dtype)))
-            for m, n in ((49, 50), (190, 64), (96, 96)):
-                digest(*mf.linalg.svd(rng.standard_normal((m, n)).astype(dtype)))
+                digest(mf.linalg.svdvals(rng.standard_normal((m, n - 3)).astype(dtype)))
     """)
 
 
@@ -701,15 +698,13 @@ def test_same_bits_of_one_matrix_that_is_divided(same_at_every_level):
 )
 def test_one_matrix_whose_columns_and_rows_are_done_early(shape, dtype, rng):
     """Reflections of columns and rows that are zero already, in any place of a panel, and of some nearly so."""
-    m, n = shape
-    full = rng.standard_normal(shape)
+    (m, n), full = shape, rng.standard_normal(shape)
     below = np.arange(m)[:, None] - np.arange(n)
     tiny = 1e-300 if dtype == np.float64 else 1e-30
     for a in (
         np.where((below <= 0) & (below >= -1), full, 0),
         np.where(below <= 0, full, 0),
         np.where((below <= 0) & (below >= -1), full, full * tiny),
-        np.where(below == 0, full, 0),
         np.where(np.arange(n) % 3 == 0, 0, full),
         np.where(np.arange(m)[:, None] % 3 == 0, 0, full),
         np.where((np.arange(m)[:, None] < n // 2) == (np.arange(n) < n // 2), full, 0),

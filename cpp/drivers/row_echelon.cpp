@@ -9,6 +9,7 @@
 
 #include "drivers/common/lane_batch.hpp"
 #include "drivers/common/matrix_batch.hpp"
+#include "kernels/common/spread_stride.hpp"
 #include "kernels/row_echelon.hpp"
 
 namespace mmlfast::drivers {
@@ -20,6 +21,7 @@ template <class T>
 struct Working {
   Size m, n, ld;
   T* a;
+  T* factors;  // scratch of the kernel
   T* size;
   bool* is_pivot;
   std::int32_t* exponent;  // of the rows
@@ -28,9 +30,9 @@ struct Working {
   T* mean;  // of exponents, and other numbers of each column
   bool in_units = false, plain_units = true;
 
-  static Size leading_dimension(Size n) noexcept { return round_up(n, items_per_group<T>); }
+  static Size leading_dimension(Size n) noexcept { return spread_stride<T>(n); }
   static Size bytes(Size m, Size n) noexcept {
-    const Size matrix = checked_product(m, leading_dimension(n), static_cast<Size>(sizeof(T)));
+    const Size matrix = checked_product(m, leading_dimension(n) + widest_window, static_cast<Size>(sizeof(T)));
     constexpr Size integer = static_cast<Size>(sizeof(std::int32_t));
     return matrix < 0 ? -1 : matrix + (m + n) * static_cast<Size>(sizeof(T)) + (m + 2 * n) * integer + n;
   }
@@ -40,7 +42,8 @@ struct Working {
         n(cols),
         ld(leading_dimension(cols)),
         a(static_cast<T*>(scratch)),
-        size(a + m * ld),
+        factors(a + m * ld),
+        size(factors + m * widest_window),
         is_pivot(nullptr),
         exponent(reinterpret_cast<std::int32_t*>(size + m + n)),
         unit(exponent + m),
@@ -203,8 +206,9 @@ void one_form(Size i, Working<T>& work, const Batch<const T>& a, T tol, bool red
   double gap = std::numeric_limits<double>::quiet_NaN();
   Size rank = 0;
   if (work.load(a.item(i), a.layout)) {
-    rank = kernel.eliminate(work.a, work.m, work.n, work.ld, tol, work.size, work.exponent, work.is_pivot, &gap);
-    if (reduced) kernel.reduce(work.a, work.n, work.ld, rank, work.is_pivot);
+    rank = kernel.eliminate(work.a, work.m, work.n, work.ld, tol, work.size, work.exponent, work.is_pivot, &gap,
+                            work.factors);
+    if (reduced) kernel.reduce(work.a, work.n, work.ld, rank, work.is_pivot, work.factors);
     if (work.in_units) work.prepare_to_restore();
     for (Size r = 0, j = 0; r < rank && (work.in_units || !reduced); ++r, ++j) {
       while (!work.is_pivot[j]) ++j;
