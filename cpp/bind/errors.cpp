@@ -18,7 +18,8 @@ std::atomic<unsigned long> main_thread{0};
 // Runs pending signal handlers; an exception from one of them stays set in this thread.
 bool user_interrupted() {
   if (PyThread_get_thread_ident() != main_thread.load(std::memory_order_relaxed)) return false;
-  return with_gil([] { return PyErr_CheckSignals() != 0; });
+  // What was raised the first time stays: a handler must not run beside it.
+  return with_gil([] { return PyErr_Occurred() != nullptr || PyErr_CheckSignals() != 0; });
 }
 
 // Of the `threading` module; before that is imported, which takes longer than most of this one, the thread that imports

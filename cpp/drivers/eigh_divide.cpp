@@ -34,11 +34,11 @@ Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z, T* work) const
   });
   for (Size nodes = blocks_ / 2; nodes > 0 && outcome.get().ok(); nodes /= 2) {
     const Size each = blocks_ / nodes;
-    for_each_node(team, nodes, [&](Team& members, Size i) {
+    for_each_node(team, nodes, outcome, [&](Team& members, Size i) {
       const Size first = i * each, middle = first + each / 2;
       const DividedNode node{bound(i, nodes), bound(middle, blocks_), bound(i + 1, nodes),
                              Joints<T>::place(bound(i, nodes), first)};
-      outcome.join(join(members, node, coupling_[middle], z, work));
+      return join(members, node, coupling_[middle], z, work);
     });
   }
   if (!outcome.get().ok()) return outcome.get();

@@ -5,6 +5,7 @@
 
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
+#include "drivers/common/stops.hpp"
 #include "drivers/eigh_divide.hpp"
 #include "drivers/eigh_reduction.hpp"
 #include "drivers/eigh_sweeps.hpp"
@@ -12,7 +13,7 @@
 namespace mmlfast::drivers {
 namespace {
 
-// Up to where the vectors of the tridiagonal form come as fast from QL as from divide and conquer (measured).
+// Up to so many rows the vectors of the tridiagonal form come as fast from QL as from divide and conquer (measured).
 constexpr Size most_swept_rows = 96;
 
 // A matrix to tridiagonal form, the eigenvalues and vectors of that, and the vectors brought back by the reflections.
@@ -41,19 +42,18 @@ class LargeEigh {
 
   Outcome run(bool threaded, const T* a, const Layout& l, T* values, Size stride, T* vectors,
               const Layout& vectors_layout) const noexcept {
-    Outcome outcome{Outcome::Status::failed_items};
     int exponent = 0;
-    with_team(threaded, [&](Team& team) {
+    Outcome outcome = run_in_team(threaded, [&](Team& team) -> Outcome {
       const T largest = reduction_.take(team, a, l);
-      if (!std::isfinite(largest)) return;
+      if (!std::isfinite(largest)) return {Outcome::Status::failed_items};
       exponent = far_exponent(largest);
       reduction_.scale(-exponent);
-      outcome = reduction_.run(team, d_, e_, tau_, vectors_ ? &reflections_ : nullptr);
-      if (!outcome.ok() || !vectors_) return;
-      outcome = find_vectors(team);
-      if (outcome.ok()) outcome = bring_back(team, vectors, vectors_layout);
+      const Outcome reduced = reduction_.run(team, d_, e_, tau_, vectors_ ? &reflections_ : nullptr);
+      if (!reduced.ok() || !vectors_) return reduced;
+      const Outcome found = find_vectors(team);
+      return found.ok() ? bring_back(team, vectors, vectors_layout) : found;
     });
-    if (outcome.ok() && !vectors_ && !sweeps_.solve_values(d_, e_)) outcome = {Outcome::Status::failed_items};
+    if (outcome.ok() && !vectors_) outcome = sweeps_.solve_values(d_, e_);
     if (outcome.stopped()) return outcome;
     const bool good = outcome.ok();
     constexpr T nan = std::numeric_limits<T>::quiet_NaN();

@@ -60,8 +60,7 @@ void TridiagonalReduction<T>::scale(int exponent) const noexcept {
 template <class T>
 void TridiagonalReduction<T>::multiply(Team& team, const Step& s, Corrections<T>& c) const noexcept {
   const Reduction<T>& kernel = kernel_of<Reduction<T>>();
-  constexpr Size few = 8;  // vectors
-  const Size dots = ceil_div(s.k, few);
+  const Families<T> others{w(0), v(0), row_, s.k};
   c.count = s.k;
   for (Size k = 0; k < s.k; ++k) {
     c.next_left[k] = w(k)[s.j];
@@ -70,11 +69,7 @@ void TridiagonalReduction<T>::multiply(Team& team, const Step& s, Corrections<T>
   team.run(s.threads, [&](Team::Block thread) {
     for (Size part = thread; part < s.parts; part += s.threads)
       kernel.symmetric(a_, row_, s.j, n_ - 1, part, s.parts, v(s.k), sums_ + part * row_);
-    for (Size i = thread; i < 2 * dots; i += s.threads) {
-      const Size k = i / 2 * few, count = std::min(few, s.k - k);
-      kernel.dots((i % 2 == 0 ? w(k) : v(k)) + s.begin, row_, count, v(s.k) + s.begin, s.end - s.begin,
-                  (i % 2 == 0 ? c.y_left : c.y_right) + k);
-    }
+    others.multiply(thread, s.threads, v(s.k), s.begin, s.end, c.y_left, c.y_right);
   });
   const Size threads = Shares::threads_for_vectors(s.end - s.begin, s.k, s.threads);
   team.run(threads, [&](Team::Block thread) {

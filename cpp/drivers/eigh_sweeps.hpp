@@ -11,6 +11,8 @@
 #include "drivers/common/diagonals.hpp"
 #include "kernels/eigh.hpp"
 #include "runtime/aligned_buffer.hpp"
+#include "runtime/interrupt.hpp"
+#include "runtime/outcome.hpp"
 #include "runtime/team.hpp"
 
 namespace mmlfast::drivers {
@@ -62,18 +64,19 @@ class TridiagonalSweeps {
   }
 
   // The eigenvalues alone, likewise.
-  bool solve_values(T* d, T* e) const noexcept {
+  Outcome solve_values(T* d, T* e) const noexcept {
     const T unit = divide_by_unit(d, e, n_);
-    if (!std::isfinite(unit)) return false;
+    if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
     Rotations<T> rotations = none_yet();
     Size first = 0;
     e[n_ - 1] = 0;
-    while (!kernel_of<Eigh<T>>().sweep_until_full(n_, d, e, floor, first, rotations, nullptr, 0)) {
-    }
-    if (first < n_ - 1) return false;
+    InterruptTimer timer;
+    while (!kernel_of<Eigh<T>>().sweep_until_full(n_, d, e, floor, first, rotations, nullptr, 0))
+      if (timer.interrupted()) return {Outcome::Status::interrupted};
+    if (first < n_ - 1) return {Outcome::Status::failed_items};
     std::sort(d, d + n_);
     for (Size i = 0; i < n_; ++i) d[i] *= unit;
-    return true;
+    return {};
   }
 
  private:

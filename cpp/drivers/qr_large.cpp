@@ -6,6 +6,7 @@
 
 #include "drivers/common/column_major.hpp"
 #include "drivers/common/matrix_batch.hpp"
+#include "drivers/common/stops.hpp"
 #include "drivers/qr_panels.hpp"
 #include "runtime/interrupt.hpp"
 
@@ -174,8 +175,7 @@ Outcome run_large_qr(Size n_items, const LargeQr<T>& shape, const Batch<const T>
                      GiveNan&& give_nan) noexcept {
   const double ns = large_qr_ns<T>(shape.m, shape.n, shape.p);
   return run_matrices(n_items, ns, shape.bytes(), Uses::own_code, [&](Size i, void* scratch) {
-    Outcome outcome;
-    with_team(ns > 4 * threading_threshold_ns, [&](Team& team) {
+    return run_in_team(ns > 4 * threading_threshold_ns, [&](Team& team) -> Outcome {
       LargeQrRun<T> run(shape, static_cast<T*>(scratch), team);
       if (run.copy_in(a.item(i), a.layout)) {
         run.factor();
@@ -183,9 +183,8 @@ Outcome run_large_qr(Size n_items, const LargeQr<T>& shape, const Batch<const T>
       } else {
         give_nan(i);
       }
-      if (run.interrupted()) outcome = {Outcome::Status::interrupted};
+      return {run.interrupted() ? Outcome::Status::interrupted : Outcome::Status::ok};
     });
-    return outcome;
   });
 }
 

@@ -43,9 +43,9 @@ Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v, T* work) 
   JoinedOutcome outcome;
   team.run(blocks_, [&](Team::Block block) { outcome.join(solve_block(range(block, blocks_), d, e, u, v, work)); });
   for (Size ranges = blocks_ / 2; ranges > 0 && outcome.get().ok(); ranges /= 2)
-    for_each_node(team, ranges, [&](Team& members, Size i) {
+    for_each_node(team, ranges, outcome, [&](Team& members, Size i) {
       const Range r = range(i, ranges);
-      outcome.join(join(members, r, d[r.middle()], e[r.middle()], u, v, work));
+      return join(members, r, d[r.middle()], e[r.middle()], u, v, work);
     });
   if (!outcome.get().ok()) return outcome.get();
   for (Size i = 0; i < n_; ++i) d[i] = static_cast<T>(*joints_.value(joints_.order(0)[i])) * unit;

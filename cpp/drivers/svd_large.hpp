@@ -1,6 +1,5 @@
-// The SVD of one matrix, not much taller than wide: reduction to bidiagonal form
-// (drivers/svd_reduction.hpp), divide and conquer of that
-// (drivers/svd_divide.hpp), and its vectors brought back by panels of reflections.
+// The SVD of one matrix, not much taller than wide: reduction to bidiagonal form (drivers/svd_reduction.hpp), divide
+// and conquer of that (drivers/svd_divide.hpp), and its vectors brought back by panels of reflections.
 #pragma once
 
 #include <algorithm>
@@ -49,27 +48,27 @@ class LargeSvd {
     divider.take_more(rest);
   }
 
-  // a (m x n, by columns, finite) is overwritten. s: descending; u (m x p) and vt (n x n) by columns,
-  // unless p is 0. failed_items if
-  // there is no answer.
+  // a (m x n, by columns, finite) is overwritten. s: descending; u (m x p) and vt (n x n), unless p is 0, by columns.
+  // failed_items if there is no answer.
   Outcome solve(T* a, T* s, T* u, T* vt, bool threaded) const noexcept {
     const int exponent = far_exponent(largest_finite(a, m_ * n_));
     multiply_by_power(a, m_ * n_, -exponent);
-    Outcome outcome;
-    with_team(threaded, [&](Team& team) {
-      const bool vectors = p_ > 0;
-      outcome = reduction_.run(team, a, d_, e_, left_tau_, right_tau_, vectors ? &left_ : nullptr,
-                               vectors ? &right_ : nullptr);
-      if (!outcome.ok() || !vectors) return;
-      outcome = divide_.solve(team, d_, e_, u_, v_, work_);
-      if (!outcome.ok()) return;
-      left_.join(team, left_tau_);
-      outcome = bring_back(team, left_, m_, u_, p_, u, 1, m_);
-      if (!outcome.ok()) return;
-      right_.join(team, right_tau_);
-      outcome = bring_back(team, right_, n_, v_, n_, vt, n_, 1);
+    const bool vectors = p_ > 0;
+    Outcome outcome = run_in_team(threaded, [&](Team& team) {
+      Outcome found = reduction_.run(team, a, d_, e_, left_tau_, right_tau_, vectors ? &left_ : nullptr,
+                                     vectors ? &right_ : nullptr);
+      if (found.ok() && vectors) found = divide_.solve(team, d_, e_, u_, v_, work_);
+      if (found.ok() && vectors) {
+        left_.join(team, left_tau_);
+        found = bring_back(team, left_, m_, u_, p_, u, 1, m_);
+      }
+      if (found.ok() && vectors) {
+        right_.join(team, right_tau_);
+        found = bring_back(team, right_, n_, v_, n_, vt, n_, 1);
+      }
+      return found;
     });
-    if (outcome.ok() && p_ == 0) outcome = find_values();
+    if (outcome.ok() && !vectors) outcome = find_values();
     if (!outcome.ok()) return outcome;
     for (Size k = 0; k < n_; ++k) s[k] = d_[n_ - 1 - k];
     multiply_by_power(s, n_, exponent);

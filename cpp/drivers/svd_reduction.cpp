@@ -5,14 +5,8 @@
 #include "drivers/common/reduction_shares.hpp"
 
 namespace mmlfast::drivers {
-namespace {
 
 using Shares = ReductionShares;
-
-// Vectors whose products with another one are found together.
-constexpr Size few = 8;
-
-}  // namespace
 
 template <class T>
 BidiagonalReduction<T>::BidiagonalReduction(Size m, Size n) noexcept
@@ -56,7 +50,8 @@ template <class T>
 void BidiagonalReduction<T>::find_y(Team& team, Size j, T tau) const noexcept {
   const Reduction<T>& kernel = kernel_of<Reduction<T>>();
   const Size k = j % width, long_begin = j / tile * tile, begin = (j + 1) / tile * tile;
-  const Size parts = Shares::parts_of(n_), threads = Shares::threads(columns_ - begin, parts), dots = ceil_div(k, few);
+  const Size parts = Shares::parts_of(n_), threads = Shares::threads(columns_ - begin, parts);
+  const Families<T> others{v(0), x(0), row_, k};
   Corrections<T> c;
   c.left = y(0);
   c.right = u(0);
@@ -69,11 +64,7 @@ void BidiagonalReduction<T>::find_y(Team& team, Size j, T tau) const noexcept {
   team.run(threads, [&](Team::Block thread) {
     for (Size part = thread; part < parts; part += threads)
       kernel.multiply(a_, row_, begin, n_, part, parts, long_begin, rows_, v(k), products_);
-    for (Size i = thread; i < 2 * dots; i += threads) {
-      const Size first = i / 2 * few;
-      kernel.dots((i % 2 == 0 ? v(first) : x(first)) + long_begin, row_, std::min(few, k - first), v(k) + long_begin,
-                  rows_ - long_begin, (i % 2 == 0 ? c.y_left : c.y_right) + first);
-    }
+    others.multiply(thread, threads, v(k), long_begin, rows_, c.y_left, c.y_right);
   });
   const Size sharing = Shares::threads_for_vectors(columns_ - begin, k, threads);
   team.run(sharing, [&](Team::Block thread) {
@@ -89,7 +80,7 @@ void BidiagonalReduction<T>::find_x(Team& team, Size j, T tau) const noexcept {
   const Reduction<T>& kernel = kernel_of<Reduction<T>>();
   const Size k = j % width, begin = (j + 1) / tile * tile;
   const Size parts = Shares::parts_of(n_), threads = Shares::threads(columns_ - begin, parts);
-  const Size dots = ceil_div(k + 1, few);
+  const Families<T> others{y(0), u(0), short_row_, k + 1};
   Corrections<T> c;
   c.left = v(0);
   c.right = x(0);
@@ -103,13 +94,9 @@ void BidiagonalReduction<T>::find_x(Team& team, Size j, T tau) const noexcept {
   team.run(threads, [&](Team::Block thread) {
     for (Size part = thread; part < parts; part += threads)
       kernel.transposed(a_, row_, begin, n_, part, parts, begin, rows_, u(k), sums_ + part * row_);
-    for (Size i = thread; i < 2 * dots; i += threads) {
-      const Size first = i / 2 * few;
-      kernel.dots((i % 2 == 0 ? y(first) : u(first)) + begin, short_row_, std::min(few, k + 1 - first), u(k) + begin,
-                  columns_ - begin, (i % 2 == 0 ? c.y_left : c.y_right) + first);
-    }
+    others.multiply(thread, threads, u(k), begin, columns_, c.y_left, c.y_right);
   });
-  const Size sharing = Shares::threads_for_vectors(rows_ - begin, k, threads);
+  const Size sharing = Shares::threads_for_vectors(rows_ - begin, k + 1, threads);
   team.run(sharing, [&](Team::Block thread) {
     const TileRange range(begin, rows_, thread, sharing);
     kernel.correct(range.begin, range.end, c, parts, sums_, row_, a_ + (j + 1) * row_, x(k), next_column_);

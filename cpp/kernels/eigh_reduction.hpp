@@ -1,6 +1,7 @@
 // The reduction of one matrix to tridiagonal or bidiagonal form by reflections H = 1 - tau v v', column after column. A
 // matrix waits for what the reflections of a panel add to it, so that the products with it, which are half of the work,
-// are all that read it. For drivers/eigh_reduction and drivers/svd_reduction.
+// are all that read it. For drivers/eigh_reduction and, with vectors that differ for rows and columns,
+// drivers/svd_reduction.
 //
 // All rows are contiguous, start at multiples of 64 bytes from each other and are padded with zeros up to a multiple of
 // reduction_tile. Ranges begin and end at such multiples.
@@ -19,8 +20,9 @@
 //              y       OUT  the part of a' u, from `begin` to `end`, that the rows of these tiles give
 //   correct    left, right  IN  `count` vectors each, `step` apart
 //              y       OUT  the sum of `parts` vectors, sums_step apart, and of the vectors times y_left, y_right
-//              next    OUT  the sum of `row` and of the vectors times next_left, next_right; may be where a vector of
-//                           zeros is
+//              next    OUT  the sum of `row` and of the vectors times next_left, next_right
+//              y may lie where one of the vectors is
+//   dots       dot     OUT  products of n vectors, `step` apart, with v
 //   finish     y       IN, OUT  -tau y; for a symmetric matrix, where v is not nullptr, and that multiple of v with
 //                               which A - tau (..) becomes A + v y' + y v'
 //              next    IN, OUT  what y adds to it: y, whose factor is 1, and y[j] v

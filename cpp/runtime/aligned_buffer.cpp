@@ -1,6 +1,7 @@
 #include "runtime/aligned_buffer.hpp"
 
 #include <cstdint>
+#include <cstring>
 #include <new>
 
 #if defined(__linux__)
@@ -38,6 +39,7 @@ void* detail::allocate_aligned(std::ptrdiff_t bytes) noexcept {
   void* data = ::operator new(static_cast<std::size_t>(bytes), std::align_val_t{static_cast<std::size_t>(alignment)},
                               std::nothrow);
   prefer_huge_pages(data, bytes);
+  if (always_new && data != nullptr) std::memset(data, 0xff, static_cast<std::size_t>(bytes));  // NaN
   return data;
 }
 
@@ -68,7 +70,6 @@ void ScratchLease::lend(Size bytes) noexcept {
   }
   own_ = AlignedBuffer<char>(bytes);
   data_ = own_.data();
-  if (detail::always_new && data_ != nullptr) std::fill_n(own_.data(), bytes, '\xff');  // NaN
 }
 
 void trim_thread_scratch() noexcept {

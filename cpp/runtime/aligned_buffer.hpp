@@ -84,7 +84,7 @@ class Divider {
 
 namespace detail {
 // With assertions every lease has memory of its own, freed at its end: a sanitizer then sees who goes on in it, or past
-// its end, and NaN who counts on what is in it.
+// its end. And all memory is NaN to begin with, which shows who counts on what is in it.
 #ifdef NDEBUG
 inline constexpr bool always_new = false;
 #else

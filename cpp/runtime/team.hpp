@@ -11,9 +11,8 @@
 //       }
 //     });
 //
-// Blocks are claimed one by one, by whoever is there: with no helper at all the leader does everything. Only the leader
-// thread may ask for Ctrl-C, through an InterruptTimer of its own; run() calls `between` in it after each of its
-// blocks.
+// Blocks are claimed one by one, by whoever is there: with no helper at all the leader does everything. The leader
+// asks for Ctrl-C, through an InterruptTimer of its own; run() calls `between` in it after each of its blocks.
 #pragma once
 
 #include <atomic>

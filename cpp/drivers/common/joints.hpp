@@ -47,15 +47,17 @@ struct DividedNode {
   Size size() const noexcept { return end - begin; }
 };
 
-// join_one(team, i) for all nodes of a level: one after the other by all threads, or each by one where there are
-// enough.
+// join_one(team, i) -> Outcome for all nodes of a level: one after the other by all threads, or each by one where there
+// are enough.
 template <class JoinOne>
-void for_each_node(Team& team, Size nodes, JoinOne&& join_one) noexcept {
+void for_each_node(Team& team, Size nodes, JoinedOutcome& outcome, JoinOne&& join_one) noexcept {
   if (nodes < get_num_threads()) {
-    for (Size i = 0; i < nodes; ++i) join_one(team, i);
+    for (Size i = 0; i < nodes && !outcome.stopped(); ++i) outcome.join(join_one(team, i));
     return;
   }
-  team.run(nodes, [&](Team::Block i) { with_team(false, [&](Team& alone) { join_one(alone, i); }); });
+  team.run(nodes, [&](Team::Block i) {
+    if (!outcome.stopped()) outcome.join(run_in_team(false, [&](Team& alone) { return join_one(alone, i); }));
+  });
 }
 
 // Of the rows of a node, those that are joined (`kept`), of which the first `upper` are not zero before `middle`, and

@@ -28,6 +28,24 @@ struct ReductionShares {
   }
 };
 
+// Products of v, from `begin` to `end`, with `count` vectors of each of two families: a thread's share, eights of both
+// by turns.
+template <class T>
+struct Families {
+  const T *first, *second;
+  Size step, count;
+
+  void multiply(Size thread, Size threads, const T* v, Size begin, Size end, T* to_first, T* to_second) const noexcept {
+    constexpr Size few = 8;
+    for (Size i = thread; i < 2 * ceil_div(count, few); i += threads) {
+      const bool of_first = i % 2 == 0;
+      const Size k = i / 2 * few;
+      kernel_of<Reduction<T>>().dots((of_first ? first : second) + k * step + begin, step, std::min(few, count - k),
+                                     v + begin, end - begin, (of_first ? to_first : to_second) + k);
+    }
+  }
+};
+
 // Range number i of `count`, in whole tiles.
 struct TileRange {
   Size begin, end;
