@@ -11,10 +11,10 @@
 namespace mmlfast::MMLFAST_LEVEL::tiled {
 
 // What of the next item is asked for while this one is multiplied. Small ones are asked for anew in each tile; of
-// larger ones each line is asked for once; the largest would push this item out of the second cache. (Measured. Narrow
-// tiles have time enough to ask anew, whatever the size.)
+// larger ones each line is asked for once; the largest would push this item out of the second cache. (Measured. Tiles
+// of 16 bytes have time enough to ask anew, whatever the size, and less code.)
 enum class Ahead { anew, once, nothing };
-inline constexpr bool asks_anew_always = tile_vectors != 3;
+inline constexpr bool asks_anew_always = native_bytes == 16;
 inline constexpr std::ptrdiff_t most_anew = 9'216, most_once = 400'000;  // bytes of A and B
 
 constexpr Ahead ahead_of(std::ptrdiff_t count, std::ptrdiff_t bytes) {
