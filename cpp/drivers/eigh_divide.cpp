@@ -18,7 +18,7 @@ void TridiagonalDivide<T>::lay_out(Divider& divider) noexcept {
 }
 
 template <class T>
-Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z, T* work) const noexcept {
+Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z) const noexcept {
   const T unit = divide_by_unit(d, e, n_);
   if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
   const auto bound = [&](Size block, Size blocks) { return n_ * block / blocks; };
@@ -30,7 +30,7 @@ Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z, T* work) const
   }
   JoinedOutcome outcome;
   team.run(blocks_, [&](Team::Block block) {
-    outcome.join(solve_block(bound(block, blocks_), bound(block + 1, blocks_), d, e, z, work));
+    outcome.join(solve_block(bound(block, blocks_), bound(block + 1, blocks_), d, e, z));
   });
   for (Size nodes = blocks_ / 2; nodes > 0 && outcome.get().ok(); nodes /= 2) {
     const Size each = blocks_ / nodes;
@@ -38,17 +38,17 @@ Outcome TridiagonalDivide<T>::solve(Team& team, T* d, T* e, T* z, T* work) const
       const Size first = i * each, middle = first + each / 2;
       const DividedNode node{bound(i, nodes), bound(middle, blocks_), bound(i + 1, nodes),
                              Joints<T>::place(bound(i, nodes), first)};
-      return join(members, node, coupling_[middle], z, work);
+      return join(members, node, coupling_[middle], z);
     });
   }
   if (!outcome.get().ok()) return outcome.get();
   for (Size i = 0; i < n_; ++i) d[i] = static_cast<T>(*joints_.value(joints_.order(0)[i])) * unit;
-  joints_.sort_rows(team, z, work);
+  joints_.sort_rows(team, z);
   return {};
 }
 
 template <class T>
-Outcome TridiagonalDivide<T>::solve_block(Size begin, Size end, T* d, T* e, T* z, T* work) const noexcept {
+Outcome TridiagonalDivide<T>::solve_block(Size begin, Size end, T* d, T* e, T* z) const noexcept {
   const Size n = end - begin;
   std::fill_n(z + begin * n_, n * n_, T{0});
   TridiagonalSweeps<T> sweeps(n);
@@ -57,7 +57,7 @@ Outcome TridiagonalDivide<T>::solve_block(Size begin, Size end, T* d, T* e, T* z
   assert(divider.used() <= n * n_ * static_cast<Size>(sizeof(T)));
   bool good = false;
   with_team(false, [&](Team& alone) {
-    good = sweeps.solve(alone, d + begin, e + begin, z + begin * n_ + begin, n_, work + begin * n_);
+    good = sweeps.solve(alone, d + begin, e + begin, z + begin * n_ + begin, n_, joints_.work(begin));
   });
   for (Size i = begin; i < end; ++i) *joints_.value(i) = static_cast<double>(d[i]);
   std::iota(joints_.order(begin), joints_.order(end), 0);
@@ -65,7 +65,7 @@ Outcome TridiagonalDivide<T>::solve_block(Size begin, Size end, T* d, T* e, T* z
 }
 
 template <class T>
-Outcome TridiagonalDivide<T>::join(Team& team, const DividedNode& node, double coupling, T* z, T* work) const noexcept {
+Outcome TridiagonalDivide<T>::join(Team& team, const DividedNode& node, double coupling, T* z) const noexcept {
   const Size n = node.size(), upper = node.middle - node.begin;
   double *const value = joints_.value(node.begin), *const element = joints_.element(node.begin);
   typename Joints<T>::Side* const side = joints_.side(node.begin);
@@ -102,7 +102,7 @@ Outcome TridiagonalDivide<T>::join(Team& team, const DividedNode& node, double c
                      kernel_of<Poles<T>>().vector(joint.kept, weight, difference, group, factor + j * joint.kept);
                    });
   if (!found.ok()) return found;
-  const Outcome outcome = joints_.multiply(team, node, n, joint, factor, z, work);
+  const Outcome outcome = joints_.multiply(team, node, n, joint, factor, z);
   joints_.put_in_order(node, joint);
   return outcome;
 }

@@ -22,12 +22,12 @@ class TridiagonalDivide {
   void lay_out(Divider& divider) noexcept;
 
   // The eigenvalues, ascending, in place of d, and the eigenvectors in the columns of z (n x n); e (n numbers) is
-  // overwritten. `work`: n round_up(n, lanes) numbers of scratch. failed_items if there is no answer.
-  Outcome solve(Team& team, T* d, T* e, T* z, T* work) const noexcept;
+  // overwritten. failed_items if there is no answer.
+  Outcome solve(Team& team, T* d, T* e, T* z) const noexcept;
 
  private:
-  Outcome solve_block(Size begin, Size end, T* d, T* e, T* z, T* work) const noexcept;
-  Outcome join(Team& team, const DividedNode& node, double coupling, T* z, T* work) const noexcept;
+  Outcome solve_block(Size begin, Size end, T* d, T* e, T* z) const noexcept;
+  Outcome join(Team& team, const DividedNode& node, double coupling, T* z) const noexcept;
 
   Size n_, blocks_;
   Joints<T> joints_;

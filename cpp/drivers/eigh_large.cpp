@@ -29,15 +29,15 @@ class LargeEigh {
     // The matrix is not needed any more when the rest is.
     Divider rest = divider;
     reduction_.lay_out(divider);
-    if (vectors_) {
-      z_ = rest.take<T>(checked_product(n_, n_));
-      x_ = rest.take<T>(checked_product(n_, row_));
-    }
+    if (vectors_) z_ = rest.take<T>(checked_product(n_, n_));
+    Divider last = rest;
+    if (vectors_) x_ = last.take<T>(checked_product(n_, row_));
     if (is_divided())
-      divide_.lay_out(rest);
+      divide_.lay_out(rest);  // nor is this when the vectors are brought back
     else
-      sweeps_.lay_out(rest);
+      sweeps_.lay_out(last);
     divider.take_more(rest);
+    divider.take_more(last);
   }
 
   Outcome run(bool threaded, const T* a, const Layout& l, T* values, Size stride, T* vectors,
@@ -67,7 +67,7 @@ class LargeEigh {
   bool is_divided() const noexcept { return vectors_ && n_ > most_swept_rows; }
 
   Outcome find_vectors(Team& team) const noexcept {
-    if (is_divided()) return divide_.solve(team, d_, e_, z_, x_);
+    if (is_divided()) return divide_.solve(team, d_, e_, z_);
     return {sweeps_.solve(team, d_, e_, z_, n_, x_) ? Outcome::Status::ok : Outcome::Status::failed_items};
   }
 

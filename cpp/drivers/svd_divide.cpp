@@ -30,7 +30,7 @@ typename BidiagonalDivide<T>::Range BidiagonalDivide<T>::range(Size i, Size rang
 }
 
 template <class T>
-Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v, T* work) const noexcept {
+Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v) const noexcept {
   const T unit = divide_by_unit(d, e, n_);
   if (!std::isfinite(unit)) return {Outcome::Status::failed_items};
   if (unit == 0) {
@@ -41,24 +41,24 @@ Outcome BidiagonalDivide<T>::solve(Team& team, T* d, T* e, T* u, T* v, T* work) 
     return {};
   }
   JoinedOutcome outcome;
-  team.run(blocks_, [&](Team::Block block) { outcome.join(solve_block(range(block, blocks_), d, e, u, v, work)); });
+  team.run(blocks_, [&](Team::Block block) { outcome.join(solve_block(range(block, blocks_), d, e, u, v)); });
   for (Size ranges = blocks_ / 2; ranges > 0 && outcome.get().ok(); ranges /= 2)
     for_each_node(team, ranges, outcome, [&](Team& members, Size i) {
       const Range r = range(i, ranges);
-      return join(members, r, d[r.middle()], e[r.middle()], u, v, work);
+      return join(members, r, d[r.middle()], e[r.middle()], u, v);
     });
   if (!outcome.get().ok()) return outcome.get();
   for (Size i = 0; i < n_; ++i) d[i] = static_cast<T>(*joints_.value(joints_.order(0)[i])) * unit;
-  joints_.sort_rows(team, u, work);
-  joints_.sort_rows(team, v, work);
+  joints_.sort_rows(team, u);
+  joints_.sort_rows(team, v);
   return {};
 }
 
 template <class T>
-Outcome BidiagonalDivide<T>::solve_block(const Range& r, T* d, T* e, T* u, T* v, T* work) const noexcept {
+Outcome BidiagonalDivide<T>::solve_block(const Range& r, T* d, T* e, T* u, T* v) const noexcept {
   const Size n = r.end - r.begin, columns = n + (r.wide ? 1 : 0);
   for (T* rows : {u, v}) std::fill_n(rows + r.begin * n_, columns * n_, T{0});
-  T *const by_columns = work + r.begin * n_, *const sweeps = by_columns + columns * columns;
+  T *const by_columns = joints_.work(r.begin), *const sweeps = by_columns + columns * columns;
   assert(columns * columns + 4 * n <= columns * n_);  // what other blocks leave to this one
   std::fill_n(by_columns, columns * columns, T{0});
   for (Size i = 0; i < columns; ++i) by_columns[i * (columns + 1)] = 1;
@@ -79,7 +79,7 @@ Outcome BidiagonalDivide<T>::solve_block(const Range& r, T* d, T* e, T* u, T* v,
 }
 
 template <class T>
-Outcome BidiagonalDivide<T>::join(Team& team, const Range& r, T alpha, T beta, T* u, T* v, T* work) const noexcept {
+Outcome BidiagonalDivide<T>::join(Team& team, const Range& r, T alpha, T beta, T* u, T* v) const noexcept {
   const Size n = r.end - r.begin, columns = n + (r.wide ? 1 : 0), row = r.middle(), upper = row - r.begin;
   double *const value = joints_.value(r.begin), *const element = joints_.element(r.begin);
   typename Joints<T>::Side* const side = joints_.side(r.begin);
@@ -126,8 +126,8 @@ Outcome BidiagonalDivide<T>::join(Team& team, const Range& r, T alpha, T beta, T
         kernel_of<Poles<T>>().two_vectors(k, pole, weight, difference, group, left + j * k, right + j * k);
       });
   if (!found.ok()) return found;
-  Outcome outcome = joints_.multiply(team, node, n, joint, left, u, work);
-  outcome.join(joints_.multiply(team, node, columns, joint, right, v, work));
+  Outcome outcome = joints_.multiply(team, node, n, joint, left, u);
+  outcome.join(joints_.multiply(team, node, columns, joint, right, v));
   joints_.put_in_order(node, joint);
   return outcome;
 }

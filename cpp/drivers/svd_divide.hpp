@@ -24,9 +24,8 @@ class BidiagonalDivide {
   void lay_out(Divider& divider) noexcept;
 
   // The singular values, ascending, in place of the diagonal d, and their left and right vectors in the rows of u and v
-  // (n x n); e, the n - 1 numbers beside the diagonal, is overwritten. `work`: n * n numbers. failed_items if there is
-  // no answer.
-  Outcome solve(Team& team, T* d, T* e, T* u, T* v, T* work) const noexcept;
+  // (n x n); e, the n - 1 numbers beside the diagonal, is overwritten. failed_items if there is no answer.
+  Outcome solve(Team& team, T* d, T* e, T* u, T* v) const noexcept;
 
  private:
   // Rows of the matrix, and their columns; one more if it is `wide`.
@@ -36,8 +35,8 @@ class BidiagonalDivide {
     Size middle() const noexcept { return (begin + end) / 2; }
   };
   Range range(Size i, Size ranges) const noexcept;
-  Outcome solve_block(const Range& r, T* d, T* e, T* u, T* v, T* work) const noexcept;
-  Outcome join(Team& team, const Range& r, T alpha, T beta, T* u, T* v, T* work) const noexcept;
+  Outcome solve_block(const Range& r, T* d, T* e, T* u, T* v) const noexcept;
+  Outcome join(Team& team, const Range& r, T alpha, T beta, T* u, T* v) const noexcept;
 
   Size n_, blocks_;
   Joints<T> joints_;

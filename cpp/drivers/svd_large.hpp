@@ -40,10 +40,12 @@ class LargeSvd {
     if (p_ == 0) {
       work_ = rest.take<T>(4 * n_);
     } else {
-      const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
-      work_ = rest.take<T>(left < 0 || right < 0 ? -1 : std::max(left, right));
       for (T** square : {&u_, &v_}) *square = rest.take<T>(checked_product(n_, n_));
-      divide_.lay_out(rest);
+      Divider last = rest;
+      divide_.lay_out(rest);  // nor is this when the vectors are brought back
+      const Size left = checked_product(m_, left_.row_step(p_)), right = checked_product(n_, right_.row_step(n_));
+      work_ = last.take<T>(left < 0 || right < 0 ? -1 : std::max(left, right));
+      divider.take_more(last);
     }
     divider.take_more(rest);
   }
@@ -57,7 +59,7 @@ class LargeSvd {
     Outcome outcome = run_in_team(threaded, [&](Team& team) {
       Outcome found = reduction_.run(team, a, d_, e_, left_tau_, right_tau_, vectors ? &left_ : nullptr,
                                      vectors ? &right_ : nullptr);
-      if (found.ok() && vectors) found = divide_.solve(team, d_, e_, u_, v_, work_);
+      if (found.ok() && vectors) found = divide_.solve(team, d_, e_, u_, v_);
       if (found.ok() && vectors) {
         left_.join(team, left_tau_);
         found = bring_back(team, left_, m_, u_, p_, u, 1, m_);

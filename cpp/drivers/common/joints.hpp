@@ -151,14 +151,17 @@ class Joints {
     return {};
   }
 
+  // n numbers for each row of a node from this one on, until roots are looked for and once their vectors are there.
+  T* work(Size row) const noexcept { return reinterpret_cast<T*>(difference_ + row * stride_); }
+
   // The vectors of a node in the rows of z (n x n): those that are joined by `factor` (kept x kept), then the others,
-  // as they were. `columns` from the first row's number on are not zero; `work` has n * n numbers.
-  Outcome multiply(Team& team, const DividedNode& node, Size columns, const Joint& joint, const T* factor, T* z,
-                   T* work) const noexcept {
+  // as they were. `columns` from the first row's number on are not zero.
+  Outcome multiply(Team& team, const DividedNode& node, Size columns, const Joint& joint, const T* factor,
+                   T* z) const noexcept {
     const Size k = joint.kept, left = node.middle - node.begin, right = columns - left;
     const std::int32_t *const row = row_ + node.begin, *const group = group_ + node.begin;
     T* const vectors = z + node.begin * n_ + node.begin;
-    T *const upper = work + node.begin * n_, *const lower = upper + joint.upper * left,
+    T *const upper = work(node.begin), *const lower = upper + joint.upper * left,
              *const others = lower + joint.lower * right;
     for_each(team, node.size(), [&](Size i) {
       const T* const from = vectors + row[i < k ? group[i] : i] * n_;
@@ -196,10 +199,10 @@ class Joints {
   }
 
   // Rows of z in the order of the values of the whole matrix.
-  void sort_rows(Team& team, T* z, T* work) const noexcept {
+  void sort_rows(Team& team, T* z) const noexcept {
     if (std::is_sorted(order_, order_ + n_)) return;
-    for_each(team, n_, [&](Size i) { std::copy_n(z + order_[i] * n_, n_, work + i * n_); });
-    for_each(team, n_, [&](Size i) { std::copy_n(work + i * n_, n_, z + i * n_); });
+    for_each(team, n_, [&](Size i) { std::copy_n(z + order_[i] * n_, n_, work(i)); });
+    for_each(team, n_, [&](Size i) { std::copy_n(work(i), n_, z + i * n_); });
   }
 
   // Rows i and j of z, `columns` of them.
@@ -270,7 +273,7 @@ class Joints {
   // Rows that are joined, by ascending values, and then the others; those that are joined by sides.
   std::int32_t *row_ = nullptr, *group_ = nullptr;
   double *pole_ = nullptr, *size_ = nullptr, *weight_ = nullptr;  // of those that are joined, with margins
-  double* difference_ = nullptr;                                  // n x stride
+  double* difference_ = nullptr;                                  // n x stride, or other work
 };
 
 }  // namespace mmlfast::drivers
