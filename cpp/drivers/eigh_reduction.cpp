@@ -8,6 +8,7 @@
 #include "drivers/common/reduction_shares.hpp"
 
 namespace mmlfast::drivers {
+
 using Shares = ReductionShares;
 
 // Reflection j, number k of its panel.

@@ -23,9 +23,10 @@
 //              next    OUT  the sum of `row` and of the vectors times next_left, next_right
 //              y may lie where one of the vectors is
 //   dots       dot     OUT  products of n vectors, `step` apart, with v
-//   finish     y       IN, OUT  -tau y; for a symmetric matrix, where v is not nullptr, and that multiple of v with
-//                               which A - tau (..) becomes A + v y' + y v'
-//              next    IN, OUT  what y adds to it: y, whose factor is 1, and y[j] v
+//   finish     y       IN   A v, of the matrix so far
+//                      OUT  -tau y, so that A H = A + y v'; where v is not nullptr, A is symmetric and y becomes
+//                           -tau y + tau^2 / 2 (v'y) v, so that H A H = A + v y' + y v'
+//              next    IN, OUT  a row of A: what is added to it where v is 1, y; and y[j] v, if there is v
 //   add        c       IN, OUT  rows x cols: c + a' b, of a and b `depth` rows each
 //
 // Flops: 2 for each number of the matrix in a product, 4 in a symmetric one. Bytes: the matrix once in each.
