@@ -591,7 +591,7 @@ def test_ctrl_c_ends_the_decomposition_of_large_matrices(function, items):
             return True
         return False
 
-    for _ in range(5):
+    for _ in range(2):
         run_until(attempt)
 
 
